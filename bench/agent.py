@@ -121,9 +121,13 @@ def warm_far(lab: Lab, fnox: str, rounds: int) -> dict[str, list[Run]]:
             case("warm far 100", lab.hundred, environ),
             case("cold far", lab.one, alone, "--no-agent"),
             case("cold far 100", lab.hundred, alone, "--no-agent"),
-            Case("boto3 far 100", [sys.executable, str(HERE / "with_boto3.py"), "true"], lab.hundred,
-                 {**alone, "BENCH_SECRETS": str(MANY)}),
-        ]  # fmt: skip
+            Case(
+                "boto3 far 100",
+                [sys.executable, str(HERE / "with_boto3.py"), "true"],
+                lab.hundred,
+                {**alone, "BENCH_SECRETS": str(MANY)},
+            ),
+        ]
         if fnox:
             write_fnox(lab.hundred)
             cases.append(Case("fnox far 100", [fnox, "exec", "--no-daemon", "--", "true"], lab.hundred, alone))

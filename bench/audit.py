@@ -36,12 +36,19 @@ def cases(folder: Path, environ: Mapping[str, str], configurations: Path, *flags
     return [
         Case("on", command, folder, environ),
         *[
-            Case(name, command, folder, {
-                **environ, "XDG_CONFIG_HOME": str(configurations / name), "XDG_STATE_HOME": str(configurations / name),
-            })
+            Case(
+                name,
+                command,
+                folder,
+                {
+                    **environ,
+                    "XDG_CONFIG_HOME": str(configurations / name),
+                    "XDG_STATE_HOME": str(configurations / name),
+                },
+            )
             for name in ("off", "sent")
         ],
-    ]  # fmt: skip
+    ]
 
 
 def configure(folder: Path) -> socket.socket:

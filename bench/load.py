@@ -109,10 +109,14 @@ def send(port: int, requests: Iterator[bytes], connections: int, seconds: float,
     taken = perf_counter() - begin
     waits = sorted(wait for one in open_now for wait in one.waits)
     return {
-        "answers": sum(statuses.values()), "statuses": statuses, "seconds": taken,
-        "cpu_seconds": process_time() - busy, "all_cpu_seconds": process_time(),
-        "median_ms": 1000 * waits[len(waits) // 2], "p99_ms": 1000 * waits[len(waits) * 99 // 100],
-    }  # fmt: skip
+        "answers": sum(statuses.values()),
+        "statuses": statuses,
+        "seconds": taken,
+        "cpu_seconds": process_time() - busy,
+        "all_cpu_seconds": process_time(),
+        "median_ms": 1000 * waits[len(waits) // 2],
+        "p99_ms": 1000 * waits[len(waits) * 99 // 100],
+    }
 
 
 def answer() -> None:

@@ -69,9 +69,12 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
     codes, times = 0, []
     with LocalAws(Keeper().do, seed) as sandbox:
         environ = {
-            **sandbox.environment("ada@111111111111", {}), "PATH": os.environ["PATH"], "HOME": str(folder),
-            "XDG_RUNTIME_DIR": str(folder), "AWS_EC2_METADATA_DISABLED": "true",
-        }  # fmt: skip
+            **sandbox.environment("ada@111111111111", {}),
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
         try:
             allow(folder, environ)
             for number in numbers:
@@ -80,9 +83,15 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
                 start = perf_counter()
                 command = [DSOPS, "exec", "--env", f"e{number}", "--", "printenv", "TOKEN"]
                 done = subprocess.run(
-                    command, cwd=folder, env={**environ, **given}, capture_output=True, text=True, check=False,
-                    timeout=60, stdin=subprocess.DEVNULL,
-                )  # fmt: skip
+                    command,
+                    cwd=folder,
+                    env={**environ, **given},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=60,
+                    stdin=subprocess.DEVNULL,
+                )
                 times.append((perf_counter() - start) * 1000)
                 if done.stdout != "invented\n":
                     raise SystemExit(done.stderr)

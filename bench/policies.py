@@ -81,9 +81,11 @@ def make_statement(chance: random.Random, number: int) -> Json:
         for _ in range(chance.randint(1, 3))
     ]
     statement: dict[str, Json] = {
-        "Sid": f"S{number}", "Effect": "Deny" if chance.random() < 0.2 else "Allow", "Action": written,
+        "Sid": f"S{number}",
+        "Effect": "Deny" if chance.random() < 0.2 else "Allow",
+        "Action": written,
         "Resource": resources if chance.random() < 0.9 else "*",
-    }  # fmt: skip
+    }
     if chance.random() < 0.66:
         statement["Condition"] = make_condition(chance)
     return statement

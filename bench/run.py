@@ -188,10 +188,7 @@ def cold(folder: Path, home: Path, rounds: int) -> dict[str, list[Run]]:
 
 def many(one: Path, hundred: Path, home: Path, rounds: int) -> dict[str, list[Run]]:
     """A hundred secrets beside one, at 30 ms a request, with the batch call allowed and denied."""
-    with (
-        stub(delay_ms=DELAY_MS, batch="allowed") as allowed,
-        stub(delay_ms=DELAY_MS, batch="denied") as denied,
-    ):
+    with stub(delay_ms=DELAY_MS, batch="allowed") as allowed, stub(delay_ms=DELAY_MS, batch="denied") as denied:
         for address in (allowed, denied):
             check(hundred, environment(home, address), MANY)
         cases = [

@@ -193,8 +193,10 @@ def send_one(port: int, keys: Keys, service: str, headers: dict[str, str], body:
 def reader(port: int) -> Keys:
     """A session of the role that may read secrets."""
     text = send_one(port, ALICE, "sts", FORM, assume_role(0))
-    found = {name: text.partition(f"<{name}>")[2].partition("<")[0] for name in
-             ("AccessKeyId", "SecretAccessKey", "SessionToken")}  # fmt: skip
+    found = {
+        name: text.partition(f"<{name}>")[2].partition("<")[0]
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    }
     return Keys.of(found)
 
 
@@ -203,8 +205,16 @@ def reader(port: int) -> Keys:
 
 def load(port: int, file: Path, *options: str) -> dict[str, float]:
     """What the sender counted; anything but a 200 ends the benchmark."""
-    command = [sys.executable, str(HERE / "load.py"), "send", str(port), str(file),
-               "--connections", str(CONNECTIONS), *options]  # fmt: skip
+    command = [
+        sys.executable,
+        str(HERE / "load.py"),
+        "send",
+        str(port),
+        str(file),
+        "--connections",
+        str(CONNECTIONS),
+        *options,
+    ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     counted = json.loads(done.stdout)
     if list(counted["statuses"]) != ["200"]:
@@ -344,12 +354,15 @@ def main() -> None:
     start, start_cpu = (median(column) for column in zip(*started, strict=True))
     rows = [
         *rate_rows(found),
-        ("the sender of the requests, at a server that does nothing", f"{most:,.0f} a second",
-         f"more than {fastest:,.0f}"),
+        (
+            "the sender of the requests, at a server that does nothing",
+            f"{most:,.0f} a second",
+            f"more than {fastest:,.0f}",
+        ),
         ("from start to first answer", f"{start:.2f} s, {start_cpu:.2f} s of them CPU", "at most 1.5 s"),
         ("memory when it has started", f"{before:.1f} MB", ""),
         (f"  more after {options.sessions:,} AssumeRole over the wire", f"{after - before:.1f} MB", "at most 60 MB"),
-    ]  # fmt: skip
+    ]
     strangers = median(one.strangers for rates in found.values() for one in rates)
     print(f"{machine()}; medians of {options.rounds} rounds, {CONNECTIONS} connections;")
     print(f"other programs took {strangers:.0%} of the machine while requests were counted\n")

@@ -7,9 +7,7 @@ import boto3
 
 sts = boto3.client("sts", region_name="us-east-1")
 session = sts.assume_role(
-    RoleArn="arn:aws:iam::123456789012:role/ProdAccessRole",
-    RoleSessionName="dsops-session",
-    DurationSeconds=3600,
+    RoleArn="arn:aws:iam::123456789012:role/ProdAccessRole", RoleSessionName="dsops-session", DurationSeconds=3600
 )
 credentials = session["Credentials"]
 secrets = boto3.client(

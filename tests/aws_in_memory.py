@@ -175,12 +175,7 @@ class InMemoryAws:
         values, errors = [], []
         for secret_id in ids:
             single = Call(
-                call.service,
-                call.region,
-                "GetSecretValue",
-                {"SecretId": secret_id},
-                call.access_key_id,
-                call.host,
+                call.service, call.region, "GetSecretValue", {"SecretId": secret_id}, call.access_key_id, call.host
             )
             refusal = self.rule(single)
             found = self._secret(secret_id, secret_id)
@@ -239,11 +234,4 @@ def _read(request: Request) -> Call:
     if signing is None:
         assert action in UNSIGNED, "every other call of these tests is signed"
         return Call("sts", request.address.host.split(".")[1], action, parameters, "", request.address.host)
-    return Call(
-        signing.service,
-        signing.region,
-        action,
-        parameters,
-        signing.access_key_id,
-        request.address.host,
-    )
+    return Call(signing.service, signing.region, action, parameters, signing.access_key_id, request.address.host)

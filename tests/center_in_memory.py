@@ -110,10 +110,16 @@ class InMemoryCenter(InMemoryAws):
         if asked["startUrl"] != START_URL:
             return self._oauth("invalid_request", "Invalid start url provided")
         page = "https://device.sso.eu-central-1.amazonaws.com/"
-        return self._json({
-            "deviceCode": "PLANTED-device-code", "userCode": "ABCD-EFGH", "verificationUri": page,
-            "verificationUriComplete": f"{page}?user_code=ABCD-EFGH", "expiresIn": 600, "interval": 1,
-        })  # fmt: skip
+        return self._json(
+            {
+                "deviceCode": "PLANTED-device-code",
+                "userCode": "ABCD-EFGH",
+                "verificationUri": page,
+                "verificationUriComplete": f"{page}?user_code=ABCD-EFGH",
+                "expiresIn": 600,
+                "interval": 1,
+            }
+        )
 
     def _CreateToken(self, asked: Mapping[str, object]) -> Response:  # noqa: N802
         grant = str(asked["grantType"]).rpartition(":")[2]
@@ -146,10 +152,14 @@ class InMemoryCenter(InMemoryAws):
 
 
 _ACTIONS = {
-    "/federation/credentials": "GetRoleCredentials", "/assignment/accounts": "ListAccounts",
-    "/assignment/roles": "ListAccountRoles", "/logout": "Logout", "/client/register": "RegisterClient",
-    "/device_authorization": "StartDeviceAuthorization", "/token": "CreateToken",
-}  # fmt: skip
+    "/federation/credentials": "GetRoleCredentials",
+    "/assignment/accounts": "ListAccounts",
+    "/assignment/roles": "ListAccountRoles",
+    "/logout": "Logout",
+    "/client/register": "RegisterClient",
+    "/device_authorization": "StartDeviceAuthorization",
+    "/token": "CreateToken",
+}
 
 
 def token_file(home: Path, members: object, key: str = START_URL) -> Path:

@@ -22,13 +22,37 @@ if TYPE_CHECKING:
     from dsops.secret import Secret
 
 FORGOTTEN = (
-    "CI", "GITHUB_", "GITLAB_", "ACTIONS_", "XDG_",  # what says where we run
-    "AWS_", "DSOPS_", "BOTO_", "MOTO_",              # whose account and whose settings
-    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_",
-    "DISPLAY", "WAYLAND_", "SSH_CONNECTION", "PYTHON_KEYRING_", "KEYRING_", "DBUS_",  # whose desktop
-    "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES",
-    "MFA_", "EXTERNAL_ID", "TARGET_ROLE_ARN",        # the founding page's names
-)  # fmt: skip
+    "CI",
+    "GITHUB_",
+    "GITLAB_",
+    "ACTIONS_",
+    "XDG_",  # what says where we run
+    "AWS_",
+    "DSOPS_",
+    "BOTO_",
+    "MOTO_",  # whose account and whose settings
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_",
+    "REQUESTS_CA_",
+    "CURL_CA_",
+    "DISPLAY",
+    "WAYLAND_",
+    "SSH_CONNECTION",
+    "PYTHON_KEYRING_",
+    "KEYRING_",
+    "DBUS_",  # whose desktop
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "COLUMNS",
+    "LINES",
+    "MFA_",
+    "EXTERNAL_ID",
+    "TARGET_ROLE_ARN",  # the founding page's names
+)
 """Beginnings of the names of variables that a test doesn't inherit, in either case."""
 
 

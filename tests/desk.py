@@ -26,17 +26,27 @@ class Desk:
         (folder / "dsops.yaml").write_text(config)
         # A socket's address must be short, and pytest's folders are not.
         self.environ = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "AWS_ENDPOINT_URL": sandbox.url,
-            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "AWS_EC2_METADATA_DISABLED": "true", **environ,
-        }  # fmt: skip
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "AWS_ENDPOINT_URL": sandbox.url,
+            "XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **environ,
+        }
         allow_found(folder, self.environ)
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         return subprocess.run(
-            words, cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True, check=False,
-            timeout=60, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            words,
+            cwd=self.folder,
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """One run of dsops; the user has allowed the file as it is now."""

@@ -143,9 +143,12 @@ class Runner:
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(path)],
             cwd=folder or self.workspace,
             env={**self.environ, **environ, **{name: str(file) for name, file in files.items()}},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
             timeout=_STEP_SECONDS,
-        )  # fmt: skip
+        )
         for line in done.stdout.decode("utf-8", "backslashreplace").splitlines():
             self._log(line)
         self.environ.update(assignments(files["GITHUB_ENV"].read_text()))

@@ -87,9 +87,10 @@ class Center:
     def register_for_browser(self, **more: object) -> Program:
         """One that waits on loopback for what the browser brings."""
         wish = {
-            "grantTypes": ["authorization_code", "refresh_token"], "issuerUrl": START_URL,
+            "grantTypes": ["authorization_code", "refresh_token"],
+            "issuerUrl": START_URL,
             "redirectUris": ["http://127.0.0.1/oauth/callback"],
-        }  # fmt: skip
+        }
         return self.register(SCOPE, **{**wish, **more})
 
     def start_device(self, program: Program, start_url: str = START_URL) -> dict[str, Any]:
@@ -120,10 +121,14 @@ class Center:
         """Whoever the credentials of that role make."""
         found = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
         given = found["roleCredentials"]
-        return Person(self.lab, Keys(
-            access_key_id=given["accessKeyId"], secret_access_key=given["secretAccessKey"],
-            session_token=given["sessionToken"],
-        ))  # fmt: skip
+        return Person(
+            self.lab,
+            Keys(
+                access_key_id=given["accessKeyId"],
+                secret_access_key=given["secretAccessKey"],
+                session_token=given["sessionToken"],
+            ),
+        )
 
     # --- people --------------------------------------------------------------------------------------------------
 
@@ -161,9 +166,15 @@ class Center:
 def authorize_query(program: Program, **changes: str) -> str:
     """As the AWS CLI writes it."""
     wish = {
-        "response_type": "code", "client_id": program.client_id, "redirect_uri": REDIRECT, "state": "st&te",
-        "code_challenge_method": "S256", "code_challenge": CHALLENGE, "scopes": SCOPE, **changes,
-    }  # fmt: skip
+        "response_type": "code",
+        "client_id": program.client_id,
+        "redirect_uri": REDIRECT,
+        "state": "st&te",
+        "code_challenge_method": "S256",
+        "code_challenge": CHALLENGE,
+        "scopes": SCOPE,
+        **changes,
+    }
     return urlencode({name: value for name, value in wish.items() if value})
 
 
@@ -188,6 +199,10 @@ def unsigned_request(service: str, operation: str, parameters: Mapping[str, obje
     headers = {name.lower(): str(value) for name, value in dict(serialized["headers"]).items()}
     body = serialized["body"]
     return HttpRequest(
-        serialized["method"], serialized["url_path"], urlencode(serialized["query_string"], doseq=True),
-        {"host": HOST, **headers}, body.encode() if isinstance(body, str) else bytes(body), PEER,
-    )  # fmt: skip
+        serialized["method"],
+        serialized["url_path"],
+        urlencode(serialized["query_string"], doseq=True),
+        {"host": HOST, **headers},
+        body.encode() if isinstance(body, str) else bytes(body),
+        PEER,
+    )

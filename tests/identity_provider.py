@@ -72,10 +72,19 @@ class IdentityProvider:
         )
 
     def assertion(
-        self, now: float, attributes: Mapping[str, Sequence[str]], *, subject: str = "alice", seconds: int = 300,
-        name_id: str | None = None, confirmation: str = CONFIRMATION, conditions: str = CONDITIONS,
-        statements: str = "", issuer: str | None = None, assertion_id: str = "_a1",
-    ) -> Element:  # fmt: skip
+        self,
+        now: float,
+        attributes: Mapping[str, Sequence[str]],
+        *,
+        subject: str = "alice",
+        seconds: int = 300,
+        name_id: str | None = None,
+        confirmation: str = CONFIRMATION,
+        conditions: str = CONDITIONS,
+        statements: str = "",
+        issuer: str | None = None,
+        assertion_id: str = "_a1",
+    ) -> Element:
         """An unsigned assertion; `confirmation`, `conditions` and `statements` may have {now} and {until} in them."""
         moments = {"now": written(now), "until": written(now + seconds)}
         name = f'<saml:NameID Format="{PERSISTENT}">{escape(subject)}</saml:NameID>' if name_id is None else name_id
@@ -108,11 +117,14 @@ class IdentityProvider:
         return response
 
     def sign(
-        self, element: Element, *, method: SignatureMethod = SignatureMethod.RSA_SHA256,
+        self,
+        element: Element,
+        *,
+        method: SignatureMethod = SignatureMethod.RSA_SHA256,
         digest: DigestAlgorithm = DigestAlgorithm.SHA256,
         c14n: CanonicalizationMethod = CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
         is_of_whole_document: bool = False,
-    ) -> Element:  # fmt: skip
+    ) -> Element:
         """The response or assertion with a signature of it right after its Issuer."""
         copy = etree.fromstring(etree.tostring(element))
         named: str | None = f"#{element.get('ID')}"

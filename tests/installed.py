@@ -63,9 +63,15 @@ def _install(
         for command in commands:
             try:
                 subprocess.run(
-                    command, cwd=fresh, env=dict(environ), check=True, capture_output=True, text=True,
-                    stdin=subprocess.DEVNULL, timeout=_INSTALL_SECONDS,
-                )  # fmt: skip
+                    command,
+                    cwd=fresh,
+                    env=dict(environ),
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    stdin=subprocess.DEVNULL,
+                    timeout=_INSTALL_SECONDS,
+                )
             except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
                 said = str(getattr(error, "stderr", "") or error).strip().splitlines()
                 why = said[0] if said else str(error)

@@ -61,9 +61,14 @@ class Pipeline:
     def runtime(self) -> Runtime:
         """The world of a run."""
         runtime = make_runtime(
-            self.environ, now=self.clock, ask=self.person, report=self.reports, folder=self.folder,
-            journal=self.journal, monotonic=lambda: self.time.seconds,
-        )  # fmt: skip
+            self.environ,
+            now=self.clock,
+            ask=self.person,
+            report=self.reports,
+            folder=self.folder,
+            journal=self.journal,
+            monotonic=lambda: self.time.seconds,
+        )
         return runtime._replace(reason=self.reason)
 
     def resolver(self, plan: Plan, min_ttl_seconds: float | None = None) -> Resolver:

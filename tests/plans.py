@@ -37,9 +37,7 @@ def config_of(text: str, *, is_allowed: bool = True) -> Config:
         stores[name.text] = Store(name.text, kind.text, fields, Where(FILE, name.line))
     environments = {
         name.text: Environment(
-            name.text,
-            {key.text: _variable(key, value) for key, value in _pairs(node)},
-            Where(FILE, name.line),
+            name.text, {key.text: _variable(key, value) for key, value in _pairs(node)}, Where(FILE, name.line)
         )
         for name, node in _entries(document.root, "envs")
     }

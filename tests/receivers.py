@@ -66,9 +66,13 @@ class Stream:
     """A listener that reads all that comes, or with `is_deaf` nothing; with `breaks` it breaks off."""
 
     def __init__(
-        self, path: Path | None = None, *, tls: ssl.SSLContext | None = None, is_deaf: bool = False,
+        self,
+        path: Path | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        is_deaf: bool = False,
         breaks: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if path:
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(str(path))

@@ -104,9 +104,16 @@ class Person:
         headers = {name: value for name, value in made.headers.items() if name not in {"authorization", "host"}}
         headers |= self.headers
         return sign(
-            self.keys, signing_name(service), self.region, made.method, made.path, headers, made.body, made.query,
+            self.keys,
+            signing_name(service),
+            self.region,
+            made.method,
+            made.path,
+            headers,
+            made.body,
+            made.query,
             peer=self.peer,
-        )  # fmt: skip
+        )
 
     def answer(self, service: str, operation: str, /, **parameters: object) -> HttpAnswer:
         """The answer as it stands on the wire."""
@@ -142,8 +149,17 @@ class Person:
 
 
 def sign(
-    keys: Keys, service: str, region: str, method: str, path: str, headers: Mapping[str, str], body: bytes = b"",
-    query: str = "", *, peer: str = PEER, presigned_seconds: int = 0,
+    keys: Keys,
+    service: str,
+    region: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    query: str = "",
+    *,
+    peer: str = PEER,
+    presigned_seconds: int = 0,
 ) -> HttpRequest:
     """A request signed by botocore, in the header or, with `presigned_seconds`, in the query."""
     url = f"http://{HOST}{path}" + (f"?{query}" if query else "")

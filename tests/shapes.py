@@ -83,9 +83,11 @@ class ShapeMaker:
             count = 0 if is_over and shape.name in above[:-1] else self._random.choice((1, 2, 11))
             return [self._value(shape.member, depth + 1, above) for _ in range(1 if depth > 2 else count)]
         if kind == "map":
-            return {} if is_over else {
-                str(key): self._value(shape.value, depth + 1, above) for key in self._keys(shape.key)
-            }  # fmt: skip
+            return (
+                {}
+                if is_over
+                else {str(key): self._value(shape.value, depth + 1, above) for key in self._keys(shape.key)}
+            )
         return self._scalar(shape)
 
     def _keys(self, shape: Any) -> list[str]:
@@ -126,8 +128,10 @@ def written_request(
     body = body.encode() if isinstance(body, str) else bytes(body)
     headers = {name.lower(): _text(value) for name, value in dict(serialized["headers"]).items()}
     scope = f"AKIAIOSFODNN7EXAMPLE/20260713/{region}/{signing_name(service)}/aws4_request"
-    headers |= {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
-                "host": "127.0.0.1:4566"}  # fmt: skip
+    headers |= {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        "host": "127.0.0.1:4566",
+    }
     return HttpRequest(serialized["method"], path, query, headers, body, "203.0.113.7")
 
 

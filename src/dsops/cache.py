@@ -152,9 +152,7 @@ class ValueCache:
 class CredentialCache:
     """The sessions that this process holds."""
 
-    def __init__(
-        self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False
-    ) -> None:
+    def __init__(self, now: Callable[[], datetime], *, is_of_one_run: bool = False, is_of_many: bool = False) -> None:
         """`is_of_one_run`: no other plan will be carried out with it; `is_of_many`: those of several clients will."""
         self.memory = Memory(now, is_of_one_run=is_of_one_run)
         self.is_of_many = is_of_many

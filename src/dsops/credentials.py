@@ -30,9 +30,17 @@ class Credentials:
     """
 
     __slots__ = (
-        "access_key_id", "arn", "expiration", "is_of_sandbox", "issued_at", "request_id", "secret_access_key",
-        "session_token", "source", "source_identity",
-    )  # fmt: skip
+        "access_key_id",
+        "arn",
+        "expiration",
+        "is_of_sandbox",
+        "issued_at",
+        "request_id",
+        "secret_access_key",
+        "session_token",
+        "source",
+        "source_identity",
+    )
 
     def __init__(
         self,
@@ -62,10 +70,17 @@ class Credentials:
     def from_source(self, source: str, *, is_of_sandbox: bool = False) -> Credentials:
         """The same, with the words for where it all began, and whether a sandbox issued it."""
         return Credentials(
-            self.access_key_id, self.secret_access_key, self.session_token, self.expiration,
-            issued_at=self.issued_at, arn=self.arn, source=source, request_id=self.request_id,
-            source_identity=self.source_identity, is_of_sandbox=is_of_sandbox,
-        )  # fmt: skip
+            self.access_key_id,
+            self.secret_access_key,
+            self.session_token,
+            self.expiration,
+            issued_at=self.issued_at,
+            arn=self.arn,
+            source=source,
+            request_id=self.request_id,
+            source_identity=self.source_identity,
+            is_of_sandbox=is_of_sandbox,
+        )
 
     @property
     def is_temporary(self) -> bool:

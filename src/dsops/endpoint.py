@@ -13,10 +13,18 @@ from dsops.startup import NamedTuple, pattern
 
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
-    "sts": "STS", "secretsmanager": "SECRETS_MANAGER", "ssm": "SSM", "iam": "IAM", "organizations": "ORGANIZATIONS",
-    "kms": "KMS", "sso": "SSO", "sso-oidc": "SSO_OIDC", "iam-toolbox": "IAM_TOOLBOX", "athena": "ATHENA",
+    "sts": "STS",
+    "secretsmanager": "SECRETS_MANAGER",
+    "ssm": "SSM",
+    "iam": "IAM",
+    "organizations": "ORGANIZATIONS",
+    "kms": "KMS",
+    "sso": "SSO",
+    "sso-oidc": "SSO_OIDC",
+    "iam-toolbox": "IAM_TOOLBOX",
+    "athena": "ATHENA",
     "cloudtrail": "CLOUDTRAIL",
-}  # fmt: skip
+}
 _SIGNED_AS = {"iam-toolbox": "iam"}
 """Services whose signatures name another one."""
 _HOST_PREFIXES = {"sso": "portal.sso", "sso-oidc": "oidc"}
@@ -45,36 +53,60 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # (standard, dual stack, FIPS, FIPS and dual stack, signing region).
 _IAM: dict[str, tuple[str, str, str, str, str]] = {
     "aws": (
-        "iam.amazonaws.com", "iam.global.api.aws",
-        "iam-fips.amazonaws.com", "iam-fips.global.api.aws", "us-east-1",
+        "iam.amazonaws.com",
+        "iam.global.api.aws",
+        "iam-fips.amazonaws.com",
+        "iam-fips.global.api.aws",
+        "us-east-1",
     ),
     "aws-cn": (
-        "iam.cn-north-1.amazonaws.com.cn", "iam.global.api.amazonwebservices.com.cn",
-        "iam-fips.amazonaws.com.cn", "iam-fips.api.amazonwebservices.com.cn", "cn-north-1",
+        "iam.cn-north-1.amazonaws.com.cn",
+        "iam.global.api.amazonwebservices.com.cn",
+        "iam-fips.amazonaws.com.cn",
+        "iam-fips.api.amazonwebservices.com.cn",
+        "cn-north-1",
     ),
     "aws-us-gov": (
-        "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws",
-        "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws", "us-gov-west-1",
+        "iam.us-gov.amazonaws.com",
+        "iam.us-gov.api.aws",
+        "iam.us-gov.amazonaws.com",
+        "iam.us-gov.api.aws",
+        "us-gov-west-1",
     ),
     "aws-iso": (
-        "iam.us-iso-east-1.c2s.ic.gov", "iam.api.aws.ic.gov",
-        "iam-fips.us-iso-east-1.c2s.ic.gov", "iam-fips.api.aws.ic.gov", "us-iso-east-1",
+        "iam.us-iso-east-1.c2s.ic.gov",
+        "iam.api.aws.ic.gov",
+        "iam-fips.us-iso-east-1.c2s.ic.gov",
+        "iam-fips.api.aws.ic.gov",
+        "us-iso-east-1",
     ),
     "aws-iso-b": (
-        "iam.us-isob-east-1.sc2s.sgov.gov", "iam.api.aws.scloud",
-        "iam-fips.us-isob-east-1.sc2s.sgov.gov", "iam-fips.api.aws.scloud", "us-isob-east-1",
+        "iam.us-isob-east-1.sc2s.sgov.gov",
+        "iam.api.aws.scloud",
+        "iam-fips.us-isob-east-1.sc2s.sgov.gov",
+        "iam-fips.api.aws.scloud",
+        "us-isob-east-1",
     ),
     "aws-iso-e": (
-        "iam.eu-isoe-west-1.cloud.adc-e.uk", "iam.api.cloud-aws.adc-e.uk",
-        "iam-fips.cloud.adc-e.uk", "iam-fips.api.cloud-aws.adc-e.uk", "eu-isoe-west-1",
+        "iam.eu-isoe-west-1.cloud.adc-e.uk",
+        "iam.api.cloud-aws.adc-e.uk",
+        "iam-fips.cloud.adc-e.uk",
+        "iam-fips.api.cloud-aws.adc-e.uk",
+        "eu-isoe-west-1",
     ),
     "aws-iso-f": (
-        "iam.us-isof-south-1.csp.hci.ic.gov", "iam.api.aws.hci.ic.gov",
-        "iam-fips.csp.hci.ic.gov", "iam-fips.api.aws.hci.ic.gov", "us-isof-south-1",
+        "iam.us-isof-south-1.csp.hci.ic.gov",
+        "iam.api.aws.hci.ic.gov",
+        "iam-fips.csp.hci.ic.gov",
+        "iam-fips.api.aws.hci.ic.gov",
+        "us-isof-south-1",
     ),
     "aws-eusc": (
-        "iam.eusc-de-east-1.amazonaws.eu", "iam.global.api.amazonwebservices.eu",
-        "iam-fips.amazonaws.eu", "iam-fips.api.amazonwebservices.eu", "eusc-de-east-1",
+        "iam.eusc-de-east-1.amazonaws.eu",
+        "iam.global.api.amazonwebservices.eu",
+        "iam-fips.amazonaws.eu",
+        "iam-fips.api.amazonwebservices.eu",
+        "eusc-de-east-1",
     ),
 }
 

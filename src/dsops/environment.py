@@ -43,11 +43,32 @@ _BEARER_TOKEN = "AWS_BEARER_TOKEN_"  # noqa: S105 - how such a variable's name b
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The newer name, and the one that boto3 and older SDKs read."""
 
-_PRISTINE = frozenset((
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "TMPDIR", "TMP", "TEMP", "TZ",
-    "TERM", "TERMINFO", "COLORTERM", "NO_COLOR", "LANG", "LANGUAGE",
-    "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "USERPROFILE",
-))  # fmt: skip
+_PRISTINE = frozenset(
+    (
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "PWD",
+        "TMPDIR",
+        "TMP",
+        "TEMP",
+        "TZ",
+        "TERM",
+        "TERMINFO",
+        "COLORTERM",
+        "NO_COLOR",
+        "LANG",
+        "LANGUAGE",
+        "SYSTEMROOT",
+        "SYSTEMDRIVE",
+        "WINDIR",
+        "COMSPEC",
+        "PATHEXT",
+        "USERPROFILE",
+    )
+)
 """What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
 
 
@@ -96,9 +117,7 @@ def child_environment(
             kept |= secrets.keys() & identity
     if session is not None or any(name in secrets and name not in kept for name in IDENTITY):
         removed = tuple(sorted(inherited.keys() & identity - secrets.keys()))
-    variables: dict[str, str | Secret] = {
-        name: value for name, value in inherited.items() if name not in removed
-    }
+    variables: dict[str, str | Secret] = {name: value for name, value in inherited.items() if name not in removed}
     variables.update((name, value) for name, value in secrets.items() if name not in kept)
     if session is not None:
         variables.update(session.variables)

@@ -137,9 +137,11 @@ class Library:
         """
         plan, own = self._plan_of("environment", self._name(environment)), self._own()
         return self._carry_out(
-            own, resolve(plan, own.runtime, own.client, self._cache),
-            environment=plan.environment, variables=[each.name for each in plan.variables],
-        )  # fmt: skip
+            own,
+            resolve(plan, own.runtime, own.client, self._cache),
+            environment=plan.environment,
+            variables=[each.name for each in plan.variables],
+        )
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
         """The session that a store issues, or that it reads with; the one that is held while enough of it is left.
@@ -163,7 +165,11 @@ class Library:
         return result
 
     def boto3_session(
-        self, store: str, *, environment: str = "", **options: Any  # as boto3.Session takes them
+        self,
+        store: str,
+        *,
+        environment: str = "",
+        **options: Any,  # as boto3.Session takes them
     ) -> boto3.Session:
         """A boto3 session that works as that store's session and goes on past its end.
 

@@ -17,9 +17,21 @@ if TYPE_CHECKING:
     from typing import Any, Generic, Literal, NamedTuple, NewType, NoReturn, Protocol, TypeVar, cast
 
     __all__ = [
-        "TYPE_CHECKING", "Any", "Generic", "LazyPatterns", "Literal", "NamedTuple", "NewType", "NoReturn", "Protocol",
-        "TypeVar", "cast", "own_process", "pattern", "serve_long",
-    ]  # fmt: skip
+        "TYPE_CHECKING",
+        "Any",
+        "Generic",
+        "LazyPatterns",
+        "Literal",
+        "NamedTuple",
+        "NewType",
+        "NoReturn",
+        "Protocol",
+        "TypeVar",
+        "cast",
+        "own_process",
+        "pattern",
+        "serve_long",
+    ]
 
 
 class _Pattern:
@@ -129,9 +141,7 @@ if not TYPE_CHECKING:
                 raise TypeError(f"{name}: a field without a default stands after one with a default")
             for index, field in enumerate(fields):
                 namespace[field] = _tuplegetter(index, None)
-            namespace |= {
-                "__slots__": (), "__match_args__": fields, "_fields": fields, "_field_defaults": defaults,
-            }  # fmt: skip
+            namespace |= {"__slots__": (), "__match_args__": fields, "_fields": fields, "_field_defaults": defaults}
             return type.__new__(cls, name, (_Record,), namespace)
 
     class _Record(tuple):

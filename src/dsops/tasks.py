@@ -256,8 +256,13 @@ class _Loop:
             for token, outcome in self._driver.poll(wait):
                 self._in_flight -= 1
                 failed = isinstance(outcome, BaseException)
-                self._ready.append((cast("Task[Any]", token), None if failed else outcome,
-                                    cast("BaseException", outcome) if failed else None))
+                self._ready.append(
+                    (
+                        cast("Task[Any]", token),
+                        None if failed else outcome,
+                        cast("BaseException", outcome) if failed else None,
+                    )
+                )
         elif self._timers:
             self._sleep(wait)
         else:

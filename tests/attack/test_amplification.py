@@ -265,11 +265,15 @@ def test_a_common_file_may_be_included_by_many(tmp_path: Path) -> None:
 BASES = {
     "each extends all before": "envs:\n"
     + "".join(f"  e{n}: {{extends: [{','.join(f'e{m}' for m in range(n))}], V: {{literal: x}}}}\n" for n in range(550)),
-    "one base a thousand times": "envs:\n  b: {" + ", ".join(f"V{n}: {{literal: x}}" for n in range(1000)) + "}\n"
+    "one base a thousand times": "envs:\n  b: {"
+    + ", ".join(f"V{n}: {{literal: x}}" for n in range(1000))
+    + "}\n"
     + f"  e: {{extends: [{','.join('b' * 1000)}]}}\n",
-    "stores": "secretStores:\n  b: {type: env, " + ", ".join(f"k{n}: x" for n in range(1000)) + "}\n"
+    "stores": "secretStores:\n  b: {type: env, "
+    + ", ".join(f"k{n}: x" for n in range(1000))
+    + "}\n"
     + f"  e: {{extends: [{','.join('b' * 1000)}]}}\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", BASES.values(), ids=BASES.keys())

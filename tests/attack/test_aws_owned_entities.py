@@ -22,16 +22,27 @@ AWS_POLICY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 LINKED = "AWSServiceRoleForBatch"
 READING = ("Get", "List", "Simulate", "Generate")
 USES_A_POLICY = {
-    "AttachGroupPolicy", "AttachRolePolicy", "AttachUserPolicy", "DetachGroupPolicy", "DetachRolePolicy",
+    "AttachGroupPolicy",
+    "AttachRolePolicy",
+    "AttachUserPolicy",
+    "DetachGroupPolicy",
+    "DetachRolePolicy",
     "DetachUserPolicy",
-}  # fmt: skip
+}
 USES_A_ROLE = {"CreateRole", "DeleteServiceLinkedRole"}
 DESCRIBES = {"UpdateRole", "UpdateRoleDescription"}
 VALUES = {
-    "PolicyArn": AWS_POLICY, "PolicyDocument": ALLOW_ALL, "VersionId": "v1", "RoleName": LINKED, "PolicyName": "p",
-    "PermissionsBoundary": AWS_POLICY, "Description": "d", "Tags": [{"Key": "k", "Value": "v"}], "TagKeys": ["k"],
+    "PolicyArn": AWS_POLICY,
+    "PolicyDocument": ALLOW_ALL,
+    "VersionId": "v1",
+    "RoleName": LINKED,
+    "PolicyName": "p",
+    "PermissionsBoundary": AWS_POLICY,
+    "Description": "d",
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
     "InstanceProfileName": "p",
-}  # fmt: skip
+}
 
 
 def model(operation: str) -> OperationModel:

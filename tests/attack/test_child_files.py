@@ -36,9 +36,14 @@ secretStores:
 def looked(words: list[str], environ: dict[str, str], folder: Path) -> dict[str, tuple[str, bool, int]]:
     """What a child that is started by these words finds behind its variables."""
     done = subprocess.run(
-        [*words, sys.executable, "-c", LOOK], cwd=folder, env=environ, capture_output=True, text=True, timeout=60,
+        [*words, sys.executable, "-c", LOOK],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=True,
-    )  # fmt: skip
+    )
     found: dict[str, tuple[str, bool, int]] = json.loads(done.stdout)
     return found
 

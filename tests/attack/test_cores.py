@@ -97,9 +97,10 @@ def test_the_command_that_takes_over(dsops: Dsops) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("exec", "--no-agent", "--", "true"), ("credentials", "role", "--format", "process")],
+    "words",
+    [("exec", "--no-agent", "--", "true"), ("credentials", "role", "--format", "process")],
     ids=["exec", "credential_process"],
-)  # fmt: skip
+)
 def test_a_process_that_does_the_work_itself(dsops: Dsops, words: tuple[str, ...]) -> None:
     """Seen by a program that it asks for a code."""
     (dsops.folder / "dsops.yaml").write_text(MFA)
@@ -133,7 +134,11 @@ def test_a_limit_that_was_given_up_is_not_asked_for() -> None:
         "with dumps.UsersLimit(): print(resource.getrlimit(core))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True,
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (SOFT, SOFT * 2)),
-    )  # fmt: skip
+    )
     assert done.stdout.splitlines() == [str(SOFT), "(0, 0)"]

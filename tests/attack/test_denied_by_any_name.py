@@ -66,11 +66,16 @@ def test_repositories_by_their_tags(admin: Person) -> None:
 def written(arn: str) -> list[str]:
     """Texts that end as the ARN does."""
     return [
-        arn.replace("arn:aws:", "arn:aws-cn:"), arn.replace(ACCOUNT, ""), arn.replace(ACCOUNT, "*"),
-        arn.replace("us-east-1", ""), arn.replace("us-east-1", "*"), arn.replace("us-east-1", "US-EAST-1"),
-        arn.replace("us-east-1", "eu-west-1"), arn.replace(":ecs:", ":x:").replace(":logs:", ":x:"),
+        arn.replace("arn:aws:", "arn:aws-cn:"),
+        arn.replace(ACCOUNT, ""),
+        arn.replace(ACCOUNT, "*"),
+        arn.replace("us-east-1", ""),
+        arn.replace("us-east-1", "*"),
+        arn.replace("us-east-1", "US-EAST-1"),
+        arn.replace("us-east-1", "eu-west-1"),
+        arn.replace(":ecs:", ":x:").replace(":logs:", ":x:"),
         arn.replace(":lambda:", ":x:").replace(":events:", ":x:"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("service", ["ecs", "events", "lambda", "logs"])

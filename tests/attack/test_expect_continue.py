@@ -150,10 +150,13 @@ def test_boto3_puts_and_gets_an_empty_object(server: Server) -> None:
     """As `aws s3 cp empty s3://bucket/` does: botocore sends the header with length 0."""
     user = ask(server.url, "identity?as=alice")
     s3 = boto3.client(
-        "s3", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=user["AccessKeyId"],
+        "s3",
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        aws_access_key_id=user["AccessKeyId"],
         aws_secret_access_key=user["SecretAccessKey"],
         config=Config(read_timeout=10, retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
-    )  # fmt: skip
+    )
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="empty", Body=b"")
     assert s3.get_object(Bucket="bucket", Key="empty")["ContentLength"] == 0

@@ -95,9 +95,16 @@ PROGRAM = [sys.executable, "-c", "import sys; from dsops.__main__ import main; s
 def run(dsops: Dsops, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """One run without a terminal, of which the user has allowed nothing (`Dsops.run` allows)."""
     return subprocess.run(
-        [*PROGRAM, *words], cwd=dsops.folder, env={**dsops.environ, **environ}, capture_output=True, text=True,
-        check=False, stdin=subprocess.DEVNULL, start_new_session=True, timeout=60,
-    )  # fmt: skip
+        [*PROGRAM, *words],
+        cwd=dsops.folder,
+        env={**dsops.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize("line", HANDING_OUT.values(), ids=HANDING_OUT)
@@ -132,11 +139,7 @@ def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
 def test_a_pipeline_owns_its_checkout(dsops: Dsops) -> None:
     """`CI=true` allows; DSOPS_TRUST=ask does not, nor does a CI that is not one."""
     line = HANDING_OUT["get of a literal"].split()
-    for environ, expected in (
-        ({"CI": "true"}, 0),
-        ({"CI": "true", "DSOPS_TRUST": "ask"}, 2),
-        ({"CI": "false"}, 2),
-    ):
+    for environ, expected in (({"CI": "true"}, 0), ({"CI": "true", "DSOPS_TRUST": "ask"}, 2), ({"CI": "false"}, 2)):
         assert expected == run(dsops, *line, **environ).returncode
 
 
@@ -226,9 +229,15 @@ class TestThroughTheAgent:
             "sys.exit(main())\n"
         )
         done = subprocess.run(
-            [sys.executable, "-c", program, "render", "--env", "plain"], cwd=agent.folder, env=agent.environ,
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", program, "render", "--env", "plain"],
+            cwd=agent.folder,
+            env=agent.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         assert 'PLAIN="info"' in done.stdout.replace("'", '"').replace("PLAIN=info", 'PLAIN="info"')
         assert "evil" not in done.stdout
 
@@ -265,9 +274,12 @@ class TestTheQuestion:
     def test_it_is_asked_on_the_terminal_and_never_on_stdout(self, dsops: Dsops) -> None:
         """A pipe gets the value alone; a no is an error, and the next run asks again."""
         (dsops.folder / "ask").write_text(
-            "cd " + str(dsops.folder) + "\n"
+            "cd "
+            + str(dsops.folder)
+            + "\n"
             + "".join(f"export {name}='{value}'\n" for name, value in dsops.environ.items())
-            + " ".join(f"'{word}'" for word in (*PROGRAM, "get", "--env", "plain", "PLAIN")) + " > out\n"
+            + " ".join(f"'{word}'" for word in (*PROGRAM, "get", "--env", "plain", "PLAIN"))
+            + " > out\n"
         )
         for typed, expected, code in (("\n", "", 2), ("y\n", "info", 0)):
             with Terminal(["sh", str(dsops.folder / "ask")]) as terminal:
@@ -410,9 +422,12 @@ class TestTheQuestion:
         """A file can't draw over its own description."""
         (tmp_path / "dsops.yaml").write_text('version: 1\nenvs: {dev: {PATH: {literal: "\\e[2K\\rfine\\nsets"}}}\n')
         done = subprocess.run(
-            [*PROGRAM, "allow"], cwd=tmp_path, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
-            capture_output=True, check=True,
-        )  # fmt: skip
+            [*PROGRAM, "allow"],
+            cwd=tmp_path,
+            env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            check=True,
+        )
         assert b"\x1b" not in done.stdout
         assert b"\r" not in done.stdout
         assert 1 == done.stdout.count(b"  steers ")

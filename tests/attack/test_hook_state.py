@@ -20,10 +20,19 @@ def forged(path: str) -> dict[str, str]:
     values = {"PATH": "/evil", "LD_PRELOAD": "/evil.so", "EDITOR": "/evil.sh"}
     loaded = {"PATH": path, "EDITOR": "vi"}
     environ = {
-        "EDITOR": "vi", "DSOPS_HOOK_VARS": " PATH LD_PRELOAD EDITOR", "__dsops_is_there": "1", "__dsops_key": "none",
-        "__dsops_names": "PATH", "__dsops_was": "exported:/evil", "__dsops_new": f"x{path}", "__dsops_loaded": "1",
-        "__dsops_own": " ", "__dsops_found": "/evil/dsops.yaml", "__dsops_count": "1", "__dsops_inherited": " PATH ",
-    }  # fmt: skip
+        "EDITOR": "vi",
+        "DSOPS_HOOK_VARS": " PATH LD_PRELOAD EDITOR",
+        "__dsops_is_there": "1",
+        "__dsops_key": "none",
+        "__dsops_names": "PATH",
+        "__dsops_was": "exported:/evil",
+        "__dsops_new": f"x{path}",
+        "__dsops_loaded": "1",
+        "__dsops_own": " ",
+        "__dsops_found": "/evil/dsops.yaml",
+        "__dsops_count": "1",
+        "__dsops_inherited": " PATH ",
+    }
     for name, value in values.items():
         environ |= {f"DSOPS_HOOK_WAS_{name}": value, f"__dsops_was_{name}": value, f"__dsops_plain_{name}": value}
     return environ | {f"__dsops_new_{name}": value for name, value in loaded.items()}
@@ -80,12 +89,18 @@ def test_no_program_sees_what_was_there_before(house: House, shell: str) -> None
     house.allow()
     everything = [] if shell == "fish" else ["set -a"]
     printed = house.shell(
-        shell, *everything, "cd project", "env | grep -c before", LEFT, show("DSOPS_HOOK_VARS"), "cd ..",
-        show("GREETING", "DSOPS_HOOK_VARS"), LEFT, GREETING="before",
-    )  # fmt: skip
-    assert printed == [
-        "0", "0", "DSOPS_HOOK_VARS= GREETING NUMBER", "GREETING=before", "DSOPS_HOOK_VARS=unset", "0",
-    ]  # fmt: skip
+        shell,
+        *everything,
+        "cd project",
+        "env | grep -c before",
+        LEFT,
+        show("DSOPS_HOOK_VARS"),
+        "cd ..",
+        show("GREETING", "DSOPS_HOOK_VARS"),
+        LEFT,
+        GREETING="before",
+    )
+    assert printed == ["0", "0", "DSOPS_HOOK_VARS= GREETING NUMBER", "GREETING=before", "DSOPS_HOOK_VARS=unset", "0"]
 
 
 def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, shell: str) -> None:
@@ -94,12 +109,16 @@ def test_the_next_command_of_the_line_has_nothing_of_the_folder(house: House, sh
         pytest.skip("bash has no hook for a change of folder: docs/how-to/shell-hook.md says so")
     house.allow()
     printed = house.shell(
-        shell, "cd project", show("GREETING"), f"cd ..; {show('GREETING')}", f"cd project; {show('GREETING')}",
-        show("GREETING"), f"cd below; {show('GREETING')}", GREETING="before",
-    )  # fmt: skip
-    assert printed == [
-        "GREETING=hello", "GREETING=before", "GREETING=before", "GREETING=hello", "GREETING=hello",
-    ]  # fmt: skip
+        shell,
+        "cd project",
+        show("GREETING"),
+        f"cd ..; {show('GREETING')}",
+        f"cd project; {show('GREETING')}",
+        show("GREETING"),
+        f"cd below; {show('GREETING')}",
+        GREETING="before",
+    )
+    assert printed == ["GREETING=hello", "GREETING=before", "GREETING=before", "GREETING=hello", "GREETING=hello"]
     assert house.loads() == 2
 
 
@@ -118,9 +137,16 @@ def test_a_list_of_paths_is_put_away_as_well(house: House, shell: str) -> None:
     house.allow()
     changed = "set -gx DATA_PATH a c" if shell == "fish" else "export DATA_PATH=a:c"
     printed = house.shell(
-        shell, "cd project", show("DATA_PATH"), "cd ..", show("DATA_PATH"),
-        "cd project", changed, "cd ..", show("DATA_PATH"),
-    )  # fmt: skip
+        shell,
+        "cd project",
+        show("DATA_PATH"),
+        "cd ..",
+        show("DATA_PATH"),
+        "cd project",
+        changed,
+        "cd ..",
+        show("DATA_PATH"),
+    )
     assert printed == ["DATA_PATH=a:b", "DATA_PATH=unset", "DATA_PATH=a:c"]
     before = house.shell(shell, "cd project", "cd ..", show("DATA_PATH"), DATA_PATH="x:y")
     assert before == ["DATA_PATH=x:y"]

@@ -139,9 +139,14 @@ def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
     environ = sandbox.environment(environ={"PATH": os.environ["PATH"], "HOME": str(folder), "DSOPS_AUDIT": "off"})
     environ["DSOPS_CONFIG"] = str(folder / "dsops.yaml")
     done = subprocess.run(
-        [sys.executable, "host.py", str(threads)], cwd=folder, env=environ, capture_output=True, text=True, timeout=60,
+        [sys.executable, "host.py", str(threads)],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.stderr, done.returncode) == ("", 0)
     return Told(**json.loads(done.stdout))
 
@@ -186,15 +191,46 @@ OWN = {
 """Files that change something process-wide, and whose process that is."""
 
 CHANGES = (
-    "atexit.register", "gc.disable", "gc.enable", "gc.freeze", "gc.set_threshold", "locale.setlocale",
-    "logging.basicConfig", "logging.disable", "logging.setLoggerClass", "os.chdir", "os.environ.clear",
-    "os.environ.pop", "os.environ.setdefault", "os.environ.update", "os.fchdir", "os.nice", "os.putenv", "os.setpgid",
-    "os.setpgrp", "os.setsid", "os.umask", "os.unsetenv", "resource.setrlimit", "signal.pthread_sigmask",
-    "signal.set_wakeup_fd", "signal.signal", "_signal.signal", "signal.siginterrupt", "socket.setdefaulttimeout",
-    "sys.meta_path.insert", "sys.path.append", "sys.path.insert", "sys.path_hooks.append", "sys.setrecursionlimit",
-    "sys.setswitchinterval", "sys.addaudithook", "threading.settrace", "warnings.filterwarnings",
+    "atexit.register",
+    "gc.disable",
+    "gc.enable",
+    "gc.freeze",
+    "gc.set_threshold",
+    "locale.setlocale",
+    "logging.basicConfig",
+    "logging.disable",
+    "logging.setLoggerClass",
+    "os.chdir",
+    "os.environ.clear",
+    "os.environ.pop",
+    "os.environ.setdefault",
+    "os.environ.update",
+    "os.fchdir",
+    "os.nice",
+    "os.putenv",
+    "os.setpgid",
+    "os.setpgrp",
+    "os.setsid",
+    "os.umask",
+    "os.unsetenv",
+    "resource.setrlimit",
+    "signal.pthread_sigmask",
+    "signal.set_wakeup_fd",
+    "signal.signal",
+    "_signal.signal",
+    "signal.siginterrupt",
+    "socket.setdefaulttimeout",
+    "sys.meta_path.insert",
+    "sys.path.append",
+    "sys.path.insert",
+    "sys.path_hooks.append",
+    "sys.setrecursionlimit",
+    "sys.setswitchinterval",
+    "sys.addaudithook",
+    "threading.settrace",
+    "warnings.filterwarnings",
     "warnings.simplefilter",
-)  # fmt: skip
+)
 
 
 def what_it_changes(path: Path) -> list[str]:
@@ -284,9 +320,14 @@ def test_a_child_that_is_forked_waits_for_no_thread_of_its_parent(tmp_path: Path
     )
     (tmp_path / "host.py").write_text(FORKING_HOST)
     done = subprocess.run(
-        [sys.executable, "host.py"], cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "host.py"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.stderr, done.returncode) == ("", 0)
     assert json.loads(done.stdout) == [0, True, 2, 4]
 

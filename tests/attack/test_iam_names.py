@@ -20,9 +20,13 @@ def admin() -> Person:
     admin.call("iam", "CreateGroup", GroupName="bosses", Path="/admin/")
     admin.call("iam", "CreateInstanceProfile", InstanceProfileName="machines", Path="/admin/")
     admin.call(
-        "iam", "UploadServerCertificate", ServerCertificateName="cert", Path="/admin/", CertificateBody=PEM,
+        "iam",
+        "UploadServerCertificate",
+        ServerCertificateName="cert",
+        Path="/admin/",
+        CertificateBody=PEM,
         PrivateKey="key",
-    )  # fmt: skip
+    )
     return admin
 
 
@@ -75,10 +79,13 @@ def test_a_certificate_that_is_new_has_its_path(admin: Person) -> None:
         ("UpdateUser", "user/eve", {"UserName": "eve", "NewPath": "/admin/"}),
         ("UpdateUser", "user/eve", {"UserName": "eve", "NewUserName": "other"}),
         ("UpdateGroup", "group/admin/bosses", {"GroupName": "bosses", "NewPath": "/"}),
-        ("UpdateServerCertificate", "server-certificate/admin/cert",
-         {"ServerCertificateName": "cert", "NewServerCertificateName": "other"}),
+        (
+            "UpdateServerCertificate",
+            "server-certificate/admin/cert",
+            {"ServerCertificateName": "cert", "NewServerCertificateName": "other"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_who_renames_or_moves_may_do_it_to_both(
     admin: Person, operation: str, kind: str, parameters: dict[str, str]
 ) -> None:

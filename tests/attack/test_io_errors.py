@@ -60,9 +60,15 @@ def run(dsops: Dsops, library: Path, path: str, words: tuple[str, ...], **how: s
     """Runs it with the files whose path has that in it on a bad disk."""
     environ = {**dsops.environ, "LD_PRELOAD": str(library), "IO_ERRORS_PATH": path, **how}
     done = subprocess.run(
-        dsops.command(*words), cwd=dsops.folder, env=environ, capture_output=True, text=True, check=False,
-        timeout=SECONDS, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        dsops.command(*words),
+        cwd=dsops.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        stdin=subprocess.DEVNULL,
+    )
     assert "Traceback" not in done.stderr
     assert "error[bug" not in done.stderr
     assert "hush" not in done.stderr
@@ -136,17 +142,22 @@ READ = {
     "an include": Case("/more.yaml", PLAIN, 125, _include),
     # A note, as for one that is wrong.
     "the user's configuration": Case("/config.yaml", PLAIN, 0, _home(CONFIG, "audit: on\n")),
-    "a profile": Case("/.aws/config", ("exec", "--env", "keys", "--", "true"), 125,
-                      _home(".aws/config", "[default]\nregion = us-east-1\n")),
+    "a profile": Case(
+        "/.aws/config",
+        ("exec", "--env", "keys", "--", "true"),
+        125,
+        _home(".aws/config", "[default]\nregion = us-east-1\n"),
+    ),
     "a token": Case("/token.jwt", ("exec", "--config", "web.yaml", "--env", "web", "--", "true"), 125, _web),
     "the keyring's list": Case("/keyring.json", ("mfa", "list"), 3, _home(".local/share/dsops/keyring.json", KEYRING)),
     "a policy": Case("/policy.json", ("policy", "check", "policy.json"), 2, _file("policy.json", POLICY)),
-    "a seed": Case("/seed.yaml", ("sandbox", "run", "--seed", "seed.yaml", "--", "true"), 2,
-                   _file("seed.yaml", "accounts: {}\n")),
+    "a seed": Case(
+        "/seed.yaml", ("sandbox", "run", "--seed", "seed.yaml", "--", "true"), 2, _file("seed.yaml", "accounts: {}\n")
+    ),
     "a file to migrate": Case("/old.yaml", ("migrate", "old.yaml"), 2, _file("old.yaml", "version: 1\n")),
     "the audit trail": Case("/audit.jsonl", ("audit", "verify"), 2, _trail),
     "the end of the trail": Case("/audit.jsonl", ("audit", "--last", "3"), 2, _trail),
-}  # fmt: skip
+}
 WRITE = {
     "the audit trail that has to be": Case("/audit.jsonl", PLAIN, 125, _home(CONFIG, "audit: required\n")),
     "the audit trail": Case("/audit.jsonl", PLAIN, 0),
@@ -198,13 +209,23 @@ def test_what_can_not_be_written_is_an_error_of_the_file(dsops: Dsops, library: 
 def test_an_answer_that_can_not_be_written_is_no_success(dsops: Dsops, library: Path, error: str) -> None:
     """`dsops get ... > answer` on a full disk."""
     environ = {
-        **dsops.environ, "LD_PRELOAD": str(library), "IO_ERRORS_PATH": "/answer", "IO_ERRORS_WRITE": str(WRITES[error])
-    }  # fmt: skip
+        **dsops.environ,
+        "LD_PRELOAD": str(library),
+        "IO_ERRORS_PATH": "/answer",
+        "IO_ERRORS_WRITE": str(WRITES[error]),
+    }
     with (dsops.folder / "answer").open("wb") as answer:
         done = subprocess.run(
-            dsops.command("get", "PLAIN", "--env", "plain"), cwd=dsops.folder, env=environ, check=False,
-            timeout=SECONDS, stdout=answer, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
+            dsops.command("get", "PLAIN", "--env", "plain"),
+            cwd=dsops.folder,
+            env=environ,
+            check=False,
+            timeout=SECONDS,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
     assert done.returncode == 2
     assert "error[output.not-written]" in done.stderr
     assert os.strerror(WRITES[error]).lower() in done.stderr

@@ -18,8 +18,19 @@ from dsops.audit.verify import verify
 
 NOW = 1_795_000_000
 CALLS = (
-    "open", "read", "pread", "write", "pwrite", "ftruncate", "rename", "unlink", "close", "stat", "fstat", "listdir",
-)  # fmt: skip
+    "open",
+    "read",
+    "pread",
+    "write",
+    "pwrite",
+    "ftruncate",
+    "rename",
+    "unlink",
+    "close",
+    "stat",
+    "fstat",
+    "listdir",
+)
 MOST_CALLS = 100
 ROOM = Limits(max_bytes=1 << 20)
 FULL = Limits(max_bytes=450)

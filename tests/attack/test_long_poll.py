@@ -259,10 +259,16 @@ def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
     task_list = {"name": "l"}
     with wire.send("swf", "PollForDecisionTask", domain="d", taskList=task_list) as poll:
         wire.call(
-            "swf", "RegisterWorkflowType", domain="d", name="w", version="1", defaultTaskList=task_list,
-            defaultChildPolicy="TERMINATE", defaultTaskStartToCloseTimeout="10",
+            "swf",
+            "RegisterWorkflowType",
+            domain="d",
+            name="w",
+            version="1",
+            defaultTaskList=task_list,
+            defaultChildPolicy="TERMINATE",
+            defaultTaskStartToCloseTimeout="10",
             defaultExecutionStartToCloseTimeout="100",
-        )  # fmt: skip
+        )
         assert is_silent(poll)
         kind = {"name": "w", "version": "1"}
         wire.call("swf", "StartWorkflowExecution", domain="d", workflowId="1", workflowType=kind)
@@ -343,9 +349,11 @@ class Bench:
         self.found: dict[str, deque[bytes]] = {}
         self.cost = 0.0
         self.waiting: Waiting[str] = Waiting(
-            lambda client, answer: self.delivered.append((client, answer.body)), self.gone.__contains__, most,
+            lambda client, answer: self.delivered.append((client, answer.body)),
+            self.gone.__contains__,
+            most,
             lambda: self.now,
-        )  # fmt: skip
+        )
 
     def wait(self, client: str, source: str, seconds: float = 10) -> None:
         """Has a client wait."""

@@ -48,7 +48,7 @@ def test_a_long_secret_in_colours_is_masked() -> None:
     secret = bytes(ord("a") + (number * number) % 23 for number in range(8000))
     masker = TerminalMasker([secret])
     coloured = b"".join(b"\x1b[31m%c\x1b[0m" % letter for letter in secret)
-    out = b"".join(masker.feed(coloured[start:start + 5000]) for start in range(0, len(coloured), 5000))
+    out = b"".join(masker.feed(coloured[start : start + 5000]) for start in range(0, len(coloured), 5000))
     out += masker.feed(b"!") + masker.finish()
     assert out.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"") == b"***!"
 
@@ -75,9 +75,14 @@ def test_a_time_limit_counts_also_where_the_reader_takes_nothing(tmp_path: Path)
     reader, writer = os.pipe()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "dsops", *words], stdout=writer, stderr=subprocess.PIPE, cwd=tmp_path, env=environ,
-            timeout=30, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "dsops", *words],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environ,
+            timeout=30,
+            check=False,
+        )
     finally:
         os.close(reader)
         os.close(writer)

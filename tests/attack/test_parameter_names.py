@@ -46,10 +46,18 @@ def calls(name: str) -> list[tuple[str, dict[str, object]]]:
 @pytest.mark.parametrize(
     "name",
     [
-        "/a/b", "/a/b:1", f"{ARN}/a/b", f"{ARN}/a/b:1", f"{ARN}/a/b:label", "plain", "/plain", f"{ARN}/plain",
-        f"{ARN}/plain:1", f"{ARN}plain",
+        "/a/b",
+        "/a/b:1",
+        f"{ARN}/a/b",
+        f"{ARN}/a/b:1",
+        f"{ARN}/a/b:label",
+        "plain",
+        "/plain",
+        f"{ARN}/plain",
+        f"{ARN}/plain:1",
+        f"{ARN}plain",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("by", ["name", "tag"])
 def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by: str) -> None:
     """By the exact ARN, which has no version, and by the parameter's tags."""
@@ -65,10 +73,15 @@ def test_a_denial_holds_for_every_form_of_the_name(admin: Person, name: str, by:
 @pytest.mark.parametrize(
     "name",
     [
-        SECRET, f"{SECRET}:AWSCURRENT", f"{ARN}{SECRET}", f"{ARN}{SECRET}:AWSCURRENT", f"{ARN}{SECRET[1:]}",
-        f"{ARN}/a{ARN}{SECRET[2:]}", f"{ARN}{ARN}{SECRET}",
+        SECRET,
+        f"{SECRET}:AWSCURRENT",
+        f"{ARN}{SECRET}",
+        f"{ARN}{SECRET}:AWSCURRENT",
+        f"{ARN}{SECRET[1:]}",
+        f"{ARN}/a{ARN}{SECRET[2:]}",
+        f"{ARN}{ARN}{SECRET}",
     ],
-)  # fmt: skip
+)
 def test_leave_for_parameters_is_no_leave_for_secrets(admin: Person, name: str) -> None:
     """Parameter Store reads a secret with the caller's permissions, whatever form of its name was sent."""
     eve = attacker(admin, {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"})

@@ -36,8 +36,15 @@ LISTS: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
     "cloudwatch": (("DescribeAlarms", {}), ("ListDashboards", {})),
     "dynamodb": (("ListTables", {}), ("ListBackups", {})),
     "events": (("ListRules", {}), ("ListEventBuses", {}), ("ListArchives", {}), ("ListConnections", {})),
-    "iam": (("ListUsers", {}), ("ListRoles", {}), ("ListGroups", {}), ("ListPolicies", {"Scope": "Local"}),
-            ("ListInstanceProfiles", {}), ("ListVirtualMFADevices", {}), ("ListOpenIDConnectProviders", {})),
+    "iam": (
+        ("ListUsers", {}),
+        ("ListRoles", {}),
+        ("ListGroups", {}),
+        ("ListPolicies", {"Scope": "Local"}),
+        ("ListInstanceProfiles", {}),
+        ("ListVirtualMFADevices", {}),
+        ("ListOpenIDConnectProviders", {}),
+    ),
     "kms": (("ListKeys", {}), ("ListAliases", {})),
     "logs": (("DescribeLogGroups", {}), ("DescribeMetricFilters", {}), ("DescribeResourcePolicies", {})),
     "s3": (("ListBuckets", {}),),
@@ -46,17 +53,23 @@ LISTS: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
     "sqs": (("ListQueues", {}),),
     "ssm": (("DescribeParameters", {}), ("GetParametersByPath", {"Path": "/"}), ("ListDocuments", {})),
     "sts": (("GetCallerIdentity", {}),),
-}  # fmt: skip
+}
 """Service -> what shows what there is."""
 MAKERS = ("Create", "Put", "Register", "Import", "Restore", "Subscribe")
 WITHOUT_A_FITTING_ERROR = {
     # Nothing in the operation's model says that something is missing, and AWS's answer is not known.
-    ("ssm", "DeletePatchBaseline"), ("ssm", "GetPatchBaselineForPatchGroup"), ("sns", "DeletePlatformApplication"),
-    ("events", "DeletePartnerEventSource"), ("events", "PutPartnerEvents"),
+    ("ssm", "DeletePatchBaseline"),
+    ("ssm", "GetPatchBaselineForPatchGroup"),
+    ("sns", "DeletePlatformApplication"),
+    ("events", "DeletePartnerEventSource"),
+    ("events", "PutPartnerEvents"),
     # AWS needs one of several parameters, of which the model requires none.
-    ("dynamodb", "CreateTable"), ("dynamodb", "ListExports"), ("logs", "PutDeliveryDestination"),
-    ("logs", "StartQuery"), ("sns", "Publish"),
-}  # fmt: skip
+    ("dynamodb", "CreateTable"),
+    ("dynamodb", "ListExports"),
+    ("logs", "PutDeliveryDestination"),
+    ("logs", "StartQuery"),
+    ("sns", "Publish"),
+}
 """Where moto fails and the answer is a 500: a known list, so that a new one shows."""
 
 

@@ -18,8 +18,10 @@ from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 
 READER = f"arn:aws:iam::{ACCOUNT}:user/reader"
 QUEUE_URL = f"http://127.0.0.1:4566/{ACCOUNT}/q"
-TRUST = {"Version": "2012-10-17", "Statement": {
-    "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}}  # fmt: skip
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+}
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:t"
 TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/t"
 
@@ -94,10 +96,13 @@ def secret(admin: Person) -> Call:
 def table(admin: Person) -> Call:
     """Reads an item."""
     admin.call(
-        "dynamodb", "CreateTable", TableName="t", BillingMode="PAY_PER_REQUEST",
+        "dynamodb",
+        "CreateTable",
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-    )  # fmt: skip
+    )
     admin.call("dynamodb", "PutResourcePolicy", ResourceArn=TABLE, Policy=policy("dynamodb:GetItem", TABLE))
     return "dynamodb", "GetItem", {"TableName": "t", "Key": {"k": {"S": "v"}}}
 
@@ -118,9 +123,14 @@ def function(admin: Person) -> Call:
         archive.writestr("h.py", "")
     role = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     admin.call(
-        "lambda", "CreateFunction", FunctionName="f", Role=role, Runtime="python3.12", Handler="h.h",
+        "lambda",
+        "CreateFunction",
+        FunctionName="f",
+        Role=role,
+        Runtime="python3.12",
+        Handler="h.h",
         Code={"ZipFile": packed.getvalue()},
-    )  # fmt: skip
+    )
     admin.call(
         "lambda", "AddPermission", FunctionName="f", StatementId="s", Action="lambda:GetFunction", Principal=READER
     )
@@ -228,23 +238,43 @@ def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str,
         make(admin)
     key_id = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     return {
-        "s3": ("s3", "PutBucketPolicy",
-               {"Bucket": "bucket", "Policy": policy("s3:GetObject", "arn:aws:s3:::bucket/*", principal)}),
-        "sqs": ("sqs", "SetQueueAttributes",
-                {"QueueUrl": QUEUE_URL, "Attributes": {"Policy": policy("sqs:SendMessage", principal=principal)}}),
-        "sns": ("sns", "SetTopicAttributes", {
-            "TopicArn": TOPIC, "AttributeName": "Policy",
-            "AttributeValue": policy("sns:Publish", TOPIC, principal)}),
+        "s3": (
+            "s3",
+            "PutBucketPolicy",
+            {"Bucket": "bucket", "Policy": policy("s3:GetObject", "arn:aws:s3:::bucket/*", principal)},
+        ),
+        "sqs": (
+            "sqs",
+            "SetQueueAttributes",
+            {"QueueUrl": QUEUE_URL, "Attributes": {"Policy": policy("sqs:SendMessage", principal=principal)}},
+        ),
+        "sns": (
+            "sns",
+            "SetTopicAttributes",
+            {"TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": policy("sns:Publish", TOPIC, principal)},
+        ),
         "kms": ("kms", "PutKeyPolicy", {"KeyId": key_id, "PolicyName": "default", "Policy": key_policy(principal)}),
-        "kms grant": ("kms", "CreateGrant",
-                      {"KeyId": key_id, "GranteePrincipal": principal, "Operations": ["DescribeKey"]}),
-        "secretsmanager": ("secretsmanager", "PutResourcePolicy", {
-            "SecretId": "s", "ResourcePolicy": policy("secretsmanager:GetSecretValue", principal=principal)}),
-        "dynamodb": ("dynamodb", "PutResourcePolicy",
-                     {"ResourceArn": TABLE, "Policy": policy("dynamodb:GetItem", TABLE, principal)}),
-        "lambda": ("lambda", "AddPermission", {
-            "FunctionName": "f", "Action": "lambda:GetFunction", "Principal": principal}),
-    }  # fmt: skip
+        "kms grant": (
+            "kms",
+            "CreateGrant",
+            {"KeyId": key_id, "GranteePrincipal": principal, "Operations": ["DescribeKey"]},
+        ),
+        "secretsmanager": (
+            "secretsmanager",
+            "PutResourcePolicy",
+            {"SecretId": "s", "ResourcePolicy": policy("secretsmanager:GetSecretValue", principal=principal)},
+        ),
+        "dynamodb": (
+            "dynamodb",
+            "PutResourcePolicy",
+            {"ResourceArn": TABLE, "Policy": policy("dynamodb:GetItem", TABLE, principal)},
+        ),
+        "lambda": (
+            "lambda",
+            "AddPermission",
+            {"FunctionName": "f", "Action": "lambda:GetFunction", "Principal": principal},
+        ),
+    }
 
 
 @pytest.mark.parametrize(
@@ -253,16 +283,21 @@ def writes(admin: Person, principal: str) -> dict[str, tuple[str, str, dict[str,
         ("s3", "MalformedPolicy", "Invalid principal in policy"),
         ("sqs", "InvalidAttributeValue", "Invalid value for the parameter Policy."),
         ("sns", "InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound"),
-        ("kms", "MalformedPolicyDocumentException",
-         "Policy contains a statement with one or more invalid principals."),
+        ("kms", "MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals."),
         ("kms grant", "InvalidArnException", "ARN does not refer to a valid principal: {}"),
-        ("secretsmanager", "MalformedPolicyDocumentException",
-         "This resource policy contains an unsupported principal."),
+        (
+            "secretsmanager",
+            "MalformedPolicyDocumentException",
+            "This resource policy contains an unsupported principal.",
+        ),
         ("dynamodb", "ValidationException", "Policy is not valid: Invalid principal in policy"),
-        ("lambda", "InvalidParameterValueException",
-         "The provided principal was invalid. Please check the principal and try again."),
+        (
+            "lambda",
+            "InvalidParameterValueException",
+            "The provided principal was invalid. Please check the principal and try again.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: str, message: str) -> None:
     """Users and roles of this sandbox's accounts, by name or by path; of accounts elsewhere nothing is known."""
     service, operation, parameters = writes(admin, PLACE)[kind]
@@ -271,8 +306,11 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
         found: dict[str, Any] = json.loads(json.dumps(parameters).replace(PLACE, principal))
         return found
 
-    for principal in (f"arn:aws:iam::{ACCOUNT}:user/missing", f"arn:aws:iam::{OTHER}:role/missing",
-                      f"arn:aws:iam::{ACCOUNT}:user/path/reader"):  # fmt: skip
+    for principal in (
+        f"arn:aws:iam::{ACCOUNT}:user/missing",
+        f"arn:aws:iam::{OTHER}:role/missing",
+        f"arn:aws:iam::{ACCOUNT}:user/path/reader",
+    ):
         more = {"StatementId": "x"} if kind == "lambda" else {}
         refused = admin.refused(service, operation, **asked(principal), **more)
         assert (code, message.format(principal)) == (refused.code, refused.message)
@@ -298,10 +336,12 @@ def test_a_queues_policy_may_name_any_resource(admin: Person) -> None:
 @pytest.mark.parametrize(
     ("effect", "element", "status"),
     [
-        ("Deny", "Resource", 400), ("Deny", "NotResource", 400),
-        ("Allow", "Resource", 200), ("Allow", "NotResource", 200),
+        ("Deny", "Resource", 400),
+        ("Deny", "NotResource", 400),
+        ("Allow", "Resource", 200),
+        ("Allow", "NotResource", 200),
     ],
-)  # fmt: skip
+)
 def test_a_queues_policy_with_another_resource_never_lets_in_more(
     admin: Person, effect: str, element: str, status: int
 ) -> None:
@@ -329,9 +369,13 @@ def test_a_condition_about_roots_lets_in_roots_alone(admin: Person) -> None:
     """The text that moto has for everybody is read as that in the place of a principal, and nowhere else."""
     arn = f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"
     statement = {
-        "Sid": "s", "Effect": "Allow", "Principal": "*", "Action": "events:DescribeEventBus", "Resource": arn,
+        "Sid": "s",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "events:DescribeEventBus",
+        "Resource": arn,
         "Condition": {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:root"}},
-    }  # fmt: skip
+    }
     admin.call("events", "CreateEventBus", Name="b")
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("events", "PutPermission", EventBusName="b", Policy=text)

@@ -63,9 +63,14 @@ def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple
     """The exit code and what went wrong, with that signal at that point; None where the run ended before it."""
     allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(number), str(point), *words], cwd=dsops.folder, timeout=60, check=False,
-        env={**dsops.environ, "PYTHONHASHSEED": "0"}, stdin=subprocess.DEVNULL, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, "-c", RUNNER, str(number), str(point), *words],
+        cwd=dsops.folder,
+        timeout=60,
+        check=False,
+        env={**dsops.environ, "PYTHONHASHSEED": "0"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
     told = done.stderr.decode()
     if not point:
         return done.returncode, told
@@ -158,9 +163,14 @@ def test_a_reader_that_has_gone_is_no_bug(tmp_path: Path) -> None:
         reader, writer = os.pipe()
         os.close(reader)
         done = subprocess.run(
-            dsops.command(*words), cwd=dsops.folder, env=dsops.environ, stdout=writer, stderr=subprocess.PIPE,
-            timeout=60, check=False,
-        )  # fmt: skip
+            dsops.command(*words),
+            cwd=dsops.folder,
+            env=dsops.environ,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
         os.close(writer)
         assert (words, done.stderr) == (words, b"")
 
@@ -170,7 +180,5 @@ def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
     dsops = Dsops(tmp_path)
     words = dsops.command("exec", "--env", "plain", "--", "sh", "-c", 'kill -INT "$$"; echo goes on')
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *words]
-    done = subprocess.run(
-        shell, cwd=dsops.folder, env=dsops.environ, capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run(shell, cwd=dsops.folder, env=dsops.environ, capture_output=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == (b"goes on\n", 0)

@@ -58,12 +58,18 @@ def test_what_only_looks_alike_is_not(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("AWS_SESSION_TOKEN", True), ("AWS_ACCESS_KEY_ID", True), ("PGPASSWORD", True), ("VAULT_TOKEN", True),
-        ("TF_VAR_size", True), ("AWS_PROFILE", False), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", False),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", False), ("ANSIBLE_VAULT_PASSWORD_FILE", False),
+        ("AWS_SESSION_TOKEN", True),
+        ("AWS_ACCESS_KEY_ID", True),
+        ("PGPASSWORD", True),
+        ("VAULT_TOKEN", True),
+        ("TF_VAR_size", True),
+        ("AWS_PROFILE", False),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", False),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", False),
+        ("ANSIBLE_VAULT_PASSWORD_FILE", False),
         ("SSH_ASKPASS", False),
     ],
-)  # fmt: skip
+)
 def test_a_credential_is_told_from_an_order(name: str, *, expected: bool) -> None:
     """It says as whom a program works: the hook may set it, and its literal is not shown. A place to get one is not."""
     assert steering(name)
@@ -79,9 +85,15 @@ def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> N
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command, *words], cwd=tmp_path, env=dsops.environ, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [*command, *words],
+            cwd=tmp_path,
+            env=dsops.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     refused = run("exec", "--env", "dev", "--", "/usr/bin/env")
     assert (125, "") == (refused.returncode, refused.stdout)

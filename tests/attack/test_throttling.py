@@ -109,9 +109,7 @@ class Scene:
 
     def client(self, *, total_timeout_ms: int = 30_000) -> Client:
         """A process, or an agent: whoever shares it shares its limits."""
-        runtime = make_runtime(
-            random=self._random.random, report=self.reports, monotonic=lambda: self.time.seconds
-        )
+        runtime = make_runtime(random=self._random.random, report=self.reports, monotonic=lambda: self.time.seconds)
         runtime = runtime._replace(has_left=lambda: self.has_left)
         return make_client(runtime, total_timeout_ms=total_timeout_ms)
 

@@ -137,10 +137,12 @@ def test_a_digit_is_ascii(digit: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        ("AWS", "arn:aws:iam::111122223333:role/\u212aey"), ("Service", "\u212ams.amazonaws.com"),
-        ("CanonicalUser", "\u0663" * 64), ("Federated", "arn:aws:iam::111122223333:saml-provider/\u212aey"),
+        ("AWS", "arn:aws:iam::111122223333:role/\u212aey"),
+        ("Service", "\u212ams.amazonaws.com"),
+        ("CanonicalUser", "\u0663" * 64),
+        ("Federated", "arn:aws:iam::111122223333:saml-provider/\u212aey"),
     ],
-)  # fmt: skip
+)
 def test_a_principal_is_ascii(kind: str, name: str) -> None:
     """AWS has no name outside of ASCII for a user, role, provider or service."""
     with pytest.raises(ValueError, match="not a principal"):

@@ -47,9 +47,7 @@ class Refused(NamedTuple):
 class Conversation:
     """The program, running; ends with the `with` block."""
 
-    def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None) -> None:
         self._process = subprocess.Popen(
             command, cwd=folder, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -32,9 +32,12 @@ class Service(BaseHTTPRequestHandler):
             self._answer(b"WebServer")
             return
         keys = {
-            "Code": "Success", "AccessKeyId": f"ASIA:{host}{path}", "SecretAccessKey": "s", "Token": "t",
+            "Code": "Success",
+            "AccessKeyId": f"ASIA:{host}{path}",
+            "SecretAccessKey": "s",
+            "Token": "t",
             "Expiration": "2099-01-01T00:00:00Z",
-        }  # fmt: skip
+        }
         self._answer(json.dumps(keys).encode())
 
     def _answer(self, body: bytes) -> None:

@@ -64,37 +64,53 @@ def version_of(aws: str) -> str:
 
 def _aioboto3(environ: Environ) -> Command:
     pip = [".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    folder = installed("aioboto3", [PROGRAMS / "aioboto3" / "requirements.txt"], [
-        [sys.executable, "-m", "venv", ".venv"],
-        [*pip, "install", "--require-hashes", "--requirement", "requirements.txt"],
-    ], environ)  # fmt: skip
+    folder = installed(
+        "aioboto3",
+        [PROGRAMS / "aioboto3" / "requirements.txt"],
+        [
+            [sys.executable, "-m", "venv", ".venv"],
+            [*pip, "install", "--require-hashes", "--requirement", "requirements.txt"],
+        ],
+        environ,
+    )
     return [str(folder / ".venv" / "bin" / "python"), _PYTHON_CLIENTS, "aioboto3"]
 
 
 def _javascript(environ: Environ) -> Command:
     node, npm = tool("node", environ), tool("npm", environ)
     source = PROGRAMS / "javascript"
-    folder = installed("javascript", [source / "package.json", source / "package-lock.json"], [
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
-    ], environ)  # fmt: skip
+    folder = installed(
+        "javascript",
+        [source / "package.json", source / "package-lock.json"],
+        [[npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]],
+        environ,
+    )
     return [node, str(source / "client.mjs"), str(folder)]
 
 
 def _go(environ: Environ) -> Command:
     source = PROGRAMS / "go"
-    folder = installed("go", [source / "main.go", source / "go.mod", source / "go.sum"], [
-        [tool("go", environ), "build", "-mod=readonly", "-o", "client", "."],
-    ], {**environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"})  # fmt: skip
+    folder = installed(
+        "go",
+        [source / "main.go", source / "go.mod", source / "go.sum"],
+        [[tool("go", environ), "build", "-mod=readonly", "-o", "client", "."]],
+        {**environ, "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"},
+    )
     return [str(folder / "client")]
 
 
 def _java(environ: Environ) -> Command:
     java, javac, mvn = (tool(name, environ) for name in ("java", "javac", "mvn"))
     source = PROGRAMS / "java"
-    folder = installed("java", [source / "pom.xml", source / "Client.java"], [
-        [mvn, "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=jars"],
-        [javac, "-classpath", "jars/*", "-d", "classes", "Client.java"],
-    ], environ)  # fmt: skip
+    folder = installed(
+        "java",
+        [source / "pom.xml", source / "Client.java"],
+        [
+            [mvn, "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DoutputDirectory=jars"],
+            [javac, "-classpath", "jars/*", "-d", "classes", "Client.java"],
+        ],
+        environ,
+    )
     # A client that lives for seconds: the second compiler and the parallel collector would only take the other core.
     swift = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
     return [java, *swift, "-classpath", f"{folder}/classes:{folder}/jars/*", "Client"]

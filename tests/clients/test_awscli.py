@@ -50,9 +50,14 @@ def environment(folder: Path) -> dict[str, str]:
 def dsops(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """What `dsops` does with these words."""
     done = subprocess.run(
-        [BIN / "dsops", *words], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60,
+        [BIN / "dsops", *words],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     assert not check or done.returncode == 0, done.stderr
     return done
 
@@ -95,10 +100,14 @@ def test_it_assumes_a_role_and_reads_a_secret(tmp_path: Path) -> None:
 
 def test_what_is_made_with_it_counts(tmp_path: Path) -> None:
     """A role made by `aws iam create-role` is assumed; its inline policy lets a secret be read."""
-    (tmp_path / "trust.json").write_text(json.dumps({
-        "Version": "2012-10-17",
-        "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole"},
-    }))  # fmt: skip
+    (tmp_path / "trust.json").write_text(
+        json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole"},
+            }
+        )
+    )
     script = """
     set -e
     aws iam create-role --role-name Made --assume-role-policy-document file://trust.json --query Role.Arn --output text
@@ -109,8 +118,10 @@ def test_what_is_made_with_it_counts(tmp_path: Path) -> None:
     done = in_sandbox(tmp_path, script)
 
     assert done.stdout.split() == [
-        "arn:aws:iam::111111111111:role/Made", "made", "arn:aws:sts::111111111111:assumed-role/Made/s1"
-    ], done.stderr  # fmt: skip
+        "arn:aws:iam::111111111111:role/Made",
+        "made",
+        "arn:aws:sts::111111111111:assumed-role/Made/s1",
+    ], done.stderr
 
 
 def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
@@ -160,8 +171,12 @@ def served(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "seed.yaml").write_text(SEED)
     process = subprocess.Popen(
         [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"],
-        cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     with process:
         assert process.stdout is not None
         # The address is printed when requests are taken.
@@ -174,9 +189,14 @@ def served(tmp_path: Path) -> Iterator[str]:
 def shell(folder: Path, script: str) -> str:
     """What a shell prints."""
     done = subprocess.run(
-        ["bash", "-euc", script], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60,
+        ["bash", "-euc", script],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=60,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -189,9 +209,7 @@ def test_env_is_what_a_shell_evaluates(served: str, tmp_path: Path) -> None:
     aws sts get-caller-identity --query Arn --output text
     echo "$AWS_ENDPOINT_URL ${AWS_PROFILE-none}"
     """
-    assert shell(tmp_path, script).split("\n") == [
-        "arn:aws:iam::111111111111:user/alice", f"{served} none", ""
-    ]  # fmt: skip
+    assert shell(tmp_path, script).split("\n") == ["arn:aws:iam::111111111111:user/alice", f"{served} none", ""]
 
 
 def test_totp_is_the_devices_code(served: str, tmp_path: Path) -> None:

@@ -14,9 +14,14 @@ def run(folder: Path, script: str) -> str:
     """What a shell script prints that runs as admin of a sandbox; each of its commands must succeed."""
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(folder)}
     done = subprocess.run(
-        [BIN / "dsops", "sandbox", "run", "--", "bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment,
-        capture_output=True, text=True, timeout=110, check=False,
-    )  # fmt: skip
+        [BIN / "dsops", "sandbox", "run", "--", "bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -26,7 +31,9 @@ def test_files_go_there_and_back(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(os.urandom(9_000_000))
     (tmp_path / "small").write_text("text")
 
-    printed = run(tmp_path, """
+    printed = run(
+        tmp_path,
+        """
         aws s3 mb s3://bucket >/dev/null
         aws s3 cp large s3://bucket/folder/ --quiet
         aws s3 cp small "s3://bucket/folder/a b+c%" --quiet
@@ -38,14 +45,17 @@ def test_files_go_there_and_back(tmp_path: Path) -> None:
             "$(aws s3 presign 's3://bucket/folder/a b+c%')"
         aws s3 rm s3://bucket --recursive --quiet
         aws s3 rb s3://bucket >/dev/null
-    """)  # fmt: skip
+    """,
+    )
 
     assert ["same", "4", "9000000", "text4", "b'text'"] == printed.split()
 
 
 def test_other_services_answer(tmp_path: Path) -> None:
     """SQS by its own flag: this CLI sends it to AWS whatever AWS_ENDPOINT_URL says."""
-    printed = run(tmp_path, """
+    printed = run(
+        tmp_path,
+        """
         aws dynamodb list-tables --query 'length(TableNames)'
         aws sns create-topic --name t --query TopicArn --output text
         aws kms create-key --query KeyMetadata.KeyState --output text
@@ -53,6 +63,7 @@ def test_other_services_answer(tmp_path: Path) -> None:
         aws ec2 describe-vpcs --query 'length(Vpcs)'
         aws sqs create-queue --queue-name q --endpoint-url "$AWS_ENDPOINT_URL" --query QueueUrl --output text |
             sed "s|$AWS_ENDPOINT_URL|HERE|"
-    """)  # fmt: skip
+    """,
+    )
 
     assert ["0", "arn:aws:sns:us-east-1:123456789012:t", "Enabled", "0", "1", "HERE/123456789012/q"] == printed.split()

@@ -207,9 +207,10 @@ def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
     """`endpoint_url` in ~/.aws/config counts as in the AWS CLI, for every call, also beside keys in the environment."""
     ada = machine.sandbox.user("ada").credentials
     keys = {
-        "AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal(),
+        "AWS_ACCESS_KEY_ID": ada.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal(),
         "AWS_ENDPOINT_URL": "",
-    }  # fmt: skip
+    }
     config = machine.folder / ".aws" / "config"
     config.write_text(f"[default]\nendpoint_url = {machine.sandbox.url}\n")
     assert machine.told(**keys)["arn"] == "arn:aws:iam::123456789012:user/ada"

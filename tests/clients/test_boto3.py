@@ -157,16 +157,14 @@ def test_a_refusal_with_an_id_can_be_looked_up() -> None:
             client(server, session_of(server, "bob"), "sts").assume_role(RoleArn=JUMP, RoleSessionName="s1")
         authorization_id = str(refused.value).rpartition("authorization id: ")[2]
         toolbox = client(server, session_of(server, "admin@111111111111"), "iam-toolbox")
-        pages = list(toolbox.get_paginator("get_request_authorization_details").paginate(
-            authorizationId=authorization_id
-        ))  # fmt: skip
-        [check] = [
-            each for each in pages[0]["evaluations"][0]["checks"] if each["evaluatedEffect"] == "IMPLICIT_DENY"
-        ]
+        pages = list(
+            toolbox.get_paginator("get_request_authorization_details").paginate(authorizationId=authorization_id)
+        )
+        [check] = [each for each in pages[0]["evaluations"][0]["checks"] if each["evaluatedEffect"] == "IMPLICIT_DENY"]
         [trust] = [each for each in pages[0]["policies"] if each["type"] == "RESOURCE_BASED_POLICY"]
-        document = toolbox.get_request_authorization_policy(
-            authorizationId=authorization_id, policyUri=trust["uri"]
-        )["policyDocument"]
+        document = toolbox.get_request_authorization_policy(authorizationId=authorization_id, policyUri=trust["uri"])[
+            "policyDocument"
+        ]
         with pytest.raises(toolbox.exceptions.ResourceNotFoundException):
             toolbox.get_request_authorization_details(authorizationId="1a2b3c")
         with pytest.raises(client(server, jump, "iam-toolbox").exceptions.AccessDeniedException):

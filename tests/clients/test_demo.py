@@ -14,19 +14,21 @@ ROOT = Path(__file__).parents[2]
 def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
     """Caller, role and expiry of both hops, the secrets read, the command's own output; no secret anywhere."""
     done = subprocess.run(
-        [sys.executable, "examples/demo/run.py"], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True,
-        timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, "examples/demo/run.py"],
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stderr
     told = done.stdout
     assert "connecting to db.customer.example as app, with a password of 21 characters and an API key of 12" in told
     assert re.findall(r"hop \d: (\S+)\n\s+assumed (\S+?),?(?: with .*)?\n\s+until .* UTC", told) == [
         ("arn:aws:iam::111111111111:user/alice", "arn:aws:iam::111111111111:role/JumpRole"),
-        (
-            "arn:aws:sts::111111111111:assumed-role/JumpRole/demo-jump",
-            "arn:aws:iam::222222222222:role/TargetRole",
-        ),
+        ("arn:aws:sts::111111111111:assumed-role/JumpRole/demo-jump", "arn:aws:iam::222222222222:role/TargetRole"),
     ]
     assert re.findall(r"secret: \S+ read (\S+)", told) == ["prod/api-key", "prod/database"]
     for value in ("invented-for-the-demo", "invented-too", "unique-customer-id"):
@@ -36,8 +38,13 @@ def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
 def test_the_demo_starts_somewhere_else_too(tmp_path: Path) -> None:
     """It finds its files whatever the working folder is."""
     done = subprocess.run(
-        [sys.executable, ROOT / "examples/demo/run.py"], cwd=tmp_path, env=dict(os.environ), capture_output=True,
-        text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [sys.executable, ROOT / "examples/demo/run.py"],
+        cwd=tmp_path,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stderr

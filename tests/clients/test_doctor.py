@@ -208,11 +208,7 @@ FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
     (_expired, ["base credentials"], "credentials.expired"),
     (_no_credentials, ["base credentials"], "credentials.none"),
     (_no_sandbox, ["endpoint sts.us-east-1"], "service.unreachable"),
-    (
-        _deaf_proxy,
-        ["endpoint sts.us-east-1", "endpoint secretsmanager.us-east-1"],
-        "service.unreachable",
-    ),
+    (_deaf_proxy, ["endpoint sts.us-east-1", "endpoint secretsmanager.us-east-1"], "service.unreachable"),
     (_no_proxy_at_all, ["proxies"], "config.variable-invalid"),
     (_missing_bundle, ["certificates"], "config.variable-invalid"),
     (_garbled_configuration, ["configuration"], "config.invalid"),
@@ -341,12 +337,15 @@ def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
 
     mended = machine.doctor("--fix")
     assert [(fix["path"], fix["before"], fix["after"], fix["problem"]) for fix in mended.fixes] == [
-        (str(machine.config), "mode 666", "mode 644", None), (str(credentials), "mode 644", "mode 600", None),
-    ]  # fmt: skip
+        (str(machine.config), "mode 666", "mode 644", None),
+        (str(credentials), "mode 644", "mode 600", None),
+    ]
     assert mended.stderr.splitlines() == [
-        f"dsops: note: {machine.config}: mode 666; mending it", f"dsops: note: {machine.config}: mode 644",
-        f"dsops: note: {credentials}: mode 644; mending it", f"dsops: note: {credentials}: mode 600",
-    ]  # fmt: skip
+        f"dsops: note: {machine.config}: mode 666; mending it",
+        f"dsops: note: {machine.config}: mode 644",
+        f"dsops: note: {credentials}: mode 644; mending it",
+        f"dsops: note: {credentials}: mode 600",
+    ]
     assert (mended.of("warning"), machine.doctor("--fix").fixes) == ([], [])
 
 

@@ -66,9 +66,15 @@ class Place:
     def run(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """What a command does in a folder."""
         return subprocess.run(
-            command, cwd=folder, env={**self.environ, **environ}, capture_output=True, text=True, timeout=60,
-            check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
 
     def exported(self, *words: str) -> str:
         """The config file once profiles were written into it."""
@@ -149,9 +155,7 @@ def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
     assert (0, "") == (done.returncode, done.stderr)
     assert not place.config.exists()
     sections = [line for line in done.stdout.splitlines() if line.startswith(("[", "region"))]
-    expected = [
-        "[profile target]", "region = us-east-1", "[profile next]", "region = us-east-1", "[profile anywhere]",
-    ]  # fmt: skip
+    expected = ["[profile target]", "region = us-east-1", "[profile next]", "region = us-east-1", "[profile anywhere]"]
     assert expected == sections
     assert f"{DSOPS} credentials target --config '{place.project}/dsops.yaml' --format process" in done.stdout
 

@@ -67,8 +67,14 @@ envs:
     TOKEN: {from: {store: ambient, key: prod/token}}
 """
 HOSTILE = (
-    '"; touch MARK; "', "$(touch MARK)", "`touch MARK`", "x\ntouch MARK", "x\nMARK=1", "'; touch MARK #", "--help me",
-)  # fmt: skip
+    '"; touch MARK; "',
+    "$(touch MARK)",
+    "`touch MARK`",
+    "x\ntouch MARK",
+    "x\nMARK=1",
+    "'; touch MARK #",
+    "--help me",
+)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the action needs Linux or macOS")
 
@@ -105,9 +111,14 @@ def bare_job(folder: Path) -> Runner:
     workspace.mkdir()
     temp.mkdir()
     environ = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "CI": "true", "GITHUB_ACTIONS": "true",
-        "RUNNER_TEMP": str(temp), "RUNNER_OS": "Linux", "AWS_EC2_METADATA_DISABLED": "true",
-    }  # fmt: skip
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder),
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "RUNNER_TEMP": str(temp),
+        "RUNNER_OS": "Linux",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     return Runner(workspace=workspace, temp=temp, environ=environ)
 
 
@@ -146,9 +157,15 @@ def test_a_session_for_what_is_read_is_exported_for_the_environment(job: Runner)
     outputs = job.use(ROOT, env="production", credentials="job", export="true")
     assert outputs is not None, job.log
     assert outputs["arn"] == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
-    reader = boto3.client("secretsmanager", region_name="us-east-1", endpoint_url=job.environ["AWS_ENDPOINT_URL"], **{
-        name.lower(): job.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    })  # fmt: skip
+    reader = boto3.client(
+        "secretsmanager",
+        region_name="us-east-1",
+        endpoint_url=job.environ["AWS_ENDPOINT_URL"],
+        **{
+            name.lower(): job.environ[name]
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        },
+    )
     assert TOKEN == reader.get_secret_value(SecretId="prod/token")["SecretString"]
     with pytest.raises(ClientError, match="no session policy allows"):
         reader.get_secret_value(SecretId="prod/other")
@@ -229,9 +246,19 @@ def test_a_job_without_the_permission_is_told_what_to_write(job: Runner) -> None
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize(
     "name",
-    ["env", "config", "credentials", "role_to_assume", "aws_region", "audience", "role_session_name",
-     "role_duration_seconds", "export", "python"],
-)  # fmt: skip
+    [
+        "env",
+        "config",
+        "credentials",
+        "role_to_assume",
+        "aws_region",
+        "audience",
+        "role_session_name",
+        "role_duration_seconds",
+        "export",
+        "python",
+    ],
+)
 def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
     """Whatever stands in it: no command runs, no variable and no output appears that nobody meant."""
     if name == "python":

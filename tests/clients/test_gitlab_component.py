@@ -72,10 +72,15 @@ class Job:
         self.folder.mkdir()
         self.shell = shell
         self.environ = {
-            "PATH": f"{folder}/tools:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "CI": "true",
-            "GITLAB_CI": "true", "CI_PROJECT_DIR": str(self.folder), "CI_JOB_ID": "17",
-            "AWS_EC2_METADATA_DISABLED": "true", **environ,
-        }  # fmt: skip
+            "PATH": f"{folder}/tools:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "CI": "true",
+            "GITLAB_CI": "true",
+            "CI_PROJECT_DIR": str(self.folder),
+            "CI_JOB_ID": "17",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **environ,
+        }
 
     def run(self, *script: str, **inputs: str) -> tuple[int, str]:
         """The exit code and the log of those lines, behind the component's."""
@@ -86,9 +91,16 @@ class Job:
         # https://docs.gitlab.com/runner/shells/: one shell for both lists, which ends with the first line that fails.
         lines = ["set -e", "set -o pipefail" if self.shell == "bash" else ":", *job["before_script"], *script]
         done = subprocess.run(
-            [self.shell], input="\n".join(lines), cwd=self.folder, env={**self.environ, **variables},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=90,
-        )  # fmt: skip
+            [self.shell],
+            input="\n".join(lines),
+            cwd=self.folder,
+            env={**self.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=90,
+        )
         return done.returncode, done.stdout
 
 
@@ -97,15 +109,25 @@ def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Jo
     """A job of org/app whose image has dsops."""
     audience = component()[".dsops"]["id_tokens"]["GITLAB_OIDC_TOKEN"]["aud"]
     minted = subprocess.run(
-        [BIN / "dsops", "sandbox", "token", "--port", sandbox.url.rpartition(":")[2], "--aud", audience, "--sub",
-         "project_path:org/app:ref_type:branch:ref:main"],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            BIN / "dsops",
+            "sandbox",
+            "token",
+            "--port",
+            sandbox.url.rpartition(":")[2],
+            "--aud",
+            audience,
+            "--sub",
+            "project_path:org/app:ref_type:branch:ref:main",
+        ],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "dsops").symlink_to(BIN / "dsops")
-    made = Job(
-        tmp_path, {"AWS_ENDPOINT_URL": sandbox.url, "GITLAB_OIDC_TOKEN": minted.stdout.strip()}, request.param
-    )
+    made = Job(tmp_path, {"AWS_ENDPOINT_URL": sandbox.url, "GITLAB_OIDC_TOKEN": minted.stdout.strip()}, request.param)
     (made.folder / "dsops.yaml").write_text(CONFIG)
     return made
 

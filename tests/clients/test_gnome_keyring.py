@@ -39,19 +39,30 @@ def desktop() -> Iterator[Path]:
 
 def session(home: Path, *lines: str) -> str:
     """What these shell lines print in a desktop session whose keyring was opened by the login."""
-    script = "\n".join((
-        "printf login-password | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1",
-        "seed() { printf '%s' \"$SEED\"; }",
-        *lines,
-    ))
+    script = "\n".join(
+        (
+            "printf login-password | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1",
+            "seed() { printf '%s' \"$SEED\"; }",
+            *lines,
+        )
+    )
     done = subprocess.run(
         ["dbus-run-session", "--", "sh", "-c", script],
         env={
-            "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "SEED": SEED,
-            "DSOPS_AGENT": "off", "AWS_EC2_METADATA_DISABLED": "true",
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "HOME": str(home),
+            "XDG_RUNTIME_DIR": str(home),
+            "SEED": SEED,
+            "DSOPS_AGENT": "off",
+            "AWS_EC2_METADATA_DISABLED": "true",
         },
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=SECONDS, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+        start_new_session=True,
+    )
     return done.stdout + "".join(line for line in done.stderr.splitlines(keepends=True) if line.startswith("dsops"))
 
 

@@ -146,9 +146,13 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
 def test_a_code_is_approved_on_any_device(desk: Login) -> None:
     """Page and code on stderr, nothing but the answer on stdout; no browser is needed, and none is opened."""
     waiting = subprocess.Popen(
-        ["dsops", "login", "dev", "--device", "--json"], cwd=desk.folder, env={**desk.environ, "BROWSER": "false"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        ["dsops", "login", "dev", "--device", "--json"],
+        cwd=desk.folder,
+        env={**desk.environ, "BROWSER": "false"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     approved = desk.dsops("sandbox", "approve", "--user", "alice", "--wait", "30")
     output, said = waiting.communicate(timeout=30)
     assert approved.returncode == 0, approved.stderr
@@ -161,9 +165,7 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     """Neither BROWSER nor a display: that is said, and the code comes by itself. A denial ends it."""
-    waiting = subprocess.Popen(
-        ["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True
-    )
+    waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
     _, said = waiting.communicate(timeout=30)
     assert "no browser can be opened here, so that a code is used" in said
@@ -239,11 +241,15 @@ def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
     """Each has a port and a state of its own; the last one's token is the one that stays, whole."""
     running = [
         subprocess.Popen(
-            ["dsops", "login", "dev"], cwd=desk.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            ["dsops", "login", "dev"],
+            cwd=desk.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**desk.environ, "BROWSER": f"dsops sandbox approve --user {user} %s"},
         )
         for user in ("alice", "bob", "alice")
-    ]  # fmt: skip
+    ]
     said = [each.communicate(timeout=60)[0] for each in running]
     assert [0] * 3 == [each.returncode for each in running], said
     assert desk.caller() in (arn("alice"), arn("bob"))
@@ -294,11 +300,15 @@ def test_many_processes_may_renew_at_once(desk: Login) -> None:
     desk.end_token()
     running = [
         subprocess.Popen(
-            ["dsops", "whoami", "dev", "--no-agent"], cwd=desk.folder, env=desk.environ, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
+            ["dsops", "whoami", "dev", "--no-agent"],
+            cwd=desk.folder,
+            env=desk.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         for _ in range(4)
-    ]  # fmt: skip
+    ]
     said = [each.communicate(timeout=60)[0] for each in running]
     assert [0] * 4 == [each.returncode for each in running], said
     assert "accessToken" in json.loads(desk.file.read_text())
@@ -400,9 +410,13 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
         "    sys.stdout.flush(); sys.stdin.readline()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=desk.folder, env=desk.environ, text=True, stdin=subprocess.PIPE,
+        [sys.executable, "-c", program],
+        cwd=desk.folder,
+        env=desk.environ,
+        text=True,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    ) as running:  # fmt: skip
+    ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
         said = [running.stdout.readline().strip()]
@@ -426,10 +440,13 @@ def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
     modules = set(done.stdout.split())
     assert modules & {"botocore", "boto3", "hashlib", "configparser", "urllib", "subprocess", "http", "socket"} == set()
     assert {name for name in modules if ".sso" in name or "aws_sso" in name} == {
-        "dsops.aws.apis.sso", "dsops.aws.identity.sso_cache", "dsops.aws.identity.sso_session",
-        "dsops.schema.sso", "dsops.stores.aws_sso",
+        "dsops.aws.apis.sso",
+        "dsops.aws.identity.sso_cache",
+        "dsops.aws.identity.sso_session",
+        "dsops.schema.sso",
+        "dsops.stores.aws_sso",
         "dsops.stores.sso_login",
-    }  # fmt: skip
+    }
 
 
 def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:

@@ -78,8 +78,13 @@ accounts:
         policies:
         - {{Version: "2012-10-17", Statement: {{Effect: Allow, Action: "sts:AssumeRole", Resource: "*"}}}}
 """
-SAME = {"jump": "jump", "the target": "the-target", "through-process": "through-process", "web": "web",
-        "after-web": "after-web"}  # fmt: skip
+SAME = {
+    "jump": "jump",
+    "the target": "the-target",
+    "through-process": "through-process",
+    "web": "web",
+    "after-web": "after-web",
+}
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +136,13 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
     )
     kept = {name: value for name, value in ada.environment({}).items() if name.startswith("AWS_ENDPOINT")}
     program.environ = {
-        "PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "DSOPS_AGENT": "off",
-        "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1", **kept,
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path / "home"),
+        "DSOPS_AGENT": "off",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **kept,
+    }
     (tmp_path / "dsops.yaml").unlink()
     return program
 
@@ -153,9 +162,7 @@ def caller(dsops: Dsops, store: str, **environ: str) -> str:
 def theirs(dsops: Dsops, profile: str) -> str:
     """Who botocore is with the profile."""
     code = f"import boto3; print(boto3.Session(profile_name={profile!r}).client('sts').get_caller_identity()['Arn'])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
     return done.stdout.strip()
 

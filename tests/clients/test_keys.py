@@ -71,9 +71,13 @@ class Desk:
         (folder / "dsops.yaml").write_text(CONFIG)
         self.keyring = StubKeyring(folder)
         self.environ = {
-            "PATH": f"{BIN}:{os.environ['PATH']}", "AWS_ENDPOINT_URL": sandbox.url, "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true", "DSOPS_AGENT": "off", **self.keyring.environ,
-        }  # fmt: skip
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "AWS_ENDPOINT_URL": sandbox.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DSOPS_AGENT": "off",
+            **self.keyring.environ,
+        }
         self.ring = Keyring(self.environ, str(folder))
         ada = sandbox.user("ada").credentials
         self.first = (ada.access_key_id, ada.secret_access_key.reveal())
@@ -85,9 +89,16 @@ class Desk:
         environ = {**self.environ, **environ}
         allow_found(self.folder, environ)
         done = subprocess.run(
-            ["dsops", *words], cwd=self.folder, env=environ, capture_output=True, text=True, check=False,
-            timeout=100, input=given, start_new_session=True,
-        )  # fmt: skip
+            ["dsops", *words],
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+            input=given,
+            start_new_session=True,
+        )
         self.said += done.stdout + done.stderr
         return done
 
@@ -215,9 +226,15 @@ def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, nu
     desk.allow(*STEPS)
     desk.keyring.set_mood("hangs at new ones")
     running = subprocess.Popen(
-        ["dsops", "keys", "rotate", "ada"], cwd=desk.folder, env=desk.environ, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        ["dsops", "keys", "rotate", "ada"],
+        cwd=desk.folder,
+        env=desk.environ,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     end = time.monotonic() + 30
     while not (desk.keyring.folder / "waiting").exists() and time.monotonic() < end:
         time.sleep(0.05)
@@ -424,8 +441,11 @@ def test_the_aws_cli_starts_from_the_keyring(desk: Desk) -> None:
     config.write_text(f"[profile ada]\nregion = us-east-1\ncredential_process = {process}\n")
     done = subprocess.run(
         [str(BIN / "aws"), "sts", "get-caller-identity", "--profile", "ada", "--output", "json"],
-        cwd=desk.folder, env={**desk.environ, "AWS_CONFIG_FILE": str(config)}, capture_output=True, text=True,
+        cwd=desk.folder,
+        env={**desk.environ, "AWS_CONFIG_FILE": str(config)},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/ada"

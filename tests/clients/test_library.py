@@ -149,23 +149,34 @@ def test_the_lambda_example_runs_as_lambda_runs_it(tmp_path: Path) -> None:
     with open_server(read_seed(LAMBDA_SEED, "seed.yaml")) as server:
         admin = identity_variables(server, "admin@111111111111")
         role = boto3.client(
-            "sts", region_name="us-east-1", endpoint_url=server.url,
-            aws_access_key_id=admin["AWS_ACCESS_KEY_ID"], aws_secret_access_key=admin["AWS_SECRET_ACCESS_KEY"],
+            "sts",
+            region_name="us-east-1",
+            endpoint_url=server.url,
+            aws_access_key_id=admin["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=admin["AWS_SECRET_ACCESS_KEY"],
         ).assume_role(RoleArn="arn:aws:iam::111111111111:role/Function", RoleSessionName="function")["Credentials"]
         environ = {
-            "PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_LAMBDA_FUNCTION_NAME": "orders",
-            "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": server.url,
-            "AWS_ACCESS_KEY_ID": role["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "AWS_LAMBDA_FUNCTION_NAME": "orders",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ACCESS_KEY_ID": role["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": role["SecretAccessKey"],
             "AWS_SESSION_TOKEN": role["SessionToken"],
-        }  # fmt: skip
+        }
         program = (
             "import json, handler\n"
             "print(json.dumps([handler.handler({'name': name}, None) for name in ('first', 'second')]))"
         )
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT / "examples" / "lambda", env=environ, capture_output=True,
-            text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-c", program],
+            cwd=ROOT / "examples" / "lambda",
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         caller = "arn:aws:sts::222222222222:assumed-role/Reader/lambda-orders"
         assert json.loads(done.stdout) == [

@@ -166,9 +166,15 @@ class World:
         """`dsops exec` to its end."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
-            [sys.executable, "-c", CLOCKED, *words], cwd=self.folder, env={**self.environ, **environ},
-            capture_output=True, text=True, timeout=60, check=False, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", CLOCKED, *words],
+            cwd=self.folder,
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            start_new_session=True,
+        )
 
     def start(self, *words: str, **environ: str) -> Talk:
         """`dsops exec` with these flags, running ASKING."""
@@ -182,9 +188,15 @@ class Talk:
     def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
         allow_found(folder, environ)
         self.process = subprocess.Popen(
-            command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -259,8 +271,9 @@ def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
     """Without --serve no process of ours stays."""
     talk = Talk(
         [sys.executable, "-c", CLOCKED, "--credentials", "target", "--", "sh", "-c", "echo $$"],
-        world.folder, world.environ,
-    )  # fmt: skip
+        world.folder,
+        world.environ,
+    )
     with talk:
         assert int(talk.ask()) == talk.process.pid
 
@@ -307,6 +320,7 @@ def test_boto3_goes_on_past_expiry(world: World) -> None:
 
 def test_it_goes_on_with_the_token_that_is_in_the_file_by_then(world: World) -> None:
     """Kubernetes replaces it: the first one is long over when the last session is made with another."""
+
     def mint() -> None:
         port = world.server.url.rpartition(":")[2]
         command = [str(BIN / "dsops"), "sandbox", "token", "--port", port, "--sub", "system:serviceaccount:shop:app"]
@@ -372,8 +386,10 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
     done = subprocess.run(
         ["aws", "sts", "get-caller-identity", "--query", "Arn"],
         env={name: value for name, value in world.environ.items() if name not in keys},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert json.loads(done.stdout).endswith("user/mallory")
 
 
@@ -535,9 +551,14 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
         {BIN}/dsops exec --no-agent --credentials target --listen 169.254.170.2 -- sh -c '{inside}'
     """
     done = subprocess.run(
-        ["unshare", "--net", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        ["unshare", "--net", "sh", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     if "Operation not permitted" in done.stderr:
         pytest.skip("this root may not make networks")
     address, arn = done.stdout.split()
@@ -638,13 +659,20 @@ def test_a_renewed_session_is_masked_too(world: World) -> None:
 def test_one_code_lasts_for_twelve_hours(world: World) -> None:
     """The role is renewed by a session with MFA; then nobody is asked, and the end is told."""
     code = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent("""
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent("""
         import sys
         from dsops.sandbox.sts.totp import code_at
         print(code_at("JBSWY3DPEHPK3PXP", float(sys.argv[1])))
-        """), str(world.server.sandbox.clock.now())],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+        """),
+            str(world.server.sandbox.clock.now()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     with world.start("--credentials", "sensitive", "--serve", MFA_TOKEN=code) as talk:
         first = talk.ask()
         assert first.startswith("arn:aws:sts::222222222222:assumed-role/Sensitive/")

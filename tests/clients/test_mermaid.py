@@ -23,11 +23,33 @@ SOURCE = Path(__file__).parent / "programs" / "mermaid"
 pytestmark = pytest.mark.timeout(600)
 
 NASTY = (
-    '"]; click n1 "javascript:alert(1)"', "</text><script>alert(1)</script>", "end", "#quot;", "&amp;lt;",
-    "%%{init: {}}%%", "`code` **bold** _it_", "1. one", "- one", "[x](https://example.com)", "subgraph a1",
-    "a\nb", "\x1b[31mred", "größe 名前", "-->", "::: denied", "|pipe|", "{brace}", "(round)", "\\", "~~~", "fa:fa-car",
-    " ", "style n1 fill:#f00", "classDef denied fill:#f00;", "ﬂ°°35¶ß",
-)  # fmt: skip
+    '"]; click n1 "javascript:alert(1)"',
+    "</text><script>alert(1)</script>",
+    "end",
+    "#quot;",
+    "&amp;lt;",
+    "%%{init: {}}%%",
+    "`code` **bold** _it_",
+    "1. one",
+    "- one",
+    "[x](https://example.com)",
+    "subgraph a1",
+    "a\nb",
+    "\x1b[31mred",
+    "größe 名前",
+    "-->",
+    "::: denied",
+    "|pipe|",
+    "{brace}",
+    "(round)",
+    "\\",
+    "~~~",
+    "fa:fa-car",
+    " ",
+    "style n1 fill:#f00",
+    "classDef denied fill:#f00;",
+    "ﬂ°°35¶ß",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +69,12 @@ def read(folder: Path, text: str) -> dict[str, Any]:
     """What Mermaid understood."""
     done = subprocess.run(
         [tool("node", OUTSIDE), str(folder / "parse.mjs")],
-        input=text, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     understood: dict[str, Any] = json.loads(done.stdout)
     return understood
@@ -76,9 +102,7 @@ def test_a_configuration_is_understood(folder: Path) -> None:
 def test_no_name_is_markup(folder: Path) -> None:
     """As the name of a node, of a fact, of an account, and as what became of it: they come out as they went in."""
     nodes = [Node(("base",), "caller", "base credentials", (), None)]
-    nodes += [
-        Node(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
-    ]
+    nodes += [Node(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)]
     tried: dict[Key, Outcome] = {("step", str(at)): Outcome("denied", name) for at, name in enumerate(NASTY)}
     found = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
     assert len(nodes) == len(found["boxes"])

@@ -28,8 +28,10 @@ def test_each_is_asked_where_aws_has_it_and_named() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "ecs": ["ASIA:169.254.170.2/v2/credentials/1",
-                "the container's role (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, as on ECS)"],
+        "ecs": [
+            "ASIA:169.254.170.2/v2/credentials/1",
+            "the container's role (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, as on ECS)",
+        ],
         "eks": ["ASIA:169.254.170.23/v1/credentials", "the container's role (EKS Pod Identity)"],
         "ec2": ["ASIA:169.254.169.254/latest/meta-data/iam/security-credentials/WebServer", "the instance's role"],
-    }  # fmt: skip
+    }

@@ -74,9 +74,15 @@ class Desk:
         """A run on this machine, whose clock is that many seconds off."""
         allow_found(self.folder, self.environ)
         return subprocess.Popen(
-            [sys.executable, PROGRAM, str(seconds), *RUN], cwd=self.folder, env=self.environ, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, PROGRAM, str(seconds), *RUN],
+            cwd=self.folder,
+            env=self.environ,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
 
     def read(self, seconds: int = 0) -> tuple[str, str]:
         """What a command gets, and what is told on the way."""

@@ -195,8 +195,9 @@ def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
     shown = done.stdout + done.stderr
     assert "arn:aws:iam::222222222222:root" in shown
     assert "in 14 min" in shown
-    desk.config.write_text(desk.config.read_text().replace('target_principal: "222222222222"',
-                                                           'target_principal: "333333333333"'))
+    desk.config.write_text(
+        desk.config.read_text().replace('target_principal: "222222222222"', 'target_principal: "333333333333"')
+    )
     assert "not authorized" in desk.caller("root")
 
 

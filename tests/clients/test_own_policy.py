@@ -191,9 +191,7 @@ def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
     answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
     assert [each["SecretString"] for each in answer["SecretValues"]] == ["m0"]
     assert [each["SecretId"] for each in answer["Errors"]] == ["prod/db"]
-    assert "no session policy" in refusal(
-        secrets.batch_get_secret_value, Filters=[{"Key": "name", "Values": ["prod"]}]
-    )
+    assert "no session policy" in refusal(secrets.batch_get_secret_value, Filters=[{"Key": "name", "Values": ["prod"]}])
 
 
 def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
@@ -206,9 +204,7 @@ def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
 
     assert sts.assume_role(**role("Power"), Tags=[{"Key": "team", "Value": "blue"}])["Credentials"]
     assert "AccessDenied" in refusal(sts.assume_role, **role("Other"))
-    assert "no session policy" in refusal(
-        ada.client(session, "secretsmanager").get_secret_value, SecretId="prod/db"
-    )
+    assert "no session policy" in refusal(ada.client(session, "secretsmanager").get_secret_value, SecretId="prod/db")
 
 
 def test_two_environments_have_two_sessions(ada: Ada) -> None:
@@ -308,8 +304,12 @@ def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Pa
     command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]
     allow_found(tmp_path, {"HOME": str(tmp_path)})
     done = subprocess.run(
-        [str(BIN / "dsops"), *command], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [str(BIN / "dsops"), *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PATH": str(BIN), "HOME": str(tmp_path), "DSOPS_AGENT": "off"},
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stdout) == (0, "invented-3"), done.stderr
     assert "left out" not in done.stderr

@@ -80,9 +80,12 @@ def generate(folder: Path, *words: str, config: str = CONFIG) -> subprocess.Comp
     (folder / "dsops.yaml").write_text(config)
     return subprocess.run(
         [str(BIN / "dsops"), "policy", "generate", "--env", "production", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off", "WHO": "ada"},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +209,9 @@ def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
         wanted = [file for file in files if file.endswith(f".{ending}.json")]
         checked = subprocess.run(
             [str(BIN / "dsops"), "policy", "check", "--type", kind, *wanted],
-            cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert checked.returncode == 0, checked.stdout

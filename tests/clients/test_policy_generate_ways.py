@@ -73,9 +73,12 @@ def generate(folder: Path, environment: str, *words: str) -> Generated:
     (folder / "response").write_text("")
     done = subprocess.run(
         [str(BIN / "dsops"), "policy", "generate", "--env", environment, *words],
-        cwd=folder, capture_output=True, text=True, check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off"},
-    )  # fmt: skip
+    )
     assert not done.returncode, done.stderr
     found: Generated = json.loads(done.stdout)
     return found

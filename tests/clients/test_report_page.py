@@ -24,12 +24,19 @@ SECONDS = 60
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH")
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
     "--hide-scrollbars",
     # Whatever else the browser would like to look up: names have no address.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)  # fmt: skip
+)
 
 
 def dom(folder: Path, html: str) -> str:
@@ -38,9 +45,12 @@ def dom(folder: Path, html: str) -> str:
     file.write_text(html, encoding="utf-8")
     done = subprocess.run(
         [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()],
-        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+        env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
         timeout=SECONDS,
-    )  # fmt: skip
+    )
     return done.stdout.decode().strip()
 
 
@@ -126,9 +136,10 @@ def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
     hostile = report_of(
         answer("accounts", *many_pairs(200)),
         answer("durations", ("x" * 5000, 5, 0, 3600, 3600, 100, 4000), (ROLES[0], 1, 1, 900, 900, None, None)),
-        unreadable=(("y" * 5000, "z" * 5000),), sources=("s" * 5000,),
+        unreadable=(("y" * 5000, "z" * 5000),),
+        sources=("s" * 5000,),
         by="role",
-    )  # fmt: skip
+    )
     for number, report in enumerate((busy_report(), hostile)):
         html = page_of(report).replace("<details>", "<details open>")
         folder = tmp_path / str(number)

@@ -269,9 +269,7 @@ def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_can_not_be_is_refused(
-    dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str
-) -> None:
+def test_what_can_not_be_is_refused(dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str) -> None:
     """With nothing done."""
     done = dsops.run("revoke", *words)
 

@@ -104,8 +104,6 @@ def test_a_containers_role_is_the_base_identity(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("team", "code"), [("payments", 0), ("billing", 3)])
 def test_session_tags_reach_the_conditions_of_policies(tmp_path: Path, team: str, code: int) -> None:
     """A policy that asks for aws:PrincipalTag lets in the session with that tag, and not one with another."""
-    done = in_sandbox(
-        tmp_path, TAGS_CONFIG, TAGS_SEED, "dsops get --env production TOKEN", "--as", "ada", TEAM=team
-    )
+    done = in_sandbox(tmp_path, TAGS_CONFIG, TAGS_SEED, "dsops get --env production TOKEN", "--as", "ada", TEAM=team)
 
     assert (code, "" if code else "for-payments") == (done.returncode, done.stdout.strip()), done.stderr

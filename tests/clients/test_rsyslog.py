@@ -40,9 +40,10 @@ def rsyslog(tmp_path: Path) -> Iterator[Path]:
     file = tmp_path / "rsyslog.conf"
     file.write_text(CONFIGURATION.format(folder=tmp_path))
     with subprocess.Popen(
-        [PROGRAM, "-n", "-f", str(file), "-i", str(tmp_path / "pid")], stdout=subprocess.DEVNULL,
+        [PROGRAM, "-n", "-f", str(file), "-i", str(tmp_path / "pid")],
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             _wait(tmp_path / "datagrams")
             _wait(tmp_path / "stream")

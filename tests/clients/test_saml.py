@@ -59,13 +59,18 @@ def test_boto3_becomes_the_role(server: Server) -> None:
     answer = client.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=PROVIDER, SAMLAssertion=response)
 
     assert (answer["Subject"], answer["SubjectType"], answer["Audience"]) == (
-        "alice", "persistent", "https://signin.aws.amazon.com/saml",
-    )  # fmt: skip
+        "alice",
+        "persistent",
+        "https://signin.aws.amazon.com/saml",
+    )
     given = answer["Credentials"]
     secrets = boto3.client(
-        "secretsmanager", aws_access_key_id=given["AccessKeyId"], aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"], **options,
-    )  # fmt: skip
+        "secretsmanager",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        **options,
+    )
     assert secrets.get_secret_value(SecretId="db")["SecretString"] == "invented"
     other = tell(server.url, "saml", {**wish, "session_name": "mallory"})["assertion"]
     spliced = other[: len(other) // 2] + response[len(other) // 2 :]
@@ -77,15 +82,25 @@ def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: Server) -> None
     """As infrastructure code does; the role that trusts it can be assumed, and another team's user is refused."""
     keys = ask(server.url, "identity", **{"as": "admin"})
     iam = boto3.client(
-        "iam", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id=keys["AccessKeyId"],
+        "iam",
+        region_name="us-east-1",
+        endpoint_url=server.url,
+        aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
-    )  # fmt: skip
+    )
     metadata = ask(server.url, "saml")["metadata"]
 
     made = iam.create_saml_provider(Name="Made", SAMLMetadataDocument=metadata)["SAMLProviderArn"]
 
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": made},
-             "Action": "sts:AssumeRoleWithSAML", "Condition": {"StringEquals": {"saml:sub": "alice"}}}}  # fmt: skip
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Federated": made},
+            "Action": "sts:AssumeRoleWithSAML",
+            "Condition": {"StringEquals": {"saml:sub": "alice"}},
+        },
+    }
     role = iam.create_role(RoleName="Made", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
@@ -103,10 +118,14 @@ def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: Server) -> None
 def test_the_aws_cli_takes_a_response_minted_by_dsops(server: Server, tmp_path: Path) -> None:
     """By its file or its JSON; who is of another team is refused."""
     variables = {
-        "AWS_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
-        "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path),
-    }  # fmt: skip
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+    }
     script = f"""
     set -e
     mint() {{ dsops sandbox saml --port {server.port} --role {ROLE} --session-name alice "$@"; }}
@@ -118,9 +137,14 @@ def test_the_aws_cli_takes_a_response_minted_by_dsops(server: Server, tmp_path: 
     aws sts assume-role-with-saml --cli-input-json "$(mint --tag team=red --json)"
     """
     done = subprocess.run(
-        ["sh", "-c", script], cwd=tmp_path, env=client_environment(dict(os.environ), variables),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        env=client_environment(dict(os.environ), variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.stdout.split() == ["arn:aws:sts::111111111111:assumed-role/Deploy/alice", "alice"], done.stderr
     assert "(AccessDenied)" in done.stderr

@@ -125,9 +125,7 @@ accounts:
 
 def plain_environment(home: Path) -> dict[str, str]:
     """A shell's environment with nobody's settings."""
-    return {
-        "PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LANG": "C.UTF-8",
-    }  # fmt: skip
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LANG": "C.UTF-8"}
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +134,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("sandbox")
     (folder / "seed.yaml").write_text(SEED)
     process = subprocess.Popen(
-        [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"], cwd=folder,
-        env=plain_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"],
+        cwd=folder,
+        env=plain_environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     with process:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -153,9 +155,11 @@ def make_things(url: str) -> None:
     session = boto3.Session(ADMIN["key_id"], ADMIN["secret"], region_name="us-east-1")
     session.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
     session.client("dynamodb", endpoint_url=url).create_table(
-        TableName="things", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        TableName="things",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-    )  # fmt: skip
+    )
     session.client("sqs", endpoint_url=url).create_queue(QueueName="work")
     session.client("sns", endpoint_url=url).create_topic(Name="news")
     kms = session.client("kms", endpoint_url=url)
@@ -255,16 +259,12 @@ def test_another_secret_is_not_read(alice: Conversation, jump: Pairs, keys: Pair
         "User: arn:aws:sts::222222222222:assumed-role/Target/s1 is not authorized to perform: "
         "secretsmanager:GetSecretValue on resource: "
     )
-    assert refused.message.endswith(
-        " because no identity-based policy allows the secretsmanager:GetSecretValue action"
-    )
+    assert refused.message.endswith(" because no identity-based policy allows the secretsmanager:GetSecretValue action")
     assert alice.refused("secret", id="prod/db", **jump).code == "AccessDeniedException"
 
 
 @pytest.mark.parametrize("external_id", [None, "wrong-id", EXTERNAL_ID.upper()])
-def test_without_the_external_id_the_role_is_refused(
-    alice: Conversation, jump: Pairs, external_id: str | None
-) -> None:
+def test_without_the_external_id_the_role_is_refused(alice: Conversation, jump: Pairs, external_id: str | None) -> None:
     """None, another, and the right one in another case, all in the same words."""
     wish = {} if external_id is None else {"external_id": external_id}
 
@@ -381,9 +381,12 @@ def test_other_services_are_used_by_the_same_session(
 def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
     """A role that the client makes is assumed by it; the same once more is a typed error."""
     name = f"Made-by-{client.name}"
-    trust = json.dumps({"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole",
-    }})  # fmt: skip
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Principal": {"AWS": "111111111111"}, "Action": "sts:AssumeRole"},
+        }
+    )
 
     made = alice.granted("create_role", name=name, trust=trust)
 

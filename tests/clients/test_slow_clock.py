@@ -78,9 +78,15 @@ def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: s
     command = [sys.executable, PROGRAM, str(seconds), *words]
     allow_found(folder, known)
     return subprocess.run(
-        command, cwd=folder, env=known, capture_output=True, text=True, check=False, timeout=60,
+        command,
+        cwd=folder,
+        env=known,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: str) -> tuple[str, str]:
@@ -150,9 +156,7 @@ def test_whoami_tells_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
     ("seconds", "status", "code"),
     [(0, "ok", 0), (-30, "ok", 0), (-120, "warning", 0), (200, "warning", 0), (-20 * MINUTE, "failed", 6)],
 )
-def test_doctor_finds_a_wrong_clock(
-    sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int
-) -> None:
+def test_doctor_finds_a_wrong_clock(sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int) -> None:
     """Over a minute is a warning, over five a failure, though all stores work: not every program corrects it."""
     done = run(sandbox, tmp_path, seconds, "doctor", "--env", "key", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}

@@ -105,8 +105,11 @@ def portal(server: Server) -> Any:
 def ask(server: Server, method: str, target: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Status, Location and text of what a browser on this machine is answered."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": server.url,
-               "Sec-Fetch-Site": "same-origin"} if form is not None else {}  # fmt: skip
+    headers = (
+        {"Content-Type": "application/x-www-form-urlencoded", "Origin": server.url, "Sec-Fetch-Site": "same-origin"}
+        if form is not None
+        else {}
+    )
     connection.request(method, target, None if form is None else urlencode(form), headers)
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -147,10 +150,13 @@ def log_in(server: Server, home: Path, *, seconds: int = 3600, user: str = "alic
     now = datetime.now(UTC)
     moments = {"expiresAt": now + timedelta(seconds=seconds), "registrationExpiresAt": now + timedelta(days=90)}
     content = {
-        "startUrl": START_URL, "region": "us-east-1", "accessToken": given["accessToken"],
-        "refreshToken": given["refreshToken"], **who,
+        "startUrl": START_URL,
+        "region": "us-east-1",
+        "accessToken": given["accessToken"],
+        "refreshToken": given["refreshToken"],
+        **who,
         **{name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()},
-    }  # fmt: skip
+    }
     cache = home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     (cache / f"{hashlib.sha1(b'corp', usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(content))
@@ -223,25 +229,35 @@ def aws_cli() -> AwsCli:
 
 
 @pytest.fixture
-def aws(
-    aws_cli: AwsCli, server: Server, tmp_path: Path
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def aws(aws_cli: AwsCli, server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """It, at work; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
     with amazon(server.url, tmp_path) as ways:
         variables = {
-            name: value for name, value in client_variables(server.url, "us-east-1", "", "").items()
+            name: value
+            for name, value in client_variables(server.url, "us-east-1", "", "").items()
             if value and not name.startswith(("AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"))
-        }  # fmt: skip
+        }
         environment = {
-            **plain_environment(tmp_path), **variables, **ways, "PATH": f"{BIN}:{os.environ['PATH']}",
-            "DSOPS_AGENT": "off", "DSOPS_SANDBOX_PORT": str(server.port), "AWS_PAGER": "",
-        }  # fmt: skip
+            **plain_environment(tmp_path),
+            **variables,
+            **ways,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "DSOPS_AGENT": "off",
+            "DSOPS_SANDBOX_PORT": str(server.port),
+            "AWS_PAGER": "",
+        }
 
         def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [aws_cli.path, *words], env={**environment, **more}, cwd=tmp_path, capture_output=True, text=True,
-                timeout=60, check=False, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+                [aws_cli.path, *words],
+                env={**environment, **more},
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
 
         yield run
 
@@ -263,8 +279,18 @@ def test_the_aws_cli_logs_in_and_out(
     browser = "dsops sandbox approve --user alice %s"
     logged_in = aws("sso", "login", "--profile", profile, *device_option, BROWSER=browser)
     caller = aws("sts", "get-caller-identity", "--profile", profile, "--query", "Arn", "--output", "text")
-    secret = aws("secretsmanager", "get-secret-value", "--secret-id", "db", "--profile", profile, "--query",
-                 "SecretString", "--output", "text")  # fmt: skip
+    secret = aws(
+        "secretsmanager",
+        "get-secret-value",
+        "--secret-id",
+        "db",
+        "--profile",
+        profile,
+        "--query",
+        "SecretString",
+        "--output",
+        "text",
+    )
     tokens = [path.read_text() for path in (tmp_path / ".aws" / "sso" / "cache").iterdir()]
     logged_out = aws("sso", "logout")
     after = aws("sts", "get-caller-identity", "--profile", profile)
@@ -297,8 +323,17 @@ def test_the_aws_cli_lists_what_there_is(
     token = log_in(server, tmp_path)
     region = ("--region", "us-east-1", "--access-token", token)
     accounts = aws("sso", "list-accounts", *region, "--query", "accountList[].accountId", "--output", "text")
-    roles = aws("sso", "list-account-roles", *region, "--account-id", ACCOUNT, "--query", "roleList[].roleName",
-                "--output", "text")  # fmt: skip
+    roles = aws(
+        "sso",
+        "list-account-roles",
+        *region,
+        "--account-id",
+        ACCOUNT,
+        "--query",
+        "roleList[].roleName",
+        "--output",
+        "text",
+    )
     given = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
     other = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Other")
 
@@ -313,9 +348,13 @@ def test_the_aws_cli_lists_what_there_is(
 def register(server: Server, redirect: str) -> Program:
     """A client as the AWS CLI since 2.22 registers it."""
     made = oidc(server).register_client(
-        clientName="botocore-client-corp", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
-        grantTypes=["authorization_code", "refresh_token"], redirectUris=[redirect],
-    )  # fmt: skip
+        clientName="botocore-client-corp",
+        clientType="public",
+        scopes=[SCOPE],
+        issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"],
+        redirectUris=[redirect],
+    )
     return Program(client_id=made["clientId"], secret=made["clientSecret"])
 
 
@@ -337,22 +376,32 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: Server) -> None:
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
     wish = {
-        **program.parameters, "grantType": "authorization_code", "code": brought["code"], "codeVerifier": VERIFIER,
+        **program.parameters,
+        "grantType": "authorization_code",
+        "code": brought["code"],
+        "codeVerifier": VERIFIER,
         "redirectUri": "http://127.0.0.1:50000/oauth/callback",
-    }  # fmt: skip
+    }
     client = oidc(server)
     other = {**wish, "code": press(server, f"/authorize?{authorize_query(program)}", "approve")["code"]}
     with pytest.raises(client.exceptions.InvalidGrantException) as wrong:
         client.create_token(**other | {"codeVerifier": VERIFIER[::-1]})
     token = client.create_token(**wish)["accessToken"]
     sso = portal(server)
-    accounts = [one["accountId"] for page in sso.get_paginator("list_accounts").paginate(accessToken=token)
-                for one in page["accountList"]]  # fmt: skip
+    accounts = [
+        one["accountId"]
+        for page in sso.get_paginator("list_accounts").paginate(accessToken=token)
+        for one in page["accountList"]
+    ]
     given = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
     caller = boto3.client(
-        "sts", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=given["accessKeyId"],
-        aws_secret_access_key=given["secretAccessKey"], aws_session_token=given["sessionToken"],
-    ).get_caller_identity()  # fmt: skip
+        "sts",
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        aws_access_key_id=given["accessKeyId"],
+        aws_secret_access_key=given["secretAccessKey"],
+        aws_session_token=given["sessionToken"],
+    ).get_caller_identity()
     sso.logout(accessToken=token)
 
     assert brought["state"] == "st&te"

@@ -116,9 +116,14 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
     with open_server(read_seed(SEED, "seed.yaml"), clock=clock, trail=trail) as server:
         day = Day(server)
         jump = day.assume(
-            day.with_mfa(), JUMP, "deploy", SourceIdentity="ada", DurationSeconds=900,
-            Tags=[{"Key": "team", "Value": "blue"}], TransitiveTagKeys=["team"],
-        )  # fmt: skip
+            day.with_mfa(),
+            JUMP,
+            "deploy",
+            SourceIdentity="ada",
+            DurationSeconds=900,
+            Tags=[{"Key": "team", "Value": "blue"}],
+            TransitiveTagKeys=["team"],
+        )
         with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
             day.assume(jump, TARGET, "wrong", ExternalId="no")
         day.move_to(MORNING.replace(minute=5))
@@ -179,7 +184,10 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
             "accessKeyId": day.sessions["deploy"]["Credentials"]["AccessKeyId"],
             "sessionContext": {
                 "sessionIssuer": {
-                    "type": "Role", "principalId": "AROAJUMPJUMPJUMPJUMP1", "arn": JUMP, "accountId": HOME,
+                    "type": "Role",
+                    "principalId": "AROAJUMPJUMPJUMPJUMP1",
+                    "arn": JUMP,
+                    "accountId": HOME,
                     "userName": "Jump",
                 },
                 "attributes": {"creationDate": "2026-07-13T09:00:00Z", "mfaAuthenticated": "false"},
@@ -192,14 +200,21 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
         "awsRegion": "eu-west-1",
         "sourceIPAddress": "127.0.0.1",
         "requestParameters": {
-            "roleArn": TARGET, "roleSessionName": "deploy-2", "externalId": HIDDEN,
+            "roleArn": TARGET,
+            "roleSessionName": "deploy-2",
+            "externalId": HIDDEN,
             "incomingTransitiveTags": {"team": "blue"},
         },
         "responseElements": {
-            "assumedRoleUser": {"assumedRoleId": "AROATARGETTARGETTARG1:deploy-2",
-                                "arn": f"arn:aws:sts::{AWAY}:assumed-role/Target/deploy-2"},
-            "credentials": {"accessKeyId": issued["Credentials"]["AccessKeyId"], "sessionToken": HIDDEN,
-                            "expiration": "Jul 13, 2026, 10:05:00 AM"},
+            "assumedRoleUser": {
+                "assumedRoleId": "AROATARGETTARGETTARG1:deploy-2",
+                "arn": f"arn:aws:sts::{AWAY}:assumed-role/Target/deploy-2",
+            },
+            "credentials": {
+                "accessKeyId": issued["Credentials"]["AccessKeyId"],
+                "sessionToken": HIDDEN,
+                "expiration": "Jul 13, 2026, 10:05:00 AM",
+            },
             "sourceIdentity": "ada",
             "packedPolicySize": issued["PackedPolicySize"],
             "sessionTokenSize": len(issued["Credentials"]["SessionToken"]),
@@ -213,7 +228,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
         "eventCategory": "Management",
         "tlsDetails": {},
         "recipientAccountId": HOME,
-    }  # fmt: skip
+    }
 
 
 def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
@@ -224,8 +239,10 @@ def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
     (twin,) = records(folder, AWAY, "eu-west-1", "13")
 
     assert twin["userIdentity"] == {
-        "type": "AWSAccount", "principalId": "AROAJUMPJUMPJUMPJUMP1:deploy", "accountId": HOME
-    }  # fmt: skip
+        "type": "AWSAccount",
+        "principalId": "AROAJUMPJUMPJUMPJUMP1:deploy",
+        "accountId": HOME,
+    }
     assert (twin["recipientAccountId"], twin["sharedEventID"]) == (AWAY, own["sharedEventID"])
     differing = ("userIdentity", "eventID", "recipientAccountId")
     assert {**own, **dict.fromkeys(differing)} == {**twin, **dict.fromkeys(differing)}
@@ -252,9 +269,13 @@ def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
         "sessionContext": {"attributes": {"creationDate": "2026-07-13T09:00:00Z", "mfaAuthenticated": "true"}},
     }
     assert first["requestParameters"] == {
-        "roleArn": JUMP, "roleSessionName": "deploy", "durationSeconds": 900, "sourceIdentity": "ada",
-        "tags": [{"key": "team", "value": "blue"}], "transitiveTagKeys": ["team"],
-    }  # fmt: skip
+        "roleArn": JUMP,
+        "roleSessionName": "deploy",
+        "durationSeconds": 900,
+        "sourceIdentity": "ada",
+        "tags": [{"key": "team", "value": "blue"}],
+        "transitiveTagKeys": ["team"],
+    }
     assert first["responseElements"]["credentials"]["expiration"] == "Jul 13, 2026, 9:15:00 AM"
 
 

@@ -61,16 +61,18 @@ def job_token(server: Server, repository: str) -> str:
     return token
 
 
-def test_boto3_reads_the_token_from_its_file(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_boto3_reads_the_token_from_its_file(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are all that it has; the session reads the secret."""
     file = tmp_path / "token"
     file.write_text(job_token(server, "org/app"))
     for name, value in {
-        "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_ARN": ROLE, "AWS_ROLE_SESSION_NAME": "job",
-        "AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():  # fmt: skip
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(file),
+        "AWS_ROLE_ARN": ROLE,
+        "AWS_ROLE_SESSION_NAME": "job",
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
 
     session = boto3.Session()
@@ -95,11 +97,17 @@ def test_boto3_hears_why_another_repository_is_refused(server: Server) -> None:
 def test_the_aws_cli_takes_a_token_minted_by_dsops(server: Server, tmp_path: Path) -> None:
     """`dsops sandbox token` into a file, and the AWS CLI is the role; without the file's token it is nobody."""
     variables = {
-        "AWS_ENDPOINT_URL": server.url, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ROLE_ARN": ROLE,
-        "AWS_WEB_IDENTITY_TOKEN_FILE": "token", "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true",
-        "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path), "DSOPS_AGENT": "off",
-    }  # fmt: skip
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ROLE_ARN": ROLE,
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "token",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "DSOPS_AGENT": "off",
+    }
     script = f"""
     set -e
     dsops sandbox token --port {server.port} --sub repo:org/app:ref:refs/heads/main actor=me > token
@@ -109,9 +117,14 @@ def test_the_aws_cli_takes_a_token_minted_by_dsops(server: Server, tmp_path: Pat
     aws sts get-caller-identity
     """
     done = subprocess.run(
-        ["sh", "-c", script], cwd=tmp_path, env=client_environment(dict(os.environ), variables),
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        ["sh", "-c", script],
+        cwd=tmp_path,
+        env=client_environment(dict(os.environ), variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert len(done.stdout.split()) == 2, done.stderr
     arn, secret = done.stdout.split()
@@ -126,8 +139,13 @@ def test_a_job_finds_its_token_by_the_variables_of_github(server: Server, tmp_pa
     environment = client_environment(dict(os.environ), {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path)})
     done = subprocess.run(
         [BIN / "dsops", "sandbox", "env", "--port", str(server.port), "--github-repository", "org/app"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert done.returncode == 0, done.stderr
     assert f"export ACTIONS_ID_TOKEN_REQUEST_TOKEN={server.control.tokens.github_token}" in done.stdout
@@ -144,9 +162,13 @@ def test_dsops_says_what_it_can_not_mint(server: Server, tmp_path: Path) -> None
         (["--sub", "s", "amr=[1"], "the value of the claim `amr` is not JSON"),
     ):
         done = subprocess.run(
-            [BIN / "dsops", "sandbox", "token", "--port", str(server.port), *words], cwd=tmp_path,
-            env=client_environment(dict(os.environ), {"HOME": str(tmp_path)}), capture_output=True, text=True,
-            timeout=60, check=False,
-        )  # fmt: skip
+            [BIN / "dsops", "sandbox", "token", "--port", str(server.port), *words],
+            cwd=tmp_path,
+            env=client_environment(dict(os.environ), {"HOME": str(tmp_path)}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode in {2, 5}
         assert said in done.stderr

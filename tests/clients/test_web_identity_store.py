@@ -155,8 +155,10 @@ def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> No
     for repository, audience in (("org/app", ""), ("evil/app", ""), ("org/app", "sts.amazonaws.com")):
         job = {
             "ACTIONS_ID_TOKEN_REQUEST_URL": f"{pod.sandbox.url}/_sandbox/github?repository={repository}",
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token, "AUDIENCE": audience, "DSOPS_TRANSPORT": transport,
-        }  # fmt: skip
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token,
+            "AUDIENCE": audience,
+            "DSOPS_TRANSPORT": transport,
+        }
         done = pod.dsops("whoami", "job", "--no-agent", **job)
         answers[repository, audience] = done.stdout + done.stderr
         assert token not in answers[repository, audience]
@@ -169,10 +171,18 @@ def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
     """`exec --credentials --serve`: the command gets the session at the address that is its own."""
     pod.file.write_text(pod.mint("pod:one"))
     done = pod.dsops(
-        "exec", "--no-agent", "--credentials", "role", "--serve", "--env", "production", "--",
-        sys.executable, "-c",
+        "exec",
+        "--no-agent",
+        "--credentials",
+        "role",
+        "--serve",
+        "--env",
+        "production",
+        "--",
+        sys.executable,
+        "-c",
         "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])",
-    )  # fmt: skip
+    )
     assert "assumed-role/Reader" in done.stdout, done.stderr
 
 

@@ -29,9 +29,16 @@ def main() -> None:
         "--processes", type=int, default=os.cpu_count() or 1, help="how many at once (one for each core)"
     )
     options = parser.parse_args()
-    known = generate(options.folder, events=options.events, seed=options.seed, since=options.since,
-                     is_dirty=options.dirty, has_own_trail=not options.no_own, file_records=options.file_records,
-                     processes=options.processes)  # fmt: skip
+    known = generate(
+        options.folder,
+        events=options.events,
+        seed=options.seed,
+        since=options.since,
+        is_dirty=options.dirty,
+        has_own_trail=not options.no_own,
+        file_records=options.file_records,
+        processes=options.processes,
+    )
     answers = os.path.join(os.path.dirname(os.path.abspath(options.folder)), "answers.json")
     write(answers, known)
     print(answers)

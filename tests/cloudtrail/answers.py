@@ -186,9 +186,19 @@ def history(session: Session) -> list[Row]:
     rows: list[Row] = []
     for number, hop in enumerate(session.hops(), 1):
         rows.append(
-            [number, spoken(hop.time), hop.name, hop.principal, hop.role, hop.session_name, hop.source_identity,
-             hop.address, hop.signed_by, hop.key]
-        )  # fmt: skip
+            [
+                number,
+                spoken(hop.time),
+                hop.name,
+                hop.principal,
+                hop.role,
+                hop.session_name,
+                hop.source_identity,
+                hop.address,
+                hop.signed_by,
+                hop.key,
+            ]
+        )
     return rows
 
 

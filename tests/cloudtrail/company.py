@@ -29,10 +29,17 @@ PERMISSION_SETS: Final = (
 )
 # What a company's directory may hold, and what a page must escape. Sorted by bytes these are no alphabet.
 ODD_SUBJECTS: Final = (
-    "<script>alert('cloudtrail')</script>", 'Ann "the admin" O\'Neil', "jürgen.groß@example.com", "李雷@example.com",
-    "\N{MAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}@example.com", "a&b;--%s{0}$x`y`\\n", "tab\there\u2028line",
-    "zoë@example.com", "Zoe@example.com", "</td></table><img src=x onerror=alert(1)>",
-)  # fmt: skip
+    "<script>alert('cloudtrail')</script>",
+    'Ann "the admin" O\'Neil',
+    "jürgen.groß@example.com",
+    "李雷@example.com",
+    "\N{MAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}@example.com",
+    "a&b;--%s{0}$x`y`\\n",
+    "tab\there\u2028line",
+    "zoë@example.com",
+    "Zoe@example.com",
+    "</td></table><img src=x onerror=alert(1)>",
+)
 PARTNERS: Final = ("900000000001", "900000000002")
 OIDC: Final = "token.actions.githubusercontent.com"
 
@@ -95,8 +102,14 @@ class Company:
         number = self.accounts[account]
         arn = f"arn:aws:iam::{number}:user/{name}"
         unique = self._id("AIDA")
-        identity: Json = {"type": "IAMUser", "principalId": unique, "arn": arn, "accountId": number,
-                          "accessKeyId": self._id("AKIA"), "userName": name}  # fmt: skip
+        identity: Json = {
+            "type": "IAMUser",
+            "principalId": unique,
+            "arn": arn,
+            "accountId": number,
+            "accessKeyId": self._id("AKIA"),
+            "userName": name,
+        }
         twin = {"type": "AWSAccount", "principalId": unique, "accountId": number}
         return Actor(arn, number, identity, twin, is_user=True, address=f"203.0.113.{self._chance.randrange(1, 255)}")
 
@@ -104,14 +117,22 @@ class Company:
         provider = f"arn:aws:iam::{self.accounts[account]}:oidc-provider/{OIDC}"
         subject = f"repo:example/{repository}:ref:refs/heads/main"
         principal = f"{provider}:sts.amazonaws.com:{subject}"
-        identity: Json = {"type": "WebIdentityUser", "principalId": principal, "userName": subject,
-                          "identityProvider": provider}  # fmt: skip
+        identity: Json = {
+            "type": "WebIdentityUser",
+            "principalId": principal,
+            "userName": subject,
+            "identityProvider": provider,
+        }
         agent = "configure-aws-credentials-for-github-actions"
         return Actor(principal, "", identity, address="20.102.38.10", agent=agent)
 
     def _subject(self, subject: str) -> Actor:
-        identity: Json = {"type": "SAMLUser", "principalId": f"q3Vn8gTDkYEXAMPLE=:{subject}", "userName": subject,
-                          "identityProvider": "q3Vn8gTDkYEXAMPLE="}  # fmt: skip
+        identity: Json = {
+            "type": "SAMLUser",
+            "principalId": f"q3Vn8gTDkYEXAMPLE=:{subject}",
+            "userName": subject,
+            "identityProvider": "q3Vn8gTDkYEXAMPLE=",
+        }
         return Actor(identity["principalId"], "", identity, agent="signin.amazonaws.com")
 
     @staticmethod
@@ -122,8 +143,11 @@ class Company:
     def _partner(self, account: str, number: int) -> Actor:
         """Somebody of another company: only the copy of our own account is in the logs."""
         unique = self._id("AROA" if number else "AIDA")
-        identity: Json = {"type": "AWSAccount", "principalId": f"{unique}:job-{number}" if number else unique,
-                          "accountId": account}  # fmt: skip
+        identity: Json = {
+            "type": "AWSAccount",
+            "principalId": f"{unique}:job-{number}" if number else unique,
+            "accountId": account,
+        }
         return Actor(f"{account}/{unique}", account, identity)
 
     def _standing(self, account: str, number: int) -> Actor:
@@ -136,13 +160,22 @@ def act_as(role: Role, session_name: str, key: str, created: str, source_identit
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
     unique = f"{role.unique_id}:{session_name}"
     identity: Json = {
-        "type": "AssumedRole", "principalId": unique, "arn": arn, "accountId": role.account, "accessKeyId": key,
+        "type": "AssumedRole",
+        "principalId": unique,
+        "arn": arn,
+        "accountId": role.account,
+        "accessKeyId": key,
         "sessionContext": {
-            "sessionIssuer": {"type": "Role", "principalId": role.unique_id, "arn": role.arn,
-                              "accountId": role.account, "userName": role.name},
+            "sessionIssuer": {
+                "type": "Role",
+                "principalId": role.unique_id,
+                "arn": role.arn,
+                "accountId": role.account,
+                "userName": role.name,
+            },
             "attributes": {"creationDate": created, "mfaAuthenticated": "false"},
         },
-    }  # fmt: skip
+    }
     if source_identity:
         identity["sessionContext"]["sourceIdentity"] = source_identity
     twin: Json = {"type": "AWSAccount", "principalId": unique, "accountId": role.account}

@@ -66,8 +66,16 @@ class Crew:
     ) -> None:
         """A role, what is done with it, and perhaps a further one."""
         asked = role.duration if self.chance.random() < 0.9 else 1800
-        acting = self.desk.issue(actor, time, "AssumeRole", role, session_name=f"work-{self.chance.randrange(50)}",
-                                 asked=asked, has_serial=has_serial, source_identity=source_identity)  # fmt: skip
+        acting = self.desk.issue(
+            actor,
+            time,
+            "AssumeRole",
+            role,
+            session_name=f"work-{self.chance.randrange(50)}",
+            asked=asked,
+            has_serial=has_serial,
+            source_identity=source_identity,
+        )
         self.go_on(acting, role)
 
     def go_on(self, acting: Actor | None, role: Role, source_identity: str = "") -> None:

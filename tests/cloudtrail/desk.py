@@ -16,9 +16,11 @@ DEFAULT_SECONDS: Final = {"GetSessionToken": 43200, "GetFederationToken": 43200,
 _KEY_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # Messages are nobody's answer; what stands in them must not break anything.
 _MESSAGES: Final = (
-    "User is not authorized to perform this action", 'no "quotes" left: \'\\ </script><script>x()</script>',
-    "Rate exceeded", "\N{PILE OF POO} caf\u00e9 %s %(name)s {0}",
-)  # fmt: skip
+    "User is not authorized to perform this action",
+    'no "quotes" left: \'\\ </script><script>x()</script>',
+    "Rate exceeded",
+    "\N{PILE OF POO} caf\u00e9 %s %(name)s {0}",
+)
 
 
 class Desk:
@@ -64,10 +66,17 @@ class Desk:
         region = REGIONS[chance.random() < 0.3]
         bits = chance.getrandbits(256)
         text = kind.template % {
-            "identity": actor.text, "error": error, "time": spoken(time), "region": region,
-            "address": actor.address, "agent": encode(actor.agent), "account": account, "number": bits % 997,
-            "request": uuid_of(bits >> 128), "event": uuid_of(bits & (1 << 128) - 1),
-        }  # fmt: skip
+            "identity": actor.text,
+            "error": error,
+            "time": spoken(time),
+            "region": region,
+            "address": actor.address,
+            "agent": encode(actor.agent),
+            "account": account,
+            "number": bits % 997,
+            "request": uuid_of(bits >> 128),
+            "event": uuid_of(bits & (1 << 128) - 1),
+        }
         self.put(account, region, time, text)
 
     def issue(
@@ -93,10 +102,16 @@ class Desk:
             parameters, role = None, None
         named = name if role is None else f"arn:aws:iam::{role.account}:root" if name == "AssumeRoot" else role.arn
         it = Issue(
-            time=time, name=name, role=named, principal=actor.principal, from_account=actor.account,
-            to_account="" if role is None else role.account, code=code,
-            has_mfa=actor.has_mfa or (has_serial and parameters is not None), is_user=actor.is_user,
-        )  # fmt: skip
+            time=time,
+            name=name,
+            role=named,
+            principal=actor.principal,
+            from_account=actor.account,
+            to_account="" if role is None else role.account,
+            code=code,
+            has_mfa=actor.has_mfa or (has_serial and parameters is not None),
+            is_user=actor.is_user,
+        )
         acting = given = None
         if not code and without != "answer":
             it.session = session = self._session(it, actor, asked, source_identity)
@@ -112,12 +127,20 @@ class Desk:
     def _session(self, it: Issue, actor: Actor, asked: int | None, source_identity: str) -> Session:
         """What is issued; its name and ARN come later."""
         return Session(
-            key=self.new_key(), time=it.time, name=it.name, role=it.role, principal=it.principal, session_name="",
-            source_identity=source_identity or actor.source_identity, address=actor.address, parent=actor.session,
-            asked=asked or DEFAULT_SECONDS.get(it.name, 3600), signed_by=actor.identity.get("accessKeyId", ""),
+            key=self.new_key(),
+            time=it.time,
+            name=it.name,
+            role=it.role,
+            principal=it.principal,
+            session_name="",
+            source_identity=source_identity or actor.source_identity,
+            address=actor.address,
+            parent=actor.session,
+            asked=asked or DEFAULT_SECONDS.get(it.name, 3600),
+            signed_by=actor.identity.get("accessKeyId", ""),
             pair=(it.from_account, it.to_account),
             slack=self.chance.choice((-1, 1, 2)) if asked and self.chance.random() < 0.1 else 0,
-        )  # fmt: skip
+        )
 
     def _given(self, session: Session, acting: Actor, source_identity: str, *, is_explicit: bool) -> Json:
         """The answer on record."""
@@ -149,13 +172,7 @@ class Desk:
 
     @staticmethod
     def _parameters(
-        name: str,
-        role: Role | None,
-        session_name: str,
-        asked: int | None,
-        source_identity: str,
-        *,
-        has_serial: bool,
+        name: str, role: Role | None, session_name: str, asked: int | None, source_identity: str, *, has_serial: bool
     ) -> Json | None:
         """What was asked for."""
         made: Json = {}
@@ -191,19 +208,32 @@ class Desk:
         created = spoken(session.time)
         if session.name == "AssumeRoot" and role is not None:
             arn = f"arn:aws:iam::{role.account}:root"
-            identity: Json = {"type": "Root", "principalId": role.account, "arn": arn, "accountId": role.account,
-                              "sessionContext": {"attributes": {"creationDate": created, "mfaAuthenticated": "false"},
-                                                 "assumedRoot": "true"}}  # fmt: skip
+            identity: Json = {
+                "type": "Root",
+                "principalId": role.account,
+                "arn": arn,
+                "accountId": role.account,
+                "sessionContext": {
+                    "attributes": {"creationDate": created, "mfaAuthenticated": "false"},
+                    "assumedRoot": "true",
+                },
+            }
             acting = Actor(arn, role.account, identity)
         elif role is not None:
             acting = act_as(role, session_name, session.key, created, session.source_identity)
         elif session.name == "GetFederationToken":
             arn = f"arn:aws:sts::{actor.account}:federated-user/{session_name}"
             issuer = {name: actor.identity[name] for name in ("principalId", "arn", "accountId", "userName")}
-            identity = {"type": "FederatedUser", "principalId": f"{actor.account}:{session_name}", "arn": arn,
-                        "accountId": actor.account, "sessionContext": {
-                            "sessionIssuer": {"type": "IAMUser", **issuer},
-                            "attributes": {"creationDate": created, "mfaAuthenticated": "false"}}}  # fmt: skip
+            identity = {
+                "type": "FederatedUser",
+                "principalId": f"{actor.account}:{session_name}",
+                "arn": arn,
+                "accountId": actor.account,
+                "sessionContext": {
+                    "sessionIssuer": {"type": "IAMUser", **issuer},
+                    "attributes": {"creationDate": created, "mfaAuthenticated": "false"},
+                },
+            }
             acting = Actor(arn, actor.account, identity)
         else:
             attributes = {"creationDate": created, "mfaAuthenticated": "true" if has_serial else "false"}
@@ -220,10 +250,14 @@ class Desk:
         """The record in the caller's trail, and its twin in that of the role."""
         region = REGIONS[self.chance.random() < 0.4]
         more: dict[str, Any] = {  # of a record there may be everything
-            "awsRegion": region, "sourceIPAddress": actor.address, "userAgent": actor.agent,
-            "requestParameters": parameters, "responseElements": given, "requestID": self.new_id(),
+            "awsRegion": region,
+            "sourceIPAddress": actor.address,
+            "userAgent": actor.agent,
+            "requestParameters": parameters,
+            "responseElements": given,
+            "requestID": self.new_id(),
             "additionalEventData": {"RequestDetails": {"endpointType": "regional", "awsServingRegion": region}},
-        }  # fmt: skip
+        }
         if it.code:
             more |= {"errorCode": it.code, "errorMessage": self.chance.choice(_MESSAGES)}
         if (
@@ -243,6 +277,13 @@ class Desk:
         for account in trails or [self.company.accounts["management"]]:
             is_twin = account != actor.account and actor.twin is not None
             identity = actor.twin if is_twin else actor.identity
-            made = record(it.time, "sts.amazonaws.com", it.name, identity,
-                          eventID=self.new_id(), recipientAccountId=account, **more)  # fmt: skip
+            made = record(
+                it.time,
+                "sts.amazonaws.com",
+                it.name,
+                identity,
+                eventID=self.new_id(),
+                recipientAccountId=account,
+                **more,
+            )
             self.put(account, region, it.time, encode(made))

@@ -33,10 +33,16 @@ def damage(folder: str, company: Company, tally: Tally, start: int) -> Left:
     """
     account = company.accounts["production"]
     below = f"AWSLogs/{account}/CloudTrail/eu-west-1/{_DAY}/{account}_CloudTrail_eu-west-1_20261007T1015Z_"
-    never = encode({"Records": [
-        record(0, "never.amazonaws.com", "Never", {}, eventTime="2026-10-07T10:00:00Z", eventID=f"never-{number}")
-        for number in range(200)
-    ]})  # fmt: skip
+    never = encode(
+        {
+            "Records": [
+                record(
+                    0, "never.amazonaws.com", "Never", {}, eventTime="2026-10-07T10:00:00Z", eventID=f"never-{number}"
+                )
+                for number in range(200)
+            ]
+        }
+    )
     whole = compressed(never)
     unreadable = {
         f"{ODD_FOLDER}/AWSLogs/truncated.json.gz": whole[:-9],
@@ -86,11 +92,15 @@ def _large(company: Company, tally: Tally, time: int) -> bytes:
 def _digests(account: str) -> dict[str, bytes]:
     """Signed lists of files."""
     digest = {
-        "awsAccountId": account, "digestStartTime": "2026-10-07T09:00:00Z", "digestEndTime": "2026-10-07T10:00:00Z",
-        "digestS3Bucket": "example-trail", "newestEventTime": "2026-10-07T09:59:58Z",
-        "oldestEventTime": "2026-10-07T08:50:00Z", "previousDigestSignature": None,
+        "awsAccountId": account,
+        "digestStartTime": "2026-10-07T09:00:00Z",
+        "digestEndTime": "2026-10-07T10:00:00Z",
+        "digestS3Bucket": "example-trail",
+        "newestEventTime": "2026-10-07T09:59:58Z",
+        "oldestEventTime": "2026-10-07T08:50:00Z",
+        "previousDigestSignature": None,
         "logFiles": [{"s3Bucket": "example-trail", "s3Object": "AWSLogs/x.json.gz", "hashAlgorithm": "SHA-256"}],
-    }  # fmt: skip
+    }
     name = f"{account}_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20261007T1010Z.json.gz"
     return {f"AWSLogs/{account}/CloudTrail-Digest/eu-west-1/{_DAY}/{name}": compressed(encode(digest))}
 
@@ -98,17 +108,25 @@ def _digests(account: str) -> dict[str, bytes]:
 def _insights(account: str) -> dict[str, bytes]:
     """Two records without the name of an event: that is what CloudTrail's insights are like."""
     details = {
-        "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole", "insightType": "ApiErrorRateInsight",
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "insightType": "ApiErrorRateInsight",
         "errorCode": "AccessDenied",
-    }  # fmt: skip
+    }
     made = [
         {
-            "eventVersion": "1.09", "eventTime": "2026-10-07T10:00:00Z", "awsRegion": "eu-west-1",
-            "eventID": f"insight-{state}", "eventType": "AwsCloudTrailInsight", "recipientAccountId": account,
-            "sharedEventID": "insight", "insightDetails": {"state": state, **details}, "eventCategory": "Insight",
+            "eventVersion": "1.09",
+            "eventTime": "2026-10-07T10:00:00Z",
+            "awsRegion": "eu-west-1",
+            "eventID": f"insight-{state}",
+            "eventType": "AwsCloudTrailInsight",
+            "recipientAccountId": account,
+            "sharedEventID": "insight",
+            "insightDetails": {"state": state, **details},
+            "eventCategory": "Insight",
         }
         for state in ("Start", "End")
-    ]  # fmt: skip
+    ]
     name = f"{account}_CloudTrail-Insight_eu-west-1_20261007T1030Z_insight.json.gz"
     return {f"AWSLogs/{account}/CloudTrail-Insight/eu-west-1/{_DAY}/{name}": compressed(encode({"Records": made}))}
 
@@ -121,9 +139,19 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
 
     def line(time: int, service: str, name: str, key: str, **more: Any) -> None:
         identity: Json = {"type": "IAMUser", "arn": arn, "accountId": "900000000009", "accessKeyId": key}
-        made = record(time, f"{service}.amazonaws.com" if service != "dsops" else service, name, identity,
-                      eventID=uuid_of(chance.getrandbits(128)), userAgent="dsops/0.1", managementEvent=...,
-                      eventCategory=..., tlsDetails=..., sourceIPAddress=..., **more)  # fmt: skip
+        made = record(
+            time,
+            f"{service}.amazonaws.com" if service != "dsops" else service,
+            name,
+            identity,
+            eventID=uuid_of(chance.getrandbits(128)),
+            userAgent="dsops/0.1",
+            managementEvent=...,
+            eventCategory=...,
+            tlsDetails=...,
+            sourceIPAddress=...,
+            **more,
+        )
         lines.append(encode(made))
         tally.call(time, "Management", service)
         if more["additionalEventData"].get("cached"):
@@ -131,24 +159,61 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
 
     for number in range(12):
         time = start + 86400 * number + 3600 * 9
-        session = Session(key=f"ASIAOWNTRAIL{number:08}", time=time, name="AssumeRole", role=role.arn, principal=arn,
-                          session_name="dsops-session", source_identity="", address="", parent=None, asked=3600,
-                          signed_by="AKIAOWNTRAILEXAMPLE1", pair=("900000000009", role.account),
-                          arn=f"arn:aws:sts::{role.account}:assumed-role/{role.name}/dsops-session")  # fmt: skip
+        session = Session(
+            key=f"ASIAOWNTRAIL{number:08}",
+            time=time,
+            name="AssumeRole",
+            role=role.arn,
+            principal=arn,
+            session_name="dsops-session",
+            source_identity="",
+            address="",
+            parent=None,
+            asked=3600,
+            signed_by="AKIAOWNTRAILEXAMPLE1",
+            pair=("900000000009", role.account),
+            arn=f"arn:aws:sts::{role.account}:assumed-role/{role.name}/dsops-session",
+        )
         asked = {"roleArn": role.arn, "roleSessionName": "dsops-session", "durationSeconds": 3600}
-        given = {"credentials": {"accessKeyId": session.key, "expiration": spoken(session.expires)},
-                 "assumedRoleUser": {"arn": session.arn}}  # fmt: skip
-        line(time, "sts", "AssumeRole", session.signed_by, requestParameters=asked, responseElements=given,
-             additionalEventData={"cached": False, "hop": 1, "store": "<b>prod</b>"})  # fmt: skip
-        tally.issue(Issue(time=time, name="AssumeRole", role=role.arn, principal=arn, from_account="900000000009",
-                          to_account=role.account, is_user=True, session=session))  # fmt: skip
+        given = {
+            "credentials": {"accessKeyId": session.key, "expiration": spoken(session.expires)},
+            "assumedRoleUser": {"arn": session.arn},
+        }
+        line(
+            time,
+            "sts",
+            "AssumeRole",
+            session.signed_by,
+            requestParameters=asked,
+            responseElements=given,
+            additionalEventData={"cached": False, "hop": 1, "store": "<b>prod</b>"},
+        )
+        tally.issue(
+            Issue(
+                time=time,
+                name="AssumeRole",
+                role=role.arn,
+                principal=arn,
+                from_account="900000000009",
+                to_account=role.account,
+                is_user=True,
+                session=session,
+            )
+        )
         for read in range(number % 4):
             session.use(time + 40 * read)
             line(
                 time + 40 * read, "secretsmanager", "GetSecretValue", session.key, additionalEventData={"cached": False}
             )
-        line(time + 5, "dsops", "AssumeRole", session.signed_by, requestParameters=asked, responseElements=given,
-             additionalEventData={"cached": True})  # fmt: skip
+        line(
+            time + 5,
+            "dsops",
+            "AssumeRole",
+            session.signed_by,
+            requestParameters=asked,
+            responseElements=given,
+            additionalEventData={"cached": True},
+        )
         if number % 2:
             line(time + 6, "dsops", "GetSecretValue", session.key, additionalEventData={"cached": True})
             session.use(time + 6)

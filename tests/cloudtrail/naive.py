@@ -20,10 +20,18 @@ from tests.cloudtrail.columns import COLUMNS, Row
 from tests.cloudtrail.naive_reading import Call, Read, at
 
 THROTTLES = (
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-    "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown",
-    "ProvisionedThroughputExceededException", "PriorRequestNotComplete",
-)  # fmt: skip
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "Client.RequestLimitExceeded",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+    "PriorRequestNotComplete",
+)
 DENIAL = re.compile(
     r"AccessDenied.*|.*(AccessDenied|AccessDeniedException|UnauthorizedOperation)"
     r"|AuthorizationError|AuthorizationErrorException|NotAuthorized|Forbidden",

@@ -13,13 +13,21 @@ from tests.cloudtrail.facts import Actor, Issue, Json
 from tests.cloudtrail.records import encode, record
 
 GARBAGE: Final[tuple[Any, ...]] = (
-    None, 42, "a text", ["a", {"list": True}], {}, True, {"eventName": "NoTime"}, {"eventTime": "2026-10-05T10:00:00Z"},
+    None,
+    42,
+    "a text",
+    ["a", {"list": True}],
+    {},
+    True,
+    {"eventName": "NoTime"},
+    {"eventTime": "2026-10-05T10:00:00Z"},
     {"eventTime": "yesterday", "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "eventID": "never"},
-    {"eventTime": None, "eventName": "GetObject"}, {"eventTime": "", "eventName": "GetObject"},
+    {"eventTime": None, "eventName": "GetObject"},
+    {"eventTime": "", "eventName": "GetObject"},
     {"eventTime": "2026-10-05T10:00:00Z", "eventName": None, "eventSource": "sts.amazonaws.com"},
     {"eventTime": "2026-13-45T99:00:00Z", "eventName": "GetObject"},
     {"Records": [{"eventTime": "2026-10-05T10:00:00Z", "eventName": "Nested", "eventSource": "sts.amazonaws.com"}]},
-)  # fmt: skip
+)
 MOST: Final = 6
 """Calls of one oddity."""
 
@@ -33,10 +41,21 @@ class Oddities:
         self.moment = moment
         self.account = desk.company.accounts["production"]
         self._kinds = (
-            self.garbage, self.without_source, self.without_identity, self.old_version, self.other_service,
-            self.other_forms, self.texts_for_trees, self.two_times, self.without_id, self.without_issuer,
-            self.early_use, self.odd_name, self.refused_and_given, self.outside_with_arn,
-        )  # fmt: skip
+            self.garbage,
+            self.without_source,
+            self.without_identity,
+            self.old_version,
+            self.other_service,
+            self.other_forms,
+            self.texts_for_trees,
+            self.two_times,
+            self.without_id,
+            self.without_issuer,
+            self.early_use,
+            self.odd_name,
+            self.refused_and_given,
+            self.outside_with_arn,
+        )
 
     def all(self) -> None:
         """Each once."""
@@ -50,8 +69,13 @@ class Oddities:
     def put(self, category: str, service: str, name: str, identity: Json | None, **more: Any) -> int:
         """A record as it is, and the plain call that it is; when."""
         time = self.moment()
-        made = record(time, f"{service}.amazonaws.com", name, identity,
-                      **{"eventID": self.desk.new_id(), "recipientAccountId": self.account, **more})  # fmt: skip
+        made = record(
+            time,
+            f"{service}.amazonaws.com",
+            name,
+            identity,
+            **{"eventID": self.desk.new_id(), "recipientAccountId": self.account, **more},
+        )
         self.desk.tally.call(time, category, service)
         self.desk.put(self.account, "eu-west-1", time, encode(made))
         return time
@@ -86,8 +110,16 @@ class Oddities:
 
     def other_service(self) -> None:
         """Services and categories that nobody has heard of."""
-        self.put("NetworkActivity", "quantum-notary", "Notarize", self.user().identity, eventCategory="NetworkActivity",
-                 eventVersion="9.99", eventType="AwsVpceEvent", vpcEndpointId="vpce-1")  # fmt: skip
+        self.put(
+            "NetworkActivity",
+            "quantum-notary",
+            "Notarize",
+            self.user().identity,
+            eventCategory="NetworkActivity",
+            eventVersion="9.99",
+            eventType="AwsVpceEvent",
+            vpcEndpointId="vpce-1",
+        )
         self.put("Management", "example.com", "Log<in>", self.user().identity, eventSource="example.com")
         self.put("Management", "not.sts", "AssumeRole", self.user().identity)
 
@@ -96,24 +128,49 @@ class Oddities:
         deep: Any = 1  # grows
         for _ in range(40):
             deep = {"deeper": [deep]}
-        more = {"addendum": {"reason": "DELIVERY_DELAY", "updatedFields": "x"}, "edgeDeviceDetails": deep,
-                "eventVersion": 1.11, "serviceEventDetails": {"n": 10**30, "x": 1e-300}, "Records": [1, 2]}  # fmt: skip
+        more = {
+            "addendum": {"reason": "DELIVERY_DELAY", "updatedFields": "x"},
+            "edgeDeviceDetails": deep,
+            "eventVersion": 1.11,
+            "serviceEventDetails": {"n": 10**30, "x": 1e-300},
+            "Records": [1, 2],
+        }
         self.put("Management", "ec2", "RunInstances", self.user().identity, **more)
 
     def texts_for_trees(self) -> None:
         """A call for credentials of which nothing is left but that it went well."""
         actor = self.user()
         arguments: dict[str, Any] = {"without": "parameters"}
-        self.desk.issue(actor, self.moment(), "AssumeRole", self.desk.company.role_of("shared", "Deploy"),
-                        **arguments, code="ValidationError")  # fmt: skip
-        self.put("Management", "ec2", "RunInstances", actor.identity, requestParameters="too large",
-                 responseElements=["a", 1], resources="none", additionalEventData=7)  # fmt: skip
+        self.desk.issue(
+            actor,
+            self.moment(),
+            "AssumeRole",
+            self.desk.company.role_of("shared", "Deploy"),
+            **arguments,
+            code="ValidationError",
+        )
+        self.put(
+            "Management",
+            "ec2",
+            "RunInstances",
+            actor.identity,
+            requestParameters="too large",
+            responseElements=["a", 1],
+            resources="none",
+            additionalEventData=7,
+        )
 
     def two_times(self) -> None:
         """The same call, on record with two moments: the first one counts."""
         time = self.moment() - 5
-        made = record(time, "kms.amazonaws.com", "Encrypt", self.user().identity,
-                      eventID=self.desk.new_id(), recipientAccountId=self.account)  # fmt: skip
+        made = record(
+            time,
+            "kms.amazonaws.com",
+            "Encrypt",
+            self.user().identity,
+            eventID=self.desk.new_id(),
+            recipientAccountId=self.account,
+        )
         later = {**made, "eventTime": spoken(time + 5), "eventCategory": "Data", "eventSource": "never.amazonaws.com"}
         self.desk.tally.call(time, "Management", "kms")
         for one in (later, made, later):
@@ -145,20 +202,45 @@ class Oddities:
         actor, role = self.user(), self.desk.company.role_of("data", "Deploy")
         asked = {"roleArn": role.arn, "roleSessionName": "both"}
         given = {"credentials": {"accessKeyId": self.desk.new_key(), "expiration": "Oct 31, 2026, 11:00:00 PM"}}
-        time = self.put("Management", "sts", "AssumeRole", actor.identity, requestParameters=asked,
-                        responseElements=given, errorCode="AccessDenied")  # fmt: skip
-        self.desk.tally.issue(Issue(time=time, name="AssumeRole", role=role.arn, principal=actor.principal,
-                                    from_account=actor.account, to_account=role.account, code="AccessDenied",
-                                    is_user=True))  # fmt: skip
+        time = self.put(
+            "Management",
+            "sts",
+            "AssumeRole",
+            actor.identity,
+            requestParameters=asked,
+            responseElements=given,
+            errorCode="AccessDenied",
+        )
+        self.desk.tally.issue(
+            Issue(
+                time=time,
+                name="AssumeRole",
+                role=role.arn,
+                principal=actor.principal,
+                from_account=actor.account,
+                to_account=role.account,
+                code="AccessDenied",
+                is_user=True,
+            )
+        )
         self.desk.tally.refuse(time, (actor.principal, "sts", "AssumeRole", role.arn), "AccessDenied")
 
     def outside_with_arn(self) -> None:
         """A web identity goes by what its provider calls it, whatever else is known."""
         for kind, name in (("WebIdentityUser", "AssumeRoleWithWebIdentity"), ("SAMLUser", "AssumeRoleWithSAML")):
-            identity = {"type": kind, "principalId": f"provider:{kind}", "arn": "arn:aws:iam::1:user/x",
-                        "userName": "never"}  # fmt: skip
-            self.desk.issue(Actor(f"provider:{kind}", "", identity), self.moment(), name,
-                            self.desk.company.role_of("data", "Deploy"), session_name="outside")  # fmt: skip
+            identity = {
+                "type": kind,
+                "principalId": f"provider:{kind}",
+                "arn": "arn:aws:iam::1:user/x",
+                "userName": "never",
+            }
+            self.desk.issue(
+                Actor(f"provider:{kind}", "", identity),
+                self.moment(),
+                name,
+                self.desk.company.role_of("data", "Deploy"),
+                session_name="outside",
+            )
 
     def early_use(self) -> None:
         """A clock that is behind: used before it was issued."""
@@ -167,8 +249,14 @@ class Oddities:
         acting = self.desk.issue(self.user(), time, "AssumeRole", role, session_name="early", asked=3600)
         if acting is not None and acting.session is not None:
             acting.session.use(time - 3)
-            made = record(time - 3, "sns.amazonaws.com", "ListTopics", acting.identity,
-                          eventID=self.desk.new_id(), recipientAccountId=role.account)  # fmt: skip
+            made = record(
+                time - 3,
+                "sns.amazonaws.com",
+                "ListTopics",
+                acting.identity,
+                eventID=self.desk.new_id(),
+                recipientAccountId=role.account,
+            )
             self.desk.tally.call(time - 3, "Management", "sns")
             self.desk.put(role.account, "eu-west-1", time - 3, encode(made))
 
@@ -177,7 +265,13 @@ class Oddities:
         name = '<img src=x onerror="alert(1)">'
         actor = self.user()
         for _ in range(3):
-            time = self.put("Management", "iam", name, actor.identity, errorCode="AccessDenied\n\u2028<b>",
-                            userAgent='"><script>alert(1)</script>\x07\U0001f480',
-                            errorMessage="\\\"'`\n\t")  # fmt: skip
+            time = self.put(
+                "Management",
+                "iam",
+                name,
+                actor.identity,
+                errorCode="AccessDenied\n\u2028<b>",
+                userAgent='"><script>alert(1)</script>\x07\U0001f480',
+                errorMessage="\\\"'`\n\t",
+            )
             self.desk.tally.refuse(time, (actor.principal, "iam", name, ""), "AccessDenied\n\u2028<b>")

@@ -13,17 +13,41 @@ WATCHED: Final = "dsops-deploy-payments"
 HALF_PAST_FIVE: Final = 19_800
 """Seconds of a shift after which somebody assumes a role: a moment to ask from."""
 REAL: Final = (
-    "AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation",
-    "AccessDeniedByPolicy", "KMS.AccessDenied", "Kms.AccessDeniedException", "AuthorizationError",
-    "AuthorizationErrorException", "NotAuthorized", "Forbidden", "Throttling", "ThrottlingException",
-    "ThrottledException", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException",
-    "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown", "ProvisionedThroughputExceededException",
+    "AccessDenied",
+    "AccessDeniedException",
+    "Client.UnauthorizedOperation",
+    "UnauthorizedOperation",
+    "AccessDeniedByPolicy",
+    "KMS.AccessDenied",
+    "Kms.AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "NotAuthorized",
+    "Forbidden",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "Client.RequestLimitExceeded",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
     "PriorRequestNotComplete",
-)  # fmt: skip
+)
 LOOK_ALIKES: Final = (
-    "accessdenied", "ForbiddenException", "NotAuthorizedException", "MyAuthorizationError", "UnauthorizedOperations",
-    "Client.Throttling", "ThrottlingExceptionX", "slowdown", "NotForbidden", "AuthorizationErrorX",
-)  # fmt: skip
+    "accessdenied",
+    "ForbiddenException",
+    "NotAuthorizedException",
+    "MyAuthorizationError",
+    "UnauthorizedOperations",
+    "Client.Throttling",
+    "ThrottlingExceptionX",
+    "slowdown",
+    "NotForbidden",
+    "AuthorizationErrorX",
+)
 
 
 class Pieces(Crew):
@@ -50,15 +74,26 @@ class Pieces(Crew):
         name = "AssumeRoleWithSAML" if actor.identity["type"] == "SAMLUser" else "AssumeRoleWithWebIdentity"
         time = self.span.start + 1 + self.span.number
         path = (("shared", "Deploy"), ("security", "Auditor"), ("staging", "Migrator"), ("data", "ReadOnly"))
-        acting = self.desk.issue(actor, time, name, self.company.role_of("development", "Deploy"),
-                                 session_name=f"start-{self.span.number}",
-                                 source_identity="ada@example.com")  # fmt: skip
+        acting = self.desk.issue(
+            actor,
+            time,
+            name,
+            self.company.role_of("development", "Deploy"),
+            session_name=f"start-{self.span.number}",
+            source_identity="ada@example.com",
+        )
         for number, (account, role) in enumerate(path, 1):
             if acting is None:
                 return
             session_name = WATCHED if number == len(path) else f"hop-{number}"
-            acting = self.desk.issue(acting, time + 5 * number, "AssumeRole", self.company.role_of(account, role),
-                                     session_name=session_name, asked=1800)  # fmt: skip
+            acting = self.desk.issue(
+                acting,
+                time + 5 * number,
+                "AssumeRole",
+                self.company.role_of(account, role),
+                session_name=session_name,
+                asked=1800,
+            )
         if acting is not None:
             self.use(acting, "mixed", most=4)
 
@@ -75,32 +110,59 @@ class Pieces(Crew):
             actor = self.company.subjects[-1]
             acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithSAML", role, session_name=person)
             if acting is not None:
-                self.desk.issue(acting, self.after(acting, 9), "AssumeRole", self.company.role_of("staging", "Deploy"),
-                                session_name="first-day")  # fmt: skip
+                self.desk.issue(
+                    acting,
+                    self.after(acting, 9),
+                    "AssumeRole",
+                    self.company.role_of("staging", "Deploy"),
+                    session_name="first-day",
+                )
 
     def alone_with_mfa(self) -> None:
         """Nobody else has MFA where somebody has it now and then; and who was refused has not done without."""
         role = self.company.role_of("vault", "Auditor")
         for has_serial in (True, False):
-            self.desk.issue(self.company.newcomers[2], self.moment(), "AssumeRole", role, session_name="alone",
-                            has_serial=has_serial)  # fmt: skip
+            self.desk.issue(
+                self.company.newcomers[2],
+                self.moment(),
+                "AssumeRole",
+                role,
+                session_name="alone",
+                has_serial=has_serial,
+            )
         role = self.company.role_of("development", "Deploy")
-        self.desk.issue(self.company.users[2], self.moment(), "AssumeRole", role, session_name="no",
-                        code="AccessDenied")  # fmt: skip
+        self.desk.issue(
+            self.company.users[2], self.moment(), "AssumeRole", role, session_name="no", code="AccessDenied"
+        )
 
     def at_moments(self) -> None:
         """Sessions in the very second that parts old from recent, and in one that a report may begin with."""
         span, company = self.span, self.company
         if span.start + HALF_PAST_FIVE < span.end:
             actor = company.early[span.number % len(company.early)]
-            self.desk.issue(actor, span.start + HALF_PAST_FIVE, "AssumeRole", company.role_of("shared", "Deploy"),
-                            session_name="half-past-five")  # fmt: skip
+            self.desk.issue(
+                actor,
+                span.start + HALF_PAST_FIVE,
+                "AssumeRole",
+                company.role_of("shared", "Deploy"),
+                session_name="half-past-five",
+            )
         boundary = span.month_end - 86400
         if span.start <= boundary < span.end:
-            self.desk.issue(company.newcomers[3], boundary, "AssumeRole", company.role_of("shared", "Deploy"),
-                            session_name="boundary")  # fmt: skip
-            self.desk.issue(company.newcomers[3], boundary, "AssumeRole", company.role_of("vault", "Deploy"),
-                            session_name="boundary")  # fmt: skip
+            self.desk.issue(
+                company.newcomers[3],
+                boundary,
+                "AssumeRole",
+                company.role_of("shared", "Deploy"),
+                session_name="boundary",
+            )
+            self.desk.issue(
+                company.newcomers[3],
+                boundary,
+                "AssumeRole",
+                company.role_of("vault", "Deploy"),
+                session_name="boundary",
+            )
 
     def denied(self) -> None:
         """A workload that may not read its secret, three times; and somebody who gave up after two."""
@@ -120,8 +182,15 @@ class Pieces(Crew):
     def half(self) -> None:
         """A call that went well, but whose answer is not on record: no session."""
         actor = self.chance.choice([*self.company.users, *self.company.standing])
-        self.desk.issue(actor, self.moment(), "AssumeRole", self.any_role(), session_name="half", without="answer",
-                        has_serial=self.chance.random() < 0.3)  # fmt: skip
+        self.desk.issue(
+            actor,
+            self.moment(),
+            "AssumeRole",
+            self.any_role(),
+            session_name="half",
+            without="answer",
+            has_serial=self.chance.random() < 0.3,
+        )
 
     def any_root(self) -> None:
         """For the time that is given, or for a shorter one."""
@@ -130,14 +199,13 @@ class Pieces(Crew):
     def root(self, asked: int | None) -> None:
         """Central administration of members' root users."""
         role = self.company.people_roles["management", "AdministratorAccess"]
-        admin = self.desk.issue(self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role,
-                                session_name=self.company.people[0])  # fmt: skip
+        admin = self.desk.issue(
+            self.company.subjects[-2], self.moment(), "AssumeRoleWithSAML", role, session_name=self.company.people[0]
+        )
         if admin is not None:
             target = self.any_role()
             code = "AccessDenied" if self.chance.random() < 0.2 else ""
-            root = self.desk.issue(
-                admin, self.after(admin, 60), "AssumeRoot", target, asked=asked, code=code
-            )
+            root = self.desk.issue(admin, self.after(admin, 60), "AssumeRoot", target, asked=asked, code=code)
             if root is not None:
                 self.use(root, "mixed", most=3)
 

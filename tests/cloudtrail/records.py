@@ -61,11 +61,12 @@ def record(time: int, source: str, name: str, identity: Json | None, **more: Any
         "managementEvent": True,
         "eventCategory": "Management",
         "tlsDetails": {
-            "tlsVersion": "TLSv1.3", "cipherSuite": "TLS_AES_128_GCM_SHA256",
+            "tlsVersion": "TLSv1.3",
+            "cipherSuite": "TLS_AES_128_GCM_SHA256",
             "clientProvidedHostHeader": source.replace(".", ".eu-west-1.", 1),
         },
         **more,
-    }  # fmt: skip
+    }
     return {name: value for name, value in made.items() if value is not ...}
 
 
@@ -82,10 +83,19 @@ def answer(key: str, expires: str, arn: str, unique: str, source_identity: str) 
 def _template(service: str, name: str, parameters: Json | None, more: Mapping[str, Any]) -> str:
     """The text of a record with places for what changes."""
     made = record(
-        0, f"{service}.amazonaws.com", name, {}, awsRegion="@region@", sourceIPAddress="@address@",
-        userAgent="@agent@", requestParameters=parameters, requestID="@request@", eventID="@event@",
-        recipientAccountId="@account@", **more,
-    )  # fmt: skip
+        0,
+        f"{service}.amazonaws.com",
+        name,
+        {},
+        awsRegion="@region@",
+        sourceIPAddress="@address@",
+        userAgent="@agent@",
+        requestParameters=parameters,
+        requestID="@request@",
+        eventID="@event@",
+        recipientAccountId="@account@",
+        **more,
+    )
     made |= {"userIdentity": "@identity@", "eventTime": "@time@"}
     text = encode(made).replace("%", "%%")
     text = re.sub(r'"@(identity|agent)@"', r"%(\1)s", text)
@@ -102,38 +112,92 @@ def _kind(
 
 _BUCKET: Final = "arn:aws:s3:::example-lake-@account@"
 KINDS: Final = (
-    _kind("s3", "GetObject", 30, {
-        "bucketName": "example-lake-@account@", "key": "events/2026/10/part-@number@.parquet", "x-id": "GetObject",
-        "Host": "example-lake-@account@.s3.@region@.amazonaws.com",
-    }, "Data", additionalEventData={
-        "SignatureVersion": "SigV4", "CipherSuite": "TLS_AES_128_GCM_SHA256", "bytesTransferredIn": 0,
-        "AuthenticationMethod": "AuthHeader", "x-amz-id-2": "kP9wLp0Zr1tU5mN3EXAMPLE@number@",
-        "bytesTransferredOut": 4096,
-    }, resources=[
-        {"type": "AWS::S3::Object", "ARN": f"{_BUCKET}/events/2026/10/part-@number@.parquet"},
-        {"accountId": "@account@", "type": "AWS::S3::Bucket", "ARN": _BUCKET},
-    ]),
-    _kind("s3", "PutObject", 10, {
-        "bucketName": "example-lake-@account@", "key": "out/@number@", "x-id": "PutObject",
-    }, "Data", readOnly=False, resources=[{"accountId": "@account@", "type": "AWS::S3::Bucket", "ARN": _BUCKET}]),
-    _kind("kms", "Decrypt", 14, {
-        "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
-        "encryptionContext": {"SecretARN": "arn:aws:secretsmanager:@region@:@account@:secret:app/db-@number@"},
-    }, resources=[{"accountId": "@account@", "type": "AWS::KMS::Key",
-                   "ARN": "arn:aws:kms:@region@:@account@:key/1f3c2a9e-6d0b-4c1e-9a53-0c7d5e8b2f11"}]),
+    _kind(
+        "s3",
+        "GetObject",
+        30,
+        {
+            "bucketName": "example-lake-@account@",
+            "key": "events/2026/10/part-@number@.parquet",
+            "x-id": "GetObject",
+            "Host": "example-lake-@account@.s3.@region@.amazonaws.com",
+        },
+        "Data",
+        additionalEventData={
+            "SignatureVersion": "SigV4",
+            "CipherSuite": "TLS_AES_128_GCM_SHA256",
+            "bytesTransferredIn": 0,
+            "AuthenticationMethod": "AuthHeader",
+            "x-amz-id-2": "kP9wLp0Zr1tU5mN3EXAMPLE@number@",
+            "bytesTransferredOut": 4096,
+        },
+        resources=[
+            {"type": "AWS::S3::Object", "ARN": f"{_BUCKET}/events/2026/10/part-@number@.parquet"},
+            {"accountId": "@account@", "type": "AWS::S3::Bucket", "ARN": _BUCKET},
+        ],
+    ),
+    _kind(
+        "s3",
+        "PutObject",
+        10,
+        {"bucketName": "example-lake-@account@", "key": "out/@number@", "x-id": "PutObject"},
+        "Data",
+        readOnly=False,
+        resources=[{"accountId": "@account@", "type": "AWS::S3::Bucket", "ARN": _BUCKET}],
+    ),
+    _kind(
+        "kms",
+        "Decrypt",
+        14,
+        {
+            "encryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            "encryptionContext": {"SecretARN": "arn:aws:secretsmanager:@region@:@account@:secret:app/db-@number@"},
+        },
+        resources=[
+            {
+                "accountId": "@account@",
+                "type": "AWS::KMS::Key",
+                "ARN": "arn:aws:kms:@region@:@account@:key/1f3c2a9e-6d0b-4c1e-9a53-0c7d5e8b2f11",
+            }
+        ],
+    ),
     _kind("secretsmanager", "GetSecretValue", 12, {"secretId": "app/db-@number@", "versionStage": "AWSCURRENT"}),
-    _kind("ec2", "DescribeInstances", 9, {"filterSet": {"items": [
-        {"name": "tag:service", "valueSet": {"items": [{"value": "api-@number@"}]}}]}, "maxResults": 1000}),
+    _kind(
+        "ec2",
+        "DescribeInstances",
+        9,
+        {
+            "filterSet": {"items": [{"name": "tag:service", "valueSet": {"items": [{"value": "api-@number@"}]}}]},
+            "maxResults": 1000,
+        },
+    ),
     _kind("ssm", "GetParameters", 5, {"names": ["/app/@number@/url", "/app/@number@/user"], "withDecryption": True}),
-    _kind("logs", "PutLogEvents", 4, {"logGroupName": "/app/@number@", "logStreamName": "1"}, readOnly=False,
-          apiVersion="2014-03-28"),
-    _kind("dynamodb", "GetItem", 6, {"tableName": "sessions", "key": {"id": "HIDDEN_DUE_TO_SECURITY_REASONS"}}, "Data",
-          resources=[{"accountId": "@account@", "type": "AWS::DynamoDB::Table",
-                      "ARN": "arn:aws:dynamodb:@region@:@account@:table/sessions"}]),
+    _kind(
+        "logs",
+        "PutLogEvents",
+        4,
+        {"logGroupName": "/app/@number@", "logStreamName": "1"},
+        readOnly=False,
+        apiVersion="2014-03-28",
+    ),
+    _kind(
+        "dynamodb",
+        "GetItem",
+        6,
+        {"tableName": "sessions", "key": {"id": "HIDDEN_DUE_TO_SECURITY_REASONS"}},
+        "Data",
+        resources=[
+            {
+                "accountId": "@account@",
+                "type": "AWS::DynamoDB::Table",
+                "ARN": "arn:aws:dynamodb:@region@:@account@:table/sessions",
+            }
+        ],
+    ),
     _kind("lambda", "Invoke", 5, {"functionName": "work-@number@", "invocationType": "Event"}, "Data", readOnly=False),
     _kind("sts", "GetCallerIdentity", 4, None),
     _kind("iam", "GetRole", 2, {"roleName": "Deploy"}),
     _kind("cloudformation", "DescribeStacks", 2, {"stackName": "api-@number@"}),
     _kind("ecr", "BatchGetImage", 2, {"repositoryName": "api", "imageIds": [{"imageTag": "@number@"}]}),
-)  # fmt: skip
+)
 WEIGHTS: Final = tuple(kind.weight for kind in KINDS)

@@ -17,10 +17,21 @@ MOST: Final = 48
 SCENES_SHARE: Final = 0.35
 """Of the calls; the rest are ordinary services' of workloads that run since before the logs begin."""
 STS_CODES: Final = (
-    "AccessDenied", "AccessDenied", "AccessDenied", "ExpiredTokenException", "InvalidIdentityTokenException",
-    "MalformedPolicyDocumentException", "PackedPolicyTooLargeException", "RegionDisabledException", "ValidationError",
-    "IDPRejectedClaim", "InvalidClientTokenId", "Throttling", "ThrottlingException", "RequestLimitExceeded",
-)  # fmt: skip
+    "AccessDenied",
+    "AccessDenied",
+    "AccessDenied",
+    "ExpiredTokenException",
+    "InvalidIdentityTokenException",
+    "MalformedPolicyDocumentException",
+    "PackedPolicyTooLargeException",
+    "RegionDisabledException",
+    "ValidationError",
+    "IDPRejectedClaim",
+    "InvalidClientTokenId",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+)
 CODES: Final = (*REAL, *LOOK_ALIKES, "NoSuchKey", "ResourceNotFoundException")
 
 
@@ -32,9 +43,19 @@ class Shift(Pieces):
         self.pieces()
         self.desk.close()
         scenes: dict[Callable[[], None], int] = {
-            self.user: 6, self.person: 5, self.pipeline: 5, self.subject: 3, self.service: 8, self.partner: 1,
-            self.federation: 1, self.any_root: 1, self.refusals: 2, self.troubles: 3, self.half: 1, self.any_edge: 2,
-        }  # fmt: skip
+            self.user: 6,
+            self.person: 5,
+            self.pipeline: 5,
+            self.subject: 3,
+            self.service: 8,
+            self.partner: 1,
+            self.federation: 1,
+            self.any_root: 1,
+            self.refusals: 2,
+            self.troubles: 3,
+            self.half: 1,
+            self.any_edge: 2,
+        }
         if self.desk.is_dirty:
             odd = Oddities(self.desk, self.chance, self.moment)
             if self.span.number % 10 == 1:
@@ -97,8 +118,14 @@ class Shift(Pieces):
         """A pipeline of GitHub's."""
         role = self.company.role_of(self.chance.choice(NAMES[3:6]), self.chance.choice(("Deploy", "Migrator", "Probe")))
         actor = self.chance.choice(self.company.pipelines)
-        acting = self.desk.issue(actor, self.moment(), "AssumeRoleWithWebIdentity", role, session_name="GitHubActions",
-                                 asked=self.chance.choice((role.duration, 1200)))  # fmt: skip
+        acting = self.desk.issue(
+            actor,
+            self.moment(),
+            "AssumeRoleWithWebIdentity",
+            role,
+            session_name="GitHubActions",
+            asked=self.chance.choice((role.duration, 1200)),
+        )
         self.go_on(acting, role)
 
     def subject(self) -> None:
@@ -148,8 +175,16 @@ class Shift(Pieces):
         without = "parameters" if chance.random() < 0.2 else ""
         for number in range(chance.choice((1, 1, 2, 3, 5))):
             has_serial = actor.is_user and chance.random() < 0.2
-            self.desk.issue(actor, min(time + 2 * number, self.span.month_end), name, role, code=code,
-                            session_name="again<script>", without=without, has_serial=has_serial)  # fmt: skip
+            self.desk.issue(
+                actor,
+                min(time + 2 * number, self.span.month_end),
+                name,
+                role,
+                code=code,
+                session_name="again<script>",
+                without=without,
+                has_serial=has_serial,
+            )
 
     def troubles(self) -> None:
         """An ordinary call that is refused, two times or more."""

@@ -30,27 +30,40 @@ def log(chance: random.Random) -> list[Record]:
         east = moment + timedelta(hours=2)
         end = moment + timedelta(seconds=chance.choice((900, 901, 3600)))
         signed_by = chance.choice(["AKIA1", *[f"ASIA{each}" for each in range(max(0, number - 9), number)]])
-        records.append({
-            "eventID": f"id-{number}",
-            "eventTime": chance.choice([f"{moment:%FT%TZ}", f"{moment:%FT%T.999Z}", f"{east:%FT%T+02:00}"]),
-            "eventSource": "sts.amazonaws.com",
-            "eventName": chance.choice(["AssumeRole", "AssumeRole", "GetSessionToken", "GetCallerIdentity"]),
-            "errorCode": chance.choice([None, None, None, *CODES]),
-            "userIdentity": chance.choice([
-                {"type": "IAMUser", "arn": f"arn:aws:iam::{'1' * 12}:user/U{number % 3}", "accountId": "1" * 12},
-                {"type": "AWSAccount", "principalId": "AROA1:S", "accountId": "3" * 12},
-                {"type": "WebIdentityUser", "principalId": "issuer:ada"},
-            ]) | {"accessKeyId": signed_by},
-            "requestParameters": chance.choice([
-                None,
-                {"roleArn": chance.choice(ROLES), "durationSeconds": chance.choice([None, 900, 901, 3600])},
-                {"roleArn": chance.choice(ROLES), "serialNumber": "mfa"},
-            ]),
-            "responseElements": {"credentials": {
-                "accessKeyId": f"ASIA{number}",
-                "expiration": chance.choice([None, "soon", f"{end:%b %d, %Y, %I:%M:%S %p}", f"{end:%FT%TZ}"]),
-            }},
-        })  # fmt: skip
+        records.append(
+            {
+                "eventID": f"id-{number}",
+                "eventTime": chance.choice([f"{moment:%FT%TZ}", f"{moment:%FT%T.999Z}", f"{east:%FT%T+02:00}"]),
+                "eventSource": "sts.amazonaws.com",
+                "eventName": chance.choice(["AssumeRole", "AssumeRole", "GetSessionToken", "GetCallerIdentity"]),
+                "errorCode": chance.choice([None, None, None, *CODES]),
+                "userIdentity": chance.choice(
+                    [
+                        {
+                            "type": "IAMUser",
+                            "arn": f"arn:aws:iam::{'1' * 12}:user/U{number % 3}",
+                            "accountId": "1" * 12,
+                        },
+                        {"type": "AWSAccount", "principalId": "AROA1:S", "accountId": "3" * 12},
+                        {"type": "WebIdentityUser", "principalId": "issuer:ada"},
+                    ]
+                )
+                | {"accessKeyId": signed_by},
+                "requestParameters": chance.choice(
+                    [
+                        None,
+                        {"roleArn": chance.choice(ROLES), "durationSeconds": chance.choice([None, 900, 901, 3600])},
+                        {"roleArn": chance.choice(ROLES), "serialNumber": "mfa"},
+                    ]
+                ),
+                "responseElements": {
+                    "credentials": {
+                        "accessKeyId": f"ASIA{number}",
+                        "expiration": chance.choice([None, "soon", f"{end:%b %d, %Y, %I:%M:%S %p}", f"{end:%FT%TZ}"]),
+                    }
+                },
+            }
+        )
     return records
 
 

@@ -153,13 +153,19 @@ def log(path: Path, records: list[Any]) -> None:
 def test_a_long_chain_is_followed_so_far_and_no_further(tmp_path: Path) -> None:
     """Of twelve hops the last eight."""
     records = [
-        record(number, "AssumeRole", userIdentity={
-            "type": "AssumedRole", "accessKeyId": f"ASIA{number - 1}",
-            "sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::111111111111:role/R{number - 1}"}},
-        }, requestParameters={"roleArn": f"arn:aws:iam::111111111111:role/R{number}"},
-        responseElements={"credentials": {"accessKeyId": f"ASIA{number}"}})
+        record(
+            number,
+            "AssumeRole",
+            userIdentity={
+                "type": "AssumedRole",
+                "accessKeyId": f"ASIA{number - 1}",
+                "sessionContext": {"sessionIssuer": {"arn": f"arn:aws:iam::111111111111:role/R{number - 1}"}},
+            },
+            requestParameters={"roleArn": f"arn:aws:iam::111111111111:role/R{number}"},
+            responseElements={"credentials": {"accessKeyId": f"ASIA{number}"}},
+        )
         for number in range(1, 13)
-    ]  # fmt: skip
+    ]
     log(tmp_path / "a.json", records)
     report = report_of(tmp_path)
     hops = [row[1] for row in rows_of(report, "chains")]
@@ -224,9 +230,15 @@ def test_what_is_read_is_gone_afterwards(tmp_path: Path, monkeypatch: pytest.Mon
 def test_file_names_are_no_patterns(tmp_path: Path) -> None:
     """Stars, brackets, quotes, spaces and line ends in names; each file is read once and no other one for it."""
     names = [
-        "a*.json", "a?.json", "[ab].json", "it's {x,y}.json.gz", "a\nb.json", "\u00e4 \u2603.json", "$paths.json",
+        "a*.json",
+        "a?.json",
+        "[ab].json",
+        "it's {x,y}.json.gz",
+        "a\nb.json",
+        "\u00e4 \u2603.json",
+        "$paths.json",
         "--.json",
-    ]  # fmt: skip
+    ]
     for number, name in enumerate(names):
         log(tmp_path / name, [record(number)])
     log(tmp_path / "ab.json", [record(100)])
@@ -318,8 +330,18 @@ def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
     assert not any(answer.rows for answer in report.answers)
 
 
-@pytest.mark.parametrize("time", ["infinity", "-infinity", "290000-01-01", "10000-01-01T00:00:00Z", "0044-03-15 (BC)",
-                                  "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"])  # fmt: skip
+@pytest.mark.parametrize(
+    "time",
+    [
+        "infinity",
+        "-infinity",
+        "290000-01-01",
+        "10000-01-01T00:00:00Z",
+        "0044-03-15 (BC)",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-01:00",
+    ],
+)
 def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: str) -> None:
     """It has no place in an answer, and would move what counts as recent."""
     log(tmp_path / "a.json", [record(1), record(2, eventTime=time), record(3, "AssumeRole", eventTime=time)])
@@ -328,25 +350,31 @@ def test_a_time_that_no_calendar_here_has_makes_no_record(tmp_path: Path, time: 
     assert "2026-11-20T00:00:01Z" == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
 
 
-@pytest.mark.parametrize(("time", "told"), [
-    ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
-    ("2026-11-20T10:00:00.999-0530", "2026-11-20T15:30:00Z"),
-    ("2026-11-20 10:00:00+02", "2026-11-20T08:00:00Z"),
-    ("2026-11-20T10:00:00.999Z", "2026-11-20T10:00:00Z"),
-    ("2026-11-20T10:00:00", "2026-11-20T10:00:00Z"),
-    ("2026-11-20", "2026-11-20T00:00:00Z"),
-    ("1969-12-31T23:59:59.5-01:00", "1970-01-01T00:59:59Z"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        ("2026-11-20T10:00:00+02:00", "2026-11-20T08:00:00Z"),
+        ("2026-11-20T10:00:00.999-0530", "2026-11-20T15:30:00Z"),
+        ("2026-11-20 10:00:00+02", "2026-11-20T08:00:00Z"),
+        ("2026-11-20T10:00:00.999Z", "2026-11-20T10:00:00Z"),
+        ("2026-11-20T10:00:00", "2026-11-20T10:00:00Z"),
+        ("2026-11-20", "2026-11-20T00:00:00Z"),
+        ("1969-12-31T23:59:59.5-01:00", "1970-01-01T00:59:59Z"),
+    ],
+)
 def test_an_offset_counts_and_none_is_utc(
     tmp_path: Path, time: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever this machine is; so for the end of a session."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     times = {"expiration": time, "accessKeyId": "ASIA1"}
-    log(tmp_path / "a.json", [
-        record(1, eventTime=time),
-        record(2, "AssumeRole", eventTime="1969-12-31T00:00:00Z", responseElements={"credentials": times}),
-    ])  # fmt: skip
+    log(
+        tmp_path / "a.json",
+        [
+            record(1, eventTime=time),
+            record(2, "AssumeRole", eventTime="1969-12-31T00:00:00Z", responseElements={"credentials": times}),
+        ],
+    )
     report = report_of(tmp_path)
     assert told == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
     asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
@@ -400,6 +428,8 @@ def test_a_file_without_records_is_told(tmp_path: Path, text: str) -> None:
     log(tmp_path / "c.json", [])
     report = report_of(tmp_path)
     assert (1, 1, ()) == (report.records, report.skipped, report.unreadable)
+
+
 class Full:
     """A connection whose disk is full as soon as something is written."""
 

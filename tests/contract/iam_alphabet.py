@@ -14,14 +14,20 @@ Json = Any  # a JSON document, as `json.dumps` takes it
 USER = Principal("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLEALICE00001")
 # Without a path: the other program knows a role only from the ARN of its session, which has none.
 SESSION = Principal(
-    "role-session", ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/App/run-1",
-    issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App", unique_id="AROAEXAMPLEAPP0000001",
-)  # fmt: skip
+    "role-session",
+    ACCOUNT,
+    f"arn:aws:sts::{ACCOUNT}:assumed-role/App/run-1",
+    issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App",
+    unique_id="AROAEXAMPLEAPP0000001",
+)
 # The federating user has the session's name, by which alone the other program can tell him.
 FEDERATED = Principal(
-    "federated-session", ACCOUNT, f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
-    issuer_arn=f"arn:aws:iam::{ACCOUNT}:user/bob", unique_id="AIDAEXAMPLEBOB0000001",
-)  # fmt: skip
+    "federated-session",
+    ACCOUNT,
+    f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+    issuer_arn=f"arn:aws:iam::{ACCOUNT}:user/bob",
+    unique_id="AIDAEXAMPLEBOB0000001",
+)
 ROOT = Principal("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")
 SERVICE = Principal("service", "", "", federated="lambda.amazonaws.com")
 ANONYMOUS = Principal("anonymous", "", "")
@@ -69,9 +75,13 @@ RESOURCES = {
     "sts:AssumeRoleWithSAML": "arn:aws:iam::{account}:role/team/Target",
 }
 ORDINARY = (
-    "s3:GetObject", "secretsmanager:GetSecretValue", "sqs:SendMessage", "kms:Decrypt", "sts:AssumeRole",
+    "s3:GetObject",
+    "secretsmanager:GetSecretValue",
+    "sqs:SendMessage",
+    "kms:Decrypt",
     "sts:AssumeRole",
-)  # fmt: skip
+    "sts:AssumeRole",
+)
 
 # --- conditions ---------------------------------------------------------------------------------------------
 
@@ -80,15 +90,14 @@ TEXT_KEYS = ("aws:username", "aws:PrincipalTag/Team", "aws:UserAgent")
 SET_KEYS = ("aws:TagKeys", "aws:CalledVia")
 TEXTS = ("a", "A", "b", "ab", "a*", "")
 NUMBERS = ("5", "10", "10.0", "-1", "05", "9.5")
-_DATES = (
-    "2026-01-01", "2026-01-01T00:00:00Z", "2026-06-01T12:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600",
-)  # fmt: skip
+_DATES = ("2026-01-01", "2026-01-01T00:00:00Z", "2026-06-01T12:00:00Z", "2026-06-01T12:00:00+02:00", "1767225600")
 _BOOLEANS = ("true", "false", "True")
 _ADDRESSES = ("10.0.0.1", "10.0.0.200", "192.0.2.7", "2001:db8::1")
 _ARNS = (
-    f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs", f"arn:aws:sqs:eu-west-1:{OTHER}:jobs",
+    f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs",
+    f"arn:aws:sqs:eu-west-1:{OTHER}:jobs",
     f"arn:aws:sns:us-east-1:{ACCOUNT}:news:a",
-)  # fmt: skip
+)
 _BYTES = ("aGVsbG8=", "aGVsbG9v", "QQ==")
 
 
@@ -102,21 +111,59 @@ class Family(NamedTuple):
 
 
 FAMILIES = (
-    Family(("StringEquals", "StringNotEquals"), (*TEXT_KEYS, *SET_KEYS),
-           ("a", "b", "ab", "${aws:username}", "${aws:PrincipalTag/Team, 'b'}", "${$}{x}"), TEXTS),
+    Family(
+        ("StringEquals", "StringNotEquals"),
+        (*TEXT_KEYS, *SET_KEYS),
+        ("a", "b", "ab", "${aws:username}", "${aws:PrincipalTag/Team, 'b'}", "${$}{x}"),
+        TEXTS,
+    ),
     Family(("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"), (*TEXT_KEYS, *SET_KEYS), ("a", "B", "AB"), TEXTS),
-    Family(("StringLike", "StringNotLike"), (*TEXT_KEYS, *SET_KEYS),
-           ("a", "a*", "?", "*b", "a${*}", "${aws:username}*"), TEXTS),
-    Family(("NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan",
-            "NumericGreaterThanEquals"), ("aws:MultiFactorAuthAge",), ("5", "10", "9.5"), NUMBERS),
-    Family(("DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan",
-            "DateGreaterThanEquals"), ("aws:CurrentTime", "aws:TokenIssueTime"), _DATES[:4], _DATES),
+    Family(
+        ("StringLike", "StringNotLike"),
+        (*TEXT_KEYS, *SET_KEYS),
+        ("a", "a*", "?", "*b", "a${*}", "${aws:username}*"),
+        TEXTS,
+    ),
+    Family(
+        (
+            "NumericEquals",
+            "NumericNotEquals",
+            "NumericLessThan",
+            "NumericLessThanEquals",
+            "NumericGreaterThan",
+            "NumericGreaterThanEquals",
+        ),
+        ("aws:MultiFactorAuthAge",),
+        ("5", "10", "9.5"),
+        NUMBERS,
+    ),
+    Family(
+        (
+            "DateEquals",
+            "DateNotEquals",
+            "DateLessThan",
+            "DateLessThanEquals",
+            "DateGreaterThan",
+            "DateGreaterThanEquals",
+        ),
+        ("aws:CurrentTime", "aws:TokenIssueTime"),
+        _DATES[:4],
+        _DATES,
+    ),
     Family(("Bool",), ("aws:SecureTransport", "aws:MultiFactorAuthPresent"), ("true", "false"), _BOOLEANS),
     Family(("BinaryEquals",), ("aws:UserAgent",), _BYTES, _BYTES),
-    Family(("IpAddress", "NotIpAddress"), ("aws:SourceIp",),
-           ("10.0.0.0/8", "10.0.0.1", "10.0.0.0/25", "2001:db8::/32", "0.0.0.0/0"), _ADDRESSES),
-    Family(("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"), ("aws:SourceArn",),
-           (*_ARNS[:2], "arn:aws:sqs:*:*:jobs", f"arn:aws:s?s:*:{ACCOUNT}:*", "arn:*:*:*:*:${aws:username}*"), _ARNS),
-)  # fmt: skip
+    Family(
+        ("IpAddress", "NotIpAddress"),
+        ("aws:SourceIp",),
+        ("10.0.0.0/8", "10.0.0.1", "10.0.0.0/25", "2001:db8::/32", "0.0.0.0/0"),
+        _ADDRESSES,
+    ),
+    Family(
+        ("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike"),
+        ("aws:SourceArn",),
+        (*_ARNS[:2], "arn:aws:sqs:*:*:jobs", f"arn:aws:s?s:*:{ACCOUNT}:*", "arn:*:*:*:*:${aws:username}*"),
+        _ARNS,
+    ),
+)
 OPERATORS = (*(name for family in FAMILIES for name in family.operators), "Null")
 MODIFIERS = ("", "IfExists", "ForAnyValue:", "ForAllValues:")

@@ -40,8 +40,9 @@ def trusting(principal: Json) -> list[Json]:
 
 
 EXAMPLES: dict[str, World] = {
-    "the root user": reading(allow("sqs:*"))._replace(caller=ROOT, resource_policy=[document(allow(Principal="*"))],
-                                                      account=OTHER),
+    "the root user": reading(allow("sqs:*"))._replace(
+        caller=ROOT, resource_policy=[document(allow(Principal="*"))], account=OTHER
+    ),
     "callers of an identity provider": World(
         WORKFLOW, "sts:AssumeRoleWithWebIdentity", ROLE.format(OTHER), OTHER, [], [], [], trusting("*"), [], [], [{}]
     ),
@@ -74,11 +75,13 @@ EXAMPLES: dict[str, World] = {
     ),
     "sets of empty text": under("ForAnyValue:StringNotEquals", "aws:TagKeys", "a", aws__TagKeys=[""]),
     "session policies and grants to a session": reading()._replace(
-        caller=SESSION, identity=[], session=[document(allow("sqs:*"))],
+        caller=SESSION,
+        identity=[],
+        session=[document(allow("sqs:*"))],
         resource_policy=[document(allow(Principal="*"))],
     ),
     "Deny with NotPrincipal": reading(allow())._replace(
         resource_policy=[document(deny(NotPrincipal={"AWS": USER.arn}))]
     ),
-}  # fmt: skip
+}
 """By the names of the readings."""

@@ -66,8 +66,14 @@ def _with_wildcards(text: str) -> tuple[str, ...]:
     """Patterns of which some match the text."""
     head, colon, tail = text.rpartition(":")
     return (
-        text, text, f"{text[:-2]}*", f"{text[:-1]}?", f"{text}?", f"{head}{colon}{tail[:2]}*{tail[-2:]}", f"{text}x",
-    )  # fmt: skip
+        text,
+        text,
+        f"{text[:-2]}*",
+        f"{text[:-1]}?",
+        f"{text}?",
+        f"{head}{colon}{tail[:2]}*{tail[-2:]}",
+        f"{text}x",
+    )
 
 
 def _action_patterns(action: str) -> tuple[str, ...]:
@@ -135,8 +141,9 @@ class _Maker:
         self._action = action
         self._resource = resource
         self.asked: list[tuple[str, tuple[str, ...]]] = [
-            ("aws:username", ("a", "a", "b", "A", "")), ("aws:PrincipalTag/Team", ("a", "a", "b", "A", "")),
-        ]  # fmt: skip
+            ("aws:username", ("a", "a", "b", "A", "")),
+            ("aws:PrincipalTag/Team", ("a", "a", "b", "A", "")),
+        ]
 
     def _pick(self, *choices: Json) -> Json:
         return self._draw(st.sampled_from(choices))
@@ -283,9 +290,7 @@ def worlds(draw: st.DrawFn, topic: Topic, requests: int) -> World:
         scp.insert(draw(st.integers(0, 1)), [maker.document("scp", is_focus=False)])
     rcp = [[_denying(document)] for document in documents("rcp", is_there=False)]
     contexts = [_context(draw, maker.asked) for _ in range(requests)]
-    return World(
-        caller, action, resource, account, identity, boundary, session, resource_policy, scp, rcp, contexts
-    )
+    return World(caller, action, resource, account, identity, boundary, session, resource_policy, scp, rcp, contexts)
 
 
 def _places(draw: st.DrawFn, caller: Principal) -> list[str]:

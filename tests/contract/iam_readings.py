@@ -113,9 +113,7 @@ def if_exists_with_for_any_value(world: World) -> World:
 def set_of_empty_text(world: World) -> World:
     """A set whose only values are empty texts is to it a set of those."""
     contexts = [
-        {
-            key: ["~~" for _ in values] if values and not any(values) else values for key, values in context.items()
-        }
+        {key: ["~~" for _ in values] if values and not any(values) else values for key, values in context.items()}
         for context in world.contexts
     ]
     return world._replace(contexts=contexts)
@@ -135,12 +133,14 @@ def epoch_seconds(world: World) -> World:
     """A moment written as a number counts to it milliseconds."""
     contexts = [
         {
-            key: [_in_milliseconds(value) if key in ("aws:CurrentTime", "aws:TokenIssueTime") else value
-                  for value in values]
+            key: [
+                _in_milliseconds(value) if key in ("aws:CurrentTime", "aws:TokenIssueTime") else value
+                for value in values
+            ]
             for key, values in context.items()
         }
         for context in world.contexts
-    ]  # fmt: skip
+    ]
     return world._replace(contexts=contexts)
 
 

@@ -185,7 +185,9 @@ def test_queries(caller: Caller) -> None:
     cells: list[list[str | None]] = [["name", "calls"], ["AssumeRole", "12"], [None, "1"]]
     rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in cells]
     moto_api_backend.set_athena_result(rows, columns, "123456789012", "us-east-1")
-    api = Athena(caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/")
+    api = Athena(
+        caller.client, KEYS, caller.at("athena"), "primary", "default", "AwsDataCatalog", "s3://bucket/prefix/"
+    )
     query = Query(AthenaEngine(api, "cloudtrail_logs", "t" * 32), SAVED, "SELECT 1", caller="ada")
 
     answer = caller.run(query.run(timeout_seconds=30))
@@ -228,10 +230,14 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
     response = b2a_base64(ASSERTION.encode(), newline=False).decode()
     company = caller.run(
         assume_role_with_saml(
-            client, endpoint, role_arn=role_arn, principal_arn="arn:aws:iam::123456789012:saml-provider/Company",
-            assertion=Secret(response), duration_seconds=900,
+            client,
+            endpoint,
+            role_arn=role_arn,
+            principal_arn="arn:aws:iam::123456789012:saml-provider/Company",
+            assertion=Secret(response),
+            duration_seconds=900,
         )
-    )  # fmt: skip
+    )
     assert company.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/alice"
     job = caller.run(
         assume_role_with_web_identity(
@@ -241,10 +247,14 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
     assert job.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
     known = caller.run(
         assume_role(
-            client, KEYS, endpoint, role_arn=role_arn, role_session_name="known",
+            client,
+            KEYS,
+            endpoint,
+            role_arn=role_arn,
+            role_session_name="known",
             provided_contexts=(("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("assertion")),),
         )
-    )  # fmt: skip
+    )
     assert known.credentials.is_temporary
 
 
@@ -264,9 +274,13 @@ def test_a_root_task_is_as_in_the_service_model() -> None:
     with StubServer(keep) as server:
         caller = Caller(server.url, "pycurl")
         call = assume_root(
-            caller.client, KEYS, caller.at("sts"), target_principal="222222222222", task_policy_arn=task,
+            caller.client,
+            KEYS,
+            caller.at("sts"),
+            target_principal="222222222222",
+            task_policy_arn=task,
             duration_seconds=600,
-        )  # fmt: skip
+        )
         with pytest.raises(DsopsError):
             caller.run(call)
     assert sent == [{name: str(value) for name, value in wanted.items()}]

@@ -39,9 +39,14 @@ WORLDS_EACH = EVERYTHING // REQUESTS_EACH // len(TOPICS) + 5 if IS_CI else 5
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "differences-from-iam-simulate.md"
 
 TYPES = (
-    "identity-based policy", "permissions boundary", "session policy", "service control policy",
-    "resource control policy", "resource-based policy", "role trust policy",
-)  # fmt: skip
+    "identity-based policy",
+    "permissions boundary",
+    "session policy",
+    "service control policy",
+    "resource control policy",
+    "resource-based policy",
+    "role trust policy",
+)
 ELEMENTS = ("Action", "NotAction", "Resource", "NotResource", "NotPrincipal")
 MODIFIERS = ("IfExists", "ForAnyValue:", "ForAllValues:", "variable in Condition", "variable in Resource")
 THEIR_WORDS = {"Allow": "Allowed", "ExplicitDeny": "ExplicitlyDenied", "ImplicitDeny": "ImplicitlyDenied"}
@@ -76,9 +81,7 @@ def our_policies(world: World) -> Policies:
         session=tuple((read(document, "session"),) for document in world.session),
         resource=read(resource[0], "trust" if world.is_trust else "resource") if resource else None,
         service_control=tuple(tuple(read(document, "scp") for document in level) for level in world.scp),
-        resource_control=tuple(
-            (full_access, *(read(document, "rcp") for document in level)) for level in world.rcp
-        ),
+        resource_control=tuple((full_access, *(read(document, "rcp") for document in level)) for level in world.rcp),
         must_resource_allow=world.action.startswith("kms:"),
     )
 
@@ -127,9 +130,7 @@ def their_requests(world: World) -> list[Json]:
             "principal": world.caller.arn or world.caller.federated or "anonymous",
             "action": world.action,
             "resource": {"resource": world.resource, "accountId": world.account},
-            "contextVariables": {
-                key: values if key in SET_KEYS else values[0] for key, values in context.items()
-            },
+            "contextVariables": {key: values if key in SET_KEYS else values[0] for key, values in context.items()},
         }
         for context in world.contexts
     ]
@@ -151,15 +152,17 @@ class Tally:
         def lines(heading: str, names: tuple[str, ...], counted: Counter[str]) -> list[str]:
             return [f"  {heading}", *(f"    {counted[name]:6}  {name}" for name in names)]
 
-        return "\n".join([
-            f"{self.requests} requests put to both, {self.allowed / self.requests:.0%} of them allowed; decided by",
-            *lines("policy types", TYPES, self.decided),
-            *lines("elements", ELEMENTS, self.decided),
-            *lines("principals", tuple(PRINCIPAL_FORMS), self.decided),
-            *lines("operators", OPERATORS, self.decided),
-            *lines("modifiers", MODIFIERS, self.decided),
-            *lines("differences that are written down", tuple(READINGS), self.told_apart),
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                f"{self.requests} requests put to both, {self.allowed / self.requests:.0%} of them allowed; decided by",
+                *lines("policy types", TYPES, self.decided),
+                *lines("elements", ELEMENTS, self.decided),
+                *lines("principals", tuple(PRINCIPAL_FORMS), self.decided),
+                *lines("operators", OPERATORS, self.decided),
+                *lines("modifiers", MODIFIERS, self.decided),
+                *lines("differences that are written down", tuple(READINGS), self.told_apart),
+            ]
+        )
 
 
 def explaining(world: World, theirs: Json) -> list[str]:

@@ -24,17 +24,30 @@ pytestmark = pytest.mark.timeout(600)
 
 SERVICES: Mapping[str, Sequence[str]] = {
     "iam": (
-        "test_iam", "test_iam_account_aliases", "test_iam_groups", "test_iam_oidc", "test_iam_password_last_used",
-        "test_iam_policies", "test_iam_response_attributes", "test_iam_server_certificates",
+        "test_iam",
+        "test_iam_account_aliases",
+        "test_iam_groups",
+        "test_iam_oidc",
+        "test_iam_password_last_used",
+        "test_iam_policies",
+        "test_iam_response_attributes",
+        "test_iam_server_certificates",
         "test_iam_signing_certificates",
     ),
     "secretsmanager": ("test_list_secrets", "test_policy", "test_secretsmanager", "test_secrets_duplication"),
     "ssm": (
-        "test_ssm", "test_ssm_defaults", "test_ssm_doc_permissions", "test_ssm_docs", "test_ssm_maintenance_windows",
-        "test_ssm_parameterstore", "test_ssm_patch_baseline", "test_ssm_patch_group", "test_ssm_secretsmanager",
+        "test_ssm",
+        "test_ssm_defaults",
+        "test_ssm_doc_permissions",
+        "test_ssm_docs",
+        "test_ssm_maintenance_windows",
+        "test_ssm_parameterstore",
+        "test_ssm_patch_baseline",
+        "test_ssm_patch_group",
+        "test_ssm_secretsmanager",
     ),
     "sts": ("test_sts", "test_sts_integration"),
-}  # fmt: skip
+}
 """Service -> moto's files of tests for it; others need CloudFormation, EC2 or the inside of moto's process."""
 CALLERS: Mapping[str, Callable[[], Lab]] = {"sts": sandbox_of_admin}
 # The others take a minute and a half.

@@ -46,60 +46,98 @@ def often(usual: Any, others: list[Any]) -> st.SearchStrategy[Any]:
 
 
 EVERYTHING = policy(allow("*"))
-IDENTITIES = often((EVERYTHING,), [
-    (),
-    (policy(allow("sts:AssumeRole")),),
-    (policy(allow("sts:*", resource=f"arn:aws:iam::{OTHER}:role/team/*"), allow("sts:*", resource=JUMP)),),
-    (policy(allow("sts:*", resource=f"arn:aws:iam::{OTHER}:role/Target")),),
-    (EVERYTHING, policy({"Effect": "Deny", "Action": "sts:TagSession", "Resource": "*"})),
-    (EVERYTHING, policy({"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*", "Condition": {
-        "StringNotLike": {"sts:RoleSessionName": "ada-*"}}})),
-])  # fmt: skip
+IDENTITIES = often(
+    (EVERYTHING,),
+    [
+        (),
+        (policy(allow("sts:AssumeRole")),),
+        (policy(allow("sts:*", resource=f"arn:aws:iam::{OTHER}:role/team/*"), allow("sts:*", resource=JUMP)),),
+        (policy(allow("sts:*", resource=f"arn:aws:iam::{OTHER}:role/Target")),),
+        (EVERYTHING, policy({"Effect": "Deny", "Action": "sts:TagSession", "Resource": "*"})),
+        (
+            EVERYTHING,
+            policy(
+                {
+                    "Effect": "Deny",
+                    "Action": "sts:AssumeRole",
+                    "Resource": "*",
+                    "Condition": {"StringNotLike": {"sts:RoleSessionName": "ada-*"}},
+                }
+            ),
+        ),
+    ],
+)
 LIMITS = often(None, [policy(allow("sts:*")), policy(allow("s3:*")), policy(allow("sts:AssumeRole"))])
-ACTIONS = often(["sts:*"], [
-    ["sts:AssumeRole"],
-    ["sts:AssumeRole", "sts:TagSession"],
-    ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
-    ["sts:TagSession"],
-])  # fmt: skip
-CONDITIONS = often(None, [
-    {"StringEquals": {"sts:ExternalId": "right-one"}},
-    {"StringEquals": {"aws:RequestTag/team": "core"}},
-    {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}},
-    {"StringLike": {"sts:RoleSessionName": "ada-*"}},
-    {"StringEquals": {"sts:SourceIdentity": "ada"}},
-    {"Null": {"sts:SourceIdentity": "true"}},
-    {"StringEquals": {"aws:PrincipalTag/team": "core"}},
-    {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
-    {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
-    {"StringEquals": {"aws:ResourceTag/stage": "prod"}},
-    {"StringEquals": {"aws:PrincipalAccount": HOME}},
-    {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{HOME}:role/*"}},
-    {"StringEquals": {"aws:RequestedRegion": "us-east-1"}},
-    {"NumericLessThan": {"sts:DurationSeconds": "7200"}},
-])  # fmt: skip
-PRINCIPALS = often(f"arn:aws:iam::{HOME}:root", [
-    f"arn:aws:iam::{HOME}:user/ada", f"arn:aws:iam::{HOME}:user/bob", JUMP, "*",
-    f"arn:aws:sts::{HOME}:assumed-role/Jump/ada-at-work", OTHER,
-])  # fmt: skip
+ACTIONS = often(
+    ["sts:*"],
+    [
+        ["sts:AssumeRole"],
+        ["sts:AssumeRole", "sts:TagSession"],
+        ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+        ["sts:TagSession"],
+    ],
+)
+CONDITIONS = often(
+    None,
+    [
+        {"StringEquals": {"sts:ExternalId": "right-one"}},
+        {"StringEquals": {"aws:RequestTag/team": "core"}},
+        {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}},
+        {"StringLike": {"sts:RoleSessionName": "ada-*"}},
+        {"StringEquals": {"sts:SourceIdentity": "ada"}},
+        {"Null": {"sts:SourceIdentity": "true"}},
+        {"StringEquals": {"aws:PrincipalTag/team": "core"}},
+        {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+        {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+        {"StringEquals": {"aws:ResourceTag/stage": "prod"}},
+        {"StringEquals": {"aws:PrincipalAccount": HOME}},
+        {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{HOME}:role/*"}},
+        {"StringEquals": {"aws:RequestedRegion": "us-east-1"}},
+        {"NumericLessThan": {"sts:DurationSeconds": "7200"}},
+    ],
+)
+PRINCIPALS = often(
+    f"arn:aws:iam::{HOME}:root",
+    [
+        f"arn:aws:iam::{HOME}:user/ada",
+        f"arn:aws:iam::{HOME}:user/bob",
+        JUMP,
+        "*",
+        f"arn:aws:sts::{HOME}:assumed-role/Jump/ada-at-work",
+        OTHER,
+    ],
+)
 
 
 SECRET = f"arn:aws:secretsmanager:us-east-1:{OTHER}:secret:"
 READ = "secretsmanager:GetSecretValue"
-READING = often(policy(allow("secretsmanager:*")), [
-    policy(allow(READ, resource=f"{SECRET}db-??????")),
-    policy(allow(READ, resource=f"{SECRET}d*")),
-    policy(allow(READ, resource=f"{SECRET}other-??????")),
-    policy(allow("secretsmanager:DescribeSecret")),
-    policy(allow(READ, Condition={"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}})),
-    policy(allow(READ, Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}})),
-])  # fmt: skip
-SECRET_POLICIES = often(None, [
-    policy({"Effect": "Deny", "Principal": "*", "Action": READ, "Resource": "*"}),
-    policy({"Effect": "Deny", "Principal": "*", "Action": READ, "Resource": "*", "Condition": {
-        "StringNotEquals": {"aws:PrincipalTag/team": "core"}}}),
-    policy({"Effect": "Allow", "Principal": {"AWS": TARGET}, "Action": READ, "Resource": "*"}),
-])  # fmt: skip
+READING = often(
+    policy(allow("secretsmanager:*")),
+    [
+        policy(allow(READ, resource=f"{SECRET}db-??????")),
+        policy(allow(READ, resource=f"{SECRET}d*")),
+        policy(allow(READ, resource=f"{SECRET}other-??????")),
+        policy(allow("secretsmanager:DescribeSecret")),
+        policy(allow(READ, Condition={"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}})),
+        policy(allow(READ, Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}})),
+    ],
+)
+SECRET_POLICIES = often(
+    None,
+    [
+        policy({"Effect": "Deny", "Principal": "*", "Action": READ, "Resource": "*"}),
+        policy(
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": READ,
+                "Resource": "*",
+                "Condition": {"StringNotEquals": {"aws:PrincipalTag/team": "core"}},
+            }
+        ),
+        policy({"Effect": "Allow", "Principal": {"AWS": TARGET}, "Action": READ, "Resource": "*"}),
+    ],
+)
 
 
 @st.composite
@@ -172,9 +210,12 @@ def seeds(draw: st.DrawFn) -> dict[str, Any]:
         "roles": {"Jump": {"trust": draw(trusts()), "policies": list(draw(IDENTITIES)), "tags": draw(TAGS)}},
     }
     target = {
-        "path": "/team/", "trust": draw(trusts()), "tags": draw(st.sampled_from([{}, {"stage": "prod"}])),
-        "max_session_duration": draw(st.sampled_from([3600, 7200])), "policies": [draw(READING)],
-    }  # fmt: skip
+        "path": "/team/",
+        "trust": draw(trusts()),
+        "tags": draw(st.sampled_from([{}, {"stage": "prod"}])),
+        "max_session_duration": draw(st.sampled_from([3600, 7200])),
+        "policies": [draw(READING)],
+    }
     own = draw(SECRET_POLICIES)
     other = {"roles": {"Target": target}, "secrets": {"db": "1"}, "secret_policies": {"db": own} if own else {}}
     seed: dict[str, Any] = {"accounts": {HOME: home, OTHER: other, "333333333333": {}}}

@@ -161,9 +161,13 @@ def test_what_is_foretold_happens(server: Server, tmp_path: Any, capfd: pytest.C
     ],
 )
 def test_an_organization_makes_the_difference_that_it_should(
-    server: Server, tmp_path: Any, capfd: pytest.CaptureFixture[str],
-    question: tuple[str, ...], alone: str, together: str,
-) -> None:  # fmt: skip
+    server: Server,
+    tmp_path: Any,
+    capfd: pytest.CaptureFixture[str],
+    question: tuple[str, ...],
+    alone: str,
+    together: str,
+) -> None:
     """Its id opens a role, an RCP of the role's account and an SCP of the caller's close one each."""
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
     told = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
@@ -207,19 +211,24 @@ def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.Captur
         questions = list(product(("alice", "bob", "carol"), arns))
         cases = [
             {
-                "name": f"{user} {arn}", "principal": f"arn:aws:iam::{HOME}:user/{user}", "resource": arn,
-                "action": "secretsmanager:GetSecretValue", "expect": "allow",
+                "name": f"{user} {arn}",
+                "principal": f"arn:aws:iam::{HOME}:user/{user}",
+                "resource": arn,
+                "action": "secretsmanager:GetSecretValue",
+                "expect": "allow",
             }
             for user, arn in questions
-        ]  # fmt: skip
+        ]
         told = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
         happened = [may_read(lab.user(user, HOME), arn) for user, arn in questions]
 
     assert len(arns) == 8
     assert [verdict == "allow" for verdict in told] == happened
     assert {verdict: told.count(verdict) for verdict in sorted(set(told))} == {
-        "allow": 7, "explicit-deny": 6, "implicit-deny": 11,
-    }  # fmt: skip
+        "allow": 7,
+        "explicit-deny": 6,
+        "implicit-deny": 11,
+    }
 
 
 def may_read(person: Person, arn: str) -> bool:

@@ -10,13 +10,7 @@ from dsops.cache import CredentialCache
 from dsops.credentials import Credentials
 from dsops.secret import Secret
 from dsops.stores import credential_store, secret_store
-from dsops.testing import (
-    CredentialStoreContract,
-    CredentialSubject,
-    SecretStoreContract,
-    SecretSubject,
-    step_of,
-)
+from dsops.testing import CredentialStoreContract, CredentialSubject, SecretStoreContract, SecretSubject, step_of
 from tests.aws_in_memory import Refusal
 from tests.center_in_memory import ADA, REGION, START_URL, InMemoryCenter
 from tests.pipeline import Pipeline

@@ -43,14 +43,14 @@ ACCEPTED = {
 """Notes that `dsops policy check` may make about an example's policies."""
 
 VARYING = (
-    r"\b[0-9a-f]{32}\b",         # a task of ECS
+    r"\b[0-9a-f]{32}\b",  # a task of ECS
     r"(?<=-app-)[0-9a-f]{6}\b",  # a pod
-    r"(?<=_)[0-9a-f]{16}\b",     # a role of Identity Center's
-    r"(?<=agent )\d+",           # a process
-    r"\b\d+ (?:min|h)\b",       # what a session has left
-    r"\S*/tmp\.\w+(?=/)",       # a folder that was made for the run
-    r"(?<!\d)\d{10}(?!\d)",     # a moment, as AWS tells it in a refusal
-)  # fmt: skip
+    r"(?<=_)[0-9a-f]{16}\b",  # a role of Identity Center's
+    r"(?<=agent )\d+",  # a process
+    r"\b\d+ (?:min|h)\b",  # what a session has left
+    r"\S*/tmp\.\w+(?=/)",  # a folder that was made for the run
+    r"(?<!\d)\d{10}(?!\d)",  # a moment, as AWS tells it in a refusal
+)
 """What differs from run to run, besides what does in the documentation."""
 
 PAGE = {
@@ -68,7 +68,7 @@ PAGE = {
 
 OTHERWISE = {
     # The page itself, further down: `external_id: ${EXTERNAL_ID}  # Keep this secret!`
-    ("With External ID", "external_id"),
+    ("With External ID", "external_id")
 }
 """What an example says in another way."""
 

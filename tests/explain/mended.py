@@ -24,9 +24,11 @@ def can_be_mended(fault: Fault) -> bool:
     place = fault.place
     is_denied = bool(place.statement) and not place.key
     return (
-        fault.can_be_proven and place.policy in {"trust", "identity", "boundary", "resource"} and not is_denied
+        fault.can_be_proven
+        and place.policy in {"trust", "identity", "boundary", "resource"}
+        and not is_denied
         and place.key in ELEMENTS
-    )  # fmt: skip
+    )
 
 
 def mended(broken: SetUp, finding: Finding) -> SetUp:

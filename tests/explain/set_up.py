@@ -31,22 +31,54 @@ READERS = {
     # They may look up refusals that have an id, of which there are none unless a set-up asks for them.
     "nobody": TOOLBOX,
     "no role and no user": (
-        "iam:List*", "iam:GetUserPolicy", "iam:GetRolePolicy", "iam:GetGroupPolicy", "iam:GetPolicy*",
-        "organizations:*", *_SECRETS, *_KEYS,
+        "iam:List*",
+        "iam:GetUserPolicy",
+        "iam:GetRolePolicy",
+        "iam:GetGroupPolicy",
+        "iam:GetPolicy*",
+        "organizations:*",
+        *_SECRETS,
+        *_KEYS,
     ),
-    "no inline policy": ("iam:List*", "iam:GetUser", "iam:GetRole", "iam:GetPolicy*", "organizations:*",
-                         *_SECRETS, *_KEYS),
+    "no inline policy": (
+        "iam:List*",
+        "iam:GetUser",
+        "iam:GetRole",
+        "iam:GetPolicy*",
+        "organizations:*",
+        *_SECRETS,
+        *_KEYS,
+    ),
     "no managed policy": ("iam:List*", "iam:GetUser*", "iam:GetRole*", "iam:GetGroup*", "organizations:*", *_SECRETS),
     "nothing of the organization": ("iam:List*", "iam:Get*", *_SECRETS, *_KEYS),
     "IAM alone": ("iam:List*", "iam:Get*", "organizations:*"),
-}  # fmt: skip
+}
 """What people may still look at when they may not see everything."""
-CAUSES = frozenset({
-    "base-expired", "duration-chain", "duration-role", "key-deleted", "key-disabled", "key-invalid",
-    "mfa-code", "mfa-device", "no-credentials",
-    "partition", "region-disabled", "role-missing", "saml-role", "secret-deleted", "secret-key", "secret-missing",
-    "source-identity-set", "token-audience", "token-expired", "token-from-the-future", "token-provider",
-})  # fmt: skip
+CAUSES = frozenset(
+    {
+        "base-expired",
+        "duration-chain",
+        "duration-role",
+        "key-deleted",
+        "key-disabled",
+        "key-invalid",
+        "mfa-code",
+        "mfa-device",
+        "no-credentials",
+        "partition",
+        "region-disabled",
+        "role-missing",
+        "saml-role",
+        "secret-deleted",
+        "secret-key",
+        "secret-missing",
+        "source-identity-set",
+        "token-audience",
+        "token-expired",
+        "token-from-the-future",
+        "token-provider",
+    }
+)
 """What can be broken besides a policy."""
 
 

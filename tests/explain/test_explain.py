@@ -23,9 +23,7 @@ FAULTS = list(faults())
 PARTLY = [reader for reader in READERS if reader != "nobody"]
 CAUSES = (Path(__file__).parents[2] / "docs/reference/explain.md").read_text(encoding="utf-8")
 CASES = [
-    pytest.param(
-        fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name
-    )
+    pytest.param(fault, marks=[pytest.mark.xfail(reason=fault.missed)] if fault.missed else [], id=fault.broken.name)
     for fault in FAULTS
 ]
 
@@ -91,9 +89,7 @@ def line_of(fault: Fault) -> int:
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])
-def test_who_may_read_less_claims_nothing_wrong(
-    number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_who_may_read_less_claims_nothing_wrong(number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What AWS itself says may be proven, and what follows from the rest; whatever else is called so would be a guess.
 
     One kind of thing may not be read.
@@ -174,9 +170,7 @@ def test_of_two_faults_one_is_named_first(
         if fault.place.policy == "trust" and fault.place.statement and not fault.can_be_proven
     ],
 )
-def test_a_trust_policy_can_be_given_as_a_file(
-    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Then its statement is named, and what it wants."""
     with built(fault.broken, tmp_path / "project") as found:
         trust = trust_policy(fault)
@@ -231,9 +225,7 @@ def trust_policy(fault: Fault) -> object:
 
 
 @pytest.mark.parametrize("set_up", WORKING.values(), ids=WORKING)
-def test_nothing_is_wrong_with_what_works(
-    set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_wrong_with_what_works(set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No finding, and 0."""
     with built(set_up, tmp_path / "project") as found:
         assert explained(found, capfd) == (0, [])

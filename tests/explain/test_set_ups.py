@@ -102,4 +102,3 @@ def named(refusal: Mapping[str, Any], policy: str) -> set[tuple[str, str]]:
             keys = {failure["key"] or failure["element"] for failure in statement["failures"]}
             pairs |= {(statement["sid"] or "", key) for key in keys}
     return pairs
-

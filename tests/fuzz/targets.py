@@ -132,9 +132,7 @@ def policy(data: bytes) -> bool:
 
 
 _KINDS: Final[tuple[PolicyKind, ...]] = ("identity", "trust", "session", "resource", "boundary", "scp", "rcp")
-_DENY_ALL: Final = (
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
-)
+_DENY_ALL: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
 
 
 def _parsed(text: str, kind: PolicyKind) -> Policy | None:
@@ -296,8 +294,23 @@ def _raises(error: type[Exception], act: Callable[[], object]) -> bool:
 TARGETS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     target.__name__: target
     for target in (
-        answer, cbor, config, denial, frames, interpolation, json_text, policy, profiles, request, saml, seed,
-        signature, trail, transforms, words, yaml,
+        answer,
+        cbor,
+        config,
+        denial,
+        frames,
+        interpolation,
+        json_text,
+        policy,
+        profiles,
+        request,
+        saml,
+        seed,
+        signature,
+        trail,
+        transforms,
+        words,
+        yaml,
     )
-}  # fmt: skip
+}
 """By the name of their folder in `corpus/`."""

@@ -44,9 +44,7 @@ def conditions() -> st.SearchStrategy[Json]:
     keys = st.sampled_from(KEYS)
 
     def block(operator: str) -> st.SearchStrategy[tuple[str, Json]]:
-        name = st.sampled_from(
-            (operator, f"{operator}IfExists", f"ForAnyValue:{operator}", f"ForAllValues:{operator}")
-        )
+        name = st.sampled_from((operator, f"{operator}IfExists", f"ForAnyValue:{operator}", f"ForAllValues:{operator}"))
         return st.tuples(name, st.dictionaries(keys, _lists(st.sampled_from(plain[operator])), min_size=1, max_size=2))
 
     null = st.tuples(st.just("Null"), st.dictionaries(keys, st.sampled_from(("true", "false")), min_size=1, max_size=1))
@@ -96,9 +94,7 @@ def documents(kind: PolicyKind) -> st.SearchStrategy[Json]:
 
 
 @st.composite
-def worlds(
-    draw: st.DrawFn, callers: Sequence[Principal] = CALLERS
-) -> tuple[Request, dict[str, list[Json]]]:
+def worlds(draw: st.DrawFn, callers: Sequence[Principal] = CALLERS) -> tuple[Request, dict[str, list[Json]]]:
     """A request by one of those callers, and documents by the place they stand in."""
     action = draw(st.sampled_from(ACTIONS))
     caller = draw(st.sampled_from(callers))
@@ -136,7 +132,11 @@ def compiled(places: dict[str, list[Json]]) -> Policies:
 
 def _parsed(document: Json, place: str) -> Policy:
     kinds: dict[str, PolicyKind] = {
-        "identity": "identity", "boundary": "boundary", "session": "session", "scp": "scp", "trust": "trust",
+        "identity": "identity",
+        "boundary": "boundary",
+        "session": "session",
+        "scp": "scp",
+        "trust": "trust",
         "resource": "resource",
-    }  # fmt: skip
+    }
     return parse_policy(json.dumps(document), kinds[place])

@@ -27,13 +27,27 @@ SCALARS = (
     | NAMES
     | st.sampled_from(
         [
-            "a:k", "store://a/k#f?version=1", "store://", "prod", "trim | join:,", "900", "yes",
-            "arn:aws:iam::123456789012:role/App", "arn:aws:iam::1:user/x", "https://x", "http://127.0.0.1:1",
-            '{"a": 1}', "${A:-${B}}", "$${", "\0", "é😀", "code 'x",
+            "a:k",
+            "store://a/k#f?version=1",
+            "store://",
+            "prod",
+            "trim | join:,",
+            "900",
+            "yes",
+            "arn:aws:iam::123456789012:role/App",
+            "arn:aws:iam::1:user/x",
+            "https://x",
+            "http://127.0.0.1:1",
+            '{"a": 1}',
+            "${A:-${B}}",
+            "$${",
+            "\0",
+            "é😀",
+            "code 'x",
         ]
     )
     | st.text(st.characters(max_codepoint=0xD7FF, exclude_categories=["Cc"]), max_size=5)
-)  # fmt: skip
+)
 ANYTHING = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=5
 )

@@ -20,11 +20,28 @@ from dsops.secret import Secret
 HUSH = "hush-hush-secret"
 SVG = "{http://www.w3.org/2000/svg}"
 
-texts = st.text(min_size=1, max_size=30) | st.sampled_from([
-    "</text><script>alert(1)</script>", '"]; click n1 "javascript:x"', "end", "#quot;", "&amp;", "]]>", "-->",
-    "%%{init: {}}%%", "`x`", "a\nb", "\x1b[31mred", "\u202eevil", "\ud800", "<b>bold</b>", "1. one", "subgraph",
-    "name\x00nul", "\ufffe",
-])  # fmt: skip
+texts = st.text(min_size=1, max_size=30) | st.sampled_from(
+    [
+        "</text><script>alert(1)</script>",
+        '"]; click n1 "javascript:x"',
+        "end",
+        "#quot;",
+        "&amp;",
+        "]]>",
+        "-->",
+        "%%{init: {}}%%",
+        "`x`",
+        "a\nb",
+        "\x1b[31mred",
+        "\u202eevil",
+        "\ud800",
+        "<b>bold</b>",
+        "1. one",
+        "subgraph",
+        "name\x00nul",
+        "\ufffe",
+    ]
+)
 regions = st.sampled_from(["us-east-1", "eu-west-1", ""])
 HERE = Where("dsops.yaml", 1)
 
@@ -45,9 +62,17 @@ def plans(draw: st.DrawFn) -> Plan:
             "token_code": Secret(HUSH),
         }
         steps[name] = Step(
-            name, kind, sent if kind == "aws.sts" else {}, draw(regions), below, "", Fingerprint(""), bool(below), HERE,
+            name,
+            kind,
+            sent if kind == "aws.sts" else {},
+            draw(regions),
+            below,
+            "",
+            Fingerprint(""),
+            bool(below),
+            HERE,
             operation="AssumeRole" if kind == "aws.sts" else "",
-        )  # fmt: skip
+        )
     variables = []
     for name in draw(st.lists(texts, unique=True, max_size=8)):
         store = draw(st.sampled_from(["", *steps]))
@@ -96,9 +121,14 @@ def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
     label = r"(?:[^\x00-\x20\"#<>&\[\]{}();|`*\\]| |#\d+;|<br>)+"
     node = rf'n\d+(?:\(\["{label}"\]\)|\["{label}"\]|\[\("{label}"\)\]|\("{label}"\))(?::::\w+)?'
     lines = [
-        r"flowchart LR", r"  accTitle: [^\x00-\x1f<>\"#;{}]+", r"  classDef \w+ [\w:#,\- ]+",
-        rf'  subgraph a\d+\["{label}"\]', r"  end", rf"  (?:  )?{node}", r"  n\d+ (?:-->|-\.->) n\d+",
-    ]  # fmt: skip
+        r"flowchart LR",
+        r"  accTitle: [^\x00-\x1f<>\"#;{}]+",
+        r"  classDef \w+ [\w:#,\- ]+",
+        rf'  subgraph a\d+\["{label}"\]',
+        r"  end",
+        rf"  (?:  )?{node}",
+        r"  n\d+ (?:-->|-\.->) n\d+",
+    ]
     for line in text.removesuffix("\n").split("\n"):
         assert re.fullmatch("|".join(lines), line), line
     shown = re.findall(r'^ +(n\d+)[\[(]+"', text, re.MULTILINE)
@@ -113,8 +143,15 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     assert HUSH not in text
     root = ET.fromstring(text.encode())  # noqa: S314 (our own)
     assert {each.tag.removeprefix(SVG) for each in root.iter()} <= {
-        "svg", "title", "desc", "style", "rect", "text", "path", "g",
-    }  # fmt: skip
+        "svg",
+        "title",
+        "desc",
+        "style",
+        "rect",
+        "text",
+        "path",
+        "g",
+    }
     groups = root.findall(f"{SVG}g")
     assert len(groups) == len(graph.nodes)
     names = sorted("".join(plain(node.name).split()) for node in graph.nodes)

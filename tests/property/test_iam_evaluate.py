@@ -112,9 +112,13 @@ def test_the_worlds_are_decided_in_every_way() -> None:
     assert tally["allowed"] >= 0.3 * tally["worlds"]
     assert tally["a Deny changes"] >= 0.03 * tally["worlds"]
     for decided_by in (
-        "identity-based policy", "permissions boundary", "session policy", "resource-based policy",
-        "role trust policy", "service control policy",
-    ):  # fmt: skip
+        "identity-based policy",
+        "permissions boundary",
+        "session policy",
+        "resource-based policy",
+        "role trust policy",
+        "service control policy",
+    ):
         assert tally[decided_by] >= 2, decided_by
 
 
@@ -124,11 +128,7 @@ def test_the_reasons_tell_the_same_story(world: World) -> None:
     request, places = world
     decision = decide(request, places)
     denying = {reason.policy_type for reason in decision.reasons if reason.effect == "ExplicitDeny"}
-    silent = {
-        reason.policy_type
-        for reason in decision.reasons
-        if reason.is_needed and reason.effect == "ImplicitDeny"
-    }
+    silent = {reason.policy_type for reason in decision.reasons if reason.is_needed and reason.effect == "ImplicitDeny"}
     if decision.effect == "ExplicitDeny":
         assert decision.decided_by in denying
     elif decision.effect == "ImplicitDeny":

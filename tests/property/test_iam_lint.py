@@ -27,28 +27,83 @@ def test_two_patterns_overlap_when_a_text_matches_both(left: str, right: str) ->
     assert overlap(right, left) is found
 
 
-_WORDS = st.sampled_from([
-    "Version", "2012-10-17", "2008-10-17", "Statement", "Sid", "Effect", "Allow", "Deny", "Principal", "NotPrincipal",
-    "AWS", "Service", "Federated", "*", "arn:aws:iam::111122223333:root", "AIDAI23HXD3MBVD4EFPWX", "sns.amazonaws.com",
-    "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com", "Action", "NotAction", "sts:AssumeRole",
-    "sts:AssumeRoleWithWebIdentity", "s3:Get*", "s3:GetObject", "Resource", "NotResource", "arn:aws:s3:::b/${aws:x}",
-    "arn:aws:s3:::b", "Condition", "StringEquals", "ForAllValues:StringLikeIfExists", "Null", "Bool", "IpAddress",
-    "aws:SourceIp", "10.0.0.0/8", "::/0", "aws:userid", "aws:PrincipalArn", "aws:MultiFactorAuthPresent", "true",
-    "token.actions.githubusercontent.com:sub", "repo:*", "repo:a/b:*", "sts:ExternalId", "aws:TagKeys", "", "a.b:c",
-])  # fmt: skip
+_WORDS = st.sampled_from(
+    [
+        "Version",
+        "2012-10-17",
+        "2008-10-17",
+        "Statement",
+        "Sid",
+        "Effect",
+        "Allow",
+        "Deny",
+        "Principal",
+        "NotPrincipal",
+        "AWS",
+        "Service",
+        "Federated",
+        "*",
+        "arn:aws:iam::111122223333:root",
+        "AIDAI23HXD3MBVD4EFPWX",
+        "sns.amazonaws.com",
+        "arn:aws:iam::1:oidc-provider/token.actions.githubusercontent.com",
+        "Action",
+        "NotAction",
+        "sts:AssumeRole",
+        "sts:AssumeRoleWithWebIdentity",
+        "s3:Get*",
+        "s3:GetObject",
+        "Resource",
+        "NotResource",
+        "arn:aws:s3:::b/${aws:x}",
+        "arn:aws:s3:::b",
+        "Condition",
+        "StringEquals",
+        "ForAllValues:StringLikeIfExists",
+        "Null",
+        "Bool",
+        "IpAddress",
+        "aws:SourceIp",
+        "10.0.0.0/8",
+        "::/0",
+        "aws:userid",
+        "aws:PrincipalArn",
+        "aws:MultiFactorAuthPresent",
+        "true",
+        "token.actions.githubusercontent.com:sub",
+        "repo:*",
+        "repo:a/b:*",
+        "sts:ExternalId",
+        "aws:TagKeys",
+        "",
+        "a.b:c",
+    ]
+)
 _JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), _WORDS, st.text(max_size=5)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_WORDS, inner, max_size=4)),
     max_leaves=30,
 )
-_STATEMENT = st.fixed_dictionaries({}, optional={
-    "Sid": _WORDS, "Effect": st.sampled_from(["Allow", "Deny", "allow"]), "Principal": _JSON, "NotPrincipal": _JSON,
-    "Action": _JSON, "NotAction": _JSON, "Resource": _JSON, "NotResource": _JSON,
-    "Condition": st.dictionaries(_WORDS, st.one_of(_JSON, st.dictionaries(_WORDS, _JSON, max_size=3)), max_size=3),
-})  # fmt: skip
-_POLICY = st.one_of(_JSON, st.fixed_dictionaries({
-    "Version": st.sampled_from(["2012-10-17", "2008-10-17", ""]), "Statement": st.lists(_STATEMENT, max_size=3),
-}))  # fmt: skip
+_STATEMENT = st.fixed_dictionaries(
+    {},
+    optional={
+        "Sid": _WORDS,
+        "Effect": st.sampled_from(["Allow", "Deny", "allow"]),
+        "Principal": _JSON,
+        "NotPrincipal": _JSON,
+        "Action": _JSON,
+        "NotAction": _JSON,
+        "Resource": _JSON,
+        "NotResource": _JSON,
+        "Condition": st.dictionaries(_WORDS, st.one_of(_JSON, st.dictionaries(_WORDS, _JSON, max_size=3)), max_size=3),
+    },
+)
+_POLICY = st.one_of(
+    _JSON,
+    st.fixed_dictionaries(
+        {"Version": st.sampled_from(["2012-10-17", "2008-10-17", ""]), "Statement": st.lists(_STATEMENT, max_size=3)}
+    ),
+)
 _KINDS = st.sampled_from([None, "identity", "trust", "session", "resource", "boundary", "scp", "rcp"])
 
 
@@ -57,9 +112,11 @@ def test_anything_gets_an_answer(document: object, kind: str | None, has_referen
     """In line order, each in a line that is there, of a rule that is known, with a hint."""
     text = json.dumps(document, indent=1)
     found = lint(
-        parse_json(text, "p.json"), len(text), kind,  # type: ignore[arg-type]  # sampled from the kinds
+        parse_json(text, "p.json"),
+        len(text),
+        kind,  # type: ignore[arg-type]  # sampled from the kinds
         reference=FewServices() if has_reference else None,
-    )  # fmt: skip
+    )
 
     lines = [finding.line for finding in found.findings]
     assert lines == sorted(lines)

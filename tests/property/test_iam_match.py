@@ -55,11 +55,14 @@ def test_what_a_variable_brings_is_literal(value: str, text: str) -> None:
 
 
 PAIRS = (
-    ("StringEquals", "StringNotEquals", "a"), ("StringLike", "StringNotLike", "a*"),
-    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "A"), ("NumericEquals", "NumericNotEquals", "1"),
-    ("DateEquals", "DateNotEquals", "2026"), ("IpAddress", "NotIpAddress", "10.0.0.0/8"),
+    ("StringEquals", "StringNotEquals", "a"),
+    ("StringLike", "StringNotLike", "a*"),
+    ("StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "A"),
+    ("NumericEquals", "NumericNotEquals", "1"),
+    ("DateEquals", "DateNotEquals", "2026"),
+    ("IpAddress", "NotIpAddress", "10.0.0.0/8"),
     ("ArnLike", "ArnNotLike", "arn:aws:iam::*:role/a"),
-)  # fmt: skip
+)
 SOME_VALUES = st.sampled_from(("", "a", "A", "ab", "1", "1.0", "2", "2026-01-01", "10.9.9.9", "arn:aws:iam::1:role/a"))
 SETS = st.lists(SOME_VALUES, max_size=3).map(tuple)
 

@@ -16,11 +16,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KINDS = st.sampled_from(get_args(PolicyKind))
-WORDS = st.sampled_from((
-    "Version", "2012-10-17", "Statement", "Effect", "Allow", "Deny", "Action", "NotAction", "Resource",
-    "Principal", "AWS", "Condition", "StringLike", "Null", "s3:*", "*", "${aws:username}", "${", "arn:aws:s3:::b",
-    "111122223333", "Sid", "Id", "",
-))  # fmt: skip
+WORDS = st.sampled_from(
+    (
+        "Version",
+        "2012-10-17",
+        "Statement",
+        "Effect",
+        "Allow",
+        "Deny",
+        "Action",
+        "NotAction",
+        "Resource",
+        "Principal",
+        "AWS",
+        "Condition",
+        "StringLike",
+        "Null",
+        "s3:*",
+        "*",
+        "${aws:username}",
+        "${",
+        "arn:aws:s3:::b",
+        "111122223333",
+        "Sid",
+        "Id",
+        "",
+    )
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | WORDS | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5),

@@ -100,20 +100,42 @@ def ways(value: bytes) -> list[bytes]:
     percent = [quote_from_bytes(value, ""), quote_from_bytes(value), quote_plus(text)]
     in_json = [json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
     texts = [
-        *percent, *map(quote, percent), *in_json, json.dumps(in_json[0])[1:-1], in_json[0].replace("/", "\\/"),
-        repr(text)[1:-1], ascii(text)[1:-1], repr(value)[2:-1], shlex.quote(text).strip("'"),
-        html.escape(text), html.escape(text, quote=False), escape(text), quoteattr(text)[1:-1],
+        *percent,
+        *map(quote, percent),
+        *in_json,
+        json.dumps(in_json[0])[1:-1],
+        in_json[0].replace("/", "\\/"),
+        repr(text)[1:-1],
+        ascii(text)[1:-1],
+        repr(value)[2:-1],
+        shlex.quote(text).strip("'"),
+        html.escape(text),
+        html.escape(text, quote=False),
+        escape(text),
+        quoteattr(text)[1:-1],
         html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
-        "".join(f"&#{ord(each)};" for each in text), "".join(f"&#x{ord(each):x};" for each in text),
+        "".join(f"&#{ord(each)};" for each in text),
+        "".join(f"&#x{ord(each):x};" for each in text),
         re.sub("(....)", r"\\u\1", text.encode("utf-16-be").hex()),
-        value.hex(), value.hex().upper(), value.hex(":"), value.hex(" "), value.hex(" ", 2), value.hex(" ", -2),
-        value.hex("-").upper(), re.sub("(..)", r"\\x\1", value.hex()), re.sub("(..)", r"0x\1, ", value.hex())[:-2],
-    ]  # fmt: skip
+        value.hex(),
+        value.hex().upper(),
+        value.hex(":"),
+        value.hex(" "),
+        value.hex(" ", 2),
+        value.hex(" ", -2),
+        value.hex("-").upper(),
+        re.sub("(..)", r"\\x\1", value.hex()),
+        re.sub("(..)", r"0x\1, ", value.hex())[:-2],
+    ]
     return [
-        value, *[way.encode() for way in texts], text.encode("utf-16-le"), text.encode("utf-16-be"),
-        binascii.b2a_base64(value, newline=False), base64.urlsafe_b64encode(value),
+        value,
+        *[way.encode() for way in texts],
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+        binascii.b2a_base64(value, newline=False),
+        base64.urlsafe_b64encode(value),
         base64.b64encode(value).rstrip(b"="),
-    ]  # fmt: skip
+    ]
 
 
 def through(masker: TerminalMasker, stream: bytes, cuts: list[int]) -> bytes:
@@ -121,7 +143,7 @@ def through(masker: TerminalMasker, stream: bytes, cuts: list[int]) -> bytes:
     out, position = b"", 0
     while position < len(stream):
         length = cuts[position % len(cuts)]
-        out += masker.feed(stream[position:position + length])
+        out += masker.feed(stream[position : position + length])
         position += length
     return out + masker.finish()
 
@@ -132,7 +154,7 @@ CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 @settings(deadline=None, max_examples=50)
 @given(value=VALUE, before=st.binary(max_size=7), after=st.binary(max_size=7), cuts=CUTS)
-@example(value="it's \"so\" <&> \\ $1/x\x07\x7f", before=b"", after=b"", cuts=[3])
+@example(value='it\'s "so" <&> \\ $1/x\x07\x7f', before=b"", after=b"", cuts=[3])
 def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[int]) -> None:
     """In any encoding, as base64 by itself and in the middle of something, in any pieces."""
     raw = value.encode()
@@ -144,10 +166,19 @@ def test_no_form_survives(value: str, before: bytes, after: bytes, cuts: list[in
     assert not [form for form in forms_of(raw) if form in out and form.strip(b" |*")]
 
 
-CODES = st.sampled_from([
-    b"\x1b[0m", b"\x1b[1;31m", b"\x1b[38;5;196m", b"\x1b[K", b"\x1b[10;20H", b"\x1b(B", b"\x1b=",
-    b"\x1b]8;;https://example.org/\x1b\\", b"\x1b]0;title\x07",
-])  # fmt: skip
+CODES = st.sampled_from(
+    [
+        b"\x1b[0m",
+        b"\x1b[1;31m",
+        b"\x1b[38;5;196m",
+        b"\x1b[K",
+        b"\x1b[10;20H",
+        b"\x1b(B",
+        b"\x1b=",
+        b"\x1b]8;;https://example.org/\x1b\\",
+        b"\x1b]0;title\x07",
+    ]
+)
 
 
 @settings(deadline=None)

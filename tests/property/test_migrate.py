@@ -15,10 +15,17 @@ from dsops.schema import BUILTIN_TYPES
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 STS_KEYS = {
-    "assume_role": "role_arn", "duration": "duration_seconds", "mfa_serial_number": "serial_number",
-    "mfa_token_code": "token_code", "external_id": "external_id", "region": "region", "timeoutMs": "timeout_ms",
-    "optional": None, "kms_key_id": None, "tags": "tags",
-}  # fmt: skip
+    "assume_role": "role_arn",
+    "duration": "duration_seconds",
+    "mfa_serial_number": "serial_number",
+    "mfa_token_code": "token_code",
+    "external_id": "external_id",
+    "region": "region",
+    "timeoutMs": "timeout_ms",
+    "optional": None,
+    "kms_key_id": None,
+    "tags": "tags",
+}
 VALUES = st.one_of(TEXTS, st.integers(0, 10**6), st.booleans())
 
 
@@ -59,14 +66,11 @@ CONFIGS = st.fixed_dictionaries(
 def ours(config: dict[str, Any]) -> dict[str, Any]:
     """The same in our words."""
     stores = {
-        name: {
-            STS_KEYS.get(key, key): value for key, value in one.items() if STS_KEYS.get(key, key) is not None
-        }
+        name: {STS_KEYS.get(key, key): value for key, value in one.items() if STS_KEYS.get(key, key) is not None}
         for name, one in config["providers"].items()
     }
     environments = {
-        name: {each: our_variable(one) for each, one in variables.items()}
-        for name, variables in config["envs"].items()
+        name: {each: our_variable(one) for each, one in variables.items()} for name, variables in config["envs"].items()
     }
     return {"version": 1, "secretStores": stores, "envs": environments}
 
@@ -95,11 +99,9 @@ def said(text: str) -> dict[str, Any]:
     return found
 
 
-STYLES = st.fixed_dictionaries({
-    "indent": st.sampled_from([2, 4, 8]),
-    "allow_unicode": st.booleans(),
-    "sort_keys": st.booleans(),
-})
+STYLES = st.fixed_dictionaries(
+    {"indent": st.sampled_from([2, 4, 8]), "allow_unicode": st.booleans(), "sort_keys": st.booleans()}
+)
 
 
 @given(CONFIGS, STYLES, st.sampled_from(["\n", "\r\n"]))

@@ -88,9 +88,11 @@ def meaning(version: str) -> str:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(wanted=reads, asked=st.tuples(st.sampled_from(["us", "eu"]), names, versions), suffix=st.from_regex(
-    r"\A[A-Za-z0-9]{6}\Z"
-))  # fmt: skip
+@given(
+    wanted=reads,
+    asked=st.tuples(st.sampled_from(["us", "eu"]), names, versions),
+    suffix=st.from_regex(r"\A[A-Za-z0-9]{6}\Z"),
+)
 def test_a_secret_is_allowed_when_and_only_when_the_environment_reads_it(
     wanted: list[Read], asked: Read, suffix: str
 ) -> None:
@@ -136,11 +138,23 @@ def test_keys_decrypt_for_the_services_that_are_read_from_only(wanted: list[Read
 
 
 @settings(deadline=None)
-@given(wanted=reads, action=st.sampled_from([
-    "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue", "secretsmanager:BatchGetSecretValue",
-    "secretsmanager:ListSecrets", "ssm:GetParameter", "ssm:GetParameterHistory", "ssm:PutParameter", "sts:AssumeRole",
-    "iam:PassRole", "s3:GetObject",
-]))  # fmt: skip
+@given(
+    wanted=reads,
+    action=st.sampled_from(
+        [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:BatchGetSecretValue",
+            "secretsmanager:ListSecrets",
+            "ssm:GetParameter",
+            "ssm:GetParameterHistory",
+            "ssm:PutParameter",
+            "sts:AssumeRole",
+            "iam:PassRole",
+            "s3:GetObject",
+        ]
+    ),
+)
 def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str) -> None:
     """Not on what is read either."""
     policy = policy_of(planned(wanted))

@@ -22,23 +22,68 @@ from dsops.secret import Secret
 T = TypeVar("T")
 
 FRAGMENTS = (
-    "'", '"', "\\", "`", "$", "${", "}", "$(", ")", "${A}", "${A:-b}", "$V", "!", "!!", "#", " #", ";", "&", "|",
-    "\n", "\r", "\r\n", "\t", " ", "=", "==ls", "~", "~/", "*", "%s", "\\n", "\\'", '\\"', "\\\\", "\x1b[0m", "\x7f",
-    "\x85", "\u2028", "\ufeff", "\U0001f511", "touch MARK", "$(touch MARK)", "`touch MARK`", "'$(touch MARK)'",
-    '"$(touch MARK)"', "';touch MARK;'", '";touch MARK;"', "\ntouch MARK\n", "EOF", "-n", "--",
-)  # fmt: skip
+    "'",
+    '"',
+    "\\",
+    "`",
+    "$",
+    "${",
+    "}",
+    "$(",
+    ")",
+    "${A}",
+    "${A:-b}",
+    "$V",
+    "!",
+    "!!",
+    "#",
+    " #",
+    ";",
+    "&",
+    "|",
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    " ",
+    "=",
+    "==ls",
+    "~",
+    "~/",
+    "*",
+    "%s",
+    "\\n",
+    "\\'",
+    '\\"',
+    "\\\\",
+    "\x1b[0m",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    "\U0001f511",
+    "touch MARK",
+    "$(touch MARK)",
+    "`touch MARK`",
+    "'$(touch MARK)'",
+    '"$(touch MARK)"',
+    "';touch MARK;'",
+    '";touch MARK;"',
+    "\ntouch MARK\n",
+    "EOF",
+    "-n",
+    "--",
+)
 """What one reader or another makes something of."""
 
-texts = st.lists(
-    st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12
-).map("".join)
-byte_strings = st.lists(
-    st.sampled_from(FRAGMENTS).map(str.encode) | st.binary(max_size=3), max_size=12
-).map(lambda parts: b"".join(parts).replace(b"\0", b""))
-
-several = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.characters(codec="utf-8", exclude_characters="\0"), max_size=12).map(
+    "".join
 )
+byte_strings = st.lists(st.sampled_from(FRAGMENTS).map(str.encode) | st.binary(max_size=3), max_size=12).map(
+    lambda parts: b"".join(parts).replace(b"\0", b"")
+)
+
+several = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def named(values: list[T]) -> dict[str, T]:
@@ -54,8 +99,11 @@ def read_by(shell: str, text: bytes, folder: Path) -> dict[str, bytes]:
     options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}.get(shell, [])
     done = subprocess.run(
         [shell, *options, "-c", f"{source} ./rendered; env -0"],
-        cwd=folder, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)}, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        check=True,
+    )
     assert done.stderr == b""
     assert not (folder / "MARK").exists()
     pairs = (entry.partition(b"=") for entry in done.stdout.split(b"\0"))
@@ -106,9 +154,7 @@ def test_python_dotenv_reads_back_what_the_dotenv_format_says(values: list[str],
 @pytest.mark.parametrize("shell", ["bash", "dash", "zsh", "ksh"])
 @several
 @given(values=st.lists(texts, min_size=20, max_size=40))
-def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(
-    shell: str, values: list[str], tmp_path: Path
-) -> None:
+def test_a_dotenv_file_that_is_sourced_says_the_value_or_nothing(shell: str, values: list[str], tmp_path: Path) -> None:
     """Never another value, and never a part of one as a command: the original's files ran `$(id)`."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
@@ -160,8 +206,11 @@ def test_powershell_reads_back_what_the_powershell_format_says(values: list[str]
     for read in (". ./rendered.ps1", "Get-Content ./rendered.ps1 | Invoke-Expression"):
         done = subprocess.run(
             ["pwsh", "-NoProfile", "-NonInteractive", "-Command", f"{read}; env -0"],
-            cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, check=True,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            capture_output=True,
+            check=True,
+        )
         assert done.stderr == b""
         assert not (tmp_path / "MARK").exists()
         pairs = (entry.partition(b"=") for entry in done.stdout.split(b"\0"))

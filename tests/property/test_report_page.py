@@ -16,16 +16,37 @@ from tests.cloudtrail.columns import COLUMNS
 from tests.markup import Node, read
 from tests.reports import END, START, answer, report_of
 
-_MARKUP = st.sampled_from([
-    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='x", "</title>", "</style>", "<!--", "]]>",
-    "<svg/onload=x>", "&lt;b&gt;", "&#60;", "javascript:x", "<?xml", "\x00", "\u202e", "\ud800", "\u2028", " > ", "`",
-    "</desc></svg>", "<a href=//evil.example>", "style=x:url(//evil.example)", "\r\n", "\x85", "\ufeff",
-])  # fmt: skip
+_MARKUP = st.sampled_from(
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "' onload='x",
+        "</title>",
+        "</style>",
+        "<!--",
+        "]]>",
+        "<svg/onload=x>",
+        "&lt;b&gt;",
+        "&#60;",
+        "javascript:x",
+        "<?xml",
+        "\x00",
+        "\u202e",
+        "\ud800",
+        "\u2028",
+        " > ",
+        "`",
+        "</desc></svg>",
+        "<a href=//evil.example>",
+        "style=x:url(//evil.example)",
+        "\r\n",
+        "\x85",
+        "\ufeff",
+    ]
+)
 HOSTILE = st.lists(st.one_of(_MARKUP, st.text(max_size=8)), min_size=1, max_size=6).map("".join)
 
-_TEXTS = frozenset({
-    "role", "code", "principal", "from_account", "to_account", "service", "name", "category", "by",
-})  # fmt: skip
+_TEXTS = frozenset({"role", "code", "principal", "from_account", "to_account", "service", "name", "category", "by"})
 _TIMES = frozenset({"hour", "first", "last"})
 
 
@@ -44,8 +65,10 @@ def report_with(text: str, role: str) -> Report:
             answer(question, *(tuple(cell(column, other) for column in columns.split()) for other in ("", "a")))
             for question, columns in COLUMNS.items()
         ),
-        sources=(text,), unreadable=((text, text),), by=text,
-    )  # fmt: skip
+        sources=(text,),
+        unreadable=((text, text),),
+        by=text,
+    )
 
 
 def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:

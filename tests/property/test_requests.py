@@ -16,9 +16,23 @@ from dsops.sandbox.wire.wire import HttpRequest
 from tests.shapes import ShapeMaker, written_request
 
 SERVICES = (
-    "apigatewayv2", "appconfig", "autoscaling", "cloudfront", "cloudwatch", "dynamodb", "ec2", "iot-data", "kms",
-    "lambda", "rds", "route53", "s3", "sesv2", "sns", "sqs",
-)  # fmt: skip
+    "apigatewayv2",
+    "appconfig",
+    "autoscaling",
+    "cloudfront",
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "iot-data",
+    "kms",
+    "lambda",
+    "rds",
+    "route53",
+    "s3",
+    "sesv2",
+    "sns",
+    "sqs",
+)
 BYTES = st.binary(max_size=3)
 PARTS = st.sampled_from(["", "%ff", "%", "=", "&", "/", "//", "=%00", "=-9e9", "x", "\xff\xfe", "null", "9" * 40])
 

@@ -94,11 +94,16 @@ def test_what_botocore_presigns_is_accepted(keys: Keys, service: str, path: str,
 
 @settings(max_examples=150, deadline=None)
 @given(
-    service=st.sampled_from(["s3", "sqs"]), path=paths, query=queries, more=headers, body=st.binary(max_size=30),
-    is_presigned=st.booleans(), change=st.sampled_from(["path", "query", "host", "method", "secret"]),
-)  # fmt: skip
+    service=st.sampled_from(["s3", "sqs"]),
+    path=paths,
+    query=queries,
+    more=headers,
+    body=st.binary(max_size=30),
+    is_presigned=st.booleans(),
+    change=st.sampled_from(["path", "query", "host", "method", "secret"]),
+)
 def test_nothing_else_is_accepted(
-    service: str, path: str, query: str, more: dict[str, str], body: bytes, is_presigned: bool, change: str  # noqa: FBT001
+    service: str, path: str, query: str, more: dict[str, str], body: bytes, change: str, *, is_presigned: bool
 ) -> None:
     """Another path, query, host, method or secret."""
     request = signed(SESSION, service, path, query, more, b"" if is_presigned else body, is_presigned=is_presigned)

@@ -30,9 +30,20 @@ json_values = st.recursive(
     max_leaves=5,
 )
 claim_names = st.sampled_from(
-    ["iss", "sub", "aud", "azp", "exp", "nbf", "iat", "amr", "email", "https://aws.amazon.com/tags",
-     "https://aws.amazon.com/source_identity"]
-)  # fmt: skip
+    [
+        "iss",
+        "sub",
+        "aud",
+        "azp",
+        "exp",
+        "nbf",
+        "iat",
+        "amr",
+        "email",
+        "https://aws.amazon.com/tags",
+        "https://aws.amazon.com/source_identity",
+    ]
+)
 
 
 class OneProvider:
@@ -90,8 +101,10 @@ def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "b64"]), json_values, max_size=4),
-       claims=st.dictionaries(claim_names, json_values, max_size=4))  # fmt: skip
+@given(
+    header=st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "b64"]), json_values, max_size=4),
+    claims=st.dictionaries(claim_names, json_values, max_size=4),
+)
 def test_without_the_issuers_signature_there_is_no_proof(header: dict[str, object], claims: dict[str, object]) -> None:
     """Whatever header and claims say, with the mark of another token or none."""
     good_header = jwt.get_unverified_header(TOKEN)

@@ -30,9 +30,7 @@ def signature_is_right(
     timestamp = seen.header("X-Amz-Date")
     signed = names.split(";")
     wanted = {"host", "x-amz-date"} | {
-        name.lower()
-        for name, _ in seen.headers
-        if name.lower().startswith("x-amz-") or name.lower() == "content-type"
+        name.lower() for name, _ in seen.headers if name.lower().startswith("x-amz-") or name.lower() == "content-type"
     }
     if (prefix, scope_region, scope_service) != ("AWS4-HMAC-SHA256", region, service):
         return False
@@ -106,9 +104,7 @@ def assume_role_answer(
     )
 
 
-def sts_error(
-    code: str, message: str, status: int = 403, headers: tuple[tuple[str, str], ...] = ()
-) -> Answer:
+def sts_error(code: str, message: str, status: int = 403, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """What a query API says when it refuses."""
     text = message.replace("&", "&amp;").replace("<", "&lt;")
     return Answer(
@@ -131,10 +127,7 @@ def json_answer(content: Mapping[str, object], status: int = 200) -> Answer:
     return Answer(
         status=status,
         body=json.dumps(content).encode(),
-        headers=(
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("x-amzn-RequestId", REQUEST_ID),
-        ),
+        headers=(("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-RequestId", REQUEST_ID)),
     )
 
 

@@ -111,9 +111,7 @@ class StubIam:
             return sts_error("AccessDenied", f"User: {CALLER} is not authorized to perform: iam:{action}")
         if action == "GetCallerIdentity":
             return _answer(
-                action,
-                f"<Arn>{CALLER}</Arn><UserId>AIDAEXAMPLE</UserId><Account>{ACCOUNT}</Account>",
-                STS_NAMESPACE,
+                action, f"<Arn>{CALLER}</Arn><UserId>AIDAEXAMPLE</UserId><Account>{ACCOUNT}</Account>", STS_NAMESPACE
             )
         if action == "GetPolicy":
             return _answer(action, "<Policy><DefaultVersionId>v2</DefaultVersionId></Policy>")
@@ -160,8 +158,6 @@ CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"
 _NAMES = ("PolicyName", "PolicyArn", "UserName", "RoleName", "GroupName")
 
 
-
-
 def _described(kind: str, name: str, entity: Entity) -> str:
     prefix = {"User": "AIDA", "Role": "AROA"}[kind]
     text = f"<Path>{entity.path}</Path><{kind}Name>{name}</{kind}Name>"
@@ -173,8 +169,7 @@ def _described(kind: str, name: str, entity: Entity) -> str:
         text += "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType>"
         text += f"<PermissionsBoundaryArn>{entity.boundary}</PermissionsBoundaryArn></PermissionsBoundary>"
     tags = "".join(
-        f"<member><Key>{escape(key)}</Key><Value>{escape(value)}</Value></member>"
-        for key, value in entity.tags.items()
+        f"<member><Key>{escape(key)}</Key><Value>{escape(value)}</Value></member>" for key, value in entity.tags.items()
     )
     return text + (f"<Tags>{tags}</Tags>" if tags else "")
 

@@ -49,9 +49,12 @@ class StubOrganizations:
         if action in self._denied:
             return json_error("AccessDeniedException", "You don't have permissions to access this resource.")
         answers = {
-            "DescribeOrganization": self._organization, "ListRoots": self._roots, "ListParents": self._parents_of,
-            "ListPoliciesForTarget": self._page, "DescribePolicy": self._policy,
-        }  # fmt: skip
+            "DescribeOrganization": self._organization,
+            "ListRoots": self._roots,
+            "ListParents": self._parents_of,
+            "ListPoliciesForTarget": self._page,
+            "DescribePolicy": self._policy,
+        }
         return answers[action](asked)
 
     def _organization(self, _: Mapping[str, str]) -> Answer:

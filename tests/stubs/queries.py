@@ -70,9 +70,7 @@ class StubQueries:
         if action == "GetQueryExecution":
             status = {"State": self._look(), **({"StateChangeReason": self.reason} if self.reason else {})}
             statistics = {} if self.scanned is None else {"DataScannedInBytes": self.scanned}
-            return {
-                "QueryExecution": {"QueryExecutionId": ATHENA_ID, "Status": status, "Statistics": statistics}
-            }
+            return {"QueryExecution": {"QueryExecutionId": ATHENA_ID, "Status": status, "Statistics": statistics}}
         assert action == "GetQueryResults"
         rows, token = self._page(asked)
         told = [list(self.columns), *rows] if "NextToken" not in asked else rows

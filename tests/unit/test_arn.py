@@ -138,9 +138,12 @@ def test_sessions_of_a_role_are_told_by_their_arn() -> None:
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None
     others = (
-        "", "arn:aws:sts::123456789012:assumed-role/Deployer/ada", "arn:aws:sts::210987654321:assumed-role/Deploy/ada",
-        "arn:aws-cn:sts::123456789012:assumed-role/Deploy/ada", "arn:aws:iam::123456789012:role/team/Deploy",
-    )  # fmt: skip
+        "",
+        "arn:aws:sts::123456789012:assumed-role/Deployer/ada",
+        "arn:aws:sts::210987654321:assumed-role/Deploy/ada",
+        "arn:aws-cn:sts::123456789012:assumed-role/Deploy/ada",
+        "arn:aws:iam::123456789012:role/team/Deploy",
+    )
 
     assert is_session_of("arn:aws:sts::123456789012:assumed-role/Deploy/ada", role)
     assert [] == [arn for arn in others if is_session_of(arn, role)]

@@ -17,6 +17,7 @@ from tests.loop import NoWire, Time
 if TYPE_CHECKING:
     from tests.fakes import FixedClock
 
+
 class Issuer:
     """Issues sessions of the given length, numbered; fails when told; counts."""
 
@@ -57,9 +58,7 @@ def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: Need = SI
     return time.run(cache.obtain("f", issuer, need))
 
 
-def test_a_session_is_issued_once_and_then_served(
-    time: Time, cache: CredentialCache, clock: FixedClock
-) -> None:
+def test_a_session_is_issued_once_and_then_served(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """The second caller gets the very snapshot of the first, and is told that it was held."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
@@ -69,9 +68,7 @@ def test_a_session_is_issued_once_and_then_served(
     assert issuer.calls == [True]
 
 
-def test_another_fingerprint_is_another_session(
-    time: Time, cache: CredentialCache, clock: FixedClock
-) -> None:
+def test_another_fingerprint_is_another_session(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """What is held under one fingerprint never answers for another."""
     issuer = Issuer(clock)
     first = time.run(cache.obtain("one", issuer))
@@ -105,9 +102,7 @@ def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedC
     assert len(issuer.calls) == 2
 
 
-def test_one_who_is_killed_inside_leaves_the_door_open(
-    time: Time, cache: CredentialCache, clock: FixedClock
-) -> None:
+def test_one_who_is_killed_inside_leaves_the_door_open(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """A run that ends in the middle of an issue (Ctrl-C, a client that goes away) stops nobody else."""
 
     async def interrupted() -> None:
@@ -140,14 +135,7 @@ def test_one_who_is_killed_inside_leaves_the_door_open(
     ],
 )
 def test_renewal_is_tried_when_too_little_is_left(
-    time: Time,
-    cache: CredentialCache,
-    clock: FixedClock,
-    lifetime: int,
-    left: int,
-    need: Need,
-    *,
-    is_renewed: bool,
+    time: Time, cache: CredentialCache, clock: FixedClock, lifetime: int, left: int, need: Need, *, is_renewed: bool
 ) -> None:
     """60 s sign a call, 15 minutes or a quarter of the life go to a child; a user's limit beats both."""
     issuer = Issuer(clock, lifetime=lifetime)
@@ -157,9 +145,7 @@ def test_renewal_is_tried_when_too_little_is_left(
     assert len(issuer.calls) == 1 + is_renewed
 
 
-def test_a_valid_session_serves_when_renewal_fails(
-    time: Time, cache: CredentialCache, clock: FixedClock
-) -> None:
+def test_a_valid_session_serves_when_renewal_fails(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """Between usable and fresh an outage of STS breaks nothing, and nobody is asked for a code."""
     issuer = Issuer(clock)
     first = obtained(time, cache, issuer)
@@ -197,9 +183,7 @@ def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: Fi
     assert issuer.calls == [True, True]
 
 
-def test_min_ttl_beyond_the_lifetime_is_an_error(
-    time: Time, cache: CredentialCache, clock: FixedClock
-) -> None:
+def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """A new session that is still too short is refused, with both figures."""
     with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
         obtained(time, cache, Issuer(clock), Need(min_ttl_seconds=7200))
@@ -332,5 +316,3 @@ def test_a_gate_lets_one_in_at_a_time(time: Time, memory: Memory) -> None:
     time.run(three())
     assert inside == ["+a", "+c", "-a", "-c", "+b", "-b"]
     assert 2 <= time.seconds < 2.2
-
-

@@ -80,9 +80,7 @@ def test_properties_run_under_the_guard(number: int) -> None:
     assert "AWS_PROFILE" not in os.environ
 
 
-def test_a_runtime_is_the_tests_own_world(
-    runtime: RuntimeFactory, clock: FixedClock, reports: Reports
-) -> None:
+def test_a_runtime_is_the_tests_own_world(runtime: RuntimeFactory, clock: FixedClock, reports: Reports) -> None:
     """Clock and reports are the fixtures that the test holds; nothing is inherited."""
     world = runtime({"USER": "ada"})
 

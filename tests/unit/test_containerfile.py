@@ -90,8 +90,10 @@ def test_it_runs_as_nobody_in_particular(steps: list[Step]) -> None:
 
 def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_path: Path) -> None:
     """Healthy while it serves and not after; exit code 0; with no variable but PATH and nowhere to write."""
-    entry, health = (json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
-                     for name in ("ENTRYPOINT", "HEALTHCHECK"))  # fmt: skip
+    entry, health = (
+        json.loads(only(steps, name).partition("[")[1] + only(steps, name).partition("[")[2])
+        for name in ("ENTRYPOINT", "HEALTHCHECK")
+    )
     port = only(steps, "EXPOSE")
     environ = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": os.devnull}
     environ |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
@@ -100,9 +102,13 @@ def test_what_it_starts_serves_until_it_is_told_to_end(steps: list[Step], tmp_pa
     # Tests listen on loopback only, and on a free port.
     words = ["127.0.0.1" if word == "0.0.0.0" else word for word in entry[1:]]  # noqa: S104
     with subprocess.Popen(
-        [*DSOPS, *words, "--port", "0"], env=environ, cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+        [*DSOPS, *words, "--port", "0"],
+        env=environ,
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    ) as process:
         try:
             assert process.stdout is not None
             used = str(urlsplit(process.stdout.readline().strip()).port)

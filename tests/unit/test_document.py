@@ -82,11 +82,7 @@ class TestYaml:
                 (
                     Scalar("b", "text", 2),
                     Sequence(
-                        (
-                            Scalar("x", "text", 3),
-                            Mapping(((Scalar("c", "text", 4), Scalar("y", "text", 4)),), 4),
-                        ),
-                        3,
+                        (Scalar("x", "text", 3), Mapping(((Scalar("c", "text", 4), Scalar("y", "text", 4)),), 4)), 3
                     ),
                 ),
             ),

@@ -13,9 +13,18 @@ from dsops.endpoint import Address, is_aws_host, is_loopback, parse_address, res
 from dsops.errors import ConfigError
 
 SERVICES = (
-    "sts", "secretsmanager", "ssm", "iam", "organizations", "sso", "sso-oidc", "iam-toolbox", "kms", "athena",
+    "sts",
+    "secretsmanager",
+    "ssm",
+    "iam",
+    "organizations",
+    "sso",
+    "sso-oidc",
+    "iam-toolbox",
+    "kms",
+    "athena",
     "cloudtrail",
-)  # fmt: skip
+)
 LOADER = Loader()
 PARTITION_DATA: dict[str, Any] = LOADER.load_data("partitions")
 REGIONS = [
@@ -207,9 +216,7 @@ def test_parsing_an_address() -> None:
     assert Address("https", "h", 443, "").authority == "h"
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.0.3", "::1", "[::1]"]
-)
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "127.255.0.3", "::1", "[::1]"])
 def test_loopback_hosts(host: str) -> None:
     """Names and addresses that never leave this machine."""
     assert is_loopback(host)
@@ -218,8 +225,16 @@ def test_loopback_hosts(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "127.0.0.1.nip.io", "localhost.example", "my.localhost", "128.0.0.1", "127.1", "::ffff:127.0.0.1", "",
-        "127.0.0.256", "127.999.999.999", "127.0.0.0001",
+        "127.0.0.1.nip.io",
+        "localhost.example",
+        "my.localhost",
+        "128.0.0.1",
+        "127.1",
+        "::ffff:127.0.0.1",
+        "",
+        "127.0.0.256",
+        "127.999.999.999",
+        "127.0.0.0001",
     ],
 )
 def test_hosts_that_may_be_elsewhere(host: str) -> None:

@@ -7,14 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dsops.credentials import Credentials
-from dsops.environment import (
-    IDENTITY,
-    Session,
-    child_environment,
-    encode,
-    endpoint_variables,
-    session_variables,
-)
+from dsops.environment import IDENTITY, Session, child_environment, encode, endpoint_variables, session_variables
 from dsops.errors import ValueUnusable
 from dsops.secret import Secret
 
@@ -129,9 +122,11 @@ KEYS = Credentials("ASIAEXAMPLE", Secret("key"), Secret("token"), datetime(2026,
 def test_a_session_is_its_three_parts_and_its_end() -> None:
     """As every SDK reads them; a long-term key has neither token nor end."""
     assert session_variables(KEYS) == {
-        "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"), "AWS_SECRET_ACCESS_KEY": Secret("key"),
-        "AWS_SESSION_TOKEN": Secret("token"), "AWS_CREDENTIAL_EXPIRATION": Secret("2026-11-24T13:00:00Z"),
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID": Secret("ASIAEXAMPLE"),
+        "AWS_SECRET_ACCESS_KEY": Secret("key"),
+        "AWS_SESSION_TOKEN": Secret("token"),
+        "AWS_CREDENTIAL_EXPIRATION": Secret("2026-11-24T13:00:00Z"),
+    }
     assert len(session_variables(Credentials("AKIA", Secret("key")))) == 2
 
 
@@ -149,15 +144,21 @@ def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, 
 def test_an_endpoint_leaves_no_other_place_to_look() -> None:
     """Neither keys nor profile are inherited, and both files are empty ones."""
     parent = {
-        "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_PROFILE": "c", "AWS_CONFIG_FILE": "/d",
-        "AWS_WEB_IDENTITY_TOKEN_FILE": "/e", "AWS_ROLE_ARN": "f", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/g",
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_PROFILE": "c",
+        "AWS_CONFIG_FILE": "/d",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/e",
+        "AWS_ROLE_ARN": "f",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/g",
+    }
     session = Session(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t"), "/empty"), "")
     assert dict(child_environment(parent, {}, session=session).variables) == {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret("http://127.0.0.1:1/credentials"),
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": Secret("t"),
-        "AWS_CONFIG_FILE": Secret("/empty"), "AWS_SHARED_CREDENTIALS_FILE": Secret("/empty"),
-    }  # fmt: skip
+        "AWS_CONFIG_FILE": Secret("/empty"),
+        "AWS_SHARED_CREDENTIALS_FILE": Secret("/empty"),
+    }
 
 
 @pytest.mark.parametrize(

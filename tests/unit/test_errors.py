@@ -184,5 +184,8 @@ def test_a_traceback_tells_all_that_the_command_line_would() -> None:
     assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *told]
     error.retell("still none", hint="correct it", where=Where("b.yaml", 1))
     assert "".join(format_exception_only(error)).splitlines() == [
-        "dsops.errors.PolicyInvalid: still none", "at: b.yaml:1", *told, "hint: correct it"
-    ]  # fmt: skip
+        "dsops.errors.PolicyInvalid: still none",
+        "at: b.yaml:1",
+        *told,
+        "hint: correct it",
+    ]

@@ -104,7 +104,7 @@ def test_base64_in_lines_is_found_line_by_line() -> None:
     value = bytes(range(256))
     whole = base64.b64encode(value)
     for length in (76, 64):
-        lines = {whole[start:start + length] for start in range(0, len(whole), length)}
+        lines = {whole[start : start + length] for start in range(0, len(whole), length)}
         assert lines <= forms_of(value)
 
 

@@ -50,8 +50,12 @@ def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     """A masked command to its end, with pipes."""
     arguments: dict[str, object] = {
-        "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 60, "start_new_session": True, **options,
-    }  # fmt: skip
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "timeout": 60,
+        "start_new_session": True,
+        **options,
+    }
     return subprocess.run(masked(*command), check=False, **arguments)  # type: ignore[call-overload,no-any-return]
 
 
@@ -81,8 +85,10 @@ class TestPipes:
         """Nothing waits for a line's end; what could begin a secret waits for a moment only."""
         with subprocess.Popen(
             masked("sh", "-c", 'printf "who? h"; read who; printf "$who"'),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-        ) as process:  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        ) as process:
             assert process.stdin
             assert process.stdout
             seen, began = b"", 0.0
@@ -121,8 +127,11 @@ class TestPipes:
         """`dsops exec --mask -- yes | head` ends as `yes | head` does."""
         done = subprocess.run(
             ["bash", "-c", '"$@" | head -n 2; echo ${PIPESTATUS[0]}', "bash", *masked("yes")],
-            capture_output=True, text=True, check=True, timeout=60,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
         assert done.stdout == f"y\ny\n{128 + signal.SIGPIPE}\n"
 
     def test_what_is_left_in_the_background_is_not_waited_for(self, tmp_path: Path) -> None:

@@ -152,8 +152,12 @@ def test_the_four_metrics_have_alerts() -> None:
     cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
     tested = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
 
-    assert {"dsops_issue_failures_total", "dsops_session_duration_seconds_count", "dsops_principals",
-            "dsops_cross_account_sessions_total"} <= asked  # fmt: skip
+    assert {
+        "dsops_issue_failures_total",
+        "dsops_session_duration_seconds_count",
+        "dsops_principals",
+        "dsops_cross_account_sessions_total",
+    } <= asked
     assert tested == {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
 
 
@@ -184,7 +188,5 @@ def promtool(words: str, text: str = "") -> tuple[int, str]:
     if program is None:
         pytest.skip("promtool is not installed")
     command = [program, *words.split()]
-    done = subprocess.run(
-        command, cwd=TEMPLATES, input=text, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run(command, cwd=TEMPLATES, input=text, capture_output=True, text=True, check=False, timeout=60)
     return done.returncode, done.stdout + done.stderr

@@ -153,7 +153,7 @@ envs:
     HALF: {from: "secrets:binary-bytes"}
 """
 
-BROKEN = f"""{{"a": "{PLANTED['broken JSON']}", *{PLANTED['broken JSON']}\t: ["""
+BROKEN = f"""{{"a": "{PLANTED["broken JSON"]}", *{PLANTED["broken JSON"]}\t: ["""
 
 SECRETS: Mapping[str, Mapping[str, object]] = {
     "text": {"SecretString": PLANTED["text"]},
@@ -213,9 +213,7 @@ class Run(NamedTuple):
 def planted_in(text: str, *, but: tuple[str, ...] = ()) -> list[str]:
     """The names of the planted values that stand in a text, as they are or in one of the usual disguises."""
     return [
-        name
-        for name, value in PLANTED.items()
-        if name not in but and any(form in text for form in _disguises(value))
+        name for name, value in PLANTED.items() if name not in but and any(form in text for form in _disguises(value))
     ]
 
 
@@ -350,9 +348,12 @@ def action_of(seen: Seen) -> str:
 def session(action: str) -> Answer:
     """A session with the planted keys."""
     return assume_role_answer(
-        action=action, expiration="2099-01-01T00:00:00Z", arn="arn:aws:sts::444455556666:assumed-role/Target/target",
-        secret_access_key=PLANTED["session key"], session_token=PLANTED["session token"],
-    )  # fmt: skip
+        action=action,
+        expiration="2099-01-01T00:00:00Z",
+        arn="arn:aws:sts::444455556666:assumed-role/Target/target",
+        secret_access_key=PLANTED["session key"],
+        session_token=PLANTED["session token"],
+    )
 
 
 @pytest.fixture
@@ -385,9 +386,16 @@ def assert_tight(
 
 
 INHERITED = (
-    "base key", "base token", "external ID", "MFA code", "variable of an env store", "password of a proxy",
-    "web identity token", "token of a job", "word of a context provider",
-)  # fmt: skip
+    "base key",
+    "base token",
+    "external ID",
+    "MFA code",
+    "variable of an env store",
+    "password of a proxy",
+    "web identity token",
+    "token of a job",
+    "word of a context provider",
+)
 
 
 # --- commands that succeed ----------------------------------------------------------------------------------
@@ -396,17 +404,32 @@ INHERITED = (
 @pytest.mark.parametrize(
     "words",
     [
-        ("plan", "--env", "good"), ("plan", "--env", "good", "--json"), ("plan", "--env", "codes", "--json"),
-        ("validate",), ("validate", "--json", "--env", "good"), ("stores",), ("stores", "--json"),
-        ("graph",), ("graph", "--format", "mermaid"), ("graph", "--format", "svg"),
-        ("graph", "--env", "good", "--check"), ("graph", "--env", "good", "--check", "--json"),
-        ("allow",), ("allow", "--json"), ("schema",),
-        ("whoami",), ("whoami", "--json", "target"), ("doctor", "--env", "good"), ("doctor", "--env", "good", "--json"),
-        ("doctor", "--env", "codes"), ("complete", "--", "get", "--config", "dsops.yaml", "--env", "good", ""),
-        ("completion", "bash"), ("help", "exec"),
+        ("plan", "--env", "good"),
+        ("plan", "--env", "good", "--json"),
+        ("plan", "--env", "codes", "--json"),
+        ("validate",),
+        ("validate", "--json", "--env", "good"),
+        ("stores",),
+        ("stores", "--json"),
+        ("graph",),
+        ("graph", "--format", "mermaid"),
+        ("graph", "--format", "svg"),
+        ("graph", "--env", "good", "--check"),
+        ("graph", "--env", "good", "--check", "--json"),
+        ("allow",),
+        ("allow", "--json"),
+        ("schema",),
+        ("whoami",),
+        ("whoami", "--json", "target"),
+        ("doctor", "--env", "good"),
+        ("doctor", "--env", "good", "--json"),
+        ("doctor", "--env", "codes"),
+        ("complete", "--", "get", "--config", "dsops.yaml", "--env", "good", ""),
+        ("completion", "bash"),
+        ("help", "exec"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_what_shows_no_values_holds_none(world: World, words: tuple[str, ...]) -> None:
     """Tables, JSON and progress alike."""
     flags = () if words[0] in {"complete", "completion", "help", "schema"} else (*NAMED, *LOUD)
@@ -429,8 +452,15 @@ def test_a_command_gets_the_values_and_nobody_else(world: World, flags: tuple[st
     (started,) = run.started
     assert started.words == ["true"]
     assert set(planted_in("\n".join(started.environ.values()))) >= {
-        "text", "JSON field", "binary", "parameter", "literal", "default", "value of a literal store", "session token",
-    }  # fmt: skip
+        "text",
+        "JSON field",
+        "binary",
+        "parameter",
+        "literal",
+        "default",
+        "value of a literal store",
+        "session token",
+    }
 
 
 def test_codes_and_profiles_pass_by_pipes(world: World) -> None:
@@ -548,6 +578,7 @@ def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> Non
 
 
 # --- failures -----------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize(
     ("words", "environment"),
@@ -687,9 +718,17 @@ def test_a_proxy_that_refuses_learns_its_password_and_nobody_else_does(world: Wo
     world.malice = lambda seen: Answer(status=407, body=b"no") if seen.method == "CONNECT" else None
     proxy = f"http://{PROXY}:{world.server.port}"
     run = world.run(
-        "exec", *NAMED, *LOUD, "--env", "good", "--", "true",
-        HTTPS_PROXY=proxy, AWS_ENDPOINT_URL="", DSOPS_TRANSPORT=transport,
-    )  # fmt: skip
+        "exec",
+        *NAMED,
+        *LOUD,
+        "--env",
+        "good",
+        "--",
+        "true",
+        HTTPS_PROXY=proxy,
+        AWS_ENDPOINT_URL="",
+        DSOPS_TRANSPORT=transport,
+    )
     assert run.code == 125
     assert {seen.method for seen in world.server.seen} == {"CONNECT"}
     assert_tight(run)
@@ -712,9 +751,16 @@ def test_a_profiles_process_that_prints_rubbish_is_not_quoted(world: World, body
     config = world.folder / "aws-config"
     config.write_text(f"[profile work]\ncredential_process = {world.folder}/keys.sh\n")
     run = world.run(
-        "exec", *NAMED, *LOUD, "--env", "profile", "--", "true",
-        AWS_CONFIG_FILE=str(config), AWS_SHARED_CREDENTIALS_FILE="/dev/null",
-    )  # fmt: skip
+        "exec",
+        *NAMED,
+        *LOUD,
+        "--env",
+        "profile",
+        "--",
+        "true",
+        AWS_CONFIG_FILE=str(config),
+        AWS_SHARED_CREDENTIALS_FILE="/dev/null",
+    )
     assert run.code == 125
     assert_tight(run)
 
@@ -736,17 +782,17 @@ def test_a_configuration_in_which_values_stand_at_the_wrong_place_shows_none(wor
     (world.folder / "wrong.yaml").write_text(
         f"""
 secretStores:
-  s: {{type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/R", external_id: "{PLANTED['text']}", token_code: [1]}}
-  l: {{type: literal, values: {{a: [{PLANTED['literal']}]}}}}
+  s: {{type: aws.sts, role_arn: "arn:aws:iam::111122223333:role/R", external_id: "{PLANTED["text"]}", token_code: [1]}}
+  l: {{type: literal, values: {{a: [{PLANTED["literal"]}]}}}}
 envs:
   e:
-    A: {PLANTED['literal']}
-    B: {{literal: [{PLANTED['literal']}]}}
-    C: {{from: "{PLANTED['JSON field']}"}}
-    E: {{from: [{PLANTED['literal']}]}}
-    F: {{value: {PLANTED['literal']}}}
-    G: {{from: {{store: l, key: a}}, default: [{PLANTED['default']}]}}
-    H: {{literal: x, optional: {PLANTED['default']}}}
+    A: {PLANTED["literal"]}
+    B: {{literal: [{PLANTED["literal"]}]}}
+    C: {{from: "{PLANTED["JSON field"]}"}}
+    E: {{from: [{PLANTED["literal"]}]}}
+    F: {{value: {PLANTED["literal"]}}}
+    G: {{from: {{store: l, key: a}}, default: [{PLANTED["default"]}]}}
+    H: {{literal: x, optional: {PLANTED["default"]}}}
 """
     )
     for words in (("validate",), ("exec", "--env", "e", "--", "true")):

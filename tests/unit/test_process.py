@@ -90,9 +90,7 @@ class TestFindCommand:
         monkeypatch.chdir(tmp_path)
         assert find_command("./deploy.sh", "/nowhere") == "./deploy.sh"
 
-    def test_an_empty_entry_is_the_working_folder(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_empty_entry_is_the_working_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """POSIX: a zero-length prefix in PATH means the current folder."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
@@ -112,9 +110,7 @@ class TestFindCommand:
         assert caught.value.exit_code == 127
         assert caught.value.why
 
-    def test_a_file_of_the_working_folder_is_hinted_at(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_file_of_the_working_folder_is_hinted_at(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """`deploy.sh` that lies here but not on the PATH: `./deploy.sh` was meant."""
         script(tmp_path, "deploy.sh", "")
         monkeypatch.chdir(tmp_path)
@@ -286,7 +282,7 @@ class TestWatch:
     def test_who_does_not_listen_is_killed_after_the_grace(self, tmp_path: Path) -> None:
         """A grandchild that ignores SIGTERM outlives its parent only for the grace."""
         pids = tmp_path / "pids"
-        stubborn = f'sh -c \'trap "" TERM; echo $$ >> {pids}; while :; do sleep 1; done\''
+        stubborn = f"sh -c 'trap \"\" TERM; echo $$ >> {pids}; while :; do sleep 1; done'"
         with pytest.raises(CommandTimedOut):
             watched("sh", "-c", f"{stubborn} & exec sleep 600", timeout_seconds=0.5, grace_seconds=0.3)
         until(lambda: is_gone(int(pids.read_text())))

@@ -15,15 +15,29 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 DISTRIBUTIONS = {
-    "dateutil": "python-dateutil", "dotenv": "python-dotenv", "hcl2": "python-hcl2", "jwt": "pyjwt",
-    "google": "protobuf", "opentelemetry": "opentelemetry-proto", "prometheus_client": "prometheus-client",
-    "promql_parser": "promql-parser", "yaml": "pyyaml",
-}  # fmt: skip
+    "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv",
+    "hcl2": "python-hcl2",
+    "jwt": "pyjwt",
+    "google": "protobuf",
+    "opentelemetry": "opentelemetry-proto",
+    "prometheus_client": "prometheus-client",
+    "promql_parser": "promql-parser",
+    "yaml": "pyyaml",
+}
 """Import name -> package, where they differ."""
 
 TOOLS = {
-    "awscli", "awscrt", "cfn-lint", "import-linter", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "types-pyyaml",
-}  # fmt: skip
+    "awscli",
+    "awscrt",
+    "cfn-lint",
+    "import-linter",
+    "mypy",
+    "pytest-timeout",
+    "pytest-xdist",
+    "ruff",
+    "types-pyyaml",
+}
 """Of requirements/dev.in: run, not imported."""
 
 

@@ -324,16 +324,18 @@ class TestLimits:
         """The service model of STS is the oracle, where it has a limit."""
         shapes = Loader().load_service_model("sts", "service-2")["shapes"]
         members = {
-            "role_arn": "RoleArn", "role_session_name": "RoleSessionName", "duration_seconds": "DurationSeconds",
-            "external_id": "ExternalId", "serial_number": "SerialNumber",
-        }  # fmt: skip
+            "role_arn": "RoleArn",
+            "role_session_name": "RoleSessionName",
+            "duration_seconds": "DurationSeconds",
+            "external_id": "ExternalId",
+            "serial_number": "SerialNumber",
+        }
         for name, member in members.items():
             model = shapes[shapes["AssumeRoleRequest"]["members"][member]["shape"]]
             key = key_of(name)
             assert (model["min"], model["max"]) == (key.minimum, key.maximum), name
         tag = shapes["tagKeyType"], shapes["tagValueType"]
         assert (tag[0]["min"], tag[0]["max"], tag[1]["max"]) == (1, 128, 256)
-
 
     @pytest.mark.parametrize(
         ("operation", "members"),

@@ -244,8 +244,9 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
     assert [one["Condition"]["StringLike"] for one in trust(pod)] == [{"i.example:sub": "s"}]
     providers = [account(made, number).oidc_providers for number in ("111111111111", "222222222222")]
     assert [(one.url, one.client_ids, one.is_issued_by_sandbox) for (one,) in providers] == [
-        (f"https://{host}", ("sts.amazonaws.com", "mine"), True), ("https://i.example", ("a",), True),
-    ]  # fmt: skip
+        (f"https://{host}", ("sts.amazonaws.com", "mine"), True),
+        ("https://i.example", ("a",), True),
+    ]
 
 
 def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
@@ -289,8 +290,10 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
     assert any("store `same` finds its sso-session in the AWS config file" in note for note in made.notes)
     assert center is not None
     assert ("https://d-1234567890.awsapps.com/start", "eu-central-1", "developer") == (
-        center.start_url, center.region, center.auto_approve
-    )  # fmt: skip
+        center.start_url,
+        center.region,
+        center.auto_approve,
+    )
     assert [("012345678901", "Developer"), ("222222222222", "Developer")] == [
         (each.account, each.permission_set) for each in center.assignments
     ]

@@ -159,9 +159,7 @@ def test_gather_raises_the_first_error_in_order_when_all_are_done() -> None:
         done.append("finished")
 
     async def work() -> None:
-        await gather(
-            finish(), fail(TimedOut("first in order"), after=2), fail(Unreachable("first in time"), after=1)
-        )
+        await gather(finish(), fail(TimedOut("first in order"), after=2), fail(Unreachable("first in time"), after=1))
 
     with pytest.raises(TimedOut, match="first in order"):
         World().run(work())
@@ -426,9 +424,7 @@ Tree: TypeAlias = "float | list[Tree]"
 """A float is a transfer of that length, a negative one a pause, a list a gather."""
 
 trees = st.recursive(
-    st.floats(min_value=-5, max_value=5, allow_nan=False),
-    lambda inner: st.lists(inner, max_size=4),
-    max_leaves=20,
+    st.floats(min_value=-5, max_value=5, allow_nan=False), lambda inner: st.lists(inner, max_size=4), max_leaves=20
 )
 
 

@@ -15,15 +15,20 @@ NAME = re.compile(
 
 NOT_READ = {
     # What `sandbox run` lets its command have.
-    "AWS_CLI_AUTO_PROMPT", "AWS_CLI_FILE_ENCODING", "AWS_DEFAULT_OUTPUT", "AWS_MAX_ATTEMPTS", "AWS_PAGER",
-    "AWS_RETRY_MODE", "AWS_SDK_UA_APP_ID",
+    "AWS_CLI_AUTO_PROMPT",
+    "AWS_CLI_FILE_ENCODING",
+    "AWS_DEFAULT_OUTPUT",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_PAGER",
+    "AWS_RETRY_MODE",
+    "AWS_SDK_UA_APP_ID",
     # KMS's word for where a key is from.
     "AWS_KMS",
     # What Lambda sets; `dsops sandbox env` does for a function that it plays.
     "AWS_LAMBDA_FUNCTION_NAME",
     # A name of ours, in an `__all__`.
     "AWS_KEYS",
-}  # fmt: skip
+}
 
 
 def written(file: Path) -> set[str]:

@@ -224,8 +224,11 @@ def run(words: "list[str]", person: "Person") -> "bytes | None":
     program = find(command[0], os.environ.get("PATH", os.defpath))
     if program is None:
         return None  # whoever says why needs more than is here
-    answer = ask([b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])], person,
-                 watches=sys.stderr is not None and os.isatty(2))
+    answer = ask(
+        [b"exec", *(os.fsencode(word) for word in words[:split]), b"--", os.fsencode(command[0])],
+        person,
+        watches=sys.stderr is not None and os.isatty(2),
+    )
     if answer is None:
         return b""
     kind, data = answer
@@ -249,8 +252,9 @@ def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
     if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
         return None
     begin_elsewhere(_profile(words))
-    found = ask([b"answer", *(os.fsencode(word) for word in words)], person,
-                watches=sys.stderr is not None and os.isatty(2))
+    found = ask(
+        [b"answer", *(os.fsencode(word) for word in words)], person, watches=sys.stderr is not None and os.isatty(2)
+    )
     if found is not None and found[0] == RESULT:
         return RESULT, unpack(found[1])[0]
     return found if found is not None and found[0] == FAILED else None
@@ -263,7 +267,7 @@ def _profile(words: "list[str]") -> str:
         if word == flag:
             value = words[position + 1] if position + 1 < len(words) else ""
         elif word.startswith(flag + "="):
-            value = word[len(flag) + 1:]
+            value = word[len(flag) + 1 :]
     return value
 
 

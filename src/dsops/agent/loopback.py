@@ -29,9 +29,15 @@ _DEAF_SECONDS = 1.0
 """Without a free descriptor nobody can be let in, and who knocks would wake the loop without end."""
 
 REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    431: "Request Header Fields Too Large", 503: "Service Unavailable",
-}  # fmt: skip
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
 
 
 class Client:
@@ -51,9 +57,7 @@ class Client:
 class Loopback:
     """An attendant of a loop (process/watch.py), for a class that answers. Its socket is open when it has been made."""
 
-    def __init__(
-        self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic
-    ) -> None:
+    def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
         """Raises UsageError for an address that is not this machine's, or a port that is taken."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -191,7 +195,7 @@ class Loopback:
 
     def _send(self, client: Client) -> None:
         try:
-            client.outbox = client.outbox[client.connection.send(client.outbox):]
+            client.outbox = client.outbox[client.connection.send(client.outbox) :]
         except BlockingIOError:
             return
         except OSError:

@@ -48,22 +48,28 @@ class AgentMetrics:
         )
         self._roles = RoleMetrics("dsops")
         self._lookups = Counter(
-            "dsops_cache_lookups", "Sessions and secrets that were wanted, and whether they were held.",
+            "dsops_cache_lookups",
+            "Sessions and secrets that were wanted, and whether they were held.",
             ("kind", "result"),
-        )  # fmt: skip
+        )
         self._renewed = Counter("dsops_sessions_renewed", "Sessions issued in the place of one that was held.")
         self._evicted = Counter("dsops_sessions_evicted", "Sessions that AWS did not take any more before their end.")
         self._calls = Counter(
-            "dsops_aws_requests", "Requests to AWS, each attempt of a call, by what came of it.",
-            ("service", "operation", "result"), open_labels=("operation",),
-        )  # fmt: skip
+            "dsops_aws_requests",
+            "Requests to AWS, each attempt of a call, by what came of it.",
+            ("service", "operation", "result"),
+            open_labels=("operation",),
+        )
         self._throttled = Counter(
             "dsops_throttled", "Requests to AWS that were answered with a wish to slow down.", ("service",)
         )
         self._latencies = Histogram(
-            "dsops_aws_request_seconds", "How long AWS took for a request.", LATENCIES, ("service", "operation"),
+            "dsops_aws_request_seconds",
+            "How long AWS took for a request.",
+            LATENCIES,
+            ("service", "operation"),
             open_labels=("operation",),
-        )  # fmt: skip
+        )
         self._port: MetricsPort | None = None
         self._port_lock = Lock()
         self.registry = Registry()

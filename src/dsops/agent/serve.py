@@ -49,12 +49,7 @@ class Endpoint(Loopback):
     """Gives the session to whoever holds the token."""
 
     def __init__(
-        self,
-        source: Source,
-        *,
-        address: str = "127.0.0.1",
-        port: int = 0,
-        clock: Callable[[], float] = monotonic,
+        self, source: Source, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic
     ) -> None:
         """Raises UsageError for an address that is not this machine's, or a port that is taken."""
         super().__init__(address=address, port=port, clock=clock)

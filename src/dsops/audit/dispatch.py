@@ -19,10 +19,19 @@ from dsops.errors import DsopsError
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from dsops.audit.sender import main; main(sys.argv[1:])"
 _ENVIRONMENT = (
-    "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "DSOPS_TRANSPORT",
-    "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
-    "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY",
-)  # fmt: skip
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+    "DSOPS_TRANSPORT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+)
 """All that the process is given of a run's environment."""
 
 
@@ -42,12 +51,7 @@ def dispatch(
 
 
 def _dispatch(
-    turn: Turn,
-    settings: Settings,
-    written: Written,
-    environ: Mapping[str, str],
-    now: int,
-    warn: Callable[[str], None],
+    turn: Turn, settings: Settings, written: Written, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
     is_free = turn.take()
     known = cursors.load(settings.file)
@@ -67,12 +71,7 @@ def _dispatch(
 
 
 def _tell(
-    settings: Settings,
-    known: Mapping[str, Cursor],
-    written: Written,
-    warn: Callable[[str], None],
-    *,
-    is_nobodys: bool,
+    settings: Settings, known: Mapping[str, Cursor], written: Written, warn: Callable[[str], None], *, is_nobodys: bool
 ) -> None:
     """Notes about what earlier runs have left; nobody else would tell of it."""
     for sink in settings.sinks:

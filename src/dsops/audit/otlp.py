@@ -69,14 +69,16 @@ def _log(line: bytes, record: Record, now: float) -> dict[str, object]:
         "severityText": text,
         "eventName": str(record.get("eventName") or ""),
         "body": {"stringValue": line.decode("ascii", "replace")},
-        "attributes": _attributes({
-            "cloud.region": record.get("awsRegion"),
-            "cloud.account.id": record.get("recipientAccountId"),
-            "aws.request_id": record.get("requestID"),
-            "error.type": record.get("errorCode"),
-            **{f"dsops.{name}": facts.get(name) for name in _OWN},
-            "dsops.number": place.number if place is not None else None,
-        }),
+        "attributes": _attributes(
+            {
+                "cloud.region": record.get("awsRegion"),
+                "cloud.account.id": record.get("recipientAccountId"),
+                "aws.request_id": record.get("requestID"),
+                "error.type": record.get("errorCode"),
+                **{f"dsops.{name}": facts.get(name) for name in _OWN},
+                "dsops.number": place.number if place is not None else None,
+            }
+        ),
     }
 
 

@@ -21,9 +21,7 @@ _CALL = "AwsApiCall"
 _NO_ERROR: Mapping[str, object] = {}
 _MOST_BEGINS = 64
 _READS = ("Assume", "Get", "Issue", "Read", "Trail")
-_TYPES = {
-    "user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "federated-user": "FederatedUser",
-}  # fmt: skip
+_TYPES = {"user": "IAMUser", "root": "Root", "assumed-role": "AssumedRole", "federated-user": "FederatedUser"}
 
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -177,4 +175,3 @@ def _event_id() -> str:
     data[8] = data[8] & 0x3F | 0x80
     text = data.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-

@@ -97,9 +97,10 @@ class Sender:
             tries = cursor.tries + 1
             pause = max(error.seconds, _PAUSES[tries - 1] if tries <= len(_PAUSES) else _REST_SECONDS)
             now = int(self._clock.now())
-            self._keep(sink, cursor._replace(
-                failure=error.message, since=cursor.since or now, tries=tries, retry_at=now + pause,
-            ))  # fmt: skip
+            self._keep(
+                sink,
+                cursor._replace(failure=error.message, since=cursor.since or now, tries=tries, retry_at=now + pause),
+            )
             return False
         self.counts[sink.name] += count
         lost = "; ".join([text for text in (cursor.lost, lost, told) if text])[:500]

@@ -113,7 +113,6 @@ def _read(path: str) -> tuple[bytes, int] | None:
     return data, status.st_mode
 
 
-
 def _invalid(problems: list[Problem]) -> UserConfigInvalid:
     count = len(problems)
     return UserConfigInvalid(

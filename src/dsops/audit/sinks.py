@@ -15,9 +15,24 @@ SYSLOG, OTLP = "syslog", "otlp"
 SINKS = (SYSLOG, OTLP)
 
 FACILITIES = (
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
-    "audit", "alert", "clock", *[f"local{number}" for number in range(8)],
-)  # fmt: skip
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "ntp",
+    "audit",
+    "alert",
+    "clock",
+    *[f"local{number}" for number in range(8)],
+)
 """By their numbers (RFC 5424, 6.2.1)."""
 
 RFC5424, LOCAL = "rfc5424", "local"
@@ -105,8 +120,12 @@ class _Reader:
             text = self._absolute(text)
             if (text.startswith("/") and not text.endswith("/") and "\0" not in text) or network_of(text):
                 return text
-            self._wrong(node, name, f"`{name}` is the path of a socket, or udp://, tcp:// or tls:// with HOST:PORT",
-                        f"write `{_EXAMPLES[kind]}`, or `tcp://logs.example.com:601`")  # fmt: skip
+            self._wrong(
+                node,
+                name,
+                f"`{name}` is the path of a socket, or udp://, tcp:// or tls:// with HOST:PORT",
+                f"write `{_EXAMPLES[kind]}`, or `tcp://logs.example.com:601`",
+            )
             return ""
         address = parse_address(text)
         if address is None:

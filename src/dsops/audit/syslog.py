@@ -30,8 +30,15 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 def message_of(line: bytes, facility: int) -> bytes:
     """The message of a line, which stands in it as it is in the trail."""
     time, host, pid, name, severity = _told(line)
-    header = [f"<{facility * 8 + severity}>1", _field(time, 32), _field(host, 255), "dsops", _field(pid, 128),
-              _field(name, 32), "-"]  # fmt: skip
+    header = [
+        f"<{facility * 8 + severity}>1",
+        _field(time, 32),
+        _field(host, 255),
+        "dsops",
+        _field(pid, 128),
+        _field(name, 32),
+        "-",
+    ]
     return f"{' '.join(header)} ".encode("ascii") + line
 
 

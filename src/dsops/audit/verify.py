@@ -146,10 +146,11 @@ class _Check:
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
                 Finding(
-                    self._first_file, self._first_line,
+                    self._first_file,
+                    self._first_line,
                     f"the trail begins with number {self._first}, and no line says that those before it were removed",
                 )
-            )  # fmt: skip
+            )
 
     def compare_head(self, trail: Trail) -> None:
         """Whether the last line is the one that was written last."""

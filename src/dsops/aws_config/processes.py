@@ -32,10 +32,7 @@ class ProcessProfile:
 
 
 def profile_lines(
-    profile: ProcessProfile,
-    program: Sequence[str],
-    config: str,
-    join: Callable[[Sequence[str]], str] = shlex.join,
+    profile: ProcessProfile, program: Sequence[str], config: str, join: Callable[[Sequence[str]], str] = shlex.join
 ) -> list[str]:
     """The section. `program` starts dsops, `config` is the absolute path of the configuration.
 

@@ -64,9 +64,16 @@ COMMANDS: Mapping[str, Entry] = {
 
 
 _MEANT = {
-    "run": "exec", "check": "validate", "lint": "validate", "env": "render", "list": "stores",
-    "providers": "stores", "show": "plan", "trust": "allow", "whoiam": "whoami",
-}  # fmt: skip
+    "run": "exec",
+    "check": "validate",
+    "lint": "validate",
+    "env": "render",
+    "list": "stores",
+    "providers": "stores",
+    "show": "plan",
+    "trust": "allow",
+    "whoiam": "whoami",
+}
 """What other tools call it."""
 
 
@@ -115,7 +122,7 @@ def _dispatch(words: list[str]) -> int:
         return _print_version()
     if words[position] not in COMMANDS:
         _refuse_flags(words[:position])
-    return _run(words[position], words[:position] + words[position + 1:])
+    return _run(words[position], words[:position] + words[position + 1 :])
 
 
 _WITH_VALUE = frozenset({"--config", "--env"})
@@ -207,7 +214,7 @@ def _member(name: str, group: Group, words: list[str]) -> tuple[str, list[str]]:
                 known = ", ".join(group.commands)
                 hint = f"did you mean `dsops {name} {meant}`?" if meant else f"it is one of {known}"
                 raise UsageError(f"there is no command `{name} {word}`", hint=hint)
-            return word, words[:position] + words[position + 1:]
+            return word, words[:position] + words[position + 1 :]
     return group.default, words if group.default else []
 
 
@@ -239,7 +246,7 @@ def fail(error: DsopsError, words: Sequence[str], failure_code: int) -> int:
     exit_code = error.exit_code
     if failure_code and not isinstance(error, CommandFailed):
         exit_code = failure_code
-    own_words = words[:words.index("--")] if "--" in words else words
+    own_words = words[: words.index("--")] if "--" in words else words
     config = _named_config(own_words)
     if "--json" in own_words or is_on(os.environ.get("DSOPS_JSON", "")):
         output.tell(output.error_json(error, exit_code, config=config))
@@ -255,7 +262,7 @@ def _named_config(words: Sequence[str]) -> str:
     named = ""
     for position, word in enumerate(words):
         if word == CONFIG.name:
-            named = "".join(words[position + 1:position + 2])
+            named = "".join(words[position + 1 : position + 2])
         elif word.startswith(f"{CONFIG.name}="):
             named = word.partition("=")[2]
     return named

@@ -60,9 +60,15 @@ def load(
     Raises ConfigError or one of its kinds.
     """
     found = examine(
-        folder=folder, environ=environ, named=named, types=types, drafts=drafts, is_chosen=is_chosen,
-        permission=permission, knows_all=False,
-    )  # fmt: skip
+        folder=folder,
+        environ=environ,
+        named=named,
+        types=types,
+        drafts=drafts,
+        is_chosen=is_chosen,
+        permission=permission,
+        knows_all=False,
+    )
     found.problems.raise_any([file.shown for file in found.config.files])
     return found.config
 

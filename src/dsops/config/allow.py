@@ -170,8 +170,7 @@ def _name(files: tuple[SourceFile, ...]) -> str:
 
 def _lines(files: tuple[SourceFile, ...]) -> list[bytes]:
     return [
-        b"file %s %d %d %s %s"
-        % (file.sha256.encode(), *file.owners, _quote(file.written), _quote(file.path))
+        b"file %s %d %d %s %s" % (file.sha256.encode(), *file.owners, _quote(file.written), _quote(file.path))
         for file in files
     ]
 

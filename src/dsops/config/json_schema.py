@@ -37,7 +37,7 @@ def json_schema(types: Mapping[str, StoreType] = BUILTIN_TYPES) -> Schema:
             "properties": {
                 **{section: {"additionalProperties": {"$ref": "#/$defs/whole store"}} for section in STORE_SECTIONS},
                 "envs": {"additionalProperties": {"$ref": "#/$defs/whole environment"}},
-            },
+            }
         },
         "$defs": store_definitions(types) | variable_definitions(),
     }

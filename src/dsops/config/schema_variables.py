@@ -101,15 +101,18 @@ def _any_of(*kinds: str) -> str:
 
 def _transform() -> Schema:
     plain, path, separator, replacement = map(_any_of, ("none", "path", "separator", "replacement"))
-    item = "|".join((
-        rf"{plain}\s*:?", rf"{path}\s*:{_PATH}", rf"{separator}\s*:[\s\S]+", rf"{replacement}\s*:[^:]+:[\s\S]*",
-    ))  # fmt: skip
+    item = "|".join(
+        (rf"{plain}\s*:?", rf"{path}\s*:{_PATH}", rf"{separator}\s*:[\s\S]+", rf"{replacement}\s*:[^:]+:[\s\S]*")
+    )
     # In a text, an argument in quotes may hold anything, and right after the `:` a separator is the argument.
-    step = "|".join((
-        rf"{plain}\s*:?", rf"{path}\s*:\s*{_PATH}",
-        rf"""{separator}\s*:\s*(?:{_QUOTED}|[^\s"'][^|]*|\s[^|]*)(?<!"")(?<!'')""",
-        rf"{replacement}\s*:\s*(?:{_QUOTED}|[^:][^:|]*):(?:\s*{_QUOTED}|[^|]*)",
-    ))  # fmt: skip
+    step = "|".join(
+        (
+            rf"{plain}\s*:?",
+            rf"{path}\s*:\s*{_PATH}",
+            rf"""{separator}\s*:\s*(?:{_QUOTED}|[^\s"'][^|]*|\s[^|]*)(?<!"")(?<!'')""",
+            rf"{replacement}\s*:\s*(?:{_QUOTED}|[^:][^:|]*):(?:\s*{_QUOTED}|[^|]*)",
+        )
+    )
     text = {"pattern": rf"^\s*(?:(?:{step})\s*(?:[|,]\s*(?:{step})\s*)*)?$", "patternErrorMessage": _forms()}
     mapping = _step_of_mapping()
     return {
@@ -145,14 +148,18 @@ def _step_of_mapping() -> Schema:
         keys = _KEYS[kind]
         values = [arguments[key] for key in keys]
         properties[name] = _argument(keys, values)
-        rules.append({
-            "if": {"required": ["type"], "properties": {"type": {"const": name}}},
-            "then": {"required": ["type", *keys], "maxProperties": 1 + len(keys)},
-        })
-    rules.append({
-        "if": {"type": "object", "not": {"required": ["type"]}},
-        "then": {"minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": list(STEPS)}},
-    })
+        rules.append(
+            {
+                "if": {"required": ["type"], "properties": {"type": {"const": name}}},
+                "then": {"required": ["type", *keys], "maxProperties": 1 + len(keys)},
+            }
+        )
+    rules.append(
+        {
+            "if": {"type": "object", "not": {"required": ["type"]}},
+            "then": {"minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": list(STEPS)}},
+        }
+    )
     return {"properties": properties, "additionalProperties": False, "allOf": rules}
 
 

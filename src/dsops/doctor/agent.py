@@ -105,10 +105,13 @@ def unsafe_folder(folder: str) -> Check:
     """The check of a folder that no agent can be in."""
     hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
     return Check(
-        "doctor.agent-folder", f"agent's folder {folder}", "warning",
+        "doctor.agent-folder",
+        f"agent's folder {folder}",
+        "warning",
         "others can enter it, or it is not a folder of yours",
-        "no agent is used there: whoever enters could stand in its place", hint,
-    )  # fmt: skip
+        "no agent is used there: whoever enters could stand in its place",
+        hint,
+    )
 
 
 def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
@@ -118,20 +121,30 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
         return
     if len(os.fsencode(folder)) >= _LONGEST_FOLDER:
         yield Check(
-            "doctor.agent-folder", name, "warning", "its name is too long for a socket",
+            "doctor.agent-folder",
+            name,
+            "warning",
+            "its name is too long for a socket",
             f"the agent uses {client.folder_of(environ)} instead",
-        )  # fmt: skip
+        )
     elif not os.path.isdir(folder):
         yield Check(
-            "doctor.agent-folder", name, "warning", "there is no such folder", "no agent can be started there",
+            "doctor.agent-folder",
+            name,
+            "warning",
+            "there is no such folder",
+            "no agent can be started there",
             "log in anew, or unset XDG_RUNTIME_DIR",
-        )  # fmt: skip
+        )
     elif mode := loose_mode(folder):
         yield Check(
-            "doctor.agent-folder", name, "warning", f"others may enter it: its mode is {mode:03o}",
+            "doctor.agent-folder",
+            name,
+            "warning",
+            f"others may enter it: its mode is {mode:03o}",
             "the XDG base directory specification wants 700; the agent has a folder of its own in it",
             f"`chmod 700 {folder}`, unless it is for other things as well",
-        )  # fmt: skip
+        )
 
 
 def loose_mode(folder: str) -> int:
@@ -153,9 +166,13 @@ def is_own_folder(folder: str) -> bool:
 
 def _stale(address: str) -> Check:
     return Check(
-        "doctor.agent-socket", f"socket {address}", "warning", "nobody listens there any more",
-        "its agent was killed", "`dsops doctor --fix` removes it",
-    )  # fmt: skip
+        "doctor.agent-socket",
+        f"socket {address}",
+        "warning",
+        "nobody listens there any more",
+        "its agent was killed",
+        "`dsops doctor --fix` removes it",
+    )
 
 
 def sockets_in(folder: str) -> list[str]:

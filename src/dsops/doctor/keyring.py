@@ -26,8 +26,14 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
     names = {str(step.settings.get("key_name", step.name)) for step in steps if step.type == "aws.keys"}
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
-        return Check("doctor.keyring", "keyring", "warning", f"the extra is not installed, and {wanted} needs it",
-                     "the package `keyring` asks the system's keyring", install_command("keyring"))  # fmt: skip
+        return Check(
+            "doctor.keyring",
+            "keyring",
+            "warning",
+            f"the extra is not installed, and {wanted} needs it",
+            "the package `keyring` asks the system's keyring",
+            install_command("keyring"),
+        )
     if not held.seeds and not held.keys:
         return Check("doctor.keyring", "keyring", "skipped", "nothing of dsops is in it")
     extra = "" if is_installed else "; the extra is not installed, and no store here needs it"

@@ -95,8 +95,11 @@ def check_endpoints(
 
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError]) -> Check:
     """How far this machine's clock is from AWS's, by the first server that tells its time; STS before others."""
-    told = [(endpoint, glance) for endpoint, glance in zip(endpoints, glances, strict=True)
-            if isinstance(glance, Glance) and glance.time is not None]  # fmt: skip
+    told = [
+        (endpoint, glance)
+        for endpoint, glance in zip(endpoints, glances, strict=True)
+        if isinstance(glance, Glance) and glance.time is not None
+    ]
     if not told:
         detail = "no server told its time" if endpoints else "no server is called"
         return Check("doctor.clock", "clock", "skipped", detail)
@@ -138,9 +141,13 @@ def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> 
     for name in _PROXIES:
         if environ.get(name) and environ.get(name.upper()) and environ[name] != environ[name.upper()]:
             return Check(
-                "doctor.proxy", "proxies", "warning", f"{name} and {name.upper()} differ",
-                f"dsops goes by {name}; another program may go by the other one", f"unset one of them: {detail}",
-            )  # fmt: skip
+                "doctor.proxy",
+                "proxies",
+                "warning",
+                f"{name} and {name.upper()} differ",
+                f"dsops goes by {name}; another program may go by the other one",
+                f"unset one of them: {detail}",
+            )
     return Check("doctor.proxy", "proxies", "ok", detail)
 
 
@@ -167,9 +174,13 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
     if trust is None:
         if system_trust() is None:
             return Check(
-                "doctor.certificates", "certificates", "warning", "none are found on this machine",
-                "without them no server can be trusted", "install the package ca-certificates, or set AWS_CA_BUNDLE",
-            )  # fmt: skip
+                "doctor.certificates",
+                "certificates",
+                "warning",
+                "none are found on this machine",
+                "without them no server can be trusted",
+                "install the package ca-certificates, or set AWS_CA_BUNDLE",
+            )
         return Check("doctor.certificates", "certificates", "ok", "the system's")
     origin = next(name for name in TRUST_VARIABLES if environ.get(name))
     path = trust.file or trust.folder

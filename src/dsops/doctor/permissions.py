@@ -21,11 +21,13 @@ def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
     for step in plan.steps.values():
         if step.type == "aws.secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
             yield Check(
-                "doctor.batch", f"batches of {step.name}", "warning",
+                "doctor.batch",
+                f"batches of {step.name}",
+                "warning",
                 "secretsmanager:BatchGetSecretValue is denied: each secret is a request of its own",
                 "it works, slower, and the rate of requests is limited",
                 f"allow {BATCH_STATEMENT} to {_role(step, plan)}, or set `batch: never` ({step.where})",
-            )  # fmt: skip
+            )
 
 
 def _role(step: Step, plan: Plan) -> str:
@@ -41,7 +43,10 @@ def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) ->
         if step.operation == "AssumeRole" and needed and isinstance(sessions.get(step.name), AssumeRoleDenied):
             actions = ", ".join(f'"{action}"' for action in ["sts:AssumeRole", *needed])
             yield Check(
-                "doctor.trust-policy", f"trust policy of {step.name}", "warning",
-                f"it has to allow {' and '.join(needed)} as well", "AWS names one missing action at a time",
+                "doctor.trust-policy",
+                f"trust policy of {step.name}",
+                "warning",
+                f"it has to allow {' and '.join(needed)} as well",
+                "AWS names one missing action at a time",
                 f'let the statement that lets this caller in have "Action": [{actions}]',
-            )  # fmt: skip
+            )

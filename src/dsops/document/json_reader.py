@@ -19,9 +19,7 @@ _ITEM = rf"{_TEXT}(?={_W}[,\]])"
 _FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
 _NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
 _WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
-_ESCAPE = pattern(
-    r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))"
-)
+_ESCAPE = pattern(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -63,9 +61,7 @@ class _Reader:
             return None
         root = self._value(1)
         if self._skip():
-            raise self._wrong(
-                "something follows the end of the JSON value", "remove it, or check the brackets above"
-            )
+            raise self._wrong("something follows the end of the JSON value", "remove it, or check the brackets above")
         return root
 
     def _value(self, depth: int) -> Node:
@@ -95,9 +91,7 @@ class _Reader:
         while pair or self._another("}", is_first=not entries):
             key, value = self._plain_entry(pair, depth) if pair else self._entry(depth)
             if key.text in entries:
-                self._note(
-                    key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here"
-                )
+                self._note(key.line, f"`{key.text}` stands twice: on line {entries[key.text][0].line} and here")
             else:
                 entries[key.text] = key, value
             pair = self._match_pair(self._text, self._at)
@@ -180,9 +174,7 @@ class _Reader:
         number = int(code, 16)
         if 0xD800 <= number <= 0xDFFF:
             # RFC 8259, 8.2: "unpredictable"; and no UTF-8 text can hold it.
-            self._note(
-                self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself"
-            )
+            self._note(self._line, f"`\\u{code}` is half a character", "write both halves, or the character itself")
             return "\ufffd"
         return chr(number)
 

@@ -15,9 +15,7 @@ def write(node: Node) -> str:
         return _write_scalar(node)
     if isinstance(node, Sequence):
         return "[" + ",".join([write(item) for item in node.items]) + "]"
-    return (
-        "{" + ",".join([f"{encode_basestring(key.text)}:{write(value)}" for key, value in node.entries]) + "}"
-    )
+    return "{" + ",".join([f"{encode_basestring(key.text)}:{write(value)}" for key, value in node.entries]) + "}"
 
 
 def _write_scalar(scalar: Scalar) -> str:

@@ -40,15 +40,11 @@ _MERGE = "<<"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 # YAML 1.1's booleans: the config takes either spelling where it wants one.
 _BOOLEANS = frozenset(
-    spelling
-    for word in ("true", "false", "yes", "no", "on", "off")
-    for spelling in (word, word.title(), word.upper())
+    spelling for word in ("true", "false", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
 # YAML 1.2's numbers. YAML 1.1's `1_000` and `12:30` stay text: nobody means 750 by the latter.
 _INTEGER = pattern(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
-_NUMBER = pattern(
-    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-)
+_NUMBER = pattern(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def read(text: str, file: str, *, has_functions: bool = False) -> Document:
@@ -98,9 +94,7 @@ class _Reader:
             if not isinstance(event, yaml.DocumentStartEvent):
                 continue
             if not is_first:
-                raise self._wrong(
-                    event, "a second document starts here (`---`)", "keep one document in a file"
-                )
+                raise self._wrong(event, "a second document starts here (`---`)", "keep one document in a file")
             is_first = False
             root = self._node(next(self._events), 1)
         return None if isinstance(root, Scalar) and root.kind == "null" else root
@@ -174,11 +168,7 @@ class _Reader:
             if not isinstance(key, Scalar) or key.kind == "null":
                 kind = "nothing" if isinstance(key, Scalar) else "a list or mapping"
                 hint = "put text that starts with `{` or `[` in quotes"
-                self._note(
-                    event.start_mark.line + 1,
-                    f"{kind} can't be a key",
-                    "" if isinstance(key, Scalar) else hint,
-                )
+                self._note(event.start_mark.line + 1, f"{kind} can't be a key", "" if isinstance(key, Scalar) else hint)
             elif is_merge:
                 if merge_line:
                     hint = "merge several mappings with a list: `<<: [*one, *two]`"
@@ -197,9 +187,7 @@ class _Reader:
         for source in value.items if isinstance(value, Sequence) else (value,):
             if not isinstance(source, Mapping):
                 self._note(
-                    line,
-                    "`<<` takes a mapping or a list of mappings",
-                    "name an anchor of a mapping: `<<: *name`",
+                    line, "`<<` takes a mapping or a list of mappings", "name an anchor of a mapping: `<<: *name`"
                 )
                 continue
             self._add(len(source.entries), None)
@@ -264,26 +252,14 @@ _WORDS = (
     ),
     ("did not find expected key", _CONTINUES, "check its indentation and quotes"),
     ("expected <block end>", _CONTINUES, "check its indentation and quotes"),
-    (
-        "did not find expected '-' indicator",
-        "this line is no further item of the list above",
-        "check its indentation",
-    ),
+    ("did not find expected '-' indicator", "this line is no further item of the list above", "check its indentation"),
     ("could not find expected ':'", "a key without `:`", "write `key: value`, with a space after the colon"),
     ("expected ',' or ']'", _LIST, ""),
     ("expected ',' or '}'", _MAPPING, ""),
     ("expected node content", "a value is missing here", "close the `[` or `{` above, or write the value"),
-    (
-        "unexpected end of stream",
-        "a quote is opened here and not closed",
-        "close it, or double it inside of the text",
-    ),
+    ("unexpected end of stream", "a quote is opened here and not closed", "close it, or double it inside of the text"),
     (_LIBYAML_DEPTH, f"values nest more than {MAX_DEPTH} deep", ""),
-    (
-        "unknown escape character",
-        "a backslash and a character that mean nothing together",
-        "use single quotes",
-    ),
+    ("unknown escape character", "a backslash and a character that mean nothing together", "use single quotes"),
 )
 
 
@@ -301,9 +277,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
         # libyaml gives an offset in bytes, the Python reader one in characters: good for a line either way.
         line = text.encode("utf-8", "replace").count(b"\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
-        return Problem(
-            Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it"
-        )
+        return Problem(Where(file, line), "", f"the control character U+{code:04X} can't stand in YAML", "remove it")
     return Problem(Where(file), "", "the file is not well-formed YAML")
 
 
@@ -314,16 +288,11 @@ def _marked_problem(words: str, text: str, where: Where, column: int, opened: in
         if 0 <= index < len(lines):
             indentation = lines[index][: len(lines[index]) - len(lines[index].lstrip())]
             if "\t" in indentation:
-                return Problem(
-                    Where(where.file, index + 1), "", "a tab indents this line", "YAML takes spaces only"
-                )
+                return Problem(Where(where.file, index + 1), "", "a tab indents this line", "YAML takes spaces only")
     if "cannot start any token" in words:
         here = lines[where.line - 1][column : column + 1] if where.line <= len(lines) else ""
         return Problem(
-            where,
-            "",
-            f"no value can start with `{here}`" if here.strip() else words,
-            "put the value in quotes",
+            where, "", f"no value can start with `{here}`" if here.strip() else words, "put the value in quotes"
         )
     for part, message, hint in _WORDS:
         if part in words:

@@ -78,7 +78,7 @@ def lay_out(items: Sequence[Item], top: float) -> Drawing:
     headings: list[Heading] = []
     for item in items:
         # Below all earlier rows of this column and of those right of it, and no higher than its parent.
-        y = max([*bottoms[item.depth:], *tops[item.depth - 1:item.depth]])
+        y = max([*bottoms[item.depth :], *tops[item.depth - 1 : item.depth]])
         height = LINE * len(item.lines) + 2 * INSIDE if item.key is not None else LINE
         bottoms[item.depth] = y + height + _BETWEEN_ROWS
         if item.key is None:

@@ -7,9 +7,7 @@ import unicodedata
 
 def plain(text: str) -> str:
     """One line without control characters, changes of direction and halves of characters: their codes instead."""
-    return "".join(
-        each if each.isprintable() else " " if each in "\n\t" else f"\\x{ord(each):02x}" for each in text
-    )
+    return "".join(each if each.isprintable() else " " if each in "\n\t" else f"\\x{ord(each):02x}" for each in text)
 
 
 def width(text: str) -> int:

@@ -42,18 +42,14 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     return found
 
 
-def _role(
-    role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str
-) -> Template:
+def _role(role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str) -> Template:
     name = names.of(role.arn.resource_name)
     inline = {"PolicyName": f"dsops-{environment}", "PolicyDocument": policy(list(role.permissions))}
     has_inline = selection.has_permissions and bool(role.permissions)
     if not selection.has_trust:
         if not has_inline:
             return {}
-        return {
-            name: {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": role.arn.resource_name, **inline}}
-        }
+        return {name: {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": role.arn.resource_name, **inline}}}
     properties: Template = {
         "RoleName": role.arn.resource_name,
         "Path": role.path,

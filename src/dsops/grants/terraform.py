@@ -88,9 +88,7 @@ def _shown(grants: Grants, selection: Selection) -> list[object]:
 
 
 def _names(trust: Iterable[object], arn: str) -> bool:
-    return any(
-        isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust
-    )
+    return any(isinstance(statement, Mapping) and statement.get("Principal") == {"AWS": arn} for statement in trust)
 
 
 # --- the language ---------------------------------------------------------------------------------------------
@@ -133,7 +131,7 @@ def _neighbours(entries: Sequence[tuple[str, str]], index: int) -> list[str]:
         start -= 1
     while end + 1 < len(entries) and "\n" not in entries[end + 1][1]:
         end += 1
-    return [key for key, _ in entries[start:end + 1]]
+    return [key for key, _ in entries[start : end + 1]]
 
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -113,9 +113,7 @@ class _Making:
         above = self.nodes[parent].account if parent in self.nodes else ""
         facts = facts_of_step(step) if gives else facts_of_store(step.type, step.region)
         key = ("step", step.name)
-        return Node(
-            key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where)
-        )
+        return Node(key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where))
 
     def _of_planned(self, environment: str, variable: PlannedVariable) -> Node:
         key = ("variable", environment, variable.name)
@@ -177,9 +175,13 @@ class _Making:
 
 
 _WRITTEN = (
-    ("role_arn", "{}"), ("target_principal", "root of {}"), ("federated_user_name", "federated user {}"),
-    ("role_name", "permission set {}"), ("account_id", "account {}"), ("region", "in {}"),
-)  # fmt: skip
+    ("role_arn", "{}"),
+    ("target_principal", "root of {}"),
+    ("federated_user_name", "federated user {}"),
+    ("role_name", "permission set {}"),
+    ("account_id", "account {}"),
+    ("region", "in {}"),
+)
 
 
 def _first(reason: str) -> str:

@@ -88,10 +88,15 @@ def _edges(graph: Graph, nodes: list[Node], ids: dict[Key, str]) -> Iterator[str
 def label(text: str) -> str:
     """The text between the quotes of a label: `#35;` is Mermaid's own way to write a character by its code."""
     shown = plain(text)
-    return "".join(
-        each if (each in _SAFE or _is_inside(shown, at)) and not shown.startswith(_KEYWORDS, at) else f"#{ord(each)};"
-        for at, each in enumerate(shown)
-    ) or "#32;"
+    return (
+        "".join(
+            each
+            if (each in _SAFE or _is_inside(shown, at)) and not shown.startswith(_KEYWORDS, at)
+            else f"#{ord(each)};"
+            for at, each in enumerate(shown)
+        )
+        or "#32;"
+    )
 
 
 def _is_inside(text: str, at: int) -> bool:

@@ -26,28 +26,31 @@ _STYLE = """\
     .bad .box { stroke-width: 3; stroke-dasharray: 6 3; }
     .edge.bad { stroke-dasharray: 6 3; }"""
 
+
 def svg_text(graph: Graph) -> str:
     """The file. Its description is the tree in words, for who does not see it."""
     drawing = lay_out(graph, _TOP)
     wide, high = number(max(drawing.width, 400)), number(drawing.height)
-    return "\n".join([
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        _opening(wide, high),
-        f'  <title id="title">{fit(graph.title)}</title>',
-        f'  <desc id="desc">{escape(graph_text(graph), quote=False)}</desc>',
-        "  <style>",
-        _STYLE,
-        *(f"    {rule}" for rule in _colours(LIGHT)),
-        "    @media (prefers-color-scheme: dark) {",
-        *(f"      {rule}" for rule in _colours(DARK)),
-        "    }",
-        "  </style>",
-        '  <rect class="paper" width="100%" height="100%"/>',
-        f'  <text class="title" x="{MARGIN}" y="28">{fit(graph.title)}</text>',
-        f'  <text x="{MARGIN}" y="48">{counts(graph)}</text>',
-        *shapes(drawing),
-        "</svg>\n",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            '<?xml version="1.0" encoding="UTF-8"?>',
+            _opening(wide, high),
+            f'  <title id="title">{fit(graph.title)}</title>',
+            f'  <desc id="desc">{escape(graph_text(graph), quote=False)}</desc>',
+            "  <style>",
+            _STYLE,
+            *(f"    {rule}" for rule in _colours(LIGHT)),
+            "    @media (prefers-color-scheme: dark) {",
+            *(f"      {rule}" for rule in _colours(DARK)),
+            "    }",
+            "  </style>",
+            '  <rect class="paper" width="100%" height="100%"/>',
+            f'  <text class="title" x="{MARGIN}" y="28">{fit(graph.title)}</text>',
+            f'  <text x="{MARGIN}" y="48">{counts(graph)}</text>',
+            *shapes(drawing),
+            "</svg>\n",
+        ]
+    )
 
 
 def _opening(wide: str, high: str) -> str:

@@ -108,8 +108,7 @@ def _failure(error: str, why: str, backend: str) -> DsopsError:
     name = f" ({backend})" if backend else ""
     if error == "NotInstalled":
         return ExtraMissing(
-            "the package `keyring` is not installed",
-            hint=f"install the extra: `{install_command('keyring')}`",
+            "the package `keyring` is not installed", hint=f"install the extra: `{install_command('keyring')}`"
         )
     if error == "SwitchedOff":
         return KeyringUnavailable(

@@ -26,10 +26,7 @@ STORE_KEYS: Mapping[str, Mapping[str, str]] = {
 """Type ("" for all) -> its key -> ours, besides the aliases that the schema has."""
 
 UNUSED_STORE_KEYS: Mapping[str, Mapping[str, str]] = {
-    "": {
-        "optional": "a variable is optional, a store is not",
-        "kms_key_id": "the service knows which key it is",
-    },
+    "": {"optional": "a variable is optional, a store is not", "kms_key_id": "the service knows which key it is"},
     "aws.sso": {
         "cache_path": "the login is found where the AWS CLI keeps it",
         "refresh_token": "a login is renewed as long as it can be",

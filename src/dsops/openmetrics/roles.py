@@ -18,20 +18,26 @@ class RoleMetrics:
 
     def __init__(self, prefix: str) -> None:
         self.issued = Counter(
-            f"{prefix}_sessions_issued", "Sessions that were issued, by operation of STS and role.",
-            ("operation", "role"), open_labels=("role",),
-        )  # fmt: skip
+            f"{prefix}_sessions_issued",
+            "Sessions that were issued, by operation of STS and role.",
+            ("operation", "role"),
+            open_labels=("role",),
+        )
         self.failed = Counter(
-            f"{prefix}_issue_failures", "Sessions that were asked for and not issued, by error and role.",
-            ("code", "role"), open_labels=("role",),
-        )  # fmt: skip
+            f"{prefix}_issue_failures",
+            "Sessions that were asked for and not issued, by error and role.",
+            ("code", "role"),
+            open_labels=("role",),
+        )
         self.durations = Histogram(
             f"{prefix}_session_duration_seconds", "For how long issued sessions were asked.", DURATIONS
         )
         self.crossed = Counter(
-            f"{prefix}_cross_account_sessions", "Issued sessions of a role of another account than the caller's.",
-            ("from_account", "to_account"), open_labels=("from_account", "to_account"),
-        )  # fmt: skip
+            f"{prefix}_cross_account_sessions",
+            "Issued sessions of a role of another account than the caller's.",
+            ("from_account", "to_account"),
+            open_labels=("from_account", "to_account"),
+        )
         self._principals: set[str] = set()
         self._lock = Lock()
         self._seen = Gauge(

@@ -15,16 +15,7 @@ from dsops.plan.references import (
     reads_of,
     region_of,
 )
-from dsops.plan.types import (
-    Ambient,
-    Fingerprint,
-    Login,
-    Plan,
-    PlannedVariable,
-    Proof,
-    SecretReference,
-    Step,
-)
+from dsops.plan.types import Ambient, Fingerprint, Login, Plan, PlannedVariable, Proof, SecretReference, Step
 from dsops.schema import Setting, Settings
 
 __all__ = [

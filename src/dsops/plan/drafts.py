@@ -80,7 +80,6 @@ class Draft:
         """Whether it assumes a role with credentials."""
         return self.operation == "AssumeRole"
 
-
     def step(self, fingerprint: Fingerprint) -> Step:
         """The step, as far as it is known by now; whether it is chained is not."""
         return Step(

@@ -24,12 +24,7 @@ def proof_fingerprint(token: Proof) -> Fingerprint:
 
 
 def session_fingerprint(
-    store_type: StoreType,
-    settings: Mapping[str, Setting],
-    source: Fingerprint,
-    *,
-    partition: str,
-    endpoint: str,
+    store_type: StoreType, settings: Mapping[str, Setting], source: Fingerprint, *, partition: str, endpoint: str
 ) -> Fingerprint:
     """Of the session that a store issues: identity fields, the chain below it, partition, own endpoint.
 

@@ -12,24 +12,10 @@ from dsops.model import Budget, Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
 from dsops.plan.findings import Findings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
-from dsops.plan.limits import (
-    check_chain,
-    check_session,
-    check_user_session,
-    note_same_callers,
-)
+from dsops.plan.limits import check_chain, check_session, check_user_session, note_same_callers
 from dsops.plan.mfa import share_mfa_sessions
 from dsops.plan.references import canonical_reference, count_calls
-from dsops.plan.types import (
-    Ambient,
-    Fingerprint,
-    Plan,
-    PlannedVariable,
-    Proof,
-    SecretReference,
-    Step,
-    no_proof,
-)
+from dsops.plan.types import Ambient, Fingerprint, Plan, PlannedVariable, Proof, SecretReference, Step, no_proof
 from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple

@@ -44,9 +44,7 @@ def write_own_policies(
             _write(draft, users_of(name, steps), steps, wanted, findings)
 
 
-def _write(
-    draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: list[Read], findings: Findings
-) -> None:
+def _write(draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: list[Read], findings: Findings) -> None:
     where, path = draft.place.where("session_policy"), draft.place.path_of("session_policy")
     own = [read for read in reads if any(step.name == read.step for step in users)]
     strange = next((steps[read.step] for read in own if steps[read.step].type not in _KNOWN), None)

@@ -56,11 +56,7 @@ def canonical_reference(step: Step, reference: SecretReference, where: Where, fi
     key, separator, field = reference.key.partition("#")
     if separator and reference.field:
         findings.add(
-            ConfigError,
-            where,
-            "",
-            f"a field is named twice: `{field}` in the key and `{reference.field}`",
-            "keep one",
+            ConfigError, where, "", f"a field is named twice: `{field}` in the key and `{reference.field}`", "keep one"
         )
     version = "" if reference.version.lower() == "latest" else reference.version
     found = SecretReference(key, version, field or reference.field)
@@ -108,10 +104,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
         bad = re.search(_UNFIT_FOR_A_PARAMETER, key)
         what = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
         findings.add(
-            LimitExceeded,
-            where,
-            "",
-            f"the parameter's name `{key[:80]}` {what}: letters, digits and _.-/ make one",
+            LimitExceeded, where, "", f"the parameter's name `{key[:80]}` {what}: letters, digits and _.-/ make one"
         )
     selector = key.rpartition("/")[2].partition(":")[2]
     if version and selector:
@@ -131,11 +124,7 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
     if arn is None or not is_one or not re.match(_REGION, arn.region):
         example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
         findings.add(
-            ConfigError,
-            where,
-            "",
-            f"`{text}` is not the ARN of a {_noun(service)}",
-            f"it looks like {example}",
+            ConfigError, where, "", f"`{text}` is not the ARN of a {_noun(service)}", f"it looks like {example}"
         )
         return
     if partition_of_region(arn.region).name != arn.partition:

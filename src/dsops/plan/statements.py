@@ -53,9 +53,7 @@ def one_or_more(texts: Iterable[str]) -> object:
 
 
 def _statement(actions: tuple[str, ...], resources: list[str], conditions: tuple[Condition, ...]) -> Statement:
-    statement: Statement = {
-        "Effect": "Allow", "Action": one_or_more(actions), "Resource": one_or_more(resources),
-    }  # fmt: skip
+    statement: Statement = {"Effect": "Allow", "Action": one_or_more(actions), "Resource": one_or_more(resources)}
     if conditions:
         found: dict[str, dict[str, object]] = {}
         for operator, key, values in conditions:

@@ -49,9 +49,13 @@ KEYS: Final[Mapping[str, str]] = {
     "0.9.2342.19200300.100.1.45": "saml:organizationStatus",
 }
 _SINGLE: Final = frozenset(
-    {"saml:edupersonorgdn", "saml:edupersonprimaryaffiliation", "saml:edupersonprimaryorgunitdn",
-     "saml:edupersonprincipalname"}
-)  # fmt: skip
+    {
+        "saml:edupersonorgdn",
+        "saml:edupersonprimaryaffiliation",
+        "saml:edupersonprimaryorgunitdn",
+        "saml:edupersonprincipalname",
+    }
+)
 
 
 def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

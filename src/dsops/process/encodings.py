@@ -67,7 +67,7 @@ def in_json(text: str) -> Iterator[str]:
             yield written
             yield re.sub(r"\\u[0-9a-f]{4}", lambda match: f"\\u{match[0][2:].upper()}", written)
     units = text.encode("utf-16-be")
-    pairs = [units[start:start + 2].hex() for start in range(0, len(units), 2)]
+    pairs = [units[start : start + 2].hex() for start in range(0, len(units), 2)]
     yield "".join(f"\\u{pair}" for pair in pairs)
     yield "".join(f"\\u{pair.upper()}" for pair in pairs)
 
@@ -149,7 +149,7 @@ def in_hexadecimal(value: bytes) -> Iterator[bytes]:
     spellings = [between.join(digits) for between in _BETWEEN_BYTES]
     for start in (0, 1):
         pairs = [digits[0]] if start else []
-        pairs += ["".join(digits[at:at + 2]) for at in range(start, len(digits), 2)]
+        pairs += ["".join(digits[at : at + 2]) for at in range(start, len(digits), 2)]
         spellings.append(" ".join(pairs))
     for spelling in spellings:
         yield spelling.encode("ascii")
@@ -164,7 +164,7 @@ def in_base64(value: bytes) -> Iterator[bytes]:
         yield whole.rstrip(b"=")
         for length in _WRAPPED:
             if len(whole) > length:
-                yield from (whole[start:start + length] for start in range(0, len(whole), length))
+                yield from (whole[start : start + length] for start in range(0, len(whole), length))
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + value + bytes(2))
         # A letter holds six bits: those that also hold bits of a neighbour differ from place to place.

@@ -25,7 +25,7 @@ def main() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     with open(job, "rb") as file:
         count, timeout, grace, command, *parts = file.read().split(b"\0")[:-1]
-    arguments, variables = parts[:int(count)], parts[int(count):]
+    arguments, variables = parts[: int(count)], parts[int(count) :]
     environment = dict([each.split(b"=", 1) for each in variables])
     try:
         code = watch(

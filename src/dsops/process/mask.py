@@ -27,13 +27,13 @@ class _Bucket:
         self.length = min(_LONGEST_KEY, *map(len, patterns))
         self.by_key: dict[bytes, list[bytes]] = {}
         for pattern in patterns:
-            self.by_key.setdefault(pattern[:self.length], []).append(pattern)
+            self.by_key.setdefault(pattern[: self.length], []).append(pattern)
 
     def candidates(self, buffer: bytes, start: int) -> Iterable[bytes]:
         """Those that may stand there: a few, however many begin alike, but for the end of what has come."""
         if start + self.length > len(buffer):
             return self.patterns
-        return self.by_key.get(buffer[start:start + self.length], ())
+        return self.by_key.get(buffer[start : start + self.length], ())
 
 
 class Code(NamedTuple):
@@ -132,7 +132,7 @@ class Masker:
         """The open ones: closed, still open, or no occurrences."""
         still_open = []
         for each in self._open:
-            new = self._buffer[known:each.start + len(each.pattern)]
+            new = self._buffer[known : each.start + len(each.pattern)]
             if not each.pattern.startswith(new, known - each.start):
                 continue
             if each.start + len(each.pattern) <= len(self._buffer):
@@ -206,12 +206,11 @@ class Masker:
         self._open = [_Open(each.start - safe, each.pattern) for each in self._open]
         return b"".join(pieces)
 
-
     def _shown(self, start: int, end: int) -> Iterator[bytes]:
         """These bytes, with the codes that stand before and between them."""
         while self._codes and self._codes[0].position < end:
             position, code = self._codes.popleft()
-            yield self._buffer[start:max(start, position)]
+            yield self._buffer[start : max(start, position)]
             yield code
             start = max(start, position)
         yield self._buffer[start:end]

@@ -43,16 +43,25 @@ class Masking:
         """What `watch` gives, with `***` for every pattern in the command's stdout and stderr."""
         if self._private is None:
             return watch(
-                command, arguments, environment,
-                timeout_seconds=self._timeout_seconds, grace_seconds=self._grace_seconds, start=self._streams,
-                attendants=[self._pump, *attendants], hurry=self._pump.hurry,
-            )  # fmt: skip
+                command,
+                arguments,
+                environment,
+                timeout_seconds=self._timeout_seconds,
+                grace_seconds=self._grace_seconds,
+                start=self._streams,
+                attendants=[self._pump, *attendants],
+                hurry=self._pump.hurry,
+            )
         private = self._private
         try:
             code = watch(
-                command, arguments, environment,
-                timeout_seconds=None, start=private, attendants=[private.keyboard, self._pump, *attendants],
-            )  # fmt: skip
+                command,
+                arguments,
+                environment,
+                timeout_seconds=None,
+                start=private,
+                attendants=[private.keyboard, self._pump, *attendants],
+            )
         finally:
             private.close()
         private.check(arguments[0])
@@ -121,4 +130,3 @@ class _Streams:
     def _copy_sizes(self) -> None:
         for ours, theirs in self._sizes:
             copy_size(ours, theirs)
-

@@ -114,7 +114,7 @@ class Keyboard:
             self._typed += piece
         if self._typed:
             with suppress(OSError):
-                self._typed = self._typed[os.write(self._master, self._typed):]
+                self._typed = self._typed[os.write(self._master, self._typed) :]
 
     def end(self) -> None:
         """What was not taken is lost, as it is when a program ends before it has read everything."""
@@ -153,9 +153,13 @@ class PrivateStart:
         # The leader is ours, and may need our own environment to find its interpreter; the command's comes by pipe.
         with UsersLimit():
             pid = os.posix_spawn(
-                sys.executable, words, os.environ, setsid=True, file_actions=moves,
+                sys.executable,
+                words,
+                os.environ,
+                setsid=True,
+                file_actions=moves,
                 setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-            )  # fmt: skip
+            )
         for descriptor in (job, told_end, self._slave):
             os.close(descriptor)
         with suppress(BrokenPipeError), open(job_end, "wb") as file:

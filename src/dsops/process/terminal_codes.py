@@ -19,8 +19,7 @@ _LONGEST = 1024
 # ECMA-48: control sequences, strings (for the operating system, a device, a program), and short escapes.
 _CODE = re.compile(
     rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}[@-~]|[\]PX^_][^\x07\x1b\r\n]{0,%d}(?:\x07|\x1b\\)"
-    rb"|[ -/]{1,9}[0-~]|[0-OQ-WYZ\\`-~])"
-    % (_LONGEST, _LONGEST)
+    rb"|[ -/]{1,9}[0-~]|[0-OQ-WYZ\\`-~])" % (_LONGEST, _LONGEST)
 )
 _UNFINISHED = re.compile(
     rb"\x1b(?:\[[0-?]{0,%d}[ -/]{0,9}|[\]PX^_][^\x07\x1b\r\n]{0,%d}\x1b?|[ -/]{0,9})\Z" % (_LONGEST, _LONGEST)
@@ -73,13 +72,13 @@ class TerminalMasker:
             return data
         data = self._unfinished + data
         end = _UNFINISHED.search(data, max(0, len(data) - 2 * _LONGEST))
-        self._unfinished = data[end.start():] if end else b""
-        data = data[:len(data) - len(self._unfinished)]
+        self._unfinished = data[end.start() :] if end else b""
+        data = data[: len(data) - len(self._unfinished)]
         shown: list[bytes] = []
         codes: list[Code] = []
         position = length = 0
         for match in _CODE.finditer(data):
-            shown.append(data[position:match.start()])
+            shown.append(data[position : match.start()])
             length += len(shown[-1])
             codes.append(Code(length, match[0]))
             position = match.end()

@@ -115,9 +115,7 @@ def spawn(
     try:
         with UsersLimit():
             try:
-                return os.posix_spawn(
-                    command, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves
-                )
+                return os.posix_spawn(command, words, environment, setpgroup=0, setsigdef=defaults, file_actions=moves)
             except OSError as error:
                 if error.errno != errno.ENOEXEC:
                     raise

@@ -22,17 +22,24 @@ _NO_PLACE = ("literal", "env")
 
 # As CloudTrail names what AssumeRole and its like are asked for. What is not here is not recorded.
 _ASKED = {
-    "role_arn": "roleArn", "role_session_name": "roleSessionName", "duration_seconds": "durationSeconds",
-    "external_id": "externalId", "serial_number": "serialNumber", "session_policy": "policy",
-    "source_identity": "sourceIdentity", "transitive_tag_keys": "transitiveTagKeys", "principal_arn": "principalArn",
-    "federated_user_name": "name", "target_principal": "targetPrincipal", "task_policy_arn": "taskPolicyArn",
-    "account_id": "accountId", "role_name": "roleName",
-}  # fmt: skip
+    "role_arn": "roleArn",
+    "role_session_name": "roleSessionName",
+    "duration_seconds": "durationSeconds",
+    "external_id": "externalId",
+    "serial_number": "serialNumber",
+    "session_policy": "policy",
+    "source_identity": "sourceIdentity",
+    "transitive_tag_keys": "transitiveTagKeys",
+    "principal_arn": "principalArn",
+    "federated_user_name": "name",
+    "target_principal": "targetPrincipal",
+    "task_policy_arn": "taskPolicyArn",
+    "account_id": "accountId",
+    "role_name": "roleName",
+}
 
 
-def issued(
-    step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime
-) -> Act:
+def issued(step: Step, source: Credentials | None, given: Credentials | DsopsError, hop: int, runtime: Runtime) -> Act:
     """A session that was asked for, with the one that came or the reason why none did."""
     error = given if isinstance(given, DsopsError) else None
     is_asked = error is None or _was_asked(error)
@@ -82,9 +89,12 @@ def reads(
         error = failures[0] if len(failures) == len(references) or (failures and not told.version) else None
         names = [name for reference in references for name in variables.get(reference, ())]
         facts: dict[str, object] = {
-            **of_step, "secret": key, "version": told.version, "variables": names,
+            **of_step,
+            "secret": key,
+            "version": told.version,
+            "variables": names,
             "cached": is_cached,
-        }  # fmt: skip
+        }
         if told.arn:
             facts["arn"] = told.arn
         if told.operation:

@@ -18,15 +18,7 @@ from dsops.errors import (
     ReasonMissing,
     Tried,
 )
-from dsops.plan import (
-    SERVES,
-    Fingerprint,
-    Plan,
-    SecretReference,
-    Step,
-    ambient_fingerprint,
-    chained_too_long,
-)
+from dsops.plan import SERVES, Fingerprint, Plan, SecretReference, Step, ambient_fingerprint, chained_too_long
 from dsops.resolve import acts
 from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Act, Event, Runtime, nobody
@@ -228,11 +220,17 @@ class Sessions:
         hops = max(self.hop(each) for each in issuing if self._is_below(step, each))
         error.add_tried(
             Tried(
-                step.operation, caller, step.name, step.role,
-                hop=self.hop(step), hops=hops, before=self._hops_before(step), region=step.region,
+                step.operation,
+                caller,
+                step.name,
+                step.role,
+                hop=self.hop(step),
+                hops=hops,
+                before=self._hops_before(step),
+                region=step.region,
                 asks=self._asks(step),
             )
-        )  # fmt: skip
+        )
 
     def add_read(self, error: DsopsError, step: Step, secret: str, credentials: Credentials | None) -> None:
         """Notes what was read, who read it, and by which hops that one came to be."""

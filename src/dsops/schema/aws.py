@@ -30,12 +30,7 @@ AWS_KEYS = (
         "The store whose credentials are used; else those that the environment has.",
         is_identity=False,
     ),
-    Key(
-        "endpoint_url",
-        "url",
-        "The address to use instead of AWS's own.",
-        aliases=("endpoint",),
-    ),
+    Key("endpoint_url", "url", "The address to use instead of AWS's own.", aliases=("endpoint",)),
 )
 """What every AWS type takes besides `COMMON_KEYS`."""
 

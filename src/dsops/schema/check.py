@@ -124,14 +124,10 @@ def check_shape(key: Key, field: Field, path: str) -> Problem | None:
         wanted = _WANTED.get(key.kind, "one text")
     if good:
         return None
-    return Problem(
-        Where(field.where.file, node.line), path, f"`{key.name}` takes {wanted}, not {_kind(node)}"
-    )
+    return Problem(Where(field.where.file, node.line), path, f"`{key.name}` takes {wanted}, not {_kind(node)}")
 
 
-def missing_keys(
-    store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str
-) -> list[Problem]:
+def missing_keys(store_type: StoreType, fields: MappingOf[str, Field], where: Where, path: str) -> list[Problem]:
     """One problem for each required key that is not there."""
     missing = [key for key in store_type.keys if key.is_required and key.name not in fields]
     if not missing:

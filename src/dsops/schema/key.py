@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from dsops.secret import Secret
 from dsops.startup import Literal, NamedTuple
 
-Setting = (
-    str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...] | tuple[tuple[str, Secret], ...]
-)
+Setting = str | int | bool | Secret | tuple[str, ...] | tuple[tuple[str, str], ...] | tuple[tuple[str, Secret], ...]
 """A key's value after every check: `texts` and `command` are a tuple, `map` a tuple of pairs, order kept."""
 
 Settings = Mapping[str, Setting]

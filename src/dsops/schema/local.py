@@ -36,9 +36,6 @@ LOCAL_TYPES = (
     StoreType(
         "env",
         "Variables of the environment that dsops was started in.",
-        (
-            *COMMON_KEYS,
-            Key("prefix", "text", "What is put before each key to get the variable's name: `APP_`."),
-        ),
+        (*COMMON_KEYS, Key("prefix", "text", "What is put before each key to get the variable's name: `APP_`.")),
     ),
 )

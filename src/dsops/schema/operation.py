@@ -74,8 +74,10 @@ def given_names(store_type: StoreType, names: Collection[str]) -> dict[str, str]
 def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
     """The type as it is for a store with these fields: its keys with what the operation says of them."""
     operation = operation_for(store_type, fields)
-    return store_type if operation is None else store_type._replace(
-        keys=tuple([of_operation(key, operation) for key in store_type.keys])
+    return (
+        store_type
+        if operation is None
+        else store_type._replace(keys=tuple([of_operation(key, operation) for key in store_type.keys]))
     )
 
 

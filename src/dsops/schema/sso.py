@@ -37,10 +37,7 @@ def _check_named(settings: Settings) -> list[Conflict]:
 
 _RULES = (
     Rule(_check_named_twice, apart=(("sso_session", "start_url"), ("sso_session", "sso_region"))),
-    Rule(
-        _check_named,
-        needs=(*[(name, _WHERE) for name in _OF_A_LOGIN], ("start_url", ("sso_region", "sso_session"))),
-    ),
+    Rule(_check_named, needs=(*[(name, _WHERE) for name in _OF_A_LOGIN], ("start_url", ("sso_region", "sso_session")))),
 )
 
 

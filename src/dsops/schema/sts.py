@@ -140,9 +140,7 @@ _RULES = (
     *SOURCE_RULES,
     Rule(_check_operation, frozenset({"operation"})),
     Rule(_check_device, needs=tuple((key, ("serial_number",)) for key in _CODES)),
-    Rule(
-        _check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)
-    ),
+    Rule(_check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)),
     Rule(_check_policy_size, frozenset({"session_policy", "policy_arns"})),
     Rule(_check_policy_accounts, frozenset({*_NAMING_ACCOUNTS, "policy_arns"})),
     Rule(_check_tag_names, frozenset({"tags"})),

@@ -11,22 +11,29 @@ SAML_SOURCES = ("saml_assertion_file", "saml_process", "saml_login_url")
 """The keys that say where a SAML assertion comes from."""
 
 ROOT_TASKS = (
-    "IAMAuditRootUserCredentials", "IAMCreateRootUserPassword", "IAMDeleteRootUserCredentials",
-    "S3UnlockBucketPolicy", "SQSUnlockQueuePolicy",
-)  # fmt: skip
+    "IAMAuditRootUserCredentials",
+    "IAMCreateRootUserPassword",
+    "IAMDeleteRootUserCredentials",
+    "S3UnlockBucketPolicy",
+    "SQSUnlockQueuePolicy",
+)
 """The names of the policies that AssumeRoot takes (its API reference, TaskPolicyArn)."""
 
 _POLICIES = frozenset({"session_policy", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
 _FROM_TOKEN = {
-    "tags": "they come from the token", "transitive_tag_keys": "they come from the token",
-    "source_identity": "it comes from the token", "reason_to": "tags and source identity come from the token",
-}  # fmt: skip
+    "tags": "they come from the token",
+    "transitive_tag_keys": "they come from the token",
+    "source_identity": "it comes from the token",
+    "reason_to": "tags and source identity come from the token",
+}
 _FROM_ASSERTION = {
-    "tags": "they come from the assertion", "transitive_tag_keys": "they come from the assertion",
-    "source_identity": "it comes from the assertion", "role_session_name": "it comes from the assertion",
+    "tags": "they come from the assertion",
+    "transitive_tag_keys": "they come from the assertion",
+    "source_identity": "it comes from the assertion",
+    "role_session_name": "it comes from the assertion",
     "reason_to": "tags and source identity come from the assertion",
-}  # fmt: skip
+}
 _USERS_OWN = dict.fromkeys(
     ("role_session_name", "external_id", "source_identity", "tags", "session_policy", "policy_arns", "reason_to"),
     "without `role_arn` it is the user's own session",
@@ -67,16 +74,36 @@ OPERATIONS = (
     ),
     Operation(
         "AssumeRole",
-        ("role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
-         "session_policy", "policy_arns", "provided_contexts", "mfa_session", "reason_to"),
-        _POLICIES | _MFA | {
-            "role_arn", "role_session_name", "external_id", "tags", "transitive_tag_keys", "source_identity",
-            "provided_contexts", "mfa_session", "reason_to",
+        (
+            "role_arn",
+            "role_session_name",
+            "external_id",
+            "tags",
+            "transitive_tag_keys",
+            "source_identity",
+            "session_policy",
+            "policy_arns",
+            "provided_contexts",
+            "mfa_session",
+            "reason_to",
+        ),
+        _POLICIES
+        | _MFA
+        | {
+            "role_arn",
+            "role_session_name",
+            "external_id",
+            "tags",
+            "transitive_tag_keys",
+            "source_identity",
+            "provided_contexts",
+            "mfa_session",
+            "reason_to",
         },
         ("role_arn",),
     ),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
-)  # fmt: skip
+)
 """The first that a store's keys mean is the one."""
 
 _WITH_AUDIENCE = ("github", "buildkite")

@@ -79,9 +79,7 @@ def _told(name: str, key_id: str, arn: str) -> str:
     return f"key `{name}` of the keyring, {key_id[:4]}...{key_id[-4:]} of {arn}"
 
 
-def _of_environment(
-    name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
-) -> Proof:
+def _of_environment(name: str, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
     """The same where the keyring is switched off."""
     keys = ambient_from_environment(environ)
     if keys is None:

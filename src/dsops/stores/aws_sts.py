@@ -145,9 +145,7 @@ async def _root(step: Step, source: Credentials, context: Context, _code: Secret
     )
 
 
-_WAYS = {
-    "AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root,
-}  # fmt: skip
+_WAYS = {"AssumeRole": _assume, "GetSessionToken": _session, "GetFederationToken": _federation, "AssumeRoot": _root}
 """How a session is had with credentials that sign."""
 
 

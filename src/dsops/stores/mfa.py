@@ -205,9 +205,7 @@ async def _from_person(
                 raise
             failed, complaint = error, f"that code was not accepted ({more}). "
     raise failed or MfaRefused(
-        f"no code of {serial_number} was given for {_who(step)}",
-        why=complaint.partition(" (")[0],
-        where=step.where,
+        f"no code of {serial_number} was given for {_who(step)}", why=complaint.partition(" (")[0], where=step.where
     )
 
 

@@ -33,9 +33,7 @@ _BROWSER_VARIABLES: Final = ("HOME", "USERPROFILE", "XDG_CONFIG_HOME")
 _ASKED: Final = 3
 
 
-def identify(
-    settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
-) -> Proof:
+def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
     """Whose assertion these settings lead to, as far as that can be told without running or opening anything."""
     source = _source(settings)
     if "saml_login_url" in settings:

@@ -93,9 +93,17 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
     name = next(iter(attributes.get(SESSION_NAME, ())), "") or found.name_id
     roles = [offer for value in attributes.get(_ROLES, ())[:_MOST_ROLES] if (offer := _offer(value)) is not None]
     return SamlResponse(
-        Secret(encoded), found.issuer, name, found.recipient, tuple(dict.fromkeys(roles)), found.is_encrypted,
-        found.name_id, found.name_format, attributes, found.assertions == 1 and not found.has_hidden,
-    )  # fmt: skip
+        Secret(encoded),
+        found.issuer,
+        name,
+        found.recipient,
+        tuple(dict.fromkeys(roles)),
+        found.is_encrypted,
+        found.name_id,
+        found.name_format,
+        attributes,
+        found.assertions == 1 and not found.has_hidden,
+    )
 
 
 def _offer(value: str) -> RoleOffer | None:

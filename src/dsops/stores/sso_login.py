@@ -67,9 +67,7 @@ def login_required(step: Step, session: Session, why: str) -> LoginRequired:
     )
 
 
-async def _renewed(
-    step: Step, session: Session, context: Context, path: str, token: Token, *, is_good: bool
-) -> Token:
+async def _renewed(step: Step, session: Session, context: Context, path: str, token: Token, *, is_good: bool) -> Token:
     """The token renewed and put back; where that fails, the old one as long as it is good, or somebody else's."""
     from dsops.aws.apis.sso_oidc import refreshed
 

@@ -36,9 +36,12 @@ AUDIENCE: Final = DEFAULT_AUDIENCE
 _FILE_VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE"
 _VARIABLES: Final = {"gitlab": ("GITLAB_OIDC_TOKEN",), "circleci": ("CIRCLE_OIDC_TOKEN_V2", "CIRCLE_OIDC_TOKEN")}
 _PLATFORMS: Final = {
-    "github": "GitHub Actions", "gitlab": "GitLab CI", "kubernetes": "Kubernetes", "circleci": "CircleCI",
+    "github": "GitHub Actions",
+    "gitlab": "GitLab CI",
+    "kubernetes": "Kubernetes",
+    "circleci": "CircleCI",
     "buildkite": "Buildkite",
-}  # fmt: skip
+}
 _GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 _MISSING: Final = {
     "gitlab": "give the job `id_tokens: {GITLAB_OIDC_TOKEN: {aud: ...}}`, or set `web_identity_token: ${ITS_NAME}`",
@@ -47,9 +50,7 @@ _MISSING: Final = {
 }
 
 
-def identify(
-    settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]
-) -> Proof:
+def identify(settings: Settings, environ: Mapping[str, str], digest_of: Callable[[Iterable[str]], str]) -> Proof:
     """Whose token these settings lead to, as far as that can be told without running or asking anything."""
     source = _source(settings)
     audience = str(settings.get("web_identity_audience", ""))

@@ -99,8 +99,13 @@ class Acts:
         self._put(account, "user", name, policies)
 
     def add_role(
-        self, account: str, name: str, trust: str, policies: Sequence[tuple[str, str]],
-        tags: Sequence[tuple[str, str]], max_seconds: int,
+        self,
+        account: str,
+        name: str,
+        trust: str,
+        policies: Sequence[tuple[str, str]],
+        tags: Sequence[tuple[str, str]],
+        max_seconds: int,
     ) -> str:
         """The ARN of a new role."""
         role = self._planter.add_role(account, name, trust, tags=tuple(tags), max_seconds=max_seconds)

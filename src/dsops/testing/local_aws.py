@@ -50,9 +50,7 @@ class Identity:
         Made of `environ` (this process's by default) without the variables that would lead an AWS client elsewhere.
         """
         held = self.credentials
-        variables = client_variables(
-            self.url, self.region, held.access_key_id, held.secret_access_key.reveal()
-        )
+        variables = client_variables(self.url, self.region, held.access_key_id, held.secret_access_key.reveal())
         if held.session_token is not None:
             variables["AWS_SESSION_TOKEN"] = held.session_token.reveal()
         return client_environment(os.environ if environ is None else environ, variables)
@@ -151,9 +149,14 @@ class SandboxAccount:
         """The ARN of a new role. Raises PolicyInvalid for a document that AWS would not take."""
         document = _checked(trust, "trust", f"the trust policy of role {name}")
         arn: str = self._do(
-            "add_role", account=self.id, name=name, trust=document, policies=_policy_texts(policies),
-            tags=_pairs(tags), max_seconds=max_session_duration,
-        )  # fmt: skip
+            "add_role",
+            account=self.id,
+            name=name,
+            trust=document,
+            policies=_policy_texts(policies),
+            tags=_pairs(tags),
+            max_seconds=max_session_duration,
+        )
         return arn
 
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
@@ -171,9 +174,7 @@ class SandboxAccount:
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
-        arn: str = self._do(
-            "add_secret", account=self.id, name=name, value=text, policy=document, kms_key=kms_key
-        )
+        arn: str = self._do("add_secret", account=self.id, name=name, value=text, policy=document, kms_key=kms_key)
         return arn
 
     def add_parameter(self, name: str, value: str, *, kms_key: str = "") -> None:

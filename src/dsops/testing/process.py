@@ -78,9 +78,11 @@ class SandboxProcess:
     def _start() -> subprocess.Popen[bytes]:
         path = [entry for entry in sys.path if os.path.isabs(entry)]
         return subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, *path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-I", "-c", _START, *path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is pytest's, and fixtures end after it
-        )  # fmt: skip
+        )
 
     def _end(self) -> None:
         """Ends the process; the end of its standard input is what tells it."""

@@ -38,13 +38,22 @@ def assume_role(
     """The role's session, in the sandbox of whoever asks."""
     assumed = _run(
         sts.assume_role(
-            _client(), by.credentials, _sts_of(by),
-            role_arn=role_arn, role_session_name=session_name, duration_seconds=duration_seconds,
-            external_id=_secret(external_id), serial_number=serial_number, token_code=_secret(token_code),
-            policy=policy, policy_arns=policy_arns, tags=tags, transitive_tag_keys=transitive_tag_keys,
+            _client(),
+            by.credentials,
+            _sts_of(by),
+            role_arn=role_arn,
+            role_session_name=session_name,
+            duration_seconds=duration_seconds,
+            external_id=_secret(external_id),
+            serial_number=serial_number,
+            token_code=_secret(token_code),
+            policy=policy,
+            policy_arns=policy_arns,
+            tags=tags,
+            transitive_tag_keys=transitive_tag_keys,
             source_identity=source_identity,
         )
-    )  # fmt: skip
+    )
     return by.with_credentials(assumed.credentials)
 
 
@@ -60,9 +69,7 @@ def _sts_of(identity: Identity) -> Endpoint:
 def _client() -> Client:
     """An empty environment: no proxy, no certificates of the machine, stands between a test and loopback."""
     return make_client(
-        Runtime(
-            environ={}, now=utc_now, ask=nobody, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""
-        ),
+        Runtime(environ={}, now=utc_now, ask=nobody, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,
     )
 

@@ -69,8 +69,7 @@ def extract(value: Secret, path: str) -> Secret:
     plain = _load(value.reveal())
     if isinstance(plain, _NotJson):
         raise FieldMissing(
-            f"there is no field `{path}`: the value is not JSON",
-            hint="leave out the field to get the whole value",
+            f"there is no field `{path}`: the value is not JSON", hint="leave out the field to get the whole value"
         )
     return _walk(plain, path, shows_names=True)
 
@@ -179,10 +178,7 @@ def _kind(plain: object) -> str:
 def _load(text: str) -> object:
     try:
         return json.loads(
-            text.removeprefix("\ufeff"),
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_refuse_constant,
+            text.removeprefix("\ufeff"), parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError):
         return _NOT_JSON

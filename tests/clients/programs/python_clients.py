@@ -60,9 +60,12 @@ def _assume(call: Call, wish: Mapping[str, str]) -> Pairs:
     expires = made["Expiration"]
     moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
     return {
-        "key_id": made["AccessKeyId"], "secret": made["SecretAccessKey"], "token": made["SessionToken"],
-        "arn": answer["AssumedRoleUser"]["Arn"], "expires": str(int(moment.timestamp())),
-    }  # fmt: skip
+        "key_id": made["AccessKeyId"],
+        "secret": made["SecretAccessKey"],
+        "token": made["SessionToken"],
+        "arn": answer["AssumedRoleUser"]["Arn"],
+        "expires": str(int(moment.timestamp())),
+    }
 
 
 def _secret(call: Call, wish: Mapping[str, str]) -> Pairs:
@@ -157,9 +160,10 @@ def _keys(wish: Mapping[str, str]) -> dict[str, str | None]:
     if "key_id" not in wish:
         return {}
     return {
-        "aws_access_key_id": wish["key_id"], "aws_secret_access_key": wish["secret"],
+        "aws_access_key_id": wish["key_id"],
+        "aws_secret_access_key": wish["secret"],
         "aws_session_token": wish.get("token"),
-    }  # fmt: skip
+    }
 
 
 def call_boto3(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
@@ -317,8 +321,10 @@ def told(error: Exception) -> Pairs:
         return {"error": code, "message": message, "type": ""}
     response = getattr(error, "response", {"Error": {}})["Error"]
     return {
-        "error": response.get("Code", ""), "message": response.get("Message", str(error)), "type": type(error).__name__
-    }  # fmt: skip
+        "error": response.get("Code", ""),
+        "message": response.get("Message", str(error)),
+        "type": type(error).__name__,
+    }
 
 
 def main(which: str) -> None:

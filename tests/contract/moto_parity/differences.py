@@ -20,10 +20,7 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "test_sts/test_sts.py::test_assume_role[cn-north-1-aws-cn]",
         "test_sts/test_sts.py::test_assume_role[us-isob-east-1-aws-iso-b]",
     ),
-    (
-        "An account lives in one partition, and its keys are unknown in the others (IAM User Guide, ARNs: "
-        "partitions)."
-    ): (
+    ("An account lives in one partition, and its keys are unknown in the others (IAM User Guide, ARNs: partitions)."): (
         "test_iam/test_iam.py::test_create_role_with_permissions_boundary[cn-north-1-aws-cn]",
         "test_ssm/test_ssm.py::test_put_parameter_china",
         "test_sts/test_sts.py::test_assume_role_with_web_identity[cn-north-1-aws-cn]",
@@ -59,15 +56,11 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     (
         "A web identity token is a JWT that the issuer signed (API reference, AssumeRoleWithWebIdentity: "
         'InvalidIdentityToken, "The web identity token that was passed could not be validated by AWS").'
-    ): (
-        "test_sts/test_sts.py::test_assume_role_with_web_identity[us-east-1-aws]",
-    ),
+    ): ("test_sts/test_sts.py::test_assume_role_with_web_identity[us-east-1-aws]",),
     (
         'Temporary credentials are three parts: a request without its session token is "The security token '
         'included in the request is invalid".'
-    ): (
-        "test_sts/test_sts.py::test_get_caller_identity_with_assumed_role_credentials[us-east-1-aws]",
-    ),
+    ): ("test_sts/test_sts.py::test_get_caller_identity_with_assumed_role_credentials[us-east-1-aws]",),
     (
         "A role that does not exist is not assumed (live: the same AccessDenied as for one that refuses); the "
         "account of the test is not in the sandbox."
@@ -82,9 +75,7 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     (
         'GetAccessKeyInfo "returns the account identifier for the specified access key ID": the account is '
         "written in the id itself, whoever asks."
-    ): (
-        "test_sts/test_sts.py::test_get_access_key_info_default",
-    ),
+    ): ("test_sts/test_sts.py::test_get_access_key_info_default",),
     (
         "By default all requests are implicitly denied (IAM User Guide, policy evaluation logic); the user that "
         "the test makes has no policy, and calls IAM with its own key."
@@ -96,26 +87,18 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     (
         "Without a user name the key must be the caller's own (API reference, DeleteAccessKey: \"IAM determines "
         'the user name implicitly based on the AWS access key ID signing the request").'
-    ): (
-        "test_iam/test_iam.py::test_delete_access_key",
-        "test_iam/test_iam.py::test_update_access_key",
-    ),
+    ): ("test_iam/test_iam.py::test_delete_access_key", "test_iam/test_iam.py::test_update_access_key"),
     (
         "A device is enabled with two consecutive codes that it shows (API reference, EnableMFADevice), and a "
         "virtual one exists before; the test makes codes up."
-    ): (
-        "test_iam/test_iam.py::test_mfa_devices",
-        "test_iam/test_iam.py::test_enable_virtual_mfa_device",
-    ),
+    ): ("test_iam/test_iam.py::test_mfa_devices", "test_iam/test_iam.py::test_enable_virtual_mfa_device"),
     "The root user has no user name: GetUser shows the account's id and `arn:aws:iam::ACCOUNT:root`.": (
         "test_iam/test_iam.py::test_get_current_user",
     ),
     (
         "The resource of sts:AssumeRoot is `arn:aws:iam::ACCOUNT:root` (Service Authorization Reference), so "
         "`root` is among the beginnings that IAM lists."
-    ): (
-        "test_iam/test_iam_policies.py::test_create_policy_with_invalid_policy_document[invalid_policy_document35]",
-    ),
+    ): ("test_iam/test_iam_policies.py::test_create_policy_with_invalid_policy_document[invalid_policy_document35]",),
     (
         'A path "must begin and end with forward slashes" (API reference, CreateRole; the pattern of the service '
         "model): `my-path`, `/path`, `myUser` and `test` are none."
@@ -200,40 +183,32 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
     (
         'A resource policy is checked when it is put (PutResourcePolicy: MalformedPolicyDocumentException, "The '
         'resource policy has syntax errors"); the text of the test is none.'
-    ): (
-        "test_secretsmanager/test_secrets_duplication.py::test_update_replica",
-    ),
+    ): ("test_secretsmanager/test_secrets_duplication.py::test_update_replica",),
     (
         "Recorded from AWS (LocalStack's snapshots): \"You provided a VersionStage that is not associated to the "
         'provided VersionId."'
-    ): (
-        "test_secretsmanager/test_secretsmanager.py::test_get_secret_version_stage_mismatch",
-    ),
+    ): ("test_secretsmanager/test_secretsmanager.py::test_get_secret_version_stage_mismatch",),
     (
         "Recorded from AWS (LocalStack's snapshots): \"You can't perform this operation on the secret because it "
         'was marked for deletion."'
     ): (
-        ("test_secretsmanager/test_secretsmanager.py::test_batch_get_secret_value_for_secret_id_list_with_dele"
-        "ted_secret"),
+        (
+            "test_secretsmanager/test_secretsmanager.py::test_batch_get_secret_value_for_secret_id_list_with_dele"
+            "ted_secret"
+        ),
     ),
     (
         'BatchGetSecretValue answers with `Errors`, "a list of errors Secrets Manager encountered while '
         'attempting to retrieve individual secrets", and does not fail as a whole.'
-    ): (
-        "test_secretsmanager/test_secretsmanager.py::test_batch_get_secret_value_missing_value",
-    ),
+    ): ("test_secretsmanager/test_secretsmanager.py::test_batch_get_secret_value_missing_value",),
     (
         "AWS's default patch baselines are of AWS's own account (733109147000 for us-east-2), and what is another "
         "account's is allowed by a policy of its own only."
-    ): (
-        "test_ssm/test_ssm_patch_group.py::test_deregister_patch_baseline_for_patch_group_default",
-    ),
+    ): ("test_ssm/test_ssm_patch_group.py::test_deregister_patch_baseline_for_patch_group_default",),
     (
         "A user or role that a resource policy names has to exist (Secrets Manager User Guide, resource-based "
-        "policies; AWS's own message: \"This resource policy contains an unsupported principal.\")."
-    ): (
-        "test_secretsmanager/test_policy.py::test_put_resource_policy",
-    ),
+        'policies; AWS\'s own message: "This resource policy contains an unsupported principal.").'
+    ): ("test_secretsmanager/test_policy.py::test_put_resource_policy",),
     (
         "A secret is rotated by a function, which has to be named the first time (AWS's own message: \"No Lambda "
         "rotation function ARN is associated with this secret.\"); a managed secret's owner names it."
@@ -279,14 +254,16 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "test_ssm/test_ssm.py::test_get_parameters_by_path",
         "test_ssm/test_ssm.py::test_put_parameter_invalid_type",
         "test_ssm/test_ssm.py::test_get_parameters_errors",
-        ("test_ssm/test_ssm.py::test_describe_parameters_invalid_parameter_filters[filters0-Member must satisf"
-        "y regular expression pattern: tag:.+|Name|Type|KeyId|Path|Label|Tier]"),
+        (
+            "test_ssm/test_ssm.py::test_describe_parameters_invalid_parameter_filters[filters0-Member must satisf"
+            "y regular expression pattern: tag:.+|Name|Type|KeyId|Path|Label|Tier]"
+        ),
         "test_ssm/test_ssm.py::test_describe_parameters_invalid_parameter_filters[filters4-error_msg4]",
         "test_ssm/test_ssm.py::test_label_parameter_version_invalid_label",
         "test_ssm/test_ssm.py::test_get_parameter_history_should_throw_exception_when_MaxResults_is_too_large",
     ),
     (
-        "IAM's words for a taken name (recorded by LocalStack against AWS): \"User with name NAME already exists.\", "
+        'IAM\'s words for a taken name (recorded by LocalStack against AWS): "User with name NAME already exists.", '
         "and the same of groups."
     ): (
         "test_iam/test_iam.py::test_create_user",
@@ -298,21 +275,19 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "(IAM User Guide, service-linked roles); the test invents a service, or a trust policy of a list."
     ): (
         "test_iam/test_iam.py::test_create_service_linked_role[other-other]",
-        ("test_iam/test_iam.py::test_create_service_linked_role[custom-resource.application-autoscaling-"
-        "ApplicationAutoScaling_CustomResource]"),
+        (
+            "test_iam/test_iam.py::test_create_service_linked_role[custom-resource.application-autoscaling-"
+            "ApplicationAutoScaling_CustomResource]"
+        ),
         "test_iam/test_iam.py::test_create_service_linked_role__with_suffix",
     ),
     (
         "CreatePolicyVersion answers with id, date and whether it is the default one, without the document "
         "(recorded by LocalStack against AWS)."
-    ): (
-        "test_iam/test_iam.py::test_create_policy_versions",
-    ),
+    ): ("test_iam/test_iam.py::test_create_policy_versions",),
     (
         "GetParameter answers with the name that was asked for, the path of Secrets Manager's secrets included "
         "(Systems Manager User Guide, referencing Secrets Manager secrets)."
-    ): (
-        "test_ssm/test_ssm_secretsmanager.py::test_get_value_from_secrets_manager__by_name",
-    ),
+    ): ("test_ssm/test_ssm_secretsmanager.py::test_get_value_from_secrets_manager__by_name",),
 }
 """The rule -> the tests that go against it."""

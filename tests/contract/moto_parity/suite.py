@@ -37,16 +37,38 @@ class Suite(NamedTuple):
         """`test_iam/test_iam.py::test_get_user` -> passed, skipped, or the first line of what failed."""
         report = folder / "report.xml"
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "TEST_SERVER_MODE": "true",
-            "TEST_SERVER_MODE_ENDPOINT": url, "NO_PROXY": "127.0.0.1", "AWS_EC2_METADATA_DISABLED": "true",
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TEST_SERVER_MODE": "true",
+            "TEST_SERVER_MODE_ENDPOINT": url,
+            "NO_PROXY": "127.0.0.1",
+            "AWS_EC2_METADATA_DISABLED": "true",
             # What fails fails at once.
             "AWS_MAX_ATTEMPTS": "1",
-        }  # fmt: skip
+        }
         done = subprocess.run(
-            [self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:warnings", "--tb=line",
-             f"--junitxml={report}", "-k", _NO_LAMBDA, *(f"tests/{name}" for name in wanted)],
-            cwd=self.sources, env=environment, capture_output=True, text=True, check=False, timeout=_RUNNING_SECONDS,
-        )  # fmt: skip
+            [
+                self.python,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:warnings",
+                "--tb=line",
+                f"--junitxml={report}",
+                "-k",
+                _NO_LAMBDA,
+                *(f"tests/{name}" for name in wanted),
+            ],
+            cwd=self.sources,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_RUNNING_SECONDS,
+        )
         assert done.returncode in {0, 1}, done.stdout[-2000:] + done.stderr[-2000:]
         return dict(_outcomes(report))
 
@@ -66,13 +88,27 @@ def _outcomes(report: Path) -> Iterator[tuple[str, str]]:
 def moto_suite(environ: Mapping[str, str]) -> Suite:
     """The tests of the pinned moto. Raises ToolMissingError."""
     pip = [".venv/bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    folder = installed("moto-tests", [HERE / "requirements.txt", HERE / "sdist.txt"], [
-        [sys.executable, "-m", "venv", ".venv"],
-        [*pip, "install", "--require-hashes", "--requirement", "requirements.txt"],
-        [*pip, "download", "--no-deps", "--no-binary=:all:", "--require-hashes", "--requirement", "sdist.txt",
-         "--dest", "."],
-        ["sh", "-c", "python3 -m tarfile -e moto-*.tar.gz sources && mv sources/moto-* sources/moto"],
-    ], environ)  # fmt: skip
+    folder = installed(
+        "moto-tests",
+        [HERE / "requirements.txt", HERE / "sdist.txt"],
+        [
+            [sys.executable, "-m", "venv", ".venv"],
+            [*pip, "install", "--require-hashes", "--requirement", "requirements.txt"],
+            [
+                *pip,
+                "download",
+                "--no-deps",
+                "--no-binary=:all:",
+                "--require-hashes",
+                "--requirement",
+                "sdist.txt",
+                "--dest",
+                ".",
+            ],
+            ["sh", "-c", "python3 -m tarfile -e moto-*.tar.gz sources && mv sources/moto-* sources/moto"],
+        ],
+        environ,
+    )
     return Suite(folder / ".venv" / "bin" / "python", folder / "sources" / "moto")
 
 

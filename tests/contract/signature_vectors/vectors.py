@@ -30,11 +30,25 @@ class Vector(NamedTuple):
 def vectors(environ: Mapping[str, str]) -> list[Vector]:
     """All of them. Raises ToolMissingError."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    folder = installed("signature-vectors", [HERE / "sdist.txt"], [
-        [*pip, "download", "--no-deps", "--no-binary=:all:", "--require-hashes", "--requirement", "sdist.txt",
-         "--dest", "."],
-        ["sh", "-c", f"{sys.executable} -m tarfile -e botocore-*.tar.gz sources && mv sources/botocore-* botocore"],
-    ], environ)  # fmt: skip
+    folder = installed(
+        "signature-vectors",
+        [HERE / "sdist.txt"],
+        [
+            [
+                *pip,
+                "download",
+                "--no-deps",
+                "--no-binary=:all:",
+                "--require-hashes",
+                "--requirement",
+                "sdist.txt",
+                "--dest",
+                ".",
+            ],
+            ["sh", "-c", f"{sys.executable} -m tarfile -e botocore-*.tar.gz sources && mv sources/botocore-* botocore"],
+        ],
+        environ,
+    )
     suite = folder / "botocore" / "tests" / "unit" / "auth" / "aws4_testsuite"
     return [_read(file, suite) for file in sorted(suite.rglob("*.req"))]
 

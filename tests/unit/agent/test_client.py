@@ -73,9 +73,20 @@ def test_these_command_lines_are_plain(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--timeout", "5"], ["--env"], ["--no-agent"], ["-v"], ["--debug"], ["production"], ["--mask"],
-     ["--serve"], ["--credentials", "jump"], ["--help"], ["--Env", "x"]],
-)  # fmt: skip
+    [
+        ["--timeout", "5"],
+        ["--env"],
+        ["--no-agent"],
+        ["-v"],
+        ["--debug"],
+        ["production"],
+        ["--mask"],
+        ["--serve"],
+        ["--credentials", "jump"],
+        ["--help"],
+        ["--Env", "x"],
+    ],
+)
 def test_these_command_lines_are_not(words: list[str]) -> None:
     """What needs this process, or is wrong, is left to the whole command line."""
     assert not client.is_plain(words)
@@ -84,11 +95,16 @@ def test_these_command_lines_are_not(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, True), ({"CI": "true"}, False), ({"CI": ""}, True), ({"DSOPS_AGENT": "off"}, False),
-        ({"DSOPS_AGENT": "OFF"}, False), ({"DSOPS_AGENT": "on"}, True), ({"DSOPS_NO_AGENT": "1"}, False),
+        ({}, True),
+        ({"CI": "true"}, False),
+        ({"CI": ""}, True),
+        ({"DSOPS_AGENT": "off"}, False),
+        ({"DSOPS_AGENT": "OFF"}, False),
+        ({"DSOPS_AGENT": "on"}, True),
+        ({"DSOPS_NO_AGENT": "1"}, False),
         ({"DSOPS_NO_AGENT": "0"}, True),
     ],
-)  # fmt: skip
+)
 def test_where_an_agent_is_wanted(environ: dict[str, str], *, expected: bool) -> None:
     """Not in CI, and not where a variable says so."""
     assert client.is_wanted(environ) is expected
@@ -138,8 +154,7 @@ def test_the_peer_of_a_connection_is_this_user() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "found"),
-    [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)],
+    ("name", "mode", "found"), [("tool", 0o755, True), ("tool", 0o644, False), ("absent", 0, False)]
 )
 def test_a_command_is_found_as_a_shell_would(tmp_path: Path, name: str, mode: int, *, found: bool) -> None:
     """An executable file of the PATH; all that has to be explained is left to others."""
@@ -178,12 +193,16 @@ UCRED = number(4321) + number(501) + number(20)
 @pytest.mark.parametrize(
     ("platform", "asked", "says", "expected"),
     [
-        ("linux", (socket.SOL_SOCKET, 17), UCRED, 501), ("linux", (socket.SOL_SOCKET, 17), UCRED[:8], -1),
-        ("darwin", (0, 1), XUCRED, 501), ("freebsd14", (0, 1), XUCRED + bytes(8), 501),
+        ("linux", (socket.SOL_SOCKET, 17), UCRED, 501),
+        ("linux", (socket.SOL_SOCKET, 17), UCRED[:8], -1),
+        ("darwin", (0, 1), XUCRED, 501),
+        ("freebsd14", (0, 1), XUCRED + bytes(8), 501),
         # Another layout than the one that is known, none at all, or a system that has another option.
-        ("darwin", (0, 1), number(1) + XUCRED[4:], -1), ("darwin", (0, 1), b"", -1), ("openbsd7", (0, 2), UCRED, -1),
+        ("darwin", (0, 1), number(1) + XUCRED[4:], -1),
+        ("darwin", (0, 1), b"", -1),
+        ("openbsd7", (0, 2), UCRED, -1),
     ],
-)  # fmt: skip
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="the numbers of its options")
 def test_the_user_is_read_as_each_system_writes_it(
     platform: str, asked: tuple[int, int], says: bytes, expected: int

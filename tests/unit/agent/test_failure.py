@@ -23,10 +23,14 @@ def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
     """Class, texts, place, what was tried and AWS's own words; people and programs read the same."""
     error = kind.__new__(kind)
     DsopsError.__init__(
-        error, "message", why="why", hint="hint", where=Where("dsops.yaml", 9),
+        error,
+        "message",
+        why="why",
+        hint="hint",
+        where=Where("dsops.yaml", 9),
         aws=AwsAnswer("AccessDenied", "User: ...", 403, "request", "sts.us-east-1"),
         problems=(Problem(Where("dsops.yaml", 3), "a.b", "is wrong", "do this"),),
-    )  # fmt: skip
+    )
     tried = Tried("AssumeRole", "a", "b", "c", hop=2, hops=3, before=(Hop("d", "e", "f"),), endpoint="g")
     error.add_tried(tried._replace(asks=("--env", "h", "b")))
 

@@ -47,7 +47,7 @@ def test_what_the_pipeline_does_is_counted(metrics: AgentMetrics) -> None:
         ("aws.call", ("sts", "AssumeRole", "ok"), 0.03),
         ("aws.call", ("sts", "AssumeRole", "throttled"), 0.2),
         ("nobody.knows", ("this",), 1),
-    ):  # fmt: skip
+    ):
         metrics.measure(name, labels, value)
 
     found = read_metrics(metrics.registry.text())
@@ -57,8 +57,9 @@ def test_what_the_pipeline_does_is_counted(metrics: AgentMetrics) -> None:
     assert found["dsops_issue_failures_total"] == [({"code": "sts.access-denied", "role": ROLE}, 1)]
     assert found["dsops_sessions_renewed_total"] == found["dsops_sessions_evicted_total"] == [({}, 1)]
     assert found["dsops_cache_lookups_total"] == [
-        ({"kind": "session", "result": "hit"}, 1), ({"kind": "secret", "result": "miss"}, 2)
-    ]  # fmt: skip
+        ({"kind": "session", "result": "hit"}, 1),
+        ({"kind": "secret", "result": "miss"}, 2),
+    ]
     assert found["dsops_aws_requests_total"] == [({**call, "result": "ok"}, 1), ({**call, "result": "throttled"}, 1)]
     assert found["dsops_throttled_total"] == [({"service": "sts"}, 1)]
     assert found["dsops_aws_request_seconds_count"] == [(call, 2)]

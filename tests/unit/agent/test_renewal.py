@@ -90,9 +90,7 @@ def world(*, lifetime: float = HOUR, random: float = 0.0) -> Iterator[World]:
     clock, counter, reports = FixedClock(), Counter(), Reports()
     issuer = Issuer(clock)
     issuer.lifetime = lifetime
-    renewal = Renewal(
-        issuer.issue(), issuer, now=clock, random=lambda: random, report=reports, clock=counter
-    )
+    renewal = Renewal(issuer.issue(), issuer, now=clock, random=lambda: random, report=reports, clock=counter)
     try:
         yield World(renewal, issuer, clock, counter, reports)
     finally:

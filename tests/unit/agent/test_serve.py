@@ -21,9 +21,12 @@ from dsops.errors import DsopsError, Unreachable, UsageError
 from dsops.secret import Secret
 
 SESSION = Credentials(
-    "ASIAEXAMPLE", Secret("hush-key"), Secret("hush-token"), datetime(2026, 11, 24, 13, tzinfo=UTC),
+    "ASIAEXAMPLE",
+    Secret("hush-key"),
+    Secret("hush-token"),
+    datetime(2026, 11, 24, 13, tzinfo=UTC),
     arn="arn:aws:sts::111122223333:assumed-role/Target/session",
-)  # fmt: skip
+)
 
 
 class Source:
@@ -103,10 +106,16 @@ def server() -> Iterator[Server]:
 
 def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
     """In the form that the SDKs read, all parts of one snapshot; the account is known from the ARN."""
-    assert server.ask() == (200, {
-        "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "hush-key", "Token": "hush-token",
-        "Expiration": "2026-11-24T13:00:00Z", "AccountId": "111122223333",
-    })  # fmt: skip
+    assert server.ask() == (
+        200,
+        {
+            "AccessKeyId": "ASIAEXAMPLE",
+            "SecretAccessKey": "hush-key",
+            "Token": "hush-token",
+            "Expiration": "2026-11-24T13:00:00Z",
+            "AccountId": "111122223333",
+        },
+    )
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])

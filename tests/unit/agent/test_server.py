@@ -114,9 +114,15 @@ def test_an_error_is_an_answer() -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"GET / HTTP/1.1\r\n\r\n", b"R\xff\xff\xff\xff", b"X\0\0\0\0", b"R\0\0\0\1x", b"R\0\0\0\0",
-     b"R" + (8).to_bytes(4, "big") + b"\0\0\0\1a\0\0\0"],
-)  # fmt: skip
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"R\xff\xff\xff\xff",
+        b"X\0\0\0\0",
+        b"R\0\0\0\1x",
+        b"R\0\0\0\0",
+        b"R" + (8).to_bytes(4, "big") + b"\0\0\0\1a\0\0\0",
+    ],
+)
 def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
     """What is no request gets no answer, and the next client is served."""
     with serving() as running:

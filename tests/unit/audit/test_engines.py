@@ -126,9 +126,7 @@ def test_a_query_that_may_not_be_looked_at_is_stopped(make: Maker) -> None:
 
 @both
 @pytest.mark.parametrize(("state", "kind"), [("FAILED", QueryFailed), ("CANCELLED", QueryCancelled)])
-def test_what_ends_otherwise_is_told_and_not_stopped_once_more(
-    make: Maker, state: str, kind: type[DsopsError]
-) -> None:
+def test_what_ends_otherwise_is_told_and_not_stopped_once_more(make: Maker, state: str, kind: type[DsopsError]) -> None:
     """With AWS's reason; and how much was scanned is known all the same."""
     stub = StubQueries(states=["RUNNING", state], reason="because")
     asking = Asking(stub, make)
@@ -178,9 +176,14 @@ def test_a_column_is_what_the_engine_says_it_is(question: Question, tmp_path: An
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-11-20 11:00:00.000", "2026-11-20 11:00:00", "2026-11-20T11:00:00Z", "2026-11-20 11:00:00.000 UTC",
-     "2026-11-20 11:00:00.123456789"],
-)  # fmt: skip
+    [
+        "2026-11-20 11:00:00.000",
+        "2026-11-20 11:00:00",
+        "2026-11-20T11:00:00Z",
+        "2026-11-20 11:00:00.000 UTC",
+        "2026-11-20 11:00:00.123456789",
+    ],
+)
 def test_a_time_is_one_in_utc_and_of_whole_seconds(text: str) -> None:
     """However it is written."""
     answer = answer_of(FAILURES, [("role", "code", "1", "2", text, None)])

@@ -171,9 +171,7 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
 def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path) -> None:
     """In the order of their numbers."""
-    writers = [
-        threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)
-    ]  # fmt: skip
+    writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)]
     for writer in writers:
         writer.start()
     numbers: list[int] = []

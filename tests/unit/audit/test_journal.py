@@ -33,9 +33,13 @@ class Scene:
             file.parent.mkdir(parents=True)
             file.write_text(config)
         self.journal = TrailJournal(
-            {"HOME": str(home), **environ}, origin_here("run", 7, "/work"), FixedClock(),
-            self.warnings.append, self.notes.append, {"command": "exec"},
-        )  # fmt: skip
+            {"HOME": str(home), **environ},
+            origin_here("run", 7, "/work"),
+            FixedClock(),
+            self.warnings.append,
+            self.notes.append,
+            {"command": "exec"},
+        )
 
     @property
     def file(self) -> Path:
@@ -162,8 +166,18 @@ def record(act: Act) -> dict[str, Any]:
 def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
     """The same names in the same places; what only dsops knows stands in `additionalEventData`."""
     asked = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
-    found = record(Act("AssumeRole", "sts", "us-east-1", caller="arn:aws:sts::111111111111:assumed-role/Jump/ada",
-                       key="ASIA1", asked=asked, request_id="r-1", facts={"hop": 2}))  # fmt: skip
+    found = record(
+        Act(
+            "AssumeRole",
+            "sts",
+            "us-east-1",
+            caller="arn:aws:sts::111111111111:assumed-role/Jump/ada",
+            key="ASIA1",
+            asked=asked,
+            request_id="r-1",
+            facts={"hop": 2},
+        )
+    )
     assert found.pop("eventID").count("-") == 4
     assert found.pop("userAgent").startswith("dsops/")
     facts = found.pop("additionalEventData")
@@ -196,8 +210,10 @@ def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
     call, run = record(READ._replace(error=error)), record(Act("Get", error=error))
 
     assert (call["errorCode"], call["errorMessage"], call["requestID"]) == (
-        "ResourceNotFoundException", "can't find it", "r-9"
-    )  # fmt: skip
+        "ResourceNotFoundException",
+        "can't find it",
+        "r-9",
+    )
     assert (run["errorCode"], run["errorMessage"], run["requestID"]) == ("secret.not-found", "could not read it", None)
     assert call["additionalEventData"]["code"] == run["additionalEventData"]["code"] == "secret.not-found"
     many = record(Act("Exec", error=Failures((error, error))))
@@ -256,8 +272,6 @@ def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
     found = json.loads(line)
     json.dumps(found, ensure_ascii=False).encode()
     facts = found["additionalEventData"]
-    assert (facts["secret"], facts["folder"], facts["program"]) == (
-        "a\ufffdb\U0001f600", "/work/\ufffd", "\ufffd"
-    )  # fmt: skip
+    assert (facts["secret"], facts["folder"], facts["program"]) == ("a\ufffdb\U0001f600", "/work/\ufffd", "\ufffd")
     assert b"\n" not in line
     assert line.isascii()

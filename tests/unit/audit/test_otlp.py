@@ -27,10 +27,15 @@ RECORD = {
     "requestID": "r-1",
     "recipientAccountId": "222222222222",
     "additionalEventData": {
-        "run": "abc", "command": "exec", "store": "secrets", "secret": "prod/db", "reason": "INC-1", "cached": False,
+        "run": "abc",
+        "command": "exec",
+        "store": "secrets",
+        "secret": "prod/db",
+        "reason": "INC-1",
+        "cached": False,
         "host": "laptop",
     },
-}  # fmt: skip
+}
 
 
 def line(number: int = 1, previous: str = "0" * 64, **changes: object) -> bytes:
@@ -62,10 +67,17 @@ def test_a_log_is_what_opentelemetry_says_it_is() -> None:
     assert (log.severity_number, log.severity_text, log.event_name) == (9, "INFO", "GetSecretValue")
     assert log.body.string_value.encode() == line(7)
     assert attributes(log.attributes) == {
-        "cloud.region": "us-east-1", "cloud.account.id": "222222222222", "aws.request_id": "r-1",
-        "dsops.run": "abc", "dsops.command": "exec", "dsops.store": "secrets", "dsops.secret": "prod/db",
-        "dsops.reason": "INC-1", "dsops.cached": False, "dsops.number": 7,
-    }  # fmt: skip
+        "cloud.region": "us-east-1",
+        "cloud.account.id": "222222222222",
+        "aws.request_id": "r-1",
+        "dsops.run": "abc",
+        "dsops.command": "exec",
+        "dsops.store": "secrets",
+        "dsops.secret": "prod/db",
+        "dsops.reason": "INC-1",
+        "dsops.cached": False,
+        "dsops.number": 7,
+    }
 
 
 def test_the_json_is_otlps_own() -> None:
@@ -138,8 +150,10 @@ def test_headers_are_the_configurations_or_the_variables() -> None:
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": text}
     _, seen = send(Answer(), environ)
     assert (seen.header("Authorization"), seen.header("x-scope"), seen.header("x-odd")) == (
-        "Bearer of-the-variable", "1", ""
-    )  # fmt: skip
+        "Bearer of-the-variable",
+        "1",
+        "",
+    )
     _, seen = send(Answer(), environ, headers=(("Authorization", Secret("Bearer own")),))
     assert (seen.header("Authorization"), seen.header("x-scope")) == ("Bearer own", "")
     _, seen = send(Answer(), {**environ, "OTEL_EXPORTER_OTLP_LOGS_HEADERS": "x-scope=logs"})
@@ -180,7 +194,7 @@ def test_what_it_will_never_take_is_told_apart(status: int) -> None:
         ({"partialSuccess": {"rejectedLogRecords": "9" * 5000}}, ""),
         ([], ""),
     ],
-)  # fmt: skip
+)
 def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
     """A number may be a text, as in all of OTLP's JSON."""
     assert send(Answer(body=json.dumps(body).encode()))[0] == told

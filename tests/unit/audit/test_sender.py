@@ -376,10 +376,21 @@ def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     assert receivers.taken[ONE.name] == ["A"]
 
 
-@pytest.mark.parametrize("changes", [
-    {"since": 10**30}, {"since": -1}, {"tries": -10}, {"number": -1}, {"length": 10**30}, {"length": -2},
-    {"length": 700}, {"offset": -5}, {"inode": 10**30}, {"retry_at": 10**30},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"since": 10**30},
+        {"since": -1},
+        {"tries": -10},
+        {"number": -1},
+        {"length": 10**30},
+        {"length": -2},
+        {"length": 700},
+        {"offset": -5},
+        {"inode": 10**30},
+        {"retry_at": 10**30},
+    ],
+)
 def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: Mapping[str, int]) -> None:
     """They would end a run, or the one that sends."""
     cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})

@@ -35,9 +35,13 @@ class Scene:
         bodies = [json.dumps({"eventName": name}).encode() for name in names]
         try:
             return self.writer.append(
-                str(self.path), bodies, lambda name, _: b'{"eventName":"%s"}' % name.encode(), NOW, Limits(),
+                str(self.path),
+                bodies,
+                lambda name, _: b'{"eventName":"%s"}' % name.encode(),
+                NOW,
+                Limits(),
                 lambda why: self.lost.extend([why] * len(names)),
-            )  # fmt: skip
+            )
         except AuditFailed as error:
             return error
 

@@ -49,7 +49,9 @@ def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) 
     assert sinks(tmp_path, text) == (Sink("syslog", shown, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
 
 
-@pytest.mark.parametrize("endpoint", ["https://collector.example.com:4318/", "http://localhost:4318", "http://[::1]:1/x"])
+@pytest.mark.parametrize(
+    "endpoint", ["https://collector.example.com:4318/", "http://localhost:4318", "http://[::1]:1/x"]
+)
 def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
     """Encrypted, but on this machine."""
     shown = endpoint.rstrip("/")

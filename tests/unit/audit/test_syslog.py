@@ -89,8 +89,9 @@ def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
 )
 def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
     """With the time at which it is sent."""
-    assert re.fullmatch(rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd),
-                        syslog.local_message_of(odd, 10))  # fmt: skip
+    assert re.fullmatch(
+        rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd), syslog.local_message_of(odd, 10)
+    )
 
 
 def test_a_local_socket_may_get_rfc_5424(tmp_path: Path) -> None:

@@ -547,5 +547,3 @@ def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
     strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
     edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])
     assert findings(ten) == [f"{line}: this is no line of an audit trail" for line in range(6, 6 + len(strange))]
-
-

@@ -13,13 +13,7 @@ from dsops.aws.identity import ambient
 from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
 from dsops.aws.identity.ambient_advice import scrubbed
 from dsops.aws.identity.ambient_files import profile_region
-from dsops.errors import (
-    AmbientFailed,
-    ConfigUnreadable,
-    CredentialsExpired,
-    MfaRequired,
-    NoCredentials,
-)
+from dsops.errors import AmbientFailed, ConfigUnreadable, CredentialsExpired, MfaRequired, NoCredentials
 from tests.fakes import NOON
 from tests.stubs.aws import assume_role_answer, parameters_of
 from tests.stubs.server import Answer, StubServer
@@ -61,10 +55,7 @@ def test_the_old_name_of_the_token_is_read_too() -> None:
     """AWS_SECURITY_TOKEN, unless the newer one is set."""
     old = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old"})
     both = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"})
-    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == [
-        "old",
-        "new",
-    ]
+    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == ["old", "new"]
 
 
 def test_a_line_break_at_the_end_is_not_part_of_a_key() -> None:
@@ -256,8 +247,7 @@ def test_a_containers_credentials(world: World) -> None:
     body = b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}'
     with StubServer(lambda _: Answer(body=body)) as server:
         found = world.load(
-            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds",
-            AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x",
+            AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x"
         )
     assert server.seen[0].header("authorization") == "Bearer x"
     assert found.access_key_id == "ASIACONTAINER"
@@ -300,13 +290,7 @@ def test_no_credentials_at_all(world: World) -> None:
     error = world.failure()
     assert isinstance(error, NoCredentials)
     assert error.exit_code == 3
-    for place in (
-        "AWS_ACCESS_KEY_ID",
-        "`default`",
-        str(world.home),
-        "container",
-        "AWS_EC2_METADATA_DISABLED",
-    ):
+    for place in ("AWS_ACCESS_KEY_ID", "`default`", str(world.home), "container", "AWS_EC2_METADATA_DISABLED"):
         assert place in error.why
     assert "aws sso login" in error.hint
 

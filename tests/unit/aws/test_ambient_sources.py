@@ -128,9 +128,10 @@ def test_identity_center_that_says_no(world: World) -> None:
     world.config(IDENTITY_CENTER)
     _logged_in(world)
     refusal = Answer(
-        status=401, body=b'{"message": "Session token not found or invalid"}',
+        status=401,
+        body=b'{"message": "Session token not found or invalid"}',
         headers=(("x-amzn-ErrorType", "UnauthorizedException"),),
-    )  # fmt: skip
+    )
     with StubServer(lambda _: refusal) as portal:
         error = world.failure("ada", AWS_ENDPOINT_URL_SSO=portal.url)
     assert isinstance(error, AmbientFailed)

@@ -15,8 +15,7 @@ from dsops.aws.http.answer import Element, parse_json, parse_xml, server_time
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 texts = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufffe\uffff"), max_size=20)
 trees = st.recursive(
-    st.tuples(names, texts, st.just(())),
-    lambda inner: st.tuples(names, texts, st.lists(inner, max_size=3).map(tuple)),
+    st.tuples(names, texts, st.just(())), lambda inner: st.tuples(names, texts, st.lists(inner, max_size=3).map(tuple))
 )
 
 

@@ -64,9 +64,14 @@ def test_what_is_not_named_is_left_to_the_workgroup() -> None:
 
 @pytest.mark.parametrize(
     ("told", "state"),
-    [("QUEUED", "waiting"), ("RUNNING", "running"), ("SUCCEEDED", "done"), ("FAILED", "failed"),
-     ("CANCELLED", "cancelled")],
-)  # fmt: skip
+    [
+        ("QUEUED", "waiting"),
+        ("RUNNING", "running"),
+        ("SUCCEEDED", "done"),
+        ("FAILED", "failed"),
+        ("CANCELLED", "cancelled"),
+    ],
+)
 def test_how_far_it_is_comes_with_what_was_scanned(told: str, state: str) -> None:
     """In words of our own, the reason in AWS's."""
     stub = StubQueries(states=[told], reason="so it is")
@@ -196,26 +201,36 @@ def test_an_explicit_denial_is_not_answered_by_one_more_allow() -> None:
 FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
     (
         "TABLE_NOT_FOUND: line 37:8: Table 'awsdatacatalog.logs.cloudtrail_logs' does not exist",
-        QueryRefused, "Athena has no table cloudtrail_logs in us-east-1, database logs", "--from DATABASE.TABLE",
+        QueryRefused,
+        "Athena has no table cloudtrail_logs in us-east-1, database logs",
+        "--from DATABASE.TABLE",
     ),
     (
         "SCHEMA_NOT_FOUND: line 37:8: Schema 'logs' does not exist",
-        QueryRefused, "Athena has no table cloudtrail_logs in us-east-1, database logs", "docs/how-to/audit-sql.md",
+        QueryRefused,
+        "Athena has no table cloudtrail_logs in us-east-1, database logs",
+        "docs/how-to/audit-sql.md",
     ),
     (
         "COLUMN_NOT_FOUND: line 3:5: Column 'eventtime' cannot be resolved",
-        QueryRefused, "cloudtrail_logs has not the columns that are asked for", "a table of CloudTrail's logs",
+        QueryRefused,
+        "cloudtrail_logs has not the columns that are asked for",
+        "a table of CloudTrail's logs",
     ),
     (
         "Access denied when writing output to url: s3://bucket/p/x.csv",
-        AccessDenied, "not allowed to read cloudtrail_logs by Athena", "s3:PutObject",
+        AccessDenied,
+        "not allowed to read cloudtrail_logs by Athena",
+        "s3:PutObject",
     ),
     (
         "Query exhausted resources at this scale factor",
-        QueryFailed, "Athena could not answer from cloudtrail_logs", "fewer days",
+        QueryFailed,
+        "Athena could not answer from cloudtrail_logs",
+        "fewer days",
     ),
     ("", QueryFailed, "Athena could not answer from cloudtrail_logs", "fewer days"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("reason", "kind", "message", "hint"), FAILURES)

@@ -338,20 +338,11 @@ LATER = (("Date", "Tue, 24 Nov 2026 13:20:00 GMT"),)
     ("code", "message"),
     [
         ("SignatureDoesNotMatch", EXPIRED_SIGNATURE),
-        (
-            "SignatureDoesNotMatch",
-            "Signature not yet current: 20261124T120000Z is still later than 20261124T110000Z",
-        ),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261124T120000Z is still later than 20261124T110000Z"),
         ("InvalidSignatureException", EXPIRED_SIGNATURE),
-        (
-            "RequestTimeTooSkewed",
-            "The difference between the request time and the current time is too large.",
-        ),
+        ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large."),
         ("RequestExpired", "Request has expired."),
-        (
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided.",
-        ),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided."),
     ],
 )
 def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: str) -> None:
@@ -507,8 +498,7 @@ def test_a_json_code_may_stand_in_a_header() -> None:
         Answer(status=400, body=b"<ErrorResponse><Error></Error></ErrorResponse>"),
         Answer(status=200, body=b"<DoItResponse>" + b"<a>" * 1000 + b"</a>" * 1000 + b"</DoItResponse>"),
         Answer(
-            status=200,
-            body=b'<!DOCTYPE x [<!ENTITY a "b">]><DoItResponse><DoItResult>&a;</DoItResult></DoItResponse>',
+            status=200, body=b'<!DOCTYPE x [<!ENTITY a "b">]><DoItResponse><DoItResult>&a;</DoItResult></DoItResponse>'
         ),
         Answer(status=200, body=b"\xff\xfe\x00"),
     ],
@@ -526,10 +516,7 @@ def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
 def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
     """Also when it is JSON of another kind, or too deep."""
     scene = Scene()
-    with (
-        StubServer(lambda _: Answer(body=body)) as server,
-        pytest.raises(AnswerInvalid, match="not as AWS does"),
-    ):
+    with StubServer(lambda _: Answer(body=body)) as server, pytest.raises(AnswerInvalid, match="not as AWS does"):
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
 
 

@@ -74,9 +74,15 @@ def test_a_query_that_may_have_begun_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize(
     ("told", "state"),
-    [("QUEUED", "waiting"), ("RUNNING", "running"), ("FINISHED", "done"), ("FAILED", "failed"),
-     ("TIMED_OUT", "failed"), ("CANCELLED", "cancelled")],
-)  # fmt: skip
+    [
+        ("QUEUED", "waiting"),
+        ("RUNNING", "running"),
+        ("FINISHED", "done"),
+        ("FAILED", "failed"),
+        ("TIMED_OUT", "failed"),
+        ("CANCELLED", "cancelled"),
+    ],
+)
 def test_how_far_it_is_comes_with_what_was_scanned(told: str, state: str) -> None:
     """In words of our own, the reason in AWS's."""
     seen, _ = ask(StubQueries(states=[told], reason="so it is"), CALLS["DescribeQuery"])
@@ -129,27 +135,32 @@ def test_an_answer_without_what_it_has_is_none(action: str) -> None:
 
 REFUSALS: list[tuple[str, type[DsopsError], str, str]] = [
     (
-        "EventDataStoreNotFoundException", QueryRefused,
-        f"CloudTrail Lake has no event data store {STORE} in us-east-1", "list-event-data-stores",
+        "EventDataStoreNotFoundException",
+        QueryRefused,
+        f"CloudTrail Lake has no event data store {STORE} in us-east-1",
+        "list-event-data-stores",
     ),
     (
-        "InactiveEventDataStoreException", QueryRefused,
-        f"the event data store {STORE} can't be asked: it is to be deleted", "restore-event-data-store",
+        "InactiveEventDataStoreException",
+        QueryRefused,
+        f"the event data store {STORE} can't be asked: it is to be deleted",
+        "restore-event-data-store",
     ),
     (
-        "UnsupportedOperationException", QueryRefused,
-        "CloudTrail Lake can't be used by this account in us-east-1", "--dialect athena",
+        "UnsupportedOperationException",
+        QueryRefused,
+        "CloudTrail Lake can't be used by this account in us-east-1",
+        "--dialect athena",
     ),
     (
-        "InvalidQueryStatementException", QueryRefused,
-        "CloudTrail Lake does not take the statement", "`dsops audit sql` prints",
+        "InvalidQueryStatementException",
+        QueryRefused,
+        "CloudTrail Lake does not take the statement",
+        "`dsops audit sql` prints",
     ),
     ("InsufficientS3BucketPolicyException", QueryRefused, "CloudTrail Lake can't put the result there", "--output"),
-    (
-        "MaxConcurrentQueriesException", QueryFailed,
-        "CloudTrail Lake can't run a query", "wait until other queries",
-    ),
-]  # fmt: skip
+    ("MaxConcurrentQueriesException", QueryFailed, "CloudTrail Lake can't run a query", "wait until other queries"),
+]
 
 
 @pytest.mark.parametrize(("code", "kind", "message", "hint"), REFUSALS, ids=[code for code, *_ in REFUSALS])

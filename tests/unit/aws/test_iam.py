@@ -58,9 +58,7 @@ def test_a_user_is_read_with_id_and_tags() -> None:
         asking = Asking(server)
         user = asking.run(api.get_user(asking.iam, "alice"))
 
-    assert user == api.Entity(
-        f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE000000000000", "", {"team": "a & b"}, ""
-    )
+    assert user == api.Entity(f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE000000000000", "", {"team": "a & b"}, "")
     assert signature_is_right(server.seen[0], server.url, "session/secret", service="iam")
 
 
@@ -143,14 +141,7 @@ def test_who_does_not_exist_and_who_may_not_be_read_are_two_things() -> None:
     assert denied.value.message == "not allowed to read the role App"
 
 
-@pytest.mark.parametrize(
-    "result",
-    [
-        "",
-        "<Role/>",
-        "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>",
-    ],
-)
+@pytest.mark.parametrize("result", ["", "<Role/>", "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>"])
 def test_an_answer_without_what_every_answer_has_is_none(result: str) -> None:
     """Rather than a role without a trust policy."""
     body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
@@ -172,13 +163,22 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
         asking = Asking(server)
         iam = asking.iam
         for work in (
-            api.get_user(iam, "a"), api.list_user_policies(iam, "a"), api.get_user_policy(iam, "a", "p"),
-            api.list_attached_user_policies(iam, "a"), api.list_groups_for_user(iam, "a"),
-            api.list_group_policies(iam, "a"), api.get_group_policy(iam, "a", "p"),
-            api.list_attached_group_policies(iam, "a"), api.get_role(iam, "a"), api.list_role_policies(iam, "a"),
-            api.get_role_policy(iam, "a", "p"), api.list_attached_role_policies(iam, "a"),
-            api.put_role_policy(iam, "a", "p", "{}"), api.get_policy(iam, ARN), api.get_policy_version(iam, ARN, "v1"),
-        ):  # fmt: skip
+            api.get_user(iam, "a"),
+            api.list_user_policies(iam, "a"),
+            api.get_user_policy(iam, "a", "p"),
+            api.list_attached_user_policies(iam, "a"),
+            api.list_groups_for_user(iam, "a"),
+            api.list_group_policies(iam, "a"),
+            api.get_group_policy(iam, "a", "p"),
+            api.list_attached_group_policies(iam, "a"),
+            api.get_role(iam, "a"),
+            api.list_role_policies(iam, "a"),
+            api.get_role_policy(iam, "a", "p"),
+            api.list_attached_role_policies(iam, "a"),
+            api.put_role_policy(iam, "a", "p", "{}"),
+            api.get_policy(iam, ARN),
+            api.get_policy_version(iam, ARN, "v1"),
+        ):
             with pytest.raises(AccessDenied):
                 asking.run(work)
 

@@ -43,11 +43,13 @@ DETAILS: dict[str, Any] = {
     ],
     "policies": [
         {
-            "type": "IDENTITY_BASED_POLICY", "inline": False, "uri": "arn:aws:iam::aws:policy/AWSDenyAll",
+            "type": "IDENTITY_BASED_POLICY",
+            "inline": False,
+            "uri": "arn:aws:iam::aws:policy/AWSDenyAll",
             "attachedTo": [{"arn": "arn:aws:iam::111122223333:role/ExplicitDeny"}],
         }
     ],
-}  # fmt: skip
+}
 
 
 def asked(server: StubServer, work: Any, *arguments: str) -> Any:
@@ -73,16 +75,21 @@ def test_a_record_is_read_with_a_signature_for_iam() -> None:
     [evaluation] = found.evaluations
     assert evaluation.checks == (
         api.Check(
-            "PRINCIPAL", "EXPLICIT_DENY", "", ("IDENTITY_BASED_POLICY",),
+            "PRINCIPAL",
+            "EXPLICIT_DENY",
+            "",
+            ("IDENTITY_BASED_POLICY",),
             (api.MatchedPolicy("arn:aws:iam::aws:policy/AWSDenyAll", (api.MatchedStatement("DenyAll", True),)),),
         ),
-    )  # fmt: skip
+    )
     assert found.policies == (
         api.ListedPolicy(
-            "IDENTITY_BASED_POLICY", False, "arn:aws:iam::aws:policy/AWSDenyAll",
+            "IDENTITY_BASED_POLICY",
+            False,
+            "arn:aws:iam::aws:policy/AWSDenyAll",
             ("arn:aws:iam::111122223333:role/ExplicitDeny",),
         ),
-    )  # fmt: skip
+    )
     assert found.context == {"aws:PrincipalAccount": "111122223333"}
     assert (request.method, request.target) == ("GET", f"/authorization-details/{ID}")
 

@@ -81,9 +81,11 @@ def test_an_answer_without_what_every_answer_has_is_none(content: dict[str, obje
     with StubServer(lambda _: json_answer(content)) as server:
         asking = Asking(server)
         for work in (
-            api.describe_organization(asking.organizations), api.list_parents(asking.organizations, ACCOUNT),
-            api.describe_policy(asking.organizations, "p-1"), api.list_enabled_policy_types(asking.organizations),
-        ):  # fmt: skip
+            api.describe_organization(asking.organizations),
+            api.list_parents(asking.organizations, ACCOUNT),
+            api.describe_policy(asking.organizations, "p-1"),
+            api.list_enabled_policy_types(asking.organizations),
+        ):
             with pytest.raises(AnswerInvalid):
                 asking.run(work)
 
@@ -100,10 +102,12 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
         asking = Asking(server)
         organizations = asking.organizations
         for work in (
-            api.describe_organization(organizations), api.list_parents(organizations, ACCOUNT),
-            api.list_enabled_policy_types(organizations), api.describe_policy(organizations, "p-1"),
+            api.describe_organization(organizations),
+            api.list_parents(organizations, ACCOUNT),
+            api.list_enabled_policy_types(organizations),
+            api.describe_policy(organizations, "p-1"),
             api.list_policies_for_target(organizations, ACCOUNT, TYPES[0]),
-        ):  # fmt: skip
+        ):
             with pytest.raises(AccessDenied):
                 asking.run(work)
 

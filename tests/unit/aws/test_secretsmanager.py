@@ -83,10 +83,7 @@ def test_a_version_by_id_or_stage() -> None:
         endpoint = endpoint_at(server, "secretsmanager")
         scene.run(get_secret_value(scene.client, SESSION, endpoint, ARN, version_id="0123"))
         scene.run(get_secret_value(scene.client, SESSION, endpoint, ARN, version_stage="AWSPREVIOUS"))
-    assert bodies == [
-        {"SecretId": ARN, "VersionId": "0123"},
-        {"SecretId": ARN, "VersionStage": "AWSPREVIOUS"},
-    ]
+    assert bodies == [{"SecretId": ARN, "VersionId": "0123"}, {"SecretId": ARN, "VersionStage": "AWSPREVIOUS"}]
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "line\nbreak", "\U0001f511", "\u2028"])
@@ -132,12 +129,7 @@ DENIED = "User: x is not authorized to perform: secretsmanager:GetSecretValue on
 @pytest.mark.parametrize(
     ("code", "message", "kind", "hint"),
     [
-        (
-            "ResourceNotFoundException",
-            "Secrets Manager can't find the specified secret.",
-            SecretNotFound,
-            "region",
-        ),
+        ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.", SecretNotFound, "region"),
         (
             "ResourceNotFoundException",
             "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS",
@@ -171,8 +163,7 @@ def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError
     with pytest.raises(DsopsError) as caught:
         get(json_error(code, message))
     result, _ = batch(
-        json_answer({"Errors": [{"SecretId": "prod/db", "ErrorCode": code, "Message": message}]}),
-        ids=["prod/db"],
+        json_answer({"Errors": [{"SecretId": "prod/db", "ErrorCode": code, "Message": message}]}), ids=["prod/db"]
     )
     for error in (caught.value, result.errors["prod/db"]):
         assert type(error) is kind
@@ -184,8 +175,13 @@ def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError
 
 def test_a_batch_answers_every_id() -> None:
     """By name, ARN, ARN without its suffix; one secret may be asked for in two ways; errors stand beside values."""
-    ids = ["a", "arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf",
-           "arn:aws:secretsmanager:us-east-1:111122223333:secret:c", "b", "gone"]  # fmt: skip
+    ids = [
+        "a",
+        "arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf",
+        "arn:aws:secretsmanager:us-east-1:111122223333:secret:c",
+        "b",
+        "gone",
+    ]
     answer = json_answer(
         {
             "SecretValues": [entry("c", "3"), entry("a", "1"), entry("b", "2")],
@@ -194,8 +190,11 @@ def test_a_batch_answers_every_id() -> None:
     )
     result, requests = batch(answer, ids=ids)
     assert {each: found.value.reveal() for each, found in result.values.items()} == {
-        ids[0]: "1", ids[1]: "2", ids[2]: "3", ids[3]: "2",
-    }  # fmt: skip
+        ids[0]: "1",
+        ids[1]: "2",
+        ids[2]: "3",
+        ids[3]: "2",
+    }
     assert {each: type(error) for each, error in result.errors.items()} == {"gone": SecretNotFound}
     assert requests == [{"SecretIdList": ids}]
 

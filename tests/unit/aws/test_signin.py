@@ -15,15 +15,17 @@ from dsops.errors import UsageError
         ("eu-west-1", "https://signin.aws.amazon.com/federation", "https://eu-west-1.console.aws.amazon.com/"),
         ("cn-north-1", "https://signin.amazonaws.cn/federation", "https://cn-north-1.console.amazonaws.cn/"),
         (
-            "us-gov-west-1", "https://signin.amazonaws-us-gov.com/federation",
+            "us-gov-west-1",
+            "https://signin.amazonaws-us-gov.com/federation",
             "https://us-gov-west-1.console.amazonaws-us-gov.com/",
         ),
         (
-            "eusc-de-east-1", "https://eusc-de-east-1.signin.amazonaws-eusc.eu/federation",
+            "eusc-de-east-1",
+            "https://eusc-de-east-1.signin.amazonaws-eusc.eu/federation",
             "https://eusc-de-east-1.console.amazonaws-eusc.eu/",
         ),
     ],
-)  # fmt: skip
+)
 def test_each_partition_has_its_own_door(region: str, endpoint: str, page: str) -> None:
     """A session goes to the partition that it belongs to, and leads to the console of its region."""
     partition = partition_of_region(region)

@@ -33,13 +33,7 @@ def get(answer: Answer, *names: str) -> Parameters:
 def entry(name: str, value: str, version: int = 1, selector: str | None = None) -> dict[str, object]:
     """A parameter in an answer."""
     arn = PREFIX + (name if name.startswith("/") else f"/{name}")
-    content: dict[str, object] = {
-        "Name": name,
-        "ARN": arn,
-        "Type": "String",
-        "Value": value,
-        "Version": version,
-    }
+    content: dict[str, object] = {"Name": name, "ARN": arn, "Type": "String", "Value": value, "Version": version}
     return content if selector is None else {**content, "Selector": selector}
 
 
@@ -89,10 +83,7 @@ def test_versions_and_labels_are_told_apart(style: str) -> None:
 def test_names_may_be_arns() -> None:
     """With a selector too; the answer has the short name."""
     answer = json_answer({"Parameters": [entry("/a/b", "1"), entry("/a/b", "2", 2, "2")]})
-    assert values(get(answer, f"{PREFIX}/a/b", f"{PREFIX}/a/b:2")) == {
-        f"{PREFIX}/a/b": "1",
-        f"{PREFIX}/a/b:2": "2",
-    }
+    assert values(get(answer, f"{PREFIX}/a/b", f"{PREFIX}/a/b:2")) == {f"{PREFIX}/a/b": "1", f"{PREFIX}/a/b:2": "2"}
 
 
 def test_a_shared_parameter_answers_with_its_arn() -> None:
@@ -151,12 +142,7 @@ def test_half_an_answer_is_none(content: dict[str, object]) -> None:
             SecretAccessDenied,
             "ssm:GetParameters",
         ),
-        (
-            "AccessDeniedException",
-            "not authorized to perform: kms:Decrypt",
-            SecretAccessDenied,
-            "kms:Decrypt",
-        ),
+        ("AccessDeniedException", "not authorized to perform: kms:Decrypt", SecretAccessDenied, "kms:Decrypt"),
         ("ParameterVersionNotFound", "no", SecretNotFound, ""),
         ("InvalidKeyId", "no such key", SecretRefused, "key"),
         ("ValidationException", "bad name", SecretRefused, ""),

@@ -151,10 +151,7 @@ def test_a_registration_that_aws_has_ended_is_made_anew_once(desk: Desk) -> None
 
 @pytest.mark.parametrize(
     ("said", "message"),
-    [
-        ("access_denied", "the login was denied on the page"),
-        ("expired_token", "nobody approved the code in time"),
-    ],
+    [("access_denied", "the login was denied on the page"), ("expired_token", "nobody approved the code in time")],
 )
 def test_a_no_ends_the_wait(desk: Desk, said: str, message: str) -> None:
     """Whoever denies it, or lets the time go by, is not asked again."""

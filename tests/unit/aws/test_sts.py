@@ -34,22 +34,14 @@ def assume(server: StubServer, credentials: Credentials = USER, **options: Any) 
     """The role's session. Any: the options are those of `assume_role`."""
     scene = Scene()
     work = assume_role(
-        scene.client,
-        credentials,
-        endpoint_at(server),
-        role_arn=ROLE,
-        role_session_name="session",
-        **options,
+        scene.client, credentials, endpoint_at(server), role_arn=ROLE, role_session_name="session", **options
     )
     return scene.run(work)
 
 
 def refusal(code: str, message: str, status: int = 403, **options: Any) -> DsopsError:
     """What AssumeRole raises when AWS says this. Any: the options are those of `assume_role`."""
-    with (
-        StubServer(lambda _: sts_error(code, message, status)) as server,
-        pytest.raises(DsopsError) as caught,
-    ):
+    with StubServer(lambda _: sts_error(code, message, status)) as server, pytest.raises(DsopsError) as caught:
         assume(server, **options)
     return caught.value
 
@@ -198,10 +190,7 @@ def test_without_a_date_a_lifetime_begins_now() -> None:
 )
 def test_half_an_answer_is_none(answer: Answer) -> None:
     """Credentials are whole or not there; what came instead is not shown."""
-    with (
-        StubServer(lambda _: answer) as server,
-        pytest.raises(AnswerInvalid, match="not as AWS does") as caught,
-    ):
+    with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         assume(server)
     assert "se/cret" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
 
@@ -230,12 +219,7 @@ def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
 @pytest.mark.parametrize(
     ("code", "message", "kind", "hint"),
     [
-        (
-            "AccessDenied",
-            NOT_AUTHORIZED.replace("AssumeRole", "TagSession"),
-            AssumeRoleDenied,
-            "sts:TagSession",
-        ),
+        ("AccessDenied", NOT_AUTHORIZED.replace("AssumeRole", "TagSession"), AssumeRoleDenied, "sts:TagSession"),
         (
             "AccessDenied",
             NOT_AUTHORIZED.replace("AssumeRole", "SetSourceIdentity"),
@@ -290,19 +274,9 @@ def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
             "keys",
         ),
         ("RegionDisabledException", "STS is not activated in this region", RegionDisabled, "`region`"),
-        (
-            "InvalidClientTokenId",
-            "The security token included in the request is invalid.",
-            CredentialsInvalid,
-            "token",
-        ),
+        ("InvalidClientTokenId", "The security token included in the request is invalid.", CredentialsInvalid, "token"),
         ("ExpiredToken", "The security token included in the request is expired", CredentialsExpired, "new"),
-        (
-            "SignatureDoesNotMatch",
-            "The request signature we calculated ...",
-            CredentialsInvalid,
-            "secret access key",
-        ),
+        ("SignatureDoesNotMatch", "The request signature we calculated ...", CredentialsInvalid, "secret access key"),
         ("RequestTimeTooSkewed", "The difference ...", ClockSkewed, "clock"),
     ],
 )
@@ -391,10 +365,7 @@ def test_who_is_it() -> None:
 def test_who_is_it_is_hardly_ever_denied() -> None:
     """But an endpoint policy may."""
     scene = Scene()
-    with (
-        StubServer(lambda _: sts_error("AccessDenied", "no")) as server,
-        pytest.raises(AccessDenied) as caught,
-    ):
+    with StubServer(lambda _: sts_error("AccessDenied", "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(get_caller_identity(scene.client, USER, endpoint_at(server)))
     assert not isinstance(caught.value, AssumeRoleDenied)
 

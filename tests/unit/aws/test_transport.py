@@ -185,10 +185,7 @@ def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver
 def test_signatures_are_botocores(driver: Driver, method: str, target: str, body: bytes) -> None:
     """Botocore, given what arrived, makes the signature that arrived: token, date and body are in it."""
     with StubServer(ok) as server:
-        headers = (
-            ("Content-Type", "application/x-amz-json-1.1"),
-            ("X-Amz-Target", "secretsmanager.GetSecretValue"),
-        )
+        headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.GetSecretValue"))
         request = Request(method, server.url + target, headers, body if method == "POST" else b"", SIGNING)
         send_one(driver, request)
     (seen,) = server.seen
@@ -230,10 +227,7 @@ def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
 )
 def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing: Signing, what: str) -> None:
     """It would end its header and begin another one; the error says which part, and shows none of it."""
-    with (
-        StubServer(ok) as server,
-        pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught,
-    ):
+    with StubServer(ok) as server, pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught:
         send_one(driver, Request("POST", server.url, (), b"x", signing))
     assert server.connections == 0
     assert "token" not in caught.value.hint
@@ -317,10 +311,7 @@ def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bo
     """Whether the server says so before or just goes on sending."""
     body = b"x" * (MAX_ANSWER_BYTES + 1)
     answer = Answer(body=body) if declared else Answer(raw=b"HTTP/1.1 200 OK\r\n\r\n" + body)
-    with (
-        StubServer(lambda _: answer) as server,
-        pytest.raises(AnswerInvalid, match="sent more than 16 MB"),
-    ):
+    with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="sent more than 16 MB"):
         send_one(driver, Request("POST", server.url, (), b"x"))
 
 
@@ -502,9 +493,14 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
     """The proxy learns host and port, and nothing that is meant for AWS: no token, no signature."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = Request(
-            "POST", "https://sts.example/", (("X-Amz-Target", "t"),), b"x", SIGNING,
-            proxy=proxy_at(proxy), trust=Trust(str(authority.bundle), ""),
-        )  # fmt: skip
+            "POST",
+            "https://sts.example/",
+            (("X-Amz-Target", "t"),),
+            b"x",
+            SIGNING,
+            proxy=proxy_at(proxy),
+            trust=Trust(str(authority.bundle), ""),
+        )
         response = send_one(driver, request)
     (tunnel,) = proxy.seen
     assert (tunnel.method, tunnel.target) == ("CONNECT", "sts.example:443")
@@ -520,9 +516,13 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
     """Basic authentication; the server behind never sees it."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = Request(
-            "POST", "https://sts.example/", (), b"x", proxy=proxy_at(proxy, "us er", "p:@ss"),
+            "POST",
+            "https://sts.example/",
+            (),
+            b"x",
+            proxy=proxy_at(proxy, "us er", "p:@ss"),
             trust=Trust(str(authority.bundle), ""),
-        )  # fmt: skip
+        )
         send_one(driver, request)
     assert proxy.seen[0].header("proxy-authorization") == "Basic dXMgZXI6cDpAc3M="
     assert server.seen[0].header("proxy-authorization") == ""
@@ -650,9 +650,7 @@ def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
     try:
         assert held[-1] > 1023
         with StubServer(lambda seen: Answer(body=seen.body)) as server:
-            requests = [
-                Request("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)
-            ]
+            requests = [Request("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)]
             outcomes = send(driver, *requests)
     finally:
         for descriptor in held:

@@ -54,9 +54,7 @@ def test_botocore_and_a_shell_split_the_command_line_alike(paths: list[str]) -> 
         SourceText(text="\n".join(lines(config=config, program=(program,))), shown="config"), NOTHING
     ).by_name.values()
     line = profile.text("credential_process")
-    expected = [
-        program, "credentials", "target", "--config", config, "--format", "process", "--for-profile", "target",
-    ]  # fmt: skip
+    expected = [program, "credentials", "target", "--config", config, "--format", "process", "--for-profile", "target"]
 
     assert expected == shlex.split(line)
 

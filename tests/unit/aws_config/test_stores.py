@@ -21,17 +21,13 @@ KEYS = "[base]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\n"
 
 def made(config: str, *wanted: str, credentials: str = KEYS, keeps_external_ids: bool = False) -> Made:
     """What becomes of that config file."""
-    profiles = read_profiles(
-        SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials")
-    )
+    profiles = read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
     return make_stores(profiles, wanted, keeps_external_ids=keeps_external_ids)
 
 
 def stores(found: Made) -> dict[str, dict[str, str]]:
     """The settings of each store, without its type."""
-    return {
-        store.name: {key: value for key, value in store.settings if key != "type"} for store in found.stores
-    }
+    return {store.name: {key: value for key, value in store.settings if key != "type"} for store in found.stores}
 
 
 def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
@@ -42,9 +38,13 @@ def test_a_role_with_a_source_is_a_store_on_that_profile() -> None:
     )
 
     expected = {
-        "profile": "base", "role_arn": "arn:aws:iam::111111111111:role/Role", "role_session_name": "me",
-        "serial_number": "arn:aws:iam::111111111111:mfa/me", "duration_seconds": "7200", "region": "eu-west-1",
-    }  # fmt: skip
+        "profile": "base",
+        "role_arn": "arn:aws:iam::111111111111:role/Role",
+        "role_session_name": "me",
+        "serial_number": "arn:aws:iam::111111111111:mfa/me",
+        "duration_seconds": "7200",
+        "region": "eu-west-1",
+    }
     assert {"a": expected} == stores(found)
     assert () == found.notes
 

@@ -55,7 +55,7 @@ envs:
     PRESENT: {from: {store: secrets, key: prod/token}}
 """
 
-QUOTED = "it's \"$HOME\" `id` \\ \n end"
+QUOTED = 'it\'s "$HOME" `id` \\ \n end'
 
 SECRETS: Mapping[str, Mapping[str, object]] = {
     "prod/token": {"SecretString": "hush-token"},

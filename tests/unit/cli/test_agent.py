@@ -250,11 +250,13 @@ def test_an_edited_configuration_counts_at_once(dsops: Agent, aws: StubAws) -> N
 def test_what_needs_permission_needs_it_in_the_agent_too(dsops: Agent, aws: StubAws) -> None:
     """A found configuration with a command in it is refused until `dsops allow`, and then obeyed."""
     file = dsops.folder / "dsops.yaml"
-    file.write_text(file.read_text().replace(
-        "external_id: the-external-id",
-        "external_id: the-external-id\n    serial_number: arn:aws:iam::111122223333:mfa/ada\n"
-        "    mfa_process: echo 123456",
-    ))
+    file.write_text(
+        file.read_text().replace(
+            "external_id: the-external-id",
+            "external_id: the-external-id\n    serial_number: arn:aws:iam::111122223333:mfa/ada\n"
+            "    mfa_process: echo 123456",
+        )
+    )
     dsops.allows = False
     refused = dsops.run(*SHOW_KEY)
     assert refused.returncode == 125
@@ -272,8 +274,11 @@ def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) 
     elsewhere.mkdir()
     done = subprocess.run(
         dsops.command("exec", "--env", "production", "--", "sh", "-c", 'pwd; printf %s "$ODD"; echo "$LATE"'),
-        cwd=elsewhere, env={**dsops.environ, "ODD": "\udcff\udcfe=x", "LATE": "1"}, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=elsewhere,
+        env={**dsops.environ, "ODD": "\udcff\udcfe=x", "LATE": "1"},
+        capture_output=True,
+        check=True,
+    )
     assert done.stdout == os.fsencode(f"{elsewhere}\n") + b"\xff\xfe=x1\n"
 
 
@@ -282,10 +287,16 @@ def test_the_childs_environment_is_the_clients_and_not_the_agents(dsops: Agent) 
 
 @pytest.mark.parametrize(
     "words",
-    [("--env", "missing"), ("--env", "nowhere"), ("--env", "broken"), ("--wrong",), ("--env", "production", "--json"),
-     ("--config", "absent.yaml")],
+    [
+        ("--env", "missing"),
+        ("--env", "nowhere"),
+        ("--env", "broken"),
+        ("--wrong",),
+        ("--env", "production", "--json"),
+        ("--config", "absent.yaml"),
+    ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_errors_are_told_as_without_an_agent(dsops: Agent, words: tuple[str, ...]) -> None:
     """The same text, the same exit code, the same JSON."""
     command = ("exec", *words, "--", "true")
@@ -422,8 +433,13 @@ def test_start_status_clear_and_stop(dsops: Agent, aws: StubAws) -> None:
     assert dsops.run("agent", "stop").returncode == 0
     wait_until(lambda: not is_alive(pid))
     assert dsops.status() == {
-        "is_running": False, "pid": None, "socket": status["socket"], "started": None, "values": 0, "sessions": [],
-    }  # fmt: skip
+        "is_running": False,
+        "pid": None,
+        "socket": status["socket"],
+        "started": None,
+        "values": 0,
+        "sessions": [],
+    }
     assert dsops.run("agent", "stop").returncode == 0
 
 

@@ -71,8 +71,12 @@ def test_next_to_nothing_is_imported(dsops: Agent, words: tuple[str, ...]) -> No
 
     done = subprocess.run(
         [sys.executable, "-I", "-c", MODULES, *words],
-        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert set(done.stderr.split()) == {"dsops", "dsops.__main__", "dsops.agent", "dsops.agent.client", "_socket"}
 
@@ -138,8 +142,12 @@ def test_a_closed_stdout_is_told(dsops: Agent) -> None:
     """Its number may be the connection's own by then, which must not get the answer."""
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *dsops.command("get", "--env", "production", "TOKEN")],
-        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
     assert done.returncode != 0
     assert "stdout can't be written to" in done.stderr

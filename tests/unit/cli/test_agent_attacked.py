@@ -73,8 +73,12 @@ def in_shell(dsops: Agent, before: str, *words: str) -> subprocess.CompletedProc
     """A run that a shell becomes after these words of its own."""
     return subprocess.run(
         ["bash", "-c", f"{before}; exec {shlex.join(dsops.command(*words))}"],
-        cwd=dsops.folder, env=dsops.environ, capture_output=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 # --- who starts it ------------------------------------------------------------------------------------------
@@ -102,8 +106,12 @@ def test_nothing_that_the_first_client_had_open_stays_open(dsops: Agent) -> None
     os.close(writer)
     done = subprocess.run(
         ["bash", "-c", f"ulimit -n 256; exec {shlex.join(dsops.command('agent', 'start'))}"],
-        cwd=dsops.folder, env=dsops.environ, pass_fds=(number,), check=False, capture_output=True,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        pass_fds=(number,),
+        check=False,
+        capture_output=True,
+    )
     os.close(number)
     assert done.returncode == 0
     assert dsops.status()["is_running"]
@@ -190,9 +198,12 @@ def test_a_program_for_codes_is_run_in_the_clients_world(dsops: Agent, tmp_path:
     words = ("exec", "--config", str(dsops.folder / "dsops.yaml"), *SHOW_KEY[1:])
     (tmp_path / "elsewhere").mkdir()
     done = subprocess.run(
-        dsops.command(*words), cwd=tmp_path / "elsewhere", capture_output=True, check=False,
+        dsops.command(*words),
+        cwd=tmp_path / "elsewhere",
+        capture_output=True,
+        check=False,
         env={**dsops.environ, "HOME": str(tmp_path / "home"), "COLOUR": "green"},
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "seen").read_text() == f"{tmp_path}/home green {tmp_path}\n"
 
@@ -335,8 +346,9 @@ def test_an_agent_without_descriptors_leaves_the_work_to_its_clients(dsops: Agen
     """It is held down by connections that say nothing; who finds no room does the work by itself."""
     agent = subprocess.Popen(
         ["bash", "-c", f"ulimit -Sn 128; ulimit -Hn 128; exec {shlex.join(dsops.command('agent', 'run'))}"],
-        cwd=dsops.folder, env=dsops.environ,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+    )
     try:
         place = address(dsops)
         wait_until(place.is_socket)
@@ -453,8 +465,14 @@ def test_ctrl_c_at_the_question_gives_the_terminal_back(dsops: Agent, aws: StubA
     assert aws.calls == ["AssumeRole"]
 
 
-@pytest.mark.parametrize("command", ["echo 'touch your key' >&2; echo 123456", "echo 'no key here' >&2; exit 1",
-                                     "echo 123456; exec >&-; echo late >&2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo 'touch your key' >&2; echo 123456",
+        "echo 'no key here' >&2; exit 1",
+        "echo 123456; exec >&-; echo late >&2",
+    ],
+)
 def test_what_a_program_for_codes_says_is_seen_by_the_one_who_waits(dsops: Agent, command: str) -> None:
     """It may ask for a touch, or say why it has no code: with the agent as without."""
     with_device(dsops, f"mfa_process: [sh, -c, {json.dumps(command)}]")

@@ -61,9 +61,13 @@ def profile_text(name: str) -> str:
 def in_folder(dsops: Agent, folder: Path, *words: str, **environ: str) -> bytes:
     """What a run prints that starts in that folder."""
     done = subprocess.run(
-        dsops.command(*words), cwd=folder, env={**dsops.environ, **environ}, capture_output=True, check=False,
+        dsops.command(*words),
+        cwd=folder,
+        env={**dsops.environ, **environ},
+        capture_output=True,
+        check=False,
         stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout.strip()
 
@@ -205,19 +209,37 @@ def test_two_hundred_clients_of_all_kinds_get_their_own(dsops: Agent, tmp_path: 
 def test_an_agent_with_an_environment_of_its_own_forgets_it(dsops: Agent, aws: PersonalAws, tmp_path: Path) -> None:
     """`dsops agent run` by a service manager, or in a shell, with keys, a proxy and a home: none counts."""
     poison = {
-        "AWS_ACCESS_KEY_ID": "AKIAPOISON", "AWS_SECRET_ACCESS_KEY": "x", "AWS_PROFILE": "poison",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "poison", "HOME": str(tmp_path / "poison"),
-        "HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9",
-        "SSL_CERT_FILE": "/nowhere", "SSLKEYLOGFILE": str(tmp_path / "keylog"), "TZ": "Asia/Tokyo", "PATH": "/nowhere",
-        "DSOPS_CONFIG": "/nowhere", "DSOPS_ENV": "poison", "DSOPS_JSON": "1", "LANG": "C", "CI": "true",
-        "AWS_CREDENTIAL_EXPIRATION": "2001-01-01T00:00:00Z", "USER": "poison",
-    }  # fmt: skip
+        "AWS_ACCESS_KEY_ID": "AKIAPOISON",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_PROFILE": "poison",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_REGION": "poison",
+        "HOME": str(tmp_path / "poison"),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+        "SSL_CERT_FILE": "/nowhere",
+        "SSLKEYLOGFILE": str(tmp_path / "keylog"),
+        "TZ": "Asia/Tokyo",
+        "PATH": "/nowhere",
+        "DSOPS_CONFIG": "/nowhere",
+        "DSOPS_ENV": "poison",
+        "DSOPS_JSON": "1",
+        "LANG": "C",
+        "CI": "true",
+        "AWS_CREDENTIAL_EXPIRATION": "2001-01-01T00:00:00Z",
+        "USER": "poison",
+    }
     folder = tmp_path / "own"
     folder.mkdir()
     process = subprocess.Popen(
-        dsops.command("agent", "run"), cwd=folder, env={**dsops.environ, **poison},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        dsops.command("agent", "run"),
+        cwd=folder,
+        env={**dsops.environ, **poison},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
     try:
         wait_until(lambda: bool(dsops.status()["is_running"]))
         # Its folder is free: nothing that it does starts from there.

@@ -58,9 +58,11 @@ def test_runs_are_counted_and_told(dsops: Agent, aws: StubAws) -> None:
     assert (lookups["session", "hit"], lookups["session", "miss"]) == (2, 1)
     calls = {(labels["operation"], labels["result"]): value for labels, value in found["dsops_aws_requests_total"]}
     assert calls == {
-        ("AssumeRole", "ok"): 1, ("AssumeRole", "refused"): 1,
-        ("GetSecretValue", "ok"): 2, ("GetSecretValue", "refused"): 1,
-    }  # fmt: skip
+        ("AssumeRole", "ok"): 1,
+        ("AssumeRole", "refused"): 1,
+        ("GetSecretValue", "ok"): 2,
+        ("GetSecretValue", "refused"): 1,
+    }
     commands = {(labels["command"], labels["result"]): value for labels, value in found["dsops_requests_total"]}
     assert (commands["exec", "ok"], commands["exec", "failed"], commands["get", "failed"]) == (2, 1, 1)
     codes = {labels["code"]: value for labels, value in found["dsops_errors_total"]}

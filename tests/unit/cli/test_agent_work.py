@@ -25,8 +25,12 @@ CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 def answer_kind(folder: Path, *, files: bool) -> int:
     """The kind of answer to an `exec` there; without `files` no more of them can be opened."""
-    asked = Asked(os.fsencode(folder), watches=False, words=[b"exec", b"--env", b"plain", b"--", b"x"],
-                  environ=[b"HOME=" + os.fsencode(folder)])  # fmt: skip
+    asked = Asked(
+        os.fsencode(folder),
+        watches=False,
+        words=[b"exec", b"--env", b"plain", b"--", b"x"],
+        environ=[b"HOME=" + os.fsencode(folder)],
+    )
     keeper = Keeper(FixedClock())
     ours, theirs = socket.socketpair()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -111,13 +111,17 @@ def test_a_run_without_an_agent_is_on_record(
     records = home.records()
     # The session that a command is given is the one that reads, held by then.
     assert [line for line in told(records) if not line.endswith("held")] == [
-        f"AssumeRole sts {command} ok", f"GetSecretValue secretsmanager {command} ok", f"{event} dsops {command} ok",
-    ]  # fmt: skip
+        f"AssumeRole sts {command} ok",
+        f"GetSecretValue secretsmanager {command} ok",
+        f"{event} dsops {command} ok",
+    ]
     assert len({record["additionalEventData"]["run"] for record in records}) == 1
     facts = records[-1]["additionalEventData"]
     assert (facts["config"], facts["environment"], facts["folder"]) == (
-        str(alone.folder / "dsops.yaml"), "production", str(alone.folder)
-    )  # fmt: skip
+        str(alone.folder / "dsops.yaml"),
+        "production",
+        str(alone.folder),
+    )
     assert "an-argument" not in json.dumps(records)
     assert "hush" not in json.dumps(records)
 
@@ -136,7 +140,7 @@ def test_a_run_by_the_agent_is_on_record_in_the_home_of_whoever_asks(
         f"AssumeRole dsops {command} held",
         f"GetSecretValue secretsmanager {command} ok",
         f"{event} dsops {command} ok",
-    }  # fmt: skip
+    }
     assert lines[-1] == f"{event} dsops {command} ok"
     facts = [record["additionalEventData"] for record in records]
     assert len({each["run"] for each in facts}) == 1
@@ -164,8 +168,9 @@ def test_failures_are_on_record(agent: Agent, home: Home, way: str) -> None:
     assert agent.run("get", "--env", "missing", "ABSENT", DSOPS_AGENT=way).returncode == 4
     records = home.records()
     assert told(records)[1:] == [
-        "GetSecretValue secretsmanager get ResourceNotFoundException", "Get dsops get secret.not-found",
-    ]  # fmt: skip
+        "GetSecretValue secretsmanager get ResourceNotFoundException",
+        "Get dsops get secret.not-found",
+    ]
     assert records[1]["requestID"]
 
     assert agent.run("exec", "--env", "no-such", "--", "true", DSOPS_AGENT=way).returncode == 125
@@ -244,9 +249,12 @@ def test_the_library_is_on_record(agent: Agent, home: Home) -> None:
     assert opened.secrets("production")["TOKEN"].reveal() == "hush-token"
     opened.credentials("target")
     assert told(home.records()) == [
-        "AssumeRole sts library ok", "GetSecretValue secretsmanager library ok", "Open dsops library ok",
-        "AssumeRole dsops library held", "Open dsops library ok",
-    ]  # fmt: skip
+        "AssumeRole sts library ok",
+        "GetSecretValue secretsmanager library ok",
+        "Open dsops library ok",
+        "AssumeRole dsops library held",
+        "Open dsops library ok",
+    ]
     assert events.count("audit.begun") == 1
 
     home.configure("audit: required\n")
@@ -298,8 +306,9 @@ def test_a_failure_has_its_reason_too(agent: Agent, home: Home, way: str) -> Non
 def test_a_reason_is_one_line_of_text(alone: Dsops, home: Home, reason: str) -> None:
     """Nothing that moves a cursor, and no essay; also not by the variable, nor in a program."""
     for done in (
-        alone.run("get", *TOKEN, "TOKEN", "--reason", reason), alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason)
-    ):  # fmt: skip
+        alone.run("get", *TOKEN, "TOKEN", "--reason", reason),
+        alone.run("get", *TOKEN, "TOKEN", DSOPS_REASON=reason),
+    ):
         assert done.returncode == 2
         assert b"it is one line of at most 256 characters" in done.stderr
     with pytest.raises(UsageError):
@@ -344,9 +353,7 @@ def test_the_agent_holds_a_session_for_its_own_reason_only(agent: Agent, home: H
 
 @pytest.mark.parametrize("way", ["on", "off"])
 @pytest.mark.parametrize("mask", [("--mask",), ()])
-def test_a_reason_that_is_set_aside_counts_nowhere(
-    agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str
-) -> None:
+def test_a_reason_that_is_set_aside_counts_nowhere(agent: Agent, aws: StubAws, mask: tuple[str, ...], way: str) -> None:
     """Whether all of the work is the agent's or a part: `--reason ""` is none, whatever the variable says."""
     named = agent.folder / "reasoned.yaml"
     named.write_text(REASONED)

@@ -30,9 +30,13 @@ class Follower:
 
     def __init__(self, dsops: Dsops, *words: str) -> None:
         self.process = subprocess.Popen(
-            dsops.command("audit", "--follow", *words), cwd=dsops.folder, env=dsops.environ,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            dsops.command("audit", "--follow", *words),
+            cwd=dsops.folder,
+            env=dsops.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+        )
         self._rest = b""
 
     def line(self) -> str:

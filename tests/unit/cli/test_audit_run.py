@@ -37,8 +37,10 @@ class World:
         self.stub = stub
         self.dsops = Dsops(folder, aws)
         self.dsops.environ |= {
-            "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_ATHENA": url, "AWS_ENDPOINT_URL_CLOUDTRAIL": url,
-        }  # fmt: skip
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL_ATHENA": url,
+            "AWS_ENDPOINT_URL_CLOUDTRAIL": url,
+        }
 
     def run(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
@@ -90,10 +92,12 @@ def printed(logs: Path) -> tuple[dict[str, Any], list[str]]:
 def as_athena_has_it(rows: Sequence[Sequence[object]]) -> list[list[str | None]]:
     """Every cell a text."""
     return [
-        [f"{cell:%Y-%m-%d %H:%M:%S}.000" if isinstance(cell, datetime) else None if cell is None else str(cell)
-         for cell in row]
+        [
+            f"{cell:%Y-%m-%d %H:%M:%S}.000" if isinstance(cell, datetime) else None if cell is None else str(cell)
+            for cell in row
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def test_the_answer_is_a_table_as_the_reports(world: World) -> None:
@@ -147,8 +151,10 @@ def test_each_engine_answers_in_the_reports_own_words(
     assert given["answers"] == {question: told["answers"][question]}
     assert set(told) | {"query"} == set(given)
     assert given["query"] == {
-        "engine": "lake" if flags else "athena", "id": LAKE_ID if flags else ATHENA_ID, "scanned_bytes": 12_345,
-    }  # fmt: skip
+        "engine": "lake" if flags else "athena",
+        "id": LAKE_ID if flags else ATHENA_ID,
+        "scanned_bytes": 12_345,
+    }
     table = world.run(question, "--run", "--everything", "--top", "3", *flags)[1]
     assert table.rstrip("\n") == texts[ASKED.index(question)]
 
@@ -335,9 +341,10 @@ def interrupted(world: World, stub: Waiting, *words: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "stops", "query"), [((), "StopQueryExecution", ATHENA_ID), (LAKE, "CancelQuery", LAKE_ID)],
+    ("words", "stops", "query"),
+    [((), "StopQueryExecution", ATHENA_ID), (LAKE, "CancelQuery", LAKE_ID)],
     ids=[ATHENA.name, "lake"],
-)  # fmt: skip
+)
 def test_ctrl_c_stops_the_query(world: World, words: tuple[str, ...], stops: str, query: str) -> None:
     """Which nobody waits for any more; where it can't be, it is told how."""
     stub = Waiting()

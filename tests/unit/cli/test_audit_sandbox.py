@@ -159,9 +159,7 @@ def test_the_report_leaves_a_sandbox_out(dsops: Agent, aws: StubAws) -> None:
     assert every.stderr == b""
 
 
-def test_a_program_marks_its_runs_as_well(
-    dsops: Agent, aws: StubAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_marks_its_runs_as_well(dsops: Agent, aws: StubAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """`dsops.open` has a journal of its own."""
     for name, value in dsops.environ.items():
         monkeypatch.setenv(name, value)

@@ -209,9 +209,14 @@ def test_who_reads_a_runs_output_is_not_kept_waiting(dsops: Dsops, home: Path) -
         configure(home, f"audit: {{otlp: '{server.url}'}}\n")
         reader, writer = os.pipe()
         process = subprocess.Popen(
-            dsops.command("exec", *PLAIN, "--", "true"), cwd=home, env=dsops.environ, pass_fds=[writer],
-            stdout=writer, stderr=writer, start_new_session=True,
-        )  # fmt: skip
+            dsops.command("exec", *PLAIN, "--", "true"),
+            cwd=home,
+            env=dsops.environ,
+            pass_fds=[writer],
+            stdout=writer,
+            stderr=writer,
+            start_new_session=True,
+        )
         os.close(writer)
         assert process.wait(timeout=PATIENCE_SECONDS) == 0
         begun = time.monotonic()

@@ -193,13 +193,7 @@ class TestMfa:
         assert b"TokenCode=054321" in aws.server.seen[0].body
 
 
-SECRETS = (
-    b"hush",
-    b"se/cret+of+the+session",
-    b"token/of+the/session",
-    b"the-external-id",
-    QUOTED.encode(),
-)
+SECRETS = (b"hush", b"se/cret+of+the+session", b"token/of+the/session", b"the-external-id", QUOTED.encode())
 
 
 @pytest.mark.parametrize("outcome", ["works", "denied"])

@@ -132,8 +132,12 @@ def ask_bash(line: str, folder: Path) -> set[str]:
     """
     out = subprocess.run(
         ["bash", "--norc", "-c", program, "bash", *words],
-        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=folder,
+        env=shell_environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(out.stdout.split())
 
 
@@ -150,8 +154,12 @@ def ask_zsh(line: str, folder: Path) -> set[str]:
     """
     out = subprocess.run(
         ["zsh", "-f", "-c", program, "zsh", *line.split(" ")],
-        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=folder,
+        env=shell_environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {each.partition(":")[0] for each in out.stdout.splitlines()}
 
 
@@ -160,8 +168,12 @@ def ask_fish(line: str, folder: Path) -> set[str]:
     program = "dsops completion fish | source; complete -C $argv[1]"
     out = subprocess.run(
         ["fish", "--no-config", "-c", program, line],
-        cwd=folder, env=shell_environment(folder), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=folder,
+        env=shell_environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {each.partition("\t")[0] for each in out.stdout.splitlines()}
 
 
@@ -194,8 +206,11 @@ def test_the_scripts_are_what_the_command_prints(shell: str, folder: Path) -> No
         pytest.skip(f"{shell} is not installed")
     done = subprocess.run(
         [shell, "-c", "dsops completion $0" if shell != "fish" else "dsops completion fish", shell],
-        env=shell_environment(folder), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        env=shell_environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == SCRIPTS[shell].lstrip()
     subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True, env=os.environ)
 

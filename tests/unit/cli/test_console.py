@@ -73,8 +73,10 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
     (asked,) = signin.asked
     assert set(asked) == {"Action", "Session"}
     assert json.loads(asked["Session"]) == {
-        "sessionId": "ASIAEXAMPLEEXAMPLE01", "sessionKey": SECRETS[0], "sessionToken": SECRETS[1],
-    }  # fmt: skip
+        "sessionId": "ASIAEXAMPLEEXAMPLE01",
+        "sessionKey": SECRETS[0],
+        "sessionToken": SECRETS[1],
+    }
 
 
 def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> None:
@@ -90,12 +92,15 @@ def test_a_page_and_a_duration_can_be_named(dsops: Dsops, signin: Signin) -> Non
 @pytest.mark.parametrize(
     "words",
     [
-        ("--duration", "899"), ("--duration", "43201"), ("--destination", "http://console.aws.amazon.com/"),
-        ("--destination", "https://a b"), ("--endpoint", "http://signin.example.com/federation"),
+        ("--duration", "899"),
+        ("--duration", "43201"),
+        ("--destination", "http://console.aws.amazon.com/"),
+        ("--destination", "https://a b"),
+        ("--endpoint", "http://signin.example.com/federation"),
         ("--endpoint", "signin.example.com"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_what_can_not_be_is_refused_before_any_call(
     dsops: Dsops, aws: StubAws, signin: Signin, words: tuple[str, str]
 ) -> None:

@@ -40,8 +40,11 @@ class TestShells:
         text = dsops.run("credentials", "target", "--format", "fish").stdout
         done = subprocess.run(
             ["fish", "--no-config", "-c", "source; env"],
-            input=text, capture_output=True, check=True, env={"PATH": "/usr/bin:/bin", "HOME": str(dsops.folder)},
-        )  # fmt: skip
+            input=text,
+            capture_output=True,
+            check=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(dsops.folder)},
+        )
         assert set(done.stdout.decode().splitlines()) >= {
             f"AWS_ACCESS_KEY_ID={KEY}",
             f"AWS_SECRET_ACCESS_KEY={SECRET}",
@@ -154,8 +157,10 @@ class TestGithub:
     ) -> None:
         """Where no runner reads stdout, the commands that hide the values would show them."""
         wrongs: tuple[dict[str, str], ...] = (
-            {"GITHUB_ACTIONS": ""}, {"GITHUB_ENV": ""}, {"DSOPS_OUT": "x", "DSOPS_CREDENTIALS_OUT": "x"},
-        )  # fmt: skip
+            {"GITHUB_ACTIONS": ""},
+            {"GITHUB_ENV": ""},
+            {"DSOPS_OUT": "x", "DSOPS_CREDENTIALS_OUT": "x"},
+        )
         for wrong in wrongs:
             done = dsops.run(*words, "--format", "github", **{**step, **wrong})
             assert (done.returncode, done.stdout) == (2, b"")
@@ -167,8 +172,12 @@ class TestGithub:
         with (dsops.folder / "out").open("wb") as file:
             done = subprocess.run(
                 dsops.command("credentials", "target", "--format", "github"),
-                cwd=dsops.folder, env={**dsops.environ, **step}, stdout=file, stderr=subprocess.PIPE, check=False,
-            )  # fmt: skip
+                cwd=dsops.folder,
+                env={**dsops.environ, **step},
+                stdout=file,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
         assert done.returncode == 2
         assert (dsops.folder / "out").read_bytes() == b""
         assert aws.calls == []

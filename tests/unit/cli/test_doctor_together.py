@@ -128,8 +128,9 @@ def test_batches_that_are_allowed_or_not_tried_are_no_warning() -> None:
         aws = Amazon()
         aws.secrets = {f"s{n}": "hush" for n in range(12)}
         assert {check.code for check in examine(aws, plan_with(1, secrets=secrets)).checks} == {
-            "doctor.base-credentials", "doctor.store",
-        }  # fmt: skip
+            "doctor.base-credentials",
+            "doctor.store",
+        }
 
 
 TAGGED = """

@@ -49,8 +49,11 @@ def test_it_is_replaced_by_the_command(dsops: Dsops) -> None:
     """The same process: signals, job control and exit code are the command's own, and no parent holds secrets."""
     with subprocess.Popen(
         dsops.command("exec", "--env", "plain", "--", "sh", "-c", "echo $$; kill -TERM $$"),
-        cwd=dsops.folder, env=dsops.environ, stdout=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout
         assert int(process.stdout.readline()) == process.pid
         assert process.wait() == -signal.SIGTERM
@@ -207,9 +210,12 @@ def test_ctrl_c_while_secrets_are_fetched_is_130(tmp_path: Path) -> None:
         dsops = Dsops(tmp_path)
         with subprocess.Popen(
             dsops.command("exec", "--env", "production", "--", "echo", "ran"),
-            cwd=tmp_path, env={**dsops.environ, "AWS_ENDPOINT_URL": silent.url},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        ) as process:  # fmt: skip
+            cwd=tmp_path,
+            env={**dsops.environ, "AWS_ENDPOINT_URL": silent.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
             end = time.monotonic() + 20
             while not silent.seen and time.monotonic() < end:
                 time.sleep(0.01)
@@ -222,8 +228,12 @@ def test_stdin_and_stdout_are_the_commands(dsops: Dsops) -> None:
     """Data goes through untouched, and dsops says nothing of its own."""
     done = subprocess.run(
         dsops.command("exec", "--env", "production", "--", "cat"),
-        cwd=dsops.folder, env=dsops.environ, input=b"\x00\xff data", capture_output=True, check=False,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        input=b"\x00\xff data",
+        capture_output=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"\x00\xff data", b"")
 
 

@@ -77,9 +77,12 @@ def test_a_file_is_not_told_what_github_is(dsops: Dsops, tmp_path: Path) -> None
     with log.open("wb") as file:
         done = subprocess.run(
             dsops.command("exec", "--env", "production", "--mask", "--", "sh", "-c", 'echo "$TOKEN"'),
-            cwd=dsops.folder, env={**dsops.environ, "GITHUB_ACTIONS": "true"}, stdout=file, stderr=subprocess.PIPE,
+            cwd=dsops.folder,
+            env={**dsops.environ, "GITHUB_ACTIONS": "true"},
+            stdout=file,
+            stderr=subprocess.PIPE,
             check=True,
-        )  # fmt: skip
+        )
     assert log.read_bytes() == b"***\n"
     assert b"stdout is a file" in done.stderr
 

@@ -60,8 +60,12 @@ def imported(dsops: Dsops, *words: str) -> set[str]:
     allow_found(dsops.folder, dsops.environ)
     done = subprocess.run(
         [sys.executable, "-I", "-c", PROGRAM, *words],
-        cwd=dsops.folder, env=dsops.environ, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=dsops.folder,
+        env=dsops.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stdout.split())
 
 

@@ -26,8 +26,12 @@ def test_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
         for words in (("--format", "text"), ("--format", "mermaid"), ("--format", "svg"), ("--json",)):
             done = subprocess.run(
                 [sys.executable, "-c", PROGRAM, "graph", *words],
-                cwd=dsops.folder, env=environ, capture_output=True, text=True, check=False,
-            )  # fmt: skip
+                cwd=dsops.folder,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert (0, "") == (done.returncode, done.stderr.strip())
             assert "role Target" in done.stdout
             assert "the-external-id" not in done.stdout

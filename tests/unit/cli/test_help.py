@@ -75,10 +75,12 @@ def test_help_of_a_member_of_a_family(capfd: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("topic", "meant"),
     [
-        ("sts.acces-denied", "sts.access-denied"), ("exce", "exec"), ("config.invald", "config.invalid"),
+        ("sts.acces-denied", "sts.access-denied"),
+        ("exce", "exec"),
+        ("config.invald", "config.invalid"),
         ("doctor.clok", "doctor.clock"),
     ],
-)  # fmt: skip
+)
 def test_a_topic_that_is_not_there_is_answered_with_what_was_meant(
     topic: str, meant: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

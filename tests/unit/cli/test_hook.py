@@ -63,16 +63,24 @@ class House:
         )
         program.chmod(0o755)
         dsops.environ |= {
-            "PATH": f"{program.parent}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "DSOPS_AGENT": "off",
-            "LC_ALL": "C.UTF-8", "TERM": "dumb", "PS1": "",
-        }  # fmt: skip
+            "PATH": f"{program.parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "DSOPS_AGENT": "off",
+            "LC_ALL": "C.UTF-8",
+            "TERM": "dumb",
+            "PS1": "",
+        }
 
     def allow(self, folder: Path | None = None, **environ: str) -> str:
         """What the user does once, and what is shown then."""
         done = subprocess.run(
-            ["dsops", "hook", "allow"], cwd=folder or self.project, env={**self.dsops.environ, **environ},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            ["dsops", "hook", "allow"],
+            cwd=folder or self.project,
+            env={**self.dsops.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -96,11 +104,16 @@ class House:
         command = [*START[name], "-c", f"source {file}"] if name == "fish" else START[name]
         with file.open() as commands:
             done = subprocess.run(
-                command, cwd=self.home, env={**self.dsops.environ, **environ}, stdin=commands, check=False, timeout=60,
+                command,
+                cwd=self.home,
+                env={**self.dsops.environ, **environ},
+                stdin=commands,
+                check=False,
+                timeout=60,
                 capture_output=True,
-            )  # fmt: skip
+            )
         said = [line for line in done.stderr.decode().splitlines() if "dsops" in line]
-        self.said = [line[line.index("dsops"):] for line in said]
+        self.said = [line[line.index("dsops") :] for line in said]
         self.errors = done.stderr.decode()
         return done.stdout.decode("utf-8", "surrogateescape").splitlines()
 
@@ -156,11 +169,22 @@ class TestLoading:
         """Also below it; what was not set before is not set after."""
         house.allow()
         printed = house.shell(
-            shell, show("GREETING"), "cd project", show("GREETING"), "cd below", show("NUMBER"), "cd ../../elsewhere",
+            shell,
+            show("GREETING"),
+            "cd project",
+            show("GREETING"),
+            "cd below",
+            show("NUMBER"),
+            "cd ../../elsewhere",
             show("GREETING", "NUMBER", "DSOPS_HOOK_VARS"),
-        )  # fmt: skip
+        )
         assert printed == [
-            "GREETING=unset", "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=unset", "DSOPS_HOOK_VARS=unset"
+            "GREETING=unset",
+            "GREETING=hello",
+            "NUMBER=1",
+            "GREETING=unset",
+            "NUMBER=unset",
+            "DSOPS_HOOK_VARS=unset",
         ]
         assert house.said == ["dsops: hook: environment production is loaded: GREETING, NUMBER"]
         assert house.loads() == 1
@@ -169,20 +193,29 @@ class TestLoading:
         """Its value, and whether programs see it."""
         house.allow()
         printed = house.shell(
-            shell, put(shell, "GREETING", "'it was  this'"), put(shell, "NUMBER", "quiet", exported=False),
-            "cd project", show("GREETING", "NUMBER"), "cd ..", show("GREETING", "NUMBER"), 'echo "$NUMBER"',
-        )  # fmt: skip
-        assert printed == [
-            "GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"
-        ]
+            shell,
+            put(shell, "GREETING", "'it was  this'"),
+            put(shell, "NUMBER", "quiet", exported=False),
+            "cd project",
+            show("GREETING", "NUMBER"),
+            "cd ..",
+            show("GREETING", "NUMBER"),
+            'echo "$NUMBER"',
+        )
+        assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=it was  this", "NUMBER=unset", "quiet"]
 
     def test_what_the_user_has_changed_since_stays(self, house: House, shell: str) -> None:
         """On leaving, and when the folder is loaded anew because its file was touched."""
         house.allow()
         printed = house.shell(
-            shell, "cd project", put(shell, "GREETING", "mine"), "touch dsops.yaml", show("GREETING", "NUMBER"),
-            "cd ..", show("GREETING", "NUMBER"),
-        )  # fmt: skip
+            shell,
+            "cd project",
+            put(shell, "GREETING", "mine"),
+            "touch dsops.yaml",
+            show("GREETING", "NUMBER"),
+            "cd ..",
+            show("GREETING", "NUMBER"),
+        )
         assert printed == ["GREETING=mine", "NUMBER=1", "GREETING=mine", "NUMBER=unset"]
         assert house.loads() == 2
 
@@ -212,9 +245,15 @@ class TestLoading:
         (odd / "dsops.yaml").write_text(LITERALS)
         house.allow(odd)
         printed = house.shell(
-            shell, 'cd "$ODD"', show("GREETING"), "touch dsops.yaml", show("NUMBER"), "cd ..", show("GREETING"),
+            shell,
+            'cd "$ODD"',
+            show("GREETING"),
+            "touch dsops.yaml",
+            show("NUMBER"),
+            "cd ..",
+            show("GREETING"),
             ODD=str(odd),
-        )  # fmt: skip
+        )
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=unset"]
         assert house.loads() == 2
         assert not list(house.home.rglob("MARK"))
@@ -241,9 +280,14 @@ class TestLoading:
         house.allow()
         (house.home / "other.yaml").write_text("version: 1\nenvs: {x: {GREETING: {literal: other}}}\n")
         printed = house.shell(
-            shell, "cd project", show("GREETING"), put(shell, "DSOPS_HOOK_ENV", "staging"), show("GREETING", "NUMBER"),
-            DSOPS_CONFIG=str(house.home / "other.yaml"), DSOPS_ENV="x",
-        )  # fmt: skip
+            shell,
+            "cd project",
+            show("GREETING"),
+            put(shell, "DSOPS_HOOK_ENV", "staging"),
+            show("GREETING", "NUMBER"),
+            DSOPS_CONFIG=str(house.home / "other.yaml"),
+            DSOPS_ENV="x",
+        )
         assert printed == ["GREETING=hello", "GREETING=from staging", "NUMBER=unset"]
 
     def test_an_identity_is_one_value(self, house: House, shell: str) -> None:
@@ -251,13 +295,19 @@ class TestLoading:
         (house.project / "dsops.yaml").write_text(CONFIG + "default_env: keys\n")
         house.allow()
         printed = house.shell(
-            shell, "cd project", show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), "cd ..",
-            show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"), AWS_PROFILE="work",
-        )  # fmt: skip
+            shell,
+            "cd project",
+            show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"),
+            "cd ..",
+            show("AWS_PROFILE", "AWS_ACCESS_KEY_ID"),
+            AWS_PROFILE="work",
+        )
         assert printed == [
-            "AWS_PROFILE=unset", "AWS_ACCESS_KEY_ID=ASIAEXAMPLEEXAMPLE01",
-            "AWS_PROFILE=work", "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
-        ]  # fmt: skip
+            "AWS_PROFILE=unset",
+            "AWS_ACCESS_KEY_ID=ASIAEXAMPLEEXAMPLE01",
+            "AWS_PROFILE=work",
+            "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE01",
+        ]
 
     def test_a_session_that_ends_is_had_anew(self, house: House, aws: StubAws, shell: str) -> None:
         """At the next prompt after its time, with the identity from before, not with the one that was loaded."""
@@ -268,8 +318,9 @@ class TestLoading:
         assert printed == ["AWS_ACCESS_KEY_ID=ASIAEXAMPLEEXAMPLE01"]
         signers = [
             each.header("Authorization").partition("Credential=")[2].partition("/")[0]
-            for each in aws.server.seen if parameters_of(each).get("Action") == "AssumeRole"
-        ]  # fmt: skip
+            for each in aws.server.seen
+            if parameters_of(each).get("Action") == "AssumeRole"
+        ]
         assert signers == ["AKIAEXAMPLEEXAMPLE01"] * 2
 
     def test_a_shell_in_the_shell_takes_away_what_it_loads(self, house: House, shell: str) -> None:
@@ -287,9 +338,15 @@ class TestLoading:
         mine = "set -gx NUMBER mine" if inner == "fish" else "export NUMBER=mine"
         printed = house.shell(inner, *once, mine, *once, **environ)
         assert printed == [
-            "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=unset",
-            "GREETING=hello", "NUMBER=1", "GREETING=unset", "NUMBER=mine",
-        ]  # fmt: skip
+            "GREETING=hello",
+            "NUMBER=1",
+            "GREETING=unset",
+            "NUMBER=unset",
+            "GREETING=hello",
+            "NUMBER=1",
+            "GREETING=unset",
+            "NUMBER=mine",
+        ]
 
 
 class TestPermission:
@@ -301,7 +358,9 @@ class TestPermission:
             shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "dsops hook allow", show("GREETING")
         )
         assert [line for line in printed if line.startswith("GREETING")] == [
-            "GREETING=unset", "GREETING=unset", "GREETING=hello"
+            "GREETING=unset",
+            "GREETING=unset",
+            "GREETING=hello",
         ]
         assert ["dsops hook allow" in line for line in house.said] == [True, False]
         assert house.loads() == 2
@@ -311,9 +370,11 @@ class TestPermission:
         (house.project / "dsops.yaml").write_text(f"include: part.yaml\n{LITERALS}")
         (house.project / "part.yaml").write_text("envs: {production: {PART: {literal: x}}}\n")
         for change in (
-            "echo '#' >> dsops.yaml", "echo '#' >> part.yaml", "echo 'envs: {}' > dsops.local.yaml",
+            "echo '#' >> dsops.yaml",
+            "echo '#' >> part.yaml",
+            "echo 'envs: {}' > dsops.local.yaml",
             "mv other.yaml dsops.yaml",
-        ):  # fmt: skip
+        ):
             (house.project / "dsops.local.yaml").unlink(missing_ok=True)
             # An older file takes its place: its time does not tell that it is new here.
             (house.project / "other.yaml").write_text(LITERALS + "# other\n")
@@ -363,10 +424,34 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "name",
-        ["PATH", "LD_PRELOAD", "PROMPT_COMMAND", "BASH_ENV", "PS1", "IFS", "ENV", "ZDOTDIR", "HISTFILE", "USERNAME",
-         "UID", "SECONDS", "HTTPS_PROXY", "AWS_ENDPOINT_URL", "GIT_SSH", "DSOPS_CONFIG", "DSOPS_HOOK_ENV",
-         "BASH_FUNC_ls", "PWD", "path", "prompt", "status", "fish_trace", "https_proxy", "_"],
-    )  # fmt: skip
+        [
+            "PATH",
+            "LD_PRELOAD",
+            "PROMPT_COMMAND",
+            "BASH_ENV",
+            "PS1",
+            "IFS",
+            "ENV",
+            "ZDOTDIR",
+            "HISTFILE",
+            "USERNAME",
+            "UID",
+            "SECONDS",
+            "HTTPS_PROXY",
+            "AWS_ENDPOINT_URL",
+            "GIT_SSH",
+            "DSOPS_CONFIG",
+            "DSOPS_HOOK_ENV",
+            "BASH_FUNC_ls",
+            "PWD",
+            "path",
+            "prompt",
+            "status",
+            "fish_trace",
+            "https_proxy",
+            "_",
+        ],
+    )
     def test_a_variable_that_steers_is_refused(self, name: str) -> None:
         """By its name, in any shell, for all of them."""
         with pytest.raises(NotAllowed, match=name):
@@ -410,9 +495,14 @@ class TestFailures:
         house.allow()
         (house.project / "dsops.yaml").write_text("version: 1\nenvs: [\n")
         printed = house.shell(
-            shell, "cd project", show("GREETING"), "cd below", show("GREETING"), "cp ../../good.yaml ../dsops.yaml",
+            shell,
+            "cd project",
             show("GREETING"),
-        )  # fmt: skip
+            "cd below",
+            show("GREETING"),
+            "cp ../../good.yaml ../dsops.yaml",
+            show("GREETING"),
+        )
         assert printed == ["GREETING=unset", "GREETING=unset", "GREETING=hello"]
         assert len(house.said) == 2
         assert "is not loaded: you have not allowed that, as the file is now" in house.said[0]
@@ -460,7 +550,11 @@ class TestFailures:
     def test_a_folder_without_a_file_has_nothing_to_allow(self, house: House) -> None:
         """And naming one is no way out."""
         done = subprocess.run(
-            ["dsops", "hook", "allow"], cwd=house.home, env=house.dsops.environ, check=False, capture_output=True,
+            ["dsops", "hook", "allow"],
+            cwd=house.home,
+            env=house.dsops.environ,
+            check=False,
+            capture_output=True,
             text=True,
         )
         assert done.returncode == 2
@@ -528,9 +622,19 @@ class TestPrompts:
         """`set -u`, `set -e`, `set -f`, another IFS, and a trace that shows no value."""
         house.allow()
         printed = house.shell(
-            shell, "set -euf; IFS=:,", "cd project", show("GREETING", "NUMBER"), "set -x", "cd ..", "cd project",
-            "set +x", show("GREETING"), "cd ..", show("GREETING"), "echo end",
-        )  # fmt: skip
+            shell,
+            "set -euf; IFS=:,",
+            "cd project",
+            show("GREETING", "NUMBER"),
+            "set -x",
+            "cd ..",
+            "cd project",
+            "set +x",
+            show("GREETING"),
+            "cd ..",
+            show("GREETING"),
+            "echo end",
+        )
         assert printed == ["GREETING=hello", "NUMBER=1", "GREETING=hello", "GREETING=unset", "end"]
         assert "hello" not in house.errors
 
@@ -548,9 +652,14 @@ class TestPrompts:
         evaluate = 'eval "$(dsops hook bash)"'
         for value in ("'echo mine $?'", "'echo mine $?;'", "('echo mine $?')"):
             printed = house.shell(
-                "bash", f"PROMPT_COMMAND={value}", evaluate, evaluate, "cd project; false", "unset PROMPT_COMMAND",
+                "bash",
+                f"PROMPT_COMMAND={value}",
+                evaluate,
+                evaluate,
+                "cd project; false",
+                "unset PROMPT_COMMAND",
                 show("GREETING"),
-            )  # fmt: skip
+            )
             assert printed.count("mine 1") == 1
             assert printed[-1] == "GREETING=hello"
             assert house.loads() == 1
@@ -562,10 +671,14 @@ class TestPrompts:
             pytest.skip("zsh is not installed")
         house.allow()
         printed = house.shell(
-            "zsh", "setopt ksh_arrays sh_word_split glob_subst; other() { echo other; }; precmd_functions+=(other)",
-            "mine() { echo mine $?; }; precmd_functions+=(mine)", 'eval "$(dsops hook zsh)"',
-            "cd project; false", "precmd_functions=()", show("GREETING"),
-        )  # fmt: skip
+            "zsh",
+            "setopt ksh_arrays sh_word_split glob_subst; other() { echo other; }; precmd_functions+=(other)",
+            "mine() { echo mine $?; }; precmd_functions+=(mine)",
+            'eval "$(dsops hook zsh)"',
+            "cd project; false",
+            "precmd_functions=()",
+            show("GREETING"),
+        )
         assert printed.count("mine 1") == 1
         assert printed.count("other") >= 3
         assert printed[-1] == "GREETING=hello"
@@ -586,9 +699,13 @@ class TestPrompts:
         options = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"]}[shell]
         after = "emit fish_prompt" if shell == "fish" else "echo ${PROMPT_COMMAND-none}${precmd_functions-none}"
         done = subprocess.run(
-            [shell, *options, "-c", f"{start}\ncd project\n{after}\n{show('GREETING')}"], cwd=house.home,
-            env=house.dsops.environ, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            [shell, *options, "-c", f"{start}\ncd project\n{after}\n{show('GREETING')}"],
+            cwd=house.home,
+            env=house.dsops.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.splitlines()[-1] == "GREETING=unset"
         assert "__dsops" not in done.stdout
         assert house.loads() == 0
@@ -637,13 +754,20 @@ class TestTelling:
         house.allow()
         printed = house.shell("bash", "cd project", "dsops hook status", "dsops hook status --json")
         assert printed[:5] == [
-            "file         dsops.yaml", "allowed      yes, as it is now", "environment  production",
-            "variables    GREETING, NUMBER", "this shell   has GREETING, NUMBER of it",
-        ]  # fmt: skip
+            "file         dsops.yaml",
+            "allowed      yes, as it is now",
+            "environment  production",
+            "variables    GREETING, NUMBER",
+            "this shell   has GREETING, NUMBER of it",
+        ]
         assert json.loads("\n".join(printed[5:])) == {
-            "file": "dsops.yaml", "is_allowed": True, "environment": "production", "variables": ["GREETING", "NUMBER"],
-            "problem": None, "loaded": ["GREETING", "NUMBER"],
-        }  # fmt: skip
+            "file": "dsops.yaml",
+            "is_allowed": True,
+            "environment": "production",
+            "variables": ["GREETING", "NUMBER"],
+            "problem": None,
+            "loaded": ["GREETING", "NUMBER"],
+        }
         printed = house.shell("bash", "cd elsewhere", "dsops hook status")
         assert printed == ["file         none here", "this shell   has nothing of any"]
 

@@ -42,8 +42,11 @@ def test_a_case_that_is_not_as_expected_is_a_failure_with_its_reason() -> None:
     suite = report.find("testsuite")
 
     assert (suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("errors")) == (
-        "trust-cases", "2", "1", "0",
-    )  # fmt: skip
+        "trust-cases",
+        "2",
+        "1",
+        "0",
+    )
     assert suite.get("timestamp") == "2026-11-24T12:00:00"
     first, second = suite.findall("testcase")
     assert (first.get("name"), first.get("classname"), len(first)) == ("gets in", "trust-cases", 0)
@@ -65,8 +68,9 @@ def test_a_name_may_hold_anything() -> None:
     report = read(row(name, "deny"), row(f"{name} fails", "allow"))
 
     assert [case.get("name") for case in report.iter("testcase")] == [
-        '<a href="x">&amp;</a>\n\ufffd[2J\ufffd]]>', '<a href="x">&amp;</a>\n\ufffd[2J\ufffd]]> fails',
-    ]  # fmt: skip
+        '<a href="x">&amp;</a>\n\ufffd[2J\ufffd]]>',
+        '<a href="x">&amp;</a>\n\ufffd[2J\ufffd]]> fails',
+    ]
 
 
 def test_a_question_without_a_name_is_called_by_what_it_asks() -> None:

@@ -102,14 +102,19 @@ def test_a_new_key_is_given_time(stub: StubKeyring, reports: Reports) -> None:
     entry = rotated(stub, aws, reports)
     assert (entry.key_id, entry.old_key_id, entry.old_is_off) == (NEW, OLD, True)
     assert aws.called == [
-        "ListAccessKeys OLD", "CreateAccessKey OLD", "GetCallerIdentity NEW", "GetCallerIdentity NEW",
-        "UpdateAccessKey NEW", "UpdateAccessKey NEW",
-    ]  # fmt: skip
+        "ListAccessKeys OLD",
+        "CreateAccessKey OLD",
+        "GetCallerIdentity NEW",
+        "GetCallerIdentity NEW",
+        "UpdateAccessKey NEW",
+        "UpdateAccessKey NEW",
+    ]
     assert reports.names.count("keys.waiting") == 2
     assert [event["step"] for event in reports.facts("keys.rotating")] == [
-        "IAM has made the key AKIA...NEW1", "the key AKIA...NEW1 works, and is used from now on",
+        "IAM has made the key AKIA...NEW1",
+        "the key AKIA...NEW1 works, and is used from now on",
         "the key AKIA...OLD1 is switched off",
-    ]  # fmt: skip
+    ]
 
 
 def test_a_new_key_that_never_works_is_not_used(
@@ -175,6 +180,8 @@ def test_the_list_says_where_it_stands_before_each_step(stub: StubKeyring, repor
 
     rotated(stub, watch, reports)  # type: ignore[arg-type]  # called like one
     assert seen == [
-        ("ListAccessKeys", OLD, ""), ("CreateAccessKey", OLD, ""), ("GetCallerIdentity", OLD, NEW),
+        ("ListAccessKeys", OLD, ""),
+        ("CreateAccessKey", OLD, ""),
+        ("GetCallerIdentity", OLD, NEW),
         ("UpdateAccessKey", NEW, ""),
-    ]  # fmt: skip
+    ]

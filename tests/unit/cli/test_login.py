@@ -45,9 +45,7 @@ def test_a_browser_is_expected_where_there_are_windows(*, environ: dict[str, str
 
 
 @pytest.mark.sandbox_seed(SEED)
-def test_without_a_port_a_code_is_used(
-    sandbox: LocalAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Why is said, and the login goes on."""
 
     def blocked(_: str) -> Loopback:

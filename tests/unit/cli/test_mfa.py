@@ -47,9 +47,15 @@ class Given(Dsops):
         """Exit code, stdout, stderr."""
         with file.open("rb") as stream:
             done = subprocess.run(
-                self.command(*words), cwd=self.folder, env=self.environ, stdin=stream, capture_output=True, text=True,
-                check=False, start_new_session=True,
-            )  # fmt: skip
+                self.command(*words),
+                cwd=self.folder,
+                env=self.environ,
+                stdin=stream,
+                capture_output=True,
+                text=True,
+                check=False,
+                start_new_session=True,
+            )
         return done.returncode, done.stdout, done.stderr
 
 
@@ -90,8 +96,9 @@ def test_a_code_is_all_that_stdout_has(dsops: Given) -> None:
 
 def test_a_seed_is_typed_unseen(dsops: Given) -> None:
     """On the terminal, also where the answer goes into a pipe."""
-    with Terminal(["env", *(f"{name}={value}" for name, value in dsops.environ.items()),
-                   *dsops.command("mfa", "add", DEVICE)]) as terminal:  # fmt: skip
+    with Terminal(
+        ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
+    ) as terminal:
         terminal.expect(f"Seed of {DEVICE}: ")
         terminal.type(f"{SEED}\n")
         assert SEED not in terminal.expect("its current code changes in ")
@@ -101,8 +108,9 @@ def test_a_seed_is_typed_unseen(dsops: Given) -> None:
 
 def test_ctrl_c_at_the_question_keeps_nothing(dsops: Given) -> None:
     """And says nothing more."""
-    with Terminal(["env", *(f"{name}={value}" for name, value in dsops.environ.items()),
-                   *dsops.command("mfa", "add", DEVICE)]) as terminal:  # fmt: skip
+    with Terminal(
+        ["env", *(f"{name}={value}" for name, value in dsops.environ.items()), *dsops.command("mfa", "add", DEVICE)]
+    ) as terminal:
         terminal.expect(f"Seed of {DEVICE}: ")
         terminal.type("\x03")
         assert terminal.code() == 130

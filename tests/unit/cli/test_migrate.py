@@ -212,8 +212,10 @@ def test_every_change_is_told_with_its_line(project: Project) -> None:
         ),
         (
             "x-b: &b\n  timeoutMs: 5\nproviders:\n  a:\n    <<: *b\n    type: env\n  c:\n    <<: *b\n    type: env\n",
-            ("version: 1\nx-b: &b\n  timeout_ms: 5\nsecretStores:\n  a:\n    <<: *b\n    type: env\n"
-             "  c:\n    <<: *b\n    type: env\n"),
+            (
+                "version: 1\nx-b: &b\n  timeout_ms: 5\nsecretStores:\n  a:\n    <<: *b\n    type: env\n"
+                "  c:\n    <<: *b\n    type: env\n"
+            ),
         ),
     ],
 )
@@ -231,8 +233,10 @@ def test_other_shapes(project: Project, text: str, expected: str) -> None:
     [
         ("providers:\n  a: {type: aws.sts, role: x}\n", ["dsops.yaml:2: secretStores.a.role:"]),
         (
-            ("providers:\n  s:\n    type: aws.secretsmanager\n    access_key_id: AKIAHUSH\n"
-             "    secret_access_key: hush\nenvs:\n  e:\n    A: {from: {service: x}}\n"),
+            (
+                "providers:\n  s:\n    type: aws.secretsmanager\n    access_key_id: AKIAHUSH\n"
+                "    secret_access_key: hush\nenvs:\n  e:\n    A: {from: {service: x}}\n"
+            ),
             ["dsops.yaml:4:", "dsops.yaml:5:", "dsops.yaml:8:"],
         ),
         ("providers:\n  a: {type: aws.sts, assume_role: x}\n", ["dsops.yaml:2: secretStores.a.role_arn:"]),

@@ -49,13 +49,17 @@ REQUIRED = {
     if command.operands and command.operands[0].is_required and COMMANDS[name.partition(" ")[0]].summary
 }
 WITH_STORE = [
-    [*name.split(" "), flag.name] for name, command in commands().items() for flag in command.flags
+    [*name.split(" "), flag.name]
+    for name, command in commands().items()
+    for flag in command.flags
     if flag.value == "STORE"
-]  # fmt: skip
+]
 WITH_ENVIRONMENT = [
-    name.split(" ") for name, command in commands().items() for flag in command.flags
+    name.split(" ")
+    for name, command in commands().items()
+    for flag in command.flags
     if flag.name == "--env" and COMMANDS[name.partition(" ")[0]].summary
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -118,8 +122,11 @@ def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFix
     """A store, an environment, both, or neither."""
     environment, store = "`--env {}`", "`--credentials {}`"
     for word, is_environment, is_store in (
-        ("deploy", False, True), ("production", True, False), ("both", True, True), ("nothing", False, False),
-    ):  # fmt: skip
+        ("deploy", False, True),
+        ("production", True, False),
+        ("both", True, True),
+        ("nothing", False, False),
+    ):
         text = told(capfd, "exec", word, "--", "true")
         assert (environment.format(word) in text, store.format(word) in text) == (is_environment, is_store), word
     assert "the environments are: production, both" in told(capfd, "exec", "nothing", "--", "true")

@@ -131,8 +131,10 @@ def test_what_was_tried_is_told_in_full_where_nothing_is_said() -> None:
     error = UsageError("it did not work")
     error.add_tried(TRIED._replace(before=(Hop("jump", "", ""),)))
     assert output.error_text(error).splitlines()[1:] == [
-        ("  tried: AssumeRole of arn:aws:iam::123456789012:role/ProdAccessRole as "
-        "arn:aws:sts::111111111111:assumed-role/Jump/ada, hop 2 of 3, sts.us-east-1"),
+        (
+            "  tried: AssumeRole of arn:aws:iam::123456789012:role/ProdAccessRole as "
+            "arn:aws:sts::111111111111:assumed-role/Jump/ada, hop 2 of 3, sts.us-east-1"
+        ),
         "  after: hop 1, store `jump`, gave a session",
     ]
 
@@ -296,6 +298,7 @@ def test_a_table_is_aligned_and_has_no_trailing_spaces() -> None:
 
 def test_the_origin_of_an_error_shows_no_message_that_is_not_ours() -> None:
     """A UnicodeEncodeError, a KeyError: their text may be a secret's value."""
+
     def fail() -> None:
         try:
             "hush\ud800".encode()

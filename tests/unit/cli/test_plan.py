@@ -31,8 +31,12 @@ def test_a_plan_uses_no_network_and_no_credentials(tmp_path: Path) -> None:
         environ = {name: value for name, value in dsops.environ.items() if "KEY" not in name}
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, "plan", "--env", "production"],
-            cwd=dsops.folder, env=environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=dsops.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
         assert (0, "") == (done.returncode, done.stderr.strip())
         assert "arn:aws:iam::111122223333:role/Target" in done.stdout

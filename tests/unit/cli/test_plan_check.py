@@ -119,9 +119,7 @@ def test_a_role_that_is_not_there_is_told_with_the_one_that_is(tmp_path: Path) -
     content = seed()
     content["accounts"][HOME]["roles"]["R"]["path"] = "/team/"
     (hop,) = checked(tmp_path, content, PLAIN)
-    assert (hop.verdict, hop.why) == (
-        "denied", f"there is no {ROLE}: given.json has arn:aws:iam::{HOME}:role/team/R"
-    )  # fmt: skip
+    assert (hop.verdict, hop.why) == ("denied", f"there is no {ROLE}: given.json has arn:aws:iam::{HOME}:role/team/R")
     content["accounts"] = {"222222222222": content["accounts"][HOME]}
     assert ["unknown"] == verdicts(checked(tmp_path, content, PLAIN))
 
@@ -172,8 +170,9 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
 
     (hop,) = told()
     assert (hop.verdict, hop.why) == (
-        "denied", f"there is no {provider}: given.json has no such provider in that account"
-    )  # fmt: skip
+        "denied",
+        f"there is no {provider}: given.json has no such provider in that account",
+    )
     content["accounts"][HOME]["saml_providers"] = [{"name": "Corp", "issued_by_sandbox": True}]
     assert ["allowed"] == verdicts(told())
 
@@ -269,9 +268,7 @@ def test_a_secret_is_the_same_by_its_arn(tmp_path: Path) -> None:
 def test_a_secret_that_is_not_there_can_not_be_read(tmp_path: Path) -> None:
     """It is named, with the region where it was looked for."""
     hop = reads(tmp_path, MAY, secrets=("b",))
-    assert (hop.verdict, hop.why) == (
-        "denied", "there is no secret a: given.json has none of that name in us-east-1"
-    )  # fmt: skip
+    assert (hop.verdict, hop.why) == ("denied", "there is no secret a: given.json has none of that name in us-east-1")
 
 
 def test_the_caller_must_be_one_that_signs(tmp_path: Path) -> None:

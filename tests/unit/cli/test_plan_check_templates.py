@@ -237,5 +237,3 @@ def test_what_policy_generate_prints_is_enough(
     assert ["allowed", "unknown"] == told(files[0])
     assert ["unknown", "unknown"] == told(files[1])
     assert ["unknown", "unknown"] == told()
-
-

@@ -162,9 +162,18 @@ def ask_sandbox(folder: Path, principal: str, resource: str) -> dict[str, Any]:
     """The answer of a person who has other keys exported, those of a real account perhaps."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         done = Dsops(folder).run(
-            "policy", "simulate", "--json", "--sandbox", server.url, "--principal", principal,
-            "--action", "sts:AssumeRole", "--resource", resource,
-        )  # fmt: skip
+            "policy",
+            "simulate",
+            "--json",
+            "--sandbox",
+            server.url,
+            "--principal",
+            principal,
+            "--action",
+            "sts:AssumeRole",
+            "--resource",
+            resource,
+        )
         keys = [str(record["userIdentity"].get("accessKeyId")) for record in server.sandbox.events.records(0, "")]
     assert done.returncode == 0, done.stderr
     assert keys

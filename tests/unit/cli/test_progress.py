@@ -77,9 +77,7 @@ def test_a_retry_is_told_in_a_line() -> None:
     assert sentence(Event("call.delayed", facts)) == "sts.us-east-1 asks to slow down: retry 2 in 1.4 s"
 
 
-CORRECTED = Event(
-    "clock.corrected", {"minutes": "20 minutes", "side": "behind", "endpoint": "sts.us-east-1"}
-)
+CORRECTED = Event("clock.corrected", {"minutes": "20 minutes", "side": "behind", "endpoint": "sts.us-east-1"})
 NOTE = (
     "dsops: note: this machine's clock is 20 minutes behind that of sts.us-east-1: requests are signed for AWS's time; "
     "set the clock\n"

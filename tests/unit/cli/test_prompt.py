@@ -99,9 +99,14 @@ def test_nobody_agrees_without_a_terminal(tmp_path: Path) -> None:
     window.write_text("#!/bin/sh\necho y\n")
     window.chmod(0o755)
     done = subprocess.run(
-        python(CONFIRMING), env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "DISPLAY": ":0"},
-        start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        python(CONFIRMING),
+        env={**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin", "DISPLAY": ":0"},
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "agreed None\n" == done.stdout
 
 

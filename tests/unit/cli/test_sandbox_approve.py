@@ -53,8 +53,9 @@ def start(server: Server) -> dict[str, Any]:
     started = client.start_device_authorization(**who, startUrl=START_URL)
     return {
         "wish": {**who, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]},
-        "code": started["userCode"], "page": started["verificationUriComplete"],
-    }  # fmt: skip
+        "code": started["userCode"],
+        "page": started["verificationUriComplete"],
+    }
 
 
 def approve(server: Server, *words: str) -> int:
@@ -110,9 +111,13 @@ def test_it_is_a_browser_too(server: Server) -> None:
 
     client = oidc(server)
     made = client.register_client(
-        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
-        grantTypes=["authorization_code", "refresh_token"], redirectUris=["http://127.0.0.1/oauth/callback"],
-    )  # fmt: skip
+        clientName="x",
+        clientType="public",
+        scopes=[SCOPE],
+        issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"],
+        redirectUris=["http://127.0.0.1/oauth/callback"],
+    )
     program = Program(client_id=made["clientId"], secret=made["clientSecret"])
     with HTTPServer(("127.0.0.1", 0), Waiting) as listener:
         listener.timeout = 20
@@ -124,9 +129,12 @@ def test_it_is_a_browser_too(server: Server) -> None:
         thread.join(20)
     found = dict(parse_qsl(urlsplit(brought[0]).query))
     given = client.create_token(
-        **program.parameters, grantType="authorization_code", code=found["code"], redirectUri=redirect,
+        **program.parameters,
+        grantType="authorization_code",
+        code=found["code"],
+        redirectUri=redirect,
         codeVerifier=VERIFIER,
-    )  # fmt: skip
+    )
 
     assert found["state"] == "st&te"
     assert given["accessToken"]
@@ -150,9 +158,13 @@ def test_a_program_may_wait_for_its_browser_before_it_listens(server: Server) ->
 
     client = oidc(server)
     made = client.register_client(
-        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL,
-        grantTypes=["authorization_code", "refresh_token"], redirectUris=["http://127.0.0.1/oauth/callback"],
-    )  # fmt: skip
+        clientName="x",
+        clientType="public",
+        scopes=[SCOPE],
+        issuerUrl=START_URL,
+        grantTypes=["authorization_code", "refresh_token"],
+        redirectUris=["http://127.0.0.1/oauth/callback"],
+    )
     program = Program(client_id=made["clientId"], secret=made["clientSecret"])
     with HTTPServer(("127.0.0.1", 0), Waiting) as listener:
         listener.timeout = 20
@@ -170,9 +182,13 @@ def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFix
     """Nobody listens where the code should go."""
     client = oidc(server)
     made = client.register_client(
-        clientName="x", clientType="public", scopes=[SCOPE], issuerUrl=START_URL, grantTypes=["authorization_code"],
+        clientName="x",
+        clientType="public",
+        scopes=[SCOPE],
+        issuerUrl=START_URL,
+        grantTypes=["authorization_code"],
         redirectUris=["http://127.0.0.1/oauth/callback"],
-    )  # fmt: skip
+    )
     program = Program(client_id=made["clientId"], secret=made["clientSecret"])
     address = f"{server.url}/authorize?{authorize_query(program, redirect_uri='http://127.0.0.1:1/oauth/callback')}"
 
@@ -190,7 +206,7 @@ def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFix
         (["--user", "alice", "--deny"], "--deny and --user exclude each other"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_can_not_be_done_is_told(
     server: Server, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,18 +26,24 @@ HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def environment(folder: Path) -> dict[str, str]:
     """Nothing of the user's; announcements are made in that folder."""
     return {
-        "PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder),
-    }  # fmt: skip
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+    }
 
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A sandbox on a free port, and its address; it is gone after the block."""
     with subprocess.Popen(
-        [*DSOPS, "sandbox", "serve", "--port", "0", *words], env=environment(folder), cwd=folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+        [*DSOPS, "sandbox", "serve", "--port", "0", *words],
+        env=environment(folder),
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline().strip()

@@ -11,19 +11,42 @@ TRUST = "the trust policy of role Deploy"
 
 def denied(*near: dict[str, Any], note: str = "") -> list[str]:
     """The lines about a role that was refused, those of the request left out."""
-    reason = {"policy_type": "role trust policy", "level": 0, "effect": "ImplicitDeny", "note": note,
-              "matched": [], "near": near}  # fmt: skip
-    return decision_lines({
-        "time": "2026-07-13T10:00:00Z", "request_id": "r", "caller": "c", "is_allowed": False, "action": "a",
-        "resource": "*", "decided_by": "role trust policy", "policy": None, "statement": None, "reasons": [reason],
-    })[3:]  # fmt: skip
+    reason = {
+        "policy_type": "role trust policy",
+        "level": 0,
+        "effect": "ImplicitDeny",
+        "note": note,
+        "matched": [],
+        "near": near,
+    }
+    return decision_lines(
+        {
+            "time": "2026-07-13T10:00:00Z",
+            "request_id": "r",
+            "caller": "c",
+            "is_allowed": False,
+            "action": "a",
+            "resource": "*",
+            "decided_by": "role trust policy",
+            "policy": None,
+            "statement": None,
+            "reasons": [reason],
+        }
+    )[3:]
 
 
 def told(line: int, **failure: Any) -> list[str]:
     """The lines about a statement of a trust policy that did not apply, for one failure."""
-    near = {"policy": TRUST, "statement": 1, "sid": "", "line": line, "effect": "Allow", "failures": [
-        {"element": "Condition", "operator": "", "key": "", "actual": None, "hint": "", "line": line} | failure
-    ]}  # fmt: skip
+    near = {
+        "policy": TRUST,
+        "statement": 1,
+        "sid": "",
+        "line": line,
+        "effect": "Allow",
+        "failures": [
+            {"element": "Condition", "operator": "", "key": "", "actual": None, "hint": "", "line": line} | failure
+        ],
+    }
     return denied(near)[2:]
 
 
@@ -69,9 +92,12 @@ def test_where_there_is_nothing_that_could_allow_the_first_line_says_so() -> Non
 def test_an_event_of_identity_center_names_its_user_and_the_role() -> None:
     """The user by his id, which is all that such a record has; the role stands among the service's own details."""
     record = {
-        "eventTime": "2026-07-13T10:00:00Z", "recipientAccountId": "111111111111", "eventSource": "sso.amazonaws.com",
-        "eventName": "GetRoleCredentials", "requestParameters": None,
+        "eventTime": "2026-07-13T10:00:00Z",
+        "recipientAccountId": "111111111111",
+        "eventSource": "sso.amazonaws.com",
+        "eventName": "GetRoleCredentials",
+        "requestParameters": None,
         "userIdentity": {"type": "IdentityCenterUser", "onBehalfOf": {"userId": "1234567890-a"}},
         "serviceEventDetails": {"role_name": "Reader", "account_id": "222222222222"},
-    }  # fmt: skip
+    }
     assert event_line(record) == "2026-07-13T10:00:00Z  111111111111  1234567890-a  sso:GetRoleCredentials Reader"

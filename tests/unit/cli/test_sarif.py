@@ -13,11 +13,7 @@ from dsops.policy.lint import RULES
 
 TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
-REGION = {
-    "type": "object",
-    "required": ["startLine"],
-    "properties": {"startLine": {"type": "integer", "minimum": 1}},
-}
+REGION = {"type": "object", "required": ["startLine"], "properties": {"startLine": {"type": "integer", "minimum": 1}}}
 # A relative reference, or an address with a scheme: RFC 3986 has no space, no backslash and no control character.
 URI = {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"}
 SCHEMA = {
@@ -45,8 +41,13 @@ SCHEMA = {
                                         "type": "array",
                                         "items": {
                                             "type": "object",
-                                            "required": ["id", "shortDescription", "fullDescription", "help",
-                                                         "defaultConfiguration"],
+                                            "required": [
+                                                "id",
+                                                "shortDescription",
+                                                "fullDescription",
+                                                "help",
+                                                "defaultConfiguration",
+                                            ],
                                             "properties": {
                                                 "id": {"type": "string", "pattern": r"^[a-z-]+\.[a-z-]+$"},
                                                 "shortDescription": TEXT,
@@ -127,7 +128,7 @@ SCHEMA = {
             },
         },
     },
-}  # fmt: skip
+}
 
 POLICY = """{
   "Version": "2012-10-17",

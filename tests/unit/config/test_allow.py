@@ -23,15 +23,10 @@ from dsops.errors import ConfigError, ConfigUnreadable, FileNotWritten, NotAllow
 from dsops.model import SourceFile
 
 MAIN = "/repo/dsops.yaml"
-FILES = (
-    SourceFile(MAIN, "a" * 64, written=MAIN),
-    SourceFile("/repo/part.yaml", "b" * 64, written="/repo/part.yaml"),
-)
+FILES = (SourceFile(MAIN, "a" * 64, written=MAIN), SourceFile("/repo/part.yaml", "b" * 64, written="/repo/part.yaml"))
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-needs_root = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away"
-)
+needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 
 
 @pytest.fixture
@@ -78,10 +73,19 @@ class TestRemembering:
             (FILES[0]._replace(sha256="b" * 64), FILES[1]._replace(sha256="a" * 64)),
         ],
         ids=[
-            "main changed", "include changed", "include gone", "include added", "copied elsewhere", "link of main",
-            "link of include", "another link", "target's owner", "link's owner", "swapped",
+            "main changed",
+            "include changed",
+            "include gone",
+            "include added",
+            "copied elsewhere",
+            "link of main",
+            "link of include",
+            "another link",
+            "target's owner",
+            "link's owner",
+            "swapped",
         ],
-    )  # fmt: skip
+    )
     def test_any_difference_asks_again(self, environ: dict[str, str], files: tuple[SourceFile, ...]) -> None:
         """Of content, of the list of files, of place, link and owner."""
         allow(FILES, environ)

@@ -69,9 +69,10 @@ class TestReferences:
                 "store://prod/arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf#a",
                 ("prod", "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-AbCdEf", None, "a"),
             ),
-            ("'store://prod/${ENV:-a/b#c?d}/db#${F:?say which#}?version=${V}'", (
-                "prod", "${ENV:-a/b#c?d}/db", "${V}", "${F:?say which#}",
-            )),
+            (
+                "'store://prod/${ENV:-a/b#c?d}/db#${F:?say which#}?version=${V}'",
+                ("prod", "${ENV:-a/b#c?d}/db", "${V}", "${F:?say which#}"),
+            ),
             ("prod:db", ("prod", "db", None, None)),
             ("prod:db:more/a", ("prod", "db:more/a", None, None)),
             ("prod:db#.a", ("prod", "db#.a", None, None)),
@@ -79,7 +80,7 @@ class TestReferences:
             ("'prod:${K:-x:y}'", ("prod", "${K:-x:y}", None, None)),
             ("'lit:k'", ("lit", "k", None, None)),
         ],
-    )  # fmt: skip
+    )
     def test_are_read_in_every_form(self, variable: VariableOf, written: str, expected: Parts) -> None:
         """The same reference, however it is written."""
         assert expected == parts(variable(f"{{from: {written}}}"))

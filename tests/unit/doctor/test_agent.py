@@ -223,9 +223,11 @@ def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) ->
 
 @pytest.mark.parametrize(
     ("folder_of", "detail"),
-    [(lambda folder: f"{folder}/missing", "there is no such folder"),
-     (lambda folder: f"{folder}/{'x' * 60}", "its name is too long for a socket")],
-)  # fmt: skip
+    [
+        (lambda folder: f"{folder}/missing", "there is no such folder"),
+        (lambda folder: f"{folder}/{'x' * 60}", "its name is too long for a socket"),
+    ],
+)
 def test_a_runtime_folder_that_can_not_be_used_is_a_warning(
     world: dict[str, str], folder_of: Callable[[str], str], detail: str
 ) -> None:

@@ -61,8 +61,9 @@ def test_a_seed_that_no_store_needs_wants_nothing(tmp_path: Path) -> None:
     """It is said, since somebody has put it there."""
     check = check_keyring([], environ_with(tmp_path, SERIAL), is_installed=False)
     assert (check.status, check.detail) == (
-        "ok", "seeds of MFA devices: 1, keys: 0; the extra is not installed, and no store here needs it",
-    )  # fmt: skip
+        "ok",
+        "seeds of MFA devices: 1, keys: 0; the extra is not installed, and no store here needs it",
+    )
 
 
 def test_a_list_that_can_not_be_relied_on_is_a_warning(tmp_path: Path) -> None:

@@ -90,21 +90,24 @@ def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
         ({"HTTPS_PROXY": "http://proxy:3128"}, "ok", "2 servers through http://proxy:3128 (HTTPS_PROXY)"),
         (
             {"HTTPS_PROXY": "http://ada:hush@proxy:3128", "NO_PROXY": "sts.us-east-1.amazonaws.com"},
-            "ok", "1 server through http://proxy:3128 (HTTPS_PROXY), 1 server without one",
+            "ok",
+            "1 server through http://proxy:3128 (HTTPS_PROXY), 1 server without one",
         ),
         ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "NO_PROXY excepts every server"),
         ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, "ok", "none"),
         ({"HTTPS_PROXY": "socks5://proxy:1"}, "failed", "HTTPS_PROXY is not a proxy that dsops can use"),
         (
             {"https_proxy": "http://one:1", "HTTPS_PROXY": "http://two:2"},
-            "warning", "https_proxy and HTTPS_PROXY differ",
+            "warning",
+            "https_proxy and HTTPS_PROXY differ",
         ),
         (
             {"https_proxy": "http://one:1", "HTTPS_PROXY": "http://one:1"},
-            "ok", "2 servers through http://one:1 (https_proxy)",
+            "ok",
+            "2 servers through http://one:1 (https_proxy)",
         ),
     ],
-)  # fmt: skip
+)
 def test_which_servers_are_reached_through_which_proxy(environ: dict[str, str], status: str, detail: str) -> None:
     """A password in its address is not told."""
     check = check_proxies([STS, SECRETS], environ)

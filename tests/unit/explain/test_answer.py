@@ -169,8 +169,10 @@ class TestCause:
         found = findings(APP, identity=ALL, trust=trusting(ROOT), session=policy("session", allow("s3:*")))
 
         assert ("session-policy", "app", Where("app.session_policy", 1)) == (
-            found[0].cause, found[0].place.store, found[0].remedy.where,
-        )  # fmt: skip
+            found[0].cause,
+            found[0].place.store,
+            found[0].remedy.where,
+        )
 
     @pytest.mark.parametrize(
         ("action", "cause"),
@@ -194,7 +196,6 @@ class TestCause:
 
         assert [("not-read", "missing")] == [(each.cause, each.certainty) for each in found]
 
-
     @pytest.mark.parametrize("is_by_files", [True, False])
     def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
         """A template that is not deployed, or details of yesterday."""
@@ -216,9 +217,14 @@ class TestNearest:
         """Than one that only names somebody else."""
         given = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Sid="Others"),
-            allow("sts:AssumeRole", None, Principal=ROOT, Sid="Ours",
-                  Condition={"StringEquals": {"sts:ExternalId": "a", "aws:PrincipalOrgID": "o-1"}}),
-        )  # fmt: skip
+            allow(
+                "sts:AssumeRole",
+                None,
+                Principal=ROOT,
+                Sid="Ours",
+                Condition={"StringEquals": {"sts:ExternalId": "a", "aws:PrincipalOrgID": "o-1"}},
+            ),
+        )
 
         found = findings(identity=ALL, trust=given)
 
@@ -324,8 +330,10 @@ class TestCertainty:
         (found,) = findings_of(outcome, Said(), about, AssumeRoleDenied("no"))
 
         assert ("external-id-different", "likely", False) == (
-            found.cause, found.certainty, found.mismatches[0].is_known,
-        )  # fmt: skip
+            found.cause,
+            found.certainty,
+            found.mismatches[0].is_known,
+        )
         assert "is not known here" in found.message
 
     def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
@@ -392,11 +400,13 @@ class TestCertainty:
 
         certainties = [
             findings_of(
-                outcome, Said(), About(outcome.decision.request, step, 1, edit_at, is_role_exact=exact),
+                outcome,
+                Said(),
+                About(outcome.decision.request, step, 1, edit_at, is_role_exact=exact),
                 AssumeRoleDenied("no"),
             )[0].certainty
             for exact in (True, False)
-        ]  # fmt: skip
+        ]
 
         assert ["proven", "likely"] == certainties
 
@@ -408,8 +418,9 @@ class TestWhatAwsSays:
         """No statement is claimed then."""
         said = Said(policy_type="service control policy", is_deny=True)
 
-        found = findings(ALICE, "sts:AssumeRole", TARGET, Unread("scp", "denied"), said=said, identity=ALL,
-                         trust=trusting(ROOT))  # fmt: skip
+        found = findings(
+            ALICE, "sts:AssumeRole", TARGET, Unread("scp", "denied"), said=said, identity=ALL, trust=trusting(ROOT)
+        )
 
         assert [("service-control-policy", "proven", 0)] == [
             (each.cause, each.certainty, each.place.statement) for each in found
@@ -430,8 +441,9 @@ class TestWhatAwsSays:
 
         assert found.remedy.statement is not None
         assert ("*", {"ArnEquals": {"aws:PrincipalArn": APP.issuer_arn}}) == (
-            found.remedy.statement["Principal"], found.remedy.statement["Condition"],
-        )  # fmt: skip
+            found.remedy.statement["Principal"],
+            found.remedy.statement["Condition"],
+        )
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
         """Both are told."""
@@ -492,20 +504,29 @@ class TestRemedy:
         ("operator", "value", "context", "message", "remedy"),
         [
             (
-                "Null", "false", {}, "asks for session tags that were not sent",
+                "Null",
+                "false",
+                {},
+                "asks for session tags that were not sent",
                 "set `tags` on store `target` to what the trust policy of role Target wants",
             ),
             (
-                "Null", "true", {"aws:RequestTag/team": "a"}, "asks for a call without aws:RequestTag/team",
+                "Null",
+                "true",
+                {"aws:RequestTag/team": "a"},
+                "asks for a call without aws:RequestTag/team",
                 "leave what aws:RequestTag/team is about out of `tags` on store `target`: " + WANTS_NONE,
             ),
             (
-                "StringEquals", "b", {"aws:RequestTag/team": "a"}, "asks for other session tags than were sent",
+                "StringEquals",
+                "b",
+                {"aws:RequestTag/team": "a"},
+                "asks for other session tags than were sent",
                 "set `tags` on store `target` to what the trust policy of role Target wants (b)",
             ),
         ],
         ids=["to be there", "not to be there", "another"],
-    )  # fmt: skip
+    )
     def test_what_null_wants_is_no_value(
         self, operator: str, value: str, context: dict[str, str], message: str, remedy: str
     ) -> None:
@@ -521,12 +542,13 @@ class TestRemedy:
         [
             ("true", {}, "set `tags` on store `target` to what the trust policy of role Target wants"),
             (
-                "false", {"aws:RequestTag/team": "a"},
+                "false",
+                {"aws:RequestTag/team": "a"},
                 "leave what aws:RequestTag/team is about out of `tags` on store `target`: " + WANTS_NONE,
             ),
         ],
         ids=["without one", "with one"],
-    )  # fmt: skip
+    )
     def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
         """A Deny of whoever sends no tag, or of whoever does."""
         given = trust(
@@ -614,16 +636,19 @@ class TestRemedy:
             "`PrincipalTag:KEY`"
         )
         assert found.remedy.statement == {
-            "Effect": "Allow", "Principal": {"Federated": COMPANY}, "Action": list(actions),
-        }  # fmt: skip
+            "Effect": "Allow",
+            "Principal": {"Federated": COMPANY},
+            "Action": list(actions),
+        }
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
         """For a session it is its role that gets it."""
         (found,) = findings(APP, trust=trusting(ROOT))
 
         assert ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": TARGET}, "role App") == (
-            found.remedy.statement, found.remedy.add_to.rpartition("of ")[2],
-        )  # fmt: skip
+            found.remedy.statement,
+            found.remedy.add_to.rpartition("of ")[2],
+        )
 
     def test_a_trust_policy_gets_the_role_and_not_its_session(self) -> None:
         """Or the account, whose policies then decide."""
@@ -708,8 +733,10 @@ def test_a_full_policy_of_aws_is_no_reason() -> None:
     """FullAWSAccess on a level lets through what the level below refuses."""
     scp = policy("scp", deny("sts:*"))
     places: dict[Place, Any] = {
-        "scp": ((full_access("scp"),), (full_access("scp"), scp)), "identity": ((ALL,),), "trust": ((trusting(ROOT),),),
-    }  # fmt: skip
+        "scp": ((full_access("scp"),), (full_access("scp"), scp)),
+        "identity": ((ALL,),),
+        "trust": ((trusting(ROOT),),),
+    }
     outcome = simulate(Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {}), places, (), NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
 

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 OTHER_PROVIDER = PROVIDER.replace("Corp", "Partner")
 ROLE = str(STEP.settings["role_arn"])
 EVERYTHING = {
-    "PrincipalTag:team": ["blue"], "PrincipalTag:cost": ["1"], "TransitiveTagKeys": ["team"],
+    "PrincipalTag:team": ["blue"],
+    "PrincipalTag:cost": ["1"],
+    "TransitiveTagKeys": ["team"],
     "SourceIdentity": ["alice@example.com"],
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -96,8 +98,10 @@ def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_p
     found = unsigned_questions(step, "us-east-1")
 
     assert [question.action for question, _ in found] == [
-        "sts:AssumeRoleWithSAML", "sts:SetSourceIdentity", "sts:TagSession",
-    ]  # fmt: skip
+        "sts:AssumeRoleWithSAML",
+        "sts:SetSourceIdentity",
+        "sts:TagSession",
+    ]
     assert {question.principal.federated for question, _ in found} == {COMPANY}
     unread = {key for _, each in found for one in each for key in one.keys}
     assert "aws:sourceip" in unread

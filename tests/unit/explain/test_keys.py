@@ -37,10 +37,7 @@ def test_aws_says_that_it_is_the_key(code: str, message: str, is_about: bool) ->
 
 @pytest.mark.parametrize(
     ("actions", "cause", "certainty"),
-    [
-        (("iam:List*", "iam:Get*"), "key-policy", "likely"),
-        (("s3:ListAllMyBuckets",), "not-read", "missing"),
-    ],
+    [(("iam:List*", "iam:Get*"), "key-policy", "likely"), (("s3:ListAllMyBuckets",), "not-read", "missing")],
     ids=["his own policies", "nothing"],
 )
 def test_what_nobody_may_look_up_is_a_fact(

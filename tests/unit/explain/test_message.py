@@ -104,11 +104,12 @@ def recorded(said: Said, **context: str) -> Recorded:
     [
         (ADA, "AIDAEXAMPLEADA0000001", ADA),
         (
-            "arn:aws:iam::111122223333:role/ci/App", "AROAEXAMPLEAPP0000001:s-1",
+            "arn:aws:iam::111122223333:role/ci/App",
+            "AROAEXAMPLEAPP0000001:s-1",
             "arn:aws:sts::111122223333:assumed-role/App/s-1",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
     """Also where the message has no sentence that could be read; but for external IDs, which are hidden."""
     said = Said("", "s3:GetObject", "arn:aws:s3:::b/k")

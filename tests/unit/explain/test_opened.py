@@ -36,8 +36,12 @@ def response(tmp_path: Path) -> str:
     """The file of a response with two tags, one of which goes on, and a source identity."""
     clock = Clock()
     clock.freeze(is_frozen=True)
-    said = {"PrincipalTag:team": ["blue"], "PrincipalTag:cost": ["1"], "TransitiveTagKeys": ["Team"],
-            "SourceIdentity": ["alice"]}  # fmt: skip
+    said = {
+        "PrincipalTag:team": ["blue"],
+        "PrincipalTag:cost": ["1"],
+        "TransitiveTagKeys": ["Team"],
+        "SourceIdentity": ["alice"],
+    }
     file = tmp_path / "response.b64"
     file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **said)), encoding="utf-8")
     return str(file)

@@ -219,9 +219,7 @@ class TestSecret:
     """A secret's own policy and tags."""
 
     QUESTION = asked("secretsmanager:GetSecretValue", SECRET)
-    NAMES_ALICE: ClassVar = document(
-        allow("secretsmanager:GetSecretValue", Principal={"AWS": QUESTION.principal.arn})
-    )
+    NAMES_ALICE: ClassVar = document(allow("secretsmanager:GetSecretValue", Principal={"AWS": QUESTION.principal.arn}))
 
     def secrets(self, policy: Any, *denied: str) -> StubIam:
         """One, of which alice's own policies say nothing."""
@@ -308,6 +306,7 @@ class TestOrganization:
 
     def test_what_has_no_organizations_leaves_the_answer_open(self) -> None:
         """Something else that speaks as IAM does; given the policies it is sure."""
+
         class Without(StubOrganizations):
             def __call__(self, _: Seen) -> Answer:
                 return json_error("UnknownOperationException", "not implemented", 400)
@@ -341,9 +340,7 @@ class TestOrganization:
         completed = complete(
             asked(resource=TARGET, principal=FOREIGNER),
             {"identity": ((policy("identity", allow()),),), "boundary": ()},
-            StubIam(
-                roles={"Target": Entity(trust=trust("*"))}, organizations=StubOrganizations(parents=self.UNIT)
-            ),
+            StubIam(roles={"Target": Entity(trust=trust("*"))}, organizations=StubOrganizations(parents=self.UNIT)),
         )
 
         assert verdict(completed) == "unknown"

@@ -88,8 +88,10 @@ def test_a_template_tells_what_nobody_may_read(account: str) -> None:
     assert found.entity is not None
     assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (found.entity.arn, len(found.identity))
     assert ("", ("others may attach more",), "left open") == (
-        found.unread_entity, found.unread_identity, found.unread_trust,
-    )  # fmt: skip
+        found.unread_entity,
+        found.unread_identity,
+        found.unread_trust,
+    )
 
 
 def test_what_is_there_counts_more_than_a_template() -> None:
@@ -113,25 +115,36 @@ SHARED = f"arn:aws:iam::{ACCOUNT}:policy/Shared"
 DETAILS: dict[str, Any] = {
     "UserDetailList": [
         {
-            "UserName": "ada", "UserId": "AIDAEXAMPLE", "Arn": f"arn:aws:iam::{ACCOUNT}:user/team/ada",
+            "UserName": "ada",
+            "UserId": "AIDAEXAMPLE",
+            "Arn": f"arn:aws:iam::{ACCOUNT}:user/team/ada",
             "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": ALLOW}],
-            "GroupList": ["dev"], "AttachedManagedPolicies": [{"PolicyArn": SHARED}],
-            "PermissionsBoundary": {"PermissionsBoundaryArn": SHARED}, "Tags": [{"Key": "team", "Value": "core"}],
-        },
+            "GroupList": ["dev"],
+            "AttachedManagedPolicies": [{"PolicyArn": SHARED}],
+            "PermissionsBoundary": {"PermissionsBoundaryArn": SHARED},
+            "Tags": [{"Key": "team", "Value": "core"}],
+        }
     ],
     "GroupDetailList": [{"GroupName": "dev", "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": ALLOW}]}],
     "RoleDetailList": [
         {
-            "RoleName": "App", "RoleId": "AROAEXAMPLE", "Arn": f"arn:aws:iam::{ACCOUNT}:role/App",
+            "RoleName": "App",
+            "RoleId": "AROAEXAMPLE",
+            "Arn": f"arn:aws:iam::{ACCOUNT}:role/App",
             "AssumeRolePolicyDocument": "%7B%22Version%22%3A%222012-10-17%22%7D",
             "AttachedManagedPolicies": [{"PolicyArn": "arn:aws:iam::aws:policy/Elsewhere"}],
-        },
+        }
     ],
-    "Policies": [{"Arn": SHARED, "PolicyVersionList": [
-        {"VersionId": "v1", "IsDefaultVersion": False, "Document": {}},
-        {"VersionId": "v2", "IsDefaultVersion": True, "Document": ALLOW},
-    ]}],
-}  # fmt: skip
+    "Policies": [
+        {
+            "Arn": SHARED,
+            "PolicyVersionList": [
+                {"VersionId": "v1", "IsDefaultVersion": False, "Document": {}},
+                {"VersionId": "v2", "IsDefaultVersion": True, "Document": ALLOW},
+            ],
+        }
+    ],
+}
 
 
 def test_an_accounts_details_have_all_of_a_user() -> None:
@@ -145,8 +158,10 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
     assert found.boundary is not None
     assert found.entity is not None
     assert (SHARED, "AIDAEXAMPLE", {"team": "core"}) == (
-        found.boundary.name, found.entity.unique_id, dict(found.entity.tags),
-    )  # fmt: skip
+        found.boundary.name,
+        found.entity.unique_id,
+        dict(found.entity.tags),
+    )
 
 
 def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:

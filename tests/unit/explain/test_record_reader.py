@@ -61,11 +61,14 @@ def read(
     """What is read, the pauses on the way, and the requests."""
     scene = Scene()
     with StubServer(toolbox) as server:
-        plan = plan_of(f"""
+        plan = plan_of(
+            f"""
 secretStores:
   app: {{type: aws.sts, region: us-east-1, role_arn: "arn:aws:iam::{ACCOUNT}:role/App", endpoint_url: "{server.url}"}}
 envs: {{dev: {{}}}}
-""", store="app")  # fmt: skip
+""",
+            store="app",
+        )
         chains = Chains(plan, scene.client, {}, {})
         reader = RecordReader(chains)
         found = scene.run(reader.read(read_refusal(message), plan.steps["app"], chain, is_fresh=is_fresh))

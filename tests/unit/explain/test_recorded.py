@@ -30,12 +30,10 @@ INLINE = "inline:b6cf943c21a1966b"
 ROOT, UNIT = "arn:aws:organizations::9:root/o-1/r-1", "arn:aws:organizations::9:ou/o-1/ou-1"
 FULL = "arn:aws:organizations::aws:policy/service_control_policy/p-FullAWSAccess"
 ANY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-DENY = json.dumps({
-    "Version": "2012-10-17", "Statement": [{"Sid": "No", "Effect": "Deny", "Action": "*", "Resource": "*"}]
-})  # fmt: skip
-CONTEXT = {
-    "aws:PrincipalAccount": ACCOUNT, "aws:PrincipalARN": ROLE, "aws:UserId": "AROAEXAMPLEEXAMPLE001:s",
-}  # fmt: skip
+DENY = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Sid": "No", "Effect": "Deny", "Action": "*", "Resource": "*"}]}
+)
+CONTEXT = {"aws:PrincipalAccount": ACCOUNT, "aws:PrincipalARN": ROLE, "aws:UserId": "AROAEXAMPLEEXAMPLE001:s"}
 
 
 def check(kind: str, effect: str, *matched: MatchedPolicy, kinds: tuple[str, ...] = (), target: str = "") -> Check:
@@ -178,8 +176,9 @@ def test_a_kind_is_given_when_all_of_it_is_there() -> None:
 
     whole = record(refusing, policies=two, documents={INLINE: ANY, "inline:2": DENY}).given
     assert [policy.name for policy in whole["identity"][0]] == [
-        "inline policy b6cf943c21a1966b of role App", "inline policy 2 of role App",
-    ]  # fmt: skip
+        "inline policy b6cf943c21a1966b of role App",
+        "inline policy 2 of role App",
+    ]
     assert "identity" not in record(refusing, policies=two, documents={INLINE: ANY}).given
     assert "identity" not in record(refusing, policies=two, documents={INLINE: ANY, "inline:2": "{}"}).given
 
@@ -195,10 +194,13 @@ def test_what_is_not_checked_is_not_there() -> None:
 def test_what_refuses_nothing_need_not_be_read() -> None:
     """AWS says that it allows; of a trust policy that does not tell whom it names."""
     given = record(
-        check("RESOURCE", "ALLOW"), check("PRINCIPAL", "ALLOW"), check("PERMISSIONS_BOUNDARY", "NO_IMPACT"),
-        check("SERVICE_CONTROL_POLICY", "ALLOW", target=ROOT), check("SESSION", "IMPLICIT_DENY"),
+        check("RESOURCE", "ALLOW"),
+        check("PRINCIPAL", "ALLOW"),
+        check("PERMISSIONS_BOUNDARY", "NO_IMPACT"),
+        check("SERVICE_CONTROL_POLICY", "ALLOW", target=ROOT),
+        check("SESSION", "IMPLICIT_DENY"),
         policies=(listed("IDENTITY_BASED_POLICY"), listed("SERVICE_CONTROL_POLICY", FULL, ROOT)),
-    ).given  # fmt: skip
+    ).given
 
     assert {"identity", "boundary", "scp", "rcp"} == set(given)
     assert all(policy.statements[0].effect == "Allow" for policy in given["identity"][0])
@@ -219,9 +221,10 @@ def test_the_policies_of_a_resource_are_its_own() -> None:
     other = listed("RESOURCE_BASED_POLICY", "inline:2", SECRET.replace("db", "other"))
     own = listed("RESOURCE_BASED_POLICY", INLINE, SECRET)
     found = record(
-        check("PRINCIPAL", "IMPLICIT_DENY"), policies=(other, own),
+        check("PRINCIPAL", "IMPLICIT_DENY"),
+        policies=(other, own),
         documents={INLINE: DENY.replace('"Sid"', '"Principal": "*", "Sid"'), "inline:2": ANY},
-    ).given  # fmt: skip
+    ).given
 
     assert [policy.name for policy in found["resource"][0]] == [f"the policy of {SECRET}"]
 
@@ -231,19 +234,33 @@ def test_the_policies_of_a_resource_are_its_own() -> None:
 
 def test_context_is_read_as_awss_examples_write_it() -> None:
     """An address without its length, a moment as seconds, lists without brackets; a plain text with some stays."""
-    found = condition_keys({
-        "aws:SourceIp": "192.0.2.1/32", "aws:EpochTime": "2026-01-01T00:00:00Z", "aws:TagKeys": "[a, b]",
-        "aws:PrincipalOrgPaths": "[o-exampleorgid/r-examp/]", "aws:SecureTransport": True, "aws:UserAgent": "[x]",
-        "sts:TransitiveTagKeys": ["a"], "aws:MultiFactorAuthAge": 5, "odd": {"a": 1}, "odder": [None],
-        "aws:vpcsourceip": "2001:db8::1/128",
-    })  # fmt: skip
+    found = condition_keys(
+        {
+            "aws:SourceIp": "192.0.2.1/32",
+            "aws:EpochTime": "2026-01-01T00:00:00Z",
+            "aws:TagKeys": "[a, b]",
+            "aws:PrincipalOrgPaths": "[o-exampleorgid/r-examp/]",
+            "aws:SecureTransport": True,
+            "aws:UserAgent": "[x]",
+            "sts:TransitiveTagKeys": ["a"],
+            "aws:MultiFactorAuthAge": 5,
+            "odd": {"a": 1},
+            "odder": [None],
+            "aws:vpcsourceip": "2001:db8::1/128",
+        }
+    )
 
     assert found == {
-        "aws:SourceIp": ("192.0.2.1",), "aws:EpochTime": ("1767225600",), "aws:TagKeys": ("a", "b"),
-        "aws:PrincipalOrgPaths": ("o-exampleorgid/r-examp/",), "aws:SecureTransport": ("true",),
-        "aws:UserAgent": ("[x]",), "sts:TransitiveTagKeys": ("a",), "aws:MultiFactorAuthAge": ("5",),
+        "aws:SourceIp": ("192.0.2.1",),
+        "aws:EpochTime": ("1767225600",),
+        "aws:TagKeys": ("a", "b"),
+        "aws:PrincipalOrgPaths": ("o-exampleorgid/r-examp/",),
+        "aws:SecureTransport": ("true",),
+        "aws:UserAgent": ("[x]",),
+        "sts:TransitiveTagKeys": ("a",),
+        "aws:MultiFactorAuthAge": ("5",),
         "aws:vpcsourceip": ("2001:db8::1",),
-    }  # fmt: skip
+    }
     assert condition_keys({"aws:EpochTime": "1767225600"}) == {"aws:EpochTime": ("1767225600",)}
     assert condition_keys({"aws:EpochTime": "soon"}) == {"aws:EpochTime": ("soon",)}
 

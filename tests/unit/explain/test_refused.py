@@ -123,14 +123,20 @@ def test_a_denial_is_a_policys(error: DsopsError) -> None:
 @pytest.mark.parametrize(
     ("message", "path", "cause"),
     [
-        ("43200 is over 3600 seconds, the most that a chained role gets", "secretStores.target.duration_seconds",
-         "duration-chain"),
+        (
+            "43200 is over 3600 seconds, the most that a chained role gets",
+            "secretStores.target.duration_seconds",
+            "duration-chain",
+        ),
         ("86400 is over 43200", "secretStores.target.duration_seconds", "duration-limit"),
-        ("the role is in the partition aws-cn, and the region us-east-1 in aws", "secretStores.target.role_arn",
-         "partition"),
+        (
+            "the role is in the partition aws-cn, and the region us-east-1 in aws",
+            "secretStores.target.role_arn",
+            "partition",
+        ),
         ("2049 characters are over 2048", "secretStores.target.session_policy", "limit"),
     ],
-)  # fmt: skip
+)
 def test_what_aws_would_refuse_is_found_before_it_is_asked(message: str, path: str, cause: str) -> None:
     """Each problem is a finding, with its line."""
     where = Where("dsops.yaml", 9)

@@ -75,9 +75,7 @@ def test_the_id_of_awss_record_is_read_with_region_and_link() -> None:
         (DENIED, "", ""),
     ],
 )
-def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(
-    message: str, authorization_id: str, link: str
-) -> None:
+def test_an_id_is_found_in_any_language_and_a_link_only_to_aws(message: str, authorization_id: str, link: str) -> None:
     """Either of the two tells the id."""
     said = read_refusal(message)
 

@@ -171,8 +171,10 @@ def test_permissions_alone_go_to_roles_that_are_there() -> None:
     """By name: no role is made."""
     found: dict[str, Any] = template(GRANTS, Selection("permissions"), "made for a test")
     assert [each["Type"] for each in found["Resources"].values()] == [
-        "AWS::IAM::RolePolicy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy",
-    ]  # fmt: skip
+        "AWS::IAM::RolePolicy",
+        "AWS::IAM::RolePolicy",
+        "AWS::IAM::ManagedPolicy",
+    ]
     assert found["Resources"]["Jump1"]["Properties"]["RoleName"] == "Jump-1"
     assert "Outputs" not in found
     assert "Parameters" not in found

@@ -58,8 +58,9 @@ def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "arn:aws:iam::222222222222:role/Target"}
     ]
     assert [statement["Action"] for statement in grants.roles[0].permissions] == [
-        "secretsmanager:GetSecretValue", "kms:Decrypt",
-    ]  # fmt: skip
+        "secretsmanager:GetSecretValue",
+        "kms:Decrypt",
+    ]
     assert grants.notes == ()
 
 
@@ -71,8 +72,9 @@ def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
     assert trust(grants)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "<external id of target>"}}
     blanks = list(blanks_in(list(grants.roles[0].trust)))
     assert [(each.name, each.is_secret) for each in blanks] == [
-        ("arn_of_base_caller", False), ("external_id_of_target", True),
-    ]  # fmt: skip
+        ("arn_of_base_caller", False),
+        ("external_id_of_target", True),
+    ]
     assert "an-id" not in repr(grants)
 
 
@@ -89,7 +91,9 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
     assert len({each.name for each in found}) == 3
     resources: Any = template(grants, Selection("trust"), "")["Resources"]
     ids = [
-        role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]["Ref"]
+        role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"][
+            "Ref"
+        ]
         for role in resources.values()
     ]
     assert len(set(ids)) == 3
@@ -119,8 +123,9 @@ def test_roles_behind_a_shared_mfa_session_ask_for_mfa_too() -> None:
         assert trust(grants, role)[0]["Principal"] == {"AWS": ADA}
         assert trust(grants, role)[0]["Condition"] == {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     assert grants.bases[0].permissions[0]["Resource"] == [
-        "arn:aws:iam::222222222222:role/Target", "arn:aws:iam::333333333333:role/Other",
-    ]  # fmt: skip
+        "arn:aws:iam::222222222222:role/Target",
+        "arn:aws:iam::333333333333:role/Other",
+    ]
 
 
 JUMP = (
@@ -136,14 +141,14 @@ def test_tags_and_source_identity_have_statements_of_their_own() -> None:
     entry, tags, identity = trust(grants)
     assert entry["Condition"] == {"StringLike": {"sts:SourceIdentity": "dev-*"}}
     assert tags["Action"] == "sts:TagSession"
-    assert tags["Condition"] == {
-        "ForAllValues:StringEquals": {"aws:TagKeys": "team"}, "Null": {"aws:TagKeys": "false"},
-    }  # fmt: skip
+    assert tags["Condition"] == {"ForAllValues:StringEquals": {"aws:TagKeys": "team"}, "Null": {"aws:TagKeys": "false"}}
     assert identity["Action"] == "sts:SetSourceIdentity"
     assert identity["Condition"] == {"StringLike": {"sts:SourceIdentity": "dev-*"}}
     assert [(each["Action"], "Condition" in each) for each in trust(grants, 1)] == [
-        ("sts:AssumeRole", False), ("sts:TagSession", False), ("sts:SetSourceIdentity", False),
-    ]  # fmt: skip
+        ("sts:AssumeRole", False),
+        ("sts:TagSession", False),
+        ("sts:SetSourceIdentity", False),
+    ]
 
 
 def test_a_hop_within_an_account_needs_no_permission() -> None:
@@ -160,8 +165,10 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
     )
     # A session policy limits it all the same.
     assert grants.sessions[0].policy["Statement"][0]["Action"] == [  # type: ignore[index]
-        "sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity",
-    ]  # fmt: skip
+        "sts:AssumeRole",
+        "sts:TagSession",
+        "sts:SetSourceIdentity",
+    ]
 
 
 def test_two_stores_of_one_role_make_one_role() -> None:
@@ -203,8 +210,9 @@ def test_each_profile_is_a_caller_of_its_own() -> None:
     reads = "    A: {from: {store: secrets, key: a}}\n    B: {from: {store: own, key: /b}}\n"
     grants = made(stores, reads)
     assert {base.who: base.permissions[0]["Action"] for base in grants.bases} == {
-        "work": "sts:AssumeRole", "base": "ssm:GetParameters",
-    }  # fmt: skip
+        "work": "sts:AssumeRole",
+        "base": "ssm:GetParameters",
+    }
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of work caller>"}
 
 
@@ -381,9 +389,7 @@ def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
             "Effect": "Allow",
             "Principal": {"Federated": f"arn:aws:iam::222222222222:oidc-provider/{host}"},
             "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {f"{host}:aud": "sts.amazonaws.com", f"{host}:sub": "<subject of target>"},
-            },
+            "Condition": {"StringEquals": {f"{host}:aud": "sts.amazonaws.com", f"{host}:sub": "<subject of target>"}},
         }
     ]
     assert grants.bases == ()
@@ -422,8 +428,9 @@ def test_a_pattern_of_subjects_is_compared_as_one() -> None:
     assert role is not None
     statement = trust_in_tokens(role, "https://gitlab.com", "x", "project_path:a/*", is_pattern=True)
     assert statement["Condition"] == {
-        "StringEquals": {"gitlab.com:aud": "x"}, "StringLike": {"gitlab.com:sub": "project_path:a/*"},
-    }  # fmt: skip
+        "StringEquals": {"gitlab.com:aud": "x"},
+        "StringLike": {"gitlab.com:sub": "project_path:a/*"},
+    }
 
 
 # --- parts ------------------------------------------------------------------------------------------------------

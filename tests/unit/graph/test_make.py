@@ -68,9 +68,16 @@ class TestNodes:
         """The role with its path; MFA, external ID and the like without their values."""
         facts = node(graph_of(TEXT), "hop", "target").facts
         assert facts == (
-            "AssumeRole", "role team/Target", "account 222222222222", "for 900 s", "chained", "external ID",
-            "source identity", "tags", "in eu-west-1",
-        )  # fmt: skip
+            "AssumeRole",
+            "role team/Target",
+            "account 222222222222",
+            "for 900 s",
+            "chained",
+            "external ID",
+            "source identity",
+            "tags",
+            "in eu-west-1",
+        )
         assert "external ID" not in node(graph_of(TEXT), "hop", "jump").facts
 
     def test_hops_without_a_role_say_whose_session_it_is(self) -> None:
@@ -137,9 +144,7 @@ secretStores:
         login = Login("until noon", "mark", "us-east-1")
         plans = [
             plan_of(
-                text,
-                store=name,
-                proof=lambda _, settings: Proof("the login", str(settings["start_url"]), login=login),
+                text, store=name, proof=lambda _, settings: Proof("the login", str(settings["start_url"]), login=login)
             )
             for name in ("one", "two", "three")
         ]

@@ -19,7 +19,7 @@ def contrast(one: str, other: str) -> float:
     """The ratio of two colours' luminances (WCAG 2.2, relative luminance)."""
 
     def luminance(colour: str) -> float:
-        parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -44,8 +44,15 @@ def test_nothing_else_is_needed() -> None:
     text = svg_text(graph_of(TEXT))
     root = ET.fromstring(text)  # noqa: S314 (our own)
     assert {each.tag.removeprefix(SVG) for each in root.iter()} == {
-        "svg", "title", "desc", "style", "rect", "text", "path", "g",
-    }  # fmt: skip
+        "svg",
+        "title",
+        "desc",
+        "style",
+        "rect",
+        "text",
+        "path",
+        "g",
+    }
     assert re.findall(r"https?:[^\"]*", text) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"href|url\(|@import|@font-face|\bon\w+=", text)
 

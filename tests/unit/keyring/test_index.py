@@ -18,9 +18,15 @@ from dsops.keyring.index import KeysEntry, SeedEntry
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
 SEED = SeedEntry(DEVICE, "2026-11-24T12:00:00Z")
 KEY = KeysEntry(
-    "ada", "AKIAEXAMPLEEXAMPLE01", "arn:aws:iam::111111111111:user/ada", "2026-11-24T12:00:00Z", created="2026-01-01",
-    next_key_id="AKIAEXAMPLEEXAMPLE02", old_key_id="AKIAEXAMPLEEXAMPLE00", old_is_off=True,
-)  # fmt: skip
+    "ada",
+    "AKIAEXAMPLEEXAMPLE01",
+    "arn:aws:iam::111111111111:user/ada",
+    "2026-11-24T12:00:00Z",
+    created="2026-01-01",
+    next_key_id="AKIAEXAMPLEEXAMPLE02",
+    old_key_id="AKIAEXAMPLEEXAMPLE00",
+    old_is_off=True,
+)
 
 
 @pytest.fixture
@@ -76,11 +82,19 @@ def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 100_000, "[]", "null", "{}",
-     '{"version": 2, "mfa": [], "keys": []}', '{"version": 1, "mfa": [{}], "keys": []}',
-     '{"version": 1, "mfa": [{"serial_number": 7, "added": "x"}], "keys": []}',
-     '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}'],
-)  # fmt: skip
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "null",
+        "{}",
+        '{"version": 2, "mfa": [], "keys": []}',
+        '{"version": 1, "mfa": [{}], "keys": []}',
+        '{"version": 1, "mfa": [{"serial_number": 7, "added": "x"}], "keys": []}',
+        '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}',
+    ],
+)
 def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> None:
     """Half written, changed by hand, or of a later dsops: never taken for an empty one, which would be written over."""
     written(environ).write_text(text)

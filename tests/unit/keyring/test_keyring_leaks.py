@@ -66,11 +66,20 @@ class Desk:
             [sys.executable, "-c", WATCHED, *words, "--debug", "--verbose"],
             cwd=self.folder,
             env={
-                "PATH": os.environ["PATH"], "DSOPS_AGENT": "off", "AWS_ENDPOINT_URL": self.server.url,
-                "AWS_EC2_METADATA_DISABLED": "true", "WATCH_FILE": str(watch), **self.keyring.environ,
+                "PATH": os.environ["PATH"],
+                "DSOPS_AGENT": "off",
+                "AWS_ENDPOINT_URL": self.server.url,
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "WATCH_FILE": str(watch),
+                **self.keyring.environ,
             },
-            input=given, capture_output=True, text=True, check=False, start_new_session=True, timeout=60,
-        )  # fmt: skip
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+            timeout=60,
+        )
         files = [path for place in (self.folder, self.home) for path in place.rglob("*") if path.is_file()]
         texts = {str(path): path.read_text(errors="replace") for path in files if path.name != SECRETS_FILE}
         texts |= {"stdout": done.stdout, "stderr": done.stderr}
@@ -107,8 +116,9 @@ def test_when_all_is_well(desk: Desk) -> None:
     assert sum("dsops.keyring.child" in process for process in desk.processes()) == 2
     assert desk.search("keys", "rotate", "ada") == 0
     assert desk.keyring.secrets == {
-        f"dsops mfa/{DEVICE}": SEED, "dsops keys/ada": json.dumps({OLD: OLD_SECRET, NEW: NEW_SECRET}),
-    }  # fmt: skip
+        f"dsops mfa/{DEVICE}": SEED,
+        "dsops keys/ada": json.dumps({OLD: OLD_SECRET, NEW: NEW_SECRET}),
+    }
 
 
 @pytest.mark.parametrize("mood", MOODS)
@@ -137,11 +147,17 @@ def test_when_aws_or_something_before_it_repeats_the_request(desk: Desk) -> None
 @pytest.mark.parametrize(
     "given",
     [
-        f"{OLD_SECRET}\n{OLD}", f"{OLD} {OLD_SECRET}", f"{OLD}\n{OLD_SECRET} x", f'{{"AccessKey": "{OLD_SECRET}"',
-        f"{OLD},{OLD_SECRET}", f"{OLD}\n{OLD_SECRET}\n{OLD_SECRET}", OLD_SECRET * 500, f"{SEED}1",
+        f"{OLD_SECRET}\n{OLD}",
+        f"{OLD} {OLD_SECRET}",
+        f"{OLD}\n{OLD_SECRET} x",
+        f'{{"AccessKey": "{OLD_SECRET}"',
+        f"{OLD},{OLD_SECRET}",
+        f"{OLD}\n{OLD_SECRET}\n{OLD_SECRET}",
+        OLD_SECRET * 500,
+        f"{SEED}1",
     ],
     ids=range(8),
-)  # fmt: skip
+)
 def test_when_what_is_given_is_wrong(desk: Desk, given: str) -> None:
     """Swapped, in one line, cut off, too long: the error has a reason, and none of it."""
     assert desk.search("keys", "add", "ada", given=given) == 2

@@ -13,7 +13,7 @@ from dsops.migrate.lines import Lines
     [
         ("a: {b: 1,\n  c: 2}\nd: 3", {2}),
         ("a: [1,\n  {b: 2,\n  c: 3}\n  ]\nd: 3", {2, 3, 4}),
-        ("a: {b: '}',\n  c: \"}\\\"}\"}\nd: 3", {2}),
+        ('a: {b: \'}\',\n  c: "}\\"}"}\nd: 3', {2}),
         ("a: x{b\nc: d[\ne: it's\nf: 1", set()),
         ("a: # {\n  b: 1", set()),
         ("a: |\n  b: {\n\n  '\nc: 1", set()),

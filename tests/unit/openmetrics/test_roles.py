@@ -48,10 +48,14 @@ def test_a_principal_is_a_user_or_a_role_whatever_its_session_is_called() -> Non
     """By its key where the ARN is not known; nobody is nobody."""
     roles = RoleMetrics("dsops")
     for caller, key in (
-        (ALICE, "AKIA1"), (ALICE, "AKIA2"),
-        (f"arn:aws:sts::{HOME}:assumed-role/Jump/run-1", ""), (f"arn:aws:sts::{HOME}:assumed-role/Jump/run-2", ""),
-        (f"arn:aws:sts::{HOME}:assumed-role/Other/run-1", ""), ("", "AKIA3"), ("", ""),
-    ):  # fmt: skip
+        (ALICE, "AKIA1"),
+        (ALICE, "AKIA2"),
+        (f"arn:aws:sts::{HOME}:assumed-role/Jump/run-1", ""),
+        (f"arn:aws:sts::{HOME}:assumed-role/Jump/run-2", ""),
+        (f"arn:aws:sts::{HOME}:assumed-role/Other/run-1", ""),
+        ("", "AKIA3"),
+        ("", ""),
+    ):
         roles.count_issued("AssumeRole", ROLE, caller, key, 900)
 
     assert told(roles)["dsops_principals"] == [({}, 4)]
@@ -61,9 +65,14 @@ def test_a_border_is_crossed_where_the_accounts_differ() -> None:
     """As the ARN says, else the key id; where neither does, and within an account, none is."""
     roles = RoleMetrics("dsops")
     for role, caller, key in (
-        (ROLE, ALICE, ""), (OTHERS, ALICE, ""), (OTHERS, "", KEY_OF_HOME), (OTHERS, "", "AKIAI44QH8DHBEXAMPLE"),
-        ("", ALICE, ""), (f"{AWAY}/Reader", ALICE, ""), (OTHERS, f"arn:aws:sts::{AWAY}:assumed-role/Jump/s", ""),
-    ):  # fmt: skip
+        (ROLE, ALICE, ""),
+        (OTHERS, ALICE, ""),
+        (OTHERS, "", KEY_OF_HOME),
+        (OTHERS, "", "AKIAI44QH8DHBEXAMPLE"),
+        ("", ALICE, ""),
+        (f"{AWAY}/Reader", ALICE, ""),
+        (OTHERS, f"arn:aws:sts::{AWAY}:assumed-role/Jump/s", ""),
+    ):
         roles.count_issued("AssumeRole", role, caller, key, 900)
 
     pair = {"from_account": HOME, "to_account": AWAY}

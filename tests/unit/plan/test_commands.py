@@ -111,7 +111,11 @@ def test_a_file_is_in_the_folder_of_the_configuration_or_at_home(
     )
     config = load(folder=str(tree), environ={"HOME": str(tree.parent)})
     plan = plan_store(
-        config, "s", environ=environ, ambient=lambda _: LONG_TERM, store_types=BUILTIN_TYPES,
+        config,
+        "s",
+        environ=environ,
+        ambient=lambda _: LONG_TERM,
+        store_types=BUILTIN_TYPES,
         proof=lambda *_: Proof("the token", "digest"),
-    )  # fmt: skip
+    )
     assert plan.steps["s"].settings["web_identity_token_file"] == expected.format(tree=tree)

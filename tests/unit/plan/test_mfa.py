@@ -72,9 +72,7 @@ def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
     """Twenty environments behind one device are one code, where an agent keeps the session between the runs."""
     plan = planned(environment="one", second=", duration_seconds: 1800")
     assert list(plan.steps) == [SESSION, "a", "sa"]
-    assert plan.notes == (
-        f"one MFA session of {DEVICE} serves `a` and 1 more of the configuration: a code works once",
-    )
+    assert plan.notes == (f"one MFA session of {DEVICE} serves `a` and 1 more of the configuration: a code works once",)
     both = planned(second=", duration_seconds: 1800")
     assert plan.steps[SESSION].fingerprint == both.steps[SESSION].fingerprint
 
@@ -82,7 +80,10 @@ def test_a_role_that_is_needed_alone_shares_with_those_of_other_runs() -> None:
 @pytest.mark.parametrize(
     "second",
     [
-        ", duration_seconds: 3601", ", mfa_session: false", ", profile: another", ", credentials_from: a",
+        ", duration_seconds: 3601",
+        ", mfa_session: false",
+        ", profile: another",
+        ", credentials_from: a",
         ", endpoint_url: http://127.0.0.1:1",
     ],
 )

@@ -64,30 +64,46 @@ def test_the_operation_follows_from_the_keys(fields: str, operation: str, second
         ("target_principal: '111111111111'", ": `task_policy_arn` is missing"),
         (f"task_policy_arn: '{TASK}'", ": `target_principal` is missing"),
         (f"operation: GetSessionToken, role_arn: '{ROLE}'", "role_arn: `role_arn` does not go with GetSessionToken"),
-        ("operation: GetSessionToken, external_id: abcd",
-         "external_id: `external_id` does not go with GetSessionToken: without `role_arn` it is the user's own"),
+        (
+            "operation: GetSessionToken, external_id: abcd",
+            "external_id: `external_id` does not go with GetSessionToken: without `role_arn` it is the user's own",
+        ),
         ("operation: GetSessionToken, saml_process: p", "operation: GetSessionToken takes no assertion"),
         ("federated_user_name: ada, external_id: abcd", "external_id: `external_id` does not go with"),
         (f"federated_user_name: ada, serial_number: '{DEVICE}'", "serial_number: `serial_number` does not go with"),
-        (f"target_principal: '111111111111', task_policy_arn: '{TASK}', tags: {{a: b}}",
-         "tags: `tags` does not go with AssumeRoot: AssumeRoot takes none"),
-        (f"role_arn: '{ROLE}', saml_process: p, role_session_name: ada",
-         "role_session_name: `role_session_name` does not go with `saml_process`: it comes from the assertion"),
-        (f"role_arn: '{ROLE}', saml_process: p, profile: ada",
-         "profile: `profile` does not go with `saml_process`: the call is not signed"),
-        (f"role_arn: '{ROLE}', saml_process: p, saml_assertion_file: f",
-         "saml_process: `saml_assertion_file` and `saml_process` name two assertions"),
-        (f"role_arn: '{ROLE}', saml_process: p, web_identity: github",
-         "saml_process: `web_identity` is a token and `saml_process` an assertion"),
+        (
+            f"target_principal: '111111111111', task_policy_arn: '{TASK}', tags: {{a: b}}",
+            "tags: `tags` does not go with AssumeRoot: AssumeRoot takes none",
+        ),
+        (
+            f"role_arn: '{ROLE}', saml_process: p, role_session_name: ada",
+            "role_session_name: `role_session_name` does not go with `saml_process`: it comes from the assertion",
+        ),
+        (
+            f"role_arn: '{ROLE}', saml_process: p, profile: ada",
+            "profile: `profile` does not go with `saml_process`: the call is not signed",
+        ),
+        (
+            f"role_arn: '{ROLE}', saml_process: p, saml_assertion_file: f",
+            "saml_process: `saml_assertion_file` and `saml_process` name two assertions",
+        ),
+        (
+            f"role_arn: '{ROLE}', saml_process: p, web_identity: github",
+            "saml_process: `web_identity` is a token and `saml_process` an assertion",
+        ),
         (f"role_arn: '{ROLE}', principal_arn: '{PROVIDER}'", "principal_arn: `principal_arn` does not go with"),
         ("saml_login_url: https://idp.example.com/", "saml_login_url: `saml_login_url` needs `role_arn`"),
-        (f"role_arn: '{ROLE}', saml_process: p, saml_login_port: 35001",
-         "saml_login_port: `saml_login_port` goes with `saml_login_url`"),
-        (f"role_arn: '{ROLE}', saml_login_url: 'http://idp.example.com/'",
-         "saml_login_url: `saml_login_url` takes an https address"),
+        (
+            f"role_arn: '{ROLE}', saml_process: p, saml_login_port: 35001",
+            "saml_login_port: `saml_login_port` goes with `saml_login_url`",
+        ),
+        (
+            f"role_arn: '{ROLE}', saml_login_url: 'http://idp.example.com/'",
+            "saml_login_url: `saml_login_url` takes an https address",
+        ),
         (f"role_arn: '{ROLE}', operation: AssumeRol", "operation: `operation` is one of AssumeRoleWithWebIdentity"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None:
     """Before any call, with the key that is to blame, and once."""
     fields = fields.replace("'{}'", '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "*", Resource: "*"}}')
@@ -104,11 +120,15 @@ def test_what_does_not_go_together_is_refused(fields: str, problem: str) -> None
         ("", 129600, 129601, "the most is 129600 (the GetSessionToken API reference)"),
         ("", 900, 899, "the least is 900 (the GetSessionToken API reference)"),
         ("federated_user_name: ada", 129600, 129601, "the most is 129600 (the GetFederationToken API reference)"),
-        (f"target_principal: '111111111111', task_policy_arn: '{TASK}'", 900, 901,
-         "the most is 900 (the AssumeRoot API reference)"),
+        (
+            f"target_principal: '111111111111', task_policy_arn: '{TASK}'",
+            900,
+            901,
+            "the most is 900 (the AssumeRoot API reference)",
+        ),
         ("saml_process: p", 43200, 43201, "the most is 43200 (the AssumeRoleWithSAML API reference)"),
     ],
-)  # fmt: skip
+)
 def test_each_operation_has_its_own_limits(fields: str, good: int, bad: int, limit: str) -> None:
     """A role's session lasts 12 hours at the most, a user's own 36."""
     together = f"{fields}, duration_seconds: " if fields else "duration_seconds: "
@@ -151,9 +171,10 @@ def test_a_federated_user_without_a_policy_may_do_nothing_and_the_plan_says_so()
 def test_a_partition_that_does_not_fit_is_refused() -> None:
     """For every ARN that goes to STS."""
     gov = TASK.replace("arn:aws:", "arn:aws-us-gov:")
-    assert "`task_policy_arn` is in the partition aws-us-gov" in problems_of(
-        f"target_principal: '111111111111', task_policy_arn: '{gov}'"
-    )[0]
+    assert (
+        "`task_policy_arn` is in the partition aws-us-gov"
+        in problems_of(f"target_principal: '111111111111', task_policy_arn: '{gov}'")[0]
+    )
 
 
 def test_assertions_of_context_providers_are_secrets() -> None:

@@ -199,8 +199,9 @@ def test_another_partition_has_other_arns_and_services() -> None:
     secret, key = statements(plan)
     assert secret["Resource"] == "arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:a-??????"
     assert key["Condition"]["StringEquals"]["kms:ViaService"] == [
-        "secretsmanager.cn-north-1.amazonaws.com", "secretsmanager.cn-north-1.amazonaws.com.cn",
-    ]  # fmt: skip
+        "secretsmanager.cn-north-1.amazonaws.com",
+        "secretsmanager.cn-north-1.amazonaws.com.cn",
+    ]
 
 
 def test_the_order_of_variables_makes_no_other_session_but_another_secret_does() -> None:

@@ -40,7 +40,7 @@ def test_it_becomes_a_tag_besides_others() -> None:
     """Which may be passed on, like others."""
     planned = step(
         "tags: {team: blue}", "reason_to: tag:Reason", "transitive_tag_keys: [Reason]", reason="INC-4711: disk is full"
-    )  # fmt: skip
+    )
     assert planned.settings["tags"] == (("team", "blue"), ("Reason", "INC-4711: disk is full"))
     assert planned.sends_tags
     assert (planned.sends_source_identity, planned.lacks_reason) == (False, False)
@@ -113,10 +113,12 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
         (["reason_to: tag:aws:reason"], "the tag `aws:reason` begins with `aws:`"),
         (["reason_to: session_name"], "`reason_to` takes source_identity, or tag: and the key of a tag, not"),
         (['reason_to: "tag:"'], "`reason_to` takes source_identity, or tag: and the key of a tag, not `tag:`"),
-        ([f"tags: {{{', '.join(f't{number}: x' for number in range(50))}}}", "reason_to: tag:Reason"],
-         "with the reason's there are 51 tags, and the most is 50"),
+        (
+            [f"tags: {{{', '.join(f't{number}: x' for number in range(50))}}}", "reason_to: tag:Reason"],
+            "with the reason's there are 51 tags, and the most is 50",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_stands_there_already_is_refused(fields: list[str], message: str) -> None:
     """Whether a reason is given or not; each with what to do."""
     [(line, said, _)] = refusal(*fields)

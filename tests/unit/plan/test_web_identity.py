@@ -116,7 +116,10 @@ def test_a_token_is_asked_about_once_it_is_expanded() -> None:
         return FETCHED
 
     plan_of(
-        text_of("web_identity_token: '${TOKEN}'"), store="r", ambient=no_ambient, proof=listen,
+        text_of("web_identity_token: '${TOKEN}'"),
+        store="r",
+        ambient=no_ambient,
+        proof=listen,
         environ={"TOKEN": "planted-token"},
-    )  # fmt: skip
+    )
     assert [str(settings["web_identity_token"]) for settings in seen] == ["***"]

@@ -18,9 +18,7 @@ SECRET = f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:prod/db-AbCdEf"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Target"
 OTHER_ROLE = f"arn:aws:iam::{OTHER}:role/Target"
 
-ALICE = Principal(
-    "user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLEALICE00001"
-)
+ALICE = Principal("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLEALICE00001")
 APP = Principal(
     "role-session",
     ACCOUNT,
@@ -98,9 +96,7 @@ def ask(
     **context: str | tuple[str, ...],
 ) -> Decision:
     """The decision; context keys are written with `__` for the colon."""
-    values = {
-        key.replace("__", ":"): value if isinstance(value, tuple) else (value,) for key, value in context.items()
-    }
+    values = {key.replace("__", ":"): value if isinstance(value, tuple) else (value,) for key, value in context.items()}
     return evaluate(Request(principal, action, resource, account, values), policies)
 
 
@@ -121,8 +117,8 @@ def condition_holds(
     """Whether a statement with that one condition applies to a request with that context."""
     condition = {operator: {key: values}}
     statement = allow(Condition=condition) if effect == "Allow" else deny(Condition=condition)
-    document = identity(allow(), statement, version=version) if effect == "Deny" else identity(
-        statement, version=version
+    document = (
+        identity(allow(), statement, version=version) if effect == "Deny" else identity(statement, version=version)
     )
     folded = {name: value if isinstance(value, tuple) else (value,) for name, value in context.items()}
     request = Request(ALICE, "s3:GetObject", "arn:aws:s3:::bucket/key", ACCOUNT, folded)

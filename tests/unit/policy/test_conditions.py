@@ -69,18 +69,14 @@ def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
 
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
-def test_if_exists_changes_nothing_for_a_key_that_is_there(
-    operator: str, values: object, hit: str, miss: str
-) -> None:
+def test_if_exists_changes_nothing_for_a_key_that_is_there(operator: str, values: object, hit: str, miss: str) -> None:
     """IfExists only speaks about missing keys."""
     assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
 
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
-def test_sets_of_values_are_asked_for_one_or_for_all(
-    operator: str, values: object, hit: str, miss: str
-) -> None:
+def test_sets_of_values_are_asked_for_one_or_for_all(operator: str, values: object, hit: str, miss: str) -> None:
     """ForAnyValue needs one value that meets the operator, ForAllValues needs all to."""
     both = {"aws:some-key": (miss, hit)}
     assert holds(f"ForAnyValue:{operator}", "aws:some-key", values, both)
@@ -142,14 +138,15 @@ def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
 @pytest.mark.parametrize(
     ("operator", "values", "garbage"),
     [
-        ("NumericLessThan", "5", "many"), ("NumericNotEquals", "5", "many"),
-        ("DateLessThan", "2026", "soon"), ("DateNotEquals", "2026", "soon"),
-        ("IpAddress", "10.0.0.0/8", "here"), ("NotIpAddress", "10.0.0.0/8", "here"),
+        ("NumericLessThan", "5", "many"),
+        ("NumericNotEquals", "5", "many"),
+        ("DateLessThan", "2026", "soon"),
+        ("DateNotEquals", "2026", "soon"),
+        ("IpAddress", "10.0.0.0/8", "here"),
+        ("NotIpAddress", "10.0.0.0/8", "here"),
     ],
-)  # fmt: skip
-def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(
-    operator: str, values: str, garbage: str
-) -> None:
+)
+def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str, values: str, garbage: str) -> None:
     """A request's value that is no number, date or address fails an Allow and meets a Deny, negated or not."""
     for prefix in ("", "ForAnyValue:", "ForAllValues:"):
         context = {"aws:some-key": garbage}
@@ -169,13 +166,19 @@ def test_variables_are_filled_from_the_request() -> None:
     context = {"aws:username": "alice", "aws:PrincipalTag/Owner": "alice", "aws:PrincipalTag/Mfa": "true"}
     arn = {"aws:SourceArn": "arn:aws:iam::1:user/alice", **context}
     assert holds("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}", context)
-    assert holds("StringLike", "aws:PrincipalTag/Owner", "al*${AWS:PrincipalTag/mfa}", {
-        "aws:PrincipalTag/Owner": "alxtrue", "aws:PrincipalTag/Mfa": "true",
-    })  # fmt: skip
+    assert holds(
+        "StringLike",
+        "aws:PrincipalTag/Owner",
+        "al*${AWS:PrincipalTag/mfa}",
+        {"aws:PrincipalTag/Owner": "alxtrue", "aws:PrincipalTag/Mfa": "true"},
+    )
     assert holds("ArnLike", "aws:SourceArn", "arn:aws:iam::*:user/${aws:username}", arn)
-    assert holds("Bool", "aws:MultiFactorAuthPresent", "${aws:PrincipalTag/Mfa}", {
-        "aws:MultiFactorAuthPresent": "true", **context,
-    })  # fmt: skip
+    assert holds(
+        "Bool",
+        "aws:MultiFactorAuthPresent",
+        "${aws:PrincipalTag/Mfa}",
+        {"aws:MultiFactorAuthPresent": "true", **context},
+    )
     assert not holds("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}", context | {"aws:username": "bob"})
 
 
@@ -253,11 +256,21 @@ def test_no_values_match_nothing() -> None:
 @pytest.mark.parametrize(
     "operator",
     [
-        "StringMatches", "stringequals", "StringEqualsifexists", "NullIfExists", "ForAnyValue:Null", "IfExists", "",
-        "ForSomeValues:StringEquals", "ForAllValues:ForAnyValue:StringEquals", "BinaryNotEquals", "NotBool",
-        "StringEqualsIfExistsIfExists", "DateNotLessThan",
+        "StringMatches",
+        "stringequals",
+        "StringEqualsifexists",
+        "NullIfExists",
+        "ForAnyValue:Null",
+        "IfExists",
+        "",
+        "ForSomeValues:StringEquals",
+        "ForAllValues:ForAnyValue:StringEquals",
+        "BinaryNotEquals",
+        "NotBool",
+        "StringEqualsIfExistsIfExists",
+        "DateNotLessThan",
     ],
-)  # fmt: skip
+)
 def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
     """An unknown operator is never taken for one that lets through."""
     with pytest.raises(ValueError, match=r"Null|is not a condition operator"):
@@ -281,11 +294,17 @@ def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("operator", "value"),
     [
-        ("NumericEquals", "ten"), ("NumericLessThan", "${aws:MultiFactorAuthAge}"), ("DateLessThan", "tomorrow"),
-        ("IpAddress", "10.0.0.0/40"), ("NotIpAddress", "localhost"), ("Bool", "yes"), ("Null", "maybe"),
-        ("BinaryEquals", "not base64"), ("StringEquals", "${aws:username"),
+        ("NumericEquals", "ten"),
+        ("NumericLessThan", "${aws:MultiFactorAuthAge}"),
+        ("DateLessThan", "tomorrow"),
+        ("IpAddress", "10.0.0.0/40"),
+        ("NotIpAddress", "localhost"),
+        ("Bool", "yes"),
+        ("Null", "maybe"),
+        ("BinaryEquals", "not base64"),
+        ("StringEquals", "${aws:username"),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_the_operator_cannot_compare_is_refused(operator: str, value: str) -> None:
     """A policy's own value must be a number, a date, a range, as its operator wants it."""
     with pytest.raises(ValueError):

@@ -88,7 +88,7 @@ def test_a_deny_with_not_action_spares_what_it_lists() -> None:
         (["arn:aws:s3:::other/*", "arn:*:s3:::bucket/*"], BUCKET, "arn:aws:s3:::third/x"),
         (["arn:aws:s3:::other/*", "arn:aws:s3:::${aws:x, 'bucket'}/*"], BUCKET, "arn:aws:s3:::third/x"),
     ],
-)  # fmt: skip
+)
 def test_resources_match_part_by_part_and_with_case(written: Json, hit: str, miss: str | None) -> None:
     """Wildcards cross slashes and colons inside the resource, never the parts before it."""
     assert allows(written, hit)
@@ -165,12 +165,14 @@ def test_a_session_has_no_user_name_of_its_own_accord() -> None:
 @pytest.mark.parametrize(
     ("pattern", "hits"),
     [
-        ("arn:aws:sqs", (True, True, False)), ("arn:aws:sqs:us-east-1", (True, False, False)),
+        ("arn:aws:sqs", (True, True, False)),
+        ("arn:aws:sqs:us-east-1", (True, False, False)),
         ("arn:aws:sqs:us-east-1:111122223333", (True, False, False)),
         ("arn:aws:sqs:us-east-1:444455556666", (False,) * 3),
-        ("arn:aws:sq", (False,) * 3), ("arn:aws-cn:sqs", (False,) * 3),
+        ("arn:aws:sq", (False,) * 3),
+        ("arn:aws-cn:sqs", (False,) * 3),
     ],
-)  # fmt: skip
+)
 def test_an_arn_without_its_last_parts_has_wildcards_there(pattern: str, hits: tuple[bool, ...]) -> None:
     """AWS IAM User Guide, "Incomplete ARNs"; in NotResource and in a Deny as well."""
     queues = [f"arn:aws:sqs:{region}:111122223333:q" for region in ("us-east-1", "eu-west-1")]

@@ -119,9 +119,7 @@ def test_a_session_policy_limits_and_never_adds() -> None:
     assert ("ImplicitDeny", "session policy") == outcome(refused)
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(session=SESSION), APP))
     only_deny = ((policy("session", deny(["iam:*", "sts:*"])),),)
-    assert ("ImplicitDeny", "session policy") == outcome(
-        ask(Policies(identity=(ALLOWING,), session=only_deny), APP)
-    )
+    assert ("ImplicitDeny", "session policy") == outcome(ask(Policies(identity=(ALLOWING,), session=only_deny), APP))
 
 
 def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
@@ -300,10 +298,7 @@ def test_a_root_session_is_limited_by_its_task_policy() -> None:
     assert ("ImplicitDeny", "session policy") == outcome(ask(Policies(session=NARROW_SESSION), ROOT))
 
 
-@pytest.mark.parametrize(
-    ("caller", "principal"),
-    [(ANYBODY, "*"), (LAMBDA, {"Service": "lambda.amazonaws.com"})],
-)
+@pytest.mark.parametrize(("caller", "principal"), [(ANYBODY, "*"), (LAMBDA, {"Service": "lambda.amazonaws.com"})])
 def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, principal: Json) -> None:
     """Identity policies that somebody passes by mistake count for nothing."""
     assert ask(Policies(resource=resource(principal)), caller).is_allowed

@@ -272,19 +272,18 @@ def test_every_problem_is_reported_at_once() -> None:
     [
         ("identity", allow(Principal="*"), "Has prohibited field Principal"),
         ("trust", allow("sts:AssumeRole", Principal="*"), "Has prohibited field Resource"),
-        ("trust", VALID["trust"] | {"Action": "s3:GetObject"},
-         "AssumeRole policy may only specify STS AssumeRole actions."),
+        (
+            "trust",
+            VALID["trust"] | {"Action": "s3:GetObject"},
+            "AssumeRole policy may only specify STS AssumeRole actions.",
+        ),
         ("identity", allow(Resource="bucket"), 'Resource bucket must be in ARN format or "*".'),
         (
             "identity",
             allow(Resource="arn:aws:*:::x"),
             "Resource vendor must be fully qualified and cannot contain regexes.",
         ),
-        (
-            "trust",
-            allow("sts:AssumeRole", None, Principal={"AWS": "bob"}),
-            'Invalid principal in policy: "AWS":"bob"',
-        ),
+        ("trust", allow("sts:AssumeRole", None, Principal={"AWS": "bob"}), 'Invalid principal in policy: "AWS":"bob"'),
         ("identity", allow(Condition={"X": {}}), "Syntax errors in policy."),
     ],
 )

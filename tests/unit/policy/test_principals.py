@@ -5,30 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dsops.policy import Principal
-from dsops.policy.language.principals import (
-    ACCOUNT as BY_ACCOUNT,
-)
-from dsops.policy.language.principals import (
-    DIRECT,
-    ISSUER,
-    UNNAMED,
-    Reach,
-    Type,
-    check_principal,
-    compile_principals,
-)
-from tests.unit.policy.policies import (
-    ACCOUNT,
-    ALICE,
-    ANYBODY,
-    APP,
-    BOB,
-    GITHUB,
-    LAMBDA,
-    OTHER,
-    ROOT,
-    WORKFLOW,
-)
+from dsops.policy.language.principals import ACCOUNT as BY_ACCOUNT
+from dsops.policy.language.principals import DIRECT, ISSUER, UNNAMED, Reach, Type, check_principal, compile_principals
+from tests.unit.policy.policies import ACCOUNT, ALICE, ANYBODY, APP, BOB, GITHUB, LAMBDA, OTHER, ROOT, WORKFLOW
 
 
 def reach(kind: Type, *texts: str, of: Principal, negated: bool = False, deny: bool = False) -> Reach:
@@ -107,9 +86,7 @@ def test_providers_and_services_are_named_by_their_own_type() -> None:
         (ROOT, [ACCOUNT]),
     ],
 )
-def test_a_deny_with_not_principal_spares_only_whom_it_names_in_every_way(
-    caller: Principal, names: list[str]
-) -> None:
+def test_a_deny_with_not_principal_spares_only_whom_it_names_in_every_way(caller: Principal, names: list[str]) -> None:
     """With one name left out the Deny applies."""
     assert reach("AWS", *names, of=caller, negated=True, deny=True) == UNNAMED
     for index in range(len(names)):
@@ -135,16 +112,22 @@ def test_not_principal_spares_the_service_or_provider_it_names() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("AWS", "*"), ("AWS", "111122223333"), ("AWS", "arn:aws:iam::111122223333:root"),
-        ("AWS", "arn:aws-us-gov:iam::111122223333:user/a/b"), ("AWS", "arn:aws:iam::111122223333:role/x"),
+        ("AWS", "*"),
+        ("AWS", "111122223333"),
+        ("AWS", "arn:aws:iam::111122223333:root"),
+        ("AWS", "arn:aws-us-gov:iam::111122223333:user/a/b"),
+        ("AWS", "arn:aws:iam::111122223333:role/x"),
         ("AWS", "arn:aws:sts::111122223333:assumed-role/R/S"),
         ("AWS", "arn:aws:sts::111122223333:federated-user/bob"),
-        ("AWS", "AIDAI23HXD3MBVD4EFPWX"), ("AWS", "AROAI23HXD3MBVD4EFPWX"),
-        ("Federated", GITHUB), ("Federated", "arn:aws:iam::111122223333:saml-provider/Okta"),
-        ("Federated", "cognito-identity.amazonaws.com"), ("Service", "ec2.amazonaws.com"),
+        ("AWS", "AIDAI23HXD3MBVD4EFPWX"),
+        ("AWS", "AROAI23HXD3MBVD4EFPWX"),
+        ("Federated", GITHUB),
+        ("Federated", "arn:aws:iam::111122223333:saml-provider/Okta"),
+        ("Federated", "cognito-identity.amazonaws.com"),
+        ("Service", "ec2.amazonaws.com"),
         ("CanonicalUser", "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"),
     ],
-)  # fmt: skip
+)
 def test_principals_in_all_their_forms_are_accepted(kind: Type, text: str) -> None:
     """Each form that AWS documents can be written."""
     check_principal(kind, text)
@@ -153,18 +136,30 @@ def test_principals_in_all_their_forms_are_accepted(kind: Type, text: str) -> No
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("AWS", ""), ("AWS", "alice"), ("AWS", "11112222333"), ("AWS", "arn:aws:iam::111122223333:user/*"),
-        ("AWS", "arn:aws:iam::111122223333:group/devs"), ("AWS", "arn:aws:iam::111122223333:role/"),
-        ("AWS", "arn:aws:iam::*:root"), ("AWS", "arn:aws:s3:::bucket"),
+        ("AWS", ""),
+        ("AWS", "alice"),
+        ("AWS", "11112222333"),
+        ("AWS", "arn:aws:iam::111122223333:user/*"),
+        ("AWS", "arn:aws:iam::111122223333:group/devs"),
+        ("AWS", "arn:aws:iam::111122223333:role/"),
+        ("AWS", "arn:aws:iam::*:root"),
+        ("AWS", "arn:aws:s3:::bucket"),
         ("AWS", "arn:aws:s3::111122223333:federated-user/bob"),
-        ("AWS", "arn:aws:sts::111122223333:assumed-role/R"), ("AWS", "arn:aws:iam:us-east-1:111122223333:user/a"),
-        ("AWS", "arn:aws:sts::111122223333:assumed-role/R/*"), ("AWS", "AKIAI23HXD3MBVD4EFPWX"),
+        ("AWS", "arn:aws:sts::111122223333:assumed-role/R"),
+        ("AWS", "arn:aws:iam:us-east-1:111122223333:user/a"),
+        ("AWS", "arn:aws:sts::111122223333:assumed-role/R/*"),
+        ("AWS", "AKIAI23HXD3MBVD4EFPWX"),
         ("AWS", "AIDAI23HXD3MBVD"),
-        ("AWS", "ec2.amazonaws.com"), ("Federated", "*"), ("Federated", "example.com"),
-        ("Federated", "arn:aws:iam::111122223333:role/x"), ("Service", "*"), ("Service", "ec2"),
-        ("CanonicalUser", "not hex"), ("AWS", "arn:aws:iam::111122223333:user/${aws:username}"),
+        ("AWS", "ec2.amazonaws.com"),
+        ("Federated", "*"),
+        ("Federated", "example.com"),
+        ("Federated", "arn:aws:iam::111122223333:role/x"),
+        ("Service", "*"),
+        ("Service", "ec2"),
+        ("CanonicalUser", "not hex"),
+        ("AWS", "arn:aws:iam::111122223333:user/${aws:username}"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_principal_is_refused(kind: Type, text: str) -> None:
     """Groups, partial wildcards, malformed ARNs and names of the wrong type name nobody."""
     with pytest.raises(ValueError, match=r"wildcard|principal"):

@@ -117,9 +117,7 @@ def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
 
 def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
     """Neither the policy's nor the request's value is in the reasons; white space and case are."""
-    trusted = Policies(
-        resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}})
-    )
+    trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}}))
     for sent, hint in (
         ("hush-1", "they differ only in upper and lower case"),
         ("Hush-1 ", "they differ only in white space around the value"),
@@ -206,9 +204,15 @@ def test_what_must_not_be_there_is_known_as_such() -> None:
     """So that nobody reads `wants x; the request has x`; every other operator wants what it names."""
     negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
     assert {
-        "StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "NumericNotEquals", "DateNotEquals",
-        "NotIpAddress", "ArnNotEquals", "ArnNotLike",
-    } == negated  # fmt: skip
+        "StringNotEquals",
+        "StringNotEqualsIgnoreCase",
+        "StringNotLike",
+        "NumericNotEquals",
+        "DateNotEquals",
+        "NotIpAddress",
+        "ArnNotEquals",
+        "ArnNotLike",
+    } == negated
     assert is_negated("Condition", "ForAnyValue:StringNotLikeIfExists")
     assert [True, True, False] == [is_negated(element, "") for element in ("NotAction", "NotPrincipal", "Action")]
 
@@ -242,11 +246,7 @@ def test_a_value_that_could_not_be_read_is_told() -> None:
 
 def test_every_failed_condition_is_told_not_the_first_alone() -> None:
     """So that one round of mending is enough; those that held are left out."""
-    conditions = {
-        "StringEquals": {"aws:a": "1", "aws:b": "2"},
-        "Null": {"aws:c": "true"},
-        "Bool": {"aws:d": "true"},
-    }
+    conditions = {"StringEquals": {"aws:a": "1", "aws:b": "2"}, "Null": {"aws:c": "true"}, "Bool": {"aws:d": "true"}}
     found = identity_failures(allow(Condition=conditions), aws__a="9", aws__c="x", aws__d="true")
     assert ["aws:a", "aws:b", "aws:c"] == [failed.key for failed in found]
 
@@ -298,9 +298,10 @@ def test_a_federated_session_without_session_policy_is_told_why() -> None:
 def test_reasons_agree_with_the_decision() -> None:
     """Where the decision is no, a needed type says no; where it is yes, none does."""
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
-    for policies, allowed in ((Policies(resource=trusted), False), (
-        Policies(resource=trusted, identity=(identity(allow("sts:*", ROLE)),)), True,
-    )):  # fmt: skip
+    for policies, allowed in (
+        (Policies(resource=trusted), False),
+        (Policies(resource=trusted, identity=(identity(allow("sts:*", ROLE)),)), True),
+    ):
         decision = assume(policies)
         assert allowed is decision.is_allowed
         refusing = [found for found in decision.reasons if found.is_needed and found.effect != "Allow"]

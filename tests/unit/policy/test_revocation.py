@@ -38,13 +38,16 @@ def test_the_moment_of_a_policy_is_read_back() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        "", "[]", "{", '{"Statement": []}',
+        "",
+        "[]",
+        "{",
+        '{"Statement": []}',
         revocation_policy(NOON).replace("Deny", "Allow"),
         revocation_policy(NOON).replace("2026-11-24T12:00:00Z", "yesterday"),
         revocation_policy(NOON).replace("12:00:00Z", "12:00:00"),
         json.dumps({**json.loads(revocation_policy(NOON)), "Id": "mine"}),
     ],
-)  # fmt: skip
+)
 def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
     """Somebody's own statement would be lost by writing over it."""
     assert revoked_before(document) is None

@@ -111,16 +111,8 @@ def test_across_accounts_no_reason_is_given() -> None:
 @pytest.mark.parametrize(
     ("caller", "action", "sentence"),
     [
-        (
-            WORKFLOW,
-            "sts:AssumeRoleWithWebIdentity",
-            "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-        ),
-        (
-            WORKFLOW._replace(kind="saml"),
-            "sts:AssumeRoleWithSAML",
-            "Not authorized to perform sts:AssumeRoleWithSAML",
-        ),
+        (WORKFLOW, "sts:AssumeRoleWithWebIdentity", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
+        (WORKFLOW._replace(kind="saml"), "sts:AssumeRoleWithSAML", "Not authorized to perform sts:AssumeRoleWithSAML"),
         (
             LAMBDA,
             "sts:AssumeRole",

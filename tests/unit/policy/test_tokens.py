@@ -42,10 +42,17 @@ def test_a_dollar_alone_is_a_dollar() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "${aws:username", "${}", "${ aws:username}", "${aws:username }", "${aws:x 'd'}", "${aws:x, 'd}",
-        "${aws:x, 'd' }", "${aws:${x}}", "a${*",
+        "${aws:username",
+        "${}",
+        "${ aws:username}",
+        "${aws:username }",
+        "${aws:x 'd'}",
+        "${aws:x, 'd}",
+        "${aws:x, 'd' }",
+        "${aws:${x}}",
+        "a${*",
     ],
-)  # fmt: skip
+)
 def test_a_malformed_variable_is_refused(text: str) -> None:
     """No brace, no name, spaces around it, an open quote: nothing is guessed."""
     with pytest.raises(ValueError, match=r"variable|`\$\{"):

@@ -73,10 +73,7 @@ def test_permission_without_trust_is_not_enough() -> None:
 def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> None:
     """A caller named as session or user is not."""
     by_role = Policies(resource=trusting({"AWS": APP.issuer_arn}))
-    limits = (
-        {"boundary": policy("boundary", allow("s3:*"))},
-        {"session": ((policy("session", allow("s3:*")),),)},
-    )
+    limits = ({"boundary": policy("boundary", allow("s3:*"))}, {"session": ((policy("session", allow("s3:*")),),)})
     for limit in limits:
         assert not assume(by_role._replace(**limit), APP).is_allowed
         by_session = Policies(resource=trusting({"AWS": APP.arn}), **limit)
@@ -108,9 +105,7 @@ def test_a_namesake_with_another_id_is_not_trusted() -> None:
         ),
     ],
 )
-def test_a_trust_policys_conditions_are_asked(
-    condition: Json, hit: dict[str, str], miss: dict[str, str]
-) -> None:
+def test_a_trust_policys_conditions_are_asked(condition: Json, hit: dict[str, str], miss: dict[str, str]) -> None:
     """External ID, MFA, address, session name: wrong or missing, the role stays shut."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition), identity=(MAY_ASSUME,))
     assert assume(trusted, **hit).is_allowed
@@ -150,10 +145,12 @@ def test_web_identity_is_let_in_by_its_provider_alone() -> None:
     """The call is unsigned: the Federated principal and the token's claims decide."""
     trusted = trust(
         allow(
-            "sts:AssumeRoleWithWebIdentity", None, Principal={"Federated": GITHUB},
+            "sts:AssumeRoleWithWebIdentity",
+            None,
+            Principal={"Federated": GITHUB},
             Condition={"StringLike": {"token.actions.githubusercontent.com:sub": "repo:org/repo:*"}},
         )
-    )  # fmt: skip
+    )
     for subject, allowed in (("repo:org/repo:ref:refs/heads/main", True), ("repo:evil/repo:pull_request", False)):
         context: dict[str, str] = {"token.actions.githubusercontent.com__sub": subject}
         action = "sts:AssumeRoleWithWebIdentity"

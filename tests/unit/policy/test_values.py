@@ -18,11 +18,18 @@ from dsops.policy.language.values import (
 @pytest.mark.parametrize(
     ("left", "right", "order"),
     [
-        ("10", "9", 1), ("10", "10.000", 0), ("-1", "1", -1), ("0.1", "0.10000000000000000000001", -1),
-        ("+5", "5", 0), (".5", "0.5", 0), ("5.", "5", 0), ("-0", "0", 0), ("0030", "30", 0),
+        ("10", "9", 1),
+        ("10", "10.000", 0),
+        ("-1", "1", -1),
+        ("0.1", "0.10000000000000000000001", -1),
+        ("+5", "5", 0),
+        (".5", "0.5", 0),
+        ("5.", "5", 0),
+        ("-0", "0", 0),
+        ("0030", "30", 0),
         ("9007199254740993", "9007199254740992", 1),
     ],
-)  # fmt: skip
+)
 def test_numbers_compare_exactly(left: str, right: str, order: int) -> None:
     """Decimal texts compare as the numbers they are, beyond what a float holds."""
     first, second = read_number(left), read_number(right)
@@ -65,11 +72,23 @@ def test_dates_and_epoch_seconds_compare_as_moments(left: str, right: str, order
 @pytest.mark.parametrize(
     "text",
     [
-        "", "now", "2026-13", "2026-02-30", "2026-01-01T00:00:00", "2026-01-01 00:00:00Z", "2026-1-1",
-        "2026-01-01T25:00Z", "2026-01-01T00:00:00+24:00",
-        "2026-01-01T00:00:00+00:60", "-5", "12345.", "1e9", "2026-01-01Z", "0000-01-01",
+        "",
+        "now",
+        "2026-13",
+        "2026-02-30",
+        "2026-01-01T00:00:00",
+        "2026-01-01 00:00:00Z",
+        "2026-1-1",
+        "2026-01-01T25:00Z",
+        "2026-01-01T00:00:00+24:00",
+        "2026-01-01T00:00:00+00:60",
+        "-5",
+        "12345.",
+        "1e9",
+        "2026-01-01Z",
+        "0000-01-01",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_date_is_not_read(text: str) -> None:
     """A time without a zone, impossible days and other formats are no dates."""
     assert read_moment(text) is None

@@ -16,7 +16,7 @@ VALUES = {"TOKEN": Secret("it's $5"), "PLAIN": Secret("abc-123"), "NO": Secret("
 @pytest.mark.parametrize(
     ("format_name", "expected"),
     [
-        ("dotenv", 'TOKEN="${.:-}it\'s $5"\nPLAIN=abc-123\nNO=\'\'\n'),
+        ("dotenv", "TOKEN=\"${.:-}it's $5\"\nPLAIN=abc-123\nNO=''\n"),
         ("shell", "export TOKEN='it'\\''s $5'\nexport PLAIN='abc-123'\nexport NO=''\n"),
         ("fish", "set -gx TOKEN 'it'\\''s $5'\nset -gx PLAIN 'abc-123'\nset -gx NO ''\n"),
         ("powershell", "$env:TOKEN = 'it''s $5'\n$env:PLAIN = 'abc-123'\n$env:NO = ''\n"),
@@ -32,10 +32,17 @@ def test_each_format_has_its_look(format_name: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("path", "format_name"),
     [
-        (".env", "dotenv"), ("conf/.env.production", "dotenv"), ("prod.ENV", "dotenv"), ("a.sh", "shell"),
-        ("a.PS1", "powershell"), ("a.fish", "fish"), ("a.json", "json"), ("/x/a.yaml", "yaml"), ("a.yml", "yaml"),
+        (".env", "dotenv"),
+        ("conf/.env.production", "dotenv"),
+        ("prod.ENV", "dotenv"),
+        ("a.sh", "shell"),
+        ("a.PS1", "powershell"),
+        ("a.fish", "fish"),
+        ("a.json", "json"),
+        ("/x/a.yaml", "yaml"),
+        ("a.yml", "yaml"),
     ],
-)  # fmt: skip
+)
 def test_a_files_name_tells_the_format(path: str, format_name: str) -> None:
     """By its ending, whatever the case, and by the habit of `.env.NAME`."""
     assert format_of(path) == format_name
@@ -120,9 +127,7 @@ def test_github_is_not_asked_for_what_its_runner_refuses() -> None:
     assert renderer("github")({"NODE_OPTION": Secret("x")})
 
 
-@pytest.mark.parametrize(
-    "value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr
-)
+@pytest.mark.parametrize("value", ["a\nb", "a\r", " a", "a\t", "$HOME", "a$", "${A}", "%A%", "%%", "a\x1b"], ids=repr)
 def test_gitlab_is_not_given_what_it_would_change(value: str) -> None:
     """It has no quotes and no escapes: blanks are taken away, `$NAME` and `%NAME%` replaced."""
     with pytest.raises(ValueUnusable, match="`A`"):

@@ -21,9 +21,12 @@ SESSION = {
 def test_a_session_is_whole() -> None:
     """With its end: a program that is not told never asks again."""
     assert json.loads(process(keys_of(SESSION, "process"))) == {
-        "Version": 1, "AccessKeyId": "AKIAONE", "SecretAccessKey": "hush/key+", "SessionToken": "hush-token==",
+        "Version": 1,
+        "AccessKeyId": "AKIAONE",
+        "SecretAccessKey": "hush/key+",
+        "SessionToken": "hush-token==",
         "Expiration": "2099-01-01T00:00:00Z",
-    }  # fmt: skip
+    }
 
 
 def test_a_long_term_key_has_no_token() -> None:

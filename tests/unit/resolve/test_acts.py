@@ -221,8 +221,10 @@ def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> N
 )
 def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | None) -> None:  # noqa: FBT001
     """A key of the keyring and a plugin's secret are real, whatever else the run calls; a literal counts as the run."""
-    step = plan_of("secretStores: {a: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/R'}}\n"
-                "envs: {e: {A: {from: {store: a, key: access_key_id}}}}").steps["a"]  # fmt: skip
+    step = plan_of(
+        "secretStores: {a: {type: aws.sts, role_arn: 'arn:aws:iam::111111111111:role/R'}}\n"
+        "envs: {e: {A: {from: {store: a, key: access_key_id}}}}"
+    ).steps["a"]
     runtime = make_runtime({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
     found = is_of_sandbox(step._replace(type=store_type), runtime, {"http://127.0.0.1:4566"})
     assert (found, is_of_sandbox(step, runtime, {"http://127.0.0.1:4567"})) == (expected, False)
@@ -237,7 +239,13 @@ def test_nothing_secret_is_told(pipeline: Pipeline) -> None:
     origin = origin_here("run", 1, "/project")
     text = b"".join(record_of(act, origin, {}, NOON) for act in pipeline.journal.acts).decode()
     for secret in (
-        "postgres://", "p4ss", "many", "the-external-id", ADA["AWS_SECRET_ACCESS_KEY"], "secret-ASIA", "token-ASIA",
-    ):  # fmt: skip
+        "postgres://",
+        "p4ss",
+        "many",
+        "the-external-id",
+        ADA["AWS_SECRET_ACCESS_KEY"],
+        "secret-ASIA",
+        "token-ASIA",
+    ):
         assert secret not in text
     assert json.dumps("HIDDEN_DUE_TO_SECURITY_REASONS") in text

@@ -121,8 +121,16 @@ def test_the_home_is_the_clients(environ: dict[str, str], tmp_path: Path) -> Non
     assert ambient_of({"HOME": str(tmp_path)}, KEY, "/")("dev").region == ""
 
 
-@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
-                                      "BOTO_CONFIG", "AWS_CREDENTIAL_FILE"])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "BOTO_CONFIG",
+        "AWS_CREDENTIAL_FILE",
+    ],
+)
 def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], tmp_path: Path, variable: str) -> None:
     """Two clients with the same variables in two folders have two identities; an edit there makes a third."""
     del environ["AWS_WEB_IDENTITY_TOKEN_FILE"]

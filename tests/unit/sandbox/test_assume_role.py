@@ -117,8 +117,13 @@ def test_a_refusal_does_not_say_why(lab: Lab) -> None:
     """A role that refuses, one that does not exist, one at another path: the same words (measured)."""
     nobody = lab.user("nobody")
 
-    for role in (JUMP, TARGET, f"arn:aws:iam::{ACCOUNT}:role/Missing", f"arn:aws:iam::{ACCOUNT}:role/Jump",
-                 "arn:aws:iam::999999999999:role/Elsewhere"):  # fmt: skip
+    for role in (
+        JUMP,
+        TARGET,
+        f"arn:aws:iam::{ACCOUNT}:role/Missing",
+        f"arn:aws:iam::{ACCOUNT}:role/Jump",
+        "arn:aws:iam::999999999999:role/Elsewhere",
+    ):
         refused = nobody.refused_role(role)
         assert (refused.status, refused.code) == (403, "AccessDenied")
         assert refused.message == (
@@ -237,9 +242,7 @@ def test_the_condition_keys_of_a_call(
 @pytest.mark.parametrize("duration", [900, 3600])
 def test_durations_up_to_the_roles_maximum(lab: Lab, duration: int) -> None:
     """The role's default maximum is an hour."""
-    answer = lab.user("alice").call(
-        "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", DurationSeconds=duration
-    )
+    answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", DurationSeconds=duration)
 
     expiration: datetime = answer["Credentials"]["Expiration"]
     assert expiration.timestamp() == int(lab.sandbox.clock.now()) + duration
@@ -400,8 +403,9 @@ def test_too_much_policy_is_refused(lab: Lab) -> None:
     refused = lab.user("alice").refused_role(JUMP, Policy=long)
 
     assert (refused.code, refused.message) == (
-        "PackedPolicyTooLarge", f"Packed policy consumes {-(-100 * len(long) // 2048)}% of allotted space"
-    )  # fmt: skip
+        "PackedPolicyTooLarge",
+        f"Packed policy consumes {-(-100 * len(long) // 2048)}% of allotted space",
+    )
 
 
 def test_the_size_is_told_when_something_was_passed(lab: Lab) -> None:
@@ -492,8 +496,9 @@ def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
     assert answer["SourceIdentity"] == again["SourceIdentity"] == "alice@example.com"
     refused = jump.refused_role(LONG, SourceIdentity="bob")
     assert (refused.code, refused.message) == (
-        "ValidationError", "The source identity is already set for this assume role session"
-    )  # fmt: skip
+        "ValidationError",
+        "The source identity is already set for this assume role session",
+    )
     jump.assume(LONG, SourceIdentity="alice@example.com")
 
 

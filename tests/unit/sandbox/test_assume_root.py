@@ -11,9 +11,9 @@ from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_organizations import FULL, OWNER, STRANGER
 
 TASK = "arn:aws:iam::aws:policy/root-task/"
-AUDIT, DELETE, UNLOCK = (f"{TASK}{name}" for name in (
-    "IAMAuditRootUserCredentials", "IAMDeleteRootUserCredentials", "S3UnlockBucketPolicy",
-))  # fmt: skip
+AUDIT, DELETE, UNLOCK = (
+    f"{TASK}{name}" for name in ("IAMAuditRootUserCredentials", "IAMDeleteRootUserCredentials", "S3UnlockBucketPolicy")
+)
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 TRUST = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "%s"}, Action: "sts:*"}]}'
 
@@ -121,16 +121,23 @@ def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
     assert deleter.refused("iam", "DeleteAccessKey", **key).code == "NoSuchEntity"
     assert deleter.refused("iam", "GetLoginProfile").code == "NoSuchEntity"
     assert deleter.call("iam", "ListSigningCertificates")["Certificates"] == []
-    assert lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root")).refused(
-        "sts", "GetCallerIdentity"
-    ).code == "InvalidClientTokenId"  # fmt: skip
+    assert (
+        lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
+        .refused("sts", "GetCallerIdentity")
+        .code
+        == "InvalidClientTokenId"
+    )
 
 
 @pytest.mark.parametrize(
     ("access", "audit", "unlock"),
-    [("true", True, True), ("false", False, False), ("[RootSessions]", False, True),
-     ("[RootCredentialsManagement]", True, False)],
-)  # fmt: skip
+    [
+        ("true", True, True),
+        ("false", False, False),
+        ("[RootSessions]", False, True),
+        ("[RootCredentialsManagement]", True, False),
+    ],
+)
 def test_centralized_root_access_has_to_be_switched_on(
     make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
 ) -> None:
@@ -209,9 +216,12 @@ def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
 
-    signed: Any = AWSRequest("POST", "https://sts.amazonaws.com/", data=request.body, headers={
-        "host": "sts.amazonaws.com", "Content-Type": headers["content-type"],
-    })  # fmt: skip
+    signed: Any = AWSRequest(
+        "POST",
+        "https://sts.amazonaws.com/",
+        data=request.body,
+        headers={"host": "sts.amazonaws.com", "Content-Type": headers["content-type"]},
+    )
     SigV4Auth(owner.keys.botocore(), "sts", "us-east-1").add_auth(signed)
     given = {name.lower(): value for name, value in signed.prepare().headers.items()}
     answer = lab.sandbox.handle(request._replace(headers=given)).answer

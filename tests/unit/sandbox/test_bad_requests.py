@@ -23,9 +23,11 @@ from tests.unit.sandbox.conftest import SEED
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ASSUME = {
-    "Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/team/Jump",
+    "Action": "AssumeRole",
+    "Version": "2011-06-15",
+    "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/team/Jump",
     "RoleSessionName": "s1",
-}  # fmt: skip
+}
 STATEMENT = '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/key"}'
 TWICE = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Effect": "Allow", "Action": "*", "Resource": "*"}}'
 
@@ -71,8 +73,9 @@ def call(server: Server, fields: Mapping[str, str], service: str = "sts", name: 
     if status == 413:
         return status, "", text
     found = ET.fromstring(text)  # noqa: S314 - our own answer
-    code, message = (next((part.text for part in found.iter() if part.tag.endswith(f"}}{tag}")), "")
-                     for tag in ("Code", "Message"))  # fmt: skip
+    code, message = (
+        next((part.text for part in found.iter() if part.tag.endswith(f"}}{tag}")), "") for tag in ("Code", "Message")
+    )
     return status, code or "", message or ""
 
 
@@ -96,15 +99,18 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
         (f"{_ALGORITHM} Credential=a/b/c/d, SignedHeaders=host;x-amz-date, Signature=0", "IncompleteSignature"),
         (f"{_ALGORITHM} Credential=////, SignedHeaders=host;x-amz-date, Signature=0", "SignatureDoesNotMatch"),
         (f"{_ALGORITHM} Credential=a/b/c/d/e, SignedHeaders=;;;, Signature=0", "SignatureDoesNotMatch"),
-        (f"{_ALGORITHM} Credential={'/' * 30_000}, SignedHeaders=host;x-amz-date, Signature=0",
-         "IncompleteSignature"),
+        (f"{_ALGORITHM} Credential={'/' * 30_000}, SignedHeaders=host;x-amz-date, Signature=0", "IncompleteSignature"),
         (f"{_ALGORITHM} {'Credential=a/b/c/d/e,' * 2000}", "IncompleteSignature"),
-        (f"{_ALGORITHM} Credential=a/b/c/d/e, SignedHeaders={'host;' * 10_000}x-amz-date, Signature=0",
-         "SignatureDoesNotMatch"),
-        (f"{_ALGORITHM} Credential=\xff/\xff/\xff/\xff/\xff, SignedHeaders=host;x-amz-date, Signature=\xff",
-         "SignatureDoesNotMatch"),
+        (
+            f"{_ALGORITHM} Credential=a/b/c/d/e, SignedHeaders={'host;' * 10_000}x-amz-date, Signature=0",
+            "SignatureDoesNotMatch",
+        ),
+        (
+            f"{_ALGORITHM} Credential=\xff/\xff/\xff/\xff/\xff, SignedHeaders=host;x-amz-date, Signature=\xff",
+            "SignatureDoesNotMatch",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_header_that_is_no_signature(server: Server, header: str, code: str) -> None:
     """Refused as AWS does, in XML for STS and in JSON for Secrets Manager."""
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, b"Action=GetCallerIdentity&Version=2011-06-15")
@@ -202,9 +208,7 @@ def test_a_key_that_stands_twice_is_no_policy(server: Server) -> None:
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
 def test_what_is_no_policy_is_malformed(server: Server, text: str) -> None:
     """In every place that takes one."""
-    assert call(server, ASSUME | {"Policy": text})[:2] in {
-        (400, "MalformedPolicyDocument"), (400, "ValidationError")
-    }  # fmt: skip
+    assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
 
 # --- patterns ------------------------------------------------------------------------------------------------------
@@ -215,9 +219,13 @@ def test_a_pattern_that_would_go_back_does_not(server: Server) -> None:
     pattern = "*a" * 100 + "*b"
     document = {
         "Version": "2012-10-17",
-        "Statement": {"Effect": "Deny", "Action": "*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/{pattern}",
-                      "Condition": {"StringLike": {"aws:UserAgent": [pattern, "?" * 50 + pattern]}}},
-    }  # fmt: skip
+        "Statement": {
+            "Effect": "Deny",
+            "Action": "*",
+            "Resource": f"arn:aws:iam::{ACCOUNT}:role/{pattern}",
+            "Condition": {"StringLike": {"aws:UserAgent": [pattern, "?" * 50 + pattern]}},
+        },
+    }
     put = {"Action": "PutUserPolicy", "Version": "2010-05-08", "UserName": "alice", "PolicyName": "slow"}
     assert call(server, put | {"PolicyDocument": json.dumps(document)}, "iam", "admin")[0] == 200
     try:

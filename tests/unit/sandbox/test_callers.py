@@ -237,9 +237,7 @@ def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
 
 def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> None:
     """The intersection."""
-    allow = (
-        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}'
-    )
+    allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}'
     admin = lab.user("admin", OTHER)
 
     assert federated(admin, Policy=allow).call("secretsmanager", "ListSecrets")["SecretList"]
@@ -254,8 +252,9 @@ def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
 
     assert answer["PackedPolicySize"] == 0
     assert answer["FederatedUser"] == {
-        "FederatedUserId": f"{ACCOUNT}:ann", "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
-    }  # fmt: skip
+        "FederatedUserId": f"{ACCOUNT}:ann",
+        "Arn": f"arn:aws:sts::{ACCOUNT}:federated-user/ann",
+    }
 
 
 def test_get_access_key_info_knows_the_account(lab: Lab) -> None:

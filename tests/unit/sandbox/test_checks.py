@@ -20,12 +20,15 @@ def admin() -> Person:
 @pytest.mark.parametrize(
     ("operation", "parameters"),
     [
-        ("DescribeKey", {}), ("ListGrants", {}), ("RevokeGrant", {"GrantId": "g" * 64}),
+        ("DescribeKey", {}),
+        ("ListGrants", {}),
+        ("RevokeGrant", {"GrantId": "g" * 64}),
         ("CreateGrant", {"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root", "Operations": ["Decrypt"]}),
-        ("RetireGrant", {"GrantId": "g" * 64}), ("Encrypt", {"Plaintext": b"x"}),
+        ("RetireGrant", {"GrantId": "g" * 64}),
+        ("Encrypt", {"Plaintext": b"x"}),
         ("TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
     ],
-)  # fmt: skip
+)
 def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
     """By its id, its ARN, an alias, or by what can be no id; a mistake in words of AWS's, not a 500."""
     for key_id, message in (
@@ -49,12 +52,22 @@ def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Perso
     ("size", "message"),
     [
         ({}, "NumberOfBytes is required."),
-        ({"NumberOfBytes": 0}, ("1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy "
-         "constraint: Member must have value greater than or equal to 1")),
-        ({"NumberOfBytes": 1025}, ("1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy "
-         "constraint: Member must have value less than or equal to 1024")),
+        (
+            {"NumberOfBytes": 0},
+            (
+                "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy "
+                "constraint: Member must have value greater than or equal to 1"
+            ),
+        ),
+        (
+            {"NumberOfBytes": 1025},
+            (
+                "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy "
+                "constraint: Member must have value less than or equal to 1024"
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 def test_random_bytes_need_a_size(admin: Person, size: dict[str, object], message: str) -> None:
     """From 1 to 1024, in AWS's recorded words."""
     refused = admin.refused("kms", "GenerateRandom", **size)
@@ -67,8 +80,11 @@ def test_aliases_of_aws_are_awss(admin: Person) -> None:
     """`alias/aws/...` can't be made, moved or deleted; one that only looks alike can."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
 
-    for operation, more in (("CreateAlias", {"TargetKeyId": key}), ("UpdateAlias", {"TargetKeyId": key}),
-                            ("DeleteAlias", {})):  # fmt: skip
+    for operation, more in (
+        ("CreateAlias", {"TargetKeyId": key}),
+        ("UpdateAlias", {"TargetKeyId": key}),
+        ("DeleteAlias", {}),
+    ):
         for name in ("alias/aws/x", "alias/aws/s3"):
             assert "NotAuthorizedException" == admin.refused("kms", operation, AliasName=name, **more).code
     assert admin.answer("kms", "CreateAlias", AliasName="alias/awsome", TargetKeyId=key).status == 200
@@ -83,9 +99,11 @@ def test_a_path_begins_with_a_slash(admin: Person) -> None:
     refused = admin.refused("ssm", "PutParameter", Name="a/b/c", **put)
     assert ("ValidationException", "Parameter name must be a fully qualified name.") == (refused.code, refused.message)
     for operation, parameters in (
-        ("GetParameter", {"Name": "a/b/c"}), ("GetParameter", {"Name": "/a//b/c"}),
-        ("GetParameters", {"Names": ["a/b"]}), ("DeleteParameter", {"Name": "a/b/c"}),
-    ):  # fmt: skip
+        ("GetParameter", {"Name": "a/b/c"}),
+        ("GetParameter", {"Name": "/a//b/c"}),
+        ("GetParameters", {"Names": ["a/b"]}),
+        ("DeleteParameter", {"Name": "a/b/c"}),
+    ):
         refused = admin.refused("ssm", operation, **parameters)
         assert ("ValidationException", True) == (refused.code, SUB_PATHS in refused.message)
     refused = admin.refused("ssm", "GetParametersByPath", Path="a")
@@ -97,9 +115,7 @@ def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_fo
     """`/x` and `x` are not two parameters, and each reading has the name that was asked for (both recorded)."""
     admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
 
-    assert "ParameterAlreadyExists" == admin.refused(
-        "ssm", "PutParameter", Name="/x", Value="w", Type="String"
-    ).code  # fmt: skip
+    assert "ParameterAlreadyExists" == admin.refused("ssm", "PutParameter", Name="/x", Value="w", Type="String").code
     for name in ("x", "/x"):
         found = admin.call("ssm", "GetParameter", Name=name)["Parameter"]
         assert (name, f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x") == (found["Name"], found["ARN"])
@@ -142,17 +158,20 @@ def test_versions_are_listed_with_their_keys(admin: Person) -> None:
     assert [[key]] == [each["KmsKeyIds"] for each in own["Versions"]]
     missing = admin.refused("secretsmanager", "ListSecretVersionIds", SecretId="missing")
     assert ("ResourceNotFoundException", "Secrets Manager can't find the specified secret.") == (
-        missing.code, missing.message
-    )  # fmt: skip
+        missing.code,
+        missing.message,
+    )
 
 
 def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> None:
     """Not only where a secret is made."""
     for operation, parameters in (
-        ("CreateSecret", {"Name": "a b"}), ("DescribeSecret", {"SecretId": "a b"}),
-        ("GetSecretValue", {"SecretId": "a*"}), ("ListSecretVersionIds", {"SecretId": "a?"}),
+        ("CreateSecret", {"Name": "a b"}),
+        ("DescribeSecret", {"SecretId": "a b"}),
+        ("GetSecretValue", {"SecretId": "a*"}),
+        ("ListSecretVersionIds", {"SecretId": "a?"}),
         ("DeleteSecret", {"SecretId": " a"}),
-    ):  # fmt: skip
+    ):
         refused = admin.refused("secretsmanager", operation, **parameters)
         assert ("ValidationException", True) == (refused.code, refused.message.startswith("Invalid name."))
 
@@ -164,8 +183,9 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
     for _ in range(2):
         refused = admin.refused("secretsmanager", "RotateSecret", SecretId="s")
         assert ("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.") == (
-            refused.code, refused.message
-        )  # fmt: skip
+            refused.code,
+            refused.message,
+        )
     stages = admin.call("secretsmanager", "DescribeSecret", SecretId="s")["VersionIdsToStages"].values()
     assert [["AWSCURRENT"]] == list(stages)
 
@@ -193,15 +213,23 @@ def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None
     [
         ("GetObject", {"Key": "k", "PartNumber": 2}, 416, "InvalidPartNumber"),
         ("UploadPart", {"Key": "k", "UploadId": "none", "PartNumber": 1, "Body": b"x"}, 404, "NoSuchUpload"),
-        ("UploadPartCopy", {"Key": "k", "UploadId": "none", "PartNumber": 1, "CopySource": "bucket/k"}, 404,
-         "NoSuchUpload"),
-        ("CompleteMultipartUpload", {"Key": "k", "UploadId": "none", "MultipartUpload": {
-            "Parts": [{"PartNumber": 1, "ETag": "x"}]}}, 404, "NoSuchUpload"),
+        (
+            "UploadPartCopy",
+            {"Key": "k", "UploadId": "none", "PartNumber": 1, "CopySource": "bucket/k"},
+            404,
+            "NoSuchUpload",
+        ),
+        (
+            "CompleteMultipartUpload",
+            {"Key": "k", "UploadId": "none", "MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": "x"}]}},
+            404,
+            "NoSuchUpload",
+        ),
         ("ListObjectsV2", {"ContinuationToken": "none"}, 400, "InvalidArgument"),
         ("PutBucketCors", {"CORSConfiguration": {"CORSRules": []}}, 400, "MalformedXML"),
         ("PutBucketEncryption", {"ServerSideEncryptionConfiguration": {"Rules": []}}, 400, "MalformedXML"),
     ],
-)  # fmt: skip
+)
 def test_what_a_bucket_lacks_is_s3s_own_error(
     admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
 ) -> None:

@@ -16,8 +16,10 @@ from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person, sign
 HERE = f"us-east-1:{ACCOUNT}"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/Runner"
 SERVICES = ["lambda.amazonaws.com", "ec2.amazonaws.com"]
-TRUST = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": SERVICES},
-         "Action": "sts:AssumeRole"}}  # fmt: skip
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"},
+}
 SEED = f"""
 accounts:
   "{ACCOUNT}":
@@ -28,26 +30,57 @@ RUN = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1}
 EVENT = {"Source": "app.orders", "DetailType": "Placed", "Detail": "{}"}
 PATTERN = json.dumps(
     {
-        "source": ["aws.health"], "detail-type": ["AWS Health Event"],
+        "source": ["aws.health"],
+        "detail-type": ["AWS Health Event"],
         "detail": {"service": ["EC2"], "eventTypeCode": ["AWS_EC2_X"], "userIdentity": {"principalId": ["AIDAX"]}},
     }
-)  # fmt: skip
+)
 DATABASE = {"DBInstanceIdentifier": "d", "DBInstanceClass": "db.t3.micro", "Engine": "postgres"}
 
 DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
-    ("iam:AWSServiceName", "batch.amazonaws.com", "iam", "CreateServiceLinkedRole",
-     {"AWSServiceName": "batch.amazonaws.com"}),
-    ("iam:ServiceSpecificCredentialServiceName", "codecommit.amazonaws.com", "iam", "CreateServiceSpecificCredential",
-     {"UserName": "bob", "ServiceName": "codecommit.amazonaws.com"}),
-    ("iam:OrganizationsPolicyId", "p-12345678", "iam", "GenerateOrganizationsAccessReport",
-     {"EntityPath": "o-a/r-b", "OrganizationsPolicyId": "p-12345678"}),
+    (
+        "iam:AWSServiceName",
+        "batch.amazonaws.com",
+        "iam",
+        "CreateServiceLinkedRole",
+        {"AWSServiceName": "batch.amazonaws.com"},
+    ),
+    (
+        "iam:ServiceSpecificCredentialServiceName",
+        "codecommit.amazonaws.com",
+        "iam",
+        "CreateServiceSpecificCredential",
+        {"UserName": "bob", "ServiceName": "codecommit.amazonaws.com"},
+    ),
+    (
+        "iam:OrganizationsPolicyId",
+        "p-12345678",
+        "iam",
+        "GenerateOrganizationsAccessReport",
+        {"EntityPath": "o-a/r-b", "OrganizationsPolicyId": "p-12345678"},
+    ),
     ("ec2:Region", "us-east-1", "ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}),
-    ("ec2:MetadataHttpTokens", "required", "ec2", "RunInstances",
-     {**RUN, "MetadataOptions": {"HttpTokens": "required"}}),
-    ("ec2:MetadataHttpEndpoint", "enabled", "ec2", "RunInstances",
-     {**RUN, "MetadataOptions": {"HttpEndpoint": "enabled"}}),
-    ("ec2:MetadataHttpPutResponseHopLimit", "1", "ec2", "RunInstances",
-     {**RUN, "MetadataOptions": {"HttpPutResponseHopLimit": 1}}),
+    (
+        "ec2:MetadataHttpTokens",
+        "required",
+        "ec2",
+        "RunInstances",
+        {**RUN, "MetadataOptions": {"HttpTokens": "required"}},
+    ),
+    (
+        "ec2:MetadataHttpEndpoint",
+        "enabled",
+        "ec2",
+        "RunInstances",
+        {**RUN, "MetadataOptions": {"HttpEndpoint": "enabled"}},
+    ),
+    (
+        "ec2:MetadataHttpPutResponseHopLimit",
+        "1",
+        "ec2",
+        "RunInstances",
+        {**RUN, "MetadataOptions": {"HttpPutResponseHopLimit": 1}},
+    ),
     ("ec2:InstanceType", "t3.micro", "ec2", "RunInstances", {**RUN, "InstanceType": "t3.micro"}),
     ("ec2:Tenancy", "dedicated", "ec2", "RunInstances", {**RUN, "Placement": {"Tenancy": "dedicated"}}),
     ("ec2:VolumeSize", "10", "ec2", "CreateVolume", {"AvailabilityZone": "us-east-1a", "Size": 10}),
@@ -58,17 +91,32 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
     ("events:detail.service", "EC2", "events", "PutRule", {"Name": "r", "EventPattern": PATTERN}),
     ("events:detail.eventTypeCode", "AWS_EC2_X", "events", "PutRule", {"Name": "r", "EventPattern": PATTERN}),
     ("events:detail.userIdentity.principalId", "AIDAX", "events", "PutRule", {"Name": "r", "EventPattern": PATTERN}),
-    ("events:TargetArn", f"arn:aws:sqs:{HERE}:q", "events", "PutTargets",
-     {"Rule": "r", "Targets": [{"Id": "1", "Arn": f"arn:aws:sqs:{HERE}:q"}]}),
+    (
+        "events:TargetArn",
+        f"arn:aws:sqs:{HERE}:q",
+        "events",
+        "PutTargets",
+        {"Rule": "r", "Targets": [{"Id": "1", "Arn": f"arn:aws:sqs:{HERE}:q"}]},
+    ),
     ("events:creatorAccount", ACCOUNT, "events", "DeleteRule", {"Name": "r"}),
     ("rds:DatabaseEngine", "postgres", "rds", "CreateDBInstance", DATABASE),
     ("rds:DatabaseClass", "db.t3.micro", "rds", "CreateDBInstance", DATABASE),
     ("rds:DatabaseName", "orders", "rds", "CreateDBInstance", {**DATABASE, "DBName": "orders"}),
     ("rds:StorageSize", "20", "rds", "CreateDBInstance", {**DATABASE, "AllocatedStorage": 20}),
-    ("lambda:SubnetIds", "subnet-1", "lambda", "UpdateFunctionConfiguration",
-     {"FunctionName": "f", "VpcConfig": {"SubnetIds": ["subnet-1"]}}),
-    ("lambda:SecurityGroupIds", "sg-1", "lambda", "UpdateFunctionConfiguration",
-     {"FunctionName": "f", "VpcConfig": {"SecurityGroupIds": ["sg-1"]}}),
+    (
+        "lambda:SubnetIds",
+        "subnet-1",
+        "lambda",
+        "UpdateFunctionConfiguration",
+        {"FunctionName": "f", "VpcConfig": {"SubnetIds": ["subnet-1"]}},
+    ),
+    (
+        "lambda:SecurityGroupIds",
+        "sg-1",
+        "lambda",
+        "UpdateFunctionConfiguration",
+        {"FunctionName": "f", "VpcConfig": {"SecurityGroupIds": ["sg-1"]}},
+    ),
     ("aws:RequestedRegion", "us-east-1", "sns", "ListTopics", {}),
     ("aws:username", "bob", "sns", "ListTopics", {}),
     ("aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:user/bob", "sns", "ListTopics", {}),
@@ -80,7 +128,7 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
     ("aws:SecureTransport", "true", "sns", "ListTopics", {}),
     ("aws:ViaAWSService", "false", "sns", "ListTopics", {}),
     ("aws:PrincipalIsAWSService", "false", "sns", "ListTopics", {}),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -101,9 +149,10 @@ def allow(action: str, key: str, value: str, operator: str = "StringEquals") -> 
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "service", "operation", "parameters"), DECIDING,
+    ("key", "value", "service", "operation", "parameters"),
+    DECIDING,
     ids=[f"{key}-{operation}" for key, _, _, operation, _ in DECIDING],
-)  # fmt: skip
+)
 def test_a_policy_on_the_key_decides(
     lab: Lab, key: str, value: str, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
@@ -167,7 +216,7 @@ def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
         ("lambda", "CreateFunction", {"FunctionName": "work", "Role": ROLE}, f"arn:aws:lambda:{HERE}:function:work"),
         ("ec2", "RunInstances", {**RUN, "IamInstanceProfile": {"Name": "machines"}}, f"arn:aws:ec2:{HERE}:instance/*"),
     ],
-)  # fmt: skip
+)
 def test_a_role_is_passed_for_one_resource(
     lab: Lab, service: str, operation: str, parameters: dict[str, Any], associated: str
 ) -> None:
@@ -222,9 +271,10 @@ def test_a_functions_requests_say_which_function(lab: Lab) -> None:
     status, said = ServiceRoles(lab.sandbox).function(HttpRequest("POST", "/", "", {}, body, "127.0.0.1"))
     assert 200 == status, said
     keys = Keys(
-        access_key_id=str(said["AccessKeyId"]), secret_access_key=str(said["SecretAccessKey"]),
+        access_key_id=str(said["AccessKeyId"]),
+        secret_access_key=str(said["SecretAccessKey"]),
         session_token=str(said["Token"]),
-    )  # fmt: skip
+    )
     session = lab.with_keys(keys)
     for name, wanted in (("orders", 200), ("billing", 403)):
         arn = f"arn:aws:lambda:{HERE}:function:{name}"
@@ -237,9 +287,15 @@ def test_a_functions_requests_say_which_function(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["aws:SourceVpc", "aws:SourceVpce", "aws:VpcSourceIp", "aws:CalledVia", "ec2:SourceInstanceArn",
-     "ec2:RoleDelivery"],
-)  # fmt: skip
+    [
+        "aws:SourceVpc",
+        "aws:SourceVpce",
+        "aws:VpcSourceIp",
+        "aws:CalledVia",
+        "ec2:SourceInstanceArn",
+        "ec2:RoleDelivery",
+    ],
+)
 def test_what_the_sandbox_can_t_tell_is_absent(lab: Lab, key: str) -> None:
     """No VPC endpoint, no instance, no service in between: as absent as on AWS without them."""
     desk = Desk(lab)

@@ -145,8 +145,10 @@ def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
     post = NOTHING_ASKED + b"Content-Length: 5\r\n\r\nhello"
 
     assert statuses(server, HEALTH + post + HEALTH + b"GET / HT") == [
-        "HTTP/1.1 200 OK", "HTTP/1.1 302 Found", "HTTP/1.1 200 OK"
-    ]  # fmt: skip
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 302 Found",
+        "HTTP/1.1 200 OK",
+    ]
 
 
 def test_http_1_0_is_served(server: Server) -> None:

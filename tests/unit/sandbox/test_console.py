@@ -49,20 +49,20 @@ def reader(lab: Lab) -> Person:
 
 def ask(control: Control, **query: str) -> HttpAnswer:
     """What the endpoint answers on this machine."""
-    request = HttpRequest(
-        "GET", "/_sandbox/federation", urlencode(query), {"host": "127.0.0.1:4566"}, b"", "127.0.0.1"
-    )
+    request = HttpRequest("GET", "/_sandbox/federation", urlencode(query), {"host": "127.0.0.1:4566"}, b"", "127.0.0.1")
     return control.handle(request)
 
 
 def session_of(keys: Keys, **changes: str) -> str:
     """As AWS wants it, with these parts changed."""
-    return json.dumps({
-        "sessionId": keys.access_key_id,
-        "sessionKey": keys.secret_access_key,
-        "sessionToken": keys.session_token or "",
-        **changes,
-    })
+    return json.dumps(
+        {
+            "sessionId": keys.access_key_id,
+            "sessionKey": keys.secret_access_key,
+            "sessionToken": keys.session_token or "",
+            **changes,
+        }
+    )
 
 
 def token_of(answer: HttpAnswer) -> str:
@@ -98,11 +98,14 @@ def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sessionKey": "wrong"}, {"sessionKey": "\udcff"}, {"sessionToken": "wrong"}, {"sessionToken": ""},
+        {"sessionKey": "wrong"},
+        {"sessionKey": "\udcff"},
+        {"sessionToken": "wrong"},
+        {"sessionToken": ""},
         {"sessionId": "ASIAEXAMPLEEXAMPLE01"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_session_that_is_not_whole_does_not(control: Control, reader: Person, changes: dict[str, str]) -> None:
     """All three parts have to be one session's."""
     assert ask(control, Action="getSigninToken", Session=session_of(reader.keys, **changes)).status == 400

@@ -23,8 +23,13 @@ def control(lab: Lab) -> Control:
 
 
 def ask(
-    control: Control, path: str, method: str = "GET", body: object = None, *,
-    headers: dict[str, str] | None = None, peer: str = "127.0.0.1",
+    control: Control,
+    path: str,
+    method: str = "GET",
+    body: object = None,
+    *,
+    headers: dict[str, str] | None = None,
+    peer: str = "127.0.0.1",
 ) -> tuple[int, dict[str, Any]]:
     """Status and content of an answer."""
     path, _, query = path.partition("?")
@@ -46,8 +51,16 @@ def test_this_machine_may_ask(control: Control, host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.example", "evil.example:4566", "127.0.0.1.evil.example", "203.0.113.7", "", "localhost.evil.example",
-        "127.0.0.1:4566, evil.example", "evil.example, 127.0.0.1", "evil.example@127.0.0.1", "127.0.0.1:4566:80",
+        "evil.example",
+        "evil.example:4566",
+        "127.0.0.1.evil.example",
+        "203.0.113.7",
+        "",
+        "localhost.evil.example",
+        "127.0.0.1:4566, evil.example",
+        "evil.example, 127.0.0.1",
+        "evil.example@127.0.0.1",
+        "127.0.0.1:4566:80",
     ],
 )
 def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
@@ -57,9 +70,14 @@ def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "http://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:4566"},
-     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-origin"}],
-)  # fmt: skip
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:4566"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-origin"},
+    ],
+)
 def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) -> None:
     """Not to read, and above all not to move anything."""
     before = control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body
@@ -104,9 +122,18 @@ def test_the_clock_moves(lab: Lab, control: Control) -> None:
 
 
 WISHES: list[object] = [
-    None, [], {}, 7, {"now": "yesterday"}, {"advance_seconds": "x"}, {"advance": 5}, {"frozen": "yes"},
-    {"advance_seconds": float("inf")}, {"advance_seconds": float("nan")}, {"advance_seconds": -1e12},
-]  # fmt: skip
+    None,
+    [],
+    {},
+    7,
+    {"now": "yesterday"},
+    {"advance_seconds": "x"},
+    {"advance": 5},
+    {"frozen": "yes"},
+    {"advance_seconds": float("inf")},
+    {"advance_seconds": float("nan")},
+    {"advance_seconds": -1e12},
+]
 
 
 @pytest.mark.parametrize("wish", WISHES)
@@ -129,9 +156,7 @@ def test_codes_are_good_again_when_the_clock_goes_back(lab: Lab, control: Contro
 
     ask(control, "clock", "POST", {"now": start})
 
-    assert alice.call(
-        "sts", "GetSessionToken", SerialNumber=serial, TokenCode=code_at("JBSWY3DPEHPK3PXP", start)
-    )
+    assert alice.call("sts", "GetSessionToken", SerialNumber=serial, TokenCode=code_at("JBSWY3DPEHPK3PXP", start))
 
 
 # --- codes, keys, credentials ------------------------------------------------------------------------------------
@@ -279,9 +304,7 @@ def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
     assert (decision["action"], decision["resource"], decision["is_allowed"]) == ("sts:AssumeRole", target, False)
     assert decision["decided_by"] == "role trust policy"
     (failure,) = decision["reasons"][0]["near"][0]["failures"]
-    assert (failure["element"], failure["operator"], failure["key"]) == (
-        "Condition", "StringEquals", "sts:ExternalId"
-    )  # fmt: skip
+    assert (failure["element"], failure["operator"], failure["key"]) == ("Condition", "StringEquals", "sts:ExternalId")
     assert "a-wrong-one" not in json.dumps(answer)
     assert "unique-customer-id" not in json.dumps(answer)
 

@@ -75,16 +75,15 @@ def test_a_partner_acts_as_whoever_gave_the_token(lab: Lab) -> None:
 def test_a_role_can_give_a_token(lab: Lab) -> None:
     """The session is one of the role's."""
     token = trade_in(lab, principal=f"arn:aws:iam::{ACCOUNT}:role/Open")
-    assert traded(lab.user("admin", OTHER), token).arn == (
-        f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access"
-    )
+    assert traded(lab.user("admin", OTHER), token).arn == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access")
 
 
 def test_the_agreed_policy_limits(lab: Lab) -> None:
     """What was delegated, and never more than the giver has."""
-    listing = {"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "iam:*"], "Resource": "*"},
-    ]}  # fmt: skip
+    listing = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "iam:*"], "Resource": "*"}],
+    }
     owner = traded(lab.user("admin", OTHER), trade_in(lab, policy=listing))
 
     assert owner.call("secretsmanager", "ListSecrets")["SecretList"]
@@ -124,10 +123,15 @@ def test_trading_in_needs_a_permission(lab: Lab) -> None:
 
 
 WISHES: list[tuple[Any, int]] = [
-    ({}, 400), ([], 400), ({"principal": "x"}, 404), ({"principal": OWNER, "duration_seconds": 299}, 400),
-    ({"principal": OWNER, "duration_seconds": 43_201}, 400), ({"principal": OWNER, "policy": {"Version": "1"}}, 400),
-    ({"principal": OWNER, "expires_seconds": "soon"}, 400), ({"principal": OWNER, "expires_seconds": 1e300}, 400),
-]  # fmt: skip
+    ({}, 400),
+    ([], 400),
+    ({"principal": "x"}, 404),
+    ({"principal": OWNER, "duration_seconds": 299}, 400),
+    ({"principal": OWNER, "duration_seconds": 43_201}, 400),
+    ({"principal": OWNER, "policy": {"Version": "1"}}, 400),
+    ({"principal": OWNER, "expires_seconds": "soon"}, 400),
+    ({"principal": OWNER, "expires_seconds": 1e300}, 400),
+]
 
 
 @pytest.mark.parametrize(("wish", "status"), WISHES)
@@ -153,8 +157,9 @@ def test_a_session_carries_its_context(lab: Lab) -> None:
 
     assert admin.assume(role, ProvidedContexts=provided(lab)).call("secretsmanager", "ListSecrets")["SecretList"]
     for session in (
-        admin.assume(role), admin.assume(role, ProvidedContexts=provided(lab, context={"identitystore:UserId": "eve"})),
-    ):  # fmt: skip
+        admin.assume(role),
+        admin.assume(role, ProvidedContexts=provided(lab, context={"identitystore:UserId": "eve"})),
+    ):
         assert session.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
 
 
@@ -177,10 +182,13 @@ def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
     eve = provided(lab, context={"identitystore:UserId": "eve"})
 
     for wrong in (
-        [{"ProviderArn": CENTER, "ContextAssertion": "garbage"}], provided(lab, named=other),
-        provided(lab, provider=OWNER, named=OWNER), expired, provided(lab) + eve,
+        [{"ProviderArn": CENTER, "ContextAssertion": "garbage"}],
+        provided(lab, named=other),
+        provided(lab, provider=OWNER, named=OWNER),
+        expired,
+        provided(lab) + eve,
         [{"ProviderArn": CENTER, "ContextAssertion": trade_in(lab)}],
-    ):  # fmt: skip
+    ):
         error = admin.refused_role(role, ProvidedContexts=wrong)
         assert (error.code, error.status) == ("InvalidContextAssertion", 400)
     assert admin.assume(role, ProvidedContexts=provided(lab) + provided(lab)).arn
@@ -189,10 +197,17 @@ def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "wish",
-    [None, {}, {"context": {}}, {"context": []}, {"context": {"aws:PrincipalArn": "arn:aws:iam::1:root"}},
-     {"context": {"sts:ExternalId": "x"}}, {"context": {"identitystore:": "x"}},
-     {"context": {"identitystore:UserId": "x"}, "expires_seconds": "x"}],
-)  # fmt: skip
+    [
+        None,
+        {},
+        {"context": {}},
+        {"context": []},
+        {"context": {"aws:PrincipalArn": "arn:aws:iam::1:root"}},
+        {"context": {"sts:ExternalId": "x"}},
+        {"context": {"identitystore:": "x"}},
+        {"context": {"identitystore:UserId": "x"}, "expires_seconds": "x"},
+    ],
+)
 def test_an_assertion_says_nothing_that_a_request_has_from_elsewhere(lab: Lab, wish: Any) -> None:
     """No key of the caller's own can be made up with it."""
     assert ask(Control(lab.sandbox), "context", "POST", wish)[0] == 400

@@ -45,21 +45,23 @@ def seed(
     """`reader` with those statements besides reading, and `guest` of another account; a key with its policy."""
     people = {"reader": statements, **(users or {})}
     shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
-    return json.dumps({
-        "accounts": {
-            ACCOUNT: {
-                "users": {name: {"policies": [policy(allow(*READS), *own)]} for name, own in people.items()},
-                "keys": {"app": {"id": KEY_ID} | ({"policy": key} if key else {})},
-                "secrets": {"app": "invented", "open": "told", "plain": "known"},
-                "secret_policies": {"app": shared, "open": shared},
-                "secret_keys": {"app": "app"},
-                "parameters": {"/app/token": "invented", "/app/plain": "told", "/app/list": ["a", "b"]},
-                "parameter_keys": {"/app/token": "app"},
+    return json.dumps(
+        {
+            "accounts": {
+                ACCOUNT: {
+                    "users": {name: {"policies": [policy(allow(*READS), *own)]} for name, own in people.items()},
+                    "keys": {"app": {"id": KEY_ID} | ({"policy": key} if key else {})},
+                    "secrets": {"app": "invented", "open": "told", "plain": "known"},
+                    "secret_policies": {"app": shared, "open": shared},
+                    "secret_keys": {"app": "app"},
+                    "parameters": {"/app/token": "invented", "/app/plain": "told", "/app/list": ["a", "b"]},
+                    "parameter_keys": {"/app/token": "app"},
+                },
+                OTHER: {"users": {"guest": {"policies": [policy(allow(*READS), *other)]}}},
             },
-            OTHER: {"users": {"guest": {"policies": [policy(allow(*READS), *other)]}}},
-        },
-        **more,
-    })  # fmt: skip
+            **more,
+        }
+    )
 
 
 def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
@@ -154,7 +156,10 @@ def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> Non
     ],
 )
 def test_across_accounts_both_sides_let_use_the_key(
-    make_lab: LabFactory, key: object, own: tuple[object, ...], may: bool  # noqa: FBT001 - a column
+    make_lab: LabFactory,
+    key: object,
+    own: tuple[object, ...],
+    may: bool,  # noqa: FBT001 - a column
 ) -> None:
     """The key's policy and the caller's own."""
     lab = make_lab(seed(key=key, other=own))
@@ -197,8 +202,9 @@ def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
     text = lab.user("admin").call("kms", "GetKeyPolicy", KeyId=key_id, PolicyName="default")["Policy"]
 
     assert json.loads(text)["Statement"][0]["Condition"]["StringEquals"] == {
-        "kms:CallerAccount": ACCOUNT, "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
-    }  # fmt: skip
+        "kms:CallerAccount": ACCOUNT,
+        "kms:ViaService": "secretsmanager.us-east-1.amazonaws.com",
+    }
 
 
 # --- Parameter Store --------------------------------------------------------------------------------------------
@@ -308,11 +314,12 @@ def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> No
     [
         ("DisableKey", {}, "is disabled. (Service: AWSKMS; Status Code: 400; Error Code: DisabledException;"),
         (
-            "ScheduleKeyDeletion", {"PendingWindowInDays": 7},
+            "ScheduleKeyDeletion",
+            {"PendingWindowInDays": 7},
             "is pending deletion. (Service: AWSKMS; Status Code: 400; Error Code: KMSInvalidStateException;",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_key_that_is_switched_off_decrypts_nothing(
     make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
 ) -> None:
@@ -322,8 +329,9 @@ def test_a_key_that_is_switched_off_decrypts_nothing(
     reader = lab.user("reader")
 
     assert read(reader) == (
-        "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key."
-    )  # fmt: skip
+        "DecryptionFailure",
+        "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
+    )
     written = reader.refused("secretsmanager", "PutSecretValue", SecretId="app", SecretString="v")
     assert written.code == "EncryptionFailure"
     refused = refused_parameter(reader)

@@ -67,10 +67,15 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
             "tags": [{"key": "Team", "value": "red"}],
         },
         "responseElements": {
-            "assumedRoleUser": {"assumedRoleId": record["responseElements"]["assumedRoleUser"]["assumedRoleId"],
-                                "arn": jump.arn},
-            "credentials": {"accessKeyId": jump.keys.access_key_id, "expiration": issued["expiration"],
-                            "sessionToken": HIDDEN},
+            "assumedRoleUser": {
+                "assumedRoleId": record["responseElements"]["assumedRoleUser"]["assumedRoleId"],
+                "arn": jump.arn,
+            },
+            "credentials": {
+                "accessKeyId": jump.keys.access_key_id,
+                "expiration": issued["expiration"],
+                "sessionToken": HIDDEN,
+            },
             **dict.fromkeys(("packedPolicySize", "sessionTokenUtilization"), jump_share(jump)),
             "sessionTokenSize": len(jump.keys.session_token or ""),
         },
@@ -84,7 +89,7 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
         "eventCategory": "Management",
         "tlsDetails": {"clientProvidedHostHeader": HOST},
         "recipientAccountId": ACCOUNT,
-    } == record  # fmt: skip
+    } == record
     assert re.fullmatch(r"[A-Z][a-z]{2} [1-9]\d?, \d{4}, [1-9]\d?:\d\d:\d\d [AP]M", issued["expiration"])
 
 
@@ -98,8 +103,10 @@ def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
     assert len(others) == 1
     (twin,) = others
     assert twin["userIdentity"] == {
-        "type": "AWSAccount", "principalId": own["userIdentity"]["principalId"], "accountId": ACCOUNT
-    }  # fmt: skip
+        "type": "AWSAccount",
+        "principalId": own["userIdentity"]["principalId"],
+        "accountId": ACCOUNT,
+    }
     assert twin["sharedEventID"] == own["sharedEventID"]
     assert len({own["eventID"], twin["eventID"], own["sharedEventID"]}) == 3
     differing = {"userIdentity", "eventID", "recipientAccountId"}
@@ -180,9 +187,12 @@ def test_a_sessions_issuer_is_named(lab: Lab) -> None:
     context = of_role["userIdentity"]["sessionContext"]
     assert of_role["userIdentity"]["type"] == "AssumedRole"
     assert context["sessionIssuer"] == {
-        "type": "Role", "principalId": of_role["userIdentity"]["principalId"].partition(":")[0], "arn": JUMP,
-        "accountId": ACCOUNT, "userName": "Jump",
-    }  # fmt: skip
+        "type": "Role",
+        "principalId": of_role["userIdentity"]["principalId"].partition(":")[0],
+        "arn": JUMP,
+        "accountId": ACCOUNT,
+        "userName": "Jump",
+    }
     assert context["attributes"]["mfaAuthenticated"] == "false"
     assert context["sourceIdentity"] == "ada"
     assert of_user["userIdentity"]["type"] == "IAMUser"
@@ -262,8 +272,16 @@ def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
 
     text = json.dumps(records(lab))
 
-    for secret in (jump.keys.secret_access_key, target.keys.session_token, EXTERNAL_ID, "invented", "hidden-value",
-                   "hidden-parameter", made["SecretAccessKey"], "918273"):  # fmt: skip
+    for secret in (
+        jump.keys.secret_access_key,
+        target.keys.session_token,
+        EXTERNAL_ID,
+        "invented",
+        "hidden-value",
+        "hidden-parameter",
+        made["SecretAccessKey"],
+        "918273",
+    ):
         assert str(secret) not in text
     assert records(lab)[1]["requestParameters"]["externalId"] == HIDDEN
 

@@ -184,9 +184,13 @@ def test_a_boundary_must_exist(admin: Person) -> None:
 def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) -> None:
     """Trust, maximum duration, path; a changed trust policy counts from then on."""
     made = admin.call(
-        "iam", "CreateRole", RoleName="New", Path="/x/", MaxSessionDuration=7200,
+        "iam",
+        "CreateRole",
+        RoleName="New",
+        Path="/x/",
+        MaxSessionDuration=7200,
         AssumeRolePolicyDocument=trust(ALICE_ARN),
-    )["Role"]  # fmt: skip
+    )["Role"]
     alice = lab.user("alice")
 
     assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
@@ -235,9 +239,7 @@ def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) ->
 
 def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
     """A principal is a user, not a name; tags and keys go along."""
-    admin.call(
-        "iam", "CreateRole", RoleName="ForAlice", AssumeRolePolicyDocument=trust(ALICE_ARN)
-    )
+    admin.call("iam", "CreateRole", RoleName="ForAlice", AssumeRolePolicyDocument=trust(ALICE_ARN))
     alice = lab.user("alice")
 
     admin.call("iam", "UpdateUser", UserName="alice", NewUserName="alicia")
@@ -269,8 +271,9 @@ def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_
     else:
         refused = admin.refused("iam", "CreateRole", **wish)
         assert (refused.code, refused.message) == (
-            "MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{principal}"'
-        )  # fmt: skip
+            "MalformedPolicyDocument",
+            f'Invalid principal in policy: "AWS":"{principal}"',
+        )
 
 
 # --- documents -----------------------------------------------------------------------------------------------------
@@ -281,15 +284,21 @@ def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_
     [
         ("no json", "This policy contains invalid Json"),
         ('{"Version": "2012-10-17"}', "Syntax errors in policy."),
-        (document({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}),
-         "Has prohibited field Principal"),
-        (document({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Nope": {"a": "b"}}}),
-         "Syntax errors in policy."),
-        (document({"Effect": "Allow", "Action": "get", "Resource": "*"}),
-         "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."),
+        (
+            document({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}),
+            "Has prohibited field Principal",
+        ),
+        (
+            document({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Nope": {"a": "b"}}}),
+            "Syntax errors in policy.",
+        ),
+        (
+            document({"Effect": "Allow", "Action": "get", "Resource": "*"}),
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+        ),
         (document({"Effect": "Allow", "Action": "s3:Get*"}), "Policy statement must contain resources."),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: str) -> None:
     """MalformedPolicyDocument, by every way in which it could come in."""
     for operation, more in (
@@ -319,8 +328,9 @@ def test_documents_have_a_longest_length(admin: Person) -> None:
 
     refused = admin.refused("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=long)
     assert (refused.code, refused.message) == (
-        "LimitExceeded", "Maximum policy size of 2048 bytes exceeded for user bob"
-    )  # fmt: skip
+        "LimitExceeded",
+        "Maximum policy size of 2048 bytes exceeded for user bob",
+    )
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=spaced)
 
 
@@ -352,9 +362,12 @@ def test_names_are_unique_whatever_their_case(admin: Person) -> None:
 def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None:
     """`role/team/*` covers /team/Jump; a role that does not exist has no path (measured)."""
     admin.call(
-        "iam", "PutUserPolicy", UserName="bob", PolicyName="p",
+        "iam",
+        "PutUserPolicy",
+        UserName="bob",
+        PolicyName="p",
         PolicyDocument=allow("iam:GetRole", f"arn:aws:iam::{ACCOUNT}:role/team/*"),
-    )  # fmt: skip
+    )
     bob = lab.user("bob")
 
     assert bob.call("iam", "GetRole", RoleName="Jump")["Role"]["RoleName"] == "Jump"
@@ -413,9 +426,7 @@ def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
     assert lab.user("bob").call("iam", "CreateAccessKey")["AccessKey"]["UserName"] == "bob"
     admin.call("iam", "PutRolePolicy", RoleName="Jump", PolicyName="iam", PolicyDocument=allow("iam:*"))
     session = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
-    assert session.refused("iam", "GetUser").message == (
-        "Must specify userName when calling with non-User credentials"
-    )
+    assert session.refused("iam", "GetUser").message == ("Must specify userName when calling with non-User credentials")
 
 
 def test_accounts_are_apart(lab: Lab) -> None:
@@ -454,10 +465,22 @@ def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
 def test_a_conditions_value_may_be_a_number(lab: Lab) -> None:
     """Numbers and booleans are written without quotes too (IAM's grammar); what comes back is what was written."""
     text = json.dumps(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:GetAccessKeyInfo", "Resource": "*",
-         "Condition": {"NumericLessThan": {"aws:EpochTime": 32503680000}, "DateGreaterThan": {"aws:EpochTime": [0]},
-                       "Bool": {"aws:SecureTransport": True}}}]},
-    )  # fmt: skip
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "sts:GetAccessKeyInfo",
+                    "Resource": "*",
+                    "Condition": {
+                        "NumericLessThan": {"aws:EpochTime": 32503680000},
+                        "DateGreaterThan": {"aws:EpochTime": [0]},
+                        "Bool": {"aws:SecureTransport": True},
+                    },
+                }
+            ],
+        }
+    )
     admin, nobody = lab.user("admin"), lab.user("nobody")
     admin.call("iam", "PutUserPolicy", UserName="nobody", PolicyName="p", PolicyDocument=text)
 

@@ -19,9 +19,7 @@ from tests.unit.sandbox.conftest import LabFactory
 
 NO_TOKEN = ("UnauthorizedException", "Session token not found or invalid", 401)
 NO_ACCESS = ("ForbiddenException", "No access", 403)
-READS = (
-    '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}'
-)
+READS = '{Version: "2012-10-17", Statement: {Effect: Allow, Action: "secretsmanager:GetSecretValue", Resource: "*"}}'
 SEED = f"""
 region: eu-west-1
 accounts:
@@ -175,13 +173,15 @@ def test_the_role_looks_as_aws_makes_it(center: Center, lab: Lab) -> None:
     assert (len(providers), len(mark.removesuffix("_DO_NOT_DELETE"))) == (1, 16)
     assert json.loads(unquote(role["AssumeRolePolicyDocument"])) == {
         "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": {"Federated": providers[0]["Arn"]},
-            "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"],
-            "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
-        }],
-    }  # fmt: skip
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": providers[0]["Arn"]},
+                "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession"],
+                "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+            }
+        ],
+    }
 
 
 def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
@@ -227,10 +227,11 @@ def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
         ("UpdateAssumeRolePolicy", {"PolicyDocument": '{"Version": "2012-10-17", "Statement": []}'}),
         ("AttachRolePolicy", {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
         ("PutRolePolicy", {"PolicyName": "p", "PolicyDocument": "{}"}),
-        ("TagRole", {"Tags": [{"Key": "a", "Value": "b"}]}), ("DeleteRole", {}),
+        ("TagRole", {"Tags": [{"Key": "a", "Value": "b"}]}),
+        ("DeleteRole", {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
+)
 def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, more: dict[str, object]) -> None:
     """Not even an administrator, who may change every other one."""
     assert center.lab is lab
@@ -294,9 +295,16 @@ def test_lists_come_in_pages(center: Center) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"maxResults": 0}, {"maxResults": 101}, {"nextToken": "x"}, {"nextToken": "\u00e9"},
-              {"nextToken": "ZnJvbSAtMQ=="}], ids=str,
-)  # fmt: skip
+    "wrong",
+    [
+        {"maxResults": 0},
+        {"maxResults": 101},
+        {"nextToken": "x"},
+        {"nextToken": "\u00e9"},
+        {"nextToken": "ZnJvbSAtMQ=="},
+    ],
+    ids=str,
+)
 def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, object]) -> None:
     """1 to 100, from a token that was given."""
     token = center.log_in("alice", SCOPE)
@@ -311,9 +319,11 @@ def test_another_token_is_nobodys(center: Center, token: str) -> None:
     """Rubbish in each operation."""
     center.log_in("alice", SCOPE)
     for operation, more in {
-        "GetRoleCredentials": {"accountId": ACCOUNT, "roleName": "Reader"}, "ListAccounts": {},
-        "ListAccountRoles": {"accountId": ACCOUNT}, "Logout": {},
-    }.items():  # fmt: skip
+        "GetRoleCredentials": {"accountId": ACCOUNT, "roleName": "Reader"},
+        "ListAccounts": {},
+        "ListAccountRoles": {"accountId": ACCOUNT},
+        "Logout": {},
+    }.items():
         assert NO_TOKEN == center.refused("sso", operation, accessToken=token, **more)
 
 
@@ -420,16 +430,20 @@ def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
     }
 
     assert [one["eventName"] for one in records[-4:]] == [
-        "CreateToken", "GetRoleCredentials", "AssumeRoleWithSAML", "GetCallerIdentity"
-    ]  # fmt: skip
+        "CreateToken",
+        "GetRoleCredentials",
+        "AssumeRoleWithSAML",
+        "GetCallerIdentity",
+    ]
     assert created["userIdentity"] == got["userIdentity"] == person
     store = f"arn:aws:identitystore::{ACCOUNT}:identitystore/d-1234567890"
     assert person["onBehalfOf"]["identityStoreArn"] == store
     assert created["resources"] == [{"accountId": ACCOUNT, "type": "IdentityStoreId", "ARN": "d-1234567890"}]
     assert (created["eventSource"], created["eventType"]) == ("sso.amazonaws.com", "AwsApiCall")
     assert (got["eventType"], got["serviceEventDetails"]) == (
-        "AwsServiceEvent", {"role_name": "Admin", "account_id": OTHER}
-    )  # fmt: skip
+        "AwsServiceEvent",
+        {"role_name": "Admin", "account_id": OTHER},
+    )
     assert (got["recipientAccountId"], assumed["recipientAccountId"]) == (ACCOUNT, OTHER)
     assert assumed["userIdentity"]["type"] == "SAMLUser"
     assert assumed["requestParameters"]["roleSessionName"] == "alice"
@@ -460,15 +474,22 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
     center.approve(started["userCode"], "alice")
     given = center.poll(program, started)
     center.role(given["accessToken"], ACCOUNT, "Reader")
-    center.call("sso-oidc", "CreateToken", **program.parameters, grantType="refresh_token",
-                refreshToken=given["refreshToken"])  # fmt: skip
+    center.call(
+        "sso-oidc", "CreateToken", **program.parameters, grantType="refresh_token", refreshToken=given["refreshToken"]
+    )
     browser = center.register_for_browser()
     code = center.code_for(browser, "alice")
     again = center.call("sso-oidc", "CreateToken", **center.exchange(browser, code))
     secrets = [
-        program.secret, browser.secret, started["deviceCode"], code, given["accessToken"], given["refreshToken"],
-        again["accessToken"], again["refreshToken"],
-    ]  # fmt: skip
+        program.secret,
+        browser.secret,
+        started["deviceCode"],
+        code,
+        given["accessToken"],
+        given["refreshToken"],
+        again["accessToken"],
+        again["refreshToken"],
+    ]
 
     records = json.dumps(list(lab.sandbox.events.records()))
     logins = lab.sandbox.identity_center.logins

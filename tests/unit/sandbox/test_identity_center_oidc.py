@@ -12,16 +12,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.identity_center.logins import Logins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
 from dsops.sandbox.wire.refusals import answer_of
-from tests.identity_center import (
-    CHALLENGE,
-    DEVICE_GRANT,
-    REDIRECT,
-    SCOPE,
-    START_URL,
-    VERIFIER,
-    Center,
-    challenge_of,
-)
+from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, VERIFIER, Center, challenge_of
 from tests.sandboxes import ACCOUNT, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -88,22 +79,37 @@ def who(center: Center, token: str) -> str:
         ({"issuerUrl": ""}, "InvalidRequestException: invalid_request"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any], code: str) -> None:
     """Each by the exception of the model; a scope with a letter too few is no other scope."""
     wish = {
-        "clientName": "x", "clientType": "public", "grantTypes": ["authorization_code"], "issuerUrl": START_URL,
-        "redirectUris": ["http://127.0.0.1/oauth/callback"], **changes,
-    }  # fmt: skip
+        "clientName": "x",
+        "clientType": "public",
+        "grantTypes": ["authorization_code"],
+        "issuerUrl": START_URL,
+        "redirectUris": ["http://127.0.0.1/oauth/callback"],
+        **changes,
+    }
     assert center.refused("sso-oidc", "RegisterClient", **wish)[0] == code
 
 
 @pytest.mark.parametrize(
     "uri",
-    ["https://127.0.0.1/x", "http://example.com/x", "http://127.0.0.1.example.com/x", "http://me@127.0.0.1/x",
-     "http://127.0.0.1/x?y=1", "http://127.0.0.1/x#y", "http://127.0.0.1/x\r\ny", "http://127.0.0.1:99999/", "urn:x",
-     "", "http://127.0.0.1\\@example.com/", "http://[::1/"],
-)  # fmt: skip
+    [
+        "https://127.0.0.1/x",
+        "http://example.com/x",
+        "http://127.0.0.1.example.com/x",
+        "http://me@127.0.0.1/x",
+        "http://127.0.0.1/x?y=1",
+        "http://127.0.0.1/x#y",
+        "http://127.0.0.1/x\r\ny",
+        "http://127.0.0.1:99999/",
+        "urn:x",
+        "",
+        "http://127.0.0.1\\@example.com/",
+        "http://[::1/",
+    ],
+)
 def test_a_code_goes_to_loopback_and_nowhere_else(center: Center, uri: str) -> None:
     """RFC 8252: an address of this machine, over http, plain."""
     wish = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
@@ -121,9 +127,10 @@ def test_a_client_is_known_by_its_secret(center: Center) -> None:
     """Not by its id alone, nor by another's secret."""
     one, other = center.register(SCOPE), center.register(SCOPE)
     for wrong in (
-        {"clientId": one.client_id, "clientSecret": other.secret}, {"clientId": "x", "clientSecret": one.secret},
+        {"clientId": one.client_id, "clientSecret": other.secret},
+        {"clientId": "x", "clientSecret": one.secret},
         {"clientId": one.client_id, "clientSecret": "\u00e9"},
-    ):  # fmt: skip
+    ):
         assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wrong, startUrl=START_URL)
         assert NO_CLIENT == exchange_refused(center, **wrong, grantType="refresh_token", refreshToken="x")
 
@@ -304,11 +311,17 @@ def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"codeVerifier": VERIFIER[:-1] + "l"}, {"codeVerifier": ""}, {"codeVerifier": CHALLENGE},
-     {"codeVerifier": "\u00e9"}, {"redirectUri": "http://127.0.0.1:50001/oauth/callback"}, {"redirectUri": "http://127.0.0.1/oauth/callback"},
-     {"redirectUri": ""}],
+    [
+        {"codeVerifier": VERIFIER[:-1] + "l"},
+        {"codeVerifier": ""},
+        {"codeVerifier": CHALLENGE},
+        {"codeVerifier": "\u00e9"},
+        {"redirectUri": "http://127.0.0.1:50001/oauth/callback"},
+        {"redirectUri": "http://127.0.0.1/oauth/callback"},
+        {"redirectUri": ""},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str, str]) -> None:
     """Another verifier, another address; and the code is spent with it, so that nobody tries the next one."""
     program = center.register_for_browser()

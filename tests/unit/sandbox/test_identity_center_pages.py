@@ -82,12 +82,18 @@ def test_a_page_alone_gives_no_code(center: Center) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"client_id": "x"}, {"redirect_uri": "http://example.com/oauth/callback"}, {"redirect_uri": "http://127.0.0.1:5/x"},
-     {"redirect_uri": "http://localhost:5/oauth/callback"}, {"redirect_uri": ""},
-     {"redirect_uri": "http://127.0.0.1:5/oauth/callback?x=1"}, {"redirect_uri": REDIRECT + "\r\nX: y"},
-     {"redirect_uri": "http://[::1"}],
+    [
+        {"client_id": "x"},
+        {"redirect_uri": "http://example.com/oauth/callback"},
+        {"redirect_uri": "http://127.0.0.1:5/x"},
+        {"redirect_uri": "http://localhost:5/oauth/callback"},
+        {"redirect_uri": ""},
+        {"redirect_uri": "http://127.0.0.1:5/oauth/callback?x=1"},
+        {"redirect_uri": REDIRECT + "\r\nX: y"},
+        {"redirect_uri": "http://[::1"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, changes: dict[str, str]) -> None:
     """RFC 6749, 4.1.2.1: the person is told on the page."""
     program = center.register_for_browser()
@@ -107,13 +113,16 @@ def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"response_type": "token"}, "unsupported_response_type"), ({"response_type": ""}, "unsupported_response_type"),
-        ({"code_challenge_method": "plain"}, "invalid_request"), ({"code_challenge_method": ""}, "invalid_request"),
-        ({"code_challenge": ""}, "invalid_request"), ({"code_challenge": "short"}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": ""}, "unsupported_response_type"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge_method": ""}, "invalid_request"),
+        ({"code_challenge": ""}, "invalid_request"),
+        ({"code_challenge": "short"}, "invalid_request"),
         ({"scopes": "codewhisperer:completions"}, "invalid_scope"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_client_is_told_what_it_may_not_ask_for(center: Center, changes: dict[str, str], error: str) -> None:
     """At its own address; a login without S256 is none."""
     program = center.register_for_browser()
@@ -178,9 +187,12 @@ def test_no_other_page_can_decide(center: Center) -> None:
     started = center.start_device(program)
     body = form(user_code=started["userCode"], user="alice", answer="approve")
     for sent in (
-        {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://127.0.0.1:8080"},
-        {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"},
-    ):  # fmt: skip
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:8080"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ):
         assert center.browse("POST", "/_sandbox/device", body=body, **sent).status == 403
         query = authorize_query(center.register_for_browser())
         assert center.browse("POST", "/authorize", query, form(**YES), **sent).status == 403
@@ -238,7 +250,7 @@ def test_a_program_decides_by_code_or_address(center: Center) -> None:
         ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client of that id"),
         ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
     ],
-)  # fmt: skip
+)
 def test_what_can_not_be_decided_is_told(center: Center, code: str, status: int, words: str) -> None:
     """With why."""
     assert words in center.approve(code, "alice", status=status)["error"]

@@ -9,15 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from dsops.sandbox.wire.wire import HttpRequest
-from tests.identity_center import (
-    CHALLENGE,
-    DEVICE_GRANT,
-    REDIRECT,
-    SCOPE,
-    START_URL,
-    Center,
-    authorize_query,
-)
+from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, Center, authorize_query
 from tests.sandboxes import ACCOUNT, HOST, PEER
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -32,19 +24,47 @@ identity_center:
 NAMES = {
     "/client/register": ("clientName", "clientType", "scopes", "redirectUris", "grantTypes", "issuerUrl"),
     "/device_authorization": ("clientId", "clientSecret", "startUrl"),
-    "/token": ("clientId", "clientSecret", "grantType", "deviceCode", "code", "refreshToken", "redirectUri",
-               "codeVerifier", "scope"),
-}  # fmt: skip
+    "/token": (
+        "clientId",
+        "clientSecret",
+        "grantType",
+        "deviceCode",
+        "code",
+        "refreshToken",
+        "redirectUri",
+        "codeVerifier",
+        "scope",
+    ),
+}
 VALUES: tuple[object, ...] = (
-    None, True, 1, -1, 1.5, "", "x", "\ud800", "\x00", "\u00e9" * 5000, [], [None], ["a", 1], [[]], {}, {"a": 1},
-    "a" * 3000, 10**400, DEVICE_GRANT, "authorization_code", "refresh_token", START_URL, REDIRECT,
-)  # fmt: skip
+    None,
+    True,
+    1,
+    -1,
+    1.5,
+    "",
+    "x",
+    "\ud800",
+    "\x00",
+    "\u00e9" * 5000,
+    [],
+    [None],
+    ["a", 1],
+    [[]],
+    {},
+    {"a": 1},
+    "a" * 3000,
+    10**400,
+    DEVICE_GRANT,
+    "authorization_code",
+    "refresh_token",
+    START_URL,
+    REDIRECT,
+)
 PORTAL = ("/federation/credentials", "/assignment/accounts", "/assignment/roles")
 TEXTS = (ACCOUNT, "Reader", "1", "-1", "x", "", "ZnJvbSAx", "9" * 400, "\u00e9")
 PAGE_TEXTS = (REDIRECT, "http://[::1", "http://127.0.0.1:x/", "\r\n", "S256", CHALLENGE, "code", SCOPE, "\u00e9", "")
-BODIES = (
-    b"", b"user=alice", b"\xff\xfe=%ff", b"&" * 2000, b"user_code=x&user=alice", b"user=alice&answer=approve"
-)  # fmt: skip
+BODIES = (b"", b"user=alice", b"\xff\xfe=%ff", b"&" * 2000, b"user_code=x&user=alice", b"user=alice&answer=approve")
 
 
 @pytest.fixture
@@ -66,8 +86,9 @@ def test_no_rubbish_is_worth_a_token(center: Center, seed: int) -> None:
         good = {**random.choice(programs).parameters, "clientName": "x", "clientType": "public"}
         document = {
             name: good[name] if name in good and random.random() < 0.8 else random.choice(VALUES)
-            for name in NAMES[path] if random.random() < 0.8
-        }  # fmt: skip
+            for name in NAMES[path]
+            if random.random() < 0.8
+        }
         body = json.dumps(document).encode()
         if random.random() < 0.05:
             body = body[: random.randrange(len(body))]

@@ -13,6 +13,7 @@ JUMP = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
 TARGET = f"arn:aws:iam::{OTHER}:role/Target"
 EXTERNAL_ID = "unique-customer-id-12345"
 
+
 def answer(lab: Lab, host: str = "127.0.0.1:4566", method: str = "GET") -> HttpAnswer:
     """What the endpoint answers to this machine."""
     request = HttpRequest(method, "/_sandbox/metrics", "", {"host": host}, b"", "127.0.0.1")
@@ -54,8 +55,9 @@ def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
     found = told(lab)
 
     assert found["dsops_sandbox_sessions_issued_total"] == [
-        ({"operation": "AssumeRole", "role": JUMP}, 1), ({"operation": "AssumeRole", "role": TARGET}, 2)
-    ]  # fmt: skip
+        ({"operation": "AssumeRole", "role": JUMP}, 1),
+        ({"operation": "AssumeRole", "role": TARGET}, 2),
+    ]
     assert found["dsops_sandbox_issue_failures_total"] == [({"code": "AccessDenied", "role": TARGET}, 1)]
     assert found["dsops_sandbox_principals"] == [({}, 2)]
     pair = {"from_account": ACCOUNT, "to_account": OTHER}
@@ -87,8 +89,15 @@ def test_no_secret_is_in_the_text(lab: Lab) -> None:
     text = answer(lab).body.decode()
 
     assert JUMP in text
-    for hidden in ("prod/db", "invented", EXTERNAL_ID, "name-of-session", alice.keys.access_key_id,
-                   target.keys.access_key_id, target.keys.secret_access_key):  # fmt: skip
+    for hidden in (
+        "prod/db",
+        "invented",
+        EXTERNAL_ID,
+        "name-of-session",
+        alice.keys.access_key_id,
+        target.keys.access_key_id,
+        target.keys.secret_access_key,
+    ):
         assert hidden not in text
 
 

@@ -169,16 +169,26 @@ def test_a_device_made_through_iam_counts(lab: Lab) -> None:
     first, second = code_at(seed, now - 30), code_at(seed, now)
 
     wrong = admin.refused(
-        "iam", "EnableMFADevice", UserName="alice", SerialNumber=serial, AuthenticationCode1=second,
+        "iam",
+        "EnableMFADevice",
+        UserName="alice",
+        SerialNumber=serial,
+        AuthenticationCode1=second,
         AuthenticationCode2=first,
-    )  # fmt: skip
+    )
     assert (wrong.code, wrong.message, wrong.status) == (
-        "InvalidAuthenticationCode", "Authentication code for device is not valid.", 403
-    )  # fmt: skip
+        "InvalidAuthenticationCode",
+        "Authentication code for device is not valid.",
+        403,
+    )
     admin.call(
-        "iam", "EnableMFADevice", UserName="alice", SerialNumber=serial, AuthenticationCode1=first,
+        "iam",
+        "EnableMFADevice",
+        UserName="alice",
+        SerialNumber=serial,
+        AuthenticationCode1=first,
         AuthenticationCode2=second,
-    )  # fmt: skip
+    )
     lab.sandbox.clock.advance(60)
     alice = lab.user("alice")
     alice.assume(ROLE, SerialNumber=serial, TokenCode=code_at(seed, now + 60))
@@ -191,9 +201,13 @@ def test_a_device_made_through_iam_counts(lab: Lab) -> None:
 def test_a_device_that_does_not_exist_can_not_be_enabled(lab: Lab) -> None:
     """moto would take any serial number."""
     refused = lab.user("admin").refused(
-        "iam", "EnableMFADevice", UserName="alice", SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/none",
-        AuthenticationCode1="123456", AuthenticationCode2="654321",
-    )  # fmt: skip
+        "iam",
+        "EnableMFADevice",
+        UserName="alice",
+        SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/none",
+        AuthenticationCode1="123456",
+        AuthenticationCode2="654321",
+    )
 
     assert refused.code == "NoSuchEntity"
 

@@ -51,9 +51,15 @@ def test_no_key_is_there_that_aws_does_not_list() -> None:
     named = {issuer_and_claim(key) for key in LISTED}
     everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
     hosts = {host for host, _ in named} | {
-        "gitlab.com.evil.example", "gitlab.com/x", "evil.example/gitlab.com", "token.actions.githubusercontent.com.x",
-        "oidc.circleci.com", "login.example.com", "agent.x.buildkite.com", "token.actions.ghe.com",
-    }  # fmt: skip
+        "gitlab.com.evil.example",
+        "gitlab.com/x",
+        "evil.example/gitlab.com",
+        "token.actions.githubusercontent.com.x",
+        "oidc.circleci.com",
+        "login.example.com",
+        "agent.x.buildkite.com",
+        "token.actions.ghe.com",
+    }
 
     for host in hosts:
         listed = {f"{host}:{claim}" for issuer, claim in named if issuer == host} | {f"{host}:email"}
@@ -62,9 +68,14 @@ def test_no_key_is_there_that_aws_does_not_list() -> None:
 
 @pytest.mark.parametrize(
     ("claims", "value"),
-    [({"google/organization_number": 7}, "7"), ({"google": {"organization_number": 7}}, "7"), ({"google": 7}, None),
-     ({"google": {"organization_number": [7]}}, None), ({"google": {"organization_number": True}}, "true")],
-)  # fmt: skip
+    [
+        ({"google/organization_number": 7}, "7"),
+        ({"google": {"organization_number": 7}}, "7"),
+        ({"google": 7}, None),
+        ({"google": {"organization_number": [7]}}, None),
+        ({"google": {"organization_number": True}}, "true"),
+    ],
+)
 def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | None) -> None:
     """And be a number; whatever else it is makes no key."""
     found = trust_keys("accounts.google.com", {"aud": "a", **claims})
@@ -137,9 +148,10 @@ def test_cognitos_methods_are_several(make_lab: LabFactory) -> None:
 def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
     """Where an account has made one for Google, its client ids count, and trust policies name its ARN."""
     lab = make_lab(
-        seed(GOOGLE).replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [app]")
+        seed(GOOGLE)
+        .replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [app]")
         .replace("Federated: accounts", f"Federated: arn:aws:iam::{ACCOUNT}:oidc-provider/accounts")
-    )  # fmt: skip
+    )
 
     assert assume(lab, CI, minted(lab, GOOGLE, aud="app"))["Provider"].endswith("oidc-provider/accounts.google.com")
     assert refused(lab, CI, minted(lab, GOOGLE, aud="other")) == invalid("Incorrect token audience")
@@ -162,9 +174,10 @@ def test_a_session_of_web_identity_is_traced_to_its_provider(make_lab: LabFactor
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"
     text = seed(issuer, StringEquals={"gitlab.com:project_id": "42"})
     lab: Lab = make_lab(
-        text.replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [aws]")
-        .replace("Federated: gitlab.com", f"Federated: {provider}")
-    )  # fmt: skip
+        text.replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [aws]").replace(
+            "Federated: gitlab.com", f"Federated: {provider}"
+        )
+    )
 
     answer = assume(lab, CI, minted(lab, issuer, aud="aws", project_id=42))
     lab.with_keys(Keys.of(answer["Credentials"])).call("sts", "GetCallerIdentity")

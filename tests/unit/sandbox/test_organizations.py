@@ -250,9 +250,12 @@ def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
         wish = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
         token = ask(Control(lab.sandbox), "token", "POST", wish)[1]["token"]
         answer = lab.user("admin").answer(
-            "sts", "AssumeRoleWithWebIdentity", RoleArn=f"arn:aws:iam::{ACCOUNT}:role/CI", RoleSessionName="s1",
+            "sts",
+            "AssumeRoleWithWebIdentity",
+            RoleArn=f"arn:aws:iam::{ACCOUNT}:role/CI",
+            RoleSessionName="s1",
             WebIdentityToken=token,
-        )  # fmt: skip
+        )
         assert answer.status == status
 
 
@@ -278,9 +281,9 @@ def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -
 def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> None:
     """The cure that AWS recommends for a trust in everybody."""
     text = seed(workloads("")).replace(
-        'Action: "sts:AssumeRole"}]}', 'Action: "sts:AssumeRole", Condition: {StringEquals: '
-        '{"aws:PrincipalOrgID": o-exampleorg1}}}]}'
-    )  # fmt: skip
+        'Action: "sts:AssumeRole"}]}',
+        'Action: "sts:AssumeRole", Condition: {StringEquals: {"aws:PrincipalOrgID": o-exampleorg1}}}]}',
+    )
     lab = make_lab(text)
 
     assert lab.user("admin", OTHER).assume(ROLE).arn

@@ -65,9 +65,13 @@ def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
     keys = jwt.PyJWKSet.from_dict(ask(control, path)[1])
     header = jwt.get_unverified_header(text)
     claims: dict[str, Any] = jwt.decode(
-        text, keys[header["kid"]], algorithms=document["id_token_signing_alg_values_supported"], audience=audience,
-        issuer=document["issuer"], options={"verify_exp": False, "verify_iat": False, "require": ["exp", "iat", "jti"]},
-    )  # fmt: skip
+        text,
+        keys[header["kid"]],
+        algorithms=document["id_token_signing_alg_values_supported"],
+        audience=audience,
+        issuer=document["issuer"],
+        options={"verify_exp": False, "verify_iat": False, "require": ["exp", "iat", "jti"]},
+    )
     return claims
 
 
@@ -99,9 +103,14 @@ def test_the_claims_are_awss(lab: Lab) -> None:
     assert own.pop("ou_path")[0].startswith("o-exampleorg1/r-")
     assert own.pop("original_session_exp").endswith("Z")
     assert own == {
-        "aws_account": ACCOUNT, "source_region": "us-east-1", "principal_id": ROLE, "org_id": "o-exampleorg1",
-        "principal_tags": {"team": "red", "stage": "test"}, "source_identity": "ada", "request_tags": {"job-id": "7"},
-    }  # fmt: skip
+        "aws_account": ACCOUNT,
+        "source_region": "us-east-1",
+        "principal_id": ROLE,
+        "org_id": "o-exampleorg1",
+        "principal_tags": {"team": "red", "stage": "test"},
+        "source_identity": "ada",
+        "request_tags": {"job-id": "7"},
+    }
 
 
 def test_a_user_speaks_for_himself(lab: Lab) -> None:
@@ -145,14 +154,17 @@ def test_a_token_does_not_outlive_the_session(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("condition", "good", "bad"),
     [
-        ('{"ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.example.com"}}', {},
-         {"Audience": ["https://api.example.com", "x"]}),
+        (
+            '{"ForAllValues:StringEquals": {"sts:IdentityTokenAudience": "https://api.example.com"}}',
+            {},
+            {"Audience": ["https://api.example.com", "x"]},
+        ),
         ('{NumericLessThanEquals: {"sts:DurationSeconds": "120"}}', {"DurationSeconds": 120}, {}),
         ('{StringEquals: {"sts:SigningAlgorithm": ES384}}', {"SigningAlgorithm": "ES384"}, {}),
         ('{StringEquals: {"sts:SubjectMode": AWSIdentity}}', {}, None),
         ('{StringEquals: {"aws:RequestTag/a": b}}', {"Tags": [{"Key": "a", "Value": "b"}]}, {}),
     ],
-)  # fmt: skip
+)
 def test_a_policy_can_limit_the_token(
     make_lab: LabFactory, condition: str, good: dict[str, object], bad: dict[str, object] | None
 ) -> None:
@@ -215,7 +227,7 @@ def test_the_subject_can_be_whom_the_session_acts_for(lab: Lab) -> None:
         ({"Subject": "ada", "Issuer": "i"}, {"Scope": "a", "SubjectMode": "AWSIdentity"}, "400 ValidationError"),
         ({"Subject": "ada", "Issuer": "i"}, {"Scope": " a"}, "400 ValidationError"),
     ],
-)  # fmt: skip
+)
 def test_a_subject_or_scope_that_is_none(
     lab: Lab, keys: dict[str, str], parameters: dict[str, object], code: str
 ) -> None:
@@ -228,8 +240,10 @@ def test_scopes_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
     """sts:SetWebIdentityTokenScope, limited by sts:IdentityTokenScope."""
     condition = '{"ForAllValues:StringEquals": {"sts:IdentityTokenScope": [read]}}'
     for actions, scope, expected in (
-        ('["sts:GetWebIdentityToken"]', "read", False), (ACTIONS, "read", True), (ACTIONS, "read write", False),
-    ):  # fmt: skip
+        ('["sts:GetWebIdentityToken"]', "read", False),
+        (ACTIONS, "read", True),
+        (ACTIONS, "read write", False),
+    ):
         person = origin(make_lab(seed(condition, actions)), Subject="ada", Issuer="i")
         parameters = {"Audience": ["a"], "SigningAlgorithm": "RS256", "SubjectMode": "OriginIdentity", "Scope": scope}
         assert (person.answer("sts", "GetWebIdentityToken", **parameters).status == 200) == expected
@@ -250,9 +264,7 @@ def test_aws_does_not_take_its_own_tokens_back(make_lab: LabFactory) -> None:
     admin.call(
         "iam", "CreateOpenIDConnectProvider", Url=issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
     )
-    said = admin.refused(
-        "sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text
-    )
+    said = admin.refused("sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text)
     assert said.code == "InvalidIdentityToken"
 
 

@@ -73,10 +73,15 @@ def something(value: object) -> object:
 @pytest.mark.parametrize(
     ("query", "operation"),
     [
-        ("", "GetObject"), ("x-id=GetObject", "GetObject"), ("acl", "GetObjectAcl"), ("acl=", "GetObjectAcl"),
-        ("uploadId=u", "ListParts"), ("versionId=v", "GetObject"), ("tagging&versionId=v", "GetObjectTagging"),
+        ("", "GetObject"),
+        ("x-id=GetObject", "GetObject"),
+        ("acl", "GetObjectAcl"),
+        ("acl=", "GetObjectAcl"),
+        ("uploadId=u", "ListParts"),
+        ("versionId=v", "GetObject"),
+        ("tagging&versionId=v", "GetObjectTagging"),
     ],
-)  # fmt: skip
+)
 def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) -> None:
     """Also with the `x-id` that other clients add."""
     request = written_request("s3", "GetObject", {"Bucket": "bucket", "Key": "a/b"}, "rest-xml")
@@ -87,10 +92,12 @@ def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) 
 @pytest.mark.parametrize(
     ("host", "path"),
     [
-        ("127.0.0.1:4566", "/bucket/a%2Fb//%2E%2E/c"), ("bucket.localhost:4566", "/a%2Fb//%2E%2E/c"),
-        ("bucket.s3.localhost", "/a%2Fb//%2E%2E/c"), ("bucket.s3.eu-west-1.amazonaws.com", "/a%2Fb//%2E%2E/c"),
+        ("127.0.0.1:4566", "/bucket/a%2Fb//%2E%2E/c"),
+        ("bucket.localhost:4566", "/a%2Fb//%2E%2E/c"),
+        ("bucket.s3.localhost", "/a%2Fb//%2E%2E/c"),
+        ("bucket.s3.eu-west-1.amazonaws.com", "/a%2Fb//%2E%2E/c"),
     ],
-)  # fmt: skip
+)
 def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> None:
     """A key is taken as it was sent: no dot or slash is taken away."""
     request = written_request("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "rest-xml")
@@ -105,10 +112,14 @@ def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> Non
     "body",
     [
         b"<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><Delete><Object><Key>&b;</Key></Object></Delete>",
-        b"<!DOCTYPE x SYSTEM 'file:///etc/passwd'><Delete/>", b"<Delete>", b"no xml", b"<a>" * 100 + b"</a>" * 100,
-        b"\xff\xfe\x00", b"<?xml version='1.0' encoding='none'?><Delete/>",
+        b"<!DOCTYPE x SYSTEM 'file:///etc/passwd'><Delete/>",
+        b"<Delete>",
+        b"no xml",
+        b"<a>" * 100 + b"</a>" * 100,
+        b"\xff\xfe\x00",
+        b"<?xml version='1.0' encoding='none'?><Delete/>",
     ],
-)  # fmt: skip
+)
 def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
     """No DOCTYPE, no entities, no depth, in S3's words."""
     request = written_request("s3", "DeleteObjects", {"Bucket": "b", "Delete": {"Objects": []}}, "rest-xml")
@@ -122,9 +133,19 @@ def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"\xff", b"\xbf", b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff", b"\xa1\x01\x01", b"\x81" * 5000, b"\xc2\x41\x00",
-     b"\xa0\xa0", b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00", b"\x7f\x41\x00\xff", b"\xa1\x61\xff\x00"],
-)  # fmt: skip
+    [
+        b"\xff",
+        b"\xbf",
+        b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xa1\x01\x01",
+        b"\x81" * 5000,
+        b"\xc2\x41\x00",
+        b"\xa0\xa0",
+        b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00",
+        b"\x7f\x41\x00\xff",
+        b"\xa1\x61\xff\x00",
+    ],
+)
 def test_cbor_that_is_none_is_refused(body: bytes) -> None:
     """Cut off, too deep, too long, of the wrong kind."""
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")

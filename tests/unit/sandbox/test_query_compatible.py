@@ -37,9 +37,13 @@ def queues(lab: Lab) -> Lab:
 
 
 def ask(
-    lab: Lab, fields: Mapping[str, str], name: str = "admin", account: str = ACCOUNT, path: str = "/",
+    lab: Lab,
+    fields: Mapping[str, str],
+    name: str = "admin",
+    account: str = ACCOUNT,
+    path: str = "/",
     method: str = "POST",
-) -> HttpAnswer:  # fmt: skip
+) -> HttpAnswer:
     """The answer to a form of version 2012-11-05, in the body or, with GET, in the query."""
     text = urlencode({**fields, "Version": "2012-11-05"})
     body, query = (text.encode(), "") if method == "POST" else (b"", text)
@@ -58,49 +62,72 @@ def texts(answer: HttpAnswer, tag: str) -> list[str]:
     ("form", "parameters"),
     [
         (
-            ("Action=CreateQueue&QueueName=MyQueue&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=40"
-             "&Tag.1.Key=QueueType&Tag.1.Value=Production"),
+            (
+                "Action=CreateQueue&QueueName=MyQueue&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=40"
+                "&Tag.1.Key=QueueType&Tag.1.Value=Production"
+            ),
             {"QueueName": "MyQueue", "Attributes": {"VisibilityTimeout": "40"}, "tags": {"QueueType": "Production"}},
         ),
         (
-            ("Action=SendMessage&QueueUrl=u&MessageBody=This+is+a+test&DelaySeconds=45"
-            "&MessageAttribute.1.Name=name&MessageAttribute.1.Value.StringValue=v"
-            "&MessageAttribute.1.Value.DataType=String"
-            "&MessageSystemAttribute.1.Name=AWSTraceHeader&MessageSystemAttribute.1.Value.DataType=String"
-            "&MessageSystemAttribute.1.Value.StringValue=Root"),
+            (
+                "Action=SendMessage&QueueUrl=u&MessageBody=This+is+a+test&DelaySeconds=45"
+                "&MessageAttribute.1.Name=name&MessageAttribute.1.Value.StringValue=v"
+                "&MessageAttribute.1.Value.DataType=String"
+                "&MessageSystemAttribute.1.Name=AWSTraceHeader&MessageSystemAttribute.1.Value.DataType=String"
+                "&MessageSystemAttribute.1.Value.StringValue=Root"
+            ),
             {
-                "QueueUrl": "u", "MessageBody": "This is a test", "DelaySeconds": 45,
+                "QueueUrl": "u",
+                "MessageBody": "This is a test",
+                "DelaySeconds": 45,
                 "MessageAttributes": {"name": {"StringValue": "v", "DataType": "String"}},
                 "MessageSystemAttributes": {"AWSTraceHeader": {"StringValue": "Root", "DataType": "String"}},
             },
         ),
         (
-            ("Action=SendMessageBatch&QueueUrl=u&SendMessageBatchRequestEntry.1.Id=a"
-            "&SendMessageBatchRequestEntry.1.MessageBody=one&SendMessageBatchRequestEntry.2.Id=b"
-            "&SendMessageBatchRequestEntry.2.MessageBody=two"
-            "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Name=n"
-            "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.BinaryValue=AP8%3D"
-            "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.DataType=Binary"),
-            {"QueueUrl": "u", "Entries": [
-                {"Id": "a", "MessageBody": "one"},
-                {"Id": "b", "MessageBody": "two",
-                 "MessageAttributes": {"n": {"BinaryValue": b"\x00\xff", "DataType": "Binary"}}}]},
+            (
+                "Action=SendMessageBatch&QueueUrl=u&SendMessageBatchRequestEntry.1.Id=a"
+                "&SendMessageBatchRequestEntry.1.MessageBody=one&SendMessageBatchRequestEntry.2.Id=b"
+                "&SendMessageBatchRequestEntry.2.MessageBody=two"
+                "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Name=n"
+                "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.BinaryValue=AP8%3D"
+                "&SendMessageBatchRequestEntry.2.MessageAttribute.1.Value.DataType=Binary"
+            ),
+            {
+                "QueueUrl": "u",
+                "Entries": [
+                    {"Id": "a", "MessageBody": "one"},
+                    {
+                        "Id": "b",
+                        "MessageBody": "two",
+                        "MessageAttributes": {"n": {"BinaryValue": b"\x00\xff", "DataType": "Binary"}},
+                    },
+                ],
+            },
         ),
         (
-            ("Action=ReceiveMessage&QueueUrl=u&MaxNumberOfMessages=5&AttributeName=All&MessageAttributeName.1=a"
-            "&MessageAttributeName.2=b"),
+            (
+                "Action=ReceiveMessage&QueueUrl=u&MaxNumberOfMessages=5&AttributeName=All&MessageAttributeName.1=a"
+                "&MessageAttributeName.2=b"
+            ),
             {"QueueUrl": "u", "MaxNumberOfMessages": 5, "AttributeNames": ["All"], "MessageAttributeNames": ["a", "b"]},
         ),
         (
-            ("Action=AddPermission&QueueUrl=u&Label=l&AWSAccountId.1=125074342641&ActionName.1=SendMessage"
-            "&ActionName.2=ReceiveMessage"),
-            {"QueueUrl": "u", "Label": "l", "AWSAccountIds": ["125074342641"],
-             "Actions": ["SendMessage", "ReceiveMessage"]},
+            (
+                "Action=AddPermission&QueueUrl=u&Label=l&AWSAccountId.1=125074342641&ActionName.1=SendMessage"
+                "&ActionName.2=ReceiveMessage"
+            ),
+            {
+                "QueueUrl": "u",
+                "Label": "l",
+                "AWSAccountIds": ["125074342641"],
+                "Actions": ["SendMessage", "ReceiveMessage"],
+            },
         ),
         ("Action=UntagQueue&QueueUrl=u&TagKey.1=a&TagKey.2=b", {"QueueUrl": "u", "TagKeys": ["a", "b"]}),
         ("Action=DeleteMessageBatch&QueueUrl=u", {"QueueUrl": "u", "Entries": []}),
     ],
-)  # fmt: skip
+)
 def test_forms_are_read_by_the_names_of_the_query_protocol(
     queues: Lab, form: str, parameters: dict[str, object]
 ) -> None:
@@ -147,22 +174,31 @@ def test_the_names_are_those_that_moto_has_collected() -> None:
                 compared.add(name)
 
     assert {"Results", "MessageSystemAttributeNames"} == {
-        name for operation in service_model("sqs").operation_names
+        name
+        for operation in service_model("sqs").operation_names
         for model in [operation_model("sqs", operation)]
         for _, name, _ in [*lists_and_maps(model.input_shape), *lists_and_maps(model.output_shape)]
-    } - compared  # fmt: skip
+    } - compared
 
 
 def test_a_message_is_sent_and_received(queues: Lab) -> None:
     """Markup, quotes and line ends come back as they were."""
     body = '<a & "b">\r\n\u00e9'
-    sent = ask(queues, {
-        "Action": "SendMessage", "QueueUrl": URL, "MessageBody": body, "MessageAttribute.1.Name": "k",
-        "MessageAttribute.1.Value.DataType": "String", "MessageAttribute.1.Value.StringValue": "v",
-    })  # fmt: skip
-    received = ask(queues, {
-        "Action": "ReceiveMessage", "QueueUrl": URL, "AttributeName.1": "SenderId", "MessageAttributeName.1": "All",
-    })  # fmt: skip
+    sent = ask(
+        queues,
+        {
+            "Action": "SendMessage",
+            "QueueUrl": URL,
+            "MessageBody": body,
+            "MessageAttribute.1.Name": "k",
+            "MessageAttribute.1.Value.DataType": "String",
+            "MessageAttribute.1.Value.StringValue": "v",
+        },
+    )
+    received = ask(
+        queues,
+        {"Action": "ReceiveMessage", "QueueUrl": URL, "AttributeName.1": "SenderId", "MessageAttributeName.1": "All"},
+    )
 
     assert (200, ("Content-Type", "text/xml")) == (sent.status, sent.headers[0])
     assert [body] == texts(received, "Body")
@@ -214,8 +250,9 @@ def test_lists_and_maps_are_flat(queues: Lab) -> None:
     assert ["m1", "m2"] == texts(sent, "Id")
     assert 2 == sent.body.count(b"<SendMessageBatchResultEntry>")
     assert (["QueueArn"], [f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"]) == (
-        texts(attributes, "Name"), texts(attributes, "Value")
-    )  # fmt: skip
+        texts(attributes, "Name"),
+        texts(attributes, "Value"),
+    )
     assert [URL] == texts(listed, "QueueUrl")
 
 
@@ -223,8 +260,10 @@ def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
     """Terraform compares the text, in the order in which it wrote the keys."""
     admin = queues.user("admin")
     arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
-    for text in (f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":3}}',
-                 f'{{"maxReceiveCount":3,"deadLetterTargetArn":"{arn}"}}'):  # fmt: skip
+    for text in (
+        f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":3}}',
+        f'{{"maxReceiveCount":3,"deadLetterTargetArn":"{arn}"}}',
+    ):
         admin.call("sqs", "CreateQueue", QueueName="q")
         url = f"http://127.0.0.1:4566/{ACCOUNT}/q"
         admin.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"RedrivePolicy": text})
@@ -237,15 +276,22 @@ def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "code", "message"),
     [
-        ({"Action": "GetQueueUrl", "QueueName": "none"}, 400, "AWS.SimpleQueueService.NonExistentQueue",
-         "The specified queue does not exist for this wsdl version."),
+        (
+            {"Action": "GetQueueUrl", "QueueName": "none"},
+            400,
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "The specified queue does not exist for this wsdl version.",
+        ),
         ({"Action": "GetQueueUrl"}, 400, "MissingParameter", "The request must contain the parameter QueueName."),
-        ({"Action": "SendMessageBatch", "QueueUrl": URL}, 400, "AWS.SimpleQueueService.EmptyBatchRequest",
-         "There should be at least one SendMessageBatchRequestEntry in the request."),
-        ({"Action": "NoSuchAction"}, 400, "InvalidAction",
-         "The action NoSuchAction is not valid for this endpoint."),
+        (
+            {"Action": "SendMessageBatch", "QueueUrl": URL},
+            400,
+            "AWS.SimpleQueueService.EmptyBatchRequest",
+            "There should be at least one SendMessageBatchRequestEntry in the request.",
+        ),
+        ({"Action": "NoSuchAction"}, 400, "InvalidAction", "The action NoSuchAction is not valid for this endpoint."),
     ],
-)  # fmt: skip
+)
 def test_errors_have_the_older_codes(queues: Lab, fields: dict[str, str], status: int, code: str, message: str) -> None:
     """`AWS.SimpleQueueService.` in front of most, and the words of that time."""
     answer = ask(queues, fields)
@@ -277,8 +323,16 @@ def test_a_missing_dashboard_is_404(lab: Lab) -> None:
 def test_too_many_actions_are_403(queues: Lab) -> None:
     """OverLimit of AddPermission."""
     fields = {"Action": "AddPermission", "QueueUrl": URL, "Label": "l", "AWSAccountId.1": OTHER}
-    names = ("SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes",
-             "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue")  # fmt: skip
+    names = (
+        "SendMessage",
+        "ReceiveMessage",
+        "DeleteMessage",
+        "ChangeMessageVisibility",
+        "GetQueueAttributes",
+        "GetQueueUrl",
+        "ListDeadLetterSourceQueues",
+        "PurgeQueue",
+    )
 
     answer = ask(queues, fields | {f"ActionName.{number}": name for number, name in enumerate(names, 1)})
 

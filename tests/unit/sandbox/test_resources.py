@@ -43,19 +43,32 @@ ARNS = {
 }
 
 PARAMETERS: Mapping[str, object] = {
-    "Bucket": "bucket-one", "Key": "folder/key", "CopySource": "bucket-two/folder/source",
+    "Bucket": "bucket-one",
+    "Key": "folder/key",
+    "CopySource": "bucket-two/folder/source",
     "Delete": {"Objects": [{"Key": "folder/key"}]},
-    "TableName": "table-one", "TargetTableName": "table-one", "SourceTableName": "table-two",
-    "TableArn": ARNS["table"], "BackupArn": ARNS["backup"], "ExportArn": ARNS["export"], "ImportArn": ARNS["import"],
+    "TableName": "table-one",
+    "TargetTableName": "table-one",
+    "SourceTableName": "table-two",
+    "TableArn": ARNS["table"],
+    "BackupArn": ARNS["backup"],
+    "ExportArn": ARNS["export"],
+    "ImportArn": ARNS["import"],
     "TableCreationParameters": {"TableName": "table-one"},
     "TransactItems": [{kind: {"TableName": "table-one"}} for kind in ("Get", "Put", "Update", "Delete")],
     "Statement": "SELECT * FROM \"table-one\" WHERE id = 'x'",
     "Statements": [{"Statement": "INSERT INTO \"table-one\" VALUE {'id': 'x'}"}],
     "TransactStatements": [{"Statement": "DELETE FROM \"table-one\" WHERE id = 'x'"}],
-    "QueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/queue-one", "QueueName": "queue-one",
-    "TopicArn": ARNS["topic"], "SubscriptionArn": f"{ARNS['topic']}:{KEY_ID}",
-    "KeyId": KEY_ID, "TargetKeyId": KEY_ID, "SourceKeyId": KEY_ID, "DestinationKeyId": KEY_ID, "AliasName": "alias/app",
-}  # fmt: skip
+    "QueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/queue-one",
+    "QueueName": "queue-one",
+    "TopicArn": ARNS["topic"],
+    "SubscriptionArn": f"{ARNS['topic']}:{KEY_ID}",
+    "KeyId": KEY_ID,
+    "TargetKeyId": KEY_ID,
+    "SourceKeyId": KEY_ID,
+    "DestinationKeyId": KEY_ID,
+    "AliasName": "alias/app",
+}
 """What names something, for whichever operation has such a parameter."""
 SPECIAL: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("dynamodb", "BatchGetItem"): {"RequestItems": {"table-one": {"Keys": [{"id": {"S": "x"}}]}}},
@@ -71,7 +84,7 @@ SPECIAL: Mapping[tuple[str, str], Mapping[str, object]] = {
     **{("dynamodb", name): {"ResourceArn": ARNS["table"]} for name in ("TagResource", "UntagResource")},
     ("dynamodb", "ListTagsOfResource"): {"ResourceArn": ARNS["table"]},
     **{("dynamodb", f"{verb}ResourcePolicy"): {"ResourceArn": ARNS["table"]} for verb in ("Get", "Put", "Delete")},
-}  # fmt: skip
+}
 
 OWN_NAME: Mapping[tuple[str, str], str] = {
     ("s3", "bucket"): """CreateBucket DeleteBucket DeleteBucketPolicy DeleteBucketWebsite GetBucketAcl GetBucketLocation

@@ -44,22 +44,41 @@ accounts:
 def desk(make_lab: LabFactory) -> Desk:
     """One account with a table `games` that has an index `by-score`; another one."""
     lab = make_lab(SEED)
-    index = {"IndexName": "by-score", "KeySchema": [{"AttributeName": "score", "KeyType": "HASH"}],
-             "Projection": {"ProjectionType": "ALL"}}  # fmt: skip
+    index = {
+        "IndexName": "by-score",
+        "KeySchema": [{"AttributeName": "score", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
     dynamodb_backends[ACCOUNT][REGION].create_table(
-        "games", schema=[{"AttributeName": "id", "KeyType": "HASH"}], throughput=None,
+        "games",
+        schema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        throughput=None,
         attr=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "score")],
-        global_indexes=[index], indexes=None, streams=None, billing_mode="PAY_PER_REQUEST",
-        sse_specification=None, tags=[{"Key": "team", "Value": "blue"}], deletion_protection_enabled=None,
+        global_indexes=[index],
+        indexes=None,
+        streams=None,
+        billing_mode="PAY_PER_REQUEST",
+        sse_specification=None,
+        tags=[{"Key": "team", "Value": "blue"}],
+        deletion_protection_enabled=None,
         warm_throughput=None,
-    )  # fmt: skip
+    )
     return Desk(lab)
 
 
-POLICY = json.dumps({"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": ["dynamodb:GetItem", "dynamodb:Query"],
-     "Resource": [TABLE, f"{TABLE}/index/*"]}
-]})  # fmt: skip
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": OTHER},
+                "Action": ["dynamodb:GetItem", "dynamodb:Query"],
+                "Resource": [TABLE, f"{TABLE}/index/*"],
+            }
+        ],
+    }
+)
 """Lets the other account read."""
 ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
@@ -118,8 +137,9 @@ def test_each_table_of_a_batch_must_be_allowed(desk: Desk) -> None:
     items = {"games": {"Keys": [ME]}, TABLE.replace("games", "other"): {"Keys": [YOU]}}
 
     assert desk.asked(desk.caller("admin"), "dynamodb", "BatchGetItem", RequestItems=items) == [
-        ("dynamodb:BatchGetItem", TABLE), ("dynamodb:BatchGetItem", TABLE.replace("games", "other"))
-    ]  # fmt: skip
+        ("dynamodb:BatchGetItem", TABLE),
+        ("dynamodb:BatchGetItem", TABLE.replace("games", "other")),
+    ]
     foreign = {TABLE: [{"DeleteRequest": {"Key": ME}}]}
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "BatchWriteItem", RequestItems=foreign)
 
@@ -136,12 +156,20 @@ def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
 
 def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) -> None:
     """CreateTable with both is three things."""
-    asked = desk.asked(desk.caller("admin"), "dynamodb", "CreateTable", TableName="new",
-                       Tags=[{"Key": "team", "Value": "red"}], ResourcePolicy=POLICY)  # fmt: skip
+    asked = desk.asked(
+        desk.caller("admin"),
+        "dynamodb",
+        "CreateTable",
+        TableName="new",
+        Tags=[{"Key": "team", "Value": "red"}],
+        ResourcePolicy=POLICY,
+    )
 
     assert [action for action, _ in asked] == [
-        "dynamodb:CreateTable", "dynamodb:TagResource", "dynamodb:PutResourcePolicy"
-    ]  # fmt: skip
+        "dynamodb:CreateTable",
+        "dynamodb:TagResource",
+        "dynamodb:PutResourcePolicy",
+    ]
 
 
 def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
@@ -154,7 +182,7 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
     ]
     assert desk.asked(admin, "dynamodbstreams", "GetRecords", ShardIterator=f"{stream}|1|AAAA") == [
         ("dynamodb:GetRecords", stream)
-    ]  # fmt: skip
+    ]
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodbstreams", "DescribeStream", StreamArn=stream)
 
 
@@ -171,20 +199,47 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
         ("Scan", {}, False),
         ("Query", {"KeyConditionExpression": "id = :me", "ExpressionAttributeValues": {":me": {"S": "me"}}}, True),
         ("Query", {"KeyConditionExpression": "id = :me", "ExpressionAttributeValues": {":me": {"S": "you"}}}, False),
-        ("Query", {"KeyConditionExpression": "#i=:me AND score > :s", "ExpressionAttributeNames": {"#i": "id"},
-                   "ExpressionAttributeValues": {":me": {"S": "me"}, ":s": {"N": "1"}}}, True),
-        ("Query", {"KeyConditionExpression": "#i=:me", "ExpressionAttributeNames": {"#i": "score"},
-                   "ExpressionAttributeValues": {":me": {"S": "me"}}}, False),
+        (
+            "Query",
+            {
+                "KeyConditionExpression": "#i=:me AND score > :s",
+                "ExpressionAttributeNames": {"#i": "id"},
+                "ExpressionAttributeValues": {":me": {"S": "me"}, ":s": {"N": "1"}},
+            },
+            True,
+        ),
+        (
+            "Query",
+            {
+                "KeyConditionExpression": "#i=:me",
+                "ExpressionAttributeNames": {"#i": "score"},
+                "ExpressionAttributeValues": {":me": {"S": "me"}},
+            },
+            False,
+        ),
         ("Query", {"KeyConditionExpression": "(id) = (:me)", "ExpressionAttributeValues": {":me": {"S": "me"}}}, True),
         ("Query", {"KeyConditionExpression": "id = you"}, False),
-        ("Query", {"KeyConditionExpression": "id = :me AND (id) = (:you)",
-                   "ExpressionAttributeValues": {":me": {"S": "me"}, ":you": {"S": "you"}}}, False),
-        ("Query", {"KeyConditionExpression": "id = :me AND #i=you", "ExpressionAttributeNames": {"#i": "id"},
-                   "ExpressionAttributeValues": {":me": {"S": "me"}}}, False),
+        (
+            "Query",
+            {
+                "KeyConditionExpression": "id = :me AND (id) = (:you)",
+                "ExpressionAttributeValues": {":me": {"S": "me"}, ":you": {"S": "you"}},
+            },
+            False,
+        ),
+        (
+            "Query",
+            {
+                "KeyConditionExpression": "id = :me AND #i=you",
+                "ExpressionAttributeNames": {"#i": "id"},
+                "ExpressionAttributeValues": {":me": {"S": "me"}},
+            },
+            False,
+        ),
         ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "me"}]}}}, True),
         ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "you"}]}}}, False),
     ],
-)  # fmt: skip
+)
 def test_the_values_of_the_partition_key_are_a_condition_key(
     desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
@@ -224,10 +279,15 @@ def test_attributes_that_are_named_are_a_condition_key(
 def test_an_update_names_what_it_sets(desk: Desk) -> None:
     """Words and functions of the expression are no attributes."""
     question = desk.questions(
-        desk.caller("narrow"), "dynamodb", "UpdateItem", TableName="games", Key=ME,
+        desk.caller("narrow"),
+        "dynamodb",
+        "UpdateItem",
+        TableName="games",
+        Key=ME,
         UpdateExpression="SET score = if_not_exists(score, :zero) + :one REMOVE #old",
-        ConditionExpression="attribute_exists(id) AND size(name) > :one", ExpressionAttributeNames={"#old": "level"},
-    )[0]  # fmt: skip
+        ConditionExpression="attribute_exists(id) AND size(name) > :one",
+        ExpressionAttributeNames={"#old": "level"},
+    )[0]
 
     assert question.context["dynamodb:Attributes"] == ("id", "name", "score", "level")
 
@@ -257,12 +317,20 @@ def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, s
 @pytest.mark.parametrize(
     "text",
     [
-        "", "DROP TABLE games", "SELECT * FROM games; DELETE FROM games", "SELECT * FROM games -- FROM other",
-        "SELECT * FROM games, other FROM other", "SELECT * FROM /* x */ games", 'SELECT * FROM "a.b"', "DELETE games",
-        "EXISTS(SELECT * FROM games)", "UPDATE games SET x = (SELECT * FROM other)", "INSERT games VALUE {}",
+        "",
+        "DROP TABLE games",
+        "SELECT * FROM games; DELETE FROM games",
+        "SELECT * FROM games -- FROM other",
+        "SELECT * FROM games, other FROM other",
+        "SELECT * FROM /* x */ games",
+        'SELECT * FROM "a.b"',
+        "DELETE games",
+        "EXISTS(SELECT * FROM games)",
+        "UPDATE games SET x = (SELECT * FROM other)",
+        "INSERT games VALUE {}",
         "SELECT * FROM",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -> None:
     """And needs every action that it could be."""
     assert read_statement(text) is None

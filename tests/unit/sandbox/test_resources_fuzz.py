@@ -47,10 +47,18 @@ def test_every_operation_is_about_something(desk: Desk, service: str) -> None:
 
 
 ARNS = {
-    "dynamodb": "table/x", "ecs": "cluster/x", "kinesis": "stream/x", "kms": "key/1234abcd-12ab-34cd-56ef-1234567890ab",
-    "lambda": "function:x", "logs": "log-group:x", "rds": "db:x", "secretsmanager": "secret:x", "sns": "x",
-    "sqs": "x", "ssm": "parameter/x",
-}  # fmt: skip
+    "dynamodb": "table/x",
+    "ecs": "cluster/x",
+    "kinesis": "stream/x",
+    "kms": "key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "lambda": "function:x",
+    "logs": "log-group:x",
+    "rds": "db:x",
+    "secretsmanager": "secret:x",
+    "sns": "x",
+    "sqs": "x",
+    "ssm": "parameter/x",
+}
 
 
 @pytest.mark.parametrize("service", ARNS)

@@ -113,20 +113,29 @@ def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
     admin = desk.caller("admin")
 
     assert desk.asked(admin, "kms", "UpdateAlias", AliasName="alias/app", TargetKeyId=new) == [
-        ("kms:UpdateAlias", alias), ("kms:UpdateAlias", old), ("kms:UpdateAlias", new)
-    ]  # fmt: skip
+        ("kms:UpdateAlias", alias),
+        ("kms:UpdateAlias", old),
+        ("kms:UpdateAlias", new),
+    ]
     assert desk.asked(admin, "kms", "DeleteAlias", AliasName="alias/app") == [
-        ("kms:DeleteAlias", alias), ("kms:DeleteAlias", old)
-    ]  # fmt: skip
+        ("kms:DeleteAlias", alias),
+        ("kms:DeleteAlias", old),
+    ]
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/%s", f"arn:aws-cn:kms:{REGION}:{ACCOUNT}:key/%s", "arn:x:key/%s",
-        f"arn:aws:kms:{REGION}:{ACCOUNT}:key/%s:key/other", "arn:aws:s3:::bucket:key/%s", "key/%s", "%s/x", "",
+        f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/%s",
+        f"arn:aws-cn:kms:{REGION}:{ACCOUNT}:key/%s",
+        "arn:x:key/%s",
+        f"arn:aws:kms:{REGION}:{ACCOUNT}:key/%s:key/other",
+        "arn:aws:s3:::bucket:key/%s",
+        "key/%s",
+        "%s/x",
+        "",
     ],
-)  # fmt: skip
+)
 def test_a_name_that_is_no_name_of_a_key_finds_none(desk: Desk, name: str) -> None:
     """What moto would find by it is not asked; an ARN of another region is not this region's key."""
     key_id = new_key().rpartition("/")[2]
@@ -197,8 +206,14 @@ def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
 def test_what_the_key_is_is_condition_keys(desk: Desk) -> None:
     """Its kind and tags; and what a new one will be."""
     context = desk.questions(desk.caller("admin"), "kms", "Encrypt", KeyId=new_key())[0].context
-    expected = {"kms:KeySpec": "SYMMETRIC_DEFAULT", "kms:KeyUsage": "ENCRYPT_DECRYPT", "kms:KeyOrigin": "AWS_KMS",
-                "kms:MultiRegion": "false", "kms:CallerAccount": ACCOUNT, "aws:ResourceTag/team": "blue"}  # fmt: skip
+    expected = {
+        "kms:KeySpec": "SYMMETRIC_DEFAULT",
+        "kms:KeyUsage": "ENCRYPT_DECRYPT",
+        "kms:KeyOrigin": "AWS_KMS",
+        "kms:MultiRegion": "false",
+        "kms:CallerAccount": ACCOUNT,
+        "aws:ResourceTag/team": "blue",
+    }
 
     assert {key: (value,) for key, value in expected.items()}.items() <= dict(context).items()
     made = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
@@ -240,9 +255,14 @@ def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> No
     nobody = desk.caller("nobody")
 
     for key, context, is_allowed in (
-        (subset, pair, True), (subset, more, True), (subset, {"app": "red"}, False), (subset, {}, False),
-        (equals, pair, True), (equals, more, False), (equals, {}, False),
-    ):  # fmt: skip
+        (subset, pair, True),
+        (subset, more, True),
+        (subset, {"app": "red"}, False),
+        (subset, {}, False),
+        (equals, pair, True),
+        (equals, more, False),
+        (equals, {}, False),
+    ):
         assert desk.allows(nobody, "kms", "Encrypt", KeyId=key, EncryptionContext=context) is is_allowed
     assert desk.allows(nobody, "kms", "DescribeKey", KeyId=subset)
 

@@ -60,67 +60,157 @@ def desk(make_lab: LabFactory) -> Desk:
     ("service", "operation", "parameters", "expected"),
     [
         ("lambda", "Invoke", {"FunctionName": "work"}, [f"lambda:InvokeFunction arn:aws:lambda:{HERE}:function:work"]),
-        ("lambda", "Invoke", {"FunctionName": "work", "Qualifier": "live"},
-         [f"lambda:InvokeFunction arn:aws:lambda:{HERE}:function:work:live"]),
-        ("lambda", "GetFunction", {"FunctionName": f"{ACCOUNT}:function:work"},
-         [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work"]),
-        ("lambda", "GetFunction", {"FunctionName": f"arn:aws:lambda:{HERE}:function:work:7"},
-         [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work:7"]),
-        ("lambda", "GetLayerVersion", {"LayerName": "tools", "VersionNumber": 3},
-         [f"lambda:GetLayerVersion arn:aws:lambda:{HERE}:layer:tools:3"]),
+        (
+            "lambda",
+            "Invoke",
+            {"FunctionName": "work", "Qualifier": "live"},
+            [f"lambda:InvokeFunction arn:aws:lambda:{HERE}:function:work:live"],
+        ),
+        (
+            "lambda",
+            "GetFunction",
+            {"FunctionName": f"{ACCOUNT}:function:work"},
+            [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work"],
+        ),
+        (
+            "lambda",
+            "GetFunction",
+            {"FunctionName": f"arn:aws:lambda:{HERE}:function:work:7"},
+            [f"lambda:GetFunction arn:aws:lambda:{HERE}:function:work:7"],
+        ),
+        (
+            "lambda",
+            "GetLayerVersion",
+            {"LayerName": "tools", "VersionNumber": 3},
+            [f"lambda:GetLayerVersion arn:aws:lambda:{HERE}:layer:tools:3"],
+        ),
         ("lambda", "ListFunctions", {}, ["lambda:ListFunctions *"]),
-        ("logs", "CreateLogGroup", {"logGroupName": "/app/x"},
-         [f"logs:CreateLogGroup arn:aws:logs:{HERE}:log-group:/app/x:log-stream:"]),
-        ("logs", "PutLogEvents", {"logGroupName": "/app/x", "logStreamName": "s"},
-         [f"logs:PutLogEvents arn:aws:logs:{HERE}:log-group:/app/x:log-stream:s"]),
+        (
+            "logs",
+            "CreateLogGroup",
+            {"logGroupName": "/app/x"},
+            [f"logs:CreateLogGroup arn:aws:logs:{HERE}:log-group:/app/x:log-stream:"],
+        ),
+        (
+            "logs",
+            "PutLogEvents",
+            {"logGroupName": "/app/x", "logStreamName": "s"},
+            [f"logs:PutLogEvents arn:aws:logs:{HERE}:log-group:/app/x:log-stream:s"],
+        ),
         ("logs", "DescribeLogGroups", {}, [f"logs:DescribeLogGroups arn:aws:logs:{HERE}:log-group::log-stream:"]),
         ("events", "PutRule", {"Name": "nightly"}, [f"events:PutRule arn:aws:events:{HERE}:rule/nightly"]),
-        ("events", "PutRule", {"Name": "nightly", "EventBusName": "default"},
-         [f"events:PutRule arn:aws:events:{HERE}:rule/nightly"]),
-        ("events", "PutRule", {"Name": "nightly", "EventBusName": "mine"},
-         [f"events:PutRule arn:aws:events:{HERE}:rule/mine/nightly"]),
-        ("events", "PutTargets", {"Rule": "nightly", "Targets": []},
-         [f"events:PutTargets arn:aws:events:{HERE}:rule/nightly"]),
-        ("events", "PutEvents", {"Entries": [{}, {"EventBusName": "mine"}]},
-         [f"events:PutEvents arn:aws:events:{HERE}:event-bus/{bus}" for bus in ("default", "mine")]),
-        ("ecr", "PutImage", {"repositoryName": "team/app"},
-         [f"ecr:PutImage arn:aws:ecr:{HERE}:repository/team/app"]),
+        (
+            "events",
+            "PutRule",
+            {"Name": "nightly", "EventBusName": "default"},
+            [f"events:PutRule arn:aws:events:{HERE}:rule/nightly"],
+        ),
+        (
+            "events",
+            "PutRule",
+            {"Name": "nightly", "EventBusName": "mine"},
+            [f"events:PutRule arn:aws:events:{HERE}:rule/mine/nightly"],
+        ),
+        (
+            "events",
+            "PutTargets",
+            {"Rule": "nightly", "Targets": []},
+            [f"events:PutTargets arn:aws:events:{HERE}:rule/nightly"],
+        ),
+        (
+            "events",
+            "PutEvents",
+            {"Entries": [{}, {"EventBusName": "mine"}]},
+            [f"events:PutEvents arn:aws:events:{HERE}:event-bus/{bus}" for bus in ("default", "mine")],
+        ),
+        ("ecr", "PutImage", {"repositoryName": "team/app"}, [f"ecr:PutImage arn:aws:ecr:{HERE}:repository/team/app"]),
         ("ecr", "GetAuthorizationToken", {}, ["ecr:GetAuthorizationToken *"]),
-        ("stepfunctions", "CreateStateMachine", {"name": "flow"},
-         [f"states:CreateStateMachine arn:aws:states:{HERE}:stateMachine:flow"]),
-        ("stepfunctions", "StartExecution", {"stateMachineArn": f"arn:aws:states:{HERE}:stateMachine:flow"},
-         [f"states:StartExecution arn:aws:states:{HERE}:stateMachine:flow"]),
-        ("ec2", "TerminateInstances", {"InstanceIds": ["i-1", "i-2"]},
-         [f"ec2:TerminateInstances arn:aws:ec2:{HERE}:instance/i-{number}" for number in (1, 2)]),
+        (
+            "stepfunctions",
+            "CreateStateMachine",
+            {"name": "flow"},
+            [f"states:CreateStateMachine arn:aws:states:{HERE}:stateMachine:flow"],
+        ),
+        (
+            "stepfunctions",
+            "StartExecution",
+            {"stateMachineArn": f"arn:aws:states:{HERE}:stateMachine:flow"},
+            [f"states:StartExecution arn:aws:states:{HERE}:stateMachine:flow"],
+        ),
+        (
+            "ec2",
+            "TerminateInstances",
+            {"InstanceIds": ["i-1", "i-2"]},
+            [f"ec2:TerminateInstances arn:aws:ec2:{HERE}:instance/i-{number}" for number in (1, 2)],
+        ),
         ("ec2", "DescribeInstances", {"InstanceIds": ["i-1"]}, ["ec2:DescribeInstances *"]),
-        ("ec2", "AttachVolume", {"InstanceId": "i-1", "VolumeId": "vol-1", "Device": "/dev/sdf"},
-         [f"ec2:AttachVolume arn:aws:ec2:{HERE}:instance/i-1", f"ec2:AttachVolume arn:aws:ec2:{HERE}:volume/vol-1"]),
+        (
+            "ec2",
+            "AttachVolume",
+            {"InstanceId": "i-1", "VolumeId": "vol-1", "Device": "/dev/sdf"},
+            [f"ec2:AttachVolume arn:aws:ec2:{HERE}:instance/i-1", f"ec2:AttachVolume arn:aws:ec2:{HERE}:volume/vol-1"],
+        ),
         ("ec2", "CreateVpc", {"CidrBlock": "10.0.0.0/16"}, [f"ec2:CreateVpc arn:aws:ec2:{HERE}:vpc/*"]),
-        ("ec2", "CreateTags", {"Resources": ["i-1", "vpce-svc-1", "ami-1", "new-1"], "Tags": []},
-         [f"ec2:CreateTags arn:aws:ec2:{HERE}:instance/i-1",
-          f"ec2:CreateTags arn:aws:ec2:{HERE}:vpc-endpoint-service/vpce-svc-1",
-          f"ec2:CreateTags arn:aws:ec2:{REGION}::image/ami-1", "ec2:CreateTags *"]),
+        (
+            "ec2",
+            "CreateTags",
+            {"Resources": ["i-1", "vpce-svc-1", "ami-1", "new-1"], "Tags": []},
+            [
+                f"ec2:CreateTags arn:aws:ec2:{HERE}:instance/i-1",
+                f"ec2:CreateTags arn:aws:ec2:{HERE}:vpc-endpoint-service/vpce-svc-1",
+                f"ec2:CreateTags arn:aws:ec2:{REGION}::image/ami-1",
+                "ec2:CreateTags *",
+            ],
+        ),
         ("kinesis", "PutRecord", {"StreamName": "clicks"}, [f"kinesis:PutRecord arn:aws:kinesis:{HERE}:stream/clicks"]),
-        ("rds", "StopDBCluster", {"DBClusterIdentifier": "main"},
-         [f"rds:StopDBCluster arn:aws:rds:{HERE}:cluster:main"]),
-        ("cloudwatch", "DeleteAlarms", {"AlarmNames": ["a", "b"]},
-         [f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:{name}" for name in "ab"]),
-        ("elbv2", "DeleteListener", {"ListenerArn": f"arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"},
-         [f"elasticloadbalancing:DeleteListener arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"]),
-        ("athena", "TagResource", {"ResourceARN": f"arn:aws:athena:{HERE}:workgroup/x", "Tags": []},
-         [f"athena:TagResource arn:aws:athena:{HERE}:workgroup/x"]),
+        (
+            "rds",
+            "StopDBCluster",
+            {"DBClusterIdentifier": "main"},
+            [f"rds:StopDBCluster arn:aws:rds:{HERE}:cluster:main"],
+        ),
+        (
+            "cloudwatch",
+            "DeleteAlarms",
+            {"AlarmNames": ["a", "b"]},
+            [f"cloudwatch:DeleteAlarms arn:aws:cloudwatch:{HERE}:alarm:{name}" for name in "ab"],
+        ),
+        (
+            "elbv2",
+            "DeleteListener",
+            {"ListenerArn": f"arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"},
+            [f"elasticloadbalancing:DeleteListener arn:aws:elasticloadbalancing:{HERE}:listener/net/x/1/2"],
+        ),
+        (
+            "athena",
+            "TagResource",
+            {"ResourceARN": f"arn:aws:athena:{HERE}:workgroup/x", "Tags": []},
+            [f"athena:TagResource arn:aws:athena:{HERE}:workgroup/x"],
+        ),
         ("efs", "TagResource", {"ResourceId": "fs-1"}, ["elasticfilesystem:TagResource *"]),
         ("eks", "DescribeCluster", {"name": "main"}, [f"eks:DescribeCluster arn:aws:eks:{HERE}:cluster/main"]),
-        ("apigateway", "GetRestApi", {"restApiId": "abc"},
-         [f"apigateway:GET arn:aws:apigateway:{REGION}::/restapis/abc"]),
-        ("route53", "ListResourceRecordSets", {"HostedZoneId": "Z1"},
-         ["route53:ListResourceRecordSets arn:aws:route53:::hostedzone/Z1"]),
+        (
+            "apigateway",
+            "GetRestApi",
+            {"restApiId": "abc"},
+            [f"apigateway:GET arn:aws:apigateway:{REGION}::/restapis/abc"],
+        ),
+        (
+            "route53",
+            "ListResourceRecordSets",
+            {"HostedZoneId": "Z1"},
+            ["route53:ListResourceRecordSets arn:aws:route53:::hostedzone/Z1"],
+        ),
         ("s3control", "PutPublicAccessBlock", {"AccountId": ACCOUNT}, ["s3:PutAccountPublicAccessBlock *"]),
-        ("sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "guess"},
-         [f"sagemaker:InvokeEndpoint arn:aws:sagemaker:{HERE}:endpoint/guess"]),
+        (
+            "sagemaker-runtime",
+            "InvokeEndpoint",
+            {"EndpointName": "guess"},
+            [f"sagemaker:InvokeEndpoint arn:aws:sagemaker:{HERE}:endpoint/guess"],
+        ),
         ("budgets", "DescribeBudgets", {"AccountId": ACCOUNT}, ["budgets:DescribeBudgets *"]),
     ],
-)  # fmt: skip
+)
 def test_an_operation_is_about_what_its_parameters_name(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], expected: list[str]
 ) -> None:
@@ -144,16 +234,20 @@ def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> N
 @pytest.mark.parametrize(
     ("service", "operation", "name"),
     [
-        ("lambda", "GetFunction", "FunctionName"), ("stepfunctions", "DescribeStateMachine", "stateMachineArn"),
-        ("kinesis", "DescribeStream", "StreamARN"), ("logs", "GetLogRecord", "logRecordPointer"),
+        ("lambda", "GetFunction", "FunctionName"),
+        ("stepfunctions", "DescribeStateMachine", "stateMachineArn"),
+        ("kinesis", "DescribeStream", "StreamARN"),
+        ("logs", "GetLogRecord", "logRecordPointer"),
     ],
-)  # fmt: skip
+)
 def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str, operation: str, name: str) -> None:
     """Whether AWS has the parameter for a resource or not."""
     arns = {
-        "lambda": "arn:aws:lambda:{}:function:work", "stepfunctions": "arn:aws:states:{}:stateMachine:flow",
-        "kinesis": "arn:aws:kinesis:{}:stream/clicks", "logs": "arn:aws:logs:{}:log-group:x",
-    }  # fmt: skip
+        "lambda": "arn:aws:lambda:{}:function:work",
+        "stepfunctions": "arn:aws:states:{}:stateMachine:flow",
+        "kinesis": "arn:aws:kinesis:{}:stream/clicks",
+        "logs": "arn:aws:logs:{}:log-group:x",
+    }
     arn = arns[service].format(HERE)
 
     assert desk.allows(desk.caller("admin"), service, operation, **{name: arn})
@@ -192,10 +286,15 @@ def put_function(**permission: str) -> None:
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
     backend = lambda_simple_backends[ACCOUNT][REGION]
-    backend.create_function({
-        "FunctionName": "work", "Runtime": "python3.11", "Role": ROLE, "Handler": "main.run",
-        "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
-    })  # fmt: skip
+    backend.create_function(
+        {
+            "FunctionName": "work",
+            "Runtime": "python3.11",
+            "Role": ROLE,
+            "Handler": "main.run",
+            "Code": {"ZipFile": base64.b64encode(packed.getvalue()).decode()},
+        }
+    )
     permission = {"StatementId": "s", "Action": "lambda:InvokeFunction", **permission}
     backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's type forgets None
 
@@ -285,13 +384,14 @@ def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
         ("kinesis", "CreateStream", {"StreamName": "clicks", "Tags": {"team": "blue"}}),
         ("stepfunctions", "CreateStateMachine", {"name": "flow", "tags": [{"key": "team", "value": "blue"}]}),
         ("rds", "CreateDBInstance", {"DBInstanceIdentifier": "x", "Tags": [{"Key": "team", "Value": "blue"}]}),
-        ("ec2", "CreateVpc",
-         {"TagSpecifications": [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "blue"}]}]}),
+        (
+            "ec2",
+            "CreateVpc",
+            {"TagSpecifications": [{"ResourceType": "vpc", "Tags": [{"Key": "team", "Value": "blue"}]}]},
+        ),
     ],
-)  # fmt: skip
-def test_tags_are_found_in_every_form(
-    desk: Desk, service: str, operation: str, parameters: dict[str, object]
-) -> None:
+)
+def test_tags_are_found_in_every_form(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
     """A map, lists of pairs in any case, EC2's specifications."""
     context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
 
@@ -303,9 +403,14 @@ def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> Non
     """On every kind that gets some, and only with tags."""
     tags = [{"Key": "team", "Value": "blue"}]
     questions = desk.questions(
-        desk.caller("admin"), "ec2", "RunInstances", ImageId="ami-1", MinCount=1, MaxCount=1,
+        desk.caller("admin"),
+        "ec2",
+        "RunInstances",
+        ImageId="ami-1",
+        MinCount=1,
+        MaxCount=1,
         TagSpecifications=[{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": []}],
-    )  # fmt: skip
+    )
 
     (tagging,) = [question for question in questions if question.action == "ec2:CreateTags"]
     assert tagging.resource == f"arn:aws:ec2:{HERE}:instance/*"
@@ -358,10 +463,13 @@ def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile:
         ("ecs", "RegisterTaskDefinition", {"family": "f", "taskRoleArn": "Runner"}),
         ("emr", "RunJobFlow", {"Name": "x", "ServiceRole": "Runner"}),
         ("emr", "RunJobFlow", {"Name": "x", "JobFlowRole": "machines"}),
-        ("ec2", "RequestSpotFleet", {"SpotFleetRequestConfig": {
-            "LaunchSpecifications": [{"IamInstanceProfile": {"Name": "machines"}}]}}),
+        (
+            "ec2",
+            "RequestSpotFleet",
+            {"SpotFleetRequestConfig": {"LaunchSpecifications": [{"IamInstanceProfile": {"Name": "machines"}}]}},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
     desk: Desk, service: str, operation: str, parameters: dict[str, object]
 ) -> None:
@@ -400,15 +508,21 @@ def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
     profile = f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"
 
     assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **given) == [
-        ("iam:AddRoleToInstanceProfile", profile), ("iam:PassRole", ROLE)
-    ]  # fmt: skip
+        ("iam:AddRoleToInstanceProfile", profile),
+        ("iam:PassRole", ROLE),
+    ]
     assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **given)) == 1
 
 
 def test_a_role_is_found_deep_inside(desk: Desk) -> None:
     """As in the targets of a rule."""
-    asked = desk.asked(desk.caller("admin"), "events", "PutTargets", Rule="nightly",
-                       Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": ROLE}])  # fmt: skip
+    asked = desk.asked(
+        desk.caller("admin"),
+        "events",
+        "PutTargets",
+        Rule="nightly",
+        Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": ROLE}],
+    )
 
     assert asked[1:] == [("iam:PassRole", ROLE)]
     theirs = ROLE.replace(ACCOUNT, OTHER)

@@ -122,21 +122,32 @@ def test_a_queue_is_found_as_moto_finds_it(desk: Desk) -> None:
     admin = desk.caller("admin")
 
     for url, arn in (
-        (URL, QUEUE), ("jobs", QUEUE), (f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/a?/jobs", QUEUE),
-        (f"http://h/{OTHER}/jobs", QUEUE.replace(ACCOUNT, OTHER)), (f"{OTHER}/jobs", f"{QUEUE[:-4]}{OTHER}/jobs"),
-    ):  # fmt: skip
+        (URL, QUEUE),
+        ("jobs", QUEUE),
+        (f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/a?/jobs", QUEUE),
+        (f"http://h/{OTHER}/jobs", QUEUE.replace(ACCOUNT, OTHER)),
+        (f"{OTHER}/jobs", f"{QUEUE[:-4]}{OTHER}/jobs"),
+    ):
         assert desk.asked(admin, "sqs", "PurgeQueue", QueueUrl=url) == [("sqs:PurgeQueue", arn)]
 
 
 def test_messages_that_go_back_are_read_and_sent(desk: Desk) -> None:
     """StartMessageMoveTask needs what a person would need who did it by hand."""
-    asked = desk.asked(desk.caller("admin"), "sqs", "StartMessageMoveTask", SourceArn=QUEUE,
-                       DestinationArn=QUEUE.replace("jobs", "back"))  # fmt: skip
+    asked = desk.asked(
+        desk.caller("admin"),
+        "sqs",
+        "StartMessageMoveTask",
+        SourceArn=QUEUE,
+        DestinationArn=QUEUE.replace("jobs", "back"),
+    )
 
     assert [action for action, _ in asked] == [
-        "sqs:StartMessageMoveTask", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
+        "sqs:StartMessageMoveTask",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
         "sqs:SendMessage",
-    ]  # fmt: skip
+    ]
     assert asked[-1][1].endswith(":back")
 
 

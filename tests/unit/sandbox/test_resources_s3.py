@@ -179,9 +179,13 @@ def test_a_version_has_actions_of_its_own(desk: Desk) -> None:
     version = {"Bucket": "shelf", "Key": "open/book", "VersionId": "3sL4k"}
 
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", **version) == "s3:GetObjectVersion"
-    assert desk.asked(desk.caller("admin"), "s3", "DeleteObjects", Bucket="shelf", Delete={
-        "Objects": [{"Key": "a"}, {"Key": "b", "VersionId": "3sL4k"}]
-    }) == [("s3:DeleteObject", "arn:aws:s3:::shelf/a"), ("s3:DeleteObjectVersion", "arn:aws:s3:::shelf/b")]  # fmt: skip
+    assert desk.asked(
+        desk.caller("admin"),
+        "s3",
+        "DeleteObjects",
+        Bucket="shelf",
+        Delete={"Objects": [{"Key": "a"}, {"Key": "b", "VersionId": "3sL4k"}]},
+    ) == [("s3:DeleteObject", "arn:aws:s3:::shelf/a"), ("s3:DeleteObjectVersion", "arn:aws:s3:::shelf/b")]
 
 
 def test_only_who_may_list_learns_that_there_is_no_object(desk: Desk) -> None:
@@ -227,17 +231,36 @@ def test_a_copy_reads_what_it_copies(desk: Desk) -> None:
 
 def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
     """As what copies does."""
-    asked = desk.asked(desk.caller("admin"), "s3", "CopyObject", Bucket="shelf", Key="x",
-                       CopySource="/shelf/open%2Fa%2520b?versionId=3sL4k")  # fmt: skip
+    asked = desk.asked(
+        desk.caller("admin"),
+        "s3",
+        "CopyObject",
+        Bucket="shelf",
+        Key="x",
+        CopySource="/shelf/open%2Fa%2520b?versionId=3sL4k",
+    )
 
     assert asked[1] == ("s3:GetObjectVersion", "arn:aws:s3:::shelf/open/a%20b")
 
 
 @pytest.mark.parametrize(
     "source",
-    ["", "shelf", "shelf/", "//elsewhere/shelf/open/book", "s3:shelf/open/book", "shelf/a#b", "shelf/a;b", "shelf/a?b",
-     "%2Fshelf/open/book", "shelf/a?versionId=1&versionId=2", "arn:aws:s3:::shelf/open/book", " shelf/a", "\tshelf/a"],
-)  # fmt: skip
+    [
+        "",
+        "shelf",
+        "shelf/",
+        "//elsewhere/shelf/open/book",
+        "s3:shelf/open/book",
+        "shelf/a#b",
+        "shelf/a;b",
+        "shelf/a?b",
+        "%2Fshelf/open/book",
+        "shelf/a?versionId=1&versionId=2",
+        "arn:aws:s3:::shelf/open/book",
+        " shelf/a",
+        "\tshelf/a",
+    ],
+)
 def test_a_source_that_could_be_read_in_two_ways_is_refused(desk: Desk, source: str) -> None:
     """What is judged has to be what is copied; moto takes the text for a URL."""
     with pytest.raises(SandboxRefusal, match="sourcebucket/sourcekey"):

@@ -13,9 +13,12 @@ from tests.sandboxes import ACCOUNT
 from tests.unit.sandbox.conftest import LabFactory
 
 SEED = f'accounts: {{"{ACCOUNT}": {{users: {{nobody: {{}}}}}}}}'
-GOOD = json.dumps({"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "*", "Resource": "*"}
-]})  # fmt: skip
+GOOD = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "*", "Resource": "*"}],
+    }
+)
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:news"
 QUEUE = f"http://127.0.0.1:4566/{ACCOUNT}/jobs"
@@ -23,12 +26,16 @@ WRITES = [
     ("s3", "PutBucketPolicy", {"Bucket": "shelf", "Policy": "%s"}, "MalformedPolicy"),
     ("sqs", "SetQueueAttributes", {"QueueUrl": QUEUE, "Attributes": {"Policy": "%s"}}, "InvalidAttributeValue"),
     ("sqs", "CreateQueue", {"QueueName": "jobs", "Attributes": {"Policy": "%s"}}, "InvalidAttributeValue"),
-    ("sns", "SetTopicAttributes", {"TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": "%s"},
-     "InvalidParameter"),
+    (
+        "sns",
+        "SetTopicAttributes",
+        {"TopicArn": TOPIC, "AttributeName": "Policy", "AttributeValue": "%s"},
+        "InvalidParameter",
+    ),
     ("kms", "CreateKey", {"Policy": "%s"}, "MalformedPolicyDocumentException"),
     ("dynamodb", "PutResourcePolicy", {"ResourceArn": TABLE, "Policy": "%s"}, "ValidationException"),
     ("ecr", "SetRepositoryPolicy", {"repositoryName": "app", "policyText": "%s"}, "InvalidParameterException"),
-]  # fmt: skip
+]
 BAD = ["{", "[]", '{"Statement": []}', GOOD.replace("Allow", "Permit"), GOOD.replace('"Principal"', '"Principle"')]
 
 

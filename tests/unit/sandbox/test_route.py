@@ -138,9 +138,7 @@ def test_lists_and_structures() -> None:
     body += "&TransitiveTagKeys.member.1=a&PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"
     parameters = read_parameters(route(f"{body}&Tags.member.1.Value=1&Tags.member.10.Value="))
 
-    assert parameters["Tags"] == [
-        {"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}, {"Key": "c", "Value": ""}
-    ]  # fmt: skip
+    assert parameters["Tags"] == [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}, {"Key": "c", "Value": ""}]
     assert parameters["TransitiveTagKeys"] == ["a"]
     assert parameters["PolicyArns"] == [{"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]
 
@@ -163,8 +161,9 @@ def test_lists_and_structures() -> None:
 def test_the_schemas_constraints(more: str, value: str, constraint: str) -> None:
     """In the words of the model's patterns and lengths."""
     assert refused_parameters(f"{ASSUME}&{more}") == (
-        "ValidationError", f"1 validation error detected: Value {value}{FAILED}{constraint}"
-    )  # fmt: skip
+        "ValidationError",
+        f"1 validation error detected: Value {value}{FAILED}{constraint}",
+    )
 
 
 def test_lengths_are_code_points_and_letters_of_tags_any_alphabets() -> None:

@@ -37,11 +37,22 @@ def status(person: Person, service: str, headers: dict[str, str], body: bytes) -
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"MaxResults": NaN}', b'{"MaxResults": 1e999}', b'{"MaxResults": -Infinity}', b'{"MaxResults": 1.5}',
-     b'{"MaxResults": true}', b'{"MaxResults": "5"}', b'{"Filters": {}}', b'{"Filters": [1]}', b"null",
-     b'{"a": "\\ud800"}', b'{"NextToken": "\\ud800"}',
-     b'{"MaxResults": ' + b"9" * 5000 + b"}", b'{"NextToken": "\\u0000"}'],
-)  # fmt: skip
+    [
+        b'{"MaxResults": NaN}',
+        b'{"MaxResults": 1e999}',
+        b'{"MaxResults": -Infinity}',
+        b'{"MaxResults": 1.5}',
+        b'{"MaxResults": true}',
+        b'{"MaxResults": "5"}',
+        b'{"Filters": {}}',
+        b'{"Filters": [1]}',
+        b"null",
+        b'{"a": "\\ud800"}',
+        b'{"NextToken": "\\ud800"}',
+        b'{"MaxResults": ' + b"9" * 5000 + b"}",
+        b'{"NextToken": "\\u0000"}',
+    ],
+)
 def test_json_that_is_odd(admin: Person, body: bytes) -> None:
     """400, or done where it does not matter."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets"}
@@ -51,9 +62,18 @@ def test_json_that_is_odd(admin: Person, body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    ["Tags.member." + "9" * 5000 + ".Key=a", "Tags" + ".member" * 5000 + "=a", "Tags.member.1=a", "Tags=a",
-     "Tags.member.-1.Key=a", "PolicyArns.member.1=a", "Policy=" + "%7B" * 3000, "ExternalId=%00%01", "%FF=%FE"],
-)  # fmt: skip
+    [
+        "Tags.member." + "9" * 5000 + ".Key=a",
+        "Tags" + ".member" * 5000 + "=a",
+        "Tags.member.1=a",
+        "Tags=a",
+        "Tags.member.-1.Key=a",
+        "PolicyArns.member.1=a",
+        "Policy=" + "%7B" * 3000,
+        "ExternalId=%00%01",
+        "%FF=%FE",
+    ],
+)
 def test_forms_that_are_odd(admin: Person, more: str) -> None:
     """The rest of the request counts, or the schema refuses."""
     body = f"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{ACCOUNT}:role/team/Jump&RoleSessionName=s1"

@@ -60,8 +60,12 @@ class Upload:
     """A PutObject whose body comes in chunks, as SDKs send it; `tamper` is done to it when everything is signed."""
 
     def __init__(self, keys: Keys, payload: str, headers: Mapping[str, str] = {}) -> None:
-        stated = {"x-amz-content-sha256": payload, "x-amz-decoded-content-length": str(len(TEXT)),
-                  "content-encoding": "aws-chunked", **headers}  # fmt: skip
+        stated = {
+            "x-amz-content-sha256": payload,
+            "x-amz-decoded-content-length": str(len(TEXT)),
+            "content-encoding": "aws-chunked",
+            **headers,
+        }
         request = AWSRequest(method="PUT", url=f"http://{HOST}/bucket/new", data=b"", headers={"Host": HOST, **stated})
         signer = S3SigV4Auth(keys.botocore(), "s3", "us-east-1")
         signer._should_sha256_sign_payload = lambda _: True
@@ -155,11 +159,13 @@ def test_a_trailer_is_verified_and_its_checksum_computed_again(lab: Lab) -> None
 @pytest.mark.parametrize(
     ("trailer", "code"),
     [
-        (f"x-amz-checksum-crc32:{CHECKSUM}", ""), ("x-amz-checksum-crc32:AAAAAA==", "BadDigest"),
-        ("", "MalformedTrailerError"), ("x-amz-acl:public-read", "MalformedTrailerError"),
+        (f"x-amz-checksum-crc32:{CHECKSUM}", ""),
+        ("x-amz-checksum-crc32:AAAAAA==", "BadDigest"),
+        ("", "MalformedTrailerError"),
+        ("x-amz-acl:public-read", "MalformedTrailerError"),
         (f"x-amz-checksum-crc32:{CHECKSUM}\r\nx-amz-acl:public-read", "MalformedTrailerError"),
     ],
-)  # fmt: skip
+)
 def test_an_unsigned_trailer_says_what_was_announced_and_no_more(lab: Lab, trailer: str, code: str) -> None:
     """What SDKs send over TLS. A trailer is no place for parameters that nobody signed."""
     upload = Upload(lab.user("admin").keys, UNSIGNED, TRAILER)
@@ -204,9 +210,13 @@ def presigned(lab: Lab, version: str, operation: str, **parameters: object) -> H
     """The request of whoever was given the URL that boto3 made."""
     keys = lab.user("admin").keys
     client = boto3.client(
-        "s3", region_name="us-east-1", endpoint_url=f"http://{HOST}", aws_access_key_id=keys.access_key_id,
-        aws_secret_access_key=keys.secret_access_key, config=Config(signature_version=version),
-    )  # fmt: skip
+        "s3",
+        region_name="us-east-1",
+        endpoint_url=f"http://{HOST}",
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret_access_key,
+        config=Config(signature_version=version),
+    )
     parts = urlsplit(client.generate_presigned_url(operation, Params={"Bucket": "bucket", **parameters}, ExpiresIn=60))
     method = "PUT" if operation.startswith("put") else "GET"
     return HttpRequest(method, parts.path, parts.query, {"host": HOST}, b"", PEER)
@@ -222,13 +232,16 @@ def test_a_presigned_url_is_good_for_what_it_names(lab: Lab, version: str) -> No
     assert lab.sandbox.handle(write).answer.status == 200
     assert stored(lab, "new") == b"written"
     for changed in (
-        read._replace(path="/bucket/new"), read._replace(method="DELETE"), write._replace(path="/bucket/k"),
-        read._replace(query=f"{read.query}&acl"), read._replace(query=f"{read.query}&x-amz-acl=public-read"),
+        read._replace(path="/bucket/new"),
+        read._replace(method="DELETE"),
+        write._replace(path="/bucket/k"),
+        read._replace(query=f"{read.query}&acl"),
+        read._replace(query=f"{read.query}&x-amz-acl=public-read"),
         read._replace(query=read.query.replace("Signature=", "Signature=0")),
         read._replace(query=f"{read.query}&list-type=2", path="/bucket"),
         write._replace(headers={**write.headers, "x-amz-acl": "public-read"}),
         write._replace(headers={**write.headers, "x-amz-copy-source": "bucket/k"}),
-    ):  # fmt: skip
+    ):
         assert lab.sandbox.handle(changed).answer.status == 403
 
 
@@ -252,8 +265,9 @@ def test_a_presigned_url_ends(lab: Lab, version: str) -> None:
 
 def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
     """Other SDKs presign `x-amz-meta-...` so."""
-    request = sign(lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, b"", "x-amz-meta-m=v",
-                   presigned_seconds=60)  # fmt: skip
+    request = sign(
+        lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, b"", "x-amz-meta-m=v", presigned_seconds=60
+    )
 
     assert lab.sandbox.handle(request._replace(body=TEXT)).answer.status == 200
 
@@ -271,9 +285,15 @@ def unsigned(method: str, path: str, query: str = "", body: bytes = b"", host: s
 
 def let_anybody_read(lab: Lab) -> None:
     """The bucket's policy."""
-    policy = {"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/k"
-    }}  # fmt: skip
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::bucket/k",
+        },
+    }
     lab.user("admin").call("s3", "PutBucketPolicy", Bucket="bucket", Policy=json.dumps(policy))
 
 
@@ -285,11 +305,16 @@ def test_nobody_gets_what_a_buckets_policy_gives_everybody(lab: Lab) -> None:
     assert lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.body == TEXT
     assert lab.sandbox.handle(unsigned("GET", "/k", host="bucket.localhost:4566")).answer.body == TEXT
     for request in (
-        unsigned("GET", "/bucket/other"), unsigned("PUT", "/bucket/k", body=b"x"), unsigned("DELETE", "/bucket/k"),
-        unsigned("GET", "/bucket"), unsigned("GET", "/bucket", "policy"), unsigned("GET", "/bucket/k", "acl"),
-        unsigned("GET", "/", host="bucket.localhost:4566"), unsigned("PUT", "/new-bucket"),
+        unsigned("GET", "/bucket/other"),
+        unsigned("PUT", "/bucket/k", body=b"x"),
+        unsigned("DELETE", "/bucket/k"),
+        unsigned("GET", "/bucket"),
+        unsigned("GET", "/bucket", "policy"),
+        unsigned("GET", "/bucket/k", "acl"),
+        unsigned("GET", "/", host="bucket.localhost:4566"),
+        unsigned("PUT", "/new-bucket"),
         unsigned("POST", "/bucket", "delete", b"<Delete><Object><Key>k</Key></Object></Delete>"),
-    ):  # fmt: skip
+    ):
         assert lab.sandbox.handle(request).answer.status == 403, request
     assert lab.sandbox.handle(unsigned("POST", "/bucket", "delete", b"<Delete/>")).answer.status == 400
     assert stored(lab, "k") == TEXT
@@ -340,9 +365,15 @@ def test_keys_that_are_none_have_s3s_codes(lab: Lab, change: dict[str, str], cod
 
 def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
     """What is done is what was asked about, whichever of them it is."""
-    policy = {"Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "s3:GetBucketTagging",
-        "Resource": "arn:aws:s3:::bucket"}}  # fmt: skip
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": OTHER},
+            "Action": "s3:GetBucketTagging",
+            "Resource": "arn:aws:s3:::bucket",
+        },
+    }
     lab.user("admin").call("s3", "PutBucketPolicy", Bucket="bucket", Policy=json.dumps(policy))
     tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
     lab.user("admin").call("s3", "PutBucketTagging", Bucket="bucket", Tagging=tags)
@@ -379,9 +410,12 @@ def test_a_bucket_of_somebody_elses_is_not_taken_for_ones_own(lab: Lab) -> None:
     admin, owner = lab.user("admin"), "111111111111"
 
     for operation, more in (
-        ("GetObject", {}), ("PutObject", {"Body": b"x"}), ("CopyObject", {"CopySource": "bucket/k"}),
-        ("ListObjectsV2", {}), ("DeleteObject", {}),
-    ):  # fmt: skip
+        ("GetObject", {}),
+        ("PutObject", {"Body": b"x"}),
+        ("CopyObject", {"CopySource": "bucket/k"}),
+        ("ListObjectsV2", {}),
+        ("DeleteObject", {}),
+    ):
         given = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
         refused = admin.answer("s3", operation, **given, ExpectedBucketOwner=OTHER)
         assert (403, "AccessDenied") == (refused.status, code_of(refused)), operation

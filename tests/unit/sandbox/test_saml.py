@@ -13,15 +13,7 @@ import pytest
 from dsops.policy.saml_attributes import KEYS
 from dsops.sandbox.control.control import Control
 from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
-from tests.identity_provider import (
-    ATTRIBUTES,
-    CONDITIONS,
-    CONFIRMATION,
-    SIGN_IN,
-    IdentityProvider,
-    encoded,
-    written,
-)
+from tests.identity_provider import ATTRIBUTES, CONDITIONS, CONFIRMATION, SIGN_IN, IdentityProvider, encoded, written
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Keys, Lab, RefusedError, parse
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -93,9 +85,13 @@ def signed(lab: Lab, attributes: dict[str, list[str]] | None = None, **more: Any
 def send(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: object) -> HttpAnswer:
     """The answer to an unsigned request."""
     fields = {
-        "Action": "AssumeRoleWithSAML", "Version": "2011-06-15", "RoleArn": role, "PrincipalArn": provider,
-        "SAMLAssertion": assertion, **more,
-    }  # fmt: skip
+        "Action": "AssumeRoleWithSAML",
+        "Version": "2011-06-15",
+        "RoleArn": role,
+        "PrincipalArn": provider,
+        "SAMLAssertion": assertion,
+        **more,
+    }
     headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
     return lab.sandbox.handle(HttpRequest("POST", "/", "", headers, urlencode(fields).encode(), PEER)).answer
 
@@ -137,9 +133,12 @@ def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> N
     text = f"{CORP.entity_id}{ACCOUNT}/Corp"
     qualifier = base64.b64encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode()
     assert {key: answer[key] for key in ("Issuer", "Subject", "SubjectType", "Audience", "NameQualifier")} == {
-        "Issuer": CORP.entity_id, "Subject": "alice", "SubjectType": "persistent", "Audience": SIGN_IN,
+        "Issuer": CORP.entity_id,
+        "Subject": "alice",
+        "SubjectType": "persistent",
+        "Audience": SIGN_IN,
         "NameQualifier": qualifier,
-    }  # fmt: skip
+    }
     assert "PackedPolicySize" not in answer
     session = lab.with_keys(Keys.of(answer["Credentials"]))
     assert session.arn == answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Deploy/alice"
@@ -217,9 +216,7 @@ def test_tags_and_source_identity_come_out_of_the_assertion(lab: Lab) -> None:
         ({"TransitiveTagKeys": ["a"]}, "InvalidParameterValue"),
     ],
 )
-def test_tags_in_an_assertion_have_the_limits_of_all_tags(
-    lab: Lab, more: dict[str, Any], expected: str
-) -> None:
+def test_tags_in_an_assertion_have_the_limits_of_all_tags(lab: Lab, more: dict[str, Any], expected: str) -> None:
     """Reserved and repeated keys, several values, their lengths and their number, transitive ones that aren't there."""
     assert refused(lab, signed(lab, asked(TAGGED, **more)), TAGGED)[0] == expected
 
@@ -254,9 +251,17 @@ def test_the_session_is_named_by_the_assertion(lab: Lab, names: list[str] | None
 
 @pytest.mark.parametrize(
     "values",
-    [[], [DEPLOY], [PROVIDER], [f"{DEPLOY}-2,{PROVIDER}"], [f"{DEPLOY},{PROVIDER}-2"], [f"{DEPLOY},{DEPLOY}"],
-     [f"{DEPLOY},{PROVIDER},{TAGGED}"], [f"{TAGGED},{PROVIDER}"]],
-)  # fmt: skip
+    [
+        [],
+        [DEPLOY],
+        [PROVIDER],
+        [f"{DEPLOY}-2,{PROVIDER}"],
+        [f"{DEPLOY},{PROVIDER}-2"],
+        [f"{DEPLOY},{DEPLOY}"],
+        [f"{DEPLOY},{PROVIDER},{TAGGED}"],
+        [f"{TAGGED},{PROVIDER}"],
+    ],
+)
 def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: list[str]) -> None:
     """As one pair; another role's does not help."""
     attributes = {**asked(), f"{ATTRIBUTES}Role": values}
@@ -284,9 +289,16 @@ def lifetime(lab: Lab, answer: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize(
     ("asked_seconds", "duration", "session_end", "expected"),
-    [(None, None, None, 3600), (7200, None, None, 7200), (7200, "1800", None, 1800), (900, "1800", None, 900),
-     (7200, "1800", 1000, 1000), (None, "43200", None, 3600), (7200, None, 60, 60)],
-)  # fmt: skip
+    [
+        (None, None, None, 3600),
+        (7200, None, None, 7200),
+        (7200, "1800", None, 1800),
+        (900, "1800", None, 900),
+        (7200, "1800", 1000, 1000),
+        (None, "43200", None, 3600),
+        (7200, None, 60, 60),
+    ],
+)
 def test_the_shortest_of_the_durations_counts(
     lab: Lab, asked_seconds: int | None, duration: str | None, session_end: int | None, expected: int
 ) -> None:
@@ -306,8 +318,10 @@ def test_the_shortest_of_the_durations_counts(
 def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
     """MaxSessionDuration, as for the other operations."""
     assert refused(lab, signed(lab), DurationSeconds=7201) == (
-        "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400,
-    )  # fmt: skip
+        "ValidationError",
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+        400,
+    )
 
 
 @pytest.mark.parametrize("duration", ["899", "43201", "1h", "", "-1", "9" * 50])
@@ -321,12 +335,19 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
 
 @pytest.mark.parametrize(
     ("recipient", "is_taken"),
-    [(SIGN_IN, True), ("https://eu-west-1.signin.aws.amazon.com/saml", True),
-     ("https://us-gov-west-1.signin.amazonaws-us-gov.com/saml", False), ("https://signin.amazonaws.cn/saml", False),
-     ("https://signin.aws.amazon.com/saml/", False), ("http://signin.aws.amazon.com/saml", False),
-     ("https://signin.aws.amazon.com.evil.example/saml", False), ("https://evil.signin.aws.amazon.com/saml", False),
-     ("https://signin.aws.amazon.com/saml\n", False), ("https://app.example.com/saml", False)],
-)  # fmt: skip
+    [
+        (SIGN_IN, True),
+        ("https://eu-west-1.signin.aws.amazon.com/saml", True),
+        ("https://us-gov-west-1.signin.amazonaws-us-gov.com/saml", False),
+        ("https://signin.amazonaws.cn/saml", False),
+        ("https://signin.aws.amazon.com/saml/", False),
+        ("http://signin.aws.amazon.com/saml", False),
+        ("https://signin.aws.amazon.com.evil.example/saml", False),
+        ("https://evil.signin.aws.amazon.com/saml", False),
+        ("https://signin.aws.amazon.com/saml\n", False),
+        ("https://app.example.com/saml", False),
+    ],
+)
 def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
     """Its sign-in, in a region or not; an assertion for another service opens nothing."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
@@ -343,9 +364,11 @@ def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken:
 
 @pytest.mark.parametrize(
     ("partition", "place", "audience"),
-    [("aws-cn", "signin.amazonaws.cn", "urn:amazon:webservices:cn-north-1"),
-     ("aws-us-gov", "signin.amazonaws-us-gov.com", "urn:amazon:webservices:govcloud")],
-)  # fmt: skip
+    [
+        ("aws-cn", "signin.amazonaws.cn", "urn:amazon:webservices:cn-north-1"),
+        ("aws-us-gov", "signin.amazonaws-us-gov.com", "urn:amazon:webservices:govcloud"),
+    ],
+)
 def test_each_partition_has_a_sign_in_of_its_own(
     make_lab: LabFactory, partition: str, place: str, audience: str
 ) -> None:
@@ -362,9 +385,11 @@ def test_each_partition_has_a_sign_in_of_its_own(
         ({"confirmation": confirmation, "conditions": conditions}, ""),
         ({"confirmation": confirmation}, ""),
         ({"conditions": conditions}, "The Recipient of the response is not AWS"),
-        ({"confirmation": confirmation, "conditions": CONDITIONS.replace("urn:amazon:webservices", SIGN_IN)},
-         "Response does not contain the required audience"),
-    )  # fmt: skip
+        (
+            {"confirmation": confirmation, "conditions": CONDITIONS.replace("urn:amazon:webservices", SIGN_IN)},
+            "Response does not contain the required audience",
+        ),
+    )
     for more, told in cases:
         assertion = CORP.sign(CORP.assertion(now, asked(role, provider), **more))
         response = encoded(CORP.response(now, assertion, destination=f"https://{place}/saml"))
@@ -379,10 +404,15 @@ def test_each_partition_has_a_sign_in_of_its_own(
 
 @pytest.mark.parametrize(
     "confirmation",
-    ["", CONFIRMATION + CONFIRMATION, CONFIRMATION.replace("bearer", "holder-of-key"),
-     CONFIRMATION.replace(' NotOnOrAfter="{until}"', ""), CONFIRMATION.replace(f' Recipient="{SIGN_IN}"', ""),
-     f'<saml:SubjectConfirmation Method="{BEARER}"/>'],
-)  # fmt: skip
+    [
+        "",
+        CONFIRMATION + CONFIRMATION,
+        CONFIRMATION.replace("bearer", "holder-of-key"),
+        CONFIRMATION.replace(' NotOnOrAfter="{until}"', ""),
+        CONFIRMATION.replace(f' Recipient="{SIGN_IN}"', ""),
+        f'<saml:SubjectConfirmation Method="{BEARER}"/>',
+    ],
+)
 def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: str) -> None:
     """With recipient and end; AWS's words, its slip of the pen included."""
     assert refused(lab, signed(lab, confirmation=confirmation)) == invalid(
@@ -392,9 +422,15 @@ def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: s
 
 @pytest.mark.parametrize(
     ("audiences", "is_taken"),
-    [(["urn:amazon:webservices"], True), ([SIGN_IN], True), (["x", SIGN_IN], True), ([], False), (["x"], False),
-     (["urn:amazon:webservices:evil"], False)],
-)  # fmt: skip
+    [
+        (["urn:amazon:webservices"], True),
+        ([SIGN_IN], True),
+        (["x", SIGN_IN], True),
+        ([], False),
+        (["x"], False),
+        (["urn:amazon:webservices:evil"], False),
+    ],
+)
 def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
     """By either of its names."""
     listed = "".join(f"<saml:Audience>{name}</saml:Audience>" for name in audiences)
@@ -412,13 +448,20 @@ def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken:
     [
         ("", "Response does not contain the required audience"),
         ('<saml:Conditions NotOnOrAfter="{until}"/>', "Response does not contain the required audience"),
-        (CONDITIONS.replace("</saml:Conditions>", "<saml:AudienceRestriction><saml:Audience>x</saml:Audience>"
-                            "</saml:AudienceRestriction></saml:Conditions>"),
-         "Response does not contain the required audience"),
-        (CONDITIONS.replace("</saml:Conditions>", "<saml:Condition/></saml:Conditions>"),
-         "The response has a condition that is not known"),
+        (
+            CONDITIONS.replace(
+                "</saml:Conditions>",
+                "<saml:AudienceRestriction><saml:Audience>x</saml:Audience>"
+                "</saml:AudienceRestriction></saml:Conditions>",
+            ),
+            "Response does not contain the required audience",
+        ),
+        (
+            CONDITIONS.replace("</saml:Conditions>", "<saml:Condition/></saml:Conditions>"),
+            "The response has a condition that is not known",
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_condition_has_to_hold(lab: Lab, conditions: str, message: str) -> None:
     """None is passed over, one that nobody knows neither."""
     assert refused(lab, signed(lab, conditions=conditions)) == invalid(message)
@@ -434,8 +477,10 @@ def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
     lab.sandbox.clock.advance(1)
 
     assert refused(lab, response) == (
-        "ExpiredTokenException", "Token must be redeemed within 5 minutes of issuance", 400,
-    )  # fmt: skip
+        "ExpiredTokenException",
+        "Token must be redeemed within 5 minutes of issuance",
+        400,
+    )
 
 
 def test_a_response_ends_when_it_says(lab: Lab) -> None:
@@ -551,9 +596,15 @@ def test_roles_of_identity_center_are_not_for_saml(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("saml:iss", CORP.entity_id), ("saml:doc", f"{ACCOUNT}/Corp"), ("saml:sub", "alice"),
-     ("saml:sub_type", "persistent"), ("sts:RoleSessionName", "alice"), ("aws:FederatedProvider", PROVIDER)],
-)  # fmt: skip
+    [
+        ("saml:iss", CORP.entity_id),
+        ("saml:doc", f"{ACCOUNT}/Corp"),
+        ("saml:sub", "alice"),
+        ("saml:sub_type", "persistent"),
+        ("sts:RoleSessionName", "alice"),
+        ("aws:FederatedProvider", PROVIDER),
+    ],
+)
 def test_what_the_assertion_says_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
     """With another value the trust policy refuses."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"{key}": "{value}"'))
@@ -569,13 +620,13 @@ def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: 
     trust = {
         "Version": "2012-10-17",
         "Statement": {
-            "Effect": "Allow", "Principal": {"Federated": PROVIDER}, "Action": "sts:AssumeRoleWithSAML",
+            "Effect": "Allow",
+            "Principal": {"Federated": PROVIDER},
+            "Action": "sts:AssumeRoleWithSAML",
             "Condition": {"ForAnyValue:StringEquals": {key: "staff"}},
         },
-    }  # fmt: skip
-    lab.user("admin").call(
-        "iam", "UpdateAssumeRolePolicy", RoleName="Deploy", PolicyDocument=json.dumps(trust)
-    )
+    }
+    lab.user("admin").call("iam", "UpdateAssumeRolePolicy", RoleName="Deploy", PolicyDocument=json.dumps(trust))
 
     assert assume(lab, signed(lab, {**asked(), attribute: ["staff"]}))["Subject"] == "alice"
     assert refused(lab, signed(lab, {**asked(), attribute: ["student"]})) == SAID_NO
@@ -589,14 +640,22 @@ def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
     session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
     assert session is not None
     assert sorted(key for key, _ in session.federation) == [
-        "aws:FederatedProvider", "saml:namequalifier", "saml:sub", "saml:sub_type",
-    ]  # fmt: skip
+        "aws:FederatedProvider",
+        "saml:namequalifier",
+        "saml:sub",
+        "saml:sub_type",
+    ]
 
 
 def test_an_organization_may_close_its_roles_to_saml(make_lab: LabFactory) -> None:
     """A resource control policy binds whoever comes, by what the assertion says; the management account is free."""
-    statement = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRoleWithSAML", "Resource": "*",
-                 "Condition": {"StringEquals": {"saml:sub": "bob"}}}  # fmt: skip
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sts:AssumeRoleWithSAML",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"saml:sub": "bob"}},
+    }
     deny = {"Version": "2012-10-17", "Statement": statement}
     organization = f"""
 organization:
@@ -667,8 +726,10 @@ def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
     """CreateSAMLProvider makes roles reachable, another metadata document and DeleteSAMLProvider close them again."""
     admin = lab.user("admin", OTHER)
     new = f"arn:aws:iam::{OTHER}:saml-provider/New"
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": new},
-             "Action": "sts:AssumeRoleWithSAML"}}  # fmt: skip
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"Federated": new}, "Action": "sts:AssumeRoleWithSAML"},
+    }
     admin.call("iam", "CreateRole", RoleName="Deploy", AssumeRolePolicyDocument=json.dumps(trust))
     role = f"arn:aws:iam::{OTHER}:role/Deploy"
     response = signed(lab, asked(role, new))
@@ -686,11 +747,13 @@ def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("more", "code"),
     [
-        ({"Name": "Corp"}, "EntityAlreadyExists"), ({"SAMLMetadataDocument": "<a/>" * 250}, "InvalidInput"),
+        ({"Name": "Corp"}, "EntityAlreadyExists"),
+        ({"SAMLMetadataDocument": "<a/>" * 250}, "InvalidInput"),
         ({"SAMLMetadataDocument": CORP.metadata().replace("<md:I", "<md:x", 1)}, "InvalidInput"),
-        ({"AssertionEncryptionMode": "Required"}, "NotImplemented"), ({"AddPrivateKey": "x"}, "NotImplemented"),
+        ({"AssertionEncryptionMode": "Required"}, "NotImplemented"),
+        ({"AddPrivateKey": "x"}, "NotImplemented"),
     ],
-)  # fmt: skip
+)
 def test_a_provider_that_can_not_be_made_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
     """A name that is taken, metadata that can't be read, encryption; and nothing of it has changed what was there."""
     admin = lab.user("admin")
@@ -724,16 +787,23 @@ def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:
 
     granted, denied = list(lab.sandbox.events.records())
     assert granted["userIdentity"] == {
-        "type": "SAMLUser", "principalId": f"{answer['NameQualifier']}:alice", "userName": "alice",
+        "type": "SAMLUser",
+        "principalId": f"{answer['NameQualifier']}:alice",
+        "userName": "alice",
         "identityProvider": answer["NameQualifier"],
-    }  # fmt: skip
+    }
     assert granted["requestParameters"] == {
-        "roleArn": TAGGED, "principalArn": PROVIDER, "roleSessionName": "alice", "sAMLAssertionID": "_a1",
-        "principalTags": {"Team": "red"}, "transitiveTagKeys": ["Team"],
-    }  # fmt: skip
+        "roleArn": TAGGED,
+        "principalArn": PROVIDER,
+        "roleSessionName": "alice",
+        "sAMLAssertionID": "_a1",
+        "principalTags": {"Team": "red"},
+        "transitiveTagKeys": ["Team"],
+    }
     assert [(one["type"], one["ARN"]) for one in granted["resources"]] == [
-        ("AWS::IAM::Role", TAGGED), ("AWS::IAM::SAMLProvider", PROVIDER),
-    ]  # fmt: skip
+        ("AWS::IAM::Role", TAGGED),
+        ("AWS::IAM::SAMLProvider", PROVIDER),
+    ]
     assert (denied["errorCode"], denied["recipientAccountId"]) == ("InvalidIdentityTokenException", ACCOUNT)
     assert response[:200] not in json.dumps([granted, denied])
     assert answer["Credentials"]["SecretAccessKey"] not in json.dumps(granted)
@@ -751,8 +821,6 @@ def test_a_person_with_keys_may_send_an_assertion_too(lab: Lab) -> None:
     """A signature on the request, a good or a bad one, is not looked at."""
     person = lab.with_keys(Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 
-    answer = person.call(
-        "sts", "AssumeRoleWithSAML", RoleArn=DEPLOY, PrincipalArn=PROVIDER, SAMLAssertion=signed(lab)
-    )
+    answer = person.call("sts", "AssumeRoleWithSAML", RoleArn=DEPLOY, PrincipalArn=PROVIDER, SAMLAssertion=signed(lab))
 
     assert answer["Subject"] == "alice"

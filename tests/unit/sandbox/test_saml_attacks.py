@@ -247,9 +247,23 @@ def advice() -> Element:
 
 @pytest.mark.parametrize(
     "attack",
-    [wrap_1, wrap_2, wrap_3, wrap_3_behind, wrap_4, wrap_5, wrap_6, wrap_7, wrap_8, same_id, id_in_other_letters,
-     signed_response_in_extensions, two_signatures, advice],
-)  # fmt: skip
+    [
+        wrap_1,
+        wrap_2,
+        wrap_3,
+        wrap_3_behind,
+        wrap_4,
+        wrap_5,
+        wrap_6,
+        wrap_7,
+        wrap_8,
+        same_id,
+        id_in_other_letters,
+        signed_response_in_extensions,
+        two_signatures,
+        advice,
+    ],
+)
 def test_an_assertion_beside_around_or_inside_a_signed_one_is_not_seen(attack: Callable[[], Element]) -> None:
     """Refused; never mallory, and not alice either: somebody has been at this document."""
     assert judged(attack()) == SIGNED
@@ -344,9 +358,13 @@ def test_sha_1_is_not_believed(method: SignatureMethod, digest: DigestAlgorithm)
 
 @pytest.mark.parametrize(
     ("method", "digest"),
-    [(SignatureMethod.RSA_SHA256, DigestAlgorithm.SHA256), (SignatureMethod.RSA_SHA512, DigestAlgorithm.SHA512),
-     (SignatureMethod.RSA_SHA384, DigestAlgorithm.SHA384), (SignatureMethod.SHA256_RSA_MGF1, DigestAlgorithm.SHA256)],
-)  # fmt: skip
+    [
+        (SignatureMethod.RSA_SHA256, DigestAlgorithm.SHA256),
+        (SignatureMethod.RSA_SHA512, DigestAlgorithm.SHA512),
+        (SignatureMethod.RSA_SHA384, DigestAlgorithm.SHA384),
+        (SignatureMethod.SHA256_RSA_MGF1, DigestAlgorithm.SHA256),
+    ],
+)
 def test_sha_2_is_believed(method: SignatureMethod, digest: DigestAlgorithm) -> None:
     """In its lengths, and with probabilistic padding."""
     assert judged(CORP.response(NOW, CORP.sign(good_assertion(), method=method, digest=digest))) == "= alice"
@@ -365,16 +383,19 @@ def test_a_password_signs_nothing() -> None:
 @pytest.mark.parametrize(
     ("path", "attribute", "value"),
     [
-        (".//ds:Reference", "URI", ""), (".//ds:Reference", "URI", "#_r1"), (".//ds:Reference", "URI", "#xpointer(/)"),
+        (".//ds:Reference", "URI", ""),
+        (".//ds:Reference", "URI", "#_r1"),
+        (".//ds:Reference", "URI", "#xpointer(/)"),
         (".//ds:Reference", "URI", "https://evil.example/assertion.xml"),
         (".//ds:Reference", "URI", "file:///etc/passwd"),
         (".//ds:Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xslt-19991116"),
         (".//ds:Transform", "Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116"),
         (".//ds:Transform", "Algorithm", "http://www.w3.org/2000/09/xmldsig#base64"),
-        (".//ds:DigestMethod", "Algorithm", "none"), (".//ds:SignatureMethod", "Algorithm", ""),
+        (".//ds:DigestMethod", "Algorithm", "none"),
+        (".//ds:SignatureMethod", "Algorithm", ""),
         (".//ds:CanonicalizationMethod", "Algorithm", "none"),
     ],
-)  # fmt: skip
+)
 def test_a_signature_says_what_samls_signatures_say(path: str, attribute: str, value: str) -> None:
     """A reference to its parent and two known transforms; nothing is fetched, read or run."""
     response = good()
@@ -482,11 +503,13 @@ BOMB = b"<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(
 @pytest.mark.parametrize(
     "head",
     [
-        BOMB + b"]>", b'<!DOCTYPE x SYSTEM "file:///etc/passwd">', b"<!DOCTYPE x>",
+        BOMB + b"]>",
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd">',
+        b"<!DOCTYPE x>",
         b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>',
         b'<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x.dtd"> %p;]>',
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("subject", ["alice", "&e;", "&j;"])
 def test_a_document_type_is_refused(head: bytes, subject: str) -> None:
     """Bombs of entities, files and addresses to be read: within a moment, and nothing is read."""
@@ -500,13 +523,23 @@ def test_a_document_type_is_refused(head: bytes, subject: str) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        b"", b"text", b"<", b"<a>", b"<a/>", b"\0\0\0\0", b"\xff\xfe<\0a\0/\0>\0", b"<a>" * 20_000,
-        b"<a b='" + b"c" * 70_000, b"<?xml version='1.0' encoding='utf-16'?><a/>",
+        b"",
+        b"text",
+        b"<",
+        b"<a>",
+        b"<a/>",
+        b"\0\0\0\0",
+        b"\xff\xfe<\0a\0/\0>\0",
+        b"<a>" * 20_000,
+        b"<a b='" + b"c" * 70_000,
+        b"<?xml version='1.0' encoding='utf-16'?><a/>",
         b"<?xml version='1.0' encoding='latin-1'?><a>\xe9</a>",
-        f'<saml:Assertion xmlns:saml="{NAMESPACES["saml"]}"/>'.encode(), b"<Response/>", b"<a>&undefined;</a>",
+        f'<saml:Assertion xmlns:saml="{NAMESPACES["saml"]}"/>'.encode(),
+        b"<Response/>",
+        b"<a>&undefined;</a>",
         b"<a xmlns:x='http://www.w3.org/2001/XInclude'><x:include href='file:///etc/passwd'/></a>",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_response_is_said_to_be_none(document: bytes) -> None:
     """Garbage, other encodings, depth, other documents; a bare assertion is no response either."""
     assert judged(document) == UNREADABLE

@@ -11,17 +11,7 @@ from dsops.sandbox.control.control import Control
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
-from tests.unit.sandbox.test_saml import (
-    DEPLOY,
-    PROVIDER,
-    SANDBOXED,
-    SEED,
-    TAGGED,
-    ask,
-    assume,
-    lifetime,
-    refused,
-)
+from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, SANDBOXED, SEED, TAGGED, ask, assume, lifetime, refused
 
 
 @pytest.fixture
@@ -33,17 +23,27 @@ def lab(make_lab: LabFactory) -> Lab:
 def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
     """By the sandbox's own identity provider, with what was asked for; STS takes it."""
     role = TAGGED
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": SANDBOXED},
-             "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity"],
-             "Condition": {"StringEquals": {"saml:edupersonorgdn": "dc=example"}}}}  # fmt: skip
-    lab.user("admin").call(
-        "iam", "UpdateAssumeRolePolicy", RoleName="Tagged", PolicyDocument=json.dumps(trust)
-    )
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Federated": SANDBOXED},
+            "Action": ["sts:AssumeRoleWithSAML", "sts:TagSession", "sts:SetSourceIdentity"],
+            "Condition": {"StringEquals": {"saml:edupersonorgdn": "dc=example"}},
+        },
+    }
+    lab.user("admin").call("iam", "UpdateAssumeRolePolicy", RoleName="Tagged", PolicyDocument=json.dumps(trust))
     wish = {
-        "role": role, "provider": "Sandboxed", "session_name": "bob", "subject": "b-17", "tags": {"team": "red"},
-        "transitive": ["team"], "source_identity": "bob@example.com", "duration_seconds": 900,
+        "role": role,
+        "provider": "Sandboxed",
+        "session_name": "bob",
+        "subject": "b-17",
+        "tags": {"team": "red"},
+        "transitive": ["team"],
+        "source_identity": "bob@example.com",
+        "duration_seconds": 900,
         "attributes": {"urn:oid:1.3.6.1.4.1.5923.1.1.1.3": "dc=example"},
-    }  # fmt: skip
+    }
 
     status, said = ask(Control(lab.sandbox), wish)
     answer = assume(lab, said["assertion"], role, said["provider"])
@@ -60,10 +60,12 @@ def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
     """So that a refusal can be tried out."""
     control = Control(lab.sandbox)
     for more, code in (
-        ({"session_name": "John Doe"}, "InvalidIdentityToken"), ({"expires_seconds": -1}, "ExpiredTokenException"),
-        ({"audience": "x"}, "InvalidIdentityToken"), ({"provider": PROVIDER}, "InvalidIdentityToken"),
+        ({"session_name": "John Doe"}, "InvalidIdentityToken"),
+        ({"expires_seconds": -1}, "ExpiredTokenException"),
+        ({"audience": "x"}, "InvalidIdentityToken"),
+        ({"provider": PROVIDER}, "InvalidIdentityToken"),
         ({"recipient": "https://app.example.com/"}, "InvalidIdentityToken"),
-    ):  # fmt: skip
+    ):
         status, said = ask(control, {"role": DEPLOY, "provider": SANDBOXED, **more})
 
         assert status == 200
@@ -73,15 +75,18 @@ def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("wish", "status", "said"),
     [
-        ([], 400, "send {"), ({}, 400, "send {"), ({"role": DEPLOY, "tag": {}}, 400, "there is no `tag`"),
-        ({"role": DEPLOY, "tags": [1]}, 400, "send {"), ({"role": DEPLOY, "duration_seconds": "x"}, 400, "send {"),
+        ([], 400, "send {"),
+        ({}, 400, "send {"),
+        ({"role": DEPLOY, "tag": {}}, 400, "there is no `tag`"),
+        ({"role": DEPLOY, "tags": [1]}, 400, "send {"),
+        ({"role": DEPLOY, "duration_seconds": "x"}, 400, "send {"),
         ({"role": DEPLOY, "expires_seconds": 10**12}, 400, "can't live that long"),
         ({"role": DEPLOY, "provider": "Corp", "subject": "a\0b"}, 400, "control character"),
         ({"role": PROVIDER}, 404, "is not the ARN of a role"),
         ({"role": DEPLOY}, 404, f"it has {PROVIDER}, {SANDBOXED}"),
         ({"role": "arn:aws:iam::333333333333:role/x"}, 404, "there is none in that account"),
     ],
-)  # fmt: skip
+)
 def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int, said: str) -> None:
     """A wish that is none, a role that is none, a provider left open among several."""
     answered, answer = ask(Control(lab.sandbox), wish)
@@ -103,8 +108,10 @@ def test_its_metadata_makes_an_account_believe_the_sandbox(lab: Lab) -> None:
     _, said = ask(control, None, "GET")
     admin = lab.user("admin", OTHER)
     new = admin.call("iam", "CreateSAMLProvider", Name="New", SAMLMetadataDocument=said["metadata"])["SAMLProviderArn"]
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": new},
-             "Action": "sts:AssumeRoleWithSAML"}}  # fmt: skip
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"Federated": new}, "Action": "sts:AssumeRoleWithSAML"},
+    }
     admin.call("iam", "CreateRole", RoleName="Deploy", AssumeRolePolicyDocument=json.dumps(trust))
     role = f"arn:aws:iam::{OTHER}:role/Deploy"
 
@@ -141,14 +148,18 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
         ("[{issued_by_sandbox: true}]", "`name` is missing: the provider's ARN ends in it"),
         ("[{name: a/b, issued_by_sandbox: true}]", "`name` must be letters, digits and ._-"),
         ("[{name: a}]", "a SAML provider has either `metadata` or `issued_by_sandbox: true`"),
-        ("[{name: a, metadata: '<a/>', issued_by_sandbox: true}]",
-         "a SAML provider has either `metadata` or `issued_by_sandbox: true`"),
+        (
+            "[{name: a, metadata: '<a/>', issued_by_sandbox: true}]",
+            "a SAML provider has either `metadata` or `issued_by_sandbox: true`",
+        ),
         ("[{name: a, metadata: 'a'}]", "this is no metadata of a SAML provider: it is not XML"),
-        ("[{name: a, metadata: '<a/>'}]",
-         "this is no metadata of a SAML provider: its root is not an EntityDescriptor of SAML 2.0"),
+        (
+            "[{name: a, metadata: '<a/>'}]",
+            "this is no metadata of a SAML provider: its root is not an EntityDescriptor of SAML 2.0",
+        ),
         ("[{name: a, issued_by_sandbox: true}, {name: a, issued_by_sandbox: true}]", "`a` is in this account already"),
     ],
-)  # fmt: skip
+)
 def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
     """Each with its own words."""
     with pytest.raises(SeedInvalid) as caught:

@@ -20,9 +20,7 @@ FULL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*
 
 def allow(action: str) -> str:
     """A policy that allows this."""
-    return json.dumps(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
-    )
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
 
 
 def narrowed(person: Person, **parameters: object) -> Person:
@@ -185,9 +183,13 @@ def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
     alice = lab.user("alice")
     bare = alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
     full = alice.call(
-        "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=allow("sts:Get*"),
+        "sts",
+        "AssumeRole",
+        RoleArn=JUMP,
+        RoleSessionName="s1",
+        Policy=allow("sts:Get*"),
         Tags=[{"Key": "Team", "Value": "red"}],
-    )  # fmt: skip
+    )
 
     assert full["SessionTokenSize"] > bare["SessionTokenSize"]
     assert full["PackedPolicySize"] == full["SessionTokenUtilization"] > bare["SessionTokenUtilization"]
@@ -253,9 +255,11 @@ def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) ->
         lab = make_lab(seed % (region, ACCOUNT, trust))
         token = ask(Control(lab.sandbox), "token", "POST", {"sub": "ada", "aud": "app"})[1]["token"]
         wanted = {
-            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": token,
+            "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R",
+            "RoleSessionName": "s1",
+            "WebIdentityToken": token,
             "MinimumSessionTokenSize": 900,
-        }  # fmt: skip
+        }
         if code:
             assert lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **wanted).code == code
         else:

@@ -142,9 +142,7 @@ def test_versions_and_stages(lab: Lab) -> None:
     assert mismatch.message == "You provided a VersionStage that is not associated to the provided VersionId."
     missing = reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/db", VersionStage="AWSPREVIOUS")
     assert (missing.code, missing.status) == ("ResourceNotFoundException", 400)
-    assert missing.message == (
-        "Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS"
-    )
+    assert missing.message == ("Secrets Manager can't find the specified secret value for staging label: AWSPREVIOUS")
 
 
 def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
@@ -210,8 +208,9 @@ def test_who_may_read_learns_that_there_is_none(lab: Lab) -> None:
     refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
 
     assert (refused.code, refused.message) == (
-        "ResourceNotFoundException", "Secrets Manager can't find the specified secret."
-    )  # fmt: skip
+        "ResourceNotFoundException",
+        "Secrets Manager can't find the specified secret.",
+    )
 
 
 def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
@@ -259,8 +258,11 @@ accounts:
 def policy_for(principal: str, effect: str = "Allow") -> str:
     """A secret's policy."""
     statement = {
-        "Effect": effect, "Principal": {"AWS": principal}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"
-    }  # fmt: skip
+        "Effect": effect,
+        "Principal": {"AWS": principal},
+        "Action": "secretsmanager:GetSecretValue",
+        "Resource": "*",
+    }
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 

@@ -89,18 +89,28 @@ accounts:
         ("region: eu-west-1", '1 accounts: `accounts` is missing (add `accounts: {"123456789012": {}}`)'),
         ("[]", "1 : this must be a mapping"),
         ("accounts: []", "1 accounts: this must be a mapping"),
-        ('accounts: {"111111111111": {partition: mars}}',
-         "1 accounts.111111111111.partition: there is no partition `mars`"),
-        ('accounts: {"111111111111": {partition: aws-cn, secrets: {a: b}}}',
-         "1 accounts.111111111111.secrets: say in which region: put it under `regions`"),
-        ('accounts: {"111111111111": {secrets: {a: b}, regions: {us-east-1: {secrets: {c: d}}}}}',
-         "1 accounts.111111111111.secrets: put these under `regions.us-east-1` with the others"),
-        ('accounts: {"111111111111": {parameters: {/a/b: x, plain: x, a/b: x}}}',
-         "1 accounts.111111111111.parameters.a/b: `a/b` is a path without its first slash (write /a/b)"),
-        ('accounts: {"111111111111": {root: {}}}',
-         "1 accounts.111111111111.root.access_key_id: `access_key_id` is missing"),
+        (
+            'accounts: {"111111111111": {partition: mars}}',
+            "1 accounts.111111111111.partition: there is no partition `mars`",
+        ),
+        (
+            'accounts: {"111111111111": {partition: aws-cn, secrets: {a: b}}}',
+            "1 accounts.111111111111.secrets: say in which region: put it under `regions`",
+        ),
+        (
+            'accounts: {"111111111111": {secrets: {a: b}, regions: {us-east-1: {secrets: {c: d}}}}}',
+            "1 accounts.111111111111.secrets: put these under `regions.us-east-1` with the others",
+        ),
+        (
+            'accounts: {"111111111111": {parameters: {/a/b: x, plain: x, a/b: x}}}',
+            "1 accounts.111111111111.parameters.a/b: `a/b` is a path without its first slash (write /a/b)",
+        ),
+        (
+            'accounts: {"111111111111": {root: {}}}',
+            "1 accounts.111111111111.root.access_key_id: `access_key_id` is missing",
+        ),
     ],
-)  # fmt: skip
+)
 def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
     """Each with its line and what to do."""
     assert problem in problems(text)
@@ -204,20 +214,24 @@ accounts:
 
     identity = alice.call("sts", "GetCallerIdentity")
     assert (identity["Arn"], identity["UserId"]) == (
-        f"arn:aws:iam::{ACCOUNT}:user/staff/alice", "AIDAEXAMPLEEXAMPLE000"
-    )  # fmt: skip
+        f"arn:aws:iam::{ACCOUNT}:user/staff/alice",
+        "AIDAEXAMPLEEXAMPLE000",
+    )
     user = alice.call("iam", "GetUser")["User"]
     assert user["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith("AdministratorAccess")
     assert {tag["Key"]: tag["Value"] for tag in user["Tags"]} == {"team": "blue", "level": "3"}
     devices = alice.call("iam", "ListMFADevices")["MFADevices"]
     assert [device["SerialNumber"] for device in devices] == [
-        f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:mfa/hard/key"
-    ]  # fmt: skip
+        f"arn:aws:iam::{ACCOUNT}:mfa/phone",
+        f"arn:aws:iam::{ACCOUNT}:mfa/hard/key",
+    ]
     assert alice.call("iam", "ListUserPolicies", UserName="alice")["PolicyNames"] == ["policy-1", "named"]
     role = alice.call("iam", "GetRole", RoleName="R")["Role"]
     assert (role["Arn"], role["RoleId"], role["MaxSessionDuration"]) == (
-        f"arn:aws:iam::{ACCOUNT}:role/x/R", "AROAEXAMPLEEXAMPLE000", 7200
-    )  # fmt: skip
+        f"arn:aws:iam::{ACCOUNT}:role/x/R",
+        "AROAEXAMPLEEXAMPLE000",
+        7200,
+    )
     values = {name: value_of(lab, "eu-west-1", name) for name in ("text", "empty", "json", "raw")}
     assert values == {"text": "007", "empty": "", "json": '{"a":[1,"2"]}', "raw": b"\x00\x01"}
     assert value_of(lab, "us-east-1", "far") == "away"
@@ -384,9 +398,7 @@ def test_the_references_example_is_one(make_lab: LabFactory) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/Deploy"
     assert alice.refused_role(role).code == "AccessDenied"
     code = code_at("JBSWY3DPEHPK3PXP", lab.sandbox.clock.now())
-    deploy = alice.assume(
-        role, SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode=code, DurationSeconds=7200
-    )
+    deploy = alice.assume(role, SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode=code, DurationSeconds=7200)
     deploy.region = "eu-west-1"
     answer = deploy.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
     assert answer["SecretString"] == '{"user":"app","password":"invented"}'

@@ -82,12 +82,20 @@ def test_the_table_is_that_of_the_models() -> None:
     table = found()
     if UPDATE:
         rows = "\n".join(row(service, entry) for service, entry in table.items())
-        text = re.sub(r"(SERVED: .*?= \{\n).*?(\n\}\n)", lambda match: match[1] + rows + match[2],
-                      PAGE.read_text(), flags=re.DOTALL)  # fmt: skip
+        text = re.sub(
+            r"(SERVED: .*?= \{\n).*?(\n\}\n)",
+            lambda match: match[1] + rows + match[2],
+            PAGE.read_text(),
+            flags=re.DOTALL,
+        )
         names = ", ".join(f'"{name}"' for name in sorted(shared_names()))
         lines = fill(f"{{{names}}}", 112, initial_indent="    ", subsequent_indent="     ", break_on_hyphens=False)
-        text = re.sub(r"(ALSO_SIGNED_AS = frozenset\(\n).*?(\n\))", lambda match: match[1] + lines + match[2], text,
-                      flags=re.DOTALL)  # fmt: skip
+        text = re.sub(
+            r"(ALSO_SIGNED_AS = frozenset\(\n).*?(\n\))",
+            lambda match: match[1] + lines + match[2],
+            text,
+            flags=re.DOTALL,
+        )
         PAGE.write_text(text)
         return
 

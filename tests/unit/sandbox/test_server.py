@@ -220,10 +220,17 @@ def test_many_clients_at_once_are_served(server: Server) -> None:
 def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Server) -> None:
     """Rival variables are gone, its own settings stay, no proxy is between."""
     inherited = {
-        "PATH": "/bin", "AWS_PROFILE": "prod", "AWS_SESSION_TOKEN": "t", "AWS_WEB_IDENTITY_TOKEN_FILE": "f",
-        "AWS_ENDPOINT_URL_STS": "https://sts.example", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "u",
-        "AWS_PAGER": "less", "AWS_MAX_ATTEMPTS": "3", "HTTPS_PROXY": "http://proxy:1", "no_proxy": "x",
-    }  # fmt: skip
+        "PATH": "/bin",
+        "AWS_PROFILE": "prod",
+        "AWS_SESSION_TOKEN": "t",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "f",
+        "AWS_ENDPOINT_URL_STS": "https://sts.example",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "u",
+        "AWS_PAGER": "less",
+        "AWS_MAX_ATTEMPTS": "3",
+        "HTTPS_PROXY": "http://proxy:1",
+        "no_proxy": "x",
+    }
 
     child = client_environment(inherited, identity_variables(server, "alice"))
 

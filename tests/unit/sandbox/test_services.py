@@ -35,8 +35,12 @@ accounts:
 """
 
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": {
-    "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}})  # fmt: skip
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    }
+)
 
 
 class ClientOf(Protocol):
@@ -60,9 +64,13 @@ def client(server: Server) -> ClientOf:
     def make(service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
         keys = identity_variables(server, f"{name}@{account}")
         return boto3.client(
-            service, endpoint_url=server.url, region_name=region, config=Config(retries={"max_attempts": 0}),
-            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"], aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
-        )  # fmt: skip
+            service,
+            endpoint_url=server.url,
+            region_name=region,
+            config=Config(retries={"max_attempts": 0}),
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        )
 
     return make
 
@@ -94,8 +102,9 @@ def test_objects_are_put_and_read(client: ClientOf) -> None:
     key, body = "a b/\u00fc/../x%2F&y=z", b"Action=x&key=other&file=1"
     s3.create_bucket(Bucket="bucket")
 
-    s3.put_object(Bucket="bucket", Key=key, Body=body, ContentType="application/x-www-form-urlencoded",
-                  Metadata={"m": "v"})  # fmt: skip
+    s3.put_object(
+        Bucket="bucket", Key=key, Body=body, ContentType="application/x-www-form-urlencoded", Metadata={"m": "v"}
+    )
 
     found = s3.get_object(Bucket="bucket", Key=key)
     assert (body, {"m": "v"}) == (found["Body"].read(), found["Metadata"])
@@ -138,9 +147,11 @@ def test_items_are_put_and_read(client: ClientOf) -> None:
     """Text that looks like a form is text."""
     dynamodb = client("dynamodb")
     dynamodb.create_table(
-        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        TableName="T",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-    )  # fmt: skip
+    )
     item = {"k": {"S": "a&TableName=U&Action=DeleteTable"}, "b": {"B": b"\x00\xff"}}
 
     dynamodb.put_item(TableName="T", Item=item)
@@ -175,9 +186,12 @@ def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: Server) -> Non
     assert f"{server.url}/{ACCOUNT}/q" == url
     assert [url] == sqs.list_queues()["QueueUrls"]
     at_the_url = boto3.client(
-        "sqs", endpoint_url=url, region_name="us-east-1", aws_access_key_id=sqs._request_signer._credentials.access_key,
+        "sqs",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=sqs._request_signer._credentials.access_key,
         aws_secret_access_key=sqs._request_signer._credentials.secret_key,
-    )  # fmt: skip
+    )
     assert at_the_url.send_message(QueueUrl=url, MessageBody="x")["MessageId"]
 
 
@@ -229,14 +243,30 @@ def test_cbor_is_answered_in_cbor(client: ClientOf) -> None:
 
 
 ASKED = {
-    "acm": "list_certificates", "athena": "list_work_groups", "autoscaling": "describe_auto_scaling_groups",
-    "cloudfront": "list_distributions", "config": "describe_configuration_recorders", "ecr": "describe_repositories",
-    "ecs": "list_clusters", "efs": "describe_file_systems", "eks": "list_clusters", "elb": "describe_load_balancers",
-    "elbv2": "describe_load_balancers", "events": "list_rules", "firehose": "list_delivery_streams",
-    "iot": "list_things", "kinesis": "list_streams", "lambda": "list_functions", "logs": "describe_log_groups",
-    "opensearch": "list_domain_names", "rds": "describe_db_instances", "route53": "list_hosted_zones",
-    "ses": "list_identities", "sesv2": "list_contact_lists", "stepfunctions": "list_state_machines",
-}  # fmt: skip
+    "acm": "list_certificates",
+    "athena": "list_work_groups",
+    "autoscaling": "describe_auto_scaling_groups",
+    "cloudfront": "list_distributions",
+    "config": "describe_configuration_recorders",
+    "ecr": "describe_repositories",
+    "ecs": "list_clusters",
+    "efs": "describe_file_systems",
+    "eks": "list_clusters",
+    "elb": "describe_load_balancers",
+    "elbv2": "describe_load_balancers",
+    "events": "list_rules",
+    "firehose": "list_delivery_streams",
+    "iot": "list_things",
+    "kinesis": "list_streams",
+    "lambda": "list_functions",
+    "logs": "describe_log_groups",
+    "opensearch": "list_domain_names",
+    "rds": "describe_db_instances",
+    "route53": "list_hosted_zones",
+    "ses": "list_identities",
+    "sesv2": "list_contact_lists",
+    "stepfunctions": "list_state_machines",
+}
 
 
 @pytest.mark.parametrize("service", ASKED)
@@ -253,9 +283,11 @@ def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
     """A name in one is not in the other."""
     client("sqs").create_queue(QueueName="q")
     client("dynamodb").create_table(
-        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        TableName="T",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-    )  # fmt: skip
+    )
     client("s3").create_bucket(Bucket="bucket")
 
     assert client("sqs", account=OTHER).list_queues().get("QueueUrls", []) == []
@@ -301,9 +333,11 @@ def test_a_copy_needs_both_sides(client: ClientOf) -> None:
 def test_an_arn_of_another_region_is_not_this_regions_namesake(client: ClientOf) -> None:
     """moto reads the name at the end alone."""
     client("dynamodb").create_table(
-        TableName="T", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        TableName="T",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
-    )  # fmt: skip
+    )
     elsewhere = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/T"
 
     text = message_of(lambda: client("dynamodb").describe_table(TableName=elsewhere))

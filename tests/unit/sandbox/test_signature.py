@@ -104,8 +104,9 @@ def test_a_body_that_is_not_what_its_stated_hash_says_is_refused() -> None:
 def test_a_request_without_signature_is_told_so() -> None:
     """403 MissingAuthenticationToken."""
     assert refusal_of(HttpRequest("POST", "/", "", {"host": "h"}, BODY, "127.0.0.1")) == (
-        "MissingAuthenticationToken", "Request is missing Authentication Token"
-    )  # fmt: skip
+        "MissingAuthenticationToken",
+        "Request is missing Authentication Token",
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,10 +114,13 @@ def test_a_request_without_signature_is_told_so() -> None:
     [
         ("nowhere", "sts", "Credential should be scoped to a valid region. "),
         ("us-east-1", "iam", "Credential should be scoped to correct service: 'iam'. "),
-        ("nowhere", "iam",
-         "Credential should be scoped to a valid region. Credential should be scoped to correct service: 'iam'. "),
+        (
+            "nowhere",
+            "iam",
+            "Credential should be scoped to a valid region. Credential should be scoped to correct service: 'iam'. ",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_scope_must_fit(region: str, service: str, message: str) -> None:
     """Region and service of the credential scope, both complaints at once where both are wrong."""
     assert refusal_of(signed(region=region), service=service) == ("SignatureDoesNotMatch", message)
@@ -128,12 +132,14 @@ def test_a_wrong_terminator_and_date_are_named() -> None:
     header = request.headers["authorization"]
     date = header.split("/")[1]
 
-    assert "valid terminator: 'aws4_request', not 'aws5_request'." in refusal_of(
-        with_header(request, "authorization", header.replace("aws4_request", "aws5_request"))
-    )[1]
-    assert f"'20200101' != '{date}'" in refusal_of(
-        with_header(request, "authorization", header.replace(f"/{date}/", "/20200101/"))
-    )[1]
+    assert (
+        "valid terminator: 'aws4_request', not 'aws5_request'."
+        in refusal_of(with_header(request, "authorization", header.replace("aws4_request", "aws5_request")))[1]
+    )
+    assert (
+        f"'20200101' != '{date}'"
+        in refusal_of(with_header(request, "authorization", header.replace(f"/{date}/", "/20200101/")))[1]
+    )
 
 
 def test_fifteen_minutes_are_the_most() -> None:
@@ -162,20 +168,38 @@ def test_a_presigned_request_ends_when_it_says() -> None:
     ("header", "code", "message"),
     [
         ("AWS5-HMAC-SHA256 x=y", "IncompleteSignature", "Unsupported AWS 'algorithm': 'AWS5-HMAC-SHA256'."),
-        ("AWS4-HMAC-SHA256", "IncompleteSignature",
-         "'' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4-HMAC-SHA256'."),
-        ("AWS4-HMAC-SHA256 XYZ", "IncompleteSignature",
-         "'XYZ' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4-HMAC-SHA256 XYZ'."),
-        ("AWS4-HMAC-SHA256 Credential=AKID, Signature=x", "IncompleteSignature",
-         "Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4-HMAC-SHA256"),
-        ("AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=x-amz-date, Signature=x", "SignatureDoesNotMatch",
-         "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."),
-        ("AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host, Signature=x", "SignatureDoesNotMatch",
-         "'x-amz-date' must be a 'SignedHeader' in the AWS Authorization."),
-        ("AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host;x-amz-date, Signature=x", "IncompleteSignature",
-         "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'AKID'"),
+        (
+            "AWS4-HMAC-SHA256",
+            "IncompleteSignature",
+            "'' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4-HMAC-SHA256'.",
+        ),
+        (
+            "AWS4-HMAC-SHA256 XYZ",
+            "IncompleteSignature",
+            "'XYZ' not a valid key=value pair (missing equal-sign) in Authorization header: 'AWS4-HMAC-SHA256 XYZ'.",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=AKID, Signature=x",
+            "IncompleteSignature",
+            "Authorization header requires 'SignedHeaders' parameter. Authorization=AWS4-HMAC-SHA256",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=x-amz-date, Signature=x",
+            "SignatureDoesNotMatch",
+            "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host, Signature=x",
+            "SignatureDoesNotMatch",
+            "'x-amz-date' must be a 'SignedHeader' in the AWS Authorization.",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=AKID, SignedHeaders=host;x-amz-date, Signature=x",
+            "IncompleteSignature",
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got 'AKID'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_header_is_answered_in_awss_words(header: str, code: str, message: str) -> None:
     """One complaint for each way in which the header can be broken."""
     assert refusal_of(with_header(signed(), "authorization", header)) == (code, message)
@@ -200,10 +224,7 @@ def test_a_header_without_any_date_is_incomplete() -> None:
 
 @pytest.mark.parametrize(
     ("query", "message"),
-    [
-        ("a=%yy", "Illegal hex character in escape % pattern: %yy"),
-        ("a=%2", "Incomplete trailing escape % sequence"),
-    ],
+    [("a=%yy", "Illegal hex character in escape % pattern: %yy"), ("a=%2", "Incomplete trailing escape % sequence")],
 )
 def test_a_broken_escape_in_the_query_comes_first(query: str, message: str) -> None:
     """Before anything about the signature."""

@@ -81,9 +81,10 @@ def test_both_names_of_a_service_find_it(service: str) -> None:
     """In X-Amz-Target and in the path of a CBOR request; a service without a backend is 501, never unknown."""
     expected = service if service in SERVED else "501 NotImplemented"
     operation = next(
-        name for name in model_of(service).operation_names
+        name
+        for name in model_of(service).operation_names
         if service != "timestream-query" or name not in model_of("timestream-write").operation_names
-    )  # fmt: skip
+    )
     for target in targets_of(service):
         json = {"x-amz-target": f"{target}.{operation}", "content-type": "application/x-amz-json-1.1"}
         request = HttpRequest("POST", "/", "", {**signature(service), **json}, b"{}", "127.0.0.1")
@@ -136,8 +137,11 @@ def test_a_service_without_a_backend_is_not_implemented_in_its_own_protocol(serv
 def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore ships no types
     """What botocore sends for an operation; labels of its path are all `x`."""
     shape = model.input_shape
-    labels = {name: "x" for name, member in (shape.members if shape else {}).items()
-              if member.serialization.get("location") == "uri" or member.serialization.get("hostLabel")}  # fmt: skip
+    labels = {
+        name: "x"
+        for name, member in (shape.members if shape else {}).items()
+        if member.serialization.get("location") == "uri" or member.serialization.get("hostLabel")
+    }
     made = create_serializer(protocol, include_validation=False).serialize_to_request(labels, model)
     path, _, query = made["url_path"].partition("?")
     headers = {name.lower(): str(value) for name, value in dict(made["headers"]).items()}

@@ -38,9 +38,14 @@ def lab(make_lab: LabFactory) -> Lab:
     lab = make_lab(SEED)
     for admin in (lab.user("admin"), lab.user("admin", OTHER)):
         for name in ("mine", "theirs"):
-            admin.call("dynamodb", "CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST",
-                       KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
-                       AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}])  # fmt: skip
+            admin.call(
+                "dynamodb",
+                "CreateTable",
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
+                KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+            )
             admin.call("sqs", "CreateQueue", QueueName=name)
     lab.user("admin").call("s3", "CreateBucket", Bucket="bucket")
     return lab
@@ -84,9 +89,16 @@ def test_a_query_beside_json_means_nothing(lab: Lab, query: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["DynamoDB_20120810.PutItem, DynamoDB_20120810.DeleteTable", "DynamoDB_20120810.DeleteTable.PutItem",
-     "DynamoDB_20120810.putitem", "DynamoDB_20120810.", ".PutItem", "PutItem", "DynamoDB_20120810.__class__"],
-)  # fmt: skip
+    [
+        "DynamoDB_20120810.PutItem, DynamoDB_20120810.DeleteTable",
+        "DynamoDB_20120810.DeleteTable.PutItem",
+        "DynamoDB_20120810.putitem",
+        "DynamoDB_20120810.",
+        ".PutItem",
+        "PutItem",
+        "DynamoDB_20120810.__class__",
+    ],
+)
 def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
     """WSGI joins headers that are sent twice."""
     body = json.dumps({"TableName": "theirs", "Item": {"k": {"S": "x"}}}).encode()
@@ -99,12 +111,23 @@ def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://x/111111111111/mine/theirs", "http://x/111111111111/mine?/theirs", "http://x/111111111111/mine#/theirs",
-     "http://x/222222222222/mine", "http://x/222222222222/theirs", "http://x/111111111111/theirs", "theirs",
-     "http://x/111111111111/mine/../theirs", "http://x/111111111111/mine%2Ftheirs", "/theirs", "x/111111111111/theirs",
-     "https://sqs.us-east-1.amazonaws.com/111111111111/theirs", "http://x/111111111111/mine/",
-     "arn:aws:sqs:us-east-1:222222222222:mine"],
-)  # fmt: skip
+    [
+        "http://x/111111111111/mine/theirs",
+        "http://x/111111111111/mine?/theirs",
+        "http://x/111111111111/mine#/theirs",
+        "http://x/222222222222/mine",
+        "http://x/222222222222/theirs",
+        "http://x/111111111111/theirs",
+        "theirs",
+        "http://x/111111111111/mine/../theirs",
+        "http://x/111111111111/mine%2Ftheirs",
+        "/theirs",
+        "x/111111111111/theirs",
+        "https://sqs.us-east-1.amazonaws.com/111111111111/theirs",
+        "http://x/111111111111/mine/",
+        "arn:aws:sqs:us-east-1:222222222222:mine",
+    ],
+)
 def test_a_queues_url_is_read_once(lab: Lab, url: str) -> None:
     """moto reads what stands behind the last slash, and nothing of whose it is."""
     lab.user("writer").answer("sqs", "SendMessage", QueueUrl=url, MessageBody="x")
@@ -126,13 +149,15 @@ def test_a_payload_is_no_form(lab: Lab) -> None:
     places = []
     for name in ("mine", "theirs"):
         application = admin.call("appconfig", "CreateApplication", Name=name)["Id"]
-        profile = admin.call("appconfig", "CreateConfigurationProfile", ApplicationId=application, Name=name,
-                             LocationUri="hosted")["Id"]  # fmt: skip
+        profile = admin.call(
+            "appconfig", "CreateConfigurationProfile", ApplicationId=application, Name=name, LocationUri="hosted"
+        )["Id"]
         places.append({"ApplicationId": application, "ConfigurationProfileId": profile})
     content = "a=b&ApplicationId={ApplicationId}&ConfigurationProfileId={ConfigurationProfileId}".format(**places[1])
 
-    admin.call("appconfig", "CreateHostedConfigurationVersion", **places[0], Content=content.encode(),
-               ContentType="text/plain")  # fmt: skip
+    admin.call(
+        "appconfig", "CreateHostedConfigurationVersion", **places[0], Content=content.encode(), ContentType="text/plain"
+    )
 
     found = [admin.answer("appconfig", "GetHostedConfigurationVersion", **place, VersionNumber=1) for place in places]
     assert [True, False] == [answer.body == content.encode() for answer in found]
@@ -152,9 +177,17 @@ def test_a_text_is_no_other_parameter(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/bucket/theirs/x", "/bucket/mine/../theirs/x", "/bucket/mine%2F..%2Ftheirs%2Fx", "/bucket/mine/%2e%2e/theirs/x",
-     "//bucket/theirs/x", "/bucket//theirs/x", "/bucket/./theirs/x", "/bucket/mine/%252e%252e/theirs/x"],
-)  # fmt: skip
+    [
+        "/bucket/theirs/x",
+        "/bucket/mine/../theirs/x",
+        "/bucket/mine%2F..%2Ftheirs%2Fx",
+        "/bucket/mine/%2e%2e/theirs/x",
+        "//bucket/theirs/x",
+        "/bucket//theirs/x",
+        "/bucket/./theirs/x",
+        "/bucket/mine/%252e%252e/theirs/x",
+    ],
+)
 def test_a_key_is_what_it_is(lab: Lab, path: str) -> None:
     """Dots and slashes are letters: no way round leads to another key."""
     send(lab.user("writer"), "s3", "PUT", path, {}, b"x")
@@ -190,9 +223,14 @@ def test_a_header_is_one_line(lab: Lab, value: str) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"X-Moto-Account-Id": OTHER}, {"X-Forwarded-Host": "x"}, {"X-HTTP-Method-Override": "DELETE"},
-     {"Content-Encoding": "gzip"}, {"User-Agent": "aws-sdk region/eu-west-1"}],
-)  # fmt: skip
+    [
+        {"X-Moto-Account-Id": OTHER},
+        {"X-Forwarded-Host": "x"},
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"Content-Encoding": "gzip"},
+        {"User-Agent": "aws-sdk region/eu-west-1"},
+    ],
+)
 def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str]) -> None:
     """Account, region and encoding are what was judged."""
     answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", headers, b"text")
@@ -203,9 +241,16 @@ def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/moto-api/reset"), ("GET", "/moto-api/data.json"), ("GET", "/latest/meta-data/"), ("GET", "/_sandbox"),
-     ("POST", "/moto-api/state-manager/set-transition"), ("GET", "/"), ("OPTIONS", "/bucket/mine/x")],
-)  # fmt: skip
+    [
+        ("POST", "/moto-api/reset"),
+        ("GET", "/moto-api/data.json"),
+        ("GET", "/latest/meta-data/"),
+        ("GET", "/_sandbox"),
+        ("POST", "/moto-api/state-manager/set-transition"),
+        ("GET", "/"),
+        ("OPTIONS", "/bucket/mine/x"),
+    ],
+)
 @pytest.mark.parametrize("host", [HOST, "motoapi.amazonaws.com", "169.254.169.254", "bucket.localhost"])
 @pytest.mark.parametrize("service", ["", "s3", "sqs", "motoapi", "lambda"])
 def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host: str, service: str) -> None:
@@ -225,13 +270,19 @@ def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host:
 def test_a_packed_body_does_not_grow_for_ever(lab: Lab) -> None:
     """A few kilobytes of zeros are refused; what is packed honestly is read, and what is cut off is not."""
     admin = lab.user("admin")
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-amz-json-1.0",
-               "X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics"}  # fmt: skip
+    headers = {
+        "Content-Encoding": "gzip",
+        "Content-Type": "application/x-amz-json-1.0",
+        "X-Amz-Target": "GraniteServiceVersion20100801.ListMetrics",
+    }
 
     for body, status in (
-        (compress(b"{}"), 200), (compress(b'{"Namespace": "' + b"a" * 11_000_000 + b'"}'), 400),
-        (compress(b"{}")[:-9], 400), (zlib.compress(b"{}"), 400), (b"{}", 400),
-    ):  # fmt: skip
+        (compress(b"{}"), 200),
+        (compress(b'{"Namespace": "' + b"a" * 11_000_000 + b'"}'), 400),
+        (compress(b"{}")[:-9], 400),
+        (zlib.compress(b"{}"), 400),
+        (b"{}", 400),
+    ):
         assert send(admin, "monitoring", "POST", "/", headers, body).status == status
 
 

@@ -92,9 +92,19 @@ def test_buckets_don_t_grow_without_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rate"), [("5", 5), ("0.5", 0.5), ("0", 0), ("-1", None), ("x", None), ("", None), ("inf", None),
-                       ("nan", None), ("1e9", None)],
-)  # fmt: skip
+    ("text", "rate"),
+    [
+        ("5", 5),
+        ("0.5", 0.5),
+        ("0", 0),
+        ("-1", None),
+        ("x", None),
+        ("", None),
+        ("inf", None),
+        ("nan", None),
+        ("1e9", None),
+    ],
+)
 def test_a_rate_is_a_number_of_requests(text: str, rate: float | None) -> None:
     """From 0 on, and finite."""
     assert read_rate(text) == rate
@@ -114,11 +124,10 @@ def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
     assert (refused.code, refused.message, refused.status) == ("Throttling", "Rate exceeded", 400)
     answer = admin.answer("secretsmanager", "ListSecrets")
     assert (answer.status, json.loads(answer.body)) == (
-        400, {"__type": "ThrottlingException", "message": "Rate exceeded"}
-    )  # fmt: skip
-    assert [record.get("errorCode") for record in lab.sandbox.events.records()][-2:] == [
-        "Throttling", "Throttling"
-    ]  # fmt: skip
+        400,
+        {"__type": "ThrottlingException", "message": "Rate exceeded"},
+    )
+    assert [record.get("errorCode") for record in lab.sandbox.events.records()][-2:] == ["Throttling", "Throttling"]
     assert admin.call("iam", "ListUsers")["Users"]
 
 

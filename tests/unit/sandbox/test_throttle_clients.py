@@ -58,9 +58,13 @@ def test_boto3_gets_through(server: Server) -> None:
 
     def client(attempts: int) -> Any:  # boto3 ships no types
         return boto3.client(
-            "sts", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=key_id,
-            aws_secret_access_key=secret, config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
-        )  # fmt: skip
+            "sts",
+            endpoint_url=server.url,
+            region_name="us-east-1",
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
+        )
 
     hasty, patient = client(1), client(10)
     with pytest.raises(ClientError) as caught:

@@ -166,8 +166,13 @@ def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
 
 def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
     """The root user may assume no role, whatever policies say: nothing was weighed."""
-    lab = make_lab(SEED.replace("    users:\n      ada:", "    root: {access_key_id: AKIAROOTROOTROOTROOT, "
-                                "secret_access_key: root}\n    users:\n      ada:", 1))  # fmt: skip
+    lab = make_lab(
+        SEED.replace(
+            "    users:\n      ada:",
+            "    root: {access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: root}\n    users:\n      ada:",
+            1,
+        )
+    )
     root = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
 
     assert "authorization id" not in root.refused_role(DEPLOY).message
@@ -183,8 +188,9 @@ def test_an_event_has_the_id(make_lab: LabFactory) -> None:
 
     assert first["errorMessage"] == refused.message
     assert (second["eventSource"], second["eventName"]) == (
-        "iam-toolbox.amazonaws.com", "GetRequestAuthorizationDetails",
-    )  # fmt: skip
+        "iam-toolbox.amazonaws.com",
+        "GetRequestAuthorizationDetails",
+    )
     assert second["requestParameters"] == {"authorizationId": id_of(refused)}
 
 
@@ -210,16 +216,21 @@ def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
     assert (evaluation["action"], evaluation["resource"]) == ("kms:ListKeys", "")
     assert evaluation["evaluatedEffect"] == "EXPLICIT_DENY"
     assert checks(details) == [
-        ("RESOURCE_CONTROL_POLICY", "ALLOW"), ("RESOURCE_CONTROL_POLICY", "ALLOW"),
-        ("SERVICE_CONTROL_POLICY", "ALLOW"), ("SERVICE_CONTROL_POLICY", "ALLOW"),
-        ("PRINCIPAL", "EXPLICIT_DENY"), ("PERMISSIONS_BOUNDARY", "ALLOW"),
-    ]  # fmt: skip
+        ("RESOURCE_CONTROL_POLICY", "ALLOW"),
+        ("RESOURCE_CONTROL_POLICY", "ALLOW"),
+        ("SERVICE_CONTROL_POLICY", "ALLOW"),
+        ("SERVICE_CONTROL_POLICY", "ALLOW"),
+        ("PRINCIPAL", "EXPLICIT_DENY"),
+        ("PERMISSIONS_BOUNDARY", "ALLOW"),
+    ]
     assert (MANAGED, "NoKeys") in statements(details, "PRINCIPAL")
     listed = {policy["uri"]: policy for policy in details["policies"]}
     assert listed[MANAGED] == {
-        "type": "IDENTITY_BASED_POLICY", "inline": False, "uri": MANAGED,
+        "type": "IDENTITY_BASED_POLICY",
+        "inline": False,
+        "uri": MANAGED,
         "attachedTo": [{"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"}],
-    }  # fmt: skip
+    }
     inline = [policy for policy in details["policies"] if policy["inline"]]
     assert all(re.fullmatch("inline:[0-9a-f]{16}", policy["uri"]) for policy in inline)
 
@@ -396,8 +407,10 @@ def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
     own, theirs = told(lab.user("admin"), authorization_id), told(lab.user("admin", OTHER), authorization_id)
 
     assert {policy["type"] for policy in own["policies"]} == {
-        "IDENTITY_BASED_POLICY", "PERMISSIONS_BOUNDARY", "SERVICE_CONTROL_POLICY",
-    }  # fmt: skip
+        "IDENTITY_BASED_POLICY",
+        "PERMISSIONS_BOUNDARY",
+        "SERVICE_CONTROL_POLICY",
+    }
     assert ("RESOURCE", "IMPLICIT_DENY") in checks(own)
     assert "aws:SourceIp" in own["requestContext"]
     assert not [key for key in own["requestContext"] if "ResourceTag" in key]
@@ -418,9 +431,10 @@ def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
     admin = lab.user("admin")
     elsewhere = Person(lab, admin.keys, "eu-west-1")
 
-    assert elsewhere.refused(
-        "iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=authorization_id
-    ).status == 404  # fmt: skip
+    assert (
+        elsewhere.refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=authorization_id).status
+        == 404
+    )
     lab.sandbox.clock.advance(24 * 3600 - 1)
     assert told(admin, authorization_id)
     lab.sandbox.clock.advance(1)
@@ -443,9 +457,9 @@ def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
 @pytest.mark.parametrize("wrong", ["NOT-AN-ID", "a" * 257])
 def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> None:
     """By the model's pattern and length."""
-    refused = make_lab(SEED).user("admin").refused(
-        "iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong
-    )  # fmt: skip
+    refused = (
+        make_lab(SEED).user("admin").refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong)
+    )
 
     assert (refused.code, refused.status) == ("ValidationException", 400)
 
@@ -481,5 +495,3 @@ def test_a_service_that_is_none_is_told() -> None:
 
     [problem] = caught.value.problems
     assert problem.message == "the sandbox has no service `iamm`: did you mean `iam`?"
-
-

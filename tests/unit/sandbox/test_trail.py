@@ -104,8 +104,11 @@ def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
         ["2027", "01", "01", "20270101T0000Z"],
     ]
     assert [record["eventTime"] for record in delivered(tmp_path)] == [
-        "2026-12-30T23:59:00Z", "2026-12-31T08:00:00Z", "2026-12-31T20:00:00Z", "2027-01-01T00:00:00Z",
-    ]  # fmt: skip
+        "2026-12-30T23:59:00Z",
+        "2026-12-31T08:00:00Z",
+        "2026-12-31T20:00:00Z",
+        "2027-01-01T00:00:00Z",
+    ]
 
 
 def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
@@ -182,8 +185,10 @@ def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp
     bucket = {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::bucket"}
     item = {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::bucket/a/k"}
     table = {
-        "type": "AWS::DynamoDB::Table", "ARN": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/none", "accountId": ACCOUNT
-    }  # fmt: skip
+        "type": "AWS::DynamoDB::Table",
+        "ARN": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/none",
+        "accountId": ACCOUNT,
+    }
     asked = {"bucketName": "bucket", "key": "a/k"}
     assert [
         ("CreateBucket", True, "Management", False, {"bucketName": "bucket"}, None),
@@ -191,10 +196,16 @@ def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp
         ("HeadObject", False, "Data", True, asked, [item, bucket]),
         ("GetItem", False, "Data", True, {"tableName": "none"}, [table]),
     ] == [
-        (record["eventName"], record["managementEvent"], record["eventCategory"], record["readOnly"],
-         record["requestParameters"], record.get("resources"))
+        (
+            record["eventName"],
+            record["managementEvent"],
+            record["eventCategory"],
+            record["readOnly"],
+            record["requestParameters"],
+            record.get("resources"),
+        )
         for record in records
-    ]  # fmt: skip
+    ]
     assert "invented-secret" not in json.dumps(records)
     assert [record["eventName"] for record in lab.sandbox.events.records()] == ["CreateBucket"]
 
@@ -233,9 +244,12 @@ def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, acc
     """Anybody can write any account into a request without a signature."""
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").refused(
-        "sts", "AssumeRoleWithWebIdentity", RoleArn=f"arn:aws:iam::{account}:role/Any", RoleSessionName="s1",
+        "sts",
+        "AssumeRoleWithWebIdentity",
+        RoleArn=f"arn:aws:iam::{account}:role/Any",
+        RoleSessionName="s1",
         WebIdentityToken="none",
-    )  # fmt: skip
+    )
     trail.close()
 
     assert [record["recipientAccountId"] for record in lab.sandbox.events.records()] == [account]

@@ -116,9 +116,14 @@ def test_a_table_is_opened_by_its_policy(lab: Lab) -> None:
     """By its ARN; its name is a table of one's own."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
-    mine.call("dynamodb", "CreateTable", TableName="games", BillingMode="PAY_PER_REQUEST",
-              KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-              AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])  # fmt: skip
+    mine.call(
+        "dynamodb",
+        "CreateTable",
+        TableName="games",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )
     item = {"id": {"S": "x"}}
     mine.call("dynamodb", "PutItem", TableName="games", Item=item)
 
@@ -136,13 +141,21 @@ def test_a_function_is_opened_by_a_permission(lab: Lab) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
-    function = mine.call("lambda", "CreateFunction", FunctionName="work", Runtime="python3.11", Handler="main.run",
-                         Role=f"arn:aws:iam::{ACCOUNT}:role/Runner", Code={"ZipFile": packed.getvalue()})  # fmt: skip
+    function = mine.call(
+        "lambda",
+        "CreateFunction",
+        FunctionName="work",
+        Runtime="python3.11",
+        Handler="main.run",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/Runner",
+        Code={"ZipFile": packed.getvalue()},
+    )
     arn = function["FunctionArn"]
 
     assert theirs.refused("lambda", "GetFunction", FunctionName=arn).code == "AccessDeniedException"
-    mine.call("lambda", "AddPermission", FunctionName="work", StatementId="s", Action="lambda:GetFunction",
-              Principal=OTHER)  # fmt: skip
+    mine.call(
+        "lambda", "AddPermission", FunctionName="work", StatementId="s", Action="lambda:GetFunction", Principal=OTHER
+    )
     assert theirs.call("lambda", "GetFunction", FunctionName=arn)["Configuration"]["FunctionArn"] == arn
     assert theirs.refused("lambda", "DeleteFunction", FunctionName=arn).code == "AccessDeniedException"
 

@@ -103,9 +103,13 @@ def lab(make_lab: LabFactory) -> Lab:
 def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
     """The answer to an unsigned request."""
     fields = {
-        "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": role_arn,
-        "RoleSessionName": "ci", "WebIdentityToken": token, **more,
-    }  # fmt: skip
+        "Action": "AssumeRoleWithWebIdentity",
+        "Version": "2011-06-15",
+        "RoleArn": role_arn,
+        "RoleSessionName": "ci",
+        "WebIdentityToken": token,
+        **more,
+    }
     body = urlencode({name: value for name, value in fields.items() if value is not None}).encode()
     headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
     return lab.sandbox.handle(HttpRequest("POST", "/", "", headers, body, PEER)).answer
@@ -188,8 +192,14 @@ def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
     lab = make_lab(SEED)
     admin = lab.user("admin", OTHER)
     provider = f"arn:aws:iam::{OTHER}:oidc-provider/token.actions.githubusercontent.com"
-    trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": provider},
-             "Action": "sts:AssumeRoleWithWebIdentity"}}  # fmt: skip
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+        },
+    }
     admin.call("iam", "CreateRole", RoleName="Ci", AssumeRolePolicyDocument=json.dumps(trust))
     role = f"arn:aws:iam::{OTHER}:role/Ci"
 
@@ -215,15 +225,21 @@ def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> Non
     assert session is not None
     assert (session.tags, session.transitive_keys) == ((("team", "red"),), ("team",))
     assert refused(lab, DEPLOY, minted(lab, GITHUB, {TAGS: claims[TAGS]}))[:2] == (
-        "AccessDenied", "Not authorized to perform sts:TagSession",
-    )  # fmt: skip
+        "AccessDenied",
+        "Not authorized to perform sts:TagSession",
+    )
 
 
 @pytest.mark.parametrize(
     "claim",
-    ["text", {"principal_tags": {"team": "red"}}, {"principal_tags": {"team": ["a", "b"]}}, {"principal_tags": []},
-     {"principal_tags": {}, "transitive_tag_keys": [1]}],
-)  # fmt: skip
+    [
+        "text",
+        {"principal_tags": {"team": "red"}},
+        {"principal_tags": {"team": ["a", "b"]}},
+        {"principal_tags": []},
+        {"principal_tags": {}, "transitive_tag_keys": [1]},
+    ],
+)
 def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
     """A key has a list of exactly one value."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
@@ -231,9 +247,15 @@ def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
 
 @pytest.mark.parametrize(
     ("claim", "code"),
-    [(None, "InvalidIdentityToken"), ("", "InvalidIdentityToken"), (["a"], "InvalidIdentityToken"),
-     ("a", "ValidationError"), ("aws:root", "ValidationError"), ("two words", "ValidationError")],
-)  # fmt: skip
+    [
+        (None, "InvalidIdentityToken"),
+        ("", "InvalidIdentityToken"),
+        (["a"], "InvalidIdentityToken"),
+        ("a", "ValidationError"),
+        ("aws:root", "ValidationError"),
+        ("two words", "ValidationError"),
+    ],
+)
 def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, code: str) -> None:
     """In a token it has to be what AssumeRole takes as one."""
     token = minted(lab, CLUSTER, {"https://aws.amazon.com/source_identity": claim})
@@ -243,9 +265,13 @@ def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, c
 
 @pytest.mark.parametrize(
     ("tags", "code"),
-    [({"aws:x": ["v"]}, "InvalidParameterValue"), ({"a": ["v"], "A": ["v"]}, "InvalidParameterValue"),
-     ({"k" * 129: ["v"]}, "ValidationError"), ({str(i): ["v"] for i in range(51)}, "ValidationError")],
-)  # fmt: skip
+    [
+        ({"aws:x": ["v"]}, "InvalidParameterValue"),
+        ({"a": ["v"], "A": ["v"]}, "InvalidParameterValue"),
+        ({"k" * 129: ["v"]}, "ValidationError"),
+        ({str(i): ["v"] for i in range(51)}, "ValidationError"),
+    ],
+)
 def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, list[str]], code: str) -> None:
     """Reserved and repeated keys, their lengths and their number."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: {"principal_tags": tags}}))[0] == code
@@ -254,8 +280,13 @@ def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, l
 def test_githubs_own_claims_are_condition_keys_for_the_trust_policy(make_lab: LabFactory) -> None:
     """`HOST:repository_id` decides; a key that AWS has not (run_id) is absent, whatever the token says."""
     wanted = '{"token.actions.githubusercontent.com:%s": "7"}'
-    labs = {key: SEED.replace('StringEquals: {"token.actions.githubusercontent.com:aud": sts.amazonaws.com}',
-            f"StringEquals: {wanted % key}") for key in ("repository_id", "run_id")}  # fmt: skip
+    labs = {
+        key: SEED.replace(
+            'StringEquals: {"token.actions.githubusercontent.com:aud": sts.amazonaws.com}',
+            f"StringEquals: {wanted % key}",
+        )
+        for key in ("repository_id", "run_id")
+    }
 
     lab = make_lab(labs["repository_id"])
     assert assume(lab, DEPLOY, minted(lab, repository_id="7"))["Audience"] == "sts.amazonaws.com"
@@ -277,8 +308,9 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
 def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> None:
     """MaxSessionDuration limits it; the session then expires by the sandbox's clock."""
     assert refused(lab, DEPLOY, minted(lab), DurationSeconds=3601)[:2] == (
-        "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-    )  # fmt: skip
+        "ValidationError",
+        "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+    )
     session = lab.with_keys(Keys.of(assume(lab, DEPLOY, minted(lab), DurationSeconds=900)["Credentials"]))
     lab.sandbox.clock.advance(899)
     assert session.arn.endswith("/ci")
@@ -291,10 +323,18 @@ def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> N
 
 @pytest.mark.parametrize(
     "token",
-    ["none", "a.b.c", "....", "e30.e30.", "AAAA" * 10, "\x00\x00\x00\x00", "é" * 8,
-     f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.AA",
-     f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(b'[' * 9000).decode()}.AA"],
-)  # fmt: skip
+    [
+        "none",
+        "a.b.c",
+        "....",
+        "e30.e30.",
+        "AAAA" * 10,
+        "\x00\x00\x00\x00",
+        "é" * 8,
+        f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.AA",
+        f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(b'[' * 9000).decode()}.AA",
+    ],
+)
 def test_what_is_no_token_is_said_to_be_none(lab: Lab, token: str) -> None:
     """Garbage of any kind is answered, in AWS's words."""
     code, message, status = refused(lab, DEPLOY, token)
@@ -648,10 +688,15 @@ def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[
 
 @pytest.mark.parametrize(
     ("wish", "status"),
-    [({"iss": FOREIGN, "sub": "s", "aud": "a"}, 404), ({"sub": "s", "aud": "a"}, 404), ({"iss": GITHUB}, 400),
-     ([], 400), ({"iss": GITHUB, "sub": "s", "aud": "a", "claims": 7}, 400),
-     ({"iss": GITHUB, "sub": "s", "aud": "a", "expires_seconds": 10**12}, 400)],
-)  # fmt: skip
+    [
+        ({"iss": FOREIGN, "sub": "s", "aud": "a"}, 404),
+        ({"sub": "s", "aud": "a"}, 404),
+        ({"iss": GITHUB}, 400),
+        ([], 400),
+        ({"iss": GITHUB, "sub": "s", "aud": "a", "claims": 7}, 400),
+        ({"iss": GITHUB, "sub": "s", "aud": "a", "expires_seconds": 10**12}, 400),
+    ],
+)
 def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int) -> None:
     """An issuer that is not the sandbox's, an issuer left open among several, a wish that is none."""
     answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
@@ -710,20 +755,33 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
     [
         ("{}", "this must be a list"),
         ("[{client_ids: [a]}]", "`url` is missing: tokens name their issuer by it"),
-        ('[{url: "http://x.example", client_ids: [a]}]', "`url` must be like https://token.actions.githubusercontent.com"),
-        ('[{url: "https://x.example:8443", client_ids: [a]}]',
-         "`url` must be like https://token.actions.githubusercontent.com"),
+        (
+            '[{url: "http://x.example", client_ids: [a]}]',
+            "`url` must be like https://token.actions.githubusercontent.com",
+        ),
+        (
+            '[{url: "https://x.example:8443", client_ids: [a]}]',
+            "`url` must be like https://token.actions.githubusercontent.com",
+        ),
         ('[{url: "https://x.example"}]', "`client_ids` must name 1 to 100 audiences"),
-        ('[{url: "https://x.example", client_ids: [a], issued_by_sandbox: maybe}]',
-         "`issued_by_sandbox` must be true or false"),
-        ('[{url: "https://x.example", client_ids: [a], jwks: {keys: []}}]',
-         'this must be a JSON Web Key Set: {"keys": [{"kid": ..., "kty": ...}]}'),
-        ('[{url: "https://x.example", client_ids: [a], jwks: {keys: [{kid: a, kty: RSA, d: x}]}}]',
-         "there is a private key in it"),
-        ('[{url: "https://x.example", client_ids: [a]}, {url: "https://x.example", client_ids: [a]}]',
-         "`https://x.example` is in this account already"),
+        (
+            '[{url: "https://x.example", client_ids: [a], issued_by_sandbox: maybe}]',
+            "`issued_by_sandbox` must be true or false",
+        ),
+        (
+            '[{url: "https://x.example", client_ids: [a], jwks: {keys: []}}]',
+            'this must be a JSON Web Key Set: {"keys": [{"kid": ..., "kty": ...}]}',
+        ),
+        (
+            '[{url: "https://x.example", client_ids: [a], jwks: {keys: [{kid: a, kty: RSA, d: x}]}}]',
+            "there is a private key in it",
+        ),
+        (
+            '[{url: "https://x.example", client_ids: [a]}, {url: "https://x.example", client_ids: [a]}]',
+            "`https://x.example` is in this account already",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
     """Each with its own words."""
     with pytest.raises(SeedInvalid) as caught:

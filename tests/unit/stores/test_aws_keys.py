@@ -220,8 +220,9 @@ def test_roles_from_two_keys_share_no_session(pipeline: Pipeline, stub: StubKeyr
     pipeline.person = Person("123456", "234567")
     pipeline.resolve(text, "both")
     assert sorted((call.action, call.access_key_id) for call in pipeline.aws.calls) == [
-        ("AssumeRole", KEY), ("AssumeRole", OTHER_KEY),
-    ]  # fmt: skip
+        ("AssumeRole", KEY),
+        ("AssumeRole", OTHER_KEY),
+    ]
 
 
 def test_no_region_is_needed(pipeline: Pipeline, stub: StubKeyring) -> None:

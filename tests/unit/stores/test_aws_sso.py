@@ -283,8 +283,11 @@ def test_what_is_not_assigned_is_told_with_what_is(desk: Desk, account: str, rol
 def test_two_permission_sets_of_one_login_are_two_sessions(desk: Desk) -> None:
     """Neither account nor permission set is mixed up, and the login is renewed once for both."""
     desk.center.log_in(desk.home, seconds=-60)
-    text = STORE + OTHER + "envs:\n  e:\n" + "".join(
-        f"    {name}: {{from: {{store: {name}, key: access_key_id}}}}\n" for name in ("r", "s")
+    text = (
+        STORE
+        + OTHER
+        + "envs:\n  e:\n"
+        + "".join(f"    {name}: {{from: {{store: {name}, key: access_key_id}}}}\n" for name in ("r", "s"))
     )
     values = desk.resolve(text, "e")
     assert 2 == len(set(values.values()))
@@ -477,14 +480,22 @@ def test_the_region_of_users_is_the_stores_then_the_logins(desk: Desk) -> None:
     [
         ("cn-north-1", {}, "portal.sso.cn-north-1.amazonaws.com.cn", "oidc.cn-north-1.amazonaws.com.cn"),
         ("us-gov-west-1", {}, "portal.sso.us-gov-west-1.amazonaws.com", "oidc.us-gov-west-1.amazonaws.com"),
-        ("eu-west-1", {"AWS_USE_FIPS_ENDPOINT": "true"}, "portal.sso-fips.eu-west-1.amazonaws.com",
-         "oidc-fips.eu-west-1.amazonaws.com"),
+        (
+            "eu-west-1",
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "portal.sso-fips.eu-west-1.amazonaws.com",
+            "oidc-fips.eu-west-1.amazonaws.com",
+        ),
         ("eu-west-1", {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, "portal.sso.eu-west-1.api.aws", "oidc.eu-west-1.api.aws"),
-        ("eu-west-1", {"AWS_ENDPOINT_URL_SSO": "https://p.example", "AWS_ENDPOINT_URL_SSO_OIDC": "https://o.example"},
-         "p.example", "o.example"),
+        (
+            "eu-west-1",
+            {"AWS_ENDPOINT_URL_SSO": "https://p.example", "AWS_ENDPOINT_URL_SSO_OIDC": "https://o.example"},
+            "p.example",
+            "o.example",
+        ),
         ("eu-west-1", {"AWS_ENDPOINT_URL": "https://all.example"}, "all.example", "all.example"),
     ],
-)  # fmt: skip
+)
 def test_where_calls_go(desk: Desk, region: str, variables: dict[str, str], portal: str, oidc: str) -> None:
     """The login's own region and partition, whatever AWS_REGION says; variables of each service; never the proxy's."""
     desk.environ = {**desk.environ, "AWS_REGION": "us-west-2", **variables}

@@ -103,10 +103,14 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline,
     (call,) = pipeline.aws.calls
     assert (call.host, call.access_key_id) == ("sts.eu-west-1.amazonaws.com", "")
     assert call.parameters == {
-        "Action": "AssumeRoleWithSAML", "Version": "2011-06-15", "RoleArn": DEPLOY,
-        "PrincipalArn": provider_of(DEPLOY), "SAMLAssertion": encoded(response), "DurationSeconds": "7200",
+        "Action": "AssumeRoleWithSAML",
+        "Version": "2011-06-15",
+        "RoleArn": DEPLOY,
+        "PrincipalArn": provider_of(DEPLOY),
+        "SAMLAssertion": encoded(response),
+        "DurationSeconds": "7200",
         "Policy": '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
-    }  # fmt: skip
+    }
     pipeline.credentials(put("\n".join(encoded(response_of(DEPLOY, name="bob")))), "r")
     assert pipeline.aws.calls[-1].parameters["SAMLAssertion"] == encoded(response_of(DEPLOY, name="bob"))
 
@@ -188,9 +192,7 @@ def test_another_assertion_is_another_session(pipeline: Pipeline, put: Callable[
     assert len(pipeline.aws.calls) == 2
 
 
-def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(
-    pipeline: Pipeline, put: Callable[..., str]
-) -> None:
+def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, put: Callable[..., str]) -> None:
     """Its session would be kept as the first one's."""
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
@@ -227,16 +229,29 @@ def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline,
 @pytest.mark.parametrize(
     ("refusal", "kind", "hint"),
     [
-        (Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithSAML", 403), AssumeRoleDenied,
-         "SAML:aud"),
-        (Refusal("ExpiredTokenException", "Token must be redeemed within 5 minutes of issuance", 400), StsRefused,
-         "log in again"),
+        (
+            Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithSAML", 403),
+            AssumeRoleDenied,
+            "SAML:aud",
+        ),
+        (
+            Refusal("ExpiredTokenException", "Token must be redeemed within 5 minutes of issuance", 400),
+            StsRefused,
+            "log in again",
+        ),
         (Refusal("InvalidIdentityToken", "Response signature invalid", 400), StsRefused, "metadata"),
         (Refusal("InvalidIdentityToken", "Issuer not present in specified provider", 400), StsRefused, "metadata"),
-        (Refusal("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
-                 400), StsRefused, "lower `duration_seconds`"),
+        (
+            Refusal(
+                "ValidationError",
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                400,
+            ),
+            StsRefused,
+            "lower `duration_seconds`",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
     pipeline: Pipeline, put: Callable[..., str], refusal: Refusal, kind: type[DsopsError], hint: str
 ) -> None:
@@ -254,12 +269,19 @@ def test_a_refusal_says_what_to_do_and_of_whom_it_spoke(
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"not base64!", b"<a/>", b"<p:Response/>", b"PGEvPg==", b"root:x:0:0:root", b"\xff\xfe",
+        b"",
+        b"not base64!",
+        b"<a/>",
+        b"<p:Response/>",
+        b"PGEvPg==",
+        b"root:x:0:0:root",
+        b"\xff\xfe",
         b'<!DOCTYPE r [<!ENTITY e "x">]>' + response_of(DEPLOY).encode(),
-        response_of(DEPLOY).encode()[:-5], response_of(DEPLOY, name="a" * 100_000).encode(),
+        response_of(DEPLOY).encode()[:-5],
+        response_of(DEPLOY, name="a" * 100_000).encode(),
         b"<a>" * 60 + b"</a>" * 60,
     ],
-)  # fmt: skip
+)
 def test_what_is_no_response_is_not_sent(raw: bytes) -> None:
     """A configuration that names another file does not make its content travel; bombs are not read."""
     with pytest.raises(NoCredentials, match="is not a SAML response, and is not sent"):

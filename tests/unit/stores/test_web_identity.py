@@ -63,11 +63,15 @@ def test_the_call_is_not_signed_and_says_what_the_store_says(pipeline: Pipeline)
     (call,) = pipeline.aws.calls
     assert (call.host, call.access_key_id) == ("sts.eu-west-1.amazonaws.com", "")
     assert call.parameters == {
-        "Action": "AssumeRoleWithWebIdentity", "Version": "2011-06-15", "RoleArn": ROLE, "RoleSessionName": "job",
-        "DurationSeconds": "7200", "WebIdentityToken": token_of(),
+        "Action": "AssumeRoleWithWebIdentity",
+        "Version": "2011-06-15",
+        "RoleArn": ROLE,
+        "RoleSessionName": "job",
+        "DurationSeconds": "7200",
+        "WebIdentityToken": token_of(),
         "Policy": '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
         "PolicyArns.member.1.arn": "arn:aws:iam::aws:policy/ReadOnlyAccess",
-    }  # fmt: skip
+    }
 
 
 # --- a token at hand ----------------------------------------------------------------------------------------
@@ -165,8 +169,9 @@ def test_a_commands_output_is_the_token(pipeline: Pipeline, tmp_path: Path) -> N
     pipeline.credentials(text, "r")
     assert pipeline.aws.calls[-1].parameters["WebIdentityToken"] == token_of()
     for source, why in (
-        ("import sys; print('PLANTED'); sys.exit(3)", "exit code 3"), ("print('PLANTED' * 9000)", "more than a token"),
-    ):  # fmt: skip
+        ("import sys; print('PLANTED'); sys.exit(3)", "exit code 3"),
+        ("print('PLANTED' * 9000)", "more than a token"),
+    ):
         program.write_text(source)
         pipeline.environ = {**REGION, "ANOTHER": why}
         assert why in failure(pipeline, text).why
@@ -233,13 +238,14 @@ def test_github_is_asked_again_while_it_is_down(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     "broken",
     [
-        {"ACTIONS_ID_TOKEN_REQUEST_URL": ""}, {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""},
+        {"ACTIONS_ID_TOKEN_REQUEST_URL": ""},
+        {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": ""},
         {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://tokens.example/get"},
         {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://me@tokens.example/get"},
         {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://tokens.example/get?a b"},
         {"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "PLANTED\r\nHost: evil"},
     ],
-)  # fmt: skip
+)
 def test_githubs_variables_are_checked(pipeline: Pipeline, broken: dict[str, str]) -> None:
     """Nothing is asked where one is missing, or would send the job's token unencrypted."""
     pipeline.environ = {**REGION, **GITHUB, **broken}
@@ -263,19 +269,28 @@ def test_an_answer_without_a_token_is_an_error(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("refusal", "kind", "hint"),
     [
-        (Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403), AssumeRoleDenied,
-         "its conditions on `aud` and `sub`"),
+        (
+            Refusal("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403),
+            AssumeRoleDenied,
+            "its conditions on `aud` and `sub`",
+        ),
         (Refusal("ExpiredTokenException", "Token expired: current date/time 2 must be"), StsRefused, "new token"),
         (Refusal("InvalidIdentityToken", "Incorrect token audience"), StsRefused, "IAM OIDC provider lists"),
-        (Refusal("InvalidIdentityToken", "No OpenIDConnect provider found in your account for x"), StsRefused,
-         "make an IAM OIDC provider"),
-        (Refusal("ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
-         StsRefused, "lower `duration_seconds`"),
+        (
+            Refusal("InvalidIdentityToken", "No OpenIDConnect provider found in your account for x"),
+            StsRefused,
+            "make an IAM OIDC provider",
+        ),
+        (
+            Refusal(
+                "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+            ),
+            StsRefused,
+            "lower `duration_seconds`",
+        ),
     ],
-)  # fmt: skip
-def test_a_refusal_says_what_to_check(
-    pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError], hint: str
-) -> None:
+)
+def test_a_refusal_says_what_to_check(pipeline: Pipeline, refusal: Refusal, kind: type[DsopsError], hint: str) -> None:
     """With what the token says of itself, which is no secret, and the store's line."""
     pipeline.environ = {**REGION, "TOKEN": token_of()}
     pipeline.aws.rule = lambda _: refusal

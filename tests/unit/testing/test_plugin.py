@@ -129,9 +129,7 @@ def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) ->
         '"Action": "sts:AssumeRole"}}'
     )
     suite.makefile(".json", **{"below/trust-policy": policy})
-    suite.makefile(
-        ".yaml", **{"below/seed": 'accounts: {"111111111111": {roles: {R: {trust: trust-policy.json}}}}'}
-    )
+    suite.makefile(".yaml", **{"below/seed": 'accounts: {"111111111111": {roles: {R: {trust: trust-policy.json}}}}'})
     suite.makepyfile(**{"below/test_it": FILES})
 
     suite.runpytest_subprocess().assert_outcomes(passed=3)

@@ -126,7 +126,5 @@ ATHENA = Dialect(
     later="date_add('second', {seconds}, {time})",
     median="approx_percentile({}, 0.5)",
 )
-LAKE = ATHENA._replace(
-    name="lake", title="CloudTrail Lake", field=_lake, time="date_trunc('second', {})"
-)  # fmt: skip
+LAKE = ATHENA._replace(name="lake", title="CloudTrail Lake", field=_lake, time="date_trunc('second', {})")
 DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB, LAKE)}

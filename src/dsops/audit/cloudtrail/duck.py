@@ -44,9 +44,7 @@ Told = Callable[[int], None]
 """Is told how many bytes of the files have been read, each time some have."""
 
 
-def source(
-    files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()
-) -> str:
+def source(files: str, *, form: Form, compression: str, longest_object: int, also: Sequence[str] = ()) -> str:
     """What gives the records of some files as `r`, for `relations.fields`; `files` is SQL for a path or a list of them.
 
     `also` are paths that are wanted besides FIELDS.
@@ -93,14 +91,17 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
     except OSError as error:
         raise _no_room((error.strerror or "unknown reason").lower()) from error
     try:
-        connection = duckdb.connect(os.path.join(place, "calls.duckdb"), config={
-            "memory_limit": _MEMORY,
-            "temp_directory": os.path.join(place, "spilled"),
-            "preserve_insertion_order": False,
-            # Nothing is fetched from anywhere.
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        })  # fmt: skip
+        connection = duckdb.connect(
+            os.path.join(place, "calls.duckdb"),
+            config={
+                "memory_limit": _MEMORY,
+                "temp_directory": os.path.join(place, "spilled"),
+                "preserve_insertion_order": False,
+                # Nothing is fetched from anywhere.
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
         try:
             # It would go to stdout, also where that is no terminal.
             connection.execute("SET enable_progress_bar = false")
@@ -189,9 +190,7 @@ class Database:
 
     def finish(self) -> None:
         """Counts each call once, and makes of the calls what questions are asked of."""
-        (self.records, self.skipped) = self._one(
-            f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records"
-        )
+        (self.records, self.skipped) = self._one(f"SELECT count(*), count(*) FILTER ({_NO_CALL}) FROM records")
         self._rows(f"DELETE FROM records WHERE {_NO_CALL}")
         self._rows("CREATE TEMP TABLE several AS SELECT call_id FROM records GROUP BY call_id HAVING count(*) > 1")
         if self._one("SELECT count(*) FROM several")[0]:

@@ -20,10 +20,25 @@ from dsops.errors import AnswerInvalid, DsopsError, QueryCancelled, QueryRefused
 from dsops.tasks import pause
 
 TIMES: Final = frozenset({"hour", "first", "last", "time"})
-NUMBERS: Final = frozenset({
-    "sessions", "failures", "principals", "roles", "calls", "unused", "used", "others", "with_mfa", "hops", "hop",
-    "asked_median", "asked_max", "used_median", "used_max",
-})  # fmt: skip
+NUMBERS: Final = frozenset(
+    {
+        "sessions",
+        "failures",
+        "principals",
+        "roles",
+        "calls",
+        "unused",
+        "used",
+        "others",
+        "with_mfa",
+        "hops",
+        "hop",
+        "asked_median",
+        "asked_max",
+        "used_median",
+        "used_max",
+    }
+)
 """The columns of all questions that are no texts."""
 
 _FIRST_PAUSE: Final = 0.25
@@ -164,9 +179,12 @@ class Query:
         self.scanned_bytes: int | None = None
 
     async def run(
-        self, *, timeout_seconds: float, told: Told = lambda _state, _seconds: None,
+        self,
+        *,
+        timeout_seconds: float,
+        told: Told = lambda _state, _seconds: None,
         clock: Callable[[], float] = monotonic,
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         """The answer. What fails, and what takes longer than that, is stopped before it is told.
 
         Raises QueryRefused, QueryFailed, QueryCancelled or QueryTooSlow, besides what every call may raise.
@@ -240,11 +258,7 @@ class Query:
 
 def answer_of(question: Question, rows: Sequence[Row]) -> Answer:
     """The rows of texts as the report has them. Raises AnswerInvalid for a number or a time that is none."""
-    return Answer(
-        question.name,
-        question.columns,
-        tuple(tuple(map(_cell, question.columns, row)) for row in rows),
-    )
+    return Answer(question.name, question.columns, tuple(tuple(map(_cell, question.columns, row)) for row in rows))
 
 
 def _cell(column: str, text: str | None) -> object:

@@ -15,10 +15,18 @@ from dsops.audit.cloudtrail.dialects import Dialect
 from dsops.audit.cloudtrail.relations import MOST_HOPS
 
 THROTTLED = (
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-    "TooManyRequestsException", "RequestLimitExceeded", "Client.RequestLimitExceeded", "SlowDown",
-    "ProvisionedThroughputExceededException", "PriorRequestNotComplete",
-)  # fmt: skip
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "Client.RequestLimitExceeded",
+    "SlowDown",
+    "ProvisionedThroughputExceededException",
+    "PriorRequestNotComplete",
+)
 """The codes by which AWS says: too fast."""
 
 DENIED = ("AuthorizationError", "AuthorizationErrorException", "NotAuthorized", "Forbidden")
@@ -72,71 +80,114 @@ def _question(name: str, asks: str, columns: str, sql: str, needs: str = "issues
 _FAILED = "sum(CASE WHEN code <> '' THEN 1 ELSE 0 END)"
 _SESSIONS = "sum(CASE WHEN is_session THEN 1 ELSE 0 END)"
 
-TIMELINE = _question("timeline", "sessions and failures, hour by hour", "hour sessions failures principals", f"""
+TIMELINE = _question(
+    "timeline",
+    "sessions and failures, hour by hour",
+    "hour sessions failures principals",
+    f"""
 SELECT date_trunc('hour', call_time) AS "hour", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
   count(DISTINCT principal) AS "principals"
 FROM issues WHERE call_time >= $since
 GROUP BY 1 ORDER BY 1
-""")
+""",
+)
 FAILURES = _question(
-    "failures", "AssumeRole failures, by role and code", "role code failures principals first last", """
+    "failures",
+    "AssumeRole failures, by role and code",
+    "role code failures principals first last",
+    """
 SELECT role AS "role", code AS "code", count(*) AS "failures", count(DISTINCT principal) AS "principals",
   min(call_time) AS "first", max(call_time) AS "last"
 FROM issues WHERE code <> '' AND call_time >= $since
 GROUP BY role, code ORDER BY 3 DESC, 1, 2
-""")
+""",
+)
 DURATIONS = _question(
-    "durations", "how long sessions are used, against what was asked for",
-    "role sessions unused asked_median asked_max used_median used_max", """
+    "durations",
+    "how long sessions are used, against what was asked for",
+    "role sessions unused asked_median asked_max used_median used_max",
+    """
 SELECT role AS "role", count(*) AS "sessions", sum(CASE WHEN used_seconds IS NULL THEN 1 ELSE 0 END) AS "unused",
   $median(asked_seconds) AS "asked_median", max(asked_seconds) AS "asked_max",
   $median(used_seconds) AS "used_median", max(used_seconds) AS "used_max"
 FROM uses WHERE is_session AND call_time >= $since
 GROUP BY role ORDER BY 2 DESC, 1
-""", "uses")
+""",
+    "uses",
+)
 PRINCIPALS = _question(
-    "principals", "who assumes which role", "role principal sessions failures first last", f"""
+    "principals",
+    "who assumes which role",
+    "role principal sessions failures first last",
+    f"""
 SELECT role AS "role", principal AS "principal", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
   min(call_time) AS "first", max(call_time) AS "last"
 FROM issues WHERE call_time >= $since
 GROUP BY role, principal ORDER BY 1, 3 DESC, 4 DESC, 2
-""")
+""",
+)
 ACCOUNTS = _question(
-    "accounts", "access across accounts, by pair",
-    "from_account to_account calls failures principals roles first last", f"""
+    "accounts",
+    "access across accounts, by pair",
+    "from_account to_account calls failures principals roles first last",
+    f"""
 SELECT from_account AS "from_account", to_account AS "to_account", count(*) AS "calls", {_FAILED} AS "failures",
   count(DISTINCT principal) AS "principals", count(DISTINCT role) AS "roles",
   min(call_time) AS "first", max(call_time) AS "last"
 FROM issues WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account AND call_time >= $since
 GROUP BY from_account, to_account ORDER BY 3 DESC, 1, 2
-""")
+""",
+)
 THROTTLING = _question(
-    "throttling", "calls that AWS throttled", "service name code calls first last", f"""
+    "throttling",
+    "calls that AWS throttled",
+    "service name code calls first last",
+    f"""
 SELECT service AS "service", call_name AS "name", code AS "code", count(*) AS "calls",
   min(call_time) AS "first", max(call_time) AS "last"
 FROM calls WHERE code IN ({_list(THROTTLED)}) AND call_time >= $since
 GROUP BY service, call_name, code ORDER BY 4 DESC, 1, 2, 3
-""", "calls")
+""",
+    "calls",
+)
 EVENTS = _question(
-    "events", "what is recorded, and so paid for: management and data events", "category service calls", """
+    "events",
+    "what is recorded, and so paid for: management and data events",
+    "category service calls",
+    """
 SELECT category AS "category", service AS "service", count(*) AS "calls"
 FROM calls WHERE call_time >= $since
 GROUP BY category, service ORDER BY 3 DESC, 1, 2
-""", "calls")
-SAVED = _question("saved", "calls that dsops' cache saved (its own trail says so)", "name calls", """
+""",
+    "calls",
+)
+SAVED = _question(
+    "saved",
+    "calls that dsops' cache saved (its own trail says so)",
+    "name calls",
+    """
 SELECT call_name AS "name", count(*) AS "calls"
 FROM calls WHERE is_cached AND call_time >= $since
 GROUP BY call_name ORDER BY 2 DESC, 1
-""", "calls")
+""",
+    "calls",
+)
 NEW_PRINCIPALS = _question(
-    "new-principals", "principals never seen on a role before", "role principal sessions first", """
+    "new-principals",
+    "principals never seen on a role before",
+    "role principal sessions first",
+    """
 SELECT role AS "role", principal AS "principal", count(*) AS "sessions", min(call_time) AS "first"
 FROM issues
 WHERE is_session AND role IN (SELECT role FROM issues WHERE is_session AND call_time < $boundary)
 GROUP BY role, principal HAVING min(call_time) >= $boundary ORDER BY 1, 2
-""")
+""",
+)
 NEW_ACCOUNTS = _question(
-    "new-accounts", "pairs of accounts never seen before", "from_account to_account calls failures first", f"""
+    "new-accounts",
+    "pairs of accounts never seen before",
+    "from_account to_account calls failures first",
+    f"""
 SELECT from_account AS "from_account", to_account AS "to_account", count(*) AS "calls", {_FAILED} AS "failures",
   min(call_time) AS "first"
 FROM issues
@@ -144,9 +195,13 @@ WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account
   AND (SELECT count(*) FROM issues WHERE from_account <> '' AND to_account <> '' AND from_account <> to_account
     AND call_time < $boundary) > 0
 GROUP BY from_account, to_account HAVING min(call_time) >= $boundary ORDER BY 1, 2
-""")
+""",
+)
 WITHOUT_MFA = _question(
-    "without-mfa", "users without MFA on roles where others have it", "role principal calls with_mfa others", """
+    "without-mfa",
+    "users without MFA on roles where others have it",
+    "role principal calls with_mfa others",
+    """
 SELECT mine.role AS "role", mine.principal AS "principal", mine.without_mfa AS "calls", mine.with_mfa AS "with_mfa",
   everybody.people - CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END AS "others"
 FROM (
@@ -162,9 +217,13 @@ JOIN (
 ON everybody.role = mine.role
 WHERE mine.without_mfa > 0 AND everybody.people > CASE WHEN mine.with_mfa > 0 THEN 1 ELSE 0 END
 ORDER BY 1, 2
-""")
+""",
+)
 LONG_USE = _question(
-    "long-use", "sessions used to their last minute", "role sessions used asked_max", f"""
+    "long-use",
+    "sessions used to their last minute",
+    "role sessions used asked_max",
+    f"""
 SELECT role AS "role", sum(CASE WHEN to_the_end THEN 1 ELSE 0 END) AS "sessions", count(*) AS "used",
   max(CASE WHEN to_the_end THEN asked_seconds END) AS "asked_max"
 FROM (
@@ -172,10 +231,14 @@ FROM (
     coalesce(date_diff('second', last_use, expires) <= {LAST_MINUTE_SECONDS}, FALSE) AS to_the_end
   FROM uses WHERE is_session AND last_use IS NOT NULL AND call_time >= $since) used
 GROUP BY role HAVING sum(CASE WHEN to_the_end THEN 1 ELSE 0 END) > 0 ORDER BY 2 DESC, 1
-""", "uses")
+""",
+    "uses",
+)
 SHORT_USE = _question(
-    "short-use", "sessions used for seconds, on roles where most are",
-    "role sessions used asked_median used_max", f"""
+    "short-use",
+    "sessions used for seconds, on roles where most are",
+    "role sessions used asked_median used_max",
+    f"""
 SELECT role AS "role", sum(CASE WHEN is_short THEN 1 ELSE 0 END) AS "sessions", count(*) AS "used",
   $median(CASE WHEN is_short THEN asked_seconds END) AS "asked_median",
   max(CASE WHEN is_short THEN used_seconds END) AS "used_max"
@@ -186,9 +249,14 @@ FROM (
 GROUP BY role
 HAVING sum(CASE WHEN is_short THEN 1 ELSE 0 END) > 0 AND 2 * sum(CASE WHEN is_short THEN 1 ELSE 0 END) >= count(*)
 ORDER BY 2 DESC, 1
-""", "uses")
+""",
+    "uses",
+)
 DENIALS = _question(
-    "denials", "denied calls that repeat", "principal service name role code calls first last", f"""
+    "denials",
+    "denied calls that repeat",
+    "principal service name role code calls first last",
+    f"""
 SELECT principal AS "principal", service AS "service", call_name AS "name", role AS "role", code AS "code",
   count(*) AS "calls", min(call_time) AS "first", max(call_time) AS "last"
 FROM calls
@@ -197,7 +265,9 @@ WHERE (code LIKE 'AccessDenied%' OR code LIKE '%AccessDenied' OR code LIKE '%Acc
   AND call_time >= $since
 GROUP BY principal, service, call_name, role, code HAVING count(*) >= {REPEATED}
 ORDER BY 6 DESC, 1, 2, 3, 4, 5
-""", "calls")
+""",
+    "calls",
+)
 
 
 def _chains() -> str:
@@ -230,9 +300,16 @@ CHAINS = _question("chains", "sessions of three hops or more", "path hops sessio
 
 def _history() -> str:
     columns = (
-        "call_time", "call_name", "principal", "role", "session_name", "source_identity", "address", "signed_by",
+        "call_time",
+        "call_name",
+        "principal",
+        "role",
+        "session_name",
+        "source_identity",
+        "address",
+        "signed_by",
         "issued_key",
-    )  # fmt: skip
+    )
     hops = range(1, MOST_HOPS + 1)
     # One row with all hops side by side, told once for each of them: to name the sessions of each hop anew would have
     # Athena read the table 36 times. CloudTrail Lake lists LEFT, RIGHT and INNER JOIN, and no CROSS JOIN.
@@ -260,12 +337,16 @@ ORDER BY 1
 
 
 HISTORY = _question(
-    "history", "who is behind one session, hop by hop",
-    "hop time name principal role session_name source_identity address signed_by key", _history(),
-)  # fmt: skip
+    "history",
+    "who is behind one session, hop by hop",
+    "hop time name principal role session_name source_identity address signed_by key",
+    _history(),
+)
 SUMMARY = _question(
-    "summary", "all of it by role, principal or pair of accounts",
-    "by calls sessions failures principals roles asked_median used_median first last", f"""
+    "summary",
+    "all of it by role, principal or pair of accounts",
+    "by calls sessions failures principals roles asked_median used_median first last",
+    f"""
 SELECT $by AS "by", count(*) AS "calls", {_SESSIONS} AS "sessions", {_FAILED} AS "failures",
   count(DISTINCT principal) AS "principals", count(DISTINCT role) AS "roles",
   $median(CASE WHEN is_session THEN asked_seconds END) AS "asked_median",
@@ -273,12 +354,28 @@ SELECT $by AS "by", count(*) AS "calls", {_SESSIONS} AS "sessions", {_FAILED} AS
   min(call_time) AS "first", max(call_time) AS "last"
 FROM uses WHERE call_time >= $since
 GROUP BY 1 ORDER BY 2 DESC, 1
-""", "uses")
+""",
+    "uses",
+)
 
 REPORTED = (
-    SUMMARY, TIMELINE, FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS, THROTTLING, EVENTS, SAVED, NEW_PRINCIPALS,
-    NEW_ACCOUNTS, WITHOUT_MFA, LONG_USE, SHORT_USE, DENIALS, CHAINS,
-)  # fmt: skip
+    SUMMARY,
+    TIMELINE,
+    FAILURES,
+    DURATIONS,
+    PRINCIPALS,
+    ACCOUNTS,
+    THROTTLING,
+    EVENTS,
+    SAVED,
+    NEW_PRINCIPALS,
+    NEW_ACCOUNTS,
+    WITHOUT_MFA,
+    LONG_USE,
+    SHORT_USE,
+    DENIALS,
+    CHAINS,
+)
 """What a report answers, all of it."""
 QUESTIONS: Mapping[str, Question] = {question.name: question for question in (*REPORTED, HISTORY)}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dsops.audit.cloudtrail.dialects import FIELDS, Dialect
 
 ISSUING = (
-    "AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "AssumeRoot", "GetSessionToken",
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "AssumeRoot",
+    "GetSessionToken",
     "GetFederationToken",
-)  # fmt: skip
+)
 """What issues a session."""
 
 MOST_HOPS = 8

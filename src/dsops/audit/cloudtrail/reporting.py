@@ -39,7 +39,7 @@ def report_on(
         unreadable = tuple(sorted((*found.unreadable, *database.unreadable)))
         if len(unreadable) == found.files and unreadable:
             path, why = unreadable[0]
-            hint = "are they CloudTrail's? a log file is `{\"Records\": [...]}`, as a rule pressed by gzip"
+            hint = 'are they CloudTrail\'s? a log file is `{"Records": [...]}`, as a rule pressed by gzip'
             raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)

@@ -21,7 +21,7 @@ def whole(question: Question, asked: Asked, dialect: Dialect, source: str, where
         "uses": uses(dialect),
     }
     # Athena and CloudTrail Lake read the table anew wherever a relation stands: none is named without need.
-    needed = list(relations)[:list(relations).index(question.needs) + 1]
+    needed = list(relations)[: list(relations).index(question.needs) + 1]
     named = ",\n".join(f"{name} AS (\n  {relations[name]})" for name in needed)
     asked_for = sql_of(question, asked, dialect)
     further = _WITH.sub("", asked_for)

@@ -37,11 +37,18 @@ def chains(rows: Records) -> Markup:
     picture = element(
         "svg",
         element("title", "Chains of sessions", id="chains-title"),
-        element("desc", "From left to right who began and the roles after it; the table below has the same in words.",
-                id="chains-desc"),
+        element(
+            "desc",
+            "From left to right who began and the roles after it; the table below has the same in words.",
+            id="chains-desc",
+        ),
         Markup("\n" + "\n".join(shapes(drawing)) + "\n"),
-        width=wide, height=high, viewBox=f"0 0 {wide} {high}", role="img", aria_labelledby="chains-title chains-desc",
-    )  # fmt: skip
+        width=wide,
+        height=high,
+        viewBox=f"0 0 {wide} {high}",
+        role="img",
+        aria_labelledby="chains-title chains-desc",
+    )
     rest = len(rows) - MOST_DRAWN
     under = element("p", f"The first {MOST_DRAWN} chains are drawn.", class_="more") if rest > 0 else ""
     box = element("div", picture, class_="scroll chains", tabindex=0, role="region", aria_label="Chains of sessions")

@@ -44,8 +44,13 @@ def page_of(report: Report) -> str:
 
 
 def _section(identity: str, heading: str, content: Markup) -> Markup:
-    return element("section", element("h2", heading, id=f"{identity}-heading"), content, id=identity,
-                   aria_labelledby=f"{identity}-heading")  # fmt: skip
+    return element(
+        "section",
+        element("h2", heading, id=f"{identity}-heading"),
+        content,
+        id=identity,
+        aria_labelledby=f"{identity}-heading",
+    )
 
 
 def _period(report: Report) -> Markup:
@@ -69,11 +74,13 @@ def _read(report: Report) -> Markup:
         notes.append(joined(["Reported are calls since ", moment(report.since), "."]))
     if report.boundary is not None:
         notes.append(joined(["New is what was not there before ", moment(report.boundary), "."]))
-    return joined([
-        element("dl", *tiles, class_="tiles"),
-        element("p", joined(notes, " "), class_="notes"),
-        _unreadable(report.unreadable),
-    ])  # fmt: skip
+    return joined(
+        [
+            element("dl", *tiles, class_="tiles"),
+            element("p", joined(notes, " "), class_="notes"),
+            _unreadable(report.unreadable),
+        ]
+    )
 
 
 def _small(words: str, is_said: bool) -> tuple[Markup, ...]:  # noqa: FBT001 (both are one fact)

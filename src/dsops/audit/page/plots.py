@@ -81,10 +81,7 @@ def uses(rows: Sequence[Use], *, of: int = 0) -> Markup:
     shown = rows[:MOST_BARS]
     items = [
         element(
-            "li",
-            element("span", row.label, class_="label"),
-            _use(row),
-            element("span", *_used_of(row), class_="value"),
+            "li", element("span", row.label, class_="label"), _use(row), element("span", *_used_of(row), class_="value")
         )
         for row in shown
     ]
@@ -145,9 +142,7 @@ def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind:
     """A column for each span of time; `identity` is the plot's own on its page."""
     ticks = count_ticks(max(values, default=0))
     top = ticks[-1]
-    described = (
-        f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
-    )
+    described = f"{count(sum(values))} in all, at most {count(max(values, default=0))} per {step_words(bins)}"
     shapes = [
         element("title", title, id=f"{identity}-title"),
         element("desc", described, id=f"{identity}-desc"),
@@ -156,9 +151,13 @@ def timeline(identity: str, title: str, bins: Bins, values: Sequence[int], kind:
         *(part for second, label in time_ticks(bins).items() for part in _time_tick(second, label, bins)),
     ]
     return element(
-        "svg", *shapes, class_=f"plot {kind}".strip(), height=_TOP + _HEIGHT + _AXIS, role="img",
+        "svg",
+        *shapes,
+        class_=f"plot {kind}".strip(),
+        height=_TOP + _HEIGHT + _AXIS,
+        role="img",
         aria_labelledby=f"{identity}-title {identity}-desc",
-    )  # fmt: skip
+    )
 
 
 def _column(index: int, value: int, top: int, number: int) -> Markup:

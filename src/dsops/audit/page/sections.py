@@ -126,14 +126,20 @@ def _durations(report: Report) -> Markup:
         ("track", "asked for by the usual session"),
         ("mark", "longest use, of the longest asked for"),
     )
-    legend = element("ul", *(element("li", element("span", class_=f"key {kind}"), words) for kind, words in keys),
-                     class_="legend")  # fmt: skip
+    legend = element(
+        "ul", *(element("li", element("span", class_=f"key {kind}"), words) for kind, words in keys), class_="legend"
+    )
     columns = ("role", "sessions", "unused", "asked_median", "asked_max", "used_median", "used_max")
-    return joined([
-        _lead(lead), element("h3", "How much of a session is used"),
-        element("p", "Use ends with the last call."), legend, uses(found, of=len(rows)),
-        folded("Session durations by role", columns, rows),
-    ])  # fmt: skip
+    return joined(
+        [
+            _lead(lead),
+            element("h3", "How much of a session is used"),
+            element("p", "Use ends with the last call."),
+            legend,
+            uses(found, of=len(rows)),
+            folded("Session durations by role", columns, rows),
+        ]
+    )
 
 
 def _number_or_none(value: object) -> int | None:
@@ -152,12 +158,14 @@ def _principals(report: Report) -> Markup:
     largest = sorted(by_role.items(), key=lambda each: (-each[1], each[0]))
     found = [Bar(name(role), number) for role, number in largest[:MOST_BARS]]
     columns = ("role", "principal", "sessions", "failures", "first", "last")
-    return joined([
-        _lead(f"{counted(everybody, 'principal')} asked for {counted(len(by_role), 'role')}."),
-        element("h3", "Principals by role"),
-        bars(found, "principals", of=len(largest)),
-        folded("Principals by role", columns, rows),
-    ])  # fmt: skip
+    return joined(
+        [
+            _lead(f"{counted(everybody, 'principal')} asked for {counted(len(by_role), 'role')}."),
+            element("h3", "Principals by role"),
+            bars(found, "principals", of=len(largest)),
+            folded("Principals by role", columns, rows),
+        ]
+    )
 
 
 def _accounts(report: Report) -> Markup:
@@ -168,12 +176,14 @@ def _accounts(report: Report) -> Markup:
     targets = counted(len({each["to_account"] for each in rows}), "account")
     crossed = counted(_total(rows, "calls"), "request")
     columns = ("from_account", "to_account", "calls", "failures", "principals", "roles", "first", "last")
-    return joined([
-        _lead(f"{crossed} from one account to another: {counted(len(rows), 'pair')}, from {sources} to {targets}."),
-        element("h3", "Calls by pair of accounts"),
-        pairs(rows),
-        folded("Calls by pair of accounts", columns, rows),
-    ])  # fmt: skip
+    return joined(
+        [
+            _lead(f"{crossed} from one account to another: {counted(len(rows), 'pair')}, from {sources} to {targets}."),
+            element("h3", "Calls by pair of accounts"),
+            pairs(rows),
+            folded("Calls by pair of accounts", columns, rows),
+        ]
+    )
 
 
 # --- costs, summary -----------------------------------------------------------------------------------------------
@@ -184,17 +194,17 @@ def _throttling(report: Report) -> Markup:
     if not rows:
         return _lead("AWS throttled no call.")
     found = [
-        Bar(
-            joined([_operation(each), _under(each["code"])]),
-            number_of(each["calls"]),
-        )
-        for each in rows[:MOST_BARS]
+        Bar(joined([_operation(each), _under(each["code"])]), number_of(each["calls"])) for each in rows[:MOST_BARS]
     ]
-    return joined([
-        _lead(f"AWS throttled {counted(_total(rows, 'calls'), 'call')}. Fewer of them at a time, or a cache, helps."),
-        bars(found, "calls", "bad", of=len(rows)),
-        folded("Calls that were throttled", ("service", "name", "code", "calls", "first", "last"), rows),
-    ])  # fmt: skip
+    return joined(
+        [
+            _lead(
+                f"AWS throttled {counted(_total(rows, 'calls'), 'call')}. Fewer of them at a time, or a cache, helps."
+            ),
+            bars(found, "calls", "bad", of=len(rows)),
+            folded("Calls that were throttled", ("service", "name", "code", "calls", "first", "last"), rows),
+        ]
+    )
 
 
 def _under(value: object) -> Markup:
@@ -219,10 +229,7 @@ def _costs(report: Report) -> Markup:
             element("p", "The first copy of management events costs nothing; data events are charged by their number.")
         )
         found = [
-            Bar(
-                joined([name(text_of(each["service"])), _under(each["category"])]),
-                number_of(each["calls"]),
-            )
+            Bar(joined([name(text_of(each["service"])), _under(each["category"])]), number_of(each["calls"]))
             for each in events[:MOST_BARS]
         ]
         parts += [
@@ -251,8 +258,17 @@ def _summary(report: Report) -> Markup:
     if not rows:
         return _lead("Nobody asked for a session.")
     columns = (
-        "by", "calls", "sessions", "failures", "principals", "roles", "asked_median", "used_median", "first", "last",
-    )  # fmt: skip
+        "by",
+        "calls",
+        "sessions",
+        "failures",
+        "principals",
+        "roles",
+        "asked_median",
+        "used_median",
+        "first",
+        "last",
+    )
     heads = {"role": "Role", "principal": "Principal", "account": "Accounts"}
     return table(f"Requests for sessions by {report.by}", columns, rows, labels={"by": heads.get(report.by, report.by)})
 

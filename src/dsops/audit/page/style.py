@@ -4,15 +4,37 @@ from __future__ import annotations
 
 # Each text has a contrast of at least 7 to 1 against its ground (WCAG 2.2, 1.4.6), shapes 3 to 1; a test computes it.
 LIGHT = {
-    "paper": "#ffffff", "box": "#f4f6f8", "ink": "#1b1f24", "soft": "#4b545e", "line": "#d5dae0", "edge": "#57606a",
-    "fill": "#2a6fb5", "bad": "#b3261e", "link": "#0b4a8f",
-    "shade1": "#e8f0f9", "shade2": "#cfe0f3", "shade3": "#b3cfec", "shade4": "#98bfe6", "shade5": "#7fb0e0",
-}  # fmt: skip
+    "paper": "#ffffff",
+    "box": "#f4f6f8",
+    "ink": "#1b1f24",
+    "soft": "#4b545e",
+    "line": "#d5dae0",
+    "edge": "#57606a",
+    "fill": "#2a6fb5",
+    "bad": "#b3261e",
+    "link": "#0b4a8f",
+    "shade1": "#e8f0f9",
+    "shade2": "#cfe0f3",
+    "shade3": "#b3cfec",
+    "shade4": "#98bfe6",
+    "shade5": "#7fb0e0",
+}
 DARK = {
-    "paper": "#0d1117", "box": "#161d27", "ink": "#f0f3f6", "soft": "#b3bcc6", "line": "#2d3642", "edge": "#8b96a3",
-    "fill": "#6ea8e6", "bad": "#ff8a80", "link": "#9ac7ff",
-    "shade1": "#14263b", "shade2": "#18314e", "shade3": "#1c3c61", "shade4": "#204773", "shade5": "#245285",
-}  # fmt: skip
+    "paper": "#0d1117",
+    "box": "#161d27",
+    "ink": "#f0f3f6",
+    "soft": "#b3bcc6",
+    "line": "#2d3642",
+    "edge": "#8b96a3",
+    "fill": "#6ea8e6",
+    "bad": "#ff8a80",
+    "link": "#9ac7ff",
+    "shade1": "#14263b",
+    "shade2": "#18314e",
+    "shade3": "#1c3c61",
+    "shade4": "#204773",
+    "shade5": "#245285",
+}
 SHADES = ("shade1", "shade2", "shade3", "shade4", "shade5")
 
 
@@ -25,7 +47,7 @@ STYLE = (
 :root {{ color-scheme: light dark; {_variables(LIGHT)} }}
 @media screen and (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
 """
-     """
+    """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI",

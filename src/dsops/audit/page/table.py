@@ -17,23 +17,40 @@ _FEW = 6
 Records = Sequence[Mapping[str, object]]
 
 _LABELS = {
-    "role": "Role", "code": "Code", "failures": "Failures", "principals": "Principals", "principal": "Principal",
-    "sessions": "Sessions", "unused": "Unused", "first": "First", "last": "Last", "calls": "Calls", "roles": "Roles",
-    "asked_median": "Asked, median", "asked_max": "Asked, most",
-    "used_median": "Used, median", "used_max": "Used, most",
-    "from_account": "From account", "to_account": "To account", "service": "Service", "name": "Operation",
-    "category": "Category", "with_mfa": "With MFA", "others": "Others with MFA", "used": "Used", "hops": "Hops",
-    "path": "Path", "by": "By", "hour": "Hour",
-}  # fmt: skip
+    "role": "Role",
+    "code": "Code",
+    "failures": "Failures",
+    "principals": "Principals",
+    "principal": "Principal",
+    "sessions": "Sessions",
+    "unused": "Unused",
+    "first": "First",
+    "last": "Last",
+    "calls": "Calls",
+    "roles": "Roles",
+    "asked_median": "Asked, median",
+    "asked_max": "Asked, most",
+    "used_median": "Used, median",
+    "used_max": "Used, most",
+    "from_account": "From account",
+    "to_account": "To account",
+    "service": "Service",
+    "name": "Operation",
+    "category": "Category",
+    "with_mfa": "With MFA",
+    "others": "Others with MFA",
+    "used": "Used",
+    "hops": "Hops",
+    "path": "Path",
+    "by": "By",
+    "hour": "Hour",
+}
 
 _DURATIONS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 
 
 def table(
-    caption: str,
-    columns: Sequence[str],
-    records: Records,
-    labels: Mapping[str, str] = MappingProxyType({}),
+    caption: str, columns: Sequence[str], records: Records, labels: Mapping[str, str] = MappingProxyType({})
 ) -> Markup:
     """The first rows, and a line that says how many more there are.
 

@@ -106,7 +106,7 @@ def shortened(text: str, most: int = LONGEST_NAME) -> str:
     if len(text) <= most:
         return text
     kept = most - 1
-    return f"{text[:kept - kept // 2]}…{text[-(kept // 2):]}"
+    return f"{text[: kept - kept // 2]}…{text[-(kept // 2) :]}"
 
 
 def title(text: str) -> str:

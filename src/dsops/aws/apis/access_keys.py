@@ -29,9 +29,13 @@ async def create_access_key(iam: Iam, user: str) -> tuple[Credentials, str]:
     Raises KeyRotationStopped where the user has two already, besides what every call may raise.
     """
     call = Call(
-        iam.endpoint, iam.credentials, "CreateAccessKey", f"make an access key of the user {user}", _refused,
+        iam.endpoint,
+        iam.credentials,
+        "CreateAccessKey",
+        f"make an access key of the user {user}",
+        _refused,
         is_once=True,
-    )  # fmt: skip
+    )
     result = (await call_query(iam.client, call, _VERSION, (("UserName", user),))).result
     key_id, secret = (result.text_of(f"AccessKey/{name}") for name in ("AccessKeyId", "SecretAccessKey"))
     for value in (key_id, secret):

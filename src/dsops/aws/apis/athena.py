@@ -28,8 +28,12 @@ MOST_BYTES = 262_144
 """Of a query's text (QueryString)."""
 
 _STATES: Mapping[str, State] = {
-    "QUEUED": "waiting", "RUNNING": "running", "SUCCEEDED": "done", "FAILED": "failed", "CANCELLED": "cancelled",
-}  # fmt: skip
+    "QUEUED": "waiting",
+    "RUNNING": "running",
+    "SUCCEEDED": "done",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+}
 _DENIED = re.compile(r"(?i)access denied|insufficient permissions|not authorized|accessdenied|forbidden")
 # TABLE_NOT_FOUND: line 39:8: Table 'awsdatacatalog.default.cloudtrail_logs' does not exist
 _CODE = re.compile(r"([A-Z][A-Z_]{3,}): ")
@@ -62,9 +66,12 @@ async def start_query_execution(api: Athena, sql: str, token: str) -> str:
         "WorkGroup": api.workgroup,
     }
     content = await _ask(
-        api, "StartQueryExecution", "run a query in Athena", _refused_start(api.workgroup or "primary"),
+        api,
+        "StartQueryExecution",
+        "run a query in Athena",
+        _refused_start(api.workgroup or "primary"),
         {name: value for name, value in parameters.items() if value},
-    )  # fmt: skip
+    )
     query = text_in(content, "QueryExecutionId")
     if not is_query_id(query):
         raise lacks(api.endpoint, "StartQueryExecution", "QueryExecutionId")
@@ -149,9 +156,7 @@ def _row(api: Athena, row: object, length: int) -> Row:
     return tuple([text_in(cell, "VarCharValue") if "VarCharValue" in cell else None for cell in cells])
 
 
-async def _ask(
-    api: Athena, action: str, doing: str, refusal: Refusal, parameters: Mapping[str, object]
-) -> Content:
+async def _ask(api: Athena, action: str, doing: str, refusal: Refusal, parameters: Mapping[str, object]) -> Content:
     call = Call(api.endpoint, api.credentials, action, doing, refusal)
     return await call_json(api.client, call, "AmazonAthena", parameters)
 

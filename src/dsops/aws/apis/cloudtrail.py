@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from dsops.aws.apis.queries import (
-    MOST_PAGES,
-    QueryState,
-    Row,
-    State,
-    count_in,
-    denied,
-    is_query_id,
-    object_in,
-)
+from dsops.aws.apis.queries import MOST_PAGES, QueryState, Row, State, count_in, denied, is_query_id, object_in
 from dsops.aws.http.answer import Content, aws_answer, lacks, text_in
 from dsops.aws.http.client import Call, Client, call_json
 from dsops.aws.http.refusal import concerns_credentials, is_denied
@@ -27,13 +18,19 @@ MOST_CHARACTERS = 10_000
 
 _TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 _STATES: Mapping[str, State] = {
-    "QUEUED": "waiting", "RUNNING": "running", "FINISHED": "done", "FAILED": "failed", "TIMED_OUT": "failed",
+    "QUEUED": "waiting",
+    "RUNNING": "running",
+    "FINISHED": "done",
+    "FAILED": "failed",
+    "TIMED_OUT": "failed",
     "CANCELLED": "cancelled",
-}  # fmt: skip
+}
 _UNKNOWN_STORE = ("EventDataStoreNotFoundException", "EventDataStoreARNInvalidException")
 _NOT_THERE = (
-    "UnsupportedOperationException", "OperationNotPermittedException", "NoManagementAccountSLRExistsException",
-)  # fmt: skip
+    "UnsupportedOperationException",
+    "OperationNotPermittedException",
+    "NoManagementAccountSLRExistsException",
+)
 
 
 class Lake(NamedTuple):
@@ -56,9 +53,8 @@ async def start_query(api: Lake, sql: str) -> str:
     """
     parameters = {"QueryStatement": sql, "DeliveryS3Uri": api.output}
     content = await _ask(
-        api, "StartQuery", "run a query", {name: text for name, text in parameters.items() if text},
-        is_once=True,
-    )  # fmt: skip
+        api, "StartQuery", "run a query", {name: text for name, text in parameters.items() if text}, is_once=True
+    )
     query = text_in(content, "QueryId")
     if not is_query_id(query):
         raise lacks(api.endpoint, "StartQuery", "QueryId")

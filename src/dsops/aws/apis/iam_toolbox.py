@@ -97,11 +97,13 @@ async def get_request_authorization_details(api: IamToolbox, authorization_id: s
             break
     policies = tuple(
         ListedPolicy(
-            text_in(each, "type"), each.get("inline") is True, text_in(each, "uri"),
+            text_in(each, "type"),
+            each.get("inline") is True,
+            text_in(each, "uri"),
             tuple(text_in(target, "arn") for target in _objects(each.get("attachedTo"))),
         )
         for each in _objects(content.get("policies"))
-    )  # fmt: skip
+    )
     return AuthorizationDetails(_object(content.get("requestContext")), tuple(evaluations), policies)
 
 
@@ -131,20 +133,24 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
 def _evaluation(content: Mapping[str, object]) -> Evaluation:
     checks = content.get("checks")
     return Evaluation(
-        text_in(content, "action"), text_in(content, "resource"), _object(content.get("context")),
+        text_in(content, "action"),
+        text_in(content, "resource"),
+        _object(content.get("context")),
         text_in(content, "evaluatedEffect"),
         tuple(map(_check, _objects(checks))) if isinstance(checks, list) else None,
         _matched(content.get("matchedPolicies")),
-    )  # fmt: skip
+    )
 
 
 def _check(content: Mapping[str, object]) -> Check:
     kinds = content.get("relevantPolicyTypes")
     return Check(
-        text_in(content, "checkType"), text_in(content, "evaluatedEffect"), text_in(content, "targetArn"),
+        text_in(content, "checkType"),
+        text_in(content, "evaluatedEffect"),
+        text_in(content, "targetArn"),
         tuple(str(kind) for kind in kinds) if isinstance(kinds, list) else (),
         _matched(content.get("matchedPolicies")),
-    )  # fmt: skip
+    )
 
 
 def _matched(value: object) -> tuple[MatchedPolicy, ...]:

@@ -100,9 +100,7 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     return None
 
 
-async def _list(
-    api: Organizations, action: str, name: str, doing: str, **parameters: str
-) -> list[dict[str, object]]:
+async def _list(api: Organizations, action: str, name: str, doing: str, **parameters: str) -> list[dict[str, object]]:
     """The objects of a list, from all its pages."""
     found: list[dict[str, object]] = []
     for _ in range(_MOST_PAGES):

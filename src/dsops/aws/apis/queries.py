@@ -66,5 +66,3 @@ def _whom(said: AwsAnswer) -> str:
     if match is None:
         return "whoever asks: the user, or the role of `--store`"
     return f"the role {match[1]}" if match[1] else f"the user {match[2]}"
-
-

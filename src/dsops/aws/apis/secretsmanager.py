@@ -9,14 +9,7 @@ from dsops.aws.http.client import Call, Client, call_json
 from dsops.aws.http.refusal import as_error, concerns_credentials, is_denied, permission_hint
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
-from dsops.errors import (
-    AwsAnswer,
-    DsopsError,
-    SecretAccessDenied,
-    SecretDeleted,
-    SecretNotFound,
-    SecretRefused,
-)
+from dsops.errors import AwsAnswer, DsopsError, SecretAccessDenied, SecretDeleted, SecretNotFound, SecretRefused
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, cast
 
@@ -108,9 +101,7 @@ def _reading(secret_id: str) -> str:
     return f"{_READING}`{secret_id}`"
 
 
-def _entries(
-    endpoint: Endpoint, action: str, content: Mapping[str, object], name: str
-) -> list[dict[str, object]]:
+def _entries(endpoint: Endpoint, action: str, content: Mapping[str, object], name: str) -> list[dict[str, object]]:
     """A list of objects in an answer; nothing where it is missing."""
     entries = content.get(name) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -118,9 +109,7 @@ def _entries(
     return cast("list[dict[str, object]]", entries)
 
 
-def _secret_value(
-    endpoint: Endpoint, action: str, content: Mapping[str, object], request_id: str
-) -> SecretValue:
+def _secret_value(endpoint: Endpoint, action: str, content: Mapping[str, object], request_id: str) -> SecretValue:
     """The secret in an answer; an error that shows nothing of it when something is missing."""
     name, arn = text_in(content, "Name"), text_in(content, "ARN")
     if not name or not arn:

@@ -73,11 +73,13 @@ async def signin_link(
 ) -> Secret:
     """The link, a credential itself for fifteen minutes. Asked for again while the endpoint is down, not on a no."""
     token = credentials.session_token
-    session = json.dumps({
-        "sessionId": credentials.access_key_id,
-        "sessionKey": credentials.secret_access_key.reveal(),
-        "sessionToken": token.reveal() if token else "",
-    })
+    session = json.dumps(
+        {
+            "sessionId": credentials.access_key_id,
+            "sessionKey": credentials.secret_access_key.reveal(),
+            "sessionToken": token.reveal() if token else "",
+        }
+    )
     duration = f"&SessionDuration={duration_seconds}" if duration_seconds is not None else ""
     request = _request(client, endpoint, f"Action=getSigninToken{duration}&Session={quote(session)}")
     signin_token = _token(await _ask(client, request), endpoint)

@@ -37,12 +37,7 @@ class Parameters(NamedTuple):
 
 
 async def get_parameters(
-    client: Client,
-    credentials: Credentials,
-    endpoint: Endpoint,
-    names: Sequence[str],
-    *,
-    with_decryption: bool = True,
+    client: Client, credentials: Credentials, endpoint: Endpoint, names: Sequence[str], *, with_decryption: bool = True
 ) -> Parameters:
     """The parameters of up to ten names: `name`, `name:version`, `name:label`, or an ARN in place of the name.
 
@@ -50,9 +45,7 @@ async def get_parameters(
     """
     doing = f"read the parameter{'s' if len(names) > 1 else ''} {', '.join(f'`{name}`' for name in names)}"
     call = Call(endpoint, credentials, "GetParameters", doing, _refused)
-    content = await call_json(
-        client, call, "AmazonSSM", {"Names": list(names), "WithDecryption": with_decryption}
-    )
+    content = await call_json(client, call, "AmazonSSM", {"Names": list(names), "WithDecryption": with_decryption})
     entries = content.get("Parameters") or []
     invalid = content.get("InvalidParameters") or []
     if not isinstance(entries, list) or not isinstance(invalid, list):

@@ -49,9 +49,13 @@ async def get_role_credentials(portal: Portal, account_id: str, role_name: str) 
         raise lacks(portal.endpoint, action, "roleCredentials/expiration that is a time")
     key_id, secret_key, session_token = parts.values()
     return Credentials(
-        key_id, Secret(secret_key), Secret(session_token), expiration,
-        issued_at=portal.client.runtime.now(), request_id=content.request_id,
-    )  # fmt: skip
+        key_id,
+        Secret(secret_key),
+        Secret(session_token),
+        expiration,
+        issued_at=portal.client.runtime.now(),
+        request_id=content.request_id,
+    )
 
 
 async def list_accounts(portal: Portal) -> list[Account]:
@@ -87,9 +91,7 @@ async def _list(portal: Portal, action: str, path: str, doing: str, name: str) -
 
 
 async def _ask(portal: Portal, action: str, path: str, doing: str, method: str = "GET") -> Content:
-    call = Call(
-        portal.endpoint, None, action, doing, _refused, (portal.access_token,), method=method, path=path
-    )
+    call = Call(portal.endpoint, None, action, doing, _refused, (portal.access_token,), method=method, path=path)
     return await call_rest(portal.client, call, headers=((_BEARER, portal.access_token.reveal()),))
 
 

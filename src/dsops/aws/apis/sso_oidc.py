@@ -159,9 +159,7 @@ def _proof(registration: Registration) -> dict[str, object]:
 
 
 def _refused(said: AwsAnswer, doing: str) -> DsopsError:
-    return SsoRefused(
-        f"{said.endpoint} refused to {doing}", why=said.message, hint=_HINTS.get(said.code, ""), aws=said
-    )
+    return SsoRefused(f"{said.endpoint} refused to {doing}", why=said.message, hint=_HINTS.get(said.code, ""), aws=said)
 
 
 def _seconds(value: object) -> int:

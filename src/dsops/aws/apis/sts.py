@@ -15,6 +15,7 @@ from dsops.startup import NamedTuple
 
 _VERSION = "2011-06-15"
 
+
 class AssumedRole(NamedTuple):
     """A role's session. `credentials.arn` is the caller that it makes."""
 
@@ -102,9 +103,7 @@ async def assume_role_with_web_identity(
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("RoleSessionName", role_session_name), ("WebIdentityToken", token.reveal())]
-    parameters += _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
-    )
+    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
     parameters += _listed_policies(policy_arns)
     action = "AssumeRoleWithWebIdentity"
     refusal = _refused_token(role_arn, duration_seconds)
@@ -129,9 +128,7 @@ async def assume_role_with_saml(
     Raises AssumeRoleDenied or StsRefused, besides what every call may raise.
     """
     parameters = [("RoleArn", role_arn), ("PrincipalArn", principal_arn), ("SAMLAssertion", assertion.reveal())]
-    parameters += _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
-    )
+    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
     parameters += _listed_policies(policy_arns)
     action = "AssumeRoleWithSAML"
     refusal = _refused_assertion(role_arn, duration_seconds)
@@ -173,9 +170,7 @@ async def get_federation_token(
 ) -> Credentials:
     """A session under that name, for which the user who signs vouches; it may do what policy and user both allow."""
     parameters = [("Name", name)]
-    parameters += _given(
-        DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy
-    )
+    parameters += _given(DurationSeconds=str(duration_seconds) if duration_seconds is not None else "", Policy=policy)
     parameters += _listed_policies(policy_arns) + _listed_tags(tags)
     call = Call(endpoint, credentials, "GetFederationToken", f"get a federation token for {name}", _refused)
     reply = await call_query(client, call, _VERSION, parameters)
@@ -213,9 +208,7 @@ async def get_caller_identity(client: Client, credentials: Credentials, endpoint
     """Who signs. No policy can forbid to ask."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
-    identity = Identity(
-        reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId")
-    )
+    identity = Identity(reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId"))
     if not all(identity):
         raise lacks(endpoint, call.action, "account, ARN and user id")
     return identity

@@ -22,15 +22,7 @@ from dsops.aws.http.refusal import (
 from dsops.aws.http.wire import Request, Response, Signing
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address
-from dsops.errors import (
-    AnswerInvalid,
-    AwsAnswer,
-    DsopsError,
-    ServiceError,
-    TimedOut,
-    Tried,
-    Unreachable,
-)
+from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, ServiceError, TimedOut, Tried, Unreachable
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING, NamedTuple, cast
@@ -136,15 +128,10 @@ async def call_query(
     return Reply(result, response.headers)
 
 
-async def call_json(
-    client: Client, call: Call, target: str, parameters: Mapping[str, object]
-) -> Content:
+async def call_json(client: Client, call: Call, target: str, parameters: Mapping[str, object]) -> Content:
     """The answer of a JSON 1.1 API (Secrets Manager, SSM). `target` is what X-Amz-Target has before the action."""
     body = json.dumps(parameters, separators=(",", ":")).encode("ascii")
-    headers = (
-        ("Content-Type", "application/x-amz-json-1.1"),
-        ("X-Amz-Target", f"{target}.{call.action}"),
-    )
+    headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", f"{target}.{call.action}"))
     response = await _send(client, call, headers, body, answers.json_refusal)
     content = answers.parse_json(response.body)
     if content is None:
@@ -305,9 +292,7 @@ def _tried(call: Call, said: AwsAnswer | None) -> Tried:
 _CALLER = r"User: (arn:\S+) is not authorized"
 
 
-def _request(
-    client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
-) -> Request:
+def _request(client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float) -> Request:
     """What goes on the wire, signed for the time that the endpoint's clock shows."""
     proxy, trust = _way(client, call.endpoint)
     signing = None
@@ -366,9 +351,7 @@ def _failure(call: Call, response: Response, said: AwsAnswer | None) -> DsopsErr
         message = f"{endpoint.short} failed to {call.doing}"
         return ServiceError(message, why=said.message, hint="try again", aws=said)
     if said is not None:
-        return call.refusal(said, call.doing) or as_error(
-            said, call.doing, call.credentials, endpoint.signing_region
-        )
+        return call.refusal(said, call.doing) or as_error(said, call.doing, call.credentials, endpoint.signing_region)
     return _unreadable(call, response)
 
 

@@ -19,25 +19,42 @@ from dsops.errors import (
 
 # The codes for which AWS's SDKs slow down (botocore/retries/standard.py), less LimitExceededException: in Secrets
 # Manager that is a quota, which waiting does not change.
-_THROTTLING = frozenset({
-    "BandwidthLimitExceeded", "EC2ThrottledException", "PriorRequestNotComplete",
-    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled",
-    "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
-    "TooManyRequestsException", "TransactionInProgressException",
-})  # fmt: skip
+_THROTTLING = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 """Not 501: what a server has not learned it will not know in a second."""
 
 # 400s of a moment: AWS documents the last one as worth a retry.
 _TRANSIENT = frozenset({"RequestTimeout", "RequestTimeoutException", "IDPCommunicationError"})
 
-_UNKNOWN_KEY = frozenset({
-    "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "InvalidToken",
-    "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-})  # fmt: skip
-_BAD_SIGNATURE = frozenset({
-    "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException",
-})  # fmt: skip
+_UNKNOWN_KEY = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+    }
+)
+_BAD_SIGNATURE = frozenset(
+    {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "IncompleteSignatureException"}
+)
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _SET_CLOCK = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}

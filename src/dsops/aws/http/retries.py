@@ -129,9 +129,7 @@ class Retrying:
         finally:
             limiter.leave(place)
 
-    def wait_after(
-        self, failure: DsopsError, sent_at: float, asked_to_wait: float, *, may_help: bool
-    ) -> float | None:
+    def wait_after(self, failure: DsopsError, sent_at: float, asked_to_wait: float, *, may_help: bool) -> float | None:
         """Seconds until the next attempt may be made; None when there is to be none."""
         now = self._runtime.monotonic()
         is_throttled = isinstance(failure, Throttled)

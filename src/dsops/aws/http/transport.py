@@ -349,4 +349,3 @@ def _failed(transfer: _Transfer, number: int, text: str) -> ServiceError:
     if is_sent:
         how_far = "answered" if transfer.headers else "sent"
     return wire.unreachable(request, why, how_far=how_far)
-

@@ -171,16 +171,12 @@ def _signed_headers(request: Request) -> dict[str, str]:
         signature = signer.signature(signer.string_to_sign(aws_request, canonical), aws_request)
         names = signer.signed_headers(signer.headers_to_sign(aws_request))
         scope = signer.scope(aws_request)
-        headers["Authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}"
-        )
+        headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={names}, Signature={signature}"
     headers["User-Agent"] = wire.USER_AGENT
     return headers
 
 
-def _work(
-    number: int, job: _Job, pools: _Pools, done: SimpleQueue[tuple[int, Response | BaseException]]
-) -> None:
+def _work(number: int, job: _Job, pools: _Pools, done: SimpleQueue[tuple[int, Response | BaseException]]) -> None:
     """A thread's life."""
     outcome: Response | BaseException
     try:

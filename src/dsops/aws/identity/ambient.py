@@ -120,8 +120,7 @@ def _expiration_from(environ: Mapping[str, str]) -> datetime | None:
     expiration = _instant(text)
     if expiration is None:
         raise AmbientFailed(
-            "AWS_CREDENTIAL_EXPIRATION is not a time",
-            hint="write it as 2026-11-24T12:00:00Z, or unset it",
+            "AWS_CREDENTIAL_EXPIRATION is not a time", hint="write it as 2026-11-24T12:00:00Z, or unset it"
         )
     return expiration
 

@@ -35,8 +35,10 @@ _OF_NO_PROFILE = {
     "boto-config": "boto's own config file",
 }
 _CREDENTIAL_SOURCES = {
-    "Environment": OF_ENVIRONMENT, "EcsContainer": "the container's role", "Ec2InstanceMetadata": INSTANCE,
-}  # fmt: skip
+    "Environment": OF_ENVIRONMENT,
+    "EcsContainer": "the container's role",
+    "Ec2InstanceMetadata": INSTANCE,
+}
 
 _RELATIVE_URI, _FULL_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 (a variable's name)

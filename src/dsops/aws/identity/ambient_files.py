@@ -13,8 +13,17 @@ from collections.abc import Mapping
 from dsops.errors import ConfigUnreadable, Where
 from dsops.input_file import read_file, read_whole, reason
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
-           errno.ENXIO, errno.EINVAL)  # fmt: skip
+_ABSENT = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENXIO,
+    errno.EINVAL,
+)
 
 _MOST_BYTES = 1 << 24
 """Of a file of profiles: a thousand of them take a quarter of a megabyte."""

@@ -38,9 +38,7 @@ def profile_endpoints(environ: Mapping[str, str], profile: str, folder: str) -> 
     switches = {
         variable: settings[name][0] for name, variable in _SWITCHES.items() if name in settings and settings[name][0]
     }
-    return tuple([
-        (name, value) for name, value in {**switches, **found_addresses}.items() if not environ.get(name)
-    ])
+    return tuple([(name, value) for name, value in {**switches, **found_addresses}.items() if not environ.get(name)])
 
 
 def _addresses(

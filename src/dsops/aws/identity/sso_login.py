@@ -13,13 +13,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from dsops.aws.apis.sso_oidc import (
-    Device,
-    register_client,
-    start_device_authorization,
-    token_of_code,
-    token_of_device,
-)
+from dsops.aws.apis.sso_oidc import Device, register_client, start_device_authorization, token_of_code, token_of_device
 from dsops.aws.http.client import Client, quote
 from dsops.aws.identity.sso_cache import Client as Registration
 from dsops.aws.identity.sso_cache import Token, cache_folder, hashed, read_client, write_client
@@ -67,9 +61,7 @@ async def log_in(place: Place, way: Way, *, has_redirect: bool) -> Token:
         except SsoRefused as error:
             if error.aws is None or error.aws.code != _ENDED:
                 raise
-    registration = await register_client(
-        place.client, place.endpoint, place.session, _NAME, has_redirect=has_redirect
-    )
+    registration = await register_client(place.client, place.endpoint, place.session, _NAME, has_redirect=has_redirect)
     write_client(path, registration, place.session.scopes)
     return await way(place, registration)
 

@@ -31,8 +31,9 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--follow"):
         from dsops.cli.audit.follow import follow
 
-        follow(_followed(arguments, runtime), _SHOWN if most is None else most, wanted,
-               as_json=arguments.switch("--json"))  # fmt: skip
+        follow(
+            _followed(arguments, runtime), _SHOWN if most is None else most, wanted, as_json=arguments.switch("--json")
+        )
     files = _paths(arguments, runtime) or _trail(runtime).files
     records, hidden = last_records(files, _SHOWN if most is None else most, wanted)
     if arguments.switch("--json"):
@@ -100,14 +101,16 @@ def _verify(arguments: Arguments, runtime: Runtime) -> int:
     verdict = verify_files(files, noted=noted) if files else verify(_trail(runtime), noted=noted)
     is_whole = all(finding.is_harmless for finding in verdict.findings)
     if arguments.switch("--json"):
-        answer_json({
-            "is_whole": is_whole,
-            "lines": verdict.lines,
-            "first": verdict.first or None,
-            "last": verdict.last or None,
-            "head": verdict.hash if verdict.lines else None,
-            "findings": [finding._asdict() for finding in verdict.findings],
-        })
+        answer_json(
+            {
+                "is_whole": is_whole,
+                "lines": verdict.lines,
+                "first": verdict.first or None,
+                "last": verdict.last or None,
+                "head": verdict.hash if verdict.lines else None,
+                "findings": [finding._asdict() for finding in verdict.findings],
+            }
+        )
     else:
         _tell(verdict)
     return 0 if is_whole else CheckFailed.exit_code
@@ -142,20 +145,21 @@ LIST = Command(
         Flag("--follow", "go on with those that come", "switch", own_variable="DSOPS_AUDIT_FOLLOW"),
         Flag("--last", "so many events (20)", "integer", value="NUMBER", own_variable="DSOPS_AUDIT_LAST"),
         Flag(
-            "--since", "those from then on: `30m`, `2h`, `7d`, or a time such as 2026-11-25T10:00:00Z",
-            value="TIME", own_variable="DSOPS_AUDIT_SINCE",
+            "--since",
+            "those from then on: `30m`, `2h`, `7d`, or a time such as 2026-11-25T10:00:00Z",
+            value="TIME",
+            own_variable="DSOPS_AUDIT_SINCE",
         ),
         Flag("--event", "those of that name: AssumeRole, Exec", value="NAME", own_variable="DSOPS_AUDIT_EVENT"),
         Flag("--store", "those of that store", value="NAME", own_variable="DSOPS_AUDIT_STORE"),
         Flag("--role", "those of roles whose ARN has that in it", value="TEXT", own_variable="DSOPS_AUDIT_ROLE"),
-        Flag("--secret", "those of secrets whose name has that in it", value="TEXT",
-             own_variable="DSOPS_AUDIT_SECRET"),
+        Flag("--secret", "those of secrets whose name has that in it", value="TEXT", own_variable="DSOPS_AUDIT_SECRET"),
         Flag("--reason", "those whose reason has that in it", value="TEXT", own_variable="DSOPS_AUDIT_REASON"),
         Flag("--failed", "those that failed", "switch", own_variable="DSOPS_AUDIT_FAILED"),
         SANDBOX,
     ),
     operands=(_FILES,),
-)  # fmt: skip
+)
 
 VERIFY = Command(
     help=(
@@ -169,11 +173,16 @@ VERIFY = Command(
     ),
     run=_verify,
     flags=(
-        Flag("--head", "the hash of a line, noted earlier, which has to be there still", "filled", value="HASH",
-             own_variable="DSOPS_AUDIT_HEAD"),
+        Flag(
+            "--head",
+            "the hash of a line, noted earlier, which has to be there still",
+            "filled",
+            value="HASH",
+            own_variable="DSOPS_AUDIT_HEAD",
+        ),
     ),
     operands=(_FILES,),
-)  # fmt: skip
+)
 
 COMMAND = Group(
     help=(

@@ -25,10 +25,16 @@ from dsops.runtime import Event, Runtime
 SHOWN = 10
 """Rows of a table, unless somebody says otherwise."""
 _NAMED = 3
-TOP = Flag("--top", f"so many rows of each table ({SHOWN}); 0 for all", "integer", value="NUMBER",
-           own_variable="DSOPS_AUDIT_TOP")  # fmt: skip
-SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
-               own_variable="DSOPS_AUDIT_SANDBOX")  # fmt: skip
+TOP = Flag(
+    "--top",
+    f"so many rows of each table ({SHOWN}); 0 for all",
+    "integer",
+    value="NUMBER",
+    own_variable="DSOPS_AUDIT_TOP",
+)
+SANDBOX = Flag(
+    "--sandbox", "also what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
+)
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -127,10 +133,16 @@ def reported(
     """The report on those files, with progress; notes tell what could not be read, and what is left out."""
     with ends_tidily():
         report = report_on(
-            found, sources,
-            since=since, by=by, questions=questions, session=session, sandbox=sandbox,
-            told=_progress(found, runtime), shown=_shown(sources, runtime),
-        )  # fmt: skip
+            found,
+            sources,
+            since=since,
+            by=by,
+            questions=questions,
+            session=session,
+            sandbox=sandbox,
+            told=_progress(found, runtime),
+            shown=_shown(sources, runtime),
+        )
     runtime.report(DONE)
     if report.left_out:
         note(f"{counted(report.left_out, 'line')} of a sandbox left out: `--sandbox` counts them")
@@ -229,22 +241,42 @@ COMMAND = Command(
     run=_run,
     flags=(
         Flag(
-            "--since", "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
-            value="TIME", own_variable="DSOPS_AUDIT_SINCE",
+            "--since",
+            "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
+            value="TIME",
+            own_variable="DSOPS_AUDIT_SINCE",
         ),
-        Flag("--question", "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
-             value="QUESTION", is_repeatable=True, own_variable="DSOPS_AUDIT_QUESTION"),
-        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
-             own_variable="DSOPS_AUDIT_BY"),
-        Flag("--session", "who is behind that session: its name, key id or ARN", "filled", value="SESSION",
-             own_variable="DSOPS_AUDIT_SESSION"),
+        Flag(
+            "--question",
+            "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
+            value="QUESTION",
+            is_repeatable=True,
+            own_variable="DSOPS_AUDIT_QUESTION",
+        ),
+        Flag(
+            "--by",
+            "what `summary` is grouped by",
+            value="WHAT",
+            choices=tuple(BY),
+            default="role",
+            own_variable="DSOPS_AUDIT_BY",
+        ),
+        Flag(
+            "--session",
+            "who is behind that session: its name, key id or ARN",
+            "filled",
+            value="SESSION",
+            own_variable="DSOPS_AUDIT_SESSION",
+        ),
         TOP,
-        Flag("--html", "write a page with plots, which opens without a network", value="FILE",
-             own_variable="DSOPS_AUDIT_HTML"),
+        Flag(
+            "--html",
+            "write a page with plots, which opens without a network",
+            value="FILE",
+            own_variable="DSOPS_AUDIT_HTML",
+        ),
         SANDBOX,
     ),
-    operands=(
-        Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),
-    ),
-)  # fmt: skip
+    operands=(Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),),
+)
 """The report."""

@@ -25,7 +25,7 @@ from dsops.audit.cloudtrail.questions import (
     THROTTLING,
     WITHOUT_MFA,
     Question,
-)  # fmt: skip
+)
 from dsops.audit.report import Answer, Report
 from dsops.cli.framework.output import clean, counted, table
 

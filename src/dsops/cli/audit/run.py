@@ -23,26 +23,65 @@ _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[^\0-\x20\x7f]*)
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DATABASE = re.compile(r"(?:[A-Za-z0-9_-]{1,255}\.)?[A-Za-z0-9_]{1,255}")
 
-RUN = Flag("--run", "ask it, and show the answer as `dsops audit report` does", "switch",
-           own_variable="DSOPS_AUDIT_RUN")  # fmt: skip
-_STORE = Flag("--store", "the store whose session asks, not the base credentials", value="STORE",
-              own_variable="DSOPS_AUDIT_RUN_STORE")  # fmt: skip
-_REGION = Flag("--region", "where Athena, or the event data store, is; the store's or yours if left out",
-               value="REGION", own_variable="DSOPS_AUDIT_REGION")  # fmt: skip
-_WORKGROUP_FLAG = Flag("--workgroup", "the workgroup of Athena (primary)", value="NAME",
-                       own_variable="DSOPS_AUDIT_WORKGROUP")  # fmt: skip
-_DATABASE_FLAG = Flag("--database", "the database that the table is in, or CATALOG.DATABASE (default)", value="NAME",
-                      own_variable="DSOPS_AUDIT_DATABASE")  # fmt: skip
-_OUTPUT = Flag("--output", "where AWS puts the result, where the workgroup does not say: s3://BUCKET/PREFIX/",
-               value="S3-URI", own_variable="DSOPS_AUDIT_OUTPUT")  # fmt: skip
-_TIMEOUT = Flag("--timeout", "stop the query when it takes longer", "seconds", value="SECONDS",
-                default="1800", own_variable="DSOPS_AUDIT_TIMEOUT")  # fmt: skip
-_EVERYTHING = Flag("--everything", "ask without a first day: all of the table is read, and billed", "switch",
-                   own_variable="DSOPS_AUDIT_EVERYTHING")  # fmt: skip
+RUN = Flag(
+    "--run", "ask it, and show the answer as `dsops audit report` does", "switch", own_variable="DSOPS_AUDIT_RUN"
+)
+_STORE = Flag(
+    "--store",
+    "the store whose session asks, not the base credentials",
+    value="STORE",
+    own_variable="DSOPS_AUDIT_RUN_STORE",
+)
+_REGION = Flag(
+    "--region",
+    "where Athena, or the event data store, is; the store's or yours if left out",
+    value="REGION",
+    own_variable="DSOPS_AUDIT_REGION",
+)
+_WORKGROUP_FLAG = Flag(
+    "--workgroup", "the workgroup of Athena (primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
+)
+_DATABASE_FLAG = Flag(
+    "--database",
+    "the database that the table is in, or CATALOG.DATABASE (default)",
+    value="NAME",
+    own_variable="DSOPS_AUDIT_DATABASE",
+)
+_OUTPUT = Flag(
+    "--output",
+    "where AWS puts the result, where the workgroup does not say: s3://BUCKET/PREFIX/",
+    value="S3-URI",
+    own_variable="DSOPS_AUDIT_OUTPUT",
+)
+_TIMEOUT = Flag(
+    "--timeout",
+    "stop the query when it takes longer",
+    "seconds",
+    value="SECONDS",
+    default="1800",
+    own_variable="DSOPS_AUDIT_TIMEOUT",
+)
+_EVERYTHING = Flag(
+    "--everything",
+    "ask without a first day: all of the table is read, and billed",
+    "switch",
+    own_variable="DSOPS_AUDIT_EVERYTHING",
+)
 RUN_FLAGS = (
-    RUN, _STORE, _REGION, _WORKGROUP_FLAG, _DATABASE_FLAG, _OUTPUT, _TIMEOUT, _EVERYTHING, TOP, CONFIG,
-    SESSION_ENVIRONMENT, NO_AGENT, REASON,
-)  # fmt: skip
+    RUN,
+    _STORE,
+    _REGION,
+    _WORKGROUP_FLAG,
+    _DATABASE_FLAG,
+    _OUTPUT,
+    _TIMEOUT,
+    _EVERYTHING,
+    TOP,
+    CONFIG,
+    SESSION_ENVIRONMENT,
+    NO_AGENT,
+    REASON,
+)
 """What `--run` takes besides."""
 
 
@@ -88,18 +127,25 @@ def _run_here(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
 
     _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "`--since` and `--from` say which")
     _refuse(
-        arguments, "DuckDB asks nothing of AWS",
-        (_STORE.name, _REGION.name, _WORKGROUP_FLAG.name, _DATABASE_FLAG.name, _OUTPUT.name), "",
-    )  # fmt: skip
+        arguments,
+        "DuckDB asks nothing of AWS",
+        (_STORE.name, _REGION.name, _WORKGROUP_FLAG.name, _DATABASE_FLAG.name, _OUTPUT.name),
+        "",
+    )
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
     found = find_logs(sorted(glob.iglob(pattern, recursive=True)))
     if not found.files:
         hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
         raise UsageError(f"there are no logs {wanted.source}", hint=hint)
     report = reported(
-        found, (wanted.source,), runtime,
-        since=wanted.asked.since, by=wanted.asked.by, questions=(wanted.question,), session=wanted.asked.session,
-    )  # fmt: skip
+        found,
+        (wanted.source,),
+        runtime,
+        since=wanted.asked.since,
+        by=wanted.asked.by,
+        questions=(wanted.question,),
+        session=wanted.asked.session,
+    )
     if arguments.switch("--json"):
         answer_json(report_value(report))
     else:
@@ -124,18 +170,20 @@ def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
         _show(given, wanted, arguments)
         return
     since = json_value(wanted.asked.since)
-    answer_json({
-        "sources": [wanted.source],
-        # What only somebody knows who has read all of it.
-        "files": None,
-        "unreadable": [],
-        **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
-        "since": since,
-        "boundary": since,
-        "by": wanted.asked.by,
-        "answers": answers_value((given,)),
-        "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},
-    })
+    answer_json(
+        {
+            "sources": [wanted.source],
+            # What only somebody knows who has read all of it.
+            "files": None,
+            "unreadable": [],
+            **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
+            "since": since,
+            "boundary": since,
+            "by": wanted.asked.by,
+            "answers": answers_value((given,)),
+            "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},
+        }
+    )
 
 
 def _place(wanted: Wanted, arguments: Arguments) -> Place:

@@ -65,16 +65,18 @@ def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Se
 
 def _tell(sender: Sender, *, as_json: bool) -> None:
     if as_json:
-        answer_json([
-            {
-                "receiver": name,
-                "sent": sender.counts[name],
-                "last": cursor.position.number,
-                "failure": cursor.failure or None,
-                "lost": cursor.lost or None,
-            }
-            for name, cursor in sender.cursors.items()
-        ])
+        answer_json(
+            [
+                {
+                    "receiver": name,
+                    "sent": sender.counts[name],
+                    "last": cursor.position.number,
+                    "failure": cursor.failure or None,
+                    "lost": cursor.lost or None,
+                }
+                for name, cursor in sender.cursors.items()
+            ]
+        )
         return
     for name, cursor in sender.cursors.items():
         waits = "what waits begins" if cursor.failure else "nothing waits"

@@ -43,9 +43,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 def _list(*, is_json: bool) -> int:
     if is_json:
-        answer_json([
-            {"question": each.name, "asks": each.asks, "columns": list(each.columns)} for each in QUESTIONS.values()
-        ])
+        answer_json(
+            [{"question": each.name, "asks": each.asks, "columns": list(each.columns)} for each in QUESTIONS.values()]
+        )
     else:
         answer(table(("QUESTION", "ASKS"), [(each.name, each.asks) for each in QUESTIONS.values()]))
     return 0
@@ -128,20 +128,45 @@ COMMAND = Command(
     ),
     run=_run,
     flags=(
-        Flag("--dialect", "for which engine", value="ENGINE", choices=tuple(DIALECTS), default=ATHENA.name,
-             own_variable="DSOPS_AUDIT_DIALECT"),
-        Flag("--from", f"the table (Athena: {_TABLE}), the event data store's id, or a pattern of files",
-             value="TABLE", own_variable="DSOPS_AUDIT_FROM"),
+        Flag(
+            "--dialect",
+            "for which engine",
+            value="ENGINE",
+            choices=tuple(DIALECTS),
+            default=ATHENA.name,
+            own_variable="DSOPS_AUDIT_DIALECT",
+        ),
+        Flag(
+            "--from",
+            f"the table (Athena: {_TABLE}), the event data store's id, or a pattern of files",
+            value="TABLE",
+            own_variable="DSOPS_AUDIT_FROM",
+        ),
         Flag("--begin", "the first day that is read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
         Flag("--end", "the last day that is read", value="DAY", own_variable="DSOPS_AUDIT_END"),
-        Flag("--since", "report what came from then on: `2h`, `7d`, or a time", value="TIME",
-             own_variable="DSOPS_AUDIT_SINCE"),
-        Flag("--by", "what `summary` is grouped by", value="WHAT", choices=tuple(BY), default="role",
-             own_variable="DSOPS_AUDIT_BY"),
-        Flag("--session", "the session that `history` asks of: its name, key id or ARN", "filled", value="SESSION",
-             own_variable="DSOPS_AUDIT_SESSION"),
+        Flag(
+            "--since",
+            "report what came from then on: `2h`, `7d`, or a time",
+            value="TIME",
+            own_variable="DSOPS_AUDIT_SINCE",
+        ),
+        Flag(
+            "--by",
+            "what `summary` is grouped by",
+            value="WHAT",
+            choices=tuple(BY),
+            default="role",
+            own_variable="DSOPS_AUDIT_BY",
+        ),
+        Flag(
+            "--session",
+            "the session that `history` asks of: its name, key id or ARN",
+            "filled",
+            value="SESSION",
+            own_variable="DSOPS_AUDIT_SESSION",
+        ),
         *RUN_FLAGS,
     ),
     operands=(Operand("QUESTION", "what is asked", is_required=False),),
-)  # fmt: skip
+)
 """The questions as SQL."""

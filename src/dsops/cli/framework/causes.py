@@ -64,7 +64,7 @@ _ACCESS: Final[Mapping[str, tuple[Cause, ...]]] = {
         (
             "the region is one that an account has to opt in to",
             "switch it on in the account, or set `region` to one that is on",
-        ),
+        )
     ),
     "access-denied": _causes(
         (
@@ -89,7 +89,7 @@ _ACCESS: Final[Mapping[str, tuple[Cause, ...]]] = {
         (
             "a code is needed, and there is no terminal to ask on",
             "set the variable that `token_code` names, an `mfa_process`, or keep the seed with `dsops mfa add`",
-        ),
+        )
     ),
     "mfa.refused": _causes(
         ("the code was used already, or is too old", "wait for the next one: a code works once"),
@@ -97,27 +97,24 @@ _ACCESS: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("the clock of this machine or of the phone is wrong", "`dsops doctor` compares the clock with AWS's"),
     ),
     "saml.role": _causes(
-        ("the identity provider gives another role, or several", "name in `role_arn` one of those in the message"),
+        ("the identity provider gives another role, or several", "name in `role_arn` one of those in the message")
     ),
     "sso.login-required": _causes(("nobody has logged in, or the login has ended", "run `dsops login STORE`")),
     "sso.not-assigned": _causes(
         (
             "the permission set is not assigned in that account, or its name is written otherwise",
             "check `account_id` and `role_name`, or ask the administrator of IAM Identity Center for the assignment",
-        ),
+        )
     ),
     "sso.refused": _causes(
-        ("`sso_region` or `sso_start_url` are those of another Identity Center", "compare them with the access portal"),
+        ("`sso_region` or `sso_start_url` are those of another Identity Center", "compare them with the access portal")
     ),
     "login.failed": _causes(("it was denied on the page, or nobody answered in time", "run `dsops login STORE` again")),
     "console.refused": _causes(
-        (
-            "the sign-in page takes sessions of roles and federated users only",
-            "name a store that assumes a role",
-        ),
+        ("the sign-in page takes sessions of roles and federated users only", "name a store that assumes a role")
     ),
     "revoke.refused": _causes(
-        ("AWS made the role for a service or for Identity Center", "end the session there; the policy is AWS's"),
+        ("AWS made the role for a service or for Identity Center", "end the session there; the policy is AWS's")
     ),
 }
 
@@ -137,10 +134,10 @@ _CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
         (
             "a session that was copied into the environment has ended",
             "get a new one, or unset AWS_SESSION_TOKEN and both keys to use a profile",
-        ),
+        )
     ),
     "credentials.too-little-time": _causes(
-        ("`--min-ttl` wants more than a session of that role can have", "lower it, or raise `duration_seconds`"),
+        ("`--min-ttl` wants more than a session of that role can have", "lower it, or raise `duration_seconds`")
     ),
     "credentials.invalid": _causes(
         ("the key was deleted or switched off", "make a new one, or use another profile"),
@@ -149,7 +146,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("the key is of another partition, such as China's", "set `region` to one of its own partition"),
     ),
     "credentials.clock-skewed": _causes(
-        ("this machine's clock is off by more than five minutes", "set it; in a container or WSL set the host's"),
+        ("this machine's clock is off by more than five minutes", "set it; in a container or WSL set the host's")
     ),
     "credentials.ambient-failed": _causes(
         ("the profile's `credential_process` fails or prints no JSON", "run that command by itself"),
@@ -163,10 +160,10 @@ _CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
     "keyring.locked": _causes(("its window was closed, or nobody answered", "unlock it, and run the same again")),
     "keyring.entry-missing": _causes(
-        ("nothing of that name was kept, or for another user", "`dsops keys list` and `dsops mfa list` tell"),
+        ("nothing of that name was kept, or for another user", "`dsops keys list` and `dsops mfa list` tell")
     ),
     "keys.rotation-stopped": _causes(
-        ("the user has two keys already, which is the most", "delete the one that nobody uses, and begin again"),
+        ("the user has two keys already, which is the most", "delete the one that nobody uses, and begin again")
     ),
 }
 
@@ -176,14 +173,14 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("there is none yet", "`dsops init` writes one to start from"),
     ),
     "config.environment-unknown": _causes(
-        ("the name is mistyped, or the file is another one than you think", "look under `envs:` in the file"),
+        ("the name is mistyped, or the file is another one than you think", "look under `envs:` in the file")
     ),
     "config.store-unknown": _causes(("the name is mistyped", "`dsops stores` lists those of the file")),
     "config.store-type-unknown": _causes(
-        ("the type is mistyped, or a plugin's that is not installed", "`dsops stores` lists those that are"),
+        ("the type is mistyped, or a plugin's that is not installed", "`dsops stores` lists those that are")
     ),
     "config.variable-unset": _causes(
-        ("the variable is not exported, or another shell's", "export it, or write a default: `${NAME:-default}`"),
+        ("the variable is not exported, or another shell's", "export it, or write a default: `${NAME:-default}`")
     ),
     "config.limit": _causes(("AWS has a limit that the value exceeds", f"lower it; {_SHOW_PLAN}")),
     "config.not-allowed": _causes(
@@ -192,7 +189,7 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("no terminal is there to ask at", "run `dsops allow` where there is one, or name the file: `--config`"),
     ),
     "config.session-for-nothing": _causes(
-        ("nothing is read through the store in this environment", "name an environment that does, with `--env`"),
+        ("nothing is read through the store in this environment", "name an environment that does, with `--env`")
     ),
     "sandbox.unavailable": _causes(
         ("the extra is not installed", "the error's hint has the command that installs it"),
@@ -216,10 +213,10 @@ _SECRETS: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("the version or label does not exist", "leave `version` out for the current one"),
     ),
     "secret.scheduled-for-deletion": _causes(
-        ("somebody has deleted it, and it is kept for some days", "aws secretsmanager restore-secret --secret-id NAME"),
+        ("somebody has deleted it, and it is kept for some days", "aws secretsmanager restore-secret --secret-id NAME")
     ),
     "secret.refused": _causes(
-        ("the key that encrypts it is switched off or was deleted", "look at the key in KMS: AWS says its state"),
+        ("the key that encrypts it is switched off or was deleted", "look at the key in KMS: AWS says its state")
     ),
     "secret.field-missing": _causes(
         ("the field has another name", "the message lists the names that there are, never their values"),
@@ -227,7 +224,7 @@ _SECRETS: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
     "secret.transform-failed": _causes(("the value is not in the form that it reads", "leave the transform out")),
     "secret.value-unusable": _causes(
-        ("a NUL, or bytes that are no text, can't stand in a variable", "add `transform: base64_encode`"),
+        ("a NUL, or bytes that are no text, can't stand in a variable", "add `transform: base64_encode`")
     ),
 }
 
@@ -256,7 +253,7 @@ _SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
         ),
     ),
     "service.answer-invalid": _causes(
-        ("a proxy or a login page answers in AWS's place", "open the endpoint with curl and see who answers"),
+        ("a proxy or a login page answers in AWS's place", "open the endpoint with curl and see who answers")
     ),
     "service.failed": _causes(("AWS has a problem of its own", "try again; health.aws.amazon.com tells of outages")),
     "audit.not-sent": _causes(
@@ -266,7 +263,7 @@ _SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
     "audit.line-refused": _causes(("the line is too long for it", "send by tcp:// where it is udp://")),
     "exec.not-found": _causes(
-        ("the program is not on the PATH that the configuration leaves", "write its whole path behind `--`"),
+        ("the program is not on the PATH that the configuration leaves", "write its whole path behind `--`")
     ),
     "exec.not-executable": _causes(("its mode or its first line is wrong", "chmod +x, and look at the `#!` line")),
     "exec.timed-out": _causes(("the command takes longer than `--timeout`", "raise it, or leave it out")),
@@ -284,14 +281,19 @@ _QUERIES: Final[Mapping[str, tuple[Cause, ...]]] = {
         ("a log file is damaged", "AWS's words name it; `dsops audit report` passes over such files"),
     ),
     "audit.query-cancelled": _causes(
-        ("somebody stopped it, or a limit of the workgroup did", "look at the query in Athena's history"),
+        ("somebody stopped it, or a limit of the workgroup did", "look at the query in Athena's history")
     ),
     "audit.query-too-slow": _causes(
-        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or ask of fewer days"),
+        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or ask of fewer days")
     ),
 }
 
 CAUSES: Final[Mapping[str, tuple[Cause, ...]]] = {
-    **_ACCESS, **_CREDENTIALS, **_CONFIGURATION, **_SECRETS, **_SERVICE, **_QUERIES,
-}  # fmt: skip
+    **_ACCESS,
+    **_CREDENTIALS,
+    **_CONFIGURATION,
+    **_SECRETS,
+    **_SERVICE,
+    **_QUERIES,
+}
 """By the error's code. One that is not here says all in its message."""

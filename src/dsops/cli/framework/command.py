@@ -162,9 +162,7 @@ SESSION_ENVIRONMENT = Flag(
 """Of commands about one session: `session_policy: auto`. Not DSOPS_ENV, which is set for other reasons."""
 NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
 
-REASON = Flag(
-    "--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT"
-)
+REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT")
 """Of every command that issues sessions or reads secrets."""
 
 # Every command takes these; `cli.main` itself acts on the last two.
@@ -210,13 +208,11 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
         elif command.takes_command:
             may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in given
             _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
-            words.extend(argv[position - 1:])
+            words.extend(argv[position - 1 :])
             break
         else:
             words.append(word)
-    values = {
-        flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags
-    }
+    values = {flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags}
     if command.takes_command:
         return Arguments(values, {}, tuple(words), name=name)
     return Arguments(values, _operands(command, words, called), (), name=name)
@@ -264,7 +260,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
             error.missing = operand.name
             raise error
         taken = left if operand.is_repeatable else left[:1]
-        left = left[len(taken):]
+        left = left[len(taken) :]
         for word in taken:
             if operand.choices and word not in operand.choices:
                 raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))

@@ -22,9 +22,16 @@ def junit_xml(rows: Sequence[Row], file: str, *, now: datetime) -> str:
     name = suite_name(file)
     wrong = sum(1 for row in rows if row.differences)
     suite = {
-        "name": name, "package": "dsops.policy", "id": "0", "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S"),
-        "hostname": "localhost", "tests": str(len(rows)), "failures": str(wrong), "errors": "0", "time": "0",
-    }  # fmt: skip
+        "name": name,
+        "package": "dsops.policy",
+        "id": "0",
+        "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S"),
+        "hostname": "localhost",
+        "tests": str(len(rows)),
+        "failures": str(wrong),
+        "errors": "0",
+        "time": "0",
+    }
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", f"  <testsuite{_attributes(suite)}>"]
     lines.append("    <properties/>")
     for row in rows:

@@ -42,7 +42,7 @@ def answer_bytes(data: bytes) -> None:
     try:
         while rest:
             try:
-                rest = rest[os.write(1, rest):]
+                rest = rest[os.write(1, rest) :]
             except BlockingIOError:
                 select([], [1], [])
     except BrokenPipeError:
@@ -106,8 +106,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [[row[column] for column in kept] for row in (list(headings), *cells)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
 
 

@@ -104,7 +104,10 @@ _SENTENCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "keys.waiting": (("name", "waiting until AWS knows the new key of {}"),),
     "logs.read": (("percent", "{}"), ("files", "of {} read")),
     "query.waiting": (
-        ("engine", "{}:"), ("state", "the query is {},"), ("seconds", "{} s,"), ("scanned", "{} scanned"),
+        ("engine", "{}:"),
+        ("state", "the query is {},"),
+        ("seconds", "{} s,"),
+        ("scanned", "{} scanned"),
     ),
     "mfa.waiting": (("seconds", "waiting {} s for the next MFA code"), ("device", "of {}:"), ("why", "{}")),
 }

@@ -30,9 +30,7 @@ Tell = Callable[[Iterable[str]], None]
 """Takes what a person should know, though nothing is wrong."""
 
 
-def load_config(
-    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None
-) -> Config:
+def load_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None) -> Config:
     """The configuration to carry out: one that was found is allowed, or the person at the terminal is asked to.
 
     `is_chosen`: it is the user who names it, now, and nothing that was written down earlier. Raises NotAllowed.
@@ -49,9 +47,7 @@ def permitted(config: Config, runtime: Runtime) -> Config:
     return ask_permission(config, runtime)
 
 
-def read_config(
-    arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None
-) -> Config:
+def read_config(arguments: Arguments, runtime: Runtime, *, is_chosen: bool = True, tell: Tell | None = None) -> Config:
     """The configuration that was named, or found from the working folder upward; its notes go to stderr, or `tell`.
 
     For commands that only compute: what is planned with it may be shown, and is not carried out unless it is allowed.

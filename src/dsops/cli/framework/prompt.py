@@ -31,9 +31,7 @@ def confirm(question: str, *, terminal: str = "/dev/tty") -> bool | None:
     return None if typed is None else typed in _AGREED
 
 
-def _ask(
-    question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool
-) -> Secret | None:
+def _ask(question: str, terminal: str, elsewhere: Callable[[str], Secret | None], *, is_hidden: bool) -> Secret | None:
     if sys.platform == "win32":
         return None
     # Names and addresses of a configuration are in it, which may be a stranger's.

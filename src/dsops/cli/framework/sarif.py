@@ -40,9 +40,7 @@ def sarif_log(checked: Sequence[Checked], notes: Sequence[str], *, is_complete: 
                         "rules": [_rule(rule) for rule in RULES],
                     }
                 },
-                "invocations": [
-                    {"executionSuccessful": is_complete, "toolExecutionNotifications": notifications}
-                ],
+                "invocations": [{"executionSuccessful": is_complete, "toolExecutionNotifications": notifications}],
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(file, finding) for file, report in checked for finding in report.findings],
             }
@@ -74,7 +72,7 @@ def _result(file: str, finding: Finding) -> Json:
             "artifactLocation": {"uri": uri},
             # A line of its own is needed by those who show it; 0 would be the file as a whole.
             "region": {"startLine": max(finding.line, 1)},
-        },
+        }
     }
     if finding.path:
         location["logicalLocations"] = [{"fullyQualifiedName": finding.path}]

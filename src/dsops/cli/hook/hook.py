@@ -102,14 +102,16 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
             problem = one_line(error)
     loaded = runtime.environ.get("DSOPS_HOOK_VARS", "").split()
     if arguments.switch("--json"):
-        answer_json({
-            "file": file or None,
-            "is_allowed": is_allowed,
-            "environment": environment or None,
-            "variables": list[Json](names),
-            "problem": problem or None,
-            "loaded": list[Json](loaded),
-        })
+        answer_json(
+            {
+                "file": file or None,
+                "is_allowed": is_allowed,
+                "environment": environment or None,
+                "variables": list[Json](names),
+                "problem": problem or None,
+                "loaded": list[Json](loaded),
+            }
+        )
         return 0
     rows = [
         ("file", file or "none here"),

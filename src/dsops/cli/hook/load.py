@@ -64,9 +64,7 @@ class Loaded(NamedTuple):
 def load_found(runtime: Runtime) -> Config:
     """The configuration that was found from the working folder upward, whatever DSOPS_CONFIG names."""
     try:
-        return configuration.load(
-            folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED
-        )
+        return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED)
     except ConfigNotFound as error:
         error.retell(error.message, hint="`dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG")
         raise
@@ -151,9 +149,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     return Loaded(plan.environment, data, removed, _seconds(sessions, runtime))
 
 
-def _fetch(
-    plan: Plan, arguments: Arguments, runtime: Runtime
-) -> tuple[Mapping[str, Secret], list[Credentials]]:
+def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
     """The values, and the sessions that parts of them are of."""
     types = StoreTypes()
     names = dict.fromkeys(each.step for each in plan.variables if each.step)

@@ -124,9 +124,7 @@ COMMAND = Command(
         Flag("--open", "open it in the browser instead of printing it", "switch"),
         Flag("--destination", "the page of the console to go to", value="URL"),
         Flag("--duration", "how long the console lasts, 900 to 43200", "integer", value="SECONDS"),
-        Flag(
-            "--endpoint", "the federation endpoint instead of AWS's", value="URL", own_variable=_OWN_ENDPOINT
-        ),
+        Flag("--endpoint", "the federation endpoint instead of AWS's", value="URL", own_variable=_OWN_ENDPOINT),
         Flag("--min-ttl", "do not use credentials that end sooner", "seconds", value="SECONDS"),
     ),
     operands=(Operand("STORE", "the name of a store of the configuration"),),

@@ -119,17 +119,19 @@ def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
 def _list(arguments: Arguments, runtime: Runtime) -> int:
     entries, now = index.contents(runtime.environ).keys.values(), runtime.now()
     if arguments.switch("--json"):
-        answer_json([
-            {
-                "name": entry.name,
-                "key_id": masked(entry.key_id),
-                "arn": entry.arn,
-                "added": entry.added,
-                "created": entry.created or None,
-                "rotation": _rotation(entry) or None,
-            }
-            for entry in entries
-        ])
+        answer_json(
+            [
+                {
+                    "name": entry.name,
+                    "key_id": masked(entry.key_id),
+                    "arn": entry.arn,
+                    "added": entry.added,
+                    "created": entry.created or None,
+                    "rotation": _rotation(entry) or None,
+                }
+                for entry in entries
+            ]
+        )
     elif entries:
         rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
         answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows))
@@ -188,9 +190,7 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
     return f"AWS has the old key {masked(entry.old_key_id)} of `{entry.name}` no more"
 
 
-def _remove_all(
-    entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool
-) -> str:
+def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool) -> str:
     told = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))

@@ -95,7 +95,8 @@ def _of_csv(text: str) -> Given:
         key_id, secret = (rows[1][place].strip() for place in places)
     except (ValueError, IndexError, csv.Error):
         raise KeysRefused(
-            "no key can be read from that CSV", why="it has no columns `Access key ID` and `Secret access key`",
+            "no key can be read from that CSV",
+            why="it has no columns `Access key ID` and `Secret access key`",
             hint=_FORMS,
-        ) from None  # fmt: skip
+        ) from None
     return Given(key_id, Secret(secret))

@@ -26,14 +26,7 @@ from dsops.cli.framework.world import DONE
 from dsops.cli.login.keys_place import iam_of, masked, sts_of, user_of
 from dsops.cli.login.keys_signer import session_with_mfa
 from dsops.credentials import Credentials
-from dsops.errors import (
-    AccessDenied,
-    CredentialsInvalid,
-    DsopsError,
-    EntityNotFound,
-    KeyRotationStopped,
-    ServiceError,
-)
+from dsops.errors import AccessDenied, CredentialsInvalid, DsopsError, EntityNotFound, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import Contents, KeysEntry
 from dsops.keyring.items import Keyring
@@ -63,11 +56,13 @@ def rotate(arguments: Arguments, runtime: Runtime) -> int:
     entry = rotation.entry
     runtime.report(DONE)
     if arguments.switch("--json"):
-        answer_json({
-            "name": name,
-            "key_id": masked(entry.key_id),
-            "old_key_id": masked(entry.old_key_id) if entry.old_key_id else None,
-        })
+        answer_json(
+            {
+                "name": name,
+                "key_id": masked(entry.key_id),
+                "old_key_id": masked(entry.old_key_id) if entry.old_key_id else None,
+            }
+        )
         return 0
     answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
     if entry.old_key_id:

@@ -19,17 +19,14 @@ from dsops.stores.mfa import with_code
 _SECONDS = 900
 
 
-def session_with_mfa(
-    entry: KeysEntry, credentials: Credentials, serial_number: str, runtime: Runtime
-) -> Credentials:
+def session_with_mfa(entry: KeysEntry, credentials: Credentials, serial_number: str, runtime: Runtime) -> Credentials:
     """A session of the key's user in which MFA was shown; the code is the keyring's, or a person's."""
     endpoint, client = sts_of(entry, runtime), make_client(runtime)
 
     async def use(code: Secret) -> Credentials:
         return await get_session_token(
-            client, credentials, endpoint,
-            duration_seconds=_SECONDS, serial_number=serial_number, token_code=code,
-        )  # fmt: skip
+            client, credentials, endpoint, duration_seconds=_SECONDS, serial_number=serial_number, token_code=code
+        )
 
     step = Step(
         name=f"dsops keys rotate {entry.name}",

@@ -66,17 +66,17 @@ COMMAND = Command(
     changes_who=True,
     flags=(
         CONFIG,
+        Flag("--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"),
         Flag(
-            "--device", "show a code that can be approved on any device", "switch", own_variable="DSOPS_LOGIN_DEVICE"
+            "--no-browser", "print the address instead of opening it", "switch", own_variable="DSOPS_LOGIN_NO_BROWSER"
         ),
         Flag(
-            "--no-browser", "print the address instead of opening it", "switch",
-            own_variable="DSOPS_LOGIN_NO_BROWSER",
-        ),
-        Flag(
-            "--timeout", "how long to wait for the browser; 600", "seconds", value="SECONDS",
+            "--timeout",
+            "how long to wait for the browser; 600",
+            "seconds",
+            value="SECONDS",
             own_variable="DSOPS_LOGIN_TIMEOUT",
         ),
     ),
     operands=(STORE,),
-)  # fmt: skip
+)

@@ -163,13 +163,7 @@ def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, regio
 
 
 def _apply(
-    role: Arn,
-    before: datetime,
-    policy: str,
-    caller: _Caller,
-    arguments: Arguments,
-    client: Client,
-    runtime: Runtime,
+    role: Arn, before: datetime, policy: str, caller: _Caller, arguments: Arguments, client: Client, runtime: Runtime
 ) -> None:
     """Attaches the policy, once a person has agreed."""
     identity = carry_out(get_caller_identity(client, caller.credentials, caller.sts), runtime)
@@ -250,14 +244,16 @@ def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgot
     if arguments.switch("--json"):
         import json
 
-        answer_json({
-            "role_arn": str(role),
-            "policy_name": POLICY_NAME,
-            "before": time_text(before),
-            "policy": json.loads(policy),
-            "is_attached": applies,
-            "agent_forgot": forgotten,
-        })
+        answer_json(
+            {
+                "role_arn": str(role),
+                "policy_name": POLICY_NAME,
+                "before": time_text(before),
+                "policy": json.loads(policy),
+                "is_attached": applies,
+                "agent_forgot": forgotten,
+            }
+        )
         return
     moment = time_text(before)
     if applies:

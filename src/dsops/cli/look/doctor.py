@@ -78,11 +78,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     # What was skipped needs something that failed, or is used by nobody.
     is_healthy = all(check.status != "failed" for check in checks)
     if arguments.switch("--json"):
-        answer_json({
-            "is_healthy": is_healthy,
-            "fixes": [_fix_value(fix) for fix in fixes],
-            "checks": [_check_value(check, config) for check in checks],
-        })
+        answer_json(
+            {
+                "is_healthy": is_healthy,
+                "fixes": [_fix_value(fix) for fix in fixes],
+                "checks": [_check_value(check, config) for check in checks],
+            }
+        )
     else:
         _show(checks, config)
     return 0 if is_healthy else CheckFailed.exit_code

@@ -37,20 +37,27 @@ _AT_ONCE = 10
 """Failures; each asks IAM for some policies, and IAM throttles."""
 
 TRUST_POLICY = Flag(
-    "--trust-policy", "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
-    value="ROLE=FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
-)  # fmt: skip
+    "--trust-policy",
+    "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
+    value="ROLE=FILE",
+    is_repeatable=True,
+    own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
+)
 POLICIES = Flag(
     "--policies",
     "users and roles with their policies: what `aws iam get-account-authorization-details` or `terraform show -json` "
     "prints, a CloudFormation template, or a sandbox's seed; may be repeated",
-    value="FILE", is_repeatable=True, own_variable="DSOPS_EXPLAIN_POLICIES",
-)  # fmt: skip
+    value="FILE",
+    is_repeatable=True,
+    own_variable="DSOPS_EXPLAIN_POLICIES",
+)
 
 MESSAGE = Flag(
-    "--message", "what some other program printed when AWS refused it, encoded or not; `-` is stdin", value="FILE",
+    "--message",
+    "what some other program printed when AWS refused it, encoded or not; `-` is stdin",
+    value="FILE",
     own_variable="DSOPS_EXPLAIN_MESSAGE",
-)  # fmt: skip
+)
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

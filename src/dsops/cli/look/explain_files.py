@@ -53,9 +53,15 @@ def _attached(known: Known, found: PolicyFile) -> Attached:
     boundary_name = known.boundary.name if known.boundary is not None else ""
     return Attached(
         Entity(known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
-        known.identity, known.boundary, "", missing, known.unread_boundary,
-        is_template=True, trust=known.trust, unread_trust=known.unread_trust,
-    )  # fmt: skip
+        known.identity,
+        known.boundary,
+        "",
+        missing,
+        known.unread_boundary,
+        is_template=True,
+        trust=known.trust,
+        unread_trust=known.unread_trust,
+    )
 
 
 def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:

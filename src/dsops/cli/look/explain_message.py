@@ -44,9 +44,7 @@ def explain_message(arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code
 
 
-async def _investigate(
-    plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime
-) -> list[Finding]:
+async def _investigate(plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime) -> list[Finding]:
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     resolver = Resolver(plan, runtime, client, cache)
     sessions: dict[str, Credentials] = {}

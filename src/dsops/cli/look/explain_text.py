@@ -14,11 +14,9 @@ _MOST = 3
 def show(about: str, findings: Sequence[Finding], *, is_json: bool) -> None:
     """Puts them on stdout, the first broken place first."""
     if is_json:
-        answer_json({
-            "about": about or None,
-            "is_healthy": not findings,
-            "findings": [_value(finding) for finding in findings],
-        })
+        answer_json(
+            {"about": about or None, "is_healthy": not findings, "findings": [_value(finding) for finding in findings]}
+        )
         return
     if not findings:
         answer(clean(f"{about}: every session is issued and every secret is read; nothing is wrong"))

@@ -181,12 +181,19 @@ def graph_json(drawn: _Drawn) -> str:
     """The graph as JSON."""
     graph = drawn.graph
     ids = {node.key: f"n{number}" for number, node in enumerate(graph.nodes, 1)}
-    return json_text({
-        "title": graph.title,
-        "nodes": [_node_value(graph, node, ids[node.key]) for node in graph.nodes],
-        "edges": [{"from": ids[node.parent], "to": ids[node.key]} for node in graph.nodes if node.parent is not None],
-        "errors": [error_value(error, config=drawn.named_config) for error in drawn.errors],
-    }) + "\n"  # fmt: skip
+    return (
+        json_text(
+            {
+                "title": graph.title,
+                "nodes": [_node_value(graph, node, ids[node.key]) for node in graph.nodes],
+                "edges": [
+                    {"from": ids[node.parent], "to": ids[node.key]} for node in graph.nodes if node.parent is not None
+                ],
+                "errors": [error_value(error, config=drawn.named_config) for error in drawn.errors],
+            }
+        )
+        + "\n"
+    )
 
 
 def _node_value(graph: Graph, node: Node, node_id: str) -> Json:

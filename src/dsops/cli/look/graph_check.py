@@ -31,9 +31,7 @@ class _Tried(NamedTuple):
     """By profile."""
 
 
-def try_graph(
-    graph: Graph, plans: list[Plan], runtime: Runtime
-) -> tuple[dict[Key, Outcome], tuple[DsopsError, ...]]:
+def try_graph(graph: Graph, plans: list[Plan], runtime: Runtime) -> tuple[dict[Key, Outcome], tuple[DsopsError, ...]]:
     """The outcome of everything in those plans, and the errors, each once; one session serves all that share it."""
     outcomes: dict[Key, Outcome] = {}
     errors: dict[int, DsopsError] = {}

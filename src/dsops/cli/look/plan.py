@@ -54,9 +54,7 @@ def _tree(plan: Plan) -> Iterator[str]:
     """The credential graph from its roots: each step below the one whose session it uses."""
     for profile, ambient in plan.ambient.items():
         steps = [step for step in plan.steps.values() if not step.credentials_from and step.profile == profile]
-        steps = [
-            step for step in steps if StoreTypes()[step.type].takes_credentials and step.proof is None
-        ]
+        steps = [step for step in steps if StoreTypes()[step.type].takes_credentials and step.proof is None]
         if steps:
             yield f"base credentials: {_ambient_text(ambient)}"
             for step in steps:

@@ -55,14 +55,17 @@ class Details(Reader):
         trust = self.policy(node.get("AssumeRolePolicyDocument"), "trust") if kind == "role" else None
         tags = [mapping_of(tag) for tag in items_of(node.get("Tags"))]
         return Known(
-            text_of(node, "Arn"), kind, text_of(node, f"{title}Id"),
+            text_of(node, "Arn"),
+            kind,
+            text_of(node, f"{title}Id"),
             tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
             trust if isinstance(trust, Policy) else None,
-            identity, missing,
+            identity,
+            missing,
             boundary if isinstance(boundary, Policy) else None,
             boundary if isinstance(boundary, str) else "",
             trust if isinstance(trust, str) else "",
-        )  # fmt: skip
+        )
 
     def _of(self, owner: Mapping, title: str) -> Iterator[Policy | str]:
         for item in items_of(owner.get(f"{title}PolicyList")):

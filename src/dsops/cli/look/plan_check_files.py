@@ -167,9 +167,7 @@ def _at_line(policy: Policy, line: int) -> Policy:
     """A policy that stands as a text on one line."""
     return policy._replace(
         statements=tuple(
-            statement._replace(
-                line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions)
-            )
+            statement._replace(line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions))
             for statement in policy.statements
         )
     )

@@ -15,9 +15,7 @@ from dsops.policy.simulate import Asked, Place, PolicySet, Unread, is_about_role
 
 _OF_CALLERS: Final = ("aws:principaltag/", "aws:userid")
 _OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
-_OF_ORGANIZATIONS: Final = (
-    "aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths",
-)  # fmt: skip
+_OF_ORGANIZATIONS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
 
 
 class Completed(NamedTuple):
@@ -32,10 +30,7 @@ class GivenPolicies:
     """What files say, and single policies by the ARN of whose they are."""
 
     def __init__(
-        self,
-        files: Sequence[PolicyFile],
-        trusts: Mapping[str, Policy],
-        identities: Mapping[str, tuple[Policy, ...]],
+        self, files: Sequence[PolicyFile], trusts: Mapping[str, Policy], identities: Mapping[str, tuple[Policy, ...]]
     ) -> None:
         self._trusts = trusts
         self._identities = identities

@@ -83,14 +83,18 @@ class Seed(Reader):
         tags = mapping_of(node.get("tags"))
         max_seconds = text_of(node, "max_session_duration") or "3600"
         return Known(
-            arn, kind, text_of(node, "id"), tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
+            arn,
+            kind,
+            text_of(node, "id"),
+            tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
             trust if isinstance(trust, Policy) else None,
-            identity, missing,
+            identity,
+            missing,
             boundary if isinstance(boundary, Policy) else None,
             boundary if isinstance(boundary, str) else "",
             trust if isinstance(trust, str) else "",
             int(max_seconds) if kind == "role" and max_seconds.isdigit() else 0,
-        )  # fmt: skip
+        )
 
     def _listed(self, node: Node) -> Policy | str:
         """One of a list of policies: an ARN, a document, or `{name, document}`."""
@@ -99,9 +103,7 @@ class Seed(Reader):
         document = mapping_of(node).get("document")
         return self.policy(document if document is not None else node, "identity")
 
-    def _secrets(
-        self, account: str, node: Mapping, region: str
-    ) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
+    def _secrets(self, account: str, node: Mapping, region: str) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
         regions = [(key.text, mapping_of(value)) for key, value in mapping_of(node.get("regions")).entries]
         for name, held in ((region, node), *regions):
             policies = mapping_of(held.get("secret_policies"))

@@ -10,16 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.cli.look.plan_check_files import (
-    Kind,
-    Known,
-    PolicyFile,
-    Reader,
-    gathered,
-    items_of,
-    mapping_of,
-    text_of,
-)
+from dsops.cli.look.plan_check_files import Kind, Known, PolicyFile, Reader, gathered, items_of, mapping_of, text_of
 from dsops.document import Mapping, Node, Scalar
 from dsops.explain.evidence.readers import ANY_ACCOUNT
 from dsops.policy.language.policy import Policy
@@ -91,9 +82,13 @@ class Template(Reader):
         tags = [mapping_of(tag) for tag in items_of(values.get("Tags"))]
         path = text_of(values, "Path") or "/"
         return _made(
-            entity, path, trust, boundary, values.get("MaxSessionDuration"),
+            entity,
+            path,
+            trust,
+            boundary,
+            values.get("MaxSessionDuration"),
             tuple((text_of(tag, "Key"), text_of(tag, "Value")) for tag in tags),
-        )  # fmt: skip
+        )
 
 
 class Terraform(Reader):
@@ -140,10 +135,13 @@ class Terraform(Reader):
         trust = self.policy(values.get("assume_role_policy"), "trust") if entity.kind == "role" else None
         tags = mapping_of(values.get("tags"))
         return _made(
-            entity, text_of(values, "path") or "/", trust, self.attached(arn) if arn else None,
+            entity,
+            text_of(values, "path") or "/",
+            trust,
+            self.attached(arn) if arn else None,
             values.get("max_session_duration"),
             tuple((key.text, text_of(tags, key.text)) for key, _ in tags.entries),
-        )  # fmt: skip
+        )
 
 
 def _resources(module: Mapping) -> Iterator[tuple[str, Mapping]]:
@@ -177,14 +175,17 @@ def _made(
     identity, missing = gathered(iter(entity.policies))
     return Known(
         str(written) if written is not None else f"arn:aws:iam::{ANY_ACCOUNT}:{entity.kind}{path}{entity.name}",
-        entity.kind, "", tags,
+        entity.kind,
+        "",
+        tags,
         trust if isinstance(trust, Policy) else None,
-        identity, missing,
+        identity,
+        missing,
         boundary if isinstance(boundary, Policy) else None,
         boundary if isinstance(boundary, str) else "",
         trust if isinstance(trust, str) else "",
         _seconds(max_seconds) if entity.kind == "role" else 0,
-    )  # fmt: skip
+    )
 
 
 def _seconds(node: Node | None) -> int:

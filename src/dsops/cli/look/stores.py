@@ -23,10 +23,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         config = None
     stores = list(config.stores.values()) if config else []
     if arguments.switch("--json"):
-        answer_json({
-            "stores": [_store_value(store, config) for store in stores],
-            "types": [_type_value(store_type) for store_type in types.values()],
-        })
+        answer_json(
+            {
+                "stores": [_store_value(store, config) for store in stores],
+                "types": [_type_value(store_type) for store_type in types.values()],
+            }
+        )
         return 0
     if config:
         headings = ("STORE", "TYPE", "CREDENTIALS FROM", "READ BY", "WHERE")
@@ -53,8 +55,7 @@ def _environments(store: Store, config: Config | None) -> list[str]:
         environment.name
         for environment in (config.environments.values() if config else ())
         if any(
-            variable.reference and variable.reference.store == store.name
-            for variable in environment.variables.values()
+            variable.reference and variable.reference.store == store.name for variable in environment.variables.values()
         )
     ]
 

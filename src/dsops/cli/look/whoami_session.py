@@ -107,8 +107,10 @@ def hop_words(step: Step) -> str:
 
 
 _SENT = (
-    ("external_id", "external ID sent"), ("serial_number", "MFA code sent"), ("provided_contexts", "contexts sent"),
-)  # fmt: skip
+    ("external_id", "external ID sent"),
+    ("serial_number", "MFA code sent"),
+    ("provided_contexts", "contexts sent"),
+)
 
 
 def _whose(step: Step) -> str:

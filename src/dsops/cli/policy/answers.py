@@ -164,9 +164,7 @@ def row_value(row: Row) -> dict[str, Json]:
             "context": _context_value(request.context),
         },
         "reasons": [_reason_value(reason) for reason in decision.reasons],
-        "unread": [
-            {"place": unread.place, "why": unread.why, "keys": list(unread.keys)} for unread in outcome.unread
-        ],
+        "unread": [{"place": unread.place, "why": unread.why, "keys": list(unread.keys)} for unread in outcome.unread],
         "refusal": outcome.refusal or None,
     }
 

@@ -195,8 +195,12 @@ def _value(grants: Grants, selection: Selection) -> Json:
     ]
     blanks: dict[str, Json] = {each.shown: each.meaning for each in _blanks(grants, selection)}
     return {
-        "environment": grants.environment, "roles": roles, "sessions": sessions, "bases": bases, "to_fill_in": blanks,
-    }  # fmt: skip
+        "environment": grants.environment,
+        "roles": roles,
+        "sessions": sessions,
+        "bases": bases,
+        "to_fill_in": blanks,
+    }
 
 
 def _blanks(grants: Grants, selection: Selection) -> list[Blank]:

@@ -45,9 +45,7 @@ def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Compl
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
     iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, environ))
-    organizations = Organizations(
-        client, credentials, resolve_endpoint("organizations", sts.region, environ)
-    )
+    organizations = Organizations(client, credentials, resolve_endpoint("organizations", sts.region, environ))
 
     async def work() -> list[Completed | DsopsError]:
         identity = await get_caller_identity(client, credentials, sts)

@@ -19,13 +19,20 @@ from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
 
 TYPE = Flag(
-    "--type", "what kind of policy the files hold, where it should not be guessed",
-    value="TYPE", choices=get_args(PolicyKind), own_variable="DSOPS_POLICY_TYPE",
-)  # fmt: skip
+    "--type",
+    "what kind of policy the files hold, where it should not be guessed",
+    value="TYPE",
+    choices=get_args(PolicyKind),
+    own_variable="DSOPS_POLICY_TYPE",
+)
 FORMAT = Flag(
-    "--format", "how the findings are written; --json means json",
-    value="FORMAT", choices=("text", "json", "sarif"), own_variable="DSOPS_POLICY_FORMAT",
-)  # fmt: skip
+    "--format",
+    "how the findings are written; --json means json",
+    value="FORMAT",
+    choices=("text", "json", "sarif"),
+    own_variable="DSOPS_POLICY_FORMAT",
+)
+
 
 class Checked(NamedTuple):
     """A file and what was found in it."""

@@ -42,35 +42,56 @@ RESOURCE = _flag("--resource", "to what: an ARN; without it an action that has n
 RESOURCE_ACCOUNT = _flag("--resource-account", "whose that is, where the ARN does not say", "ACCOUNT")
 PRINCIPAL = _flag("--principal", "by whom: an ARN, a service such as ec2.amazonaws.com, or `anonymous`", "ARN")
 CONTEXT = _flag(
-    "--context", "a condition key of the request, KEY=VALUE; give it again for more keys or values", "KEY=VALUE",
+    "--context",
+    "a condition key of the request, KEY=VALUE; give it again for more keys or values",
+    "KEY=VALUE",
     repeatable=True,
-)  # fmt: skip
+)
 IDENTITY = _flag("--identity", "an identity-based policy of the caller; may be repeated", "FILE", repeatable=True)
 BOUNDARY = _flag("--boundary", "the caller's permissions boundary", "FILE")
 SESSION = _flag("--session", "a session policy; may be repeated", "FILE", repeatable=True)
 TRUST = _flag("--trust", "the trust policy of the role that is to be assumed", "FILE")
 RESOURCE_POLICY = _flag("--resource-policy", "the policy of a resource that is no role", "FILE")
 SCP = _flag(
-    "--scp", "service control policies of a level, separated by commas: FullAWSAccess,deny.json; may be repeated",
-    "FILES", repeatable=True,
-)  # fmt: skip
+    "--scp",
+    "service control policies of a level, separated by commas: FullAWSAccess,deny.json; may be repeated",
+    "FILES",
+    repeatable=True,
+)
 RCP = _flag("--rcp", "resource control policies of a level, as --scp", "FILES", repeatable=True)
-EXPECT = _flag("--expect", "what the answer should be: the exit code is 6 when it is not", "ANSWER",
-               choices=EXPECTATIONS)  # fmt: skip
+EXPECT = _flag(
+    "--expect", "what the answer should be: the exit code is 6 when it is not", "ANSWER", choices=EXPECTATIONS
+)
 LIVE = Flag(
-    "--live", "read what is not given from IAM with the caller's keys: policies, boundary, trust policy", "switch",
+    "--live",
+    "read what is not given from IAM with the caller's keys: policies, boundary, trust policy",
+    "switch",
     own_variable="DSOPS_POLICY_LIVE",
-)  # fmt: skip
+)
 SANDBOX = _flag("--sandbox", "read it from a sandbox that runs on this machine: http://127.0.0.1:4566", "URL")
 FORMAT = Flag(
-    "--format", "how the answers are written; --json means json", value="FORMAT", choices=("text", "json", "junit"),
+    "--format",
+    "how the answers are written; --json means json",
+    value="FORMAT",
+    choices=("text", "json", "junit"),
     own_variable="DSOPS_POLICY_SIMULATE_FORMAT",
-)  # fmt: skip
+)
 
 _OF_A_QUESTION = (
-    PRINCIPAL, ACTION, RESOURCE, RESOURCE_ACCOUNT, CONTEXT, IDENTITY, BOUNDARY, SESSION, TRUST, RESOURCE_POLICY, SCP,
-    RCP, EXPECT,
-)  # fmt: skip
+    PRINCIPAL,
+    ACTION,
+    RESOURCE,
+    RESOURCE_ACCOUNT,
+    CONTEXT,
+    IDENTITY,
+    BOUNDARY,
+    SESSION,
+    TRUST,
+    RESOURCE_POLICY,
+    SCP,
+    RCP,
+    EXPECT,
+)
 
 
 class Row(NamedTuple):
@@ -189,9 +210,12 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
     """The policies of the flags. `none` says that there is none; what has no flag may be read from IAM."""
     one_group: tuple[tuple[Place, Flag], ...] = (
-        ("identity", IDENTITY), ("boundary", BOUNDARY), ("session", SESSION), ("trust", TRUST),
+        ("identity", IDENTITY),
+        ("boundary", BOUNDARY),
+        ("session", SESSION),
+        ("trust", TRUST),
         ("resource", RESOURCE_POLICY),
-    )  # fmt: skip
+    )
     levels: tuple[tuple[Place, Flag], ...] = (("scp", SCP), ("rcp", RCP))
     found: dict[Place, Groups] = {}
     for place, flag in one_group:

@@ -59,9 +59,7 @@ def _given_listener(descriptor: int) -> socket.socket:
             return listener
     except (OSError, OverflowError, ValueError):
         pass
-    raise UsageError(
-        f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own"
-    )
+    raise UsageError(f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own")
 
 
 def _own_listener(runtime: Runtime) -> socket.socket:
@@ -140,14 +138,16 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     every = [json.loads(field) for field in fields[3:]]
     sessions = [each for each in every if arguments.switch(SANDBOX.name) or not each["is_of_sandbox"]]
     if arguments.switch("--json"):
-        answer_json({
-            "is_running": bool(fields),
-            "pid": int(fields[0]) if fields else None,
-            "socket": _place(runtime)[1],
-            "started": fields[2].decode() if fields else None,
-            "values": int(fields[1]) if fields else 0,
-            "sessions": sessions,
-        })
+        answer_json(
+            {
+                "is_running": bool(fields),
+                "pid": int(fields[0]) if fields else None,
+                "socket": _place(runtime)[1],
+                "started": fields[2].decode() if fields else None,
+                "values": int(fields[1]) if fields else 0,
+                "sessions": sessions,
+            }
+        )
     elif not fields:
         answer("no agent is running")
     else:
@@ -189,17 +189,24 @@ def _nobody(_kind: int, _data: bytes) -> None:
 
 
 IDLE = Flag(
-    "--idle", "end when nobody has asked for that long (3600)", "seconds", value="SECONDS",
+    "--idle",
+    "end when nobody has asked for that long (3600)",
+    "seconds",
+    value="SECONDS",
     own_variable="DSOPS_AGENT_IDLE",
-)  # fmt: skip
+)
 
 METRICS_PORT = Flag(
-    "--metrics-port", "serve metrics at this port of 127.0.0.1, for every user of this machine; 0 takes a free one",
-    "port", value="N", own_variable="DSOPS_AGENT_METRICS_PORT",
-)  # fmt: skip
+    "--metrics-port",
+    "serve metrics at this port of 127.0.0.1, for every user of this machine; 0 takes a free one",
+    "port",
+    value="N",
+    own_variable="DSOPS_AGENT_METRICS_PORT",
+)
 
-SANDBOX = Flag("--sandbox", "also what was done in a sandbox on this machine", "switch",
-               own_variable="DSOPS_AGENT_SANDBOX")  # fmt: skip
+SANDBOX = Flag(
+    "--sandbox", "also what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AGENT_SANDBOX"
+)
 
 COMMAND = Group(
     help=(

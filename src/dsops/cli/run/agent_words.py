@@ -96,24 +96,24 @@ def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
 
 def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
     """Names and values, which came in turn."""
-    return {
-        os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)
-    }
+    return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 
 def session_fields(held: Held, now: datetime) -> bytes:
     """A session for `dsops agent status`: nothing that is secret."""
     credentials = held.credentials
-    return json.dumps({
-        "store": held.store or None,
-        "hop": held.hop,
-        "key_id": credentials.masked_key_id,
-        "arn": credentials.arn or None,
-        "expiration": credentials.expiration_text or None,
-        "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
-        "uses": held.uses,
-        "is_of_sandbox": credentials.is_of_sandbox,
-    }).encode()
+    return json.dumps(
+        {
+            "store": held.store or None,
+            "hop": held.hop,
+            "key_id": credentials.masked_key_id,
+            "arn": credentials.arn or None,
+            "expiration": credentials.expiration_text or None,
+            "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
+            "uses": held.uses,
+            "is_of_sandbox": credentials.is_of_sandbox,
+        }
+    ).encode()
 
 
 def _time(text: bytes) -> datetime | None:

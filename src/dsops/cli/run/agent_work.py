@@ -88,10 +88,18 @@ class Keeper:
     def work(self, asked: Asked, caller: Caller) -> Answer:
         """The answer to one request; an error is an answer as well."""
         operations: Mapping[bytes, Operation] = {
-            b"exec": self._exec, b"answer": self._answer, b"secrets": self._secrets, b"credentials": self._credentials,
-            b"status": self._status, b"clear": self._clear, b"forget": self._forget, b"stop": self._stop,
-            b"forget-login": self._forget_login, b"metrics": self._metrics, b"metrics-port": self._metrics_port,
-        }  # fmt: skip
+            b"exec": self._exec,
+            b"answer": self._answer,
+            b"secrets": self._secrets,
+            b"credentials": self._credentials,
+            b"status": self._status,
+            b"clear": self._clear,
+            b"forget": self._forget,
+            b"stop": self._stop,
+            b"forget-login": self._forget_login,
+            b"metrics": self._metrics,
+            b"metrics-port": self._metrics_port,
+        }
         operation = operations.get(asked.words[0])
         if operation is None:
             return DECLINE
@@ -267,13 +275,7 @@ class _Turn:
     """One request as the pipeline wants it: the client's world, and the command line's words."""
 
     def __init__(
-        self,
-        asked: Asked,
-        caller: Caller,
-        keeper: Keeper,
-        tally: Tally,
-        *,
-        tells_notes: bool = False,
+        self, asked: Asked, caller: Caller, keeper: Keeper, tally: Tally, *, tells_notes: bool = False
     ) -> None:
         """`tells_notes` where the client makes no plan of its own, and so has told none."""
         self._tells_notes = tells_notes
@@ -325,10 +327,15 @@ class _Turn:
         `run` is the client's own, which tells itself what came of it; without one that is told here.
         """
         journal = LazyJournal(
-            self.runtime.environ, self.runtime.folder, self.runtime.now,
-            warn=self._warn_unless(run), tell=self._tell_person, pid=self._caller.pid, run=run,
+            self.runtime.environ,
+            self.runtime.folder,
+            self.runtime.now,
+            warn=self._warn_unless(run),
+            tell=self._tell_person,
+            pid=self._caller.pid,
+            run=run,
             append=self._append,
-        )  # fmt: skip
+        )
         journal.about(command=command, **({"program": program} if program else {}))
         reason = reason_of(arguments)
         if reason:

@@ -52,17 +52,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         replace(command, arguments.command, environment)
     from dsops.process.watch import watch
 
-    return watch(
-        command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants
-    )
+    return watch(command, arguments.command, environment, timeout_seconds=timeout_seconds, attendants=attendants)
 
 
 def environment_of_child(
-    plan: Plan,
-    secrets: Mapping[str, Secret],
-    arguments: Arguments,
-    runtime: Runtime,
-    session: Session | None = None,
+    plan: Plan, secrets: Mapping[str, Secret], arguments: Arguments, runtime: Runtime, session: Session | None = None
 ) -> Mapping[bytes, bytes]:
     """What the command's process is started with; the agent makes it for its clients, too."""
     child = child_environment(

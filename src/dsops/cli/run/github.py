@@ -58,9 +58,10 @@ def export(text: bytes, hidden: Iterable[Secret], path: str) -> None:
             is_open_line = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
             data = b"\n" * is_open_line + text
             while data:
-                data = data[file.write(data):]
+                data = data[file.write(data) :]
     except OSError as error:
         raise FileNotWritten(
-            f"`{path}` was not written", why=os.strerror(error.errno or 0).lower(),
+            f"`{path}` was not written",
+            why=os.strerror(error.errno or 0).lower(),
             hint="GITHUB_ENV names it; the runner makes that file for each step",
-        ) from error  # fmt: skip
+        ) from error

@@ -17,14 +17,20 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
 
 USER = Flag(
-    "--user", "who logs in: a user of the seed's `identity_center`; may be left out when there is one",
-    value="NAME", own_variable="DSOPS_SANDBOX_APPROVE_USER",
-)  # fmt: skip
+    "--user",
+    "who logs in: a user of the seed's `identity_center`; may be left out when there is one",
+    value="NAME",
+    own_variable="DSOPS_SANDBOX_APPROVE_USER",
+)
 DENY = Flag("--deny", "refuse the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
 WAIT = Flag(
-    "--wait", "without CODE: for how long to wait until a login is there", kind="seconds", value="SECONDS",
-    default="5", own_variable="DSOPS_SANDBOX_APPROVE_WAIT",
-)  # fmt: skip
+    "--wait",
+    "without CODE: for how long to wait until a login is there",
+    kind="seconds",
+    value="SECONDS",
+    default="5",
+    own_variable="DSOPS_SANDBOX_APPROVE_WAIT",
+)
 
 _PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 1

@@ -14,37 +14,56 @@ from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
 AS = Flag(
-    "--as", "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
-    value="NAME", own_variable="DSOPS_SANDBOX_AS",
-)  # fmt: skip
+    "--as",
+    "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
+    value="NAME",
+    own_variable="DSOPS_SANDBOX_AS",
+)
 ROLE = Flag(
-    "--container-role", "play an ECS task of this role instead of a user",
-    value="ROLE", own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
-)  # fmt: skip
+    "--container-role",
+    "play an ECS task of this role instead of a user",
+    value="ROLE",
+    own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
+)
 POD_ROLE = Flag(
-    "--pod-role", "play a pod of this role, as EKS Pod Identity has it, instead of a user",
-    value="ROLE", own_variable="DSOPS_SANDBOX_POD_ROLE",
-)  # fmt: skip
+    "--pod-role",
+    "play a pod of this role, as EKS Pod Identity has it, instead of a user",
+    value="ROLE",
+    own_variable="DSOPS_SANDBOX_POD_ROLE",
+)
 SERVICE_ACCOUNT = Flag(
-    "--service-account", "with --pod-role: the pod's service account", value="NAMESPACE/NAME",
-    default="default/default", own_variable="DSOPS_SANDBOX_SERVICE_ACCOUNT",
-)  # fmt: skip
+    "--service-account",
+    "with --pod-role: the pod's service account",
+    value="NAMESPACE/NAME",
+    default="default/default",
+    own_variable="DSOPS_SANDBOX_SERVICE_ACCOUNT",
+)
 FUNCTION_ROLE = Flag(
-    "--function-role", "play a Lambda function of this role instead of a user",
-    value="ROLE", own_variable="DSOPS_SANDBOX_FUNCTION_ROLE",
-)  # fmt: skip
+    "--function-role",
+    "play a Lambda function of this role instead of a user",
+    value="ROLE",
+    own_variable="DSOPS_SANDBOX_FUNCTION_ROLE",
+)
 FUNCTION = Flag(
-    "--function", "with --function-role: the function's name", value="NAME", default="function",
+    "--function",
+    "with --function-role: the function's name",
+    value="NAME",
+    default="function",
     own_variable="DSOPS_SANDBOX_FUNCTION",
-)  # fmt: skip
+)
 GITHUB_REPOSITORY = Flag(
-    "--github-repository", "play a job of GitHub Actions in this repository instead of a user",
-    value="OWNER/NAME", own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
-)  # fmt: skip
+    "--github-repository",
+    "play a job of GitHub Actions in this repository instead of a user",
+    value="OWNER/NAME",
+    own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
+)
 GITHUB_REF = Flag(
-    "--github-ref", "with --github-repository: the branch or tag", value="REF", default="refs/heads/main",
+    "--github-ref",
+    "with --github-repository: the branch or tag",
+    value="REF",
+    default="refs/heads/main",
     own_variable="DSOPS_SANDBOX_GITHUB_REF",
-)  # fmt: skip
+)
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 

@@ -16,14 +16,20 @@ _MOMENTS: Final = ("exp", "nbf", "iat")
 
 PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
-    "--expires", "for how long it is good", kind="seconds", value="SECONDS", default="300",
+    "--expires",
+    "for how long it is good",
+    kind="seconds",
+    value="SECONDS",
+    default="300",
     own_variable="DSOPS_SANDBOX_EXPIRES",
-)  # fmt: skip
+)
 
 ISSUER = Flag(
-    "--iss", "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
-    value="URL", own_variable="DSOPS_SANDBOX_ISS",
-)  # fmt: skip
+    "--iss",
+    "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
+    value="URL",
+    own_variable="DSOPS_SANDBOX_ISS",
+)
 TOKEN_SUBJECT = Flag("--sub", "of whom the token speaks", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
 AUDIENCE = Flag(
     "--aud", "for whom it is", value="CLIENT-ID", default="sts.amazonaws.com", own_variable="DSOPS_SANDBOX_AUD"
@@ -31,44 +37,65 @@ AUDIENCE = Flag(
 
 ROLE = Flag("--role", "the role that it is for", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
 PROVIDER = Flag(
-    "--provider", "the SAML provider, by name or ARN; may be left out when the role's account has one",
-    value="NAME", own_variable="DSOPS_SANDBOX_SAML_PROVIDER",
-)  # fmt: skip
-SESSION_NAME = Flag(
-    "--session-name", "what the role's session is called", value="NAME", default="user",
-    own_variable="DSOPS_SANDBOX_SAML_SESSION_NAME",
-)  # fmt: skip
-SUBJECT = Flag(
-    "--subject", "of whom it speaks; the session's name by default", value="SUBJECT",
-    own_variable="DSOPS_SANDBOX_SAML_SUBJECT",
-)  # fmt: skip
-TAG = Flag(
-    "--tag", "a session tag; may be given several times", value="KEY=VALUE", is_repeatable=True,
-    own_variable="DSOPS_SANDBOX_SAML_TAG",
-)  # fmt: skip
-TRANSITIVE = Flag(
-    "--transitive", "the key of a tag that goes along to further roles; may be given several times", value="KEY",
-    is_repeatable=True, own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
-)  # fmt: skip
-SOURCE_IDENTITY = Flag(
-    "--source-identity", "the source identity that it sets", value="NAME",
-    own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY",
-)  # fmt: skip
-DURATION = Flag(
-    "--duration", "how long the provider lets the session last", kind="seconds", value="SECONDS",
-    own_variable="DSOPS_SANDBOX_SAML_DURATION",
-)  # fmt: skip
-ATTRIBUTE = Flag(
-    "--attribute", "a further attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be given several times",
-    value="NAME=VALUE", is_repeatable=True, own_variable="DSOPS_SANDBOX_SAML_ATTRIBUTE",
-)  # fmt: skip
-OUT = Flag(
-    "--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT"
+    "--provider",
+    "the SAML provider, by name or ARN; may be left out when the role's account has one",
+    value="NAME",
+    own_variable="DSOPS_SANDBOX_SAML_PROVIDER",
 )
+SESSION_NAME = Flag(
+    "--session-name",
+    "what the role's session is called",
+    value="NAME",
+    default="user",
+    own_variable="DSOPS_SANDBOX_SAML_SESSION_NAME",
+)
+SUBJECT = Flag(
+    "--subject",
+    "of whom it speaks; the session's name by default",
+    value="SUBJECT",
+    own_variable="DSOPS_SANDBOX_SAML_SUBJECT",
+)
+TAG = Flag(
+    "--tag",
+    "a session tag; may be given several times",
+    value="KEY=VALUE",
+    is_repeatable=True,
+    own_variable="DSOPS_SANDBOX_SAML_TAG",
+)
+TRANSITIVE = Flag(
+    "--transitive",
+    "the key of a tag that goes along to further roles; may be given several times",
+    value="KEY",
+    is_repeatable=True,
+    own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
+)
+SOURCE_IDENTITY = Flag(
+    "--source-identity",
+    "the source identity that it sets",
+    value="NAME",
+    own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY",
+)
+DURATION = Flag(
+    "--duration",
+    "how long the provider lets the session last",
+    kind="seconds",
+    value="SECONDS",
+    own_variable="DSOPS_SANDBOX_SAML_DURATION",
+)
+ATTRIBUTE = Flag(
+    "--attribute",
+    "a further attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be given several times",
+    value="NAME=VALUE",
+    is_repeatable=True,
+    own_variable="DSOPS_SANDBOX_SAML_ATTRIBUTE",
+)
+OUT = Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
 METADATA = Flag(
-    "--metadata", "print the metadata of the sandbox's identity provider, for CreateSAMLProvider", kind="switch",
+    "--metadata",
+    "print the metadata of the sandbox's identity provider, for CreateSAMLProvider",
+    kind="switch",
     own_variable="DSOPS_SANDBOX_SAML_METADATA",
-)  # fmt: skip
+)
 
 
 def _token(arguments: Arguments, runtime: Runtime) -> int:
@@ -77,10 +104,12 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
     if not arguments.text("--sub"):
         raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
     wish: dict[str, object] = {
-        "iss": arguments.text("--iss"), "sub": arguments.text("--sub"), "aud": arguments.text("--aud"),
+        "iss": arguments.text("--iss"),
+        "sub": arguments.text("--sub"),
+        "aud": arguments.text("--aud"),
         "expires_seconds": arguments.seconds("--expires"),
         "claims": dict(_claim(word) for word in arguments.words("CLAIM")),
-    }  # fmt: skip
+    }
     url = find_running(arguments.integer("--port"), runtime.environ)
     answer(str(tell(url, "token", wish)["token"]))
     return 0
@@ -100,7 +129,7 @@ def _claim(word: str) -> tuple[str, object]:
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError) as error:
-        hint = "write JSON behind `{` or `[`: a list is NAME='[\"one\", \"two\"]'"
+        hint = 'write JSON behind `{` or `[`: a list is NAME=\'["one", "two"]\''
         raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error), hint=hint) from error
 
 
@@ -125,9 +154,7 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
 def _wish(arguments: Arguments) -> dict[str, object]:
     """What the sandbox's endpoint is asked for."""
     if not arguments.text("--role"):
-        raise UsageError(
-            "--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy"
-        )
+        raise UsageError("--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy")
     attributes: dict[str, list[str]] = {}
     for name, value in _pairs("--attribute", arguments.texts("--attribute")):
         attributes.setdefault(name, []).append(value)
@@ -179,6 +206,19 @@ SAML = Command(
         "With --json it is what `aws sts assume-role-with-saml --cli-input-json` takes."
     ),
     run=_saml,
-    flags=(ROLE, PROVIDER, SESSION_NAME, SUBJECT, TAG, TRANSITIVE, SOURCE_IDENTITY, DURATION, ATTRIBUTE, EXPIRES, OUT,
-           METADATA, PORT),
-)  # fmt: skip
+    flags=(
+        ROLE,
+        PROVIDER,
+        SESSION_NAME,
+        SUBJECT,
+        TAG,
+        TRANSITIVE,
+        SOURCE_IDENTITY,
+        DURATION,
+        ATTRIBUTE,
+        EXPIRES,
+        OUT,
+        METADATA,
+        PORT,
+    ),
+)

@@ -16,33 +16,49 @@ if TYPE_CHECKING:
     from dsops.sandbox.wire.server import Server
 
 SEED = Flag(
-    "--seed", "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
-    value="FILE", own_variable="DSOPS_SANDBOX_SEED",
-)  # fmt: skip
+    "--seed",
+    "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
+    value="FILE",
+    own_variable="DSOPS_SANDBOX_SEED",
+)
 FROM = Flag(
-    "--from", "start with whatever this dsops.yaml needs to work, with invented values",
-    value="FILE", own_variable="DSOPS_SANDBOX_FROM",
-)  # fmt: skip
+    "--from",
+    "start with whatever this dsops.yaml needs to work, with invented values",
+    value="FILE",
+    own_variable="DSOPS_SANDBOX_FROM",
+)
 EVENTS = Flag(
-    "--events", "how many calls to remember", kind="integer", value="N", default="10000",
+    "--events",
+    "how many calls to remember",
+    kind="integer",
+    value="N",
+    default="10000",
     own_variable="DSOPS_SANDBOX_EVENTS",
-)  # fmt: skip
+)
 THROTTLE = Flag(
-    "--throttle", "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
-    value="SERVICE=RATE", own_variable="DSOPS_SANDBOX_THROTTLE",
-)  # fmt: skip
+    "--throttle",
+    "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
+    value="SERVICE=RATE",
+    own_variable="DSOPS_SANDBOX_THROTTLE",
+)
 AUTHORIZATION_IDS = Flag(
-    "--authorization-ids", "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
-    value="SERVICE", own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
-)  # fmt: skip
+    "--authorization-ids",
+    "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
+    value="SERVICE",
+    own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
+)
 TRAIL = Flag(
-    "--trail", "a folder that gets every call, in files as CloudTrail delivers them",
-    value="DIR", own_variable="DSOPS_SANDBOX_TRAIL",
-)  # fmt: skip
+    "--trail",
+    "a folder that gets every call, in files as CloudTrail delivers them",
+    value="DIR",
+    own_variable="DSOPS_SANDBOX_TRAIL",
+)
 DATA_EVENTS = Flag(
-    "--data-events", "with --trail: also calls that move data (objects, items, messages)",
-    kind="switch", own_variable="DSOPS_SANDBOX_DATA_EVENTS",
-)  # fmt: skip
+    "--data-events",
+    "with --trail: also calls that move data (objects, items, messages)",
+    kind="switch",
+    own_variable="DSOPS_SANDBOX_DATA_EVENTS",
+)
 
 START = (SEED, FROM)
 """What there is at first."""

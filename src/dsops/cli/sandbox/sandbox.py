@@ -26,18 +26,13 @@ LAST = Flag(
 )
 LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
-    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch",
-    own_variable="DSOPS_SANDBOX_FOLLOW",
-)  # fmt: skip
-ACCOUNT = Flag(
-    "--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT"
+    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
 )
+ACCOUNT = Flag("--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
 ADVANCE = Flag(
     "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
 )
-NOW = Flag(
-    "--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
-)
+NOW = Flag("--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW")
 
 
 _DEFAULT_PORT = 4566

@@ -14,11 +14,7 @@ Record = Mapping[str, Any]  # JSON that a sandbox answered with
 
 _NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
 """What an event's request may call the thing that it is about, the most telling first."""
-_SAYS = {
-    "Allow": "allows it",
-    "ExplicitDeny": "denies it",
-    "ImplicitDeny": "does not allow it",
-}
+_SAYS = {"Allow": "allows it", "ExplicitDeny": "denies it", "ImplicitDeny": "does not allow it"}
 
 
 def decision_lines(decision: Record) -> list[str]:

@@ -38,11 +38,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         names = _without(auto, names, config, is_named=bool(arguments.texts("--store")))
     profiles = [
         ProcessProfile(
-            name=f"{prefix}{name}", store=name, region=_region(config, name),
+            name=f"{prefix}{name}",
+            store=name,
+            region=_region(config, name),
             environment=environment if name in auto else "",
         )
         for name in names
-    ]  # fmt: skip
+    ]
     program = own_program(sys.argv[0], sys.executable)
     join = list2cmdline if sys.platform == "win32" else shlex.join
     lines = [(profile.name, tuple(profile_lines(profile, program, path, join))) for profile in profiles]
@@ -177,15 +179,16 @@ COMMAND = Group(
                 CONFIG,
                 SESSION_ENVIRONMENT,
                 Flag(
-                    "--store", "only this store", value="STORE", own_variable="DSOPS_EXPORT_STORE",
-                    is_repeatable=True,
+                    "--store", "only this store", value="STORE", own_variable="DSOPS_EXPORT_STORE", is_repeatable=True
                 ),
                 Flag(
-                    "--prefix", "what is put before a store's name to get the profile's", value="TEXT",
+                    "--prefix",
+                    "what is put before a store's name to get the profile's",
+                    value="TEXT",
                     own_variable="DSOPS_EXPORT_PREFIX",
                 ),
                 Flag("--write", "write them into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
             ),
-        ),
+        )
     },
-)  # fmt: skip
+)

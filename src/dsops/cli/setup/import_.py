@@ -59,9 +59,7 @@ def _source(path: str, runtime: Runtime) -> SourceText:
     except UnicodeDecodeError as error:
         # From None: the error carries the file's bytes.
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigUnreadable(
-            f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)
-        ) from None
+        raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
 
 
 def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
@@ -86,12 +84,15 @@ COMMAND = Group(
             run=_run,
             flags=(
                 Flag(
-                    "--profile", "only this profile, and those it begins with", value="NAME",
-                    own_variable="DSOPS_IMPORT_PROFILE", is_repeatable=True,
+                    "--profile",
+                    "only this profile, and those it begins with",
+                    value="NAME",
+                    own_variable="DSOPS_IMPORT_PROFILE",
+                    is_repeatable=True,
                 ),
                 Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
                 Flag("--keep-external-ids", "write external IDs as they are", "switch"),
             ),
-        ),
+        )
     },
-)  # fmt: skip
+)

@@ -22,12 +22,27 @@ from dsops.schema import BUILTIN_TYPES
 from dsops.stores import StoreTypes
 
 _BACKUP = ".before-migrate"
-_SECRET = frozenset({
-    "values", "literal", "default", "fallback", "access_key_id", "secret_access_key", "session_token", "token",
-    "password", "secret_id",
-    *[name for type_ in BUILTIN_TYPES.values() for key in type_.keys if key.is_secret
-      for name in (key.name, *key.aliases)],
-})  # fmt: skip
+_SECRET = frozenset(
+    {
+        "values",
+        "literal",
+        "default",
+        "fallback",
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "token",
+        "password",
+        "secret_id",
+        *[
+            name
+            for type_ in BUILTIN_TYPES.values()
+            for key in type_.keys
+            if key.is_secret
+            for name in (key.name, *key.aliases)
+        ],
+    }
+)
 """Keys whose values a diff must not show: of the original's types and of ours."""
 _NAME_ALONE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 """Says no more than where the value is; a default in it may be one."""
@@ -180,7 +195,10 @@ COMMAND = Command(
         "What a person has to decide is an error with all its lines, and nothing is written."
     ),
     run=_run,
-    flags=(Flag("--write", "write the file instead of printing the difference", "switch",
-                own_variable="DSOPS_MIGRATE_WRITE"),),
+    flags=(
+        Flag(
+            "--write", "write the file instead of printing the difference", "switch", own_variable="DSOPS_MIGRATE_WRITE"
+        ),
+    ),
     operands=(Operand("FILE", "the configuration; the dsops.yaml found here or above if left out", is_required=False),),
-)  # fmt: skip
+)

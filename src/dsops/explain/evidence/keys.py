@@ -22,8 +22,16 @@ from dsops.policy.simulate import Asked, Unread
 from dsops.startup import NamedTuple
 
 _SERVICES: Final = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-_OF_KEYS: Final = ("aws:resourcetag/", "kms:resourcealiases", "kms:keyspec", "kms:keyusage", "kms:keyorigin",
-                   "kms:multiregion", "kms:encryptioncontext:secretversionid", "kms:requestalias")  # fmt: skip
+_OF_KEYS: Final = (
+    "aws:resourcetag/",
+    "kms:resourcealiases",
+    "kms:keyspec",
+    "kms:keyusage",
+    "kms:keyorigin",
+    "kms:multiregion",
+    "kms:encryptioncontext:secretversionid",
+    "kms:requestalias",
+)
 """Condition keys of such a call that are not looked at."""
 
 
@@ -57,8 +65,10 @@ def is_about_keys(said: AwsAnswer | None) -> bool:
     if said is None or "default KMS service key" in said.message:
         return False
     code = said.code.removesuffix("Exception")
-    return said.message.startswith("Access to KMS") or code in ("DecryptionFailure", "InvalidKeyId") or (
-        "kms:" in said.message and "(Service: AWSKMS" in said.message
+    return (
+        said.message.startswith("Access to KMS")
+        or code in ("DecryptionFailure", "InvalidKeyId")
+        or ("kms:" in said.message and "(Service: AWSKMS" in said.message)
     )
 
 

@@ -43,17 +43,13 @@ class Library:
         self._evidence = evidence
         self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
-    def completer(
-        self, step: Step, chain: Sequence[Keys]
-    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+    def completer(self, step: Step, chain: Sequence[Keys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
         """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
-    def _new_completer(
-        self, step: Step, chain: Sequence[Keys]
-    ) -> tuple[Mapping[str, SeveralReaders], Completer]:
+    def _new_completer(self, step: Step, chain: Sequence[Keys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
         """With the latest session first: it is the nearest to what was refused."""
         by_account: dict[str, list[Keys]] = {}
         for keys in reversed(chain):

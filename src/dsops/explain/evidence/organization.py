@@ -93,9 +93,7 @@ class OrganizationReader:
                 return _IN_NONE
         return best or _unknown(account)
 
-    async def _place(
-        self, account: str, api: Organizations, organization: Organization, *, is_own: bool
-    ) -> Membership:
+    async def _place(self, account: str, api: Organizations, organization: Organization, *, is_own: bool) -> Membership:
         """Where the account stands in that organization."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None

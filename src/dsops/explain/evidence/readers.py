@@ -76,9 +76,16 @@ def _better(first: Attached, second: Attached) -> Attached:
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
     return Attached(
-        entity.entity, identity.identity, boundary.boundary, entity.unread_entity, identity.unread_identity,
-        boundary.unread_boundary, entity.is_template, entity.trust, entity.unread_trust,
-    )  # fmt: skip
+        entity.entity,
+        identity.identity,
+        boundary.boundary,
+        entity.unread_entity,
+        identity.unread_identity,
+        boundary.unread_boundary,
+        entity.is_template,
+        entity.trust,
+        entity.unread_trust,
+    )
 
 
 def _incomplete(found: Attached) -> tuple[int, int]:
@@ -137,9 +144,7 @@ def read_details(text: str, file: str) -> Details:
 Object = Mapping[str, object]
 
 
-def _attached(
-    kind: str, entity: Object, groups: Sequence[Object], managed: Mapping[str, str]
-) -> Attached:
+def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapping[str, str]) -> Attached:
     found: list[PolicyText] = []
     unread: list[str] = []
     for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
@@ -159,9 +164,12 @@ def _attached(
     trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
     return Attached(
         Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
-        tuple(found), boundary, "", tuple(unread),
+        tuple(found),
+        boundary,
+        "",
+        tuple(unread),
         f"{boundary_arn} is not in the file" if boundary_arn and boundary is None else "",
-    )  # fmt: skip
+    )
 
 
 def _default_version(policy: Object) -> str:

@@ -85,9 +85,7 @@ class RecordReader:
         wanted = [uri for uri in uris if uri not in documents]
         for start in range(0, len(wanted), _AT_ONCE):
             part = wanted[start : start + _AT_ONCE]
-            found = await settle(
-                *[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part]
-            )
+            found = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
             documents |= {uri: text for uri, text in zip(part, found, strict=True) if isinstance(text, str)}
             if all(isinstance(each, AccessDenied) for each in found):
                 break  # one permission for all of them
@@ -112,6 +110,8 @@ def _missing(said: Said, chain: Sequence[Keys], why: str) -> Fact:
     link = f", or opens {said.link}," if said.link else ""
     region = f" --region {said.region}" if said.region else ""
     return Fact(
-        f"AWS's own record of the refusal, {said.authorization_id}", why, f"whoever has {_PERMISSION} in {whose}{link}",
+        f"AWS's own record of the refusal, {said.authorization_id}",
+        why,
+        f"whoever has {_PERMISSION} in {whose}{link}",
         f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {said.authorization_id}",
-    )  # fmt: skip
+    )

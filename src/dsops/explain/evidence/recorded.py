@@ -27,13 +27,21 @@ Documents = Mapping[str, str]
 _DENIES: Final = "EXPLICIT_DENY"
 _NOT_ALLOWED: Final = "IMPLICIT_DENY"
 _CHECKS: Final[dict[str, Place]] = {
-    "RESOURCE_CONTROL_POLICY": "rcp", "SERVICE_CONTROL_POLICY": "scp", "RESOURCE": "resource",
-    "PRINCIPAL": "identity", "PERMISSIONS_BOUNDARY": "boundary", "SESSION": "session",
-}  # fmt: skip
+    "RESOURCE_CONTROL_POLICY": "rcp",
+    "SERVICE_CONTROL_POLICY": "scp",
+    "RESOURCE": "resource",
+    "PRINCIPAL": "identity",
+    "PERMISSIONS_BOUNDARY": "boundary",
+    "SESSION": "session",
+}
 _KINDS: Final[dict[str, Place]] = {
-    "RESOURCE_CONTROL_POLICY": "rcp", "SERVICE_CONTROL_POLICY": "scp", "RESOURCE_BASED_POLICY": "resource",
-    "IDENTITY_BASED_POLICY": "identity", "PERMISSIONS_BOUNDARY": "boundary", "SESSION_POLICY": "session",
-}  # fmt: skip
+    "RESOURCE_CONTROL_POLICY": "rcp",
+    "SERVICE_CONTROL_POLICY": "scp",
+    "RESOURCE_BASED_POLICY": "resource",
+    "IDENTITY_BASED_POLICY": "identity",
+    "PERMISSIONS_BOUNDARY": "boundary",
+    "SESSION_POLICY": "session",
+}
 _ONE_LAYER: Final[tuple[Place, ...]] = ("identity", "boundary", "session", "resource")
 _IN_LEVELS: Final[tuple[Place, ...]] = ("scp", "rcp")
 _OF_ENDPOINTS: Final = ("VPC_ENDPOINT", "VPC_ENDPOINT_POLICY")
@@ -97,9 +105,7 @@ def refused_evaluation(details: AuthorizationDetails, action: str) -> Evaluation
     return next(iter(named or refused), None)
 
 
-def read_record(
-    details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said
-) -> Recorded:
+def read_record(details: AuthorizationDetails, evaluation: Evaluation, documents: Documents, said: Said) -> Recorded:
     """What the record proves of that evaluation."""
     said = said._replace(action=evaluation.action or said.action, resource=said.resource or evaluation.resource)
     context = condition_keys({**details.context, **evaluation.context})
@@ -129,9 +135,14 @@ class _Record:
     """One evaluation, and the policies that bear on it."""
 
     def __init__(
-        self, listed: Sequence[ListedPolicy], documents: Documents, evaluation: Evaluation, *, is_trust: bool,
+        self,
+        listed: Sequence[ListedPolicy],
+        documents: Documents,
+        evaluation: Evaluation,
+        *,
+        is_trust: bool,
         is_whole: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._listed = listed
         self._documents = documents
         self._evaluation = evaluation

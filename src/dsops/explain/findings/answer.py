@@ -88,10 +88,12 @@ def _not_read(
 
 
 _CODES: Final = {
-    "role trust policy": "trust-policy", "identity-based policy": "identity-policy",
-    "permissions boundary": "boundary", "session policy": "session-policy",
+    "role trust policy": "trust-policy",
+    "identity-based policy": "identity-policy",
+    "permissions boundary": "boundary",
+    "session policy": "session-policy",
     "resource-based policy": "resource-policy",
-}  # fmt: skip
+}
 
 
 def _is_guess(broken: Broken, about: About, unread: frozenset[str]) -> bool:
@@ -185,9 +187,14 @@ def _place(broken: Broken, about: About) -> Place:
     is_session = broken.policy_type == "session policy"
     return Place(
         about.step.credentials_from if is_session else about.step.name,
-        about.hop, broken.policy_type, whose, policy.name if policy is not None else "", number,
-        statement.sid if statement is not None else "", statement.line if statement is not None else 0,
-    )  # fmt: skip
+        about.hop,
+        broken.policy_type,
+        whose,
+        policy.name if policy is not None else "",
+        number,
+        statement.sid if statement is not None else "",
+        statement.line if statement is not None else 0,
+    )
 
 
 def _named(place: Place, said: Said) -> Place:
@@ -228,6 +235,4 @@ def _merged(group: Sequence[Finding]) -> Finding:
     resources = [str(each.remedy.statement["Resource"]) for each in group if each.remedy.statement is not None]
     remedy = first.remedy._replace(statement={**statement, "Resource": resources})
     facts = dict.fromkeys(fact for each in group for fact in each.facts)
-    return first._replace(
-        message=f"{first.message}, nor on {len(group) - 1} more", remedy=remedy, facts=tuple(facts)
-    )
+    return first._replace(message=f"{first.message}, nor on {len(group) - 1} more", remedy=remedy, facts=tuple(facts))

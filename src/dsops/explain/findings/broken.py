@@ -149,9 +149,7 @@ def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
     return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
-def _named_by_aws(
-    said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None
-) -> Verdict:
+def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None) -> Verdict:
     def is_meant(broken: Broken) -> bool:
         # An SCP's refusal is worded as a Deny, also where nothing in it allows.
         is_deny = broken.effect == "ExplicitDeny"
@@ -169,4 +167,3 @@ def _named_by_aws(
 def failures_of(broken: Broken) -> tuple[Failure, ...]:
     """What keeps the statement from allowing; for one that denies, its conditions, which are all met."""
     return broken.found.failures if broken.found is not None else ()
-

@@ -41,8 +41,10 @@ _OF_PLACES: Final = {
     ENDPOINT_POLICY: "endpoint-policy",
 }
 _BESIDE: Final = {
-    "sts:tagsession": "tag-session", "sts:setsourceidentity": "set-source-identity", "sts:setcontext": "set-context",
-}  # fmt: skip
+    "sts:tagsession": "tag-session",
+    "sts:setsourceidentity": "set-source-identity",
+    "sts:setcontext": "set-context",
+}
 
 
 _OF_KEYS: Final = {"resource-policy": "key-policy", "identity-policy": "key-permission", "condition": "key-policy"}
@@ -212,7 +214,7 @@ def _of_principal(broken: Broken, statement: Statement, about: About, mismatches
             f"{policy} names {named[0]}, the id of a user or role that was deleted; one of the same name made later "
             "has another id",
             mismatches,
-        )  # fmt: skip
+        )
     same_name = [each for each in named if _is_namesake(each, caller)]
     if same_name:
         return Cause("trust-path", f"{policy} names {same_name[0]}, and the caller is {caller}", mismatches)
@@ -229,8 +231,10 @@ def _is_namesake(text: str, caller: str) -> bool:
     if one is None or other is None or text == caller or one.service != "iam":
         return False
     return (one.account, one.resource_type, one.resource_name) == (
-        other.account, other.resource_type, other.resource_name,
-    )  # fmt: skip
+        other.account,
+        other.resource_type,
+        other.resource_name,
+    )
 
 
 def _named(statement: Statement) -> Sequence[str]:

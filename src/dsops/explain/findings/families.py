@@ -61,7 +61,13 @@ WORDS: Final = {
 """What a policy does to a call that has nothing of the kind, and to one that has something else."""
 
 ORDER: Final = {
-    "external-id": 0, "mfa": 1, "session-tags": 2, "source-identity": 3, "session-name": 4, "region": 5,
-    "token-audience": 6, "token-subject": 7,
-}  # fmt: skip
+    "external-id": 0,
+    "mfa": 1,
+    "session-tags": 2,
+    "source-identity": 3,
+    "session-name": 4,
+    "region": 5,
+    "token-audience": 6,
+    "token-subject": 7,
+}
 """What the configuration can send is named before what only somebody else can change."""

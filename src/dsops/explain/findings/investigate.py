@@ -58,9 +58,7 @@ class Investigator:
         found = await self._judge(asked, said, step, hop, chain, error, recorded)
         return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
 
-    async def _record(
-        self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool
-    ) -> Recorded | Fact | None:
+    async def _record(self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool) -> Recorded | Fact | None:
         """AWS's own record of the refusal, where its answer carries an id."""
         if not said.authorization_id:
             return None
@@ -95,9 +93,7 @@ class Investigator:
             needed = tuple(sorted({*needed, question.action})) if needed else ()
             about = self._about(question, step, hop)._replace(actions=needed)
             try:
-                completed = await self._library.complete(
-                    question, unread, chain, readers, completer, recorded
-                )
+                completed = await self._library.complete(question, unread, chain, readers, completer, recorded)
             except EntityNotFound as missing:
                 return [await self._missing(missing, about, chain, step)]
             is_known = bool(completed.asked.principal.arn or completed.asked.principal.federated)
@@ -160,9 +156,7 @@ class Investigator:
 
     # --- a role that is not there ---------------------------------------------------------------------------
 
-    async def _missing(
-        self, missing: EntityNotFound, about: About, chain: Sequence[Keys], step: Step
-    ) -> Finding:
+    async def _missing(self, missing: EntityNotFound, about: About, chain: Sequence[Keys], step: Step) -> Finding:
         """A role that does not exist, and the one that was probably meant."""
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]

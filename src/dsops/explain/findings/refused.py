@@ -49,9 +49,7 @@ _SAID: Final = (
     ("requested Role", "saml-role", "role_arn"),
     ("default KMS", "secret-key", ""),
 )
-_CODES: Final = {
-    "PackedPolicyTooLarge": "packed-policy", "MalformedPolicyDocument": "session-policy-invalid",
-}  # fmt: skip
+_CODES: Final = {"PackedPolicyTooLarge": "packed-policy", "MalformedPolicyDocument": "session-policy-invalid"}
 _KINDS: Final[tuple[tuple[type[DsopsError], str, str], ...]] = (
     (RegionDisabled, "region-disabled", "region"),
     (RoleNotOffered, "saml-role", "role_arn"),
@@ -70,13 +68,15 @@ _REMEDIES: Final = {
     "secret-key": (
         "give the secret a KMS key of its own, whose policy lets the role kms:Decrypt: "
         "`aws secretsmanager update-secret --secret-id SECRET --kms-key-id KEY`"
-    ),
+    )
 }
 """For what AWS refuses without the error having a hint."""
 _OF_WHO_SIGNS: Final = ("session-expired", "key-invalid", "no-credentials", "login-required")
 _LIMITS: Final = (
-    ("duration_seconds", "duration"), ("partition", "partition"), ("takes a user's long-term key", "session-caller"),
-)  # fmt: skip
+    ("duration_seconds", "duration"),
+    ("partition", "partition"),
+    ("takes a user's long-term key", "session-caller"),
+)
 
 
 def is_policys(error: DsopsError) -> bool:

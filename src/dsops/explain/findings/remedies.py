@@ -97,9 +97,12 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
 
 
 _ATTRIBUTES: Final = {
-    "session-tags": "PrincipalTag:KEY", "source-identity": "SourceIdentity", "session-name": "RoleSessionName",
-    "tag-session": "PrincipalTag:KEY", "set-source-identity": "SourceIdentity",
-}  # fmt: skip
+    "session-tags": "PrincipalTag:KEY",
+    "source-identity": "SourceIdentity",
+    "session-name": "RoleSessionName",
+    "tag-session": "PrincipalTag:KEY",
+    "set-source-identity": "SourceIdentity",
+}
 """What an assertion says by attributes, of which the configuration knows nothing."""
 
 
@@ -113,9 +116,7 @@ def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
 # --- statements to add --------------------------------------------------------------------------------------
 
 
-_BESIDE: Final = {
-    "tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts",
-}  # fmt: skip
+_BESIDE: Final = {"tag-session": "tags", "set-source-identity": "source_identity", "set-context": "provided_contexts"}
 """Actions besides sts:AssumeRole, and the key for which a hop needs them."""
 
 
@@ -200,4 +201,3 @@ _BY_CAUSE: Final[Mapping[str, Callable[[Cause, About], Remedy]]] = {
     "trust-deleted": _deleted,
     "session-revoked": _revoked,
 }
-

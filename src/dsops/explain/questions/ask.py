@@ -48,9 +48,7 @@ class Asker:
         self._edit_at = edit_at
         self._keys = KeyAsker(chains)
 
-    async def of(
-        self, failure: Failure, said: Said, chain: Sequence[Keys]
-    ) -> Questions | Finding:
+    async def of(self, failure: Failure, said: Said, chain: Sequence[Keys]) -> Questions | Finding:
         """The questions that AWS has put to policies; a finding where there is none to put."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:

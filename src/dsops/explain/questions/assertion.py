@@ -38,10 +38,12 @@ def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> Told:
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
     context = {
         **attribute_keys(response.attributes),
-        "SAML:iss": (response.issuer,), "SAML:aud": (response.recipient,), "SAML:sub": (response.name_id,),
+        "SAML:iss": (response.issuer,),
+        "SAML:aud": (response.recipient,),
+        "SAML:sub": (response.name_id,),
         "SAML:sub_type": ((response.name_format or _UNSPECIFIED).removeprefix(_FORMAT_PREFIX),),
         **_of_provider(response.issuer, provider),
-    }  # fmt: skip
+    }
     actions = ["sts:AssumeRoleWithSAML"]
     session_name, source_identity = (response.attributes.get(each, ())[:1] for each in (SESSION_NAME, _SOURCE_IDENTITY))
     if session_name:
@@ -69,6 +71,4 @@ def _of_provider(issuer: str, provider: str) -> dict[str, tuple[str, ...]]:
     whose = f"{arn.account}/{arn.resource_name}"
     # SHA-1 is what AWS makes of it, and hides nothing.
     qualifier = b64encode(sha1(f"{issuer}{whose}".encode(), usedforsecurity=False).digest()).decode()
-    return {
-        "SAML:doc": (whose,), "SAML:namequalifier": (qualifier,), "aws:FederatedProvider": (provider,),
-    }  # fmt: skip
+    return {"SAML:doc": (whose,), "SAML:namequalifier": (qualifier,), "aws:FederatedProvider": (provider,)}

@@ -65,6 +65,7 @@ class Chains:
         self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
     ) -> Keys | None:
         """Whose those are, asked of STS once; None when it does not say."""
+
         def find() -> Work[Keys | None]:
             return self._find(credentials, step, issuer, before)
 

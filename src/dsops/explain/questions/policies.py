@@ -251,9 +251,7 @@ class _Question:
         if membership.levels is None:
             self.miss([place], f"{membership.unread}; give them with --{place}, or say that there are `none`")
             return
-        self.policies[place] = tuple(
-            self._compiled(place, level) for level in membership.levels[place]
-        )
+        self.policies[place] = tuple(self._compiled(place, level) for level in membership.levels[place])
 
     def learn_caller(self, attached: Attached) -> None:
         """The path, id and tags that IAM has for the caller."""

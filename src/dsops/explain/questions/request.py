@@ -19,9 +19,16 @@ from dsops.secret import Secret
 Context = dict[str, tuple[str, ...]]
 
 OF_THE_NETWORK: Final = (
-    "aws:sourceip", "aws:vpcsourceip", "aws:sourcevpc", "aws:sourcevpce", "aws:sourcevpcarn", "aws:vpceaccount",
-    "aws:vpceorgid", "aws:vpceorgpaths", "aws:useragent",
-)  # fmt: skip
+    "aws:sourceip",
+    "aws:vpcsourceip",
+    "aws:sourcevpc",
+    "aws:sourcevpce",
+    "aws:sourcevpcarn",
+    "aws:vpceaccount",
+    "aws:vpceorgid",
+    "aws:vpceorgpaths",
+    "aws:useragent",
+)
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
 """What a session has by whoever issued it."""
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
@@ -106,9 +113,7 @@ PASSED_ON: Final = "dsops:PassedOn/"
 
 
 def _passed_on(context: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    return {
-        key.removeprefix(PASSED_ON): values[0] for key, values in context.items() if key.startswith(PASSED_ON)
-    }
+    return {key.removeprefix(PASSED_ON): values[0] for key, values in context.items() if key.startswith(PASSED_ON)}
 
 
 def _source_identity(step: Step, inherited: Mapping[str, tuple[str, ...]]) -> str:
@@ -131,11 +136,7 @@ def _tags(step: Step) -> dict[str, str]:
 def _principal(identity: Identity, role_arn: str) -> Principal | None:
     unique_id = identity.user_id.partition(":")[0]
     try:
-        return read_caller(
-            identity.arn,
-            role_arn=role_arn,
-            unique_id=unique_id if is_unique_id(unique_id) else "",
-        )
+        return read_caller(identity.arn, role_arn=role_arn, unique_id=unique_id if is_unique_id(unique_id) else "")
     except ValueError:
         return None
 
@@ -143,9 +144,7 @@ def _principal(identity: Identity, role_arn: str) -> Principal | None:
 # --- questions ----------------------------------------------------------------------------------------------
 
 
-def questions(
-    step: Step, caller: Caller, region: str, refused: str = ""
-) -> list[tuple[Asked, tuple[Unread, ...]]]:
+def questions(step: Step, caller: Caller, region: str, refused: str = "") -> list[tuple[Asked, tuple[Unread, ...]]]:
     """What AWS asks of policies for that hop, in its order, and what of each is not known.
 
     `refused` is the action that AWS names: it asks for more than the plan knows where a base session brings tags along.
@@ -173,8 +172,9 @@ def questions(
 _BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
 """What a hop needs for a source identity and tags that its caller's session has."""
 _KEYS_OF_A_HOP: Final = {
-    "aws:sourceidentity": ("sts:sourceidentity",), "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
-}  # fmt: skip
+    "aws:sourceidentity": ("sts:sourceidentity",),
+    "aws:principaltag/": ("aws:resourcetag/", "iam:resourcetag/"),
+}
 """What of a session comes to a hop -> the keys by which the hop has it."""
 
 

@@ -19,14 +19,32 @@ from dsops.stores.web_identity import MOST_SHOWN
 
 _GITHUB: Final = "token.actions.githubusercontent.com"
 _SAML: Final = (
-    "saml:sub", "saml:sub_type", "saml:namequalifier", "saml:edupersonorgdn", "aws:requesttag/", "aws:tagkeys",
-    "sts:rolesessionname", "sts:sourceidentity",
-)  # fmt: skip
+    "saml:sub",
+    "saml:sub_type",
+    "saml:namequalifier",
+    "saml:edupersonorgdn",
+    "aws:requesttag/",
+    "aws:tagkeys",
+    "sts:rolesessionname",
+    "sts:sourceidentity",
+)
 """What an assertion says besides its issuer and its recipient."""
 CLAIMS: Final = (
-    "amr", "azp", "email", "oaud", "actor", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
-    "repository_owner", "repository_owner_id", "workflow", "enterprise",
-)  # fmt: skip
+    "amr",
+    "azp",
+    "email",
+    "oaud",
+    "actor",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "workflow",
+    "enterprise",
+)
 """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
 
 Unsigned = tuple[Asked, tuple[Unread, ...]]
@@ -73,8 +91,9 @@ _SEALED: Final = "only AWS can read all that the assertion says"
 
 def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     context: Context = {
-        "aws:RequestedRegion": (region,), "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
-    }  # fmt: skip
+        "aws:RequestedRegion": (region,),
+        "sts:RoleSessionName": (str(step.settings.get("role_session_name", "")),),
+    }
     proof = step.proof
     said = proof.speaks_of if proof is not None else None
     host = _host(said[0]) if said is not None else ""

@@ -20,9 +20,7 @@ from dsops.startup import NamedTuple
 if TYPE_CHECKING:
     from dsops.policy.evaluation.reasons import Reason
 
-__all__ = [
-    "Decision", "Effect", "Policies", "PolicyType", "Principal", "PrincipalKind", "Request", "evaluate",
-]  # fmt: skip
+__all__ = ["Decision", "Effect", "Policies", "PolicyType", "Principal", "PrincipalKind", "Request", "evaluate"]
 
 Effect = Literal["Allow", "ExplicitDeny", "ImplicitDeny"]
 

@@ -158,17 +158,13 @@ def _statements(
     return tuple(matched), tuple(near)
 
 
-def _failures(
-    question: Question, policy: Policy, statement: Statement, *, is_resource: bool
-) -> tuple[Failure, ...]:
+def _failures(question: Question, policy: Policy, statement: Statement, *, is_resource: bool) -> tuple[Failure, ...]:
     failures = []
     principals, actions, resources = statement.principals, statement.actions, statement.resources
     if principals is not None and not question.reach(statement):
         wanted = tuple(text if kind == "AWS" else f"{kind}: {text}" for kind, text in principals.written)
         actual = _names(question.principal)
-        failures.append(
-            Failure(principals.element, "", "", wanted, actual, _hint(wanted, actual), statement.line)
-        )
+        failures.append(Failure(principals.element, "", "", wanted, actual, _hint(wanted, actual), statement.line))
     elif principals is None and is_resource and statement.effect == "Allow":
         failures.append(Failure("Principal", "", "", (), _names(question.principal), "", statement.line))
     if not actions.matches(question.action):
@@ -196,10 +192,15 @@ def _failed_conditions(question: Question, policy: Policy, statement: Statement)
             hint = hint or ("" if condition.is_secret else _plain_wildcard(question, policy, condition, actual))
         failures.append(
             Failure(
-                "Condition", condition.operator, condition.key, condition.shown_values,
-                _shown(condition, actual), hint, condition.line,
+                "Condition",
+                condition.operator,
+                condition.key,
+                condition.shown_values,
+                _shown(condition, actual),
+                hint,
+                condition.line,
             )
-        )  # fmt: skip
+        )
     return failures
 
 

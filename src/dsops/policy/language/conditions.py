@@ -20,16 +20,7 @@ from dsops.policy.language.match import (
     split_sections,
 )
 from dsops.policy.language.operators import WITH_VARIABLES, Operator, parse_operator
-from dsops.policy.language.tokens import (
-    Context,
-    Resolved,
-    Token,
-    Variable,
-    is_static,
-    literal_text,
-    resolve,
-    tokenize,
-)
+from dsops.policy.language.tokens import Context, Resolved, Token, Variable, is_static, literal_text, resolve, tokenize
 from dsops.policy.language.values import (
     compare_moments,
     compare_numbers,
@@ -50,6 +41,7 @@ Matcher = Callable[[str], Answer]
 
 SECRET_KEYS: Final = frozenset({"sts:externalid"})
 """Keys whose values are never shown."""
+
 
 class Condition(NamedTuple):
     """One key under one operator."""
@@ -89,9 +81,7 @@ def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
 # --- compiling ----------------------------------------------------------------------------------------------
 
 
-def compile_condition(
-    operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool
-) -> Condition:
+def compile_condition(operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool) -> Condition:
     """The condition; ValueError says what is wrong with the operator or a value, and may quote the value."""
     parsed = parse_operator(operator)
     return Condition(
@@ -106,9 +96,7 @@ def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables
     if not parsed.family.startswith(WITH_VARIABLES):
         return _with_matcher(parsed, lower, _compile_typed(parsed.family, values))
     is_pattern = parsed.family.startswith(("StringLike", "Arn"))
-    all_tokens = [
-        tokenize(value, has_variables=has_variables, has_wildcards=is_pattern) for value in values
-    ]
+    all_tokens = [tokenize(value, has_variables=has_variables, has_wildcards=is_pattern) for value in values]
     static: list[Sequence[Resolved]] = []
     dynamic: list[tuple[Token, ...]] = []
     for tokens in all_tokens:
@@ -213,11 +201,7 @@ def _networks(values: Sequence[str]) -> Matcher:
 
 
 def _ordering(
-    values: Sequence[str],
-    read: Callable[[str], T | None],
-    compare: Callable[[T, T], int],
-    comparison: str,
-    what: str,
+    values: Sequence[str], read: Callable[[str], T | None], compare: Callable[[T, T], int], comparison: str, what: str
 ) -> Matcher:
     wanted = _read_all(values, read, what)
     holds = _COMPARISONS[comparison]

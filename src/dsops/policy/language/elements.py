@@ -90,9 +90,7 @@ def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
 
 def _wildcards_only(text: str) -> list[Resolved]:
     return [
-        token
-        for token in tokenize(text, has_variables=False, has_wildcards=True)
-        if not isinstance(token, Variable)
+        token for token in tokenize(text, has_variables=False, has_wildcards=True) if not isinstance(token, Variable)
     ]
 
 

@@ -57,21 +57,28 @@ class _Reader(StatementReader):
         if node is None:
             if self.rules.needs_2012:
                 self.note(
-                    root.line, "Version", "`Version` is missing", hint='add `"Version": "2012-10-17"`',
+                    root.line,
+                    "Version",
+                    "`Version` is missing",
+                    hint='add `"Version": "2012-10-17"`',
                     aws="Policy document must be version 2012-10-17 or greater.",
-                )  # fmt: skip
+                )
             return "2008-10-17"
         version = self.text(node, "Version")
         if version not in ("2012-10-17", "2008-10-17"):
             self.note(
-                node.line, "Version", f"`{version}` is not a version of the policy language",
+                node.line,
+                "Version",
+                f"`{version}` is not a version of the policy language",
                 hint='write `"Version": "2012-10-17"`',
-            )  # fmt: skip
+            )
         elif self.rules.needs_2012 and version != "2012-10-17":
             self.note(
-                node.line, "Version", "the version must be 2012-10-17",
+                node.line,
+                "Version",
+                "the version must be 2012-10-17",
                 aws="Policy document must be version 2012-10-17 or greater.",
-            )  # fmt: skip
+            )
         return version
 
     def _statements(self, root: Mapping) -> tuple[Statement, ...]:
@@ -101,8 +108,9 @@ class _Reader(StatementReader):
             if self.rules.has_strict_sids and statement.sid:
                 if statement.sid in sids:
                     self.note(
-                        statement.line, f"{path}.Sid",
+                        statement.line,
+                        f"{path}.Sid",
                         f"the Sid `{statement.sid}` is also that of line {sids[statement.sid]}",
-                    )  # fmt: skip
+                    )
                 sids.setdefault(statement.sid, statement.line)
         return tuple(found)

@@ -44,9 +44,7 @@ class Notes:
                 self.note(item.line, at, "this must be a text in quotes")
         return found
 
-    def attempt(
-        self, scalar: Scalar, path: str, check: Callable[[str], object], *, aws: str = SYNTAX
-    ) -> None:
+    def attempt(self, scalar: Scalar, path: str, check: Callable[[str], object], *, aws: str = SYNTAX) -> None:
         """The check's ValueError as a problem."""
         try:
             check(scalar.text)

@@ -164,9 +164,7 @@ def check_principal(kind: Type, text: str, *, takes_cloudfront: bool = False) ->
             raise ValueError(f"`*` is no {kind} principal: name the one you mean")
         return
     if "*" in text or "?" in text:
-        raise ValueError(
-            f"`{text}` has a wildcard: name the principal in full, or use a condition on aws:PrincipalArn"
-        )
+        raise ValueError(f"`{text}` has a wildcard: name the principal in full, or use a condition on aws:PrincipalArn")
     if "${" in text:
         raise ValueError(f"`{text}` has a variable: those work in `Resource` and `Condition`, not in a principal")
     is_valid = {
@@ -211,9 +209,7 @@ def _is_access_identity(text: str) -> bool:
 
 def is_unique_id(text: str) -> bool:
     """The id of a user (AIDA...) or role (AROA...), as a policy shows it once its owner was deleted."""
-    return (
-        text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
-    )
+    return text.startswith(("AIDA", "AROA")) and 16 <= len(text) <= 128 and text.isascii() and text.isalnum()
 
 
 def _is_provider(text: str) -> bool:

@@ -15,9 +15,16 @@ from dsops.policy.language.principals import Principals, Type, Written, check_pr
 from dsops.startup import NamedTuple
 
 _STATEMENT_ELEMENTS: Final = (
-    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
     "Condition",
-)  # fmt: skip
+)
 _PRINCIPAL_TYPES: Final[tuple[Type, ...]] = get_args(Type)
 
 
@@ -44,9 +51,7 @@ RULES: Final[dict[PolicyKind, Rules]] = {
     "session": _WITHOUT_PRINCIPAL,
     # The same managed policies.
     "boundary": _WITHOUT_PRINCIPAL._replace(completes_arns=True),
-    "trust": Rules(
-        prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True
-    ),
+    "trust": Rules(prohibited=("Resource", "NotResource", "NotPrincipal"), has_id=True, is_resource_optional=True),
     "resource": Rules(prohibited=(), has_id=True, is_resource_optional=True, has_strict_sids=False),
     # Since September 2025 an SCP may use the whole language (AWS Security Blog, "full IAM language").
     "scp": Rules(prohibited=("Principal", "NotPrincipal"), has_strict_sids=False, needs_2012=True),
@@ -92,9 +97,11 @@ class StatementReader(Notes):
             element for element in known if lower_case(element) == lower_case(key.text)
         ]
         self.note(
-            key.line, f"{path}.{key.text}".lstrip("."), f"`{key.text}` is not an element of a policy",
+            key.line,
+            f"{path}.{key.text}".lstrip("."),
+            f"`{key.text}` is not an element of a policy",
             hint=f"did you mean `{near[0]}`?" if near else "",
-        )  # fmt: skip
+        )
 
     def _prohibited(self, key: Scalar, path: str) -> None:
         if key.text in ("Resource", "NotResource"):
@@ -108,9 +115,12 @@ class StatementReader(Notes):
         words = KIND_WORDS[self._kind]
         article = "an" if words.startswith("i") else "a"
         self.note(
-            key.line, f"{path}.{key.text}", f"`{key.text}` does not belong in {article} {words}",
-            hint=hint, aws=f"Has prohibited field {key.text}",
-        )  # fmt: skip
+            key.line,
+            f"{path}.{key.text}",
+            f"`{key.text}` does not belong in {article} {words}",
+            hint=hint,
+            aws=f"Has prohibited field {key.text}",
+        )
 
     def _sid(self, node: Node | None, path: str) -> str:
         if node is None:
@@ -133,16 +143,15 @@ class StatementReader(Notes):
             self.note(effect.line, f"{path}.Effect", message, hint="case counts here")
         return "Deny"
 
-    def _one_of(
-        self, node: Mapping, path: str, positive: str, *, is_required: bool
-    ) -> tuple[Node, str, bool] | None:
+    def _one_of(self, node: Mapping, path: str, positive: str, *, is_required: bool) -> tuple[Node, str, bool] | None:
         """The element or its Not..., where it stands, and whether it is the Not..."""
         first, second = node.get(positive), node.get(f"Not{positive}")
         if first is not None and second is not None:
             self.note(
-                max(first.line, second.line), f"{path}.Not{positive}",
+                max(first.line, second.line),
+                f"{path}.Not{positive}",
                 f"a statement has either `{positive}` or `Not{positive}`",
-            )  # fmt: skip
+            )
             return None
         if first is not None:
             return first, f"{path}.{positive}", False
@@ -150,9 +159,8 @@ class StatementReader(Notes):
             return second, f"{path}.Not{positive}", True
         if is_required:
             self.note(
-                node.line, f"{path}.{positive}", f"`{positive}` is missing",
-                aws=f"Missing required field {positive}",
-            )  # fmt: skip
+                node.line, f"{path}.{positive}", f"`{positive}` is missing", aws=f"Missing required field {positive}"
+            )
         return None
 
     def _principals(self, node: Mapping, path: str, effect: Effect) -> Principals | None:
@@ -172,27 +180,33 @@ class StatementReader(Notes):
             written.append(("AWS", "*"))
         elif isinstance(element, Scalar) and element.kind == "text":
             self.note(
-                element.line, path, f"`{element.text}` says no type of principal",
+                element.line,
+                path,
+                f"`{element.text}` says no type of principal",
                 hint=f'write `{{"AWS": "{element.text}"}}`',
                 aws=f"Invalid principal in policy: {element.text}",
-            )  # fmt: skip
+            )
         return compile_principals(written, is_negated=is_negated, is_deny=effect == "Deny")
 
     def _principals_of_type(self, key: Scalar, values: Node, path: str) -> list[Written]:
         kind = next((known for known in _PRINCIPAL_TYPES if known == key.text), None)
         if kind is None:
             self.note(
-                key.line, path, f"`{key.text}` is not a type of principal",
+                key.line,
+                path,
+                f"`{key.text}` is not a type of principal",
                 hint="AWS, Federated, Service or CanonicalUser",
                 aws=f"Invalid principal in policy: {key.text}",
-            )  # fmt: skip
+            )
             return []
         texts = self.texts(values, path)
         for scalar in texts:
             self.attempt(
-                scalar, path, lambda text: check_principal(kind, text, takes_cloudfront=self._kind == "resource"),
+                scalar,
+                path,
+                lambda text: check_principal(kind, text, takes_cloudfront=self._kind == "resource"),
                 aws=f'Invalid principal in policy: "{kind}":"{scalar.text}"',
-            )  # fmt: skip
+            )
         return [(kind, scalar.text) for scalar in texts]
 
     def _actions(self, node: Mapping, path: str) -> Actions | None:
@@ -229,9 +243,12 @@ class StatementReader(Notes):
 
     def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> Resources:
         return compile_resources(
-            written, is_negated=is_negated, is_deny=is_deny, has_variables=self.has_variables,
+            written,
+            is_negated=is_negated,
+            is_deny=is_deny,
+            has_variables=self.has_variables,
             completes=self.rules.completes_arns,
-        )  # fmt: skip
+        )
 
     # --- conditions ---
 
@@ -285,21 +302,20 @@ class StatementReader(Notes):
         is_everything = statement.actions.written == ("*",)
         if statement.effect == "Deny" and is_everything:
             self.note(
-                statement.line, f"{path}.Action",
+                statement.line,
+                f"{path}.Action",
                 "a resource control policy names the services that it is for",
                 hint="write `s3:*`, `sts:*` ... instead of `*`",
-            )  # fmt: skip
+            )
         is_full_access = (
-            is_everything
-            and resources is not None
-            and resources.written == ("*",)
-            and not statement.conditions
+            is_everything and resources is not None and resources.written == ("*",) and not statement.conditions
         )
         if statement.effect == "Allow" and not is_full_access:
             self.note(
-                statement.line, f"{path}.Effect",
+                statement.line,
+                f"{path}.Effect",
                 "a resource control policy only denies: Allow is for AWS's own RCPFullAWSAccess",
-            )  # fmt: skip
+            )
 
 
 def _resource_words(text: str) -> str:

@@ -11,8 +11,7 @@ from typing import Final
 _LONGEST_NUMBER: Final = 400
 # Every repetition is of a fixed length or the last thing of its group, so a mismatch is found in one pass.
 _DATE: Final = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?(Z|[+-]\d\d:\d\d))?)?)?",
-    re.ASCII,
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,40}))?)?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

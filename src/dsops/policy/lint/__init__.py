@@ -29,8 +29,17 @@ from dsops.policy.lint.reference import ActionFacts, Reference, ServiceFacts
 from dsops.policy.lint.view import look
 
 __all__ = [
-    "RULES", "SEVERITIES", "ActionFacts", "Finding", "Reference", "Report", "Rule", "ServiceFacts", "Severity", "lint",
-]  # fmt: skip
+    "RULES",
+    "SEVERITIES",
+    "ActionFacts",
+    "Finding",
+    "Reference",
+    "Report",
+    "Rule",
+    "ServiceFacts",
+    "Severity",
+    "lint",
+]
 
 _MODULES: Final = (documents, principals, federation, mfa, conditions, keynames, values, actions, resources, reach)
 
@@ -83,9 +92,7 @@ def lint(
     return Report(kind, reason, findings.in_order(), findings.left_out(), findings.worst())
 
 
-def _check_policy(
-    root: Mapping, size: int, kind: PolicyKind, reference: Reference | None, findings: Findings
-) -> None:
+def _check_policy(root: Mapping, size: int, kind: PolicyKind, reference: Reference | None, findings: Findings) -> None:
     view = look(root, kind)
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)

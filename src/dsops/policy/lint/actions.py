@@ -14,26 +14,32 @@ from dsops.policy.lint.view import DocumentView, View
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"
 
 UNKNOWN_SERVICE: Final = Rule(
-    "action.unknown-service", "warning", "an action of a service that AWS has not",
+    "action.unknown-service",
+    "warning",
+    "an action of a service that AWS has not",
     why="The part before the colon is no service's prefix, so no request ever has that action. IAM stores it without "
     "a word.",
     cure="write the service's prefix as in the Service Authorization Reference",
     source=_REFERENCE,
-)  # fmt: skip
+)
 UNKNOWN_ACTION: Final = Rule(
-    "action.unknown", "warning", "an action that its service has not",
+    "action.unknown",
+    "warning",
+    "an action that its service has not",
     why="No request ever has it: an Allow allows nothing, a Deny denies nothing. The names of API operations and of "
     "actions often differ: S3's ListBuckets is allowed by s3:ListAllMyBuckets. A few actions are not documented.",
     cure="write the action as in the Service Authorization Reference",
     source=_REFERENCE,
-)  # fmt: skip
+)
 NO_EFFECT: Final = Rule(
-    "action.no-effect", "note", "an action that no policy decides about",
+    "action.no-effect",
+    "note",
+    "an action that no policy decides about",
     why="sts:GetCallerIdentity is allowed to everyone, even under an explicit Deny; sts:GetSessionToken is an "
     "authentication operation, which policies can't control.",
     cure="leave it out",
     source="AWS STS API Reference, GetCallerIdentity; AWS IAM User Guide, Permissions for GetSessionToken",
-)  # fmt: skip
+)
 
 _UNDECIDED: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
 

@@ -16,79 +16,116 @@ _SETS: Final = "AWS IAM User Guide, Set operators for multivalued context keys"
 _GLOBAL: Final = "AWS IAM User Guide, AWS global condition context keys"
 
 ABSENT_PASSES: Final = Rule(
-    "condition.absent-key-passes", "warning", "an Allow holds for requests without the key that guards it",
+    "condition.absent-key-passes",
+    "warning",
+    "an Allow holds for requests without the key that guards it",
     why="`...IfExists` and the operators that say Not are met when the request has no such key. For an external ID, "
     "an organization, a source or a token's subject that means: whoever leaves it out, or never has it, is let in.",
     cure="use the operator without IfExists, or add a Null operator with `false` for the same key",
     source=_OPERATORS,
-)  # fmt: skip
+)
 FOR_ALL: Final = Rule(
-    "condition.for-all-values", "warning", "ForAllValues in an Allow holds for requests without the key",
+    "condition.for-all-values",
+    "warning",
+    "ForAllValues in an Allow holds for requests without the key",
     why="Every value of an empty set matches. A request that has no such key, or no value under it, is allowed.",
     cure='add {"Null": {"the same key": "false"}} beside it; for a key with one value leave out ForAllValues',
     source=_SETS,
-)  # fmt: skip
+)
 FOR_ALL_TAGS: Final = Rule(
-    "condition.for-all-tags", "note", "ForAllValues on tag keys also holds for requests without tags",
+    "condition.for-all-tags",
+    "note",
+    "ForAllValues on tag keys also holds for requests without tags",
     why="Which is what most want: only these tags, or none. Where tags shall be compulsory it is not enough.",
     cure='to demand tags add {"Null": {"aws:TagKeys": "false"}}',
     source=_SETS,
-)  # fmt: skip
+)
 SET_OF_ONE: Final = Rule(
-    "condition.set-of-one", "note", "ForAnyValue on a key that has only one value",
+    "condition.set-of-one",
+    "note",
+    "ForAnyValue on a key that has only one value",
     why="It is meant for keys with several values; here it says no more than the plain operator.",
     cure="leave out `ForAnyValue:`",
     source=_SETS,
-)  # fmt: skip
+)
 NO_SET: Final = Rule(
-    "condition.set-missing", "warning", "a plain operator on a key with several values",
+    "condition.set-missing",
+    "warning",
+    "a plain operator on a key with several values",
     why="AWS does not say which of several values a plain operator looks at.",
     cure="write `ForAnyValue:` (one of them is enough) or `ForAllValues:` (each has to match) before the operator",
     source=_SETS,
-)  # fmt: skip
+)
 WRONG_OPERATOR: Final = Rule(
-    "condition.wrong-operator", "warning", "an operator for another kind of value than the key has",
+    "condition.wrong-operator",
+    "warning",
+    "an operator for another kind of value than the key has",
     why="The request's value can't be read as what the operator compares, a number, date, address or ARN, so the "
     "condition never holds (or, when it is negated, always).",
     cure="use an operator for the key's kind of value",
     source=f"{_OPERATORS}; Service Authorization Reference",
-)  # fmt: skip
+)
 PLAIN_STAR: Final = Rule(
-    "condition.wildcard-is-text", "warning", "a wildcard under an operator that has none",
+    "condition.wildcard-is-text",
+    "warning",
+    "a wildcard under an operator that has none",
     why="StringEquals, StringEqualsIgnoreCase and their negations compare `*` as a character like any other, so the "
     "value matches nothing real.",
     cure="use StringLike (or StringNotLike), or write the value in full",
     source=_OPERATORS,
-)  # fmt: skip
+)
 VAGUE_ID: Final = Rule(
-    "condition.wildcard-in-id", "warning", "a wildcard in the id of an account, an organization or a VPC",
+    "condition.wildcard-in-id",
+    "warning",
+    "a wildcard in the id of an account, an organization or a VPC",
     why="Such ids are given out by AWS; those that begin alike have nothing in common. AWS's guide says that a "
     "wildcard in these keys has no valid use.",
     cure="write the ids in full, several as a list",
     source=f"{_GLOBAL}, Sensitive condition keys",
-)  # fmt: skip
+)
 SAME_KEY: Final = Rule(
-    "condition.same-key", "warning", "one key stands twice under one operator, in different case",
+    "condition.same-key",
+    "warning",
+    "one key stands twice under one operator, in different case",
     why="Case does not count in condition keys, so this is one key with two conditions; IAM refuses or joins them.",
     cure="put the values into one list",
     source="AWS IAM Access Analyzer policy check reference, Duplicate keys with different case",
-)  # fmt: skip
+)
 CONTRADICTION: Final = Rule(
-    "condition.never", "warning", "the statement's conditions exclude each other",
+    "condition.never",
+    "warning",
+    "the statement's conditions exclude each other",
     why="One says that the key has to be absent, another that it has a certain value. All conditions of a statement "
     "have to hold, so it never applies.",
     cure="split it into two statements, or remove one of the conditions",
     source=f"{_OPERATORS}; IAM JSON policy elements: Condition",
-)  # fmt: skip
+)
 
-_GUARDS: Final = frozenset({
-    "sts:externalid", "sts:sourceidentity", "aws:sourceidentity", "aws:principalorgid", "aws:principalorgpaths",
-    "aws:multifactorauthage", *SOURCE_KEYS,
-})  # fmt: skip
-_IDS: Final = frozenset({
-    "aws:principalaccount", "aws:principalorgid", "aws:resourceaccount", "aws:resourceorgid", "aws:sourceaccount",
-    "aws:sourceorgid", "aws:sourcevpc", "aws:sourcevpce", "aws:vpceaccount", "aws:vpceorgid",
-})  # fmt: skip
+_GUARDS: Final = frozenset(
+    {
+        "sts:externalid",
+        "sts:sourceidentity",
+        "aws:sourceidentity",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:multifactorauthage",
+        *SOURCE_KEYS,
+    }
+)
+_IDS: Final = frozenset(
+    {
+        "aws:principalaccount",
+        "aws:principalorgid",
+        "aws:resourceaccount",
+        "aws:resourceorgid",
+        "aws:sourceaccount",
+        "aws:sourceorgid",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+    }
+)
 _TAG_SETS: Final = frozenset({"aws:tagkeys", "sts:transitivetagkeys"})
 
 _FITTING: Final = {

@@ -13,63 +13,78 @@ from dsops.policy.lint.view import DocumentView, View
 from dsops.startup import NamedTuple
 
 OLD_VERSION: Final = Rule(
-    "version.old", "note", "the policy has no `Version`, or the one of 2008",
+    "version.old",
+    "note",
+    "the policy has no `Version`, or the one of 2008",
     why="A policy without `Version` is read as 2008-10-17, in which `${...}` is plain text. Nothing else differs, so "
     "it works until somebody adds a variable.",
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM JSON policy elements: Version",
-)  # fmt: skip
+)
 TEXT_VARIABLES: Final = Rule(
-    "version.variables-are-text", "warning", "a policy variable in a policy of the 2008 version",
+    "version.variables-are-text",
+    "warning",
+    "a policy variable in a policy of the 2008 version",
     why="Only version 2012-10-17 knows variables. Here `${aws:username}` is compared character by character, so it "
     "matches nothing that exists: an Allow allows nothing, a Deny denies nothing.",
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM policy elements: Variables and tags",
-)  # fmt: skip
+)
 SAME_SID: Final = Rule(
-    "sid.twice", "warning", "two statements have the same Sid",
+    "sid.twice",
+    "warning",
+    "two statements have the same Sid",
     why="Identity, trust and session policies are refused for it. The services that take other policies differ, and "
     "a denial that names the Sid names two statements.",
     cure="give each statement a Sid of its own, or none",
     source="AWS IAM User Guide, IAM JSON policy elements: Sid",
-)  # fmt: skip
+)
 ALLOWS_NOTHING: Final = Rule(
-    "policy.allows-nothing", "warning", "a policy that must allow something only denies",
+    "policy.allows-nothing",
+    "warning",
+    "a policy that must allow something only denies",
     why="A session policy and a permissions boundary are limits: what they do not allow, the session or user may not "
     "do, whatever its own policies say. With nothing but Deny statements nothing is left. A trust policy without an "
     "Allow lets nobody assume the role.",
     cure='add a statement that allows what shall be left, such as {"Effect": "Allow", "Action": "*", "Resource": '
     '"*"}; the Deny statements take away from it',
     source="AWS IAM User Guide, Session policies; Permissions boundaries for IAM entities",
-)  # fmt: skip
+)
 ONLY_DENIES: Final = Rule(
-    "policy.only-denies", "note", "an identity policy that only denies",
-    why="Beside other policies that allow, it takes away from them. Alone, or as a session policy, it leaves "
-    "nothing.",
+    "policy.only-denies",
+    "note",
+    "an identity policy that only denies",
+    why="Beside other policies that allow, it takes away from them. Alone, or as a session policy, it leaves nothing.",
     cure="if it is meant as a session policy or a boundary, check it with `--type session` or `--type boundary`",
     source="AWS IAM User Guide, Policy evaluation logic",
-)  # fmt: skip
+)
 TOO_LONG: Final = Rule(
-    "size.too-long", "error", "the policy is longer than AWS takes",
+    "size.too-long",
+    "error",
+    "the policy is longer than AWS takes",
     why="AWS refuses to store it (LimitExceeded, or PackedPolicyTooLarge and ValidationError for session policies). "
     "White space between the elements does not count in IAM.",
     cure="use wildcards for actions of one prefix, or spread the statements over several policies",
     source="AWS IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas",
-)  # fmt: skip
+)
 NEAR_LIMIT: Final = Rule(
-    "size.needs-room", "warning", "the policy is too long for the usual place, but not for every place",
+    "size.needs-room",
+    "warning",
+    "the policy is too long for the usual place, but not for every place",
     why="Limits differ: 6,144 characters for a managed policy, 10,240 for all inline policies of a role together, "
     "5,120 of a group, 2,048 of a user; 2,048 for a trust policy unless the quota is raised to 4,096.",
     cure="shorten it, split it, or have the quota raised",
     source="AWS IAM User Guide, IAM and AWS STS quotas",
-)  # fmt: skip
+)
 WHITE_SPACE: Final = Rule(
-    "size.white-space", "warning", "the policy is only too long because of its white space",
+    "size.white-space",
+    "warning",
+    "the policy is only too long because of its white space",
     why="A session policy is counted as it is sent, and so are the policies of AWS Organizations when they do not "
     "come from the console.",
     cure="send it without indentation and line breaks",
     source="AWS STS API Reference, AssumeRole, Policy; AWS Organizations User Guide, Quotas",
-)  # fmt: skip
+)
 
 API_LIMIT: Final = 131_072
 """The longest policy that IAM's API takes at all, in characters (service model, `policyDocumentType`)."""

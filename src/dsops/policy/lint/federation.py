@@ -17,56 +17,70 @@ from dsops.policy.lint.view import Clause, DocumentView, Named, View
 _GUIDE: Final = "AWS IAM User Guide, Identity-provider controls for shared OIDC providers"
 
 NO_TENANT: Final = Rule(
-    "oidc.no-tenant", "error", "everybody who uses a shared OIDC provider may assume the role",
+    "oidc.no-tenant",
+    "error",
+    "everybody who uses a shared OIDC provider may assume the role",
     why="The provider gives tokens to all its customers. Without a condition on the claim that says which customer "
     "it is, a stranger's workflow or app can assume the role. IAM refuses such a policy for the providers that it "
     "lists (since June 2025); roles from before are still there.",
     cure="add a condition on the claim that names you",
     source=_GUIDE,
-)  # fmt: skip
+)
 ANY_TENANT: Final = Rule(
-    "oidc.any-tenant", "error", "the condition on a shared OIDC provider's claim lets strangers in",
+    "oidc.any-tenant",
+    "error",
+    "the condition on a shared OIDC provider's claim lets strangers in",
     why="The wildcard stands where the name of the customer, organization or project has to be complete. "
     "`repo:octo*` also matches a repository of `octopus`, and anybody may register a name that begins alike.",
     cure="write the name in full, with the separator behind it: `repo:octo-org/octo-repo:*`",
     source=f"{_GUIDE}; GitHub Docs, OpenID Connect reference",
-)  # fmt: skip
+)
 WIDE_SUBJECT: Final = Rule(
-    "oidc.wide-subject", "note", "every branch, or every repository, of an owner may assume the role",
+    "oidc.wide-subject",
+    "note",
+    "every branch, or every repository, of an owner may assume the role",
     why="Whoever may push a branch, open a pull request inside of the repository or create a repository there can "
     "use the role. That may be what is wanted.",
     cure="name what deploys: `repo:octo-org/octo-repo:environment:production` or `...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
-)  # fmt: skip
+)
 NO_SUBJECT: Final = Rule(
-    "oidc.no-subject", "warning", "everyone with a token of the OIDC provider may assume the role",
+    "oidc.no-subject",
+    "warning",
+    "everyone with a token of the OIDC provider may assume the role",
     why="Nothing in the statement looks at who the token is for, only the list of audiences of the provider. For an "
     "EKS cluster that means every service account in it.",
     cure="add a condition on the provider's `sub`",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation; Amazon EKS User Guide, IAM roles for "
     "service accounts",
-)  # fmt: skip
+)
 NO_AUDIENCE: Final = Rule(
-    "oidc.no-audience", "note", "the statement does not look at a token's audience",
+    "oidc.no-audience",
+    "note",
+    "the statement does not look at a token's audience",
     why="The audiences that the IAM provider lists are the only limit. When one is added there, its tokens count "
     "here too.",
     cure="add a condition StringEquals on the provider's `aud`, such as sts.amazonaws.com",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation",
-)  # fmt: skip
+)
 OTHER_HOST: Final = Rule(
-    "oidc.other-provider", "warning", "a condition looks at a claim of another provider than the one that is trusted",
+    "oidc.other-provider",
+    "warning",
+    "a condition looks at a claim of another provider than the one that is trusted",
     why="A request has claims of the provider that made its token only. Under a positive operator the statement lets "
     "nobody in; under a negated one the condition says nothing.",
     cure="write the host of the provider, with its path, before the colon",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
-)  # fmt: skip
+)
 NO_SAML_AUDIENCE: Final = Rule(
-    "saml.no-audience", "note", "the statement does not look at a SAML assertion's recipient",
+    "saml.no-audience",
+    "note",
+    "the statement does not look at a SAML assertion's recipient",
     why="SAML:aud is the address that the assertion was sent to. The condition keeps out assertions that the "
     "provider made for another recipient.",
     cure="add a condition StringEquals on SAML:aud with https://signin.aws.amazon.com/saml",
     source="AWS IAM User Guide, Create a role for SAML 2.0 federation",
-)  # fmt: skip
+)
 
 
 class _Shared(NamedTuple):

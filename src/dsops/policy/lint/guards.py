@@ -8,24 +8,41 @@ from typing import Final
 from dsops.policy.language.letters import lower_case
 from dsops.policy.lint.view import Clause, View
 
-ALWAYS_PRESENT: Final = frozenset({
-    "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:currenttime", "aws:epochtime",
-    "aws:securetransport", "aws:requestedregion", "aws:viaawsservice", "aws:principalisawsservice",
-})  # fmt: skip
+ALWAYS_PRESENT: Final = frozenset(
+    {
+        "aws:principalarn",
+        "aws:principalaccount",
+        "aws:principaltype",
+        "aws:userid",
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:securetransport",
+        "aws:requestedregion",
+        "aws:viaawsservice",
+        "aws:principalisawsservice",
+    }
+)
 """Keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
 
 SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})
 """On whose behalf an AWS service calls."""
 
-CALLER_KEYS: Final = frozenset({
-    "aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid",
-})  # fmt: skip
+CALLER_KEYS: Final = frozenset(
+    {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
+)
 """Who the caller is, said by AWS; no account can set them for itself."""
 
-NETWORK_KEYS: Final = frozenset({
-    "aws:sourceip", "aws:sourcevpc", "aws:sourcevpcarn", "aws:sourcevpce", "aws:vpceaccount", "aws:vpceorgid",
-    "aws:vpceorgpaths",
-})  # fmt: skip
+NETWORK_KEYS: Final = frozenset(
+    {
+        "aws:sourceip",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
+    }
+)
 """Where the request comes from."""
 
 

@@ -18,37 +18,47 @@ _VARIABLES: Final = "AWS IAM User Guide, IAM policy elements: Variables and tags
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"
 
 UNKNOWN_KEY: Final = Rule(
-    "condition.unknown-key", "warning", "a condition key that AWS has not",
+    "condition.unknown-key",
+    "warning",
+    "a condition key that AWS has not",
     why="No request has it. A positive operator never holds then; one that says Not, or has IfExists, always does.",
     cure="write the key as in the list of global condition keys or in the service's own",
     source=f"AWS IAM User Guide, AWS global condition context keys; {_REFERENCE}",
-)  # fmt: skip
+)
 UNKNOWN_CLAIM: Final = Rule(
-    "oidc.unknown-claim", "warning", "a claim of an OIDC token that AWS does not look at",
+    "oidc.unknown-claim",
+    "warning",
+    "a claim of an OIDC token that AWS does not look at",
     why="AWS makes condition keys of some claims only: aud, sub, amr and a few of each well-known provider. A "
     "condition on any other claim never holds, and the refusal does not say why.",
     cure="use `sub`, and have the provider put the claim into it where it can (GitHub: a customized subject)",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
-)  # fmt: skip
+)
 KEY_OF_OTHER_ACTION: Final = Rule(
-    "condition.key-not-sent", "warning", "a condition key that none of the statement's actions has",
+    "condition.key-not-sent",
+    "warning",
+    "a condition key that none of the statement's actions has",
     why="Requests for these actions never have the key, so a positive operator never holds. sts:DurationSeconds, for "
     "one, is not sent with sts:AssumeRole.",
     cure="use a key that the service lists for the action",
     source=_REFERENCE,
-)  # fmt: skip
+)
 UNKNOWN_VARIABLE: Final = Rule(
-    "variable.unknown", "warning", "a policy variable that no request has",
+    "variable.unknown",
+    "warning",
+    "a policy variable that no request has",
     why="It has no value, so the resource or value that it stands in matches nothing.",
     cure="write the name of a condition key, or give a default: `${aws:PrincipalTag/team, 'none'}`",
     source=_VARIABLES,
-)  # fmt: skip
+)
 MANY_VALUES: Final = Rule(
-    "variable.many-values", "warning", "a policy variable of a key with several values",
+    "variable.many-values",
+    "warning",
+    "a policy variable of a key with several values",
     why="Only keys with one value can be variables; this one counts as having none.",
     cure="compare the key in a condition with ForAnyValue or ForAllValues",
     source=_VARIABLES,
-)  # fmt: skip
+)
 
 # What AWS makes keys of whoever the provider is.
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})

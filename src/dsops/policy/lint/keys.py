@@ -11,9 +11,18 @@ from typing import Final, Literal, get_args
 from dsops.policy.language.letters import lower_case
 
 KeyType = Literal[
-    "String", "ARN", "Bool", "Numeric", "Date", "IPAddress", "Binary",
-    "ArrayOfString", "ArrayOfARN", "ArrayOfBool", "ArrayOfNumeric",
-]  # fmt: skip
+    "String",
+    "ARN",
+    "Bool",
+    "Numeric",
+    "Date",
+    "IPAddress",
+    "Binary",
+    "ArrayOfString",
+    "ArrayOfARN",
+    "ArrayOfBool",
+    "ArrayOfNumeric",
+]
 """In the words of AWS's service authorization data; `ArrayOf...` is a key with several values."""
 KEY_TYPES: Final = frozenset(get_args(KeyType))
 

@@ -74,9 +74,7 @@ class Lookup:
         """Whether requests for that action may have that key."""
         pair = facts, lower
         if pair not in self._keys:
-            self._keys[pair] = lower in facts.keys or any(
-                _fits(key, lower) for key in facts.keys if is_template(key)
-            )
+            self._keys[pair] = lower in facts.keys or any(_fits(key, lower) for key in facts.keys if is_template(key))
         return self._keys[pair]
 
 

@@ -14,87 +14,109 @@ from dsops.policy.lint.patterns import glob
 from dsops.policy.lint.view import Clause, DocumentView, Named, View
 
 ANYBODY_ASSUMES: Final = Rule(
-    "trust.everyone", "error", "anybody in any AWS account may assume the role",
+    "trust.everyone",
+    "error",
+    "anybody in any AWS account may assume the role",
     why='`"Principal": "*"` names every caller of every account. An external ID alone does not change that: it is a '
     "name that two parties agreed on, not a password. What tells callers apart is what AWS itself says of them.",
     cure="name the accounts, users or roles that are meant, or add a condition on aws:PrincipalOrgID or "
     "aws:PrincipalArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
-)  # fmt: skip
+)
 PUBLIC: Final = Rule(
-    "resource.everyone", "warning", "the policy gives access to everyone",
+    "resource.everyone",
+    "warning",
+    "the policy gives access to everyone",
     why='`"Principal": "*"` in an Allow includes anonymous callers, and callers in the same account that no other '
     "policy allows anything.",
     cure="name the principals that are meant, or add a condition on aws:PrincipalOrgID, aws:PrincipalArn or "
     "aws:SourceArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
-)  # fmt: skip
+)
 WHOLE_ACCOUNT: Final = Rule(
-    "trust.whole-account", "note", "a whole account is trusted without a condition",
+    "trust.whole-account",
+    "note",
+    "a whole account is trusted without a condition",
     why="The account's root stands for everyone in it whose own policies allow the call. That is the usual form "
     "between accounts of one owner. An account of somebody else, who does the same for other customers, can be "
     "talked into using your role for one of them (the confused deputy): an external ID that they choose for you "
     "prevents it.",
     cure="for a third party add a condition on sts:ExternalId; inside of an organization one on aws:PrincipalOrgID",
     source="AWS IAM User Guide, The confused deputy problem; How to use an external ID",
-)  # fmt: skip
+)
 ONE_USER: Final = Rule(
-    "principal.one-user", "note", "a trust policy that names one user",
+    "principal.one-user",
+    "note",
+    "a trust policy that names one user",
     why="It is valid, and narrower than the account's root. In the same account it suffices by itself: that user "
     "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user needs "
     "one as well. AWS keeps the user's unique id, so a user who is deleted and created anew is no longer trusted.",
     cure="leave it, or name the account's root to have the account's own policies decide who may",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
-)  # fmt: skip
+)
 DELETED: Final = Rule(
-    "principal.unique-id", "warning", "a principal is given by its unique id",
+    "principal.unique-id",
+    "warning",
+    "a principal is given by its unique id",
     why="This is what IAM shows once the user or role that was named is deleted. One that is created anew under the "
     "same name has another id and does not match.",
     cure="name the user's or role's ARN again, or remove the principal",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
-)  # fmt: skip
+)
 ALL_OTHERS: Final = Rule(
-    "principal.all-others", "error", "NotPrincipal in an Allow: everyone else is let in",
+    "principal.all-others",
+    "error",
+    "NotPrincipal in an Allow: everyone else is let in",
     why="It allows every caller that is not named, those of all other accounts and anonymous ones too.",
     cure="write `Principal` with those who are meant",
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
-)  # fmt: skip
+)
 SPARED: Final = Rule(
-    "principal.spared", "note", "NotPrincipal in a Deny spares fewer than it seems to",
+    "principal.spared",
+    "note",
+    "NotPrincipal in a Deny spares fewer than it seems to",
     why="To spare a role's session the role, the very session and the account's root have all to be named, and "
     "sessions have names that change.",
     cure='write `"Principal": "*"` and a condition ArnNotEquals on aws:PrincipalArn',
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
-)  # fmt: skip
+)
 WRONG_CALL: Final = Rule(
-    "trust.other-call", "warning", "those who are named make another call than the one that is allowed",
+    "trust.other-call",
+    "warning",
+    "those who are named make another call than the one that is allowed",
     why="Users, roles, accounts and services call sts:AssumeRole; an OIDC provider's users "
     "sts:AssumeRoleWithWebIdentity; a SAML provider's sts:AssumeRoleWithSAML. Any other pair never happens, so the "
     "statement lets nobody in.",
     cure="write the action that belongs to the principal",
     source="AWS STS API Reference, AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity",
-)  # fmt: skip
+)
 NO_SESSION_TAGS: Final = Rule(
-    "trust.no-session-tags", "warning", "EKS Pod Identity may assume the role, but not tag the session",
+    "trust.no-session-tags",
+    "warning",
+    "EKS Pod Identity may assume the role, but not tag the session",
     why="EKS Pod Identity always passes session tags, and those need sts:TagSession in the trust policy.",
     cure="allow sts:AssumeRole and sts:TagSession",
     source="Amazon EKS User Guide, EKS Pod Identity; AWS IAM User Guide, Pass session tags in AWS STS",
-)  # fmt: skip
+)
 ANY_SOURCE: Final = Rule(
-    "service.any-source", "warning", "an AWS service may use the resource for any of its customers",
+    "service.any-source",
+    "warning",
+    "an AWS service may use the resource for any of its customers",
     why="The service calls with its own name, whoever asked it to. Somebody in another account can have it use your "
     "resource, unless the policy says for whom the service may do so.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount (aws:SourceOrgID for a whole organization)",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
-)  # fmt: skip
+)
 ANY_SOURCE_ROLE: Final = Rule(
-    "service.any-source-role", "note", "an AWS service may assume the role without saying for whom",
+    "service.any-source-role",
+    "note",
+    "an AWS service may assume the role without saying for whom",
     why="A role can only be handed to a service by somebody in its own account who has iam:PassRole, so this is "
     "rarely open to others. Many services send aws:SourceArn and aws:SourceAccount when they assume a role; where "
     "the service's own guide says so, a condition on them limits the role to the resource that it is for.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount if the service's guide shows one",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
-)  # fmt: skip
+)
 
 _CALLS: Final = {
     "AWS": "sts:assumerole",
@@ -103,10 +125,15 @@ _CALLS: Final = {
     "OIDC": "sts:assumerolewithwebidentity",
 }
 # These assume a role for the code that runs in them, and send no source that a condition could look at.
-_WITHOUT_SOURCE: Final = frozenset({
-    "ec2.amazonaws.com", "ec2.amazonaws.com.cn", "lambda.amazonaws.com", "edgelambda.amazonaws.com",
-    "pods.eks.amazonaws.com",
-})  # fmt: skip
+_WITHOUT_SOURCE: Final = frozenset(
+    {
+        "ec2.amazonaws.com",
+        "ec2.amazonaws.com.cn",
+        "lambda.amazonaws.com",
+        "edgelambda.amazonaws.com",
+        "pods.eks.amazonaws.com",
+    }
+)
 
 
 class _Fence(NamedTuple):

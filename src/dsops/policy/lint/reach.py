@@ -15,24 +15,30 @@ from dsops.policy.lint.view import DocumentView, View
 _REFERENCE: Final = "Service Authorization Reference, the service's tables of actions and resource types"
 
 OTHER_SERVICE: Final = Rule(
-    "resource.other-service", "warning", "a resource of a service that none of the actions is about",
+    "resource.other-service",
+    "warning",
+    "a resource of a service that none of the actions is about",
     why="The statement names a resource that no request for its actions ever has, so it does nothing for it.",
     cure="put the resource into a statement with actions of its own service",
     source=_REFERENCE,
-)  # fmt: skip
+)
 OTHER_KIND: Final = Rule(
-    "resource.other-kind", "warning", "an action that can't apply to any of the statement's resources",
+    "resource.other-kind",
+    "warning",
+    "an action that can't apply to any of the statement's resources",
     why="Each action is about resources of certain kinds. s3:GetObject has the ARN of an object, bucket/key; the "
     "bucket's own ARN never matches it.",
     cure="name a resource of the kind that the action is about",
     source=_REFERENCE,
-)  # fmt: skip
+)
 NEEDS_STAR: Final = Rule(
-    "resource.needs-star", "warning", "an action that is only ever allowed on every resource",
+    "resource.needs-star",
+    "warning",
+    "an action that is only ever allowed on every resource",
     why="It is about no resource, so its requests have none, and only `*` matches that.",
     cure='put it into a statement of its own with "Resource": "*"',
     source=_REFERENCE,
-)  # fmt: skip
+)
 
 # Both prefixes stand in ARNs (AWS CodeConnections, "Connections rename").
 _RENAMED: Final = {"codestar-connections": "codeconnections"}

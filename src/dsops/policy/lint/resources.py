@@ -11,37 +11,46 @@ from dsops.policy.lint.patterns import has_wildcard
 from dsops.policy.lint.view import DocumentView, View
 
 NOT_ACTION: Final = Rule(
-    "action.all-others", "warning", "NotAction in an Allow",
+    "action.all-others",
+    "warning",
+    "NotAction in an Allow",
     why="It allows every action that is not named, of all services, those that AWS has yet to invent too.",
     cure="write `Action` with what is needed, or deny the named actions in a statement of their own",
     source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
-)  # fmt: skip
+)
 NOT_RESOURCE: Final = Rule(
-    "resource.all-others", "warning", "NotResource in an Allow",
+    "resource.all-others",
+    "warning",
+    "NotResource in an Allow",
     why="It allows the actions on every resource that is not named, in other accounts and in future ones too.",
     cure="write `Resource` with what is needed, or deny the named resources in a statement of their own",
     source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
-)  # fmt: skip
+)
 PARTITION: Final = Rule(
-    "resource.unknown-partition", "warning", "an ARN of a partition that AWS has not",
+    "resource.unknown-partition",
+    "warning",
+    "an ARN of a partition that AWS has not",
     why="No resource has that ARN, so the statement never applies to one.",
     cure="write aws, aws-cn, aws-us-gov or another partition of AWS, or `*` for all",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
-)  # fmt: skip
+)
 ACCOUNT: Final = Rule(
-    "resource.no-account", "warning", "an ARN whose account is no account",
+    "resource.no-account",
+    "warning",
+    "an ARN whose account is no account",
     why="Account ids have twelve digits, leading zeros included (YAML and spreadsheets lose them). No resource has "
     "that ARN.",
     cure="write all twelve digits, or `*`",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
-)  # fmt: skip
+)
 EARLY_VARIABLE: Final = Rule(
-    "resource.variable-is-text", "warning", "a policy variable before an ARN's fifth colon",
-    why="Variables mean something in the last part of an ARN only. Before it `${...}` is plain text, which no ARN "
-    "has.",
+    "resource.variable-is-text",
+    "warning",
+    "a policy variable before an ARN's fifth colon",
+    why="Variables mean something in the last part of an ARN only. Before it `${...}` is plain text, which no ARN has.",
     cure="write `*` in that place, and compare aws:PrincipalAccount or aws:RequestedRegion in a condition",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Where you can use policy variables",
-)  # fmt: skip
+)
 
 _PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
 # What limits only takes away from rights that other policies give.

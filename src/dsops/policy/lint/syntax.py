@@ -15,31 +15,39 @@ _JSON: Final = "RFC 8259; AWS IAM User Guide, Grammar of the IAM JSON policy lan
 _GRAMMAR: Final = "AWS IAM User Guide, Grammar of the IAM JSON policy language"
 
 SYNTAX: Final = Rule(
-    "syntax.invalid", "error", "the text is not well-formed JSON or YAML",
+    "syntax.invalid",
+    "error",
+    "the text is not well-formed JSON or YAML",
     why="AWS answers MalformedPolicyDocument.",
     cure="correct the place that is named; what stands below it was not looked at if nothing could be made of it",
     source=_JSON,
-)  # fmt: skip
+)
 COMMENT: Final = Rule(
-    "syntax.comment", "error", "a comment in JSON",
+    "syntax.comment",
+    "error",
+    "a comment in JSON",
     why="JSON has no comments, and AWS answers MalformedPolicyDocument. In a file that is named .jsonc, which "
     "something else reads first, it is a note.",
     cure="remove it, or say it in a Sid",
     source=_JSON,
-)  # fmt: skip
+)
 TWICE: Final = Rule(
-    "syntax.duplicate-key", "error", "a key stands twice in one object",
+    "syntax.duplicate-key",
+    "error",
+    "a key stands twice in one object",
     why="AWS refuses it, and most programs silently keep one of the two. The first is what the other findings are "
     "about.",
     cure="keep one of them; several values of one key are a list",
     source=_JSON,
-)  # fmt: skip
+)
 FRAGMENT: Final = Rule(
-    "grammar.fragment", "error", "a statement, or a part of one, without the policy around it",
+    "grammar.fragment",
+    "error",
+    "a statement, or a part of one, without the policy around it",
     why="AWS takes whole policies. What is there was looked at all the same.",
     cure='put it into {"Version": "2012-10-17", "Statement": [...]}',
     source=_GRAMMAR,
-)  # fmt: skip
+)
 
 
 def _grammar(code: str, what: str, why: str, cure: str, page: str) -> Rule:
@@ -49,75 +57,86 @@ def _grammar(code: str, what: str, why: str, cure: str, page: str) -> Rule:
 _ELEMENTS: Final = "IAM JSON policy elements"
 _BY_ELEMENT: Final = {
     "document": _grammar(
-        "document", "the document is no policy",
+        "document",
+        "the document is no policy",
         "A policy is one JSON object with a `Statement`.",
         "write an object with `Version` and `Statement`",
         "Grammar of the IAM JSON policy language",
     ),
     "Version": _grammar(
-        "version", "a version that the policy can't have",
+        "version",
+        "a version that the policy can't have",
         "There are 2012-10-17 and 2008-10-17; policies of AWS Organizations need the former.",
         'write `"Version": "2012-10-17"`',
         f"{_ELEMENTS}: Version",
     ),
     "Id": _grammar(
-        "id", "an `Id` that the policy can't have",
+        "id",
+        "an `Id` that the policy can't have",
         "Only resource-based policies have one, and it is a text.",
         "remove it",
         f"{_ELEMENTS}: Id",
     ),
     "Statement": _grammar(
-        "statement", "no statements, or something else in their place",
+        "statement",
+        "no statements, or something else in their place",
         "`Statement` is an object, or a list of objects that is not empty.",
         "write at least one statement",
         f"{_ELEMENTS}: Statement",
     ),
     "Sid": _grammar(
-        "sid", "a Sid that IAM does not take",
+        "sid",
+        "a Sid that IAM does not take",
         "In identity, trust, session and boundary policies it is made of letters and digits and stands once.",
         "use letters and digits, and each Sid once",
         f"{_ELEMENTS}: Sid",
     ),
     "Effect": _grammar(
-        "effect", "no `Effect`, or one that is neither Allow nor Deny",
+        "effect",
+        "no `Effect`, or one that is neither Allow nor Deny",
         "Case counts: `allow` is refused.",
         "write `Allow` or `Deny`",
         f"{_ELEMENTS}: Effect",
     ),
     "Principal": _grammar(
-        "principal", "a principal that AWS refuses, or none where one is needed",
+        "principal",
+        "a principal that AWS refuses, or none where one is needed",
         "A resource-based policy needs one, the others must not have one. It is `*`, or a type and its values, without "
         "partial wildcards, groups or variables.",
         "name the accounts, users, roles, providers or services in full",
         f"{_ELEMENTS}: Principal; NotPrincipal",
     ),
     "Action": _grammar(
-        "action", "an action that is none, or none at all",
+        "action",
+        "an action that is none, or none at all",
         "An action is `service:Name`, with wildcards, or `*`; in a trust policy it is one of STS.",
         "write `service:Name` or `*`",
         f"{_ELEMENTS}: Action; NotAction",
     ),
     "Resource": _grammar(
-        "resource", "a resource that is no ARN, or one where none belongs",
+        "resource",
+        "a resource that is no ARN, or one where none belongs",
         "A resource is an ARN of six parts, with wildcards but for its service, or `*`. In an identity policy AWS "
         "takes parts that are missing at the end for `*`. A trust policy has no resource: it is the role.",
         "write an ARN of six parts or `*`; in a trust policy, remove it",
         f"{_ELEMENTS}: Resource; NotResource",
     ),
     "Condition": _grammar(
-        "condition", "a condition that AWS refuses",
+        "condition",
+        "a condition that AWS refuses",
         "A condition is an operator, a key and values; the operator has to exist, and the values have to be what it "
         "compares.",
         'write {"operator": {"key": "value"}}, with a value that the operator can compare',
         f"{_ELEMENTS}: Condition; Condition operators",
     ),
     "element": _grammar(
-        "element", "an element that policies have not",
+        "element",
+        "an element that policies have not",
         "Whatever AWS does not know in a policy, it refuses. Case counts in the names of elements.",
         "remove it, or correct its name",
         "Grammar of the IAM JSON policy language",
     ),
-}  # fmt: skip
+}
 
 RULES: Final = (SYNTAX, COMMENT, TWICE, FRAGMENT, *_BY_ELEMENT.values())
 

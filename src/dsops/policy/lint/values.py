@@ -9,40 +9,55 @@ from dsops.policy.lint.finding import Findings, Rule
 from dsops.policy.lint.view import Clause, DocumentView, View
 
 PRIVATE_ADDRESS: Final = Rule(
-    "condition.private-address", "warning", "aws:SourceIp is never a private address",
+    "condition.private-address",
+    "warning",
+    "aws:SourceIp is never a private address",
     why="It is the public address from which a request reached AWS. A request through a VPC endpoint has no "
     "aws:SourceIp at all; its private address is aws:VpcSourceIp. So an Allow for 10.0.0.0/8 allows nobody, and a "
     "Deny for everything but 10.0.0.0/8 denies everybody.",
     cure="give the public addresses of the network (of its NAT gateway or proxy), or compare aws:VpcSourceIp "
     "together with aws:SourceVpce",
     source="AWS IAM User Guide, AWS global condition context keys, aws:SourceIp and aws:VpcSourceIp",
-)  # fmt: skip
+)
 ONE_USERID: Final = Rule(
-    "condition.userid-of-user", "note", "aws:userid is compared with the id of one IAM user",
+    "condition.userid-of-user",
+    "note",
+    "aws:userid is compared with the id of one IAM user",
     why="AIDA... is the unique id of a user, not the name: a user who is deleted and created anew has another one. "
     "The sessions of a role have AROA...:session instead and never match it.",
     cure="for a role compare AROA...:* with StringLike; for people, aws:PrincipalArn or tags are easier to read",
     source="AWS IAM User Guide, IAM identifiers, Unique identifiers",
-)  # fmt: skip
+)
 BARE_ROLE_ID: Final = Rule(
-    "condition.userid-of-role", "warning", "aws:userid is compared with the bare id of a role",
+    "condition.userid-of-role",
+    "warning",
+    "aws:userid is compared with the bare id of a role",
     why="The value of a role's session is the role's id, a colon and the session's name. The id alone is nobody's.",
     cure="write StringLike and AROA...:*",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Principal key values",
-)  # fmt: skip
+)
 NO_SESSION_ARN: Final = Rule(
-    "condition.session-arn", "warning", "aws:PrincipalArn is compared with the ARN of a role's session",
+    "condition.session-arn",
+    "warning",
+    "aws:PrincipalArn is compared with the ARN of a role's session",
     why="For a session aws:PrincipalArn is the role's ARN, with its path (measured on AWS in July 2026); never "
     "arn:aws:sts::...:assumed-role/...",
     cure="write the role's ARN; for one session add sts:RoleSessionName or aws:userid",
     source="AWS IAM User Guide, AWS global condition context keys, aws:PrincipalArn",
-)  # fmt: skip
+)
 
 # Documentation ranges (203.0.113.0/24 and so on) stand for public addresses and are left alone.
 _PRIVATE: Final = (
-    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8", "fc00::/7",
-    "fe80::/10", "::1/128",
-)  # fmt: skip
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "127.0.0.0/8",
+    "fc00::/7",
+    "fe80::/10",
+    "::1/128",
+)
 
 
 def check_values(document: DocumentView, findings: Findings) -> None:

@@ -15,8 +15,15 @@ from dsops.policy.language.operators import Operator, parse_operator
 from dsops.policy.language.policy import PolicyKind
 
 STATEMENT_ELEMENTS: Final = (
-    "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
-)  # fmt: skip
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+)
 
 
 class Named(NamedTuple):
@@ -129,9 +136,7 @@ def _statement(node: Mapping, path: str) -> View:
     effect = found.get("Effect")
     effect_text = effect.text if isinstance(effect, Scalar) else ""
     sid = found.get("Sid")
-    is_negated = {
-        name: name not in found and f"Not{name}" in found for name in ("Principal", "Action", "Resource")
-    }
+    is_negated = {name: name not in found and f"Not{name}" in found for name in ("Principal", "Action", "Resource")}
     element = {name: f"Not{name}" if is_negated[name] else name for name in is_negated}
     clauses = tuple(_clauses(found.get("Condition"), f"{inside}Condition"))
     return View(
@@ -188,6 +193,11 @@ def _clauses(node: Node | None, path: str) -> Iterator[Clause]:
         if isinstance(keys, Mapping):
             for key, values in keys.entries:
                 yield Clause(
-                    operator.text, parsed, key.text, lower_case(key.text), _texts(values), key.line,
+                    operator.text,
+                    parsed,
+                    key.text,
+                    lower_case(key.text),
+                    _texts(values),
+                    key.line,
                     f"{path}.{operator.text}.{key.text}",
-                )  # fmt: skip
+                )

@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 from dsops.policy.simulate.callers import known_context, read_caller
-from dsops.policy.simulate.case import (
-    EXPECTATIONS,
-    POLICY_TYPES,
-    Asked,
-    Case,
-    Expected,
-    Groups,
-    Place,
-    Source,
-    Verdict,
-)
+from dsops.policy.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Source, Verdict
 from dsops.policy.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
 from dsops.policy.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
-from dsops.policy.simulate.questions import (
-    check_exact_action,
-    is_about_roles,
-    question_problems,
-    resource_account,
-)
+from dsops.policy.simulate.questions import check_exact_action, is_about_roles, question_problems, resource_account
 from dsops.policy.simulate.reading import CaseTable, read_cases
 from dsops.policy.simulate.uncertain import Unread, variable_keys
 

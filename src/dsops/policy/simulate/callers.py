@@ -72,9 +72,12 @@ def _session_of(arn: Arn, kind: str, name: str, role_arn: str) -> Principal | No
 
 
 _TYPES: Final = {
-    "user": "User", "role-session": "AssumedRole", "federated-session": "FederatedUser", "root": "Account",
+    "user": "User",
+    "role-session": "AssumedRole",
+    "federated-session": "FederatedUser",
+    "root": "Account",
     "anonymous": "Anonymous",
-}  # fmt: skip
+}
 
 
 def known_context(asked: Asked, now: datetime) -> Context:

@@ -21,8 +21,7 @@ FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullA
 _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
     "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
     "rcp": (
-        '{"Version": "2012-10-17", "Statement": '
-        '{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
     ),
 }
 

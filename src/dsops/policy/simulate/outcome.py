@@ -47,9 +47,7 @@ class Outcome(NamedTuple):
 
 def simulate(asked: Asked, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
     """What AWS would answer, and what it might where something is unread."""
-    request = Request(
-        asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now)
-    )
+    request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now))
     policies = compile_policies(found, asked)
     refusal = refusal_of_aws(asked.principal, asked.action)
     if refusal:

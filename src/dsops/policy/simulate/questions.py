@@ -69,8 +69,10 @@ def refusal_of_aws(principal: Principal, action: str) -> str:
         return "a root user may assume no role"
     if principal.kind == "role-session" and action in _NOT_FOR_ROLE_SESSIONS:
         return "a role's session gets no further tokens"
-    if principal.kind == "federated-session" and action.startswith(("iam:", "sts:")) and (
-        action not in _FOR_FEDERATED_USERS
+    if (
+        principal.kind == "federated-session"
+        and action.startswith(("iam:", "sts:"))
+        and (action not in _FOR_FEDERATED_USERS)
     ):
         return "a federated user has no access to IAM, and asks nothing of STS but who he is"
     return ""

@@ -29,19 +29,19 @@ from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
 from dsops.policy.simulate.callers import read_caller
 from dsops.policy.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Verdict
-from dsops.policy.simulate.questions import (
-    check_exact_action,
-    is_about_roles,
-    question_problems,
-    resource_account,
-)
+from dsops.policy.simulate.questions import check_exact_action, is_about_roles, question_problems, resource_account
 from dsops.policy.simulate.sources import SourceReader
 
 _ASKED_KEYS: Final = ("principal", "action", "resource", "resource_account", "context")
 _PLACE_KEYS: Final[dict[str, Place]] = {
-    "identity": "identity", "boundary": "boundary", "session": "session", "trust": "trust",
-    "resource_policy": "resource", "scp": "scp", "rcp": "rcp",
-}  # fmt: skip
+    "identity": "identity",
+    "boundary": "boundary",
+    "session": "session",
+    "trust": "trust",
+    "resource_policy": "resource",
+    "scp": "scp",
+    "rcp": "rcp",
+}
 _EXPECTED_KEYS: Final = ("expect", "decided_by", "sid", "line")
 _CASE_KEYS: Final = ("name", *_ASKED_KEYS, *_PLACE_KEYS, *_EXPECTED_KEYS)
 _DEFAULT_KEYS: Final = (*_ASKED_KEYS, *_PLACE_KEYS, *_EXPECTED_KEYS)
@@ -185,17 +185,17 @@ class _Reader(SourceReader):
             found[place] = self.groups(place, node, both.path_of(key))
         if found.get("trust") and found.get("resource"):
             self.note(
-                both.line("resource_policy"), both.path_of("resource_policy"),
-                "`trust` and `resource_policy` are both given", "a role's is its trust policy, any other's the second",
-            )  # fmt: skip
+                both.line("resource_policy"),
+                both.path_of("resource_policy"),
+                "`trust` and `resource_policy` are both given",
+                "a role's is its trust policy, any other's the second",
+            )
         if asked is not None:
             self._check_question(both, node_line, asked, found)
         return found
 
     def _check_question(self, both: _Values, line: int, asked: Asked, found: MappingOf[Place, Groups]) -> None:
-        given = question_problems(
-            asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource"))
-        )
+        given = question_problems(asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource")))
         for key, message in given:
             self.note(both.line(key) if both.is_own(key) else line, f"{both.path}.{key}", message)
 
@@ -210,9 +210,11 @@ class _Reader(SourceReader):
         types: dict[str, PolicyType] = {**POLICY_TYPES, **{name: name for name in POLICY_TYPES.values()}}
         if decided_by and decided_by not in types:
             self.note(
-                both.line("decided_by"), both.path_of("decided_by"), f"`{decided_by}` is not a type of policy",
+                both.line("decided_by"),
+                both.path_of("decided_by"),
+                f"`{decided_by}` is not a type of policy",
                 f"one of {', '.join(POLICY_TYPES)}",
-            )  # fmt: skip
+            )
         sid = self.text(*both.at("sid")) if both.get("sid") else ""
         line = self.text(*both.at("line")) if both.get("line") else "0"
         if not (line.isascii() and line.isdigit()):

@@ -86,9 +86,7 @@ class SourceReader:
         if not isinstance(node, Sequence):
             return tuple(self._source(place, node, path))
         return tuple(
-            source
-            for index, item in enumerate(node.items)
-            for source in self._source(place, item, f"{path}[{index}]")
+            source for index, item in enumerate(node.items) for source in self._source(place, item, f"{path}[{index}]")
         )
 
     def _source(self, place: Place, node: Node, path: str) -> Iterator[Source]:

@@ -36,8 +36,10 @@ _KINDS: Final[Mapping[PolicyType, str]] = {
 }
 _OF_RESOURCES: Final = ("RESOURCE_BASED_POLICY", "RESOURCE_CONTROL_POLICY")
 _EFFECTS: Final[Mapping[Effect, str]] = {
-    "Allow": "ALLOW", "ExplicitDeny": "EXPLICIT_DENY", "ImplicitDeny": "IMPLICIT_DENY",
-}  # fmt: skip
+    "Allow": "ALLOW",
+    "ExplicitDeny": "EXPLICIT_DENY",
+    "ImplicitDeny": "IMPLICIT_DENY",
+}
 _NOBODYS: Final = (NO_ROLE.name, FULL_RIGHTS.name)
 """Policies that nobody wrote."""
 _MANY: Final = ("sts:transitivetagkeys",)

@@ -122,10 +122,11 @@ class Judge:
     def _consulted(self, caller: Caller, question: Question) -> Consulted:
         grants = self._grants(caller)
         consulted = Consulted(
-            grants.identity, grants.boundary,
+            grants.identity,
+            grants.boundary,
             () if caller.session is None else self._session_layers(caller.account, caller.session),
             question.resource_policy,
-        )  # fmt: skip
+        )
         organizations = self._world.organizations
         if not organizations.are_used:
             return consulted

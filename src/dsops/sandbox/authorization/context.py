@@ -77,8 +77,9 @@ def s3_context(request: HttpRequest, now: float) -> Context:
     elif "X-Amz-Signature" in query or "Signature" in query:
         is_v4 = "X-Amz-Signature" in query
         context |= {
-            "s3:authType": ("REST-QUERY-STRING",), "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",)
-        }  # fmt: skip
+            "s3:authType": ("REST-QUERY-STRING",),
+            "s3:signatureversion": ("AWS4-HMAC-SHA256" if is_v4 else "AWS",),
+        }
     signed_at = _signed_at(request.headers.get("x-amz-date", "") or query.get("X-Amz-Date", ""))
     if signed_at is not None:
         context["s3:signatureAge"] = (str(max(0, int((now - signed_at) * 1000))),)

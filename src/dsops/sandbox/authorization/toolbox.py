@@ -44,9 +44,15 @@ def find_toolbox_route(request: HttpRequest) -> Route | None:
     if found is None:
         return None
     return Route(
-        TOOLBOX, found.operation, "rest-json", wants_json=False, fields={}, document={}, labels=found.labels,
+        TOOLBOX,
+        found.operation,
+        "rest-json",
+        wants_json=False,
+        fields={},
+        document={},
+        labels=found.labels,
         request=request,
-    )  # fmt: skip
+    )
 
 
 class Toolbox:

@@ -16,9 +16,15 @@ from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.wire import HttpAnswer
 
 _NAMING: Final = frozenset(
-    {"DeleteParameter", "GetParameter", "GetParameterHistory", "GetParameters", "LabelParameterVersion",
-     "UnlabelParameterVersion"}
-)  # fmt: skip
+    {
+        "DeleteParameter",
+        "GetParameter",
+        "GetParameterHistory",
+        "GetParameters",
+        "LabelParameterVersion",
+        "UnlabelParameterVersion",
+    }
+)
 _READING: Final = frozenset({"GetParameter", "GetParameters"})
 _SUB_PATHS: Final = (
     'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '

@@ -12,11 +12,26 @@ from dsops.arn import Arn, parse_arn
 from dsops.sandbox.sts.turn import Turn
 
 _OPERATIONS: Mapping[str, frozenset[str]] = {
-    "cloudwatch": frozenset({"GetMetricData", "GetMetricStatistics", "GetMetricWidgetImage", "ListMetrics",
-                             "PutMetricData"}),
-    "dynamodb": frozenset({"BatchExecuteStatement", "BatchGetItem", "BatchWriteItem", "DeleteItem", "ExecuteStatement",
-                           "ExecuteTransaction", "GetItem", "PutItem", "Query", "Scan", "TransactGetItems",
-                           "TransactWriteItems", "UpdateItem"}),
+    "cloudwatch": frozenset(
+        {"GetMetricData", "GetMetricStatistics", "GetMetricWidgetImage", "ListMetrics", "PutMetricData"}
+    ),
+    "dynamodb": frozenset(
+        {
+            "BatchExecuteStatement",
+            "BatchGetItem",
+            "BatchWriteItem",
+            "DeleteItem",
+            "ExecuteStatement",
+            "ExecuteTransaction",
+            "GetItem",
+            "PutItem",
+            "Query",
+            "Scan",
+            "TransactGetItems",
+            "TransactWriteItems",
+            "UpdateItem",
+        }
+    ),
     "dynamodbstreams": frozenset({"GetRecords", "GetShardIterator"}),
     "events": frozenset({"PutEvents"}),
     "firehose": frozenset({"PutRecord", "PutRecordBatch"}),
@@ -25,10 +40,19 @@ _OPERATIONS: Mapping[str, frozenset[str]] = {
     "lambda": frozenset({"Invoke", "InvokeAsync", "InvokeWithResponseStream"}),
     "logs": frozenset({"FilterLogEvents", "GetLogEvents", "PutLogEvents"}),
     "sns": frozenset({"Publish", "PublishBatch"}),
-    "sqs": frozenset({"ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "DeleteMessage", "DeleteMessageBatch",
-                      "ReceiveMessage", "SendMessage", "SendMessageBatch"}),
+    "sqs": frozenset(
+        {
+            "ChangeMessageVisibility",
+            "ChangeMessageVisibilityBatch",
+            "DeleteMessage",
+            "DeleteMessageBatch",
+            "ReceiveMessage",
+            "SendMessage",
+            "SendMessageBatch",
+        }
+    ),
     "xray": frozenset({"PutTelemetryRecords", "PutTraceSegments"}),
-}  # fmt: skip
+}
 _ABOUT_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfiguration"})
 
 

@@ -12,10 +12,15 @@ from dsops.sandbox.control.clock import iso_time
 from dsops.sandbox.sts.sessions import Session
 
 _PRINCIPAL_TYPES = {
-    "user": "IAMUser", "root": "Root", "role-session": "AssumedRole", "federated-session": "FederatedUser",
-    "service": "AWSService", "web-identity": "WebIdentityUser", "saml": "SAMLUser",
+    "user": "IAMUser",
+    "root": "Root",
+    "role-session": "AssumedRole",
+    "federated-session": "FederatedUser",
+    "service": "AWSService",
+    "web-identity": "WebIdentityUser",
+    "saml": "SAMLUser",
     "anonymous": "Unknown",
-}  # fmt: skip
+}
 
 
 def identity_of(caller: Caller) -> dict[str, object]:
@@ -48,7 +53,7 @@ def identity_of(caller: Caller) -> dict[str, object]:
             "attributes": {
                 "mfaAuthenticated": str(session.mfa_at is not None).lower(),
                 "creationDate": iso_time(session.issued_at),
-            },
+            }
         }
         issuer = _issuer(caller)
         if issuer is not None:
@@ -86,15 +91,21 @@ def _issuer(caller: Caller) -> dict[str, object] | None:
     if caller.role is not None:
         issuer = caller.role
         return {
-            "type": "Role", "principalId": issuer.unique_id, "arn": issuer.arn, "accountId": issuer.account,
+            "type": "Role",
+            "principalId": issuer.unique_id,
+            "arn": issuer.arn,
+            "accountId": issuer.account,
             "userName": issuer.name,
-        }  # fmt: skip
+        }
     if caller.principal.kind != "federated-session":
         return None
     arn, account = caller.principal.issuer_arn, caller.account
     if caller.user is None:
         return {"type": "Root", "principalId": account, "arn": arn, "accountId": account}
     return {
-        "type": "IAMUser", "principalId": caller.user.unique_id, "arn": arn, "accountId": account,
+        "type": "IAMUser",
+        "principalId": caller.user.unique_id,
+        "arn": arn,
+        "accountId": account,
         "userName": caller.user.name,
-    }  # fmt: skip
+    }

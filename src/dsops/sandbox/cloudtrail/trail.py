@@ -117,9 +117,7 @@ class Trail:
         if not self._has_told:
             self._has_told = True
             why = (error.strerror or str(error)).lower()
-            self._tell(
-                f"the trail can't be written to {self._folder} ({why}); the sandbox goes on, and tries it again"
-            )
+            self._tell(f"the trail can't be written to {self._folder} ({why}); the sandbox goes on, and tries it again")
         while self.waiting > self._most_waiting:
             longest = max(self._waiting, key=lambda where: len(self._waiting[where]))
             gone = max(1, len(self._waiting[longest]) // 2)

@@ -8,9 +8,16 @@ from dsops.runtime import empty_file
 
 LOOPBACK = "127.0.0.1"
 _KEPT = frozenset(
-    {"AWS_PAGER", "AWS_DEFAULT_OUTPUT", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_CLI_AUTO_PROMPT",
-     "AWS_CLI_FILE_ENCODING", "AWS_SDK_UA_APP_ID"}
-)  # fmt: skip
+    {
+        "AWS_PAGER",
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_RETRY_MODE",
+        "AWS_CLI_AUTO_PROMPT",
+        "AWS_CLI_FILE_ENCODING",
+        "AWS_SDK_UA_APP_ID",
+    }
+)
 """Variables of AWS that say nothing of whose account, which endpoint or which credentials."""
 
 

@@ -178,9 +178,15 @@ class Control:
         key_id, secret = keys[0]
         return _answer(
             200,
-            {"Arn": user.arn, "AccessKeyId": key_id, "SecretAccessKey": secret, "Region": self._sandbox.region,
-             "ContainerToken": self.container_token, "GitHubToken": self.tokens.github_token},
-        )  # fmt: skip
+            {
+                "Arn": user.arn,
+                "AccessKeyId": key_id,
+                "SecretAccessKey": secret,
+                "Region": self._sandbox.region,
+                "ContainerToken": self.container_token,
+                "GitHubToken": self.tokens.github_token,
+            },
+        )
 
     def _events(self, query: Parameters) -> HttpAnswer:
         """As a file of CloudTrail's; `next` is what `after` wants, to get only what came since."""

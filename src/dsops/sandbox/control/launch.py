@@ -58,9 +58,12 @@ def open_server(
     plant(sandbox, seed)
     if trail is not None:
         sandbox.events.trail = Trail(
-            trail.folder, clock=sandbox.clock, accounts=sandbox.world.partitions, tell=trail.tell,
+            trail.folder,
+            clock=sandbox.clock,
+            accounts=sandbox.world.partitions,
+            tell=trail.tell,
             has_data_events=trail.has_data_events,
-        )  # fmt: skip
+        )
     return Server(sandbox, host, port)
 
 

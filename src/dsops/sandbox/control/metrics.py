@@ -24,9 +24,11 @@ class SandboxMetrics:
     def __init__(self, started: float, sessions: Callable[[], float], records: Callable[[], float]) -> None:
         """`started` in seconds since 1970; `sessions` are held now, `records` is how many calls were recorded."""
         self._requests = Counter(
-            "dsops_sandbox_requests", "Requests that were answered, by what came of it.",
-            ("service", "operation", "result"), open_labels=("operation",),
-        )  # fmt: skip
+            "dsops_sandbox_requests",
+            "Requests that were answered, by what came of it.",
+            ("service", "operation", "result"),
+            open_labels=("operation",),
+        )
         self._seconds = Histogram(
             "dsops_sandbox_request_seconds", "How long the sandbox took for a request.", _LATENCIES, ("service",)
         )

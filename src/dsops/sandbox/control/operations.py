@@ -204,9 +204,14 @@ class Operations:
         return answer
 
     def _moto(
-        self, service: str, turn: Turn, parameters: Mapping[str, object], account: str, protocol: Protocol,
+        self,
+        service: str,
+        turn: Turn,
+        parameters: Mapping[str, object],
+        account: str,
+        protocol: Protocol,
         region: str = "",
-    ) -> HttpAnswer:  # fmt: skip
+    ) -> HttpAnswer:
         caller = turn.caller
         call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
         return long_poll.perform(call, protocol, self._world.lock)
@@ -228,9 +233,7 @@ class Operations:
 
 
 def _in_context(turn: Turn, question: Question) -> Question:
-    return question._replace(
-        context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context}
-    )
+    return question._replace(context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context})
 
 
 def _refuse_restricted(caller: Caller) -> None:

@@ -70,9 +70,7 @@ class Sandbox:
         self.judge = Judge(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)
         self.events = Events(kept_events)
-        self.metrics = SandboxMetrics(
-            self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added
-        )
+        self.metrics = SandboxMetrics(self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added)
         self.events.watch = self.metrics.called
         self.throttle = Throttle()
         self.sts = Sts(self.world, self.sessions, self.judge)
@@ -200,9 +198,13 @@ class Sandbox:
         """Whatever signature such a request has is not looked at: the proof in it says who asks."""
         now, region = self.clock.now(), self.region
         turn = Turn(
-            unsigned_caller(region, partition_of_region(region).name), route.operation, read_parameters(route),
-            unsigned_context(region, request, now), now, request_id,
-        )  # fmt: skip
+            unsigned_caller(region, partition_of_region(region).name),
+            route.operation,
+            read_parameters(route),
+            unsigned_context(region, request, now),
+            now,
+            request_id,
+        )
         try:
             owner = owner_of_role(turn)
             # Anybody can write any account: those that there are have buckets.
@@ -219,15 +221,19 @@ class Sandbox:
         """A session of a role for an AWS service, as the service's own call of AssumeRole. Raises SandboxRefusal."""
         now, request_id, region = self.clock.now(), new_request_id(), self.region
         parameters: dict[str, object] = {
-            "RoleArn": role.arn, "RoleSessionName": use.session_name, "DurationSeconds": HOUR,
-        }  # fmt: skip
+            "RoleArn": role.arn,
+            "RoleSessionName": use.session_name,
+            "DurationSeconds": HOUR,
+        }
         if use.tags:
             parameters["Tags"] = [{"Key": key, "Value": value} for key, value in use.tags]
             parameters["TransitiveTagKeys"] = [key for key, _ in use.tags]
         context = {
-            "aws:PrincipalIsAWSService": ("true",), "aws:PrincipalServiceName": (use.service,),
-            "aws:PrincipalServiceNamesList": (use.service,), **use.source,
-        }  # fmt: skip
+            "aws:PrincipalIsAWSService": ("true",),
+            "aws:PrincipalServiceName": (use.service,),
+            "aws:PrincipalServiceNamesList": (use.service,),
+            **use.source,
+        }
         if self.world.organizations.are_used:
             context |= membership_keys(self.world.organizations.membership(role.account), "Source")
         caller = self.sts.service_caller(role, use.service, region)

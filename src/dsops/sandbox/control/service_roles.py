@@ -66,9 +66,7 @@ class ServiceRoles:
         )
         return status, said if status == 200 else {"error": said["message"]}
 
-    def _to_container(
-        self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]
-    ) -> Said:
+    def _to_container(self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]) -> Said:
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             return _refused(401, "AccessDenied", "the Authorization header is not the sandbox's token")
@@ -86,9 +84,12 @@ class ServiceRoles:
             except SandboxRefusal as refused:
                 return _refused(403, "AccessDenied", refused.message)
         return 200, {
-            "RoleArn": role.arn, "AccessKeyId": issued.access_key_id, "SecretAccessKey": issued.secret_access_key,
-            "Token": issued.session_token, "Expiration": iso_time(issued.expires_at),
-        }  # fmt: skip
+            "RoleArn": role.arn,
+            "AccessKeyId": issued.access_key_id,
+            "SecretAccessKey": issued.secret_access_key,
+            "Token": issued.session_token,
+            "Expiration": iso_time(issued.expires_at),
+        }
 
 
 def find_role(sandbox: Sandbox, name: str) -> Role | None:

@@ -97,10 +97,19 @@ class Federation:
         duration = _duration(turn, role, proof)
         is_sized = packed_size(layer, tags.all) is not None
         session = Session(
-            "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
-            None, tags.all, tags.transitive_keys, proof.source_identity, layer,
+            "role",
+            role.account,
+            role.unique_id,
+            turn.text("RoleSessionName"),
+            int(turn.now),
+            int(turn.now) + duration,
+            None,
+            tags.all,
+            tags.transitive_keys,
+            proof.source_identity,
+            layer,
             federation=(("aws:FederatedProvider", (proof.provider,)), *proof.session_keys.items()),
-        )  # fmt: skip
+        )
         partition = self._world.partitions[role.account]
         user: dict[str, Value] = {
             "AssumedRoleId": f"{role.unique_id}:{session.name}",
@@ -120,9 +129,13 @@ class Federation:
         if turn.operation == _SAML and role is not None:
             saml.check_role_may_be_federated(role.name)
         context = {
-            **turn.context, **proof.session_keys, **proof.other_keys, **request_tags(proof.tags),
-            "aws:FederatedProvider": (proof.provider,), "sts:RoleSessionName": (turn.text("RoleSessionName"),),
-        }  # fmt: skip
+            **turn.context,
+            **proof.session_keys,
+            **proof.other_keys,
+            **request_tags(proof.tags),
+            "aws:FederatedProvider": (proof.provider,),
+            "sts:RoleSessionName": (turn.text("RoleSessionName"),),
+        }
         actions = [f"sts:{turn.operation}"]
         if proof.source_identity:
             context["sts:SourceIdentity"] = (proof.source_identity,)
@@ -155,9 +168,7 @@ def _duration(turn: Turn, role: Role, proof: Proof) -> int:
     return asked if proof.longest_seconds is None else min(asked, proof.longest_seconds)
 
 
-def _answer(
-    operation: str, proof: Proof, user: Mapping[str, Value], given: Mapping[str, Value]
-) -> dict[str, Value]:
+def _answer(operation: str, proof: Proof, user: Mapping[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,

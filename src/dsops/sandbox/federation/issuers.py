@@ -96,8 +96,17 @@ def github_claims(repository: str, ref: str, environment: str, event: str) -> di
     elif event == "pull_request":
         subject = f"repo:{repository}:pull_request"
     claims: dict[str, object] = {
-        "sub": subject, "ref": ref, "repository": repository, "repository_owner": owner, "event_name": event,
-        "workflow": "sandbox", "actor": owner, "run_id": "1", "run_number": "1", "run_attempt": "1",
-        "job_workflow_ref": f"{repository}/.github/workflows/sandbox.yml@{ref}", "runner_environment": "self-hosted",
-    }  # fmt: skip
+        "sub": subject,
+        "ref": ref,
+        "repository": repository,
+        "repository_owner": owner,
+        "event_name": event,
+        "workflow": "sandbox",
+        "actor": owner,
+        "run_id": "1",
+        "run_number": "1",
+        "run_attempt": "1",
+        "job_workflow_ref": f"{repository}/.github/workflows/sandbox.yml@{ref}",
+        "runner_environment": "self-hosted",
+    }
     return claims | ({"environment": environment} if environment else {})

@@ -23,13 +23,26 @@ Facebook and Login with Amazon are the others: what they give are access tokens,
 """
 
 _GITHUB: Final = (
-    "actor", "actor_id", "enterprise_id", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
-    "repository_owner_id", "workflow",
-)  # fmt: skip
+    "actor",
+    "actor_id",
+    "enterprise_id",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "repository_owner_id",
+    "workflow",
+)
 _BUILDKITE: Final = (
-    "build_branch", "cluster_id", "cluster_name", "organization_id", "organization_slug", "pipeline_id",
+    "build_branch",
+    "cluster_id",
+    "cluster_name",
+    "organization_id",
+    "organization_slug",
+    "pipeline_id",
     "pipeline_slug",
-)  # fmt: skip
+)
 _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"token\.actions\.githubusercontent\.com(/.+)?"), _GITHUB),
     (re.compile(r"token\.actions\.[a-z0-9-]+\.ghe\.com"), _GITHUB),
@@ -37,13 +50,22 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"agent\.buildkite\.com|agent\.[a-z0-9-]+\.buildkite\.(dev|site)"), _BUILDKITE),
     (
         re.compile(r"gitlab\.com"),
-        ("namespace_id", "pipeline_source", "project_id", "ref_protected", "runner_environment", "user_access_level",
-         "user_email", "user_id", "user_login"),
+        (
+            "namespace_id",
+            "pipeline_source",
+            "project_id",
+            "ref_protected",
+            "runner_environment",
+            "user_access_level",
+            "user_email",
+            "user_id",
+            "user_login",
+        ),
     ),
     (re.compile(r"oidc\.circleci\.com/org/[^/]+"), ("oidc.circleci.com/project-id",)),
     (re.compile(r"idcs-[a-z0-9]+\.identity\.oraclecloud\.com"), ("rpst_id",)),
     (re.compile(r"accounts\.google\.com"), ("google/organization_number",)),
-)  # fmt: skip
+)
 """Issuer without `https://` -> names of claims, which are those of the keys."""
 
 

@@ -63,9 +63,11 @@ class Tokens:
             return 401, {"message": "the Authorization header is not `Bearer` and the sandbox's token"}
         query = {name: values[0][:_MAX_NAME] for name, values in parse_qs(request.query).items()}
         claims = github_claims(
-            query.get("repository", "octo-org/octo-repo"), query.get("ref", "refs/heads/main"),
-            query.get("environment", ""), query.get("event_name", "push"),
-        )  # fmt: skip
+            query.get("repository", "octo-org/octo-repo"),
+            query.get("ref", "refs/heads/main"),
+            query.get("environment", ""),
+            query.get("event_name", "push"),
+        )
         claims["aud"] = query.get("audience", DEFAULT_AUDIENCE)
         with self._sandbox.world.lock:
             if GITHUB not in self._sandbox.issuers.own:

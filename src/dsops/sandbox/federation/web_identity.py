@@ -55,9 +55,16 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     source_identity = _source_identity(claims)
     host = provider.host_and_path
     return Proof(
-        provider.arn, issuer, subject, audience, session_keys(host, claims, audience, subject),
-        trust_keys(host, claims), tags, transitive_keys, source_identity,
-    )  # fmt: skip
+        provider.arn,
+        issuer,
+        subject,
+        audience,
+        session_keys(host, claims, audience, subject),
+        trust_keys(host, claims),
+        tags,
+        transitive_keys,
+        source_identity,
+    )
 
 
 def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -114,9 +121,14 @@ def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str
     if raw.get("alg", algorithm) != algorithm or raw.get("use", "sig") != "sig":
         raise _invalid(_BAD_SIGNATURE)
     nothing_else = {
-        "verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False, "verify_iss": False,
-        "verify_sub": False, "verify_jti": False,
-    }  # fmt: skip
+        "verify_exp": False,
+        "verify_nbf": False,
+        "verify_iat": False,
+        "verify_aud": False,
+        "verify_iss": False,
+        "verify_sub": False,
+        "verify_jti": False,
+    }
     try:
         # A key of another kind than the algorithm's is an error here: a public RSA key is never taken for a password.
         key = jwt.PyJWK(dict(raw), algorithm=str(algorithm))

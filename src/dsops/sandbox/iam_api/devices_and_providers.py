@@ -16,13 +16,13 @@ from dsops.sandbox.wire.refusals import refusal
 Parameters = Mapping[str, object]
 
 _TAGGED: Final[Mapping[str, str]] = {
-    "MFADevice": "SerialNumber", "SAMLProvider": "SAMLProviderArn", "InstanceProfile": "InstanceProfileName",
-}  # fmt: skip
+    "MFADevice": "SerialNumber",
+    "SAMLProvider": "SAMLProviderArn",
+    "InstanceProfile": "InstanceProfileName",
+}
 """Kind of resource -> the parameter that names it."""
 _MOST_TAGS: Final = 50
-_MADE: Final[Mapping[str, str]] = {
-    "CreateVirtualMFADevice": "VirtualMFADeviceName", "CreateSAMLProvider": "Name",
-}  # fmt: skip
+_MADE: Final[Mapping[str, str]] = {"CreateVirtualMFADevice": "VirtualMFADeviceName", "CreateSAMLProvider": "Name"}
 
 
 class DevicesAndProviders:
@@ -104,9 +104,7 @@ class DevicesAndProviders:
         user = device.user
         if user is None or device.enable_date is None or wanted not in {"", user.name}:
             raise _no_such_entity(f"MFA Device with serial number {serial} is not enabled.")
-        return {
-            "UserName": user.name, "SerialNumber": serial, "EnableDate": Moment(device.enable_date.timestamp()),
-        }  # fmt: skip
+        return {"UserName": user.name, "SerialNumber": serial, "EnableDate": Moment(device.enable_date.timestamp())}
 
     def _resync(self, parameters: Parameters, account: str, now: float) -> dict[str, Value]:
         user = self._world.user_named(account, str(parameters["UserName"]))

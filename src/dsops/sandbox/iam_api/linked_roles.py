@@ -69,9 +69,13 @@ class LinkedRoles:
         if arn in backend.managed_policies:
             backend.managed_policies[arn].attach_to(role)
         made: dict[str, Value] = {
-            "Path": path, "RoleName": name, "RoleId": role.id, "Arn": role.arn,
-            "CreateDate": Moment(role.create_date.timestamp()), "AssumeRolePolicyDocument": quote(trust),
-        }  # fmt: skip
+            "Path": path,
+            "RoleName": name,
+            "RoleId": role.id,
+            "Arn": role.arn,
+            "CreateDate": Moment(role.create_date.timestamp()),
+            "AssumeRolePolicyDocument": quote(trust),
+        }
         return made | ({"Description": description} if description else {})
 
     def _delete(self, parameters: Parameters, account: str) -> dict[str, Value]:

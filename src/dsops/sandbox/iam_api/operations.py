@@ -85,9 +85,12 @@ def new_user(world: World, account: str, parameters: Mapping[str, object]) -> di
     """What CreateUser says; moto has no user with a boundary at that moment."""
     user = world.backend(account).users[str(parameters["UserName"])]
     made: dict[str, Value] = {
-        "Path": user.path, "UserName": user.name, "UserId": user.id, "Arn": user.arn,
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.id,
+        "Arn": user.arn,
         "CreateDate": Moment(user.create_date.timestamp()),
-    }  # fmt: skip
+    }
     boundary = str(parameters.get("PermissionsBoundary", ""))
     if boundary:
         made["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": boundary}

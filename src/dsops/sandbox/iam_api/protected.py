@@ -14,15 +14,34 @@ from dsops.sandbox.state.world import Role
 from dsops.sandbox.wire.refusals import access_denied, refusal
 
 CHANGES_OF_ROLES: Final = frozenset(
-    {"AddRoleToInstanceProfile", "AttachRolePolicy", "DeleteRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy",
-     "DetachRolePolicy", "PutRolePermissionsBoundary", "PutRolePolicy", "RemoveRoleFromInstanceProfile", "TagRole",
-     "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"}
-)  # fmt: skip
+    {
+        "AddRoleToInstanceProfile",
+        "AttachRolePolicy",
+        "DeleteRole",
+        "DeleteRolePermissionsBoundary",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "RemoveRoleFromInstanceProfile",
+        "TagRole",
+        "UntagRole",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+        "UpdateRoleDescription",
+    }
+)
 """The operations of IAM that change a role that there is, or what uses it."""
 CHANGES_OF_POLICIES: Final = frozenset(
-    {"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion", "TagPolicy",
-     "UntagPolicy"}
-)  # fmt: skip
+    {
+        "CreatePolicyVersion",
+        "DeletePolicy",
+        "DeletePolicyVersion",
+        "SetDefaultPolicyVersion",
+        "TagPolicy",
+        "UntagPolicy",
+    }
+)
 """The operations of IAM that change a managed policy that there is."""
 LINKED_PATH: Final = "/aws-service-role/"
 _RESERVED_PATH: Final = "/aws-reserved/"

@@ -66,14 +66,22 @@ _DOCUMENTS = {
     ),
 }
 _ABOUT_ONESELF = frozenset(
-    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ListMFADevices",
-     "DeactivateMFADevice"}
-)  # fmt: skip
+    {
+        "GetUser",
+        "CreateAccessKey",
+        "ListAccessKeys",
+        "UpdateAccessKey",
+        "DeleteAccessKey",
+        "ListMFADevices",
+        "DeactivateMFADevice",
+    }
+)
 _READS_POLICY = frozenset({"GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "ListEntitiesForPolicy"})
 _ATTACHES = {
-    "AttachGroupPolicy": ("GroupName", "Group"), "AttachRolePolicy": ("RoleName", "Role"),
+    "AttachGroupPolicy": ("GroupName", "Group"),
+    "AttachRolePolicy": ("RoleName", "Role"),
     "AttachUserPolicy": ("UserName", "User"),
-}  # fmt: skip
+}
 """Operation -> the parameter that names the owner, and the owner's kind."""
 _MOST_ATTACHED = 10
 """Managed policies of a user, role or group (IAM quotas, before any is raised)."""

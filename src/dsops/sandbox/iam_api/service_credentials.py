@@ -51,9 +51,7 @@ class ServiceCredentials:
             "UpdateServiceSpecificCredential": self._update,
         }
 
-    def perform(
-        self, operation: str, parameters: Parameters, caller: Caller, now: float
-    ) -> dict[str, Value] | None:
+    def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
         """The result; None for all other operations. Without a user's name they are about the caller."""
         work = self._operations.get(operation)
         if work is None:
@@ -115,9 +113,13 @@ def _service(parameters: Parameters) -> str:
 
 def _shown(held: _Credential, user: User) -> dict[str, Value]:
     return {
-        "CreateDate": Moment(held.created_at), "ServiceName": held.service, "ServiceUserName": held.name,
-        "ServiceSpecificCredentialId": held.identifier, "UserName": user.name, "Status": held.status,
-    }  # fmt: skip
+        "CreateDate": Moment(held.created_at),
+        "ServiceName": held.service,
+        "ServiceUserName": held.name,
+        "ServiceSpecificCredentialId": held.identifier,
+        "UserName": user.name,
+        "Status": held.status,
+    }
 
 
 def _password() -> str:

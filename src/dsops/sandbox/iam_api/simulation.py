@@ -18,13 +18,7 @@ from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.authorize import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
-from dsops.sandbox.iam_api.policy_sources import (
-    Source,
-    context_keys,
-    invalid_input,
-    of_list,
-    of_owner,
-)
+from dsops.sandbox.iam_api.policy_sources import Source, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, Case, flag, result_of
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.answers import Value
@@ -94,9 +88,10 @@ class Simulation:
         boundaries = of_list("PermissionsBoundaryPolicyInputList", parameters.get("PermissionsBoundaryPolicyInputList"))
         texts = [(source.policy("identity"), source.text) for source in sources]
         policies = Policies(
-            tuple(policy for policy, _ in texts), holder.boundary,
+            tuple(policy for policy, _ in texts),
+            holder.boundary,
             service_control=self._service_control(parameters, account, has_source=has_source),
-        )  # fmt: skip
+        )
         if boundaries:
             texts.append((boundaries[0].policy("boundary"), boundaries[0].text))
             policies = policies._replace(boundary=texts[-1][0])
@@ -160,10 +155,11 @@ class Simulation:
         context = _identity_keys(arn, account, "User", user.unique_id, user.tags)
         boundary = self._world.grants_of_user(user).boundary
         return _Entity(
-            Principal("user", account, arn, unique_id=user.unique_id), tuple(sources),
+            Principal("user", account, arn, unique_id=user.unique_id),
+            tuple(sources),
             None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
             context | {"aws:username": (user.name,)},
-        )  # fmt: skip
+        )
 
     def _group(self, account: str, arn: str) -> _Entity | None:
         if account not in self._world.partitions:
@@ -183,7 +179,7 @@ class Simulation:
             tuple(of_owner("role", self._world.backend(account).roles[role.unique_id])),
             None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
             _identity_keys(arn, account, "AssumedRole", role.unique_id, role.tags),
-        )  # fmt: skip
+        )
 
 
 def _nobody(account: str) -> _Entity:
@@ -193,9 +189,12 @@ def _nobody(account: str) -> _Entity:
 
 def _identity_keys(arn: str, account: str, kind: str, unique_id: str, tags: tuple[tuple[str, str], ...]) -> Context:
     return {
-        "aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (account,), "aws:PrincipalType": (kind,),
-        "aws:userid": (unique_id,), **tag_keys(("aws:PrincipalTag",), tags),
-    }  # fmt: skip
+        "aws:PrincipalArn": (arn,),
+        "aws:PrincipalAccount": (account,),
+        "aws:PrincipalType": (kind,),
+        "aws:userid": (unique_id,),
+        **tag_keys(("aws:PrincipalTag",), tags),
+    }
 
 
 def _entries(parameters: Parameters) -> Context:

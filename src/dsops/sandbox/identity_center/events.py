@@ -38,7 +38,6 @@ _DETAILS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-
 class CenterEvents:
     """Writes into a sandbox's events."""
 
@@ -46,9 +45,15 @@ class CenterEvents:
         self._events = events
 
     def token_created(
-        self, request: HttpRequest, instance: Instance, login: Login, parameters: Mapping[str, object],
-        content: Mapping[str, object], now: float, request_id: str,
-    ) -> None:  # fmt: skip
+        self,
+        request: HttpRequest,
+        instance: Instance,
+        login: Login,
+        parameters: Mapping[str, object],
+        content: Mapping[str, object],
+        now: float,
+        request_id: str,
+    ) -> None:
         """CreateToken that gave a token; of the others nobody knows who asks."""
         asked = {name: parameters[name] for name in _SHOWN if name in parameters}
         asked |= {name: HIDDEN for name in _HIDDEN if name in parameters}
@@ -57,31 +62,36 @@ class CenterEvents:
             "requestParameters": asked,
             "responseElements": answered,
             "readOnly": False,
-            "resources": [
-                {"accountId": instance.owner, "type": "IdentityStoreId", "ARN": instance.store_id}
-            ],
+            "resources": [{"accountId": instance.owner, "type": "IdentityStoreId", "ARN": instance.store_id}],
             "eventType": "AwsApiCall",
         }
         self._events.keep(record, instance.owner)
 
     def portal_called(
-        self, request: HttpRequest, instance: Instance, login: Login, operation: str,
-        parameters: Mapping[str, object], refused: SandboxRefusal | None, now: float, request_id: str,
-    ) -> None:  # fmt: skip
+        self,
+        request: HttpRequest,
+        instance: Instance,
+        login: Login,
+        operation: str,
+        parameters: Mapping[str, object],
+        refused: SandboxRefusal | None,
+        now: float,
+        request_id: str,
+    ) -> None:
         """A call with a token that is somebody's."""
         record = self._record(request, instance, login, operation, now, request_id)
         if refused is not None:
             aws = answer_of(refused)
             record |= {"errorCode": aws.code, "errorMessage": aws.message}
         details = {
-            shown: str(parameters[name])
-            for name, shown in _DETAILS.get(operation, {}).items()
-            if name in parameters
+            shown: str(parameters[name]) for name, shown in _DETAILS.get(operation, {}).items() if name in parameters
         }
         record |= {
-            "requestParameters": None, "responseElements": None, "readOnly": operation != "Logout",
+            "requestParameters": None,
+            "responseElements": None,
+            "readOnly": operation != "Logout",
             "eventType": "AwsServiceEvent",
-        }  # fmt: skip
+        }
         if details:
             record["serviceEventDetails"] = details
         self._events.keep(record, instance.owner)
@@ -92,19 +102,22 @@ class CenterEvents:
         """AssumeRoleWithSAML in the trail of the role's account, by which Identity Center got the credentials."""
         role, issued, provider = assumed.role, assumed.issued, assumed.assigned.provider_arn
         caller = unsigned_caller(instance.region, instance.partition)._replace(
-            principal=Principal("saml", "", "", federated=provider), user_id=f"{assumed.qualifier}:{login.user}",
+            principal=Principal("saml", "", "", federated=provider),
+            user_id=f"{assumed.qualifier}:{login.user}",
             subject=login.user,
-        )  # fmt: skip
+        )
         parameters: dict[str, object] = {
-            "SAMLAssertionID": assumed.assertion_id, "RoleSessionName": login.user, "RoleArn": role.arn,
-            "PrincipalArn": provider, "DurationSeconds": assumed.assigned.session_duration,
-        }  # fmt: skip
+            "SAMLAssertionID": assumed.assertion_id,
+            "RoleSessionName": login.user,
+            "RoleArn": role.arn,
+            "PrincipalArn": provider,
+            "DurationSeconds": assumed.assigned.session_duration,
+        }
         if instance.users[login.user].attributes:
             parameters["PrincipalTags"] = dict(instance.users[login.user].attributes)
         turn = Turn(
-            caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request, now), now,
-            str(uuid4()),
-        )  # fmt: skip
+            caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request, now), now, str(uuid4())
+        )
         user_arn = f"arn:{instance.partition}:sts::{role.account}:assumed-role/{role.name}/{login.user}"
         result: dict[str, Value] = {
             "Credentials": {"AccessKeyId": issued.access_key_id, "Expiration": Moment(issued.expires_at)},

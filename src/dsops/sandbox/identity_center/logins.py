@@ -52,7 +52,11 @@ class Logins:
     # --- clients -------------------------------------------------------------------------------------------------
 
     def register(
-        self, name: str, scopes: tuple[str, ...], grant_types: tuple[str, ...], redirect_uris: tuple[str, ...],
+        self,
+        name: str,
+        scopes: tuple[str, ...],
+        grant_types: tuple[str, ...],
+        redirect_uris: tuple[str, ...],
         now: float,
     ) -> tuple[Client, str]:
         """The client and its secret."""
@@ -107,9 +111,7 @@ class Logins:
 
     def waiting(self, now: float) -> list[Device]:
         """Device logins that nobody has decided about, oldest first."""
-        return [
-            one for _, one in self._devices.items() if one.expires_at > now and not one.user and not one.is_denied
-        ]
+        return [one for _, one in self._devices.items() if one.expires_at > now and not one.user and not one.is_denied]
 
     def decide(self, user_code: str, user: str, now: float) -> Device | None:
         """Approves the waiting login of that code as a user, or denies it where `user` is ""; None when none waits."""

@@ -13,13 +13,7 @@ from urllib.parse import urlsplit
 
 from dsops.sandbox.identity_center.answers import oidc_refusal
 from dsops.sandbox.identity_center.directory import Instance
-from dsops.sandbox.identity_center.logins import (
-    ACCOUNT_ACCESS,
-    CODE_SECONDS,
-    INTERVAL_SECONDS,
-    Logins,
-    is_proof_of,
-)
+from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, CODE_SECONDS, INTERVAL_SECONDS, Logins, is_proof_of
 from dsops.sandbox.identity_center.memory import Client, Login, Tokens
 
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -93,10 +87,14 @@ class Oidc:
             self._check_start_url(_text(parameters, "issuerUrl"))
         client, secret = self._logins.register(name, scopes, grants, redirects, visit.now)
         # AWS gives the two endpoints of the model as null: clients put /authorize behind the address that they know.
-        return Granted({
-            "clientId": client.client_id, "clientSecret": secret, "clientIdIssuedAt": int(visit.now),
-            "clientSecretExpiresAt": int(client.expires_at),
-        })  # fmt: skip
+        return Granted(
+            {
+                "clientId": client.client_id,
+                "clientSecret": secret,
+                "clientIdIssuedAt": int(visit.now),
+                "clientSecretExpiresAt": int(client.expires_at),
+            }
+        )
 
     def _start_device_authorization(self, parameters: Parameters, visit: Visit) -> Granted:
         client = self._authenticated(parameters, visit.now)
@@ -106,11 +104,16 @@ class Oidc:
         approver = instance.auto_approve if visit.is_here else ""
         code, device = self._logins.start_device(client, approver, visit.now)
         page = f"{visit.address}{DEVICE_PATH}"
-        return Granted({
-            "deviceCode": code, "userCode": device.user_code, "verificationUri": page,
-            "verificationUriComplete": f"{page}?user_code={device.user_code}", "expiresIn": CODE_SECONDS,
-            "interval": INTERVAL_SECONDS,
-        })  # fmt: skip
+        return Granted(
+            {
+                "deviceCode": code,
+                "userCode": device.user_code,
+                "verificationUri": page,
+                "verificationUriComplete": f"{page}?user_code={device.user_code}",
+                "expiresIn": CODE_SECONDS,
+                "interval": INTERVAL_SECONDS,
+            }
+        )
 
     def _create_token(self, parameters: Parameters, visit: Visit) -> Granted:
         client = self._authenticated(parameters, visit.now)
@@ -120,7 +123,9 @@ class Oidc:
         _check_grant(client, grant)
         login, tokens = self._grants[grant](client, parameters, visit.now)
         content: dict[str, object] = {
-            "accessToken": tokens.access, "tokenType": "Bearer", "expiresIn": tokens.expires_in
+            "accessToken": tokens.access,
+            "tokenType": "Bearer",
+            "expiresIn": tokens.expires_in,
         }
         if tokens.refresh:
             content["refreshToken"] = tokens.refresh

@@ -41,7 +41,6 @@ class _Wish(NamedTuple):
     challenge: str
     scopes: tuple[str, ...]
 
-
     @property
     def denied(self) -> str:
         """Where the browser goes when the person does not want it."""

@@ -36,7 +36,11 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
         if (account, name) not in roles:
             roles[account, name] = _plant_role(planter, seed, account, sets[name], providers[account])
     return Instance(
-        seed.start_url, seed.region, partition_of_region(seed.region).name, owner, _store_id(seed.start_url),
+        seed.start_url,
+        seed.region,
+        partition_of_region(seed.region).name,
+        owner,
+        _store_id(seed.start_url),
         {
             user.name: CenterUser(user.name, _user_id(seed.start_url, user.name), user.email, user.attributes)
             for user in seed.users
@@ -44,7 +48,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
         roles,
         frozenset((user, one.account, one.permission_set) for one in seed.assignments for user in one.users),
         seed.auto_approve,
-    )  # fmt: skip
+    )
 
 
 def _plant_role(
@@ -54,9 +58,12 @@ def _plant_role(
     # Of us-east-1 there is no part in it (published ARNs; the guide says `*` where it may or may not be).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
     made = planter.add_role(
-        account, name, _trust(provider_arn, partition_of_region(seed.region).name),
-        f"/aws-reserved/sso.amazonaws.com/{region}", max_seconds=_MAX_SESSION_SECONDS,
-    )  # fmt: skip
+        account,
+        name,
+        _trust(provider_arn, partition_of_region(seed.region).name),
+        f"/aws-reserved/sso.amazonaws.com/{region}",
+        max_seconds=_MAX_SESSION_SECONDS,
+    )
     for policy in permission_set.policies:
         planter.put_policy(account, "role", name, policy)
     if permission_set.boundary:

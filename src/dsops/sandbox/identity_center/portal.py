@@ -79,9 +79,7 @@ class Portal:
             raise no_access()
         return self._operations[operation](instance, login, parameters, now)
 
-    def _get_role_credentials(
-        self, instance: Instance, login: Login, parameters: Parameters, now: float
-    ) -> Performed:
+    def _get_role_credentials(self, instance: Instance, login: Login, parameters: Parameters, now: float) -> Performed:
         account, name = _needed(parameters, "accountId"), _needed(parameters, "roleName")
         found = instance.role_of(self._world, login.user, account, name)
         if found is None:
@@ -90,15 +88,24 @@ class Portal:
         provider = SamlProvider(assigned.provider_arn, account, assigned.provider_arn.rpartition("/")[2], "")
         qualifier = name_qualifier(instance.saml_issuer, provider)
         person = instance.users[login.user]
-        issued = self._sessions.issue(Session(
-            "role", account, role.unique_id, login.user, int(now), int(now) + assigned.session_duration,
-            tags=person.attributes,
-            federation=(
-                ("aws:FederatedProvider", (assigned.provider_arn,)), ("saml:namequalifier", (qualifier,)),
-                ("saml:sub", (login.user,)), ("saml:sub_type", (PERSISTENT,)),
-            ),
-            on_behalf_of=(person.user_id, instance.store_arn),
-        ))  # fmt: skip
+        issued = self._sessions.issue(
+            Session(
+                "role",
+                account,
+                role.unique_id,
+                login.user,
+                int(now),
+                int(now) + assigned.session_duration,
+                tags=person.attributes,
+                federation=(
+                    ("aws:FederatedProvider", (assigned.provider_arn,)),
+                    ("saml:namequalifier", (qualifier,)),
+                    ("saml:sub", (login.user,)),
+                    ("saml:sub_type", (PERSISTENT,)),
+                ),
+                on_behalf_of=(person.user_id, instance.store_arn),
+            )
+        )
         content = {
             "accessKeyId": issued.access_key_id,
             "secretAccessKey": issued.secret_access_key,
@@ -113,10 +120,13 @@ class Portal:
         listed = []
         for account in accounts:
             name, email = self._world.organizations.name_and_email(account)
-            listed.append({
-                "accountId": account, "accountName": name or account,
-                "emailAddress": email or f"{account}@sandbox.invalid",
-            })  # fmt: skip
+            listed.append(
+                {
+                    "accountId": account,
+                    "accountName": name or account,
+                    "emailAddress": email or f"{account}@sandbox.invalid",
+                }
+            )
         return Performed({"accountList": listed, **following})
 
     def _list_account_roles(self, instance: Instance, login: Login, parameters: Parameters, _: float) -> Performed:

@@ -45,6 +45,12 @@ def _route(service: str, request: HttpRequest) -> Route | None:
     if found is None:
         return None
     return Route(
-        service, found.operation, "rest-json", wants_json=False, fields={}, document={}, labels=found.labels,
+        service,
+        found.operation,
+        "rest-json",
+        wants_json=False,
+        fields={},
+        document={},
+        labels=found.labels,
         request=request,
-    )  # fmt: skip
+    )

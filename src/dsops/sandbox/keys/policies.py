@@ -15,19 +15,21 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
     everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*", "Condition": {"StringEquals": through}}
     use = ["Encrypt", "Decrypt", "ReEncrypt*", "GenerateDataKey*", "CreateGrant", "DescribeKey"]
     look = ["Describe*", "Get*", "List*", "RevokeGrant"]
-    return json.dumps({
-        "Version": "2012-10-17",
-        "Statement": [
-            {**everybody, "Sid": "Through the service", "Action": [f"kms:{name}" for name in use]},
-            {
-                "Sid": "Look at it",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
-                "Action": [f"kms:{name}" for name in look],
-                "Resource": "*",
-            },
-        ],
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {**everybody, "Sid": "Through the service", "Action": [f"kms:{name}" for name in use]},
+                {
+                    "Sid": "Look at it",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                    "Action": [f"kms:{name}" for name in look],
+                    "Resource": "*",
+                },
+            ],
+        }
+    )
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
@@ -35,23 +37,25 @@ def open_key_policy(account: str, region: str, service: str, partition: str) -> 
 
     Another account's callers need leave of their own account besides, as with every key.
     """
-    return json.dumps({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Its own account",
-                "Effect": "Allow",
-                "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
-                "Action": "kms:*",
-                "Resource": "*",
-            },
-            {
-                "Sid": "Through the service",
-                "Effect": "Allow",
-                "Principal": {"AWS": "*"},
-                "Action": ["kms:Decrypt", "kms:DescribeKey"],
-                "Resource": "*",
-                "Condition": {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
-            },
-        ],
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "Its own account",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+                {
+                    "Sid": "Through the service",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": "*"},
+                    "Action": ["kms:Decrypt", "kms:DescribeKey"],
+                    "Resource": "*",
+                    "Condition": {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
+                },
+            ],
+        }
+    )

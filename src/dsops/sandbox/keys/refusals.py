@@ -22,8 +22,10 @@ _NOT_ENCRYPTED: Final = (
     "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS key is "
     "available, enabled, and not in an invalid state."
 )
-_STATES: Final = {"Disabled": ("is disabled.", "DisabledException"),
-                  "PendingDeletion": ("is pending deletion.", "KMSInvalidStateException")}  # fmt: skip
+_STATES: Final = {
+    "Disabled": ("is disabled.", "DisabledException"),
+    "PendingDeletion": ("is pending deletion.", "KMSInvalidStateException"),
+}
 _OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
 
 

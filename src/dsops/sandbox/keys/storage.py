@@ -60,10 +60,17 @@ class KeyStore:
             return None
         tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(key.id)
         return Key(
-            key.arn, PolicyText(f"the policy of key {key.id}", key.policy), tuple(key.aliases), tuple(tags.items()),
-            key.key_spec, key.key_usage, key.origin, key.multi_region,
-            tuple(_grant(grant) for grant in key.grants.values()), key.key_state,
-        )  # fmt: skip
+            key.arn,
+            PolicyText(f"the policy of key {key.id}", key.policy),
+            tuple(key.aliases),
+            tuple(tags.items()),
+            key.key_spec,
+            key.key_usage,
+            key.origin,
+            key.multi_region,
+            tuple(_grant(grant) for grant in key.grants.values()),
+            key.key_state,
+        )
 
     def key_of_alias(self, place: Place, alias: str) -> str:
         """The id of the key that an alias such as `alias/app` stands for; "" for none."""
@@ -119,6 +126,10 @@ def _grant(grant: moto_kms.Grant) -> Grant:
     subset: Mapping[str, str] = constraints.get("EncryptionContextSubset") or {}
     equals: Mapping[str, str] = constraints.get("EncryptionContextEquals") or {}
     return Grant(
-        grant.grantee_principal, grant.retiring_principal or "", tuple(grant.operations), tuple(subset.items()),
-        tuple(equals.items()), frozenset({grant.id, grant.token}),
-    )  # fmt: skip
+        grant.grantee_principal,
+        grant.retiring_principal or "",
+        tuple(grant.operations),
+        tuple(subset.items()),
+        tuple(equals.items()),
+        frozenset({grant.id, grant.token}),
+    )

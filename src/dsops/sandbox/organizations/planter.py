@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations
 
 _FULL_ACCESS: Mapping[PolicyType, str] = {
-    "SERVICE_CONTROL_POLICY": "p-FullAWSAccess", "RESOURCE_CONTROL_POLICY": "p-RCPFullAWSAccess",
-}  # fmt: skip
+    "SERVICE_CONTROL_POLICY": "p-FullAWSAccess",
+    "RESOURCE_CONTROL_POLICY": "p-RCPFullAWSAccess",
+}
 """The policies that AWS attaches everywhere."""
 _MANAGEMENT, _MEMBER = "000000000000", "000000000001"
 _DENIES = PolicyText("probe", NOTHING_ALLOWED)
@@ -152,9 +153,7 @@ class OrganizationPlanter:
         """The id of the policy of that name, made when it is attached for the first time."""
         known = self._policies.get(policy.name)
         if known is None:
-            made = self._backend.create_policy(
-                Name=policy.name, Description="", Type=policy_type, Content=policy.text
-            )
+            made = self._backend.create_policy(Name=policy.name, Description="", Type=policy_type, Content=policy.text)
             held = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
             # Refusals name it: the same seed gives the same text.
             known = self._policies[policy.name] = held.id = f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"

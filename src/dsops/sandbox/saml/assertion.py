@@ -24,9 +24,7 @@ _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 _KNOWN_CONDITIONS: Final = frozenset(
     tag(ASSERTION, name) for name in ("AudienceRestriction", "OneTimeUse", "ProxyRestriction")
 )
-_HOSTS: Final[Mapping[str, str]] = {
-    "aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"
-}  # fmt: skip
+_HOSTS: Final[Mapping[str, str]] = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
 _DEFAULT_HOST: Final = "signin.aws.amazon.com"
 # Since 2022 each region has a sign-in of its own.
 _REGION: Final = re.compile(r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-[0-9]\.)?")
@@ -57,9 +55,7 @@ def read_assertion(assertion: Element, partition: str, now: float) -> Statement:
     ends_at = _session_end(assertion, now)
     issuer = only(assertion, ASSERTION, "Issuer")
     name = "" if issuer is None else text_of(issuer) or ""
-    return Statement(
-        assertion.get("ID", ""), name, subject, subject_type, recipient, ends_at, _attributes(assertion)
-    )
+    return Statement(assertion.get("ID", ""), name, subject, subject_type, recipient, ends_at, _attributes(assertion))
 
 
 def sign_in(partition: str) -> str:

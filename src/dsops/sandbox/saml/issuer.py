@@ -93,9 +93,15 @@ class SamlIssuer:
 
         certificate = base64.b64encode(self._keys()[1].public_bytes(Encoding.DER)).decode()
         return _METADATA.format(
-            namespace=METADATA, entity_id=ENTITY_ID, protocol=PROTOCOL, signature=SIGNATURE, certificate=certificate,
-            name_format=_PERSISTENT, binding=_BINDING, sign_on=_SIGN_ON,
-        )  # fmt: skip
+            namespace=METADATA,
+            entity_id=ENTITY_ID,
+            protocol=PROTOCOL,
+            signature=SIGNATURE,
+            certificate=certificate,
+            name_format=_PERSISTENT,
+            binding=_BINDING,
+            sign_on=_SIGN_ON,
+        )
 
     def mint(self, wish: SamlWish, now: float) -> str:
         """A response in base64, as a browser would carry it to AWS; ValueError for what XML can't hold."""
@@ -107,14 +113,17 @@ class SamlIssuer:
         assertion_id = f"_{uuid4()}"
         unsigned = parse(_assertion(wish, assertion_id, now).encode())
         signer = XMLSigner(c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0)
-        signed = signer.sign(
-            unsigned, key=key, cert=[certificate], reference_uri=f"#{assertion_id}", id_attribute="ID"
-        )
+        signed = signer.sign(unsigned, key=key, cert=[certificate], reference_uri=f"#{assertion_id}", id_attribute="ID")
         response = _RESPONSE.format(
-            protocol=PROTOCOL, assertion_namespace=ASSERTION, response_id=f"_{uuid4()}", now=_written(now),
-            issuer=ENTITY_ID, success=SUCCESS, assertion=etree.tostring(signed, encoding="unicode"),
+            protocol=PROTOCOL,
+            assertion_namespace=ASSERTION,
+            response_id=f"_{uuid4()}",
+            now=_written(now),
+            issuer=ENTITY_ID,
+            success=SUCCESS,
+            assertion=etree.tostring(signed, encoding="unicode"),
             recipient=quoteattr(wish.recipient),
-        )  # fmt: skip
+        )
         return base64.b64encode(response.encode()).decode()
 
     def _keys(self) -> tuple[RSAPrivateKey, Certificate]:
@@ -134,11 +143,19 @@ def _assertion(wish: SamlWish, assertion_id: str, now: float) -> str:
     if wish.session_seconds is not None:
         session_end = f' SessionNotOnOrAfter="{_written(now + wish.session_seconds)}"'
     return _UNSIGNED.format(
-        namespace=ASSERTION, signature=SIGNATURE, assertion_id=assertion_id, now=_written(now), issuer=ENTITY_ID,
-        name_format=quoteattr(wish.subject_format), subject=escape(wish.subject),
-        until=_written(now + wish.seconds), recipient=quoteattr(wish.recipient), audience=escape(wish.audience),
-        session_end=session_end, attributes=attributes,
-    )  # fmt: skip
+        namespace=ASSERTION,
+        signature=SIGNATURE,
+        assertion_id=assertion_id,
+        now=_written(now),
+        issuer=ENTITY_ID,
+        name_format=quoteattr(wish.subject_format),
+        subject=escape(wish.subject),
+        until=_written(now + wish.seconds),
+        recipient=quoteattr(wish.recipient),
+        audience=escape(wish.audience),
+        session_end=session_end,
+        attributes=attributes,
+    )
 
 
 def _written(moment: float) -> str:

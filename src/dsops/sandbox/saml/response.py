@@ -36,9 +36,7 @@ _SESSION_NAME: Final = re.compile(r"[a-zA-Z_0-9+=,.@-]{2,64}")
 # 256 is the service model's limit since July 2026; the message still has the old one.
 _SOURCE_IDENTITY: Final = re.compile(r"(?!aws:)[a-zA-Z_0-9+=,.@-]{2,256}")
 _DURATION: Final = re.compile(r"\d{3,5}", re.ASCII)
-_ENCRYPTED: Final = (
-    "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
-)
+_ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
 
 
 def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> Proof:
@@ -57,20 +55,30 @@ def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: fl
         raise invalid("SAML Assertion doesn't contain the requested Role and Metadata in the attributes")
     qualifier = name_qualifier(statement.issuer, provider)
     return Proof(
-        provider.arn, statement.issuer, statement.subject, statement.recipient,
+        provider.arn,
+        statement.issuer,
+        statement.subject,
+        statement.recipient,
         session_keys={
-            "saml:namequalifier": (qualifier,), "saml:sub": (statement.subject,),
+            "saml:namequalifier": (qualifier,),
+            "saml:sub": (statement.subject,),
             "saml:sub_type": (statement.subject_type,),
         },
         other_keys={
-            **attribute_keys(attributes), "saml:aud": (statement.recipient,), "saml:iss": (statement.issuer,),
+            **attribute_keys(attributes),
+            "saml:aud": (statement.recipient,),
+            "saml:iss": (statement.issuer,),
             "saml:doc": (f"{provider.account}/{provider.name}",),
         },
-        tags=_tags(attributes), transitive_keys=tuple(attributes.get(TRANSITIVE_KEYS, ())),
-        source_identity=_source_identity(attributes), session_name=_session_name(attributes),
-        longest_seconds=_longest(statement, now), subject_type=statement.subject_type, name_qualifier=qualifier,
+        tags=_tags(attributes),
+        transitive_keys=tuple(attributes.get(TRANSITIVE_KEYS, ())),
+        source_identity=_source_identity(attributes),
+        session_name=_session_name(attributes),
+        longest_seconds=_longest(statement, now),
+        subject_type=statement.subject_type,
+        name_qualifier=qualifier,
         assertion_id=statement.assertion_id,
-    )  # fmt: skip
+    )
 
 
 def name_qualifier(issuer: str, provider: SamlProvider) -> str:

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 _TRANSFORMS: Final = frozenset(
-    {"http://www.w3.org/2000/09/xmldsig#enveloped-signature", "http://www.w3.org/2001/10/xml-exc-c14n#",
-     "http://www.w3.org/2001/10/xml-exc-c14n#WithComments"}
-)  # fmt: skip
+    {
+        "http://www.w3.org/2000/09/xmldsig#enveloped-signature",
+        "http://www.w3.org/2001/10/xml-exc-c14n#",
+        "http://www.w3.org/2001/10/xml-exc-c14n#WithComments",
+    }
+)
 _ASSERTIONS_SIGNATURE: Final = f"./{tag(ASSERTION, 'Assertion')}/"
 _RESPONSES_SIGNATURE: Final = "./"
 
@@ -104,11 +107,23 @@ def _try(response: Element, place: _Place, certificate: Certificate, now: float)
 
     try:
         result: Any = XMLVerifier().verify(
-            response, x509_cert=certificate, parser=strict_parser(), id_attribute="ID",
+            response,
+            x509_cert=certificate,
+            parser=strict_parser(),
+            id_attribute="ID",
             expect_config=_configuration(place.path, now),
-        )  # fmt: skip
-    except (SignXMLException, etree.LxmlError, UnsupportedAlgorithm, ValueError, TypeError, LookupError,
-            AttributeError, RecursionError, NotImplementedError):  # fmt: skip
+        )
+    except (
+        SignXMLException,
+        etree.LxmlError,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+        NotImplementedError,
+    ):
         return None
     return result.signed_xml
 
@@ -119,15 +134,23 @@ def _configuration(path: str, now: float) -> Any:  # signxml's own, which is imp
 
     # Without SHA-1: collisions are made on purpose since 2020. AWS says nothing of it.
     methods = {
-        SignatureMethod.RSA_SHA256, SignatureMethod.RSA_SHA384, SignatureMethod.RSA_SHA512,
-        SignatureMethod.SHA256_RSA_MGF1, SignatureMethod.SHA384_RSA_MGF1, SignatureMethod.SHA512_RSA_MGF1,
-        SignatureMethod.ECDSA_SHA256, SignatureMethod.ECDSA_SHA384, SignatureMethod.ECDSA_SHA512,
-    }  # fmt: skip
+        SignatureMethod.RSA_SHA256,
+        SignatureMethod.RSA_SHA384,
+        SignatureMethod.RSA_SHA512,
+        SignatureMethod.SHA256_RSA_MGF1,
+        SignatureMethod.SHA384_RSA_MGF1,
+        SignatureMethod.SHA512_RSA_MGF1,
+        SignatureMethod.ECDSA_SHA256,
+        SignatureMethod.ECDSA_SHA384,
+        SignatureMethod.ECDSA_SHA512,
+    }
     digests = {DigestAlgorithm.SHA256, DigestAlgorithm.SHA384, DigestAlgorithm.SHA512}
     return SignatureConfiguration(
-        location=path, signature_methods=frozenset(methods), digest_algorithms=frozenset(digests),
+        location=path,
+        signature_methods=frozenset(methods),
+        digest_algorithms=frozenset(digests),
         verification_time=datetime.fromtimestamp(now, UTC),
-    )  # fmt: skip
+    )
 
 
 def _invalid() -> SandboxRefusal:

@@ -83,9 +83,7 @@ def _listed(secret: StoredSecret, version: Version) -> dict[str, Value]:
 def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> Version:
     """The version that is meant, of a secret that can be read."""
     if secret.is_deleted:
-        raise _invalid_request(
-            "You can't perform this operation on the secret because it was marked for deletion."
-        )
+        raise _invalid_request("You can't perform this operation on the secret because it was marked for deletion.")
     if secret.account != caller.account and not secret.kms_key:
         raise _invalid_request(
             "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS "
@@ -118,8 +116,7 @@ def _page(parameters: Parameters, largest: int = 20) -> tuple[int, int]:
 
 def _matches_all(secret: StoredSecret, filters: Sequence[Mapping[str, object]]) -> bool:
     return all(
-        _matches(secret, str(entry.get("Key", "")), cast("Sequence[str]", entry.get("Values", ())))
-        for entry in filters
+        _matches(secret, str(entry.get("Key", "")), cast("Sequence[str]", entry.get("Values", ()))) for entry in filters
     )
 
 
@@ -151,4 +148,3 @@ def _invalid_request(message: str) -> SandboxRefusal:
 
 def _invalid_parameter(message: str) -> SandboxRefusal:
     return refusal("InvalidParameterException", message)
-

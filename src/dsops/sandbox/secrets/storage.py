@@ -152,10 +152,12 @@ class Vault:
     def parameters_below(self, place: Place, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
         """Those that GetParametersByPath with these parameters gives."""
         found, _ = self._parameters(place).get_parameters_by_path(
-            str(asked["Path"]), bool(asked.get("Recursive")),
+            str(asked["Path"]),
+            bool(asked.get("Recursive")),
             cast("list[dict[str, object]]", asked.get("ParameterFilters")),
-            cast("str | None", asked.get("NextToken")), int(str(asked.get("MaxResults", 10))),
-        )  # fmt: skip
+            cast("str | None", asked.get("NextToken")),
+            int(str(asked.get("MaxResults", 10))),
+        )
         yield from (self._stored(place, each) for each in found)
 
     def parameter_tags(self, place: Place, name: str) -> Tags:
@@ -233,12 +235,23 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
     key = "" if is_default_key(key, "secretsmanager") else key
     versions = tuple(
         Version(
-            version["version_id"], tuple(version["version_stages"]), version.get("secret_string"),
-            version.get("secret_binary"), version["createdate"],
+            version["version_id"],
+            tuple(version["version_stages"]),
+            version.get("secret_string"),
+            version.get("secret_binary"),
+            version["createdate"],
         )
         for version in source.versions.values()
     )
     return StoredSecret(
-        secret.arn, secret.name, source.account_id, secret.region, tags, policy,
-        key, source.is_deleted(), source.rotation_lambda_arn or "", versions,
+        secret.arn,
+        secret.name,
+        source.account_id,
+        secret.region,
+        tags,
+        policy,
+        key,
+        source.is_deleted(),
+        source.rotation_lambda_arn or "",
+        versions,
     )

@@ -43,19 +43,31 @@ from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
 _KEY_ID: Final = re.compile(r"(?!ASIA)[A-Z0-9_]{16,128}")
 _ROOT_KEYS: Final = (
-    "accounts", "region", "default_identity", "organization", "identity_center", "throttle", "authorization_ids",
-)  # fmt: skip
+    "accounts",
+    "region",
+    "default_identity",
+    "organization",
+    "identity_center",
+    "throttle",
+    "authorization_ids",
+)
 _ACCOUNT_KEYS: Final = (
-    "partition", "root", "users", "groups", "roles", "policies", "regions", *REGION_KEYS, "oidc_providers",
-    "saml_providers", "outbound_federation", "closed_sts_regions",
-)  # fmt: skip
+    "partition",
+    "root",
+    "users",
+    "groups",
+    "roles",
+    "policies",
+    "regions",
+    *REGION_KEYS,
+    "oidc_providers",
+    "saml_providers",
+    "outbound_federation",
+    "closed_sts_regions",
+)
 _KEY_KEYS: Final = ("access_key_id", "secret_access_key")
-_USER_KEYS: Final = (
-    "id", "path", *_KEY_KEYS, "mfa", "source_ip", "groups", "tags", "policies", "boundary",
-)  # fmt: skip
-_ROLE_KEYS: Final = (
-    "id", "path", "trust", "source_ip", "tags", "policies", "boundary", "max_session_duration",
-)  # fmt: skip
+_USER_KEYS: Final = ("id", "path", *_KEY_KEYS, "mfa", "source_ip", "groups", "tags", "policies", "boundary")
+_ROLE_KEYS: Final = ("id", "path", "trust", "source_ip", "tags", "policies", "boundary", "max_session_duration")
 
 
 def read_seed(text: str, file: str, folder: str = "") -> Seed:
@@ -164,10 +176,19 @@ class _Reader(PolicyNodes):
         regions = self._regions(keys, path, region)
         outbound = self.matching(keys, "outbound_federation", path, ("true", "false").__contains__, "true or false")
         return SeedAccount(
-            account, partition, root, users, groups, roles, policies, regions, providers, saml_providers,
+            account,
+            partition,
+            root,
+            users,
+            groups,
+            roles,
+            policies,
+            regions,
+            providers,
+            saml_providers,
             outbound == "true",
             tuple(self._closed_regions(keys.get("closed_sts_regions"), f"{path}.closed_sts_regions")),
-        )  # fmt: skip
+        )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
         """Where STS is switched off; it can't be in us-east-1 (IAM User Guide, "Manage AWS STS in an AWS Region")."""

@@ -47,10 +47,15 @@ class IdentityCenterReader:
             reader.note(node.line, f"{path}.users", "there is nobody who could log in", "add `users: {alice: {}}`")
         sets = tuple(self._permission_sets(keys.get("permission_sets"), f"{path}.permission_sets"))
         region = reader.region(keys["region"], f"{path}.region") if "region" in keys else self._region
-        assignments = tuple(self._assignments(
-            keys.get("assignments"), f"{path}.assignments", [user.name for user in users], [one.name for one in sets],
-            partition_of_region(region).name,
-        ))  # fmt: skip
+        assignments = tuple(
+            self._assignments(
+                keys.get("assignments"),
+                f"{path}.assignments",
+                [user.name for user in users],
+                [one.name for one in sets],
+                partition_of_region(region).name,
+            )
+        )
         approver = ""
         if "auto_approve" in keys:
             names = [user.name for user in users]
@@ -75,9 +80,11 @@ class IdentityCenterReader:
             inner = f"{path}.{key.text}"
             if not _PERMISSION_SET.fullmatch(key.text):
                 reader.note(
-                    key.line, inner, f"`{key.text}` is not a permission set's name",
+                    key.line,
+                    inner,
+                    f"`{key.text}` is not a permission set's name",
                     "at most 32 letters, digits and +=,.@_-",
-                )  # fmt: skip
+                )
             keys = reader.keys(value, inner, _SET_KEYS)
             seconds = reader.matching(keys, "session_duration", inner, _is_duration, "between 3600 and 43200")
             yield SeedPermissionSet(
@@ -106,9 +113,10 @@ class IdentityCenterReader:
             account = self._known(keys["account"], f"{inner}.account", "account", list(self._partitions))
             if account and self._partitions[account] != partition:
                 self._reader.note(
-                    keys["account"].line, f"{inner}.account",
+                    keys["account"].line,
+                    f"{inner}.account",
                     f"account {account} is in {self._partitions[account]}, the Identity Center in {partition}",
-                )  # fmt: skip
+                )
             yield SeedAssignment(
                 account,
                 self._known(keys["permission_set"], f"{inner}.permission_set", "permission set", sets),

@@ -26,9 +26,7 @@ _DEEPEST: Final = 5
 """Organizational units below the root (AWS Organizations User Guide, "Quotas")."""
 _POLICY_KEYS: Final = ("service_control_policies", "resource_control_policies", "full_aws_access")
 _UNIT_KEYS: Final = (*_POLICY_KEYS, "accounts", "organizational_units")
-_ROOT_KEYS: Final = (
-    "id", "management_account", "feature_set", "root_access", "delegated_administrators", *_UNIT_KEYS,
-)  # fmt: skip
+_ROOT_KEYS: Final = ("id", "management_account", "feature_set", "root_access", "delegated_administrators", *_UNIT_KEYS)
 _FEATURE_SETS: Final = ("ALL", "CONSOLIDATED_BILLING")
 
 
@@ -61,9 +59,13 @@ class OrganizationReader:
         features = self._features(keys.get("root_access"), f"{path}.root_access")
         organization_id = reader.matching(keys, "id", path, _ID.fullmatch, "like o-exampleorg1")
         return SeedOrganization(
-            owner, root, organization_id, "CONSOLIDATED_BILLING" if feature_set == _FEATURE_SETS[1] else "ALL",
-            administrators, features,
-        )  # fmt: skip
+            owner,
+            root,
+            organization_id,
+            "CONSOLIDATED_BILLING" if feature_set == _FEATURE_SETS[1] else "ALL",
+            administrators,
+            features,
+        )
 
     def _unit(self, node: Node, keys: MappingOf[str, Node], path: str, depth: int) -> SeedNode:
         accounts = tuple(self._members(keys.get("accounts"), f"{path}.accounts"))
@@ -86,9 +88,11 @@ class OrganizationReader:
         )
         if full == "false" and not attached.service_control:
             self._reader.note(
-                node.line, f"{path}.full_aws_access", "no policy would be left that allows anything",
+                node.line,
+                f"{path}.full_aws_access",
+                "no policy would be left that allows anything",
                 "attach one that does under `service_control_policies`",
-            )  # fmt: skip
+            )
         return attached
 
     def _attached(self, node: Node | None, kind: PolicyKind, path: str) -> tuple[PolicyText, ...]:

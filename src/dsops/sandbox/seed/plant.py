@@ -44,9 +44,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             if account.has_outbound_federation:
                 sandbox.sts.outbound.enable(account.account)
             for region, held in account.regions.items():
-                plant_region(
-                    sandbox.vault, sandbox.keys, account.partition, Place(account.account, region), held
-                )
+                plant_region(sandbox.vault, sandbox.keys, account.partition, Place(account.account, region), held)
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
         if seed.identity_center is not None:

@@ -56,7 +56,13 @@ class Planter:
         self._world.backend(user.account).add_user_to_group(group, user.name)
 
     def add_role(
-        self, account: str, name: str, trust: str, path: str = "/", tags: Tags = (), max_seconds: int = 3600,
+        self,
+        account: str,
+        name: str,
+        trust: str,
+        path: str = "/",
+        tags: Tags = (),
+        max_seconds: int = 3600,
         unique_id: str = "",
     ) -> Role:
         """A new role without policies."""

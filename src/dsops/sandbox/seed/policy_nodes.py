@@ -30,9 +30,7 @@ class PolicyNodes(Nodes):
         """Identity policies and ARNs of managed ones; the text of the latter is ""."""
         return self.named_policies(node, path, "identity", "policy-")
 
-    def named_policies(
-        self, node: Node | None, path: str, kind: PolicyKind, prefix: str
-    ) -> tuple[PolicyText, ...]:
+    def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[PolicyText, ...]:
         """A list of documents or `{name, document}`; one without a name gets the prefix and its number."""
         if node is None:
             return ()

@@ -65,9 +65,11 @@ def _read_saml(reader: Nodes, node: Node, path: str) -> SeedSamlProvider:
     metadata = reader.text(keys["metadata"], f"{path}.metadata") if "metadata" in keys else ""
     if bool(metadata) == (is_own == "true"):
         reader.note(
-            node.line, path, "a SAML provider has either `metadata` or `issued_by_sandbox: true`",
+            node.line,
+            path,
+            "a SAML provider has either `metadata` or `issued_by_sandbox: true`",
             "the metadata document is the XML that the identity provider shows",
-        )  # fmt: skip
+        )
     elif metadata:
         try:
             read_metadata(metadata)
@@ -91,9 +93,11 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
     is_own = reader.matching(keys, "issued_by_sandbox", path, {"true", "false"}.__contains__, "true or false")
     if is_own == "true" and "jwks" in keys:
         reader.note(
-            keys["jwks"].line, f"{path}.jwks", "`jwks` and `issued_by_sandbox` exclude each other",
+            keys["jwks"].line,
+            f"{path}.jwks",
+            "`jwks` and `issued_by_sandbox` exclude each other",
             "the sandbox has keys of its own for what it issues",
-        )  # fmt: skip
+        )
     return SeedOidcProvider(url, client_ids, is_own == "true", _key_set(reader, keys.get("jwks"), f"{path}.jwks"))
 
 

@@ -12,9 +12,7 @@ _OPEN_KEY = "alias/sandbox"
 
 def plant_region(vault: Vault, keys: KeyStore, partition: str, place: Place, held: SeedRegion) -> None:
     """Puts keys first, then what they encrypt."""
-    arns = {
-        name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()
-    }
+    arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()}
     for name, secret in held.secrets.items():
         key = arns.get(secret.kms_key, secret.kms_key)
         if secret.policy is not None and not key:

@@ -12,8 +12,14 @@ from dsops.sandbox.seed.model import SeedKmsKey, SeedRegion, SeedSecret
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
 
 REGION_KEYS: Final = (
-    "keys", "secrets", "binary_secrets", "secret_policies", "secret_keys", "parameters", "parameter_keys",
-)  # fmt: skip
+    "keys",
+    "secrets",
+    "binary_secrets",
+    "secret_policies",
+    "secret_keys",
+    "parameters",
+    "parameter_keys",
+)
 _SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _KEY_NAME: Final = re.compile(r"(?!aws/)[A-Za-z0-9/_-]{1,250}")
 _KEY_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -38,9 +44,11 @@ def read_region(nodes: PolicyNodes, keys: MappingOf[str, Node], path: str) -> Se
                 nodes.note(key.line, inner, f"`{key.text}` is not a secret's name", "letters, digits and /_+=.@-")
             content, is_text = read(value, inner), section == "secrets"
             secrets[key.text] = SeedSecret(
-                content if is_text else None, None if is_text else content,
-                policies.get(key.text), secret_keys.get(key.text, ""),
-            )  # fmt: skip
+                content if is_text else None,
+                None if is_text else content,
+                policies.get(key.text),
+                secret_keys.get(key.text, ""),
+            )
     parameters = _parameters(nodes, keys.get("parameters"), f"{path}.parameters")
     parameter_keys = _named_keys(nodes, keys, "parameter_keys", path, kms_keys)
     for section, named, held, what in (

@@ -73,10 +73,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
             """As GetUser shows it."""
             if not self.permissions_boundary_arn:
                 return None
-            return {
-                "PermissionsBoundaryType": "Policy",
-                "PermissionsBoundaryArn": self.permissions_boundary_arn,
-            }
+            return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": self.permissions_boundary_arn}
 
     class SandboxGroup(models.Group):
         """A group with an AGPA id."""

@@ -78,11 +78,12 @@ class Estate:
         policy = None if found.policy is None else PolicyText(f"the policy of bucket {name}", found.policy.decode())
         block = found.public_access_block
         return Bucket(
-            found.account_id, policy,
+            found.account_id,
+            policy,
             blocks_public_policy=block is not None and bool(block.block_public_policy),
             restricts_public=block is not None and bool(block.restrict_public_buckets),
             kms_key=_default_key(found.encryption),
-        )  # fmt: skip
+        )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
         """The object, or a version of it; None for a delete marker too."""
@@ -235,8 +236,10 @@ class Estate:
         held = [
             *(subnet for zone in backend.subnets.values() for subnet in zone.values()),
             *(group for vpc in backend.groups.values() for group in vpc.values()),
-            *backend.enis.values(), *backend.route_tables.values(), *backend.network_acls.values(),
-        ]  # fmt: skip
+            *backend.enis.values(),
+            *backend.route_tables.values(),
+            *backend.network_acls.values(),
+        ]
         return next((each.vpc_id or "" for each in held if each.id == identifier), "")
 
     def database(self, place: Place, name: str) -> Database | None:

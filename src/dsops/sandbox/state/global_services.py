@@ -15,10 +15,7 @@ _NOT_THERE: Mapping[str, frozenset[str]] = {
     "aws-cn": frozenset({"networkmanager", "shield"}),
     "aws-us-gov": frozenset({"account", "budgets", "ce", "cloudfront", "shield"}),
 }
-_ELSEWHERE: Mapping[tuple[str, str], str] = {
-    ("aws", "networkmanager"): "us-west-2",
-    ("aws-cn", "iam"): "cn-north-1",
-}
+_ELSEWHERE: Mapping[tuple[str, str], str] = {("aws", "networkmanager"): "us-west-2", ("aws-cn", "iam"): "cn-north-1"}
 
 
 def region_of_trail(service: str, partition: str, region: str) -> str:

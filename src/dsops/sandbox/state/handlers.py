@@ -29,13 +29,16 @@ OPERATION = "dsops.operation"
 _MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
 # moto's `urls` finds out here which of two API versions is meant; we know.
 _CHOSEN: Mapping[str, tuple[str, str]] = {
-    "elb": ("moto.elb.responses", "ELBResponse"), "elbv2": ("moto.elbv2.responses", "ELBV2Response")
-}  # fmt: skip
+    "elb": ("moto.elb.responses", "ELBResponse"),
+    "elbv2": ("moto.elbv2.responses", "ELBV2Response"),
+}
 # Where moto expects a service; the first that it knows is taken.
 _HOSTS = (
-    "{prefix}.{region}.amazonaws.com", "{prefix}.amazonaws.com", "{prefix}.{region}.api.aws",
+    "{prefix}.{region}.amazonaws.com",
+    "{prefix}.amazonaws.com",
+    "{prefix}.{region}.api.aws",
     "{account}.{prefix}.{region}.amazonaws.com",
-)  # fmt: skip
+)
 
 
 class Gate(NamedTuple):

@@ -28,6 +28,7 @@ of 60 seconds expires, an empty result is returned."""
 _LONGEST_SECONDS = 20
 """API reference, ReceiveMessage; moto refuses more without waiting."""
 
+
 def perform(call: Call, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
     """The answer to an operation; one that waits and finds nothing says how to go on waiting.
 

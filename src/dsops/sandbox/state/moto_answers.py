@@ -19,9 +19,20 @@ _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:
 # moto writes an error's message under both names.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
-    {"accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-language", "content-range",
-     "content-type", "etag", "expires", "last-modified", "location"}
-)  # fmt: skip
+    {
+        "accept-ranges",
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-range",
+        "content-type",
+        "etag",
+        "expires",
+        "last-modified",
+        "location",
+    }
+)
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
 # The server writes its own.
 _IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
@@ -29,9 +40,14 @@ _XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UT
 
 
 def read_answer(
-    service: str, operation: str, spoken: Protocol, protocol: Protocol, status: int, headers: Mapping[str, Any],
+    service: str,
+    operation: str,
+    spoken: Protocol,
+    protocol: Protocol,
+    status: int,
+    headers: Mapping[str, Any],
     content: str | bytes,
-) -> HttpAnswer:  # fmt: skip
+) -> HttpAnswer:
     """`spoken` is what moto was spoken to in, `protocol` what the client speaks."""
     body = content.encode() if isinstance(content, str) else bytes(content)
     if spoken in _XML:

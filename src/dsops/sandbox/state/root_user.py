@@ -14,9 +14,16 @@ from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import refusal
 
 ROOT_OPERATIONS = frozenset(
-    {"DeleteAccessKey", "DeleteLoginProfile", "GetLoginProfile", "GetUser", "ListAccessKeys", "ListMFADevices",
-     "ListSigningCertificates"}
-)  # fmt: skip
+    {
+        "DeleteAccessKey",
+        "DeleteLoginProfile",
+        "GetLoginProfile",
+        "GetUser",
+        "ListAccessKeys",
+        "ListMFADevices",
+        "ListSigningCertificates",
+    }
+)
 
 
 def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:

@@ -38,8 +38,10 @@ class Upkeep:
         """Whether a `User`, `Group` or `Role` has this name, in whatever case."""
         backend = self._world.backend(account)
         held: Mapping[str, Mapping[str, moto_iam.User | moto_iam.Group | moto_iam.Role]] = {
-            "User": backend.users, "Group": backend.groups, "Role": backend.roles,
-        }  # fmt: skip
+            "User": backend.users,
+            "Group": backend.groups,
+            "Role": backend.roles,
+        }
         return lower_case(name) in {lower_case(owner.name) for owner in held[kind].values()}
 
     def description_of(self, role: Role) -> str:

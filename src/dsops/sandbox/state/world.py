@@ -329,12 +329,15 @@ def view_user(user: moto_iam.User) -> User:
 def view_role(role: moto_iam.Role) -> Role:
     """moto's role as a value."""
     return Role(
-        role.account_id, role.name, role.id, role.arn, role.assume_role_policy_document,
-        int(role.max_session_duration or 3600), _tags(role.tags),
+        role.account_id,
+        role.name,
+        role.id,
+        role.arn,
+        role.assume_role_policy_document,
+        int(role.max_session_duration or 3600),
+        _tags(role.tags),
     )
 
 
 def _tags(tags: Sequence[Mapping[str, str]]) -> Tags:
     return tuple((tag["Key"], tag["Value"]) for tag in tags)
-
-

@@ -57,10 +57,20 @@ class AssumeRole:
         duration = _duration(turn, role)
         is_sized = packed_size(layer, tags.all) is not None
         session = Session(
-            "role", role.account, role.unique_id, turn.text("RoleSessionName"), int(turn.now), int(turn.now) + duration,
-            None, tags.all, tags.transitive_keys, source_identity, layer, source_ip(world, caller),
+            "role",
+            role.account,
+            role.unique_id,
+            turn.text("RoleSessionName"),
+            int(turn.now),
+            int(turn.now) + duration,
+            None,
+            tags.all,
+            tags.transitive_keys,
+            source_identity,
+            layer,
+            source_ip(world, caller),
             tuple((key, (value,)) for key, value in contexts.keys),
-        )  # fmt: skip
+        )
         issued = self._issuing.issue(turn, session)
         result = role_answer(world, role, session, issued)
         if is_sized:

@@ -47,11 +47,17 @@ def assume_root(issuing: Issuing, turn: Turn) -> dict[str, Value]:
     issued = issuing.issue(
         turn,
         Session(
-            "assumed-root", member, member, "", int(turn.now), int(turn.now) + turn.number("DurationSeconds", _LONGEST),
-            source_identity=source_identity, policy=PolicyLayer("", (policy_arn,)),
+            "assumed-root",
+            member,
+            member,
+            "",
+            int(turn.now),
+            int(turn.now) + turn.number("DurationSeconds", _LONGEST),
+            source_identity=source_identity,
+            policy=PolicyLayer("", (policy_arn,)),
             source_ip=source_ip(issuing.world, caller),
         ),
-    )  # fmt: skip
+    )
     result: dict[str, Value] = {"Credentials": credentials(issued)}
     if source_identity:
         result["SourceIdentity"] = source_identity

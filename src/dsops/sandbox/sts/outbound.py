@@ -78,21 +78,26 @@ class Outbound:
         if not self.is_enabled(caller.account):
             raise refusal(
                 "OutboundWebIdentityFederationDisabledException",
-                "Outbound web identity federation is not enabled for this account.", 403,
-            )  # fmt: skip
+                "Outbound web identity federation is not enabled for this account.",
+                403,
+            )
         expires_at = int(turn.now) + seconds
         if session is not None and expires_at > session.expires_at:
             raise refusal(
                 "SessionDurationEscalationException",
-                "The requested token duration would extend the session beyond its original expiration time.", 403,
-            )  # fmt: skip
+                "The requested token duration would extend the session beyond its original expiration time.",
+                403,
+            )
         audiences = cast("Sequence[str]", turn.parameters["Audience"])
         payload: dict[str, object] = {
             "iss": self._issuers[caller.account],
             "aud": audiences[0] if len(audiences) == 1 else list(audiences),
-            "sub": subject, "iat": int(turn.now), "exp": expires_at, "jti": str(uuid4()),
+            "sub": subject,
+            "iat": int(turn.now),
+            "exp": expires_at,
+            "jti": str(uuid4()),
             CLAIMS: self._claims(turn, tags),
-        }  # fmt: skip
+        }
         if "Scope" in turn.parameters:
             payload["scope"] = turn.text("Scope")
         content = json.dumps(payload, ensure_ascii=False).encode()
@@ -124,12 +129,13 @@ class Outbound:
 
     def _authorize(self, turn: Turn, seconds: int, tags: Mapping[str, str]) -> None:
         context: Context = {
-            **turn.context, **request_tags(tags.items()),
+            **turn.context,
+            **request_tags(tags.items()),
             "sts:IdentityTokenAudience": tuple(cast("Sequence[str]", turn.parameters["Audience"])),
             "sts:DurationSeconds": (str(seconds),),
             "sts:SigningAlgorithm": (turn.text("SigningAlgorithm"),),
             "sts:SubjectMode": (turn.text("SubjectMode") or "AWSIdentity",),
-        }  # fmt: skip
+        }
         actions = ["sts:GetWebIdentityToken"]
         if tags:
             actions.append("sts:TagGetWebIdentityToken")
@@ -142,8 +148,10 @@ class Outbound:
     def _claims(self, turn: Turn, tags: Mapping[str, str]) -> dict[str, object]:
         caller, session = turn.caller, turn.caller.session
         claims: dict[str, object] = {
-            "aws_account": caller.account, "source_region": caller.region, "principal_id": _principal(turn),
-        }  # fmt: skip
+            "aws_account": caller.account,
+            "source_region": caller.region,
+            "principal_id": _principal(turn),
+        }
         membership = self._issuing.world.organizations.membership(caller.account)
         if membership is not None:
             # A list, as it was seen; AWS's page shows a text.

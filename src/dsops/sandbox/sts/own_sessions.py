@@ -20,9 +20,15 @@ def get_session_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
         raise access_denied("Cannot call GetSessionToken with session credentials")
     mfa_at = check_mfa(issuing.world, turn)
     session = Session(
-        "user" if caller.user is not None else "root", caller.account, caller.unique_id, "", int(turn.now),
-        int(turn.now) + _duration(turn), mfa_at, source_ip=source_ip(issuing.world, caller),
-    )  # fmt: skip
+        "user" if caller.user is not None else "root",
+        caller.account,
+        caller.unique_id,
+        "",
+        int(turn.now),
+        int(turn.now) + _duration(turn),
+        mfa_at,
+        source_ip=source_ip(issuing.world, caller),
+    )
     issued = issuing.issue(turn, session)
     return {"Credentials": credentials(issued)} | token_size(issued)
 
@@ -41,9 +47,19 @@ def get_federation_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
         issuing.require(turn, Question(action, arn, caller.account, context))
     is_sized = packed_size(layer, tags.passed) is not None
     session = Session(
-        "federated", caller.account, caller.unique_id, name, int(turn.now), int(turn.now) + _duration(turn), None,
-        tags.passed, (), "", layer, source_ip(issuing.world, caller),
-    )  # fmt: skip
+        "federated",
+        caller.account,
+        caller.unique_id,
+        name,
+        int(turn.now),
+        int(turn.now) + _duration(turn),
+        None,
+        tags.passed,
+        (),
+        "",
+        layer,
+        source_ip(issuing.world, caller),
+    )
     issued = issuing.issue(turn, session)
     result: dict[str, Value] = {
         "Credentials": credentials(issued),

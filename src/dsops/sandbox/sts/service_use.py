@@ -31,9 +31,7 @@ def of_task(role: Role, partition: str, region: str) -> ServiceUse:
     """A task, after whose id ECS names the session (Amazon ECS Developer Guide, "Amazon ECS task IAM role")."""
     task = os.urandom(16).hex()
     arn = f"arn:{partition}:ecs:{region}:{role.account}:task/{CLUSTER}/{task}"
-    return ServiceUse(
-        "ecs-tasks.amazonaws.com", task, {"aws:SourceAccount": (role.account,), "aws:SourceArn": (arn,)}
-    )
+    return ServiceUse("ecs-tasks.amazonaws.com", task, {"aws:SourceAccount": (role.account,), "aws:SourceArn": (arn,)})
 
 
 def of_pod(role: Role, partition: str, region: str, namespace: str, service_account: str) -> ServiceUse:
@@ -56,6 +54,8 @@ def of_function(role: Role, partition: str, region: str, function: str) -> Servi
     """A Lambda function, after which its sessions are named; its requests say which (Lambda Developer Guide)."""
     arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"
     return ServiceUse(
-        "lambda.amazonaws.com", function[:_MAX_NAME], {"aws:SourceAccount": (role.account,)},
+        "lambda.amazonaws.com",
+        function[:_MAX_NAME],
+        {"aws:SourceAccount": (role.account,)},
         session_keys={"lambda:SourceFunctionArn": (arn,)},
-    )  # fmt: skip
+    )

@@ -105,8 +105,7 @@ def check_token_size(session: Session) -> None:
     size = session_token_size(session)
     if size > MAX_TOKEN:
         raise refusal(
-            "PackedPolicyTooLarge",
-            f"The session token would have {size} bytes, and the maximum is {MAX_TOKEN} bytes.",
+            "PackedPolicyTooLarge", f"The session token would have {size} bytes, and the maximum is {MAX_TOKEN} bytes."
         )
 
 

@@ -107,8 +107,16 @@ class Sts:
                 raise denied(decision)
         now, name = int(turn.now), turn.text("RoleSessionName")
         session = Session(
-            "role", role.account, role.unique_id, name, now, now + turn.number("DurationSeconds", HOUR), None,
-            tags.all, tags.transitive_keys, federation=tuple(session_keys.items()),
-        )  # fmt: skip
+            "role",
+            role.account,
+            role.unique_id,
+            name,
+            now,
+            now + turn.number("DurationSeconds", HOUR),
+            None,
+            tags.all,
+            tags.transitive_keys,
+            federation=tuple(session_keys.items()),
+        )
         issued = self._issuing.issue(turn, session)
         return issued, role_answer(self._issuing.world, role, session, issued)

@@ -38,9 +38,16 @@ _JSON_CODES = {
 }
 # Of the two services only these write the message with a small letter: the front that authenticates for both.
 _SMALL_LETTER = frozenset(
-    {"IncompleteSignatureException", "InvalidSignatureException", "MissingAuthenticationTokenException",
-     "UnrecognizedClientException", "SerializationException", "UnknownOperationException", "ValidationException",
-     "ThrottlingException"}
+    {
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "UnrecognizedClientException",
+        "SerializationException",
+        "UnknownOperationException",
+        "ValidationException",
+        "ThrottlingException",
+    }
 )
 
 
@@ -60,7 +67,8 @@ def query_answer(
     if as_json:
         content = {
             f"{operation}Response": {
-                f"{operation}Result": _plain(result), "ResponseMetadata": {"RequestId": request_id}
+                f"{operation}Result": _plain(result),
+                "ResponseMetadata": {"RequestId": request_id},
             }
         }
         return HttpAnswer(200, (_JSON,), json.dumps(content).encode())

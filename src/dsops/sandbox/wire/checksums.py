@@ -31,9 +31,7 @@ def check_checksums(request: HttpRequest) -> None:
         if compute is None:
             raise refusal("InvalidRequest", f"The dsops sandbox does not know the checksum {algorithm}.")
         if _base64(compute(request.body)) != value:
-            raise bad_digest(
-                f"The {algorithm.upper()} you specified did not match the calculated checksum."
-            )
+            raise bad_digest(f"The {algorithm.upper()} you specified did not match the calculated checksum.")
 
 
 def bad_digest(message: str) -> SandboxRefusal:

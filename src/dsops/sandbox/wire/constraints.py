@@ -63,7 +63,6 @@ def _null(path: str) -> str:
     return f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
 
 
-
 def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
     """`Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for everything that the model refuses."""
     if isinstance(value, dict) and shape.type_name == "structure":

@@ -184,11 +184,17 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         connections = most_connections()
         self._waiting: Waiting[Connection] = Waiting(self._deliver, lambda one: not one.connected, connections // 2)
         adjustments = Adjustments(
-            ident=_NAME, max_request_body_size=max_body, clear_untrusted_proxy_headers=False, backlog=backlog,
-            connection_limit=connections, channel_timeout=_IDLE_SECONDS, cleanup_interval=_CLEANUP_SECONDS,
-            outbuf_high_watermark=_NEVER_TOO_MUCH, max_request_header_size=_MOST_HEADER_BYTES,
+            ident=_NAME,
+            max_request_body_size=max_body,
+            clear_untrusted_proxy_headers=False,
+            backlog=backlog,
+            connection_limit=connections,
+            channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=_CLEANUP_SECONDS,
+            outbuf_high_watermark=_NEVER_TOO_MUCH,
+            max_request_header_size=_MOST_HEADER_BYTES,
             channel_request_lookahead=1,  # else a client that hangs up during its long poll would not be noticed
-        )  # fmt: skip
+        )
         adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without
         where = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(

@@ -41,9 +41,7 @@ SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
 """Service of a credential scope -> the services that it may be."""
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
-    name: services
-    for prefix, services in _gathered("target").items()
-    for name in (prefix, prefix.rpartition(".")[2])
+    name: services for prefix, services in _gathered("target").items() for name in (prefix, prefix.rpartition(".")[2])
 }
 """What X-Amz-Target begins with -> the services that it may be: botocore's prefix, or what stands after its last dot.
 

@@ -24,8 +24,11 @@ def structure_from_request(
     Raises MalformedInput, SerializationException, MalformedXML.
     """
     query = query_pairs(request.query)
-    named = {member.serialization.get("name", name) for name, member in shape.members.items()
-             if member.serialization.get("location") == "querystring"}  # fmt: skip
+    named = {
+        member.serialization.get("name", name)
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "querystring"
+    }
     named |= {name for name, _ in query_pairs(uri.partition("?")[2])}
     read: Mapping[str, Callable[[str, Any], object]] = {
         "uri": lambda name, member: _one(member, labels.get(name)),

@@ -112,5 +112,6 @@ def _map(shape: Any, entries: list[Node]) -> dict[str, object]:
 
 def malformed_xml() -> SandboxRefusal:
     """400 MalformedXML, in S3's words."""
-    return refusal("MalformedXML", "The XML you provided was not well-formed or did not validate against our published "
-                                   "schema")  # fmt: skip
+    return refusal(
+        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
+    )

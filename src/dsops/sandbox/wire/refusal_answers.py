@@ -29,23 +29,19 @@ _S3: Mapping[str, tuple[str, str | None, int]] = {
     "IncompleteSignature": ("AuthorizationHeaderMalformed", None, 400),
     "InternalFailure": ("InternalError", None, 500),
     "InvalidClientTokenId": (
-        "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", 403
+        "InvalidAccessKeyId",
+        "The AWS Access Key Id you provided does not exist in our records.",
+        403,
     ),
     "MalformedInput": ("InvalidArgument", "Invalid Argument", 400),
     "MissingAuthenticationToken": ("AccessDenied", "Access Denied", 403),
     "RequestExpired": ("AccessDenied", "Request has expired", 403),
-    "SignatureDoesNotMatch": (
-        "SignatureDoesNotMatch",
-        _S3_MISMATCH,
-        403,
-    ),
+    "SignatureDoesNotMatch": ("SignatureDoesNotMatch", _S3_MISMATCH, 403),
     "Throttling": ("SlowDown", "Please reduce your request rate.", 503),
     "ValidationError": ("InvalidRequest", None, 400),
-}  # fmt: skip
+}
 _S3_TOKEN = ("InvalidToken", "The provided token is malformed or otherwise invalid.", 400)
-_S3_SKEWED = (
-    "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", 403
-)  # fmt: skip
+_S3_SKEWED = ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", 403)
 _NOT_VALIDATED = "AWS was not able to validate the provided access credentials"
 _EC2: Mapping[str, tuple[str, str | None, int]] = {
     "AccessDenied": ("UnauthorizedOperation", None, 403),
@@ -60,9 +56,7 @@ _EC2: Mapping[str, tuple[str, str | None, int]] = {
 }
 
 
-def answer_refusal(
-    request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str
-) -> HttpAnswer:
+def answer_refusal(request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str) -> HttpAnswer:
     """The answer that a client of that service understands; `route` None where there was none yet."""
     protocol = guess_protocol(request) if route is None else route.protocol
     service = "" if route is None else route.service
@@ -72,9 +66,14 @@ def answer_refusal(
 
 
 def _answer(
-    request: HttpRequest, service: str, protocol: Protocol, refused: SandboxRefusal, request_id: str, *,
+    request: HttpRequest,
+    service: str,
+    protocol: Protocol,
+    refused: SandboxRefusal,
+    request_id: str,
+    *,
     wants_json: bool,
-) -> HttpAnswer:  # fmt: skip
+) -> HttpAnswer:
     if protocol == "json":
         return _with_query_error(service, json_refusal(refused, service), refused)
     if protocol == "cbor":

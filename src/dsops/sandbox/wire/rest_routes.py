@@ -16,9 +16,15 @@ Query = Sequence[tuple[str, str]]
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 # The same requests as others', under older names, or sent to other endpoints.
 _NOT_ROUTED = frozenset(
-    {("s3", "GetBucketLifecycle"), ("s3", "PutBucketLifecycle"), ("s3", "GetBucketNotification"),
-     ("s3", "PutBucketNotification"), ("s3", "ListDirectoryBuckets"), ("s3", "WriteGetObjectResponse")}
-)  # fmt: skip
+    {
+        ("s3", "GetBucketLifecycle"),
+        ("s3", "PutBucketLifecycle"),
+        ("s3", "GetBucketNotification"),
+        ("s3", "PutBucketNotification"),
+        ("s3", "ListDirectoryBuckets"),
+        ("s3", "WriteGetObjectResponse"),
+    }
+)
 
 
 class Found(NamedTuple):
@@ -91,8 +97,11 @@ def _template(operation: str, model: Any) -> _Template:  # botocore ships no typ
     needed = [shape.members[name] for name in shape.required_members] if shape is not None else []
     located = [(member.serialization.get("location"), member.serialization.get("name", "")) for member in needed]
     return _Template(
-        operation, re.compile(pattern, re.DOTALL), tuple(parts[1::3]), sum(map(len, parts[0::3])),
+        operation,
+        re.compile(pattern, re.DOTALL),
+        tuple(parts[1::3]),
+        sum(map(len, parts[0::3])),
         tuple(parse_qsl(query, keep_blank_values=True)),
         frozenset(name for location, name in located if location == "querystring"),
         frozenset(name.lower() for location, name in located if location == "header"),
-    )  # fmt: skip
+    )

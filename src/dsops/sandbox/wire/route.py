@@ -195,8 +195,16 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
             raise refusal("InvalidURI", "Couldn't parse the specified URI.") from error
         if found is not None:
             protocol = protocols(service)[0]
-            return Route(service, found.operation, protocol, wants_json=False, fields={}, document={},
-                         labels=found.labels, request=request)  # fmt: skip
+            return Route(
+                service,
+                found.operation,
+                protocol,
+                wants_json=False,
+                fields={},
+                document={},
+                labels=found.labels,
+                request=request,
+            )
     if services == ("s3",):
         if request.method == "POST" and request.headers.get("content-type", "").startswith("multipart/form-data"):
             message = "The dsops sandbox does not serve uploads from forms. Nothing was done."

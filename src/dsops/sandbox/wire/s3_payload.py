@@ -53,8 +53,7 @@ def stated_payload(request: HttpRequest, stated: str | None) -> str:
         raise refusal("InvalidArgument", words)
     if not hmac.compare_digest(stated, sha256(request.body).hexdigest()):
         raise refusal(
-            "XAmzContentSHA256Mismatch",
-            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
         )
     return stated
 

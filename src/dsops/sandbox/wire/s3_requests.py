@@ -20,13 +20,28 @@ _BUCKET_IN_HOST = re.compile(
     r"(?::\d+)?"
 )
 _SIGNATURES = frozenset(
-    {"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "AWSAccessKeyId", "Signature", "x-amz-security-token",
-     "X-Amz-Security-Token"}
-)  # fmt: skip
+    {
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Signature",
+        "AWSAccessKeyId",
+        "Signature",
+        "x-amz-security-token",
+        "X-Amz-Security-Token",
+    }
+)
 _ABOUT_SIGNATURES = frozenset(
-    {"x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-expires",
-     "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders"}
-)  # fmt: skip
+    {
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    }
+)
 
 
 def is_anonymous(request: HttpRequest) -> bool:

@@ -159,9 +159,7 @@ def _claim(
             f"got '{credential}'"
         )
     key_id, date, region, service, terminator = parts
-    return Claim(
-        key_id, date, region, service, terminator, signed_headers, signature, timestamp, token, is_presigned
-    )
+    return Claim(key_id, date, region, service, terminator, signed_headers, signature, timestamp, token, is_presigned)
 
 
 def _check_signed_headers(headers: Mapping[str, str], signed: str) -> None:

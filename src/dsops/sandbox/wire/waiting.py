@@ -52,9 +52,7 @@ class Waiting(Generic[Client]):
 
     def add(self, client: Client, answer: HttpAnswer, wait: Wait) -> None:
         """Has a client wait."""
-        self._polls.setdefault(wait.source, deque()).append(
-            _Poll(client, answer, wait, self._clock() + wait.seconds)
-        )
+        self._polls.setdefault(wait.source, deque()).append(_Poll(client, answer, wait, self._clock() + wait.seconds))
         if len(self) > self._most:
             self._look_at = 0.0
 

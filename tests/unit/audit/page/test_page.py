@@ -20,9 +20,16 @@ from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer,
 from tests.unit.graph.test_svg import contrast
 
 SECTIONS = (
-    "What was read", "What is unusual", "Failures", "Session durations", "Principals", "Cross-account access",
-    "Throttling", "Cost drivers", "Summary",
-)  # fmt: skip
+    "What was read",
+    "What is unusual",
+    "Failures",
+    "Session durations",
+    "Principals",
+    "Cross-account access",
+    "Throttling",
+    "Cost drivers",
+    "Summary",
+)
 
 
 def section(report: Report, identity: str) -> Node:
@@ -60,8 +67,11 @@ class TestRead:
         """Period, calls, copies, files, what was skipped; the folders as they were named."""
         found = section(busy_report(), "read")
         assert [each.text for each in found.all("dd")] == [
-            "52,310 580 more records are copies", "168", "14 elements that are no records", "2 named below",
-        ]  # fmt: skip
+            "52,310 580 more records are copies",
+            "168",
+            "14 elements that are no records",
+            "2 named below",
+        ]
         assert [each.text for each in found.one("p", "notes").all("code")] == ["logs/organisation", "logs/eu-central-1"]
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
@@ -87,10 +97,14 @@ class TestUnusual:
         found = section(busy_report(), "unusual")
         assert found.one("p", "lead").text == "7 things to look at"
         assert [each.text for each in found.one("ul", "links").all("a")] == [
-            "2 principals new on a role", "1 pair of accounts new", "2 users without MFA where others have it",
-            "3 denials that repeat", "1 role with sessions used to the last minute",
-            "2 roles with sessions used for seconds", "3 chains of three or more hops",
-        ]  # fmt: skip
+            "2 principals new on a role",
+            "1 pair of accounts new",
+            "2 users without MFA where others have it",
+            "3 denials that repeat",
+            "1 role with sessions used to the last minute",
+            "2 roles with sessions used for seconds",
+            "3 chains of three or more hops",
+        ]
         items = found.all("section", "item")
         assert [each.one("h3").text for each in items] == [each.text for each in found.one("ul", "links").all("a")]
         assert all(each.one("p", "next").text.startswith("Next: ") for each in items)
@@ -191,8 +205,13 @@ class TestMetrics:
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
         )
         assert [each.text for each in found.one("ul", "uses").all("b")] == [
-            "11 min 52 s", "14 s", "1 h 46 min", "3 s", "11 h 21 min", "never used",
-        ]  # fmt: skip
+            "11 min 52 s",
+            "14 s",
+            "1 h 46 min",
+            "3 s",
+            "11 h 21 min",
+            "never used",
+        ]
         assert found.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
 
     def test_principals_are_counted_by_role(self) -> None:

@@ -39,12 +39,16 @@ class TestPairs:
 
     def test_few_are_bars(self) -> None:
         """With what was refused in words."""
-        rows = answer("accounts", (ACCOUNTS[0], ACCOUNTS[1], 20, 5, 1, 1, START, END),
-                      (ACCOUNTS[1], ACCOUNTS[0], 5, 0, 1, 1, START, END)).records()  # fmt: skip
+        rows = answer(
+            "accounts",
+            (ACCOUNTS[0], ACCOUNTS[1], 20, 5, 1, 1, START, END),
+            (ACCOUNTS[1], ACCOUNTS[0], 5, 0, 1, 1, START, END),
+        ).records()
         found = read(pairs(rows))
         assert [each.text for each in found.all("li")] == [
-            "111122223333 → 22223333444420 calls20 5 refused", "222233334444 → 1111222233335 calls5",
-        ]  # fmt: skip
+            "111122223333 → 22223333444420 calls20 5 refused",
+            "222233334444 → 1111222233335 calls5",
+        ]
 
     def test_many_are_a_matrix_with_every_call_in_it(self) -> None:
         """At most twelve by twelve: what does not fit is one row and one column of others."""
@@ -77,17 +81,29 @@ class TestChains:
     def test_what_chains_share_is_drawn_once(self) -> None:
         """Two chains over one jump role: a forest, each end with its sessions."""
         jump, deploy, read_role = ROLES[5], ROLES[0], ROLES[2]
-        rows = answer("chains", (f"{PIPELINE} > {jump} > {deploy} > {read_role}", 3, 87, START, END),
-                      (f"{PIPELINE} > {jump} > {deploy} > {ROLES[3]}", 3, 1, START, END),
-                      (f"{PEOPLE[0]} > {jump} > {deploy} > {read_role}", 3, 2, START, END)).records()  # fmt: skip
+        rows = answer(
+            "chains",
+            (f"{PIPELINE} > {jump} > {deploy} > {read_role}", 3, 87, START, END),
+            (f"{PIPELINE} > {jump} > {deploy} > {ROLES[3]}", 3, 1, START, END),
+            (f"{PEOPLE[0]} > {jump} > {deploy} > {read_role}", 3, 2, START, END),
+        ).records()
         found = read(chains(rows))
         assert [each.text for each in found.all("text", "name")] == [
-            "ci/github-actions", "dsops-jump", "deploy/ProdDeploy", "ReadSecrets", "DataLoader",
-            "user/ada", "dsops-jump", "deploy/ProdDeploy", "ReadSecrets",
-        ]  # fmt: skip
+            "ci/github-actions",
+            "dsops-jump",
+            "deploy/ProdDeploy",
+            "ReadSecrets",
+            "DataLoader",
+            "user/ada",
+            "dsops-jump",
+            "deploy/ProdDeploy",
+            "ReadSecrets",
+        ]
         assert [each.text for each in found.all("text") if "session" in each.text] == [
-            "87 sessions", "1 session", "2 sessions",
-        ]  # fmt: skip
+            "87 sessions",
+            "1 session",
+            "2 sessions",
+        ]
         assert len(found.all("path")) == 7
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:

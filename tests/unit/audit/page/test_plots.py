@@ -78,8 +78,12 @@ class TestUses:
         """From nothing to all of it."""
         axis = read(uses([Use(Markup("a"), 900, 900, 1, 1)])).one("svg", "axis")
         assert [(each["x"], each.text) for each in axis.all("text")] == [
-            ("0%", "0 %"), ("25%", "25 %"), ("50%", "50 %"), ("75%", "75 %"), ("100%", "100 %"),
-        ]  # fmt: skip
+            ("0%", "0 %"),
+            ("25%", "25 %"),
+            ("50%", "50 %"),
+            ("75%", "75 %"),
+            ("100%", "100 %"),
+        ]
 
     @pytest.mark.parametrize(
         ("used", "asked", "share"),

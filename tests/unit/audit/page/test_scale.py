@@ -27,10 +27,17 @@ NOON_SECONDS = 1795176000
 @pytest.mark.parametrize(
     ("largest", "ticks"),
     [
-        (0, [0, 1]), (1, [0, 1]), (3, [0, 1, 2, 3]), (4, [0, 1, 2, 3, 4]), (5, [0, 2, 4, 6]), (9, [0, 5, 10]),
-        (15, [0, 5, 10, 15]), (87, [0, 50, 100]), (1_234_567, [0, 500_000, 1_000_000, 1_500_000]),
+        (0, [0, 1]),
+        (1, [0, 1]),
+        (3, [0, 1, 2, 3]),
+        (4, [0, 1, 2, 3, 4]),
+        (5, [0, 2, 4, 6]),
+        (9, [0, 5, 10]),
+        (15, [0, 5, 10, 15]),
+        (87, [0, 50, 100]),
+        (1_234_567, [0, 500_000, 1_000_000, 1_500_000]),
     ],
-)  # fmt: skip
+)
 def test_an_axis_of_counts_ends_at_a_round_number(largest: int, ticks: list[int]) -> None:
     """In at most four whole steps, and never below what is drawn."""
     assert count_ticks(largest) == ticks

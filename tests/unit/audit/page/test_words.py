@@ -15,10 +15,20 @@ ROLE = "arn:aws:iam::123456789012:role/ci/Deploy"
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 s"), (59, "59 s"), (60, "1 min"), (900, "15 min"), (712, "11 min 52 s"), (3600, "1 h"), (3601, "1 h"),
-        (5400, "1 h 30 min"), (43_199, "11 h 59 min"), (86_400, "1 d"), (97_200, "1 d 3 h"), (-5, "0 s"),
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (900, "15 min"),
+        (712, "11 min 52 s"),
+        (3600, "1 h"),
+        (3601, "1 h"),
+        (5400, "1 h 30 min"),
+        (43_199, "11 h 59 min"),
+        (86_400, "1 d"),
+        (97_200, "1 d 3 h"),
+        (-5, "0 s"),
     ],
-)  # fmt: skip
+)
 def test_a_duration_has_its_two_largest_units(seconds: int, words: str) -> None:
     """The second one only where it stands next to the first."""
     assert duration(seconds) == words
@@ -36,17 +46,25 @@ def test_a_compact_number_never_rounds_up(number: int, text: str) -> None:
 def test_numbers_have_commas_and_nouns_their_number() -> None:
     """One call, two calls."""
     assert (count(12_345), counted(1, "call"), counted(0, "call"), counted(2, "reply", "replies")) == (
-        "12,345", "1 call", "0 calls", "2 replies",
-    )  # fmt: skip
+        "12,345",
+        "1 call",
+        "0 calls",
+        "2 replies",
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "whole", "text"),
     [
-        (0, 10, "0 %"), (10, 10, "100 %"), (73, 2674, "2.7 %"), (1, 1_000_000, "under 0.1 %"), (0, 0, "0 %"),
-        (999_999, 1_000_000, "over 99.9 %"), (1, 2, "50 %"),
+        (0, 10, "0 %"),
+        (10, 10, "100 %"),
+        (73, 2674, "2.7 %"),
+        (1, 1_000_000, "under 0.1 %"),
+        (0, 0, "0 %"),
+        (999_999, 1_000_000, "over 99.9 %"),
+        (1, 2, "50 %"),
     ],
-)  # fmt: skip
+)
 def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: str) -> None:
     """One failure in a million is not 0 %."""
     assert share(part, whole) == text
@@ -76,9 +94,10 @@ def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
     assert own.text == "AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
 
 
-@pytest.mark.parametrize("text", [
-    "arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy"],
+)
 def test_what_is_no_arn_of_iam_is_shown_as_it_is(text: str) -> None:
     """Nothing else may look like a role of an account."""
     assert read(name(text)).text == text

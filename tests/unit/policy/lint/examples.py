@@ -83,9 +83,11 @@ no("syntax.comment", "two slashes inside of a text", "identity", allow("s3:GetOb
 yes("syntax.duplicate-key", "an element that stands twice", "identity", '{"Version": "2012-10-17", "Version": "x"}')
 no("syntax.duplicate-key", "one key in two objects", "identity", policy(PLAIN, PLAIN))
 yes(
-    "grammar.fragment", "a condition block alone", "identity",
+    "grammar.fragment",
+    "a condition block alone",
+    "identity",
     '{"Condition": {"Bool": {"aws:SecureTransport": "true"}}}',
-)  # fmt: skip
+)
 no("grammar.fragment", "a policy", "identity", PLAIN)
 yes("grammar.document", "a list", "identity", "[]")
 yes("grammar.document", "an empty text", "identity", "")
@@ -124,9 +126,11 @@ no("version.old", "the version of 2012", "identity", PLAIN)
 HOME = allow("s3:GetObject", f"{BUCKET}/${{aws:username}}/*")
 yes("version.variables-are-text", "a variable in a resource", "identity", policy(HOME, version="2008-10-17"))
 yes(
-    "version.variables-are-text", "a variable in a condition", "identity",
+    "version.variables-are-text",
+    "a variable in a condition",
+    "identity",
     policy(when(StringLike={"s3:prefix": "${aws:username}/*"}), version="2008-10-17"),
-)  # fmt: skip
+)
 no("version.variables-are-text", "a variable in the version of 2012", "identity", HOME)
 no("version.variables-are-text", "no variable", "identity", policy(PLAIN, version="2008-10-17"))
 SEND = allow("sqs:SendMessage", "arn:aws:sqs:us-east-1:111122223333:q", Principal={"AWS": THEM}, Sid="Send")
@@ -174,34 +178,57 @@ yes("trust.everyone", "a bare star", "trust", trust("*"))
 yes("trust.everyone", "a star under AWS", "trust", trust({"AWS": "*"}))
 yes("trust.everyone", "a star with an external ID", "trust", trust("*", Condition=ID))
 yes(
-    "trust.everyone", "a condition that anything meets", "trust",
+    "trust.everyone",
+    "a condition that anything meets",
+    "trust",
     trust("*", Condition={"ArnLike": {"aws:PrincipalArn": "*"}}),
-)  # fmt: skip
+)
 yes(
-    "trust.everyone", "a condition that those without the key meet", "trust",
+    "trust.everyone",
+    "a condition that those without the key meet",
+    "trust",
     trust("*", Condition={"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}),
-)  # fmt: skip
-yes("trust.everyone", "a Deny of something else", "trust", policy(
-    trust("*"),
-    deny("sts:TagSession", None, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}),
-))  # fmt: skip
+)
+yes(
+    "trust.everyone",
+    "a Deny of something else",
+    "trust",
+    policy(
+        trust("*"),
+        deny("sts:TagSession", None, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}}),
+    ),
+)
 no("trust.everyone", "an organization", "trust", trust("*", Condition=ORG))
-no("trust.everyone", "a pattern of roles", "trust", trust("*", Condition={
-    "ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/deploy-*"}
-}))  # fmt: skip
-no("trust.everyone", "IfExists with a key that is always there", "trust", trust("*", Condition={
-    "ArnEqualsIfExists": {"aws:PrincipalArn": THEM}
-}))  # fmt: skip
-no("trust.everyone", "a Deny for all but an organization", "trust", policy(
-    trust("*"), deny("sts:*", None, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})
-))  # fmt: skip
+no(
+    "trust.everyone",
+    "a pattern of roles",
+    "trust",
+    trust("*", Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/deploy-*"}}),
+)
+no(
+    "trust.everyone",
+    "IfExists with a key that is always there",
+    "trust",
+    trust("*", Condition={"ArnEqualsIfExists": {"aws:PrincipalArn": THEM}}),
+)
+no(
+    "trust.everyone",
+    "a Deny for all but an organization",
+    "trust",
+    policy(
+        trust("*"), deny("sts:*", None, Principal="*", Condition={"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})
+    ),
+)
 no("trust.everyone", "a Deny for everyone", "trust", deny("sts:AssumeRole", None, Principal="*"))
 no("trust.everyone", "an account", "trust", trust({"AWS": THEM}))
 PUBLIC = allow("s3:GetObject", f"{BUCKET}/*", Principal="*")
 yes("resource.everyone", "a public bucket", "resource", PUBLIC)
-no("resource.everyone", "a bucket for a VPC endpoint", "resource", PUBLIC | {
-    "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-0123456789abcdef0"}}
-})  # fmt: skip
+no(
+    "resource.everyone",
+    "a bucket for a VPC endpoint",
+    "resource",
+    PUBLIC | {"Condition": {"StringEquals": {"aws:SourceVpce": "vpce-0123456789abcdef0"}}},
+)
 no("resource.everyone", "a bucket for an organization", "resource", PUBLIC | {"Condition": ORG})
 no("resource.everyone", "a Deny for everyone", "resource", PUBLIC | {"Effect": "Deny"})
 yes("trust.whole-account", "an account's root", "trust", trust({"AWS": THEM}))
@@ -224,12 +251,17 @@ yes("principal.spared", "NotPrincipal in a Deny", "resource", OTHERS | {"Effect"
 no("principal.spared", "Principal in a Deny", "resource", PUBLIC | {"Effect": "Deny"})
 yes("trust.other-call", "a provider that may call AssumeRole", "trust", trust({"Federated": GITHUB}))
 yes(
-    "trust.other-call", "an account that may call AssumeRoleWithSAML", "trust",
+    "trust.other-call",
+    "an account that may call AssumeRoleWithSAML",
+    "trust",
     trust({"AWS": THEM}, "sts:AssumeRoleWithSAML"),
-)  # fmt: skip
-yes("trust.other-call", "a SAML provider with the call of OIDC", "trust", trust(
-    {"Federated": SAML}, "sts:AssumeRoleWithWebIdentity"
-))  # fmt: skip
+)
+yes(
+    "trust.other-call",
+    "a SAML provider with the call of OIDC",
+    "trust",
+    trust({"Federated": SAML}, "sts:AssumeRoleWithWebIdentity"),
+)
 no("trust.other-call", "a provider and its call", "trust", web())
 no("trust.other-call", "a wildcard for all calls", "trust", trust({"Federated": SAML}, "sts:AssumeRole*"))
 no("trust.other-call", "only session tags", "trust", trust({"Federated": GITHUB}, "sts:TagSession"))
@@ -239,20 +271,32 @@ no("trust.no-session-tags", "EKS Pod Identity with tags", "trust", trust(PODS, [
 no("trust.no-session-tags", "another service", "trust", trust({"Service": "ec2.amazonaws.com"}))
 TOPIC = {"Service": "sns.amazonaws.com"}
 yes("service.any-source", "a topic that may be anybody's", "resource", SEND | {"Principal": TOPIC})
-yes("service.any-source", "a source that may be left out", "resource", SEND | {
-    "Principal": TOPIC, "Condition": {"ArnLikeIfExists": {"aws:SourceArn": "arn:aws:sns:*:111122223333:t"}}
-})  # fmt: skip
-no("service.any-source", "a topic of one's own", "resource", SEND | {
-    "Principal": TOPIC, "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:us-east-1:111122223333:t"}}
-})  # fmt: skip
-no("service.any-source", "an account as source", "resource", SEND | {
-    "Principal": TOPIC, "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}
-})  # fmt: skip
+yes(
+    "service.any-source",
+    "a source that may be left out",
+    "resource",
+    SEND | {"Principal": TOPIC, "Condition": {"ArnLikeIfExists": {"aws:SourceArn": "arn:aws:sns:*:111122223333:t"}}},
+)
+no(
+    "service.any-source",
+    "a topic of one's own",
+    "resource",
+    SEND | {"Principal": TOPIC, "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:us-east-1:111122223333:t"}}},
+)
+no(
+    "service.any-source",
+    "an account as source",
+    "resource",
+    SEND | {"Principal": TOPIC, "Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}},
+)
 no("service.any-source", "a service's role", "trust", trust({"Service": "scheduler.amazonaws.com"}))
 yes("service.any-source-role", "a scheduler's role", "trust", trust({"Service": "scheduler.amazonaws.com"}))
-no("service.any-source-role", "a scheduler's role with its account", "trust", trust(
-    {"Service": "scheduler.amazonaws.com"}, Condition={"StringEquals": {"aws:SourceAccount": "111122223333"}}
-))  # fmt: skip
+no(
+    "service.any-source-role",
+    "a scheduler's role with its account",
+    "trust",
+    trust({"Service": "scheduler.amazonaws.com"}, Condition={"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+)
 no("service.any-source-role", "an instance's role", "trust", trust({"Service": "ec2.amazonaws.com"}))
 
 # --- providers
@@ -268,33 +312,51 @@ def subject(operator: str, value: Json) -> dict[str, Json]:
 MAIN = "repo:octo-org/octo-repo:ref:refs/heads/main"
 yes("oidc.no-tenant", "GitHub without a condition", "trust", web())
 yes("oidc.no-tenant", "GitHub with an audience only", "trust", web({"StringEquals": AUDIENCE}))
-yes("oidc.no-tenant", "GitHub with another claim only", "trust", web({
-    "StringEquals": AUDIENCE | {"token.actions.githubusercontent.com:repository": "octo-org/octo-repo"}
-}))  # fmt: skip
+yes(
+    "oidc.no-tenant",
+    "GitHub with another claim only",
+    "trust",
+    web({"StringEquals": AUDIENCE | {"token.actions.githubusercontent.com:repository": "octo-org/octo-repo"}}),
+)
 yes("oidc.no-tenant", "a subject that may be missing", "trust", subject("StringEqualsIfExists", MAIN))
 yes("oidc.no-tenant", "a subject that must not be", "trust", subject("StringNotEquals", MAIN))
 yes("oidc.no-tenant", "subjects under ForAllValues", "trust", subject("ForAllValues:StringEquals", MAIN))
 yes("oidc.no-tenant", "Google without an audience", "trust", web(provider="accounts.google.com"))
-yes("oidc.no-tenant", "Cognito with amr only", "trust", web(
-    {"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}},
-    "cognito-identity.amazonaws.com",
-))  # fmt: skip
+yes(
+    "oidc.no-tenant",
+    "Cognito with amr only",
+    "trust",
+    web(
+        {"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}},
+        "cognito-identity.amazonaws.com",
+    ),
+)
 no("oidc.no-tenant", "GitHub with a subject", "trust", subject("StringEquals", MAIN))
-no("oidc.no-tenant", "ForAllValues and a Null that demands the subject", "trust", web({
-    "ForAllValues:StringEquals": {SUBJECT: MAIN}, "Null": {SUBJECT: "false"}
-}))  # fmt: skip
-no("oidc.no-tenant", "Cognito with an identity pool", "trust", web(
-    {"StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-west-1:12345678"}}, "cognito-identity.amazonaws.com"
-))  # fmt: skip
+no(
+    "oidc.no-tenant",
+    "ForAllValues and a Null that demands the subject",
+    "trust",
+    web({"ForAllValues:StringEquals": {SUBJECT: MAIN}, "Null": {SUBJECT: "false"}}),
+)
+no(
+    "oidc.no-tenant",
+    "Cognito with an identity pool",
+    "trust",
+    web(
+        {"StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-west-1:12345678"}}, "cognito-identity.amazonaws.com"
+    ),
+)
 no("oidc.no-tenant", "a provider of one's own", "trust", web(provider=f"arn:aws:iam::111122223333:oidc-provider/{EKS}"))
 yes("oidc.any-tenant", "any subject", "trust", subject("StringLike", "*"))
 yes("oidc.any-tenant", "any repository", "trust", subject("StringLike", "repo:*"))
 yes("oidc.any-tenant", "any owner", "trust", subject("StringLike", "repo:*/octo-repo:ref:refs/heads/main"))
 yes("oidc.any-tenant", "an owner's name that may go on", "trust", subject("StringLike", "repo:octo-org*"))
 yes(
-    "oidc.any-tenant", "a question mark in the owner's name", "trust",
+    "oidc.any-tenant",
+    "a question mark in the owner's name",
+    "trust",
     subject("StringLike", "repo:octo-or?/octo-repo:*"),
-)  # fmt: skip
+)
 yes("oidc.any-tenant", "any repository on the main branch", "trust", subject("StringLike", "*:ref:refs/heads/main"))
 yes("oidc.any-tenant", "one good value and one that is anything", "trust", subject("StringLike", [MAIN, "repo:*"]))
 no("oidc.any-tenant", "any branch of a repository", "trust", subject("StringLike", "repo:octo-org/octo-repo:*"))
@@ -304,9 +366,11 @@ yes("oidc.wide-subject", "any branch", "trust", subject("StringLike", "repo:octo
 yes("oidc.wide-subject", "any repository of an owner", "trust", subject("StringLike", "repo:octo-org/*"))
 yes("oidc.wide-subject", "repositories whose names begin alike", "trust", subject("StringLike", "repo:octo-org/octo*"))
 no(
-    "oidc.wide-subject", "release branches", "trust",
+    "oidc.wide-subject",
+    "release branches",
+    "trust",
     subject("StringLike", "repo:octo-org/octo-repo:ref:refs/heads/release/*"),
-)  # fmt: skip
+)
 no("oidc.wide-subject", "one branch", "trust", subject("StringEquals", MAIN))
 OWN = f"arn:aws:iam::111122223333:oidc-provider/{EKS}"
 ACCOUNT = {f"{EKS}:sub": "system:serviceaccount:default:app"}
@@ -317,204 +381,323 @@ no("oidc.no-subject", "GitHub, which is shared", "trust", web())
 yes("oidc.no-audience", "GitHub with a subject only", "trust", web({"StringEquals": {SUBJECT: MAIN}}))
 yes("oidc.no-audience", "a cluster with a subject only", "trust", web({"StringEquals": ACCOUNT}, OWN))
 no("oidc.no-audience", "both", "trust", subject("StringEquals", MAIN))
-yes("oidc.other-provider", "a host with a letter missing", "trust", web({
-    "StringEquals": {SUBJECT: MAIN, "token.action.githubusercontent.com:sub": MAIN}
-}))  # fmt: skip
+yes(
+    "oidc.other-provider",
+    "a host with a letter missing",
+    "trust",
+    web({"StringEquals": {SUBJECT: MAIN, "token.action.githubusercontent.com:sub": MAIN}}),
+)
 no(
-    "oidc.other-provider", "the provider's own host, in capitals", "trust",
+    "oidc.other-provider",
+    "the provider's own host, in capitals",
+    "trust",
     web({"StringEquals": {SUBJECT.upper(): MAIN}}),
-)  # fmt: skip
-no("oidc.other-provider", "a tag with a dot and a colon in its name", "trust", web({
-    "StringEquals": {SUBJECT: MAIN, "aws:RequestTag/a.b:c": "x"}
-}))  # fmt: skip
-yes("oidc.unknown-claim", "a claim of GitHub that AWS does not map", "trust", web({
-    "StringEquals": {SUBJECT: MAIN, "token.actions.githubusercontent.com:repository_owner": "octo-org"}
-}))  # fmt: skip
+)
+no(
+    "oidc.other-provider",
+    "a tag with a dot and a colon in its name",
+    "trust",
+    web({"StringEquals": {SUBJECT: MAIN, "aws:RequestTag/a.b:c": "x"}}),
+)
+yes(
+    "oidc.unknown-claim",
+    "a claim of GitHub that AWS does not map",
+    "trust",
+    web({"StringEquals": {SUBJECT: MAIN, "token.actions.githubusercontent.com:repository_owner": "octo-org"}}),
+)
 yes("oidc.unknown-claim", "a claim of a cluster", "trust", web({"StringEquals": {f"{EKS}:kubernetes": "x"}}, OWN))
-no("oidc.unknown-claim", "a claim of GitHub that AWS maps", "trust", web({
-    "StringEquals": {SUBJECT: MAIN, "token.actions.githubusercontent.com:ref": "refs/heads/main"}
-}))  # fmt: skip
+no(
+    "oidc.unknown-claim",
+    "a claim of GitHub that AWS maps",
+    "trust",
+    web({"StringEquals": {SUBJECT: MAIN, "token.actions.githubusercontent.com:ref": "refs/heads/main"}}),
+)
 yes("saml.no-audience", "SAML without a condition", "trust", trust({"Federated": SAML}, "sts:AssumeRoleWithSAML"))
-no("saml.no-audience", "SAML with its recipient", "trust", trust(
-    {"Federated": SAML}, "sts:AssumeRoleWithSAML",
-    Condition={"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
-))  # fmt: skip
+no(
+    "saml.no-audience",
+    "SAML with its recipient",
+    "trust",
+    trust(
+        {"Federated": SAML},
+        "sts:AssumeRoleWithSAML",
+        Condition={"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}},
+    ),
+)
 
 # --- MFA
 
 yes("mfa.long-term-keys", "Bool false in a Deny", "identity", unless(Bool={MFA: "false"}))
-yes("mfa.long-term-keys", "an age above a limit in a Deny", "identity", unless(
-    NumericGreaterThan={"aws:MultiFactorAuthAge": "3600"}
-))  # fmt: skip
-yes("mfa.long-term-keys", "BoolIfExists true in an Allow", "trust", trust({"AWS": THEM}, Condition={
-    "BoolIfExists": {MFA: "true"}
-}))  # fmt: skip
+yes(
+    "mfa.long-term-keys",
+    "an age above a limit in a Deny",
+    "identity",
+    unless(NumericGreaterThan={"aws:MultiFactorAuthAge": "3600"}),
+)
+yes(
+    "mfa.long-term-keys",
+    "BoolIfExists true in an Allow",
+    "trust",
+    trust({"AWS": THEM}, Condition={"BoolIfExists": {MFA: "true"}}),
+)
 no("mfa.long-term-keys", "BoolIfExists false in a Deny", "identity", unless(BoolIfExists={MFA: "false"}))
 no("mfa.long-term-keys", "Bool true in an Allow", "identity", when(Bool={MFA: "true"}))
-no("mfa.long-term-keys", "an age below a limit in an Allow", "identity", when(
-    NumericLessThan={"aws:MultiFactorAuthAge": "3600"}
-))  # fmt: skip
-no("mfa.long-term-keys", "an age below a limit in a Deny", "identity", unless(
-    NumericLessThan={"aws:MultiFactorAuthAge": "60"}
-))  # fmt: skip
-no("mfa.long-term-keys", "a Deny that says it is about sessions", "identity", unless(
-    Bool={MFA: "false"}, Null={MFA: "false"}
-))  # fmt: skip
+no(
+    "mfa.long-term-keys",
+    "an age below a limit in an Allow",
+    "identity",
+    when(NumericLessThan={"aws:MultiFactorAuthAge": "3600"}),
+)
+no(
+    "mfa.long-term-keys",
+    "an age below a limit in a Deny",
+    "identity",
+    unless(NumericLessThan={"aws:MultiFactorAuthAge": "60"}),
+)
+no(
+    "mfa.long-term-keys",
+    "a Deny that says it is about sessions",
+    "identity",
+    unless(Bool={MFA: "false"}, Null={MFA: "false"}),
+)
 yes("mfa.null-test", "Null true in a Deny", "identity", unless(Null={MFA: "true"}))
 yes("mfa.null-test", "Null false in an Allow", "identity", when(Null={MFA: "false"}))
 no("mfa.null-test", "Null beside Bool", "identity", when(Null={MFA: "false"}, Bool={MFA: "true"}))
 
 # --- conditions
 
-yes("condition.absent-key-passes", "an external ID that may be missing", "trust", trust(
-    {"AWS": THEM}, Condition={"StringEqualsIfExists": {"sts:ExternalId": "agreed"}}
-))  # fmt: skip
-yes("condition.absent-key-passes", "an external ID that must not be", "trust", trust(
-    {"AWS": THEM}, Condition={"StringNotEquals": {"sts:ExternalId": "agreed"}}
-))  # fmt: skip
+yes(
+    "condition.absent-key-passes",
+    "an external ID that may be missing",
+    "trust",
+    trust({"AWS": THEM}, Condition={"StringEqualsIfExists": {"sts:ExternalId": "agreed"}}),
+)
+yes(
+    "condition.absent-key-passes",
+    "an external ID that must not be",
+    "trust",
+    trust({"AWS": THEM}, Condition={"StringNotEquals": {"sts:ExternalId": "agreed"}}),
+)
 yes("condition.absent-key-passes", "a subject that may be missing", "trust", subject("StringEqualsIfExists", MAIN))
 no("condition.absent-key-passes", "an external ID", "trust", trust({"AWS": THEM}, Condition=ID))
-no("condition.absent-key-passes", "IfExists in a Deny", "identity", unless(
-    StringNotEqualsIfExists={"aws:PrincipalOrgID": "o-1"}
-))  # fmt: skip
-no("condition.absent-key-passes", "IfExists and a Null that demands the key", "identity", when(
-    StringEqualsIfExists={"aws:PrincipalOrgID": "o-1"}, Null={"aws:PrincipalOrgID": "false"}
-))  # fmt: skip
-no("condition.absent-key-passes", "IfExists with a key that guards nothing", "identity", when(
-    StringEqualsIfExists={"aws:SourceVpc": "vpc-1"}
-))  # fmt: skip
-yes("condition.for-all-values", "a key that may be missing", "identity", when(
-    ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}
-))  # fmt: skip
-no("condition.for-all-values", "a Null that demands the key", "identity", when(
-    ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}, Null={"aws:CalledVia": "false"}
-))  # fmt: skip
-no("condition.for-all-values", "a Deny", "identity", unless(
-    ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}
-))  # fmt: skip
-no("condition.for-all-values", "tag keys", "identity", when(ForAllValues__StringEquals={"aws:TagKeys": "team"}))
-yes("condition.for-all-tags", "tag keys that may be missing", "identity", when(
-    ForAllValues__StringEquals={"aws:TagKeys": "team"}
-))  # fmt: skip
-no("condition.for-all-tags", "tag keys that have to be there", "identity", when(
-    ForAllValues__StringEquals={"aws:TagKeys": "team"}, Null={"aws:TagKeys": "false"}
-))  # fmt: skip
+no(
+    "condition.absent-key-passes",
+    "IfExists in a Deny",
+    "identity",
+    unless(StringNotEqualsIfExists={"aws:PrincipalOrgID": "o-1"}),
+)
+no(
+    "condition.absent-key-passes",
+    "IfExists and a Null that demands the key",
+    "identity",
+    when(StringEqualsIfExists={"aws:PrincipalOrgID": "o-1"}, Null={"aws:PrincipalOrgID": "false"}),
+)
+no(
+    "condition.absent-key-passes",
+    "IfExists with a key that guards nothing",
+    "identity",
+    when(StringEqualsIfExists={"aws:SourceVpc": "vpc-1"}),
+)
 yes(
-    "condition.set-of-one", "ForAnyValue with one value", "identity",
+    "condition.for-all-values",
+    "a key that may be missing",
+    "identity",
+    when(ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}),
+)
+no(
+    "condition.for-all-values",
+    "a Null that demands the key",
+    "identity",
+    when(ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}, Null={"aws:CalledVia": "false"}),
+)
+no(
+    "condition.for-all-values",
+    "a Deny",
+    "identity",
+    unless(ForAllValues__StringEquals={"aws:CalledVia": "athena.amazonaws.com"}),
+)
+no("condition.for-all-values", "tag keys", "identity", when(ForAllValues__StringEquals={"aws:TagKeys": "team"}))
+yes(
+    "condition.for-all-tags",
+    "tag keys that may be missing",
+    "identity",
+    when(ForAllValues__StringEquals={"aws:TagKeys": "team"}),
+)
+no(
+    "condition.for-all-tags",
+    "tag keys that have to be there",
+    "identity",
+    when(ForAllValues__StringEquals={"aws:TagKeys": "team"}, Null={"aws:TagKeys": "false"}),
+)
+yes(
+    "condition.set-of-one",
+    "ForAnyValue with one value",
+    "identity",
     when(ForAnyValue__StringEquals={"aws:username": "x"}),
-)  # fmt: skip
+)
 no("condition.set-of-one", "ForAnyValue with several", "identity", when(ForAnyValue__StringEquals={"aws:TagKeys": "x"}))
 yes("condition.set-missing", "an organization's paths", "identity", when(StringLike={"aws:PrincipalOrgPaths": "o-1/*"}))
-yes("condition.set-missing", "a service's key with several values", "trust", trust(
-    {"AWS": THEM}, Condition={"StringEquals": {"sts:TransitiveTagKeys": "team"}}
-))  # fmt: skip
+yes(
+    "condition.set-missing",
+    "a service's key with several values",
+    "trust",
+    trust({"AWS": THEM}, Condition={"StringEquals": {"sts:TransitiveTagKeys": "team"}}),
+)
 no("condition.set-missing", "ForAnyValue", "identity", when(ForAnyValue__StringLike={"aws:PrincipalOrgPaths": "o-1/*"}))
 no("condition.set-missing", "Null", "identity", when(Null={"aws:PrincipalOrgPaths": "false"}))
 yes(
-    "condition.wrong-operator", "a number where a text is", "identity",
+    "condition.wrong-operator",
+    "a number where a text is",
+    "identity",
     when(NumericEquals={"aws:PrincipalAccount": "1"}),
-)  # fmt: skip
-yes("condition.wrong-operator", "an ARN where a number is", "identity", allow(
-    "s3:ListBucket", BUCKET, Condition={"ArnLike": {"s3:max-keys": "arn:*"}}
-))  # fmt: skip
+)
+yes(
+    "condition.wrong-operator",
+    "an ARN where a number is",
+    "identity",
+    allow("s3:ListBucket", BUCKET, Condition={"ArnLike": {"s3:max-keys": "arn:*"}}),
+)
 no("condition.wrong-operator", "a text operator on a number", "identity", when(StringEquals={"s3:max-keys": "10"}))
 no("condition.wrong-operator", "a number in a tag", "identity", when(NumericLessThan={"aws:PrincipalTag/level": "3"}))
 no("condition.wrong-operator", "epoch seconds as a number", "identity", when(NumericLessThan={"aws:EpochTime": "3"}))
 yes("condition.wildcard-is-text", "a star under StringEquals", "identity", when(StringEquals={"s3:prefix": "home/*"}))
 yes(
-    "condition.wildcard-is-text", "a star under its negation", "identity",
+    "condition.wildcard-is-text",
+    "a star under its negation",
+    "identity",
     unless(StringNotEquals={"aws:userid": "AROA:*"}),
-)  # fmt: skip
+)
 no("condition.wildcard-is-text", "a star under StringLike", "identity", when(StringLike={"s3:prefix": "home/*"}))
 no("condition.wildcard-is-text", "a star that is meant", "identity", when(StringEquals={"s3:prefix": "home/${*}"}))
 yes("condition.wildcard-in-id", "part of an account", "identity", when(StringLike={"aws:PrincipalAccount": "1111*"}))
 no("condition.wildcard-in-id", "a whole account", "identity", when(StringLike={"aws:PrincipalAccount": "111122223333"}))
 no("condition.wildcard-in-id", "part of an ARN", "identity", when(ArnLike={"aws:PrincipalArn": f"{THEM[:-4]}*"}))
 yes("condition.same-key", "one key in two cases", "identity", when(StringLike={"aws:userid": "x", "aws:UserId": "y"}))
-no("condition.same-key", "one key under two operators", "identity", when(
-    StringLike={"aws:userid": "x*"}, StringNotLike={"aws:UserId": "xy*"}
-))  # fmt: skip
-yes("condition.never", "a key that is absent and has a value", "identity", when(
-    Null={"aws:PrincipalTag/team": "true"}, StringEquals={"aws:PrincipalTag/Team": "red"}
-))  # fmt: skip
-no("condition.never", "a key that is absent, or has a value", "identity", when(
-    Null={"aws:PrincipalTag/team": "true"}, StringEqualsIfExists={"aws:PrincipalTag/Team": "red"}
-))  # fmt: skip
+no(
+    "condition.same-key",
+    "one key under two operators",
+    "identity",
+    when(StringLike={"aws:userid": "x*"}, StringNotLike={"aws:UserId": "xy*"}),
+)
+yes(
+    "condition.never",
+    "a key that is absent and has a value",
+    "identity",
+    when(Null={"aws:PrincipalTag/team": "true"}, StringEquals={"aws:PrincipalTag/Team": "red"}),
+)
+no(
+    "condition.never",
+    "a key that is absent, or has a value",
+    "identity",
+    when(Null={"aws:PrincipalTag/team": "true"}, StringEqualsIfExists={"aws:PrincipalTag/Team": "red"}),
+)
 yes("condition.unknown-key", "a mistyped global key", "identity", when(StringEquals={"aws:PrincipalOrgld": "o-1"}))
 yes("condition.unknown-key", "a mistyped key of a service", "identity", when(StringEquals={"s3:prefixx": "x"}))
 yes("condition.unknown-key", "a key without a prefix", "identity", when(StringEquals={"username": "x"}))
 yes("condition.unknown-key", "a tag without a name", "identity", when(StringEquals={"aws:PrincipalTag/": "x"}))
 no(
-    "condition.unknown-key", "a global key in small letters", "identity",
+    "condition.unknown-key",
+    "a global key in small letters",
+    "identity",
     when(StringEquals={"aws:principalorgid": "o-1"}),
-)  # fmt: skip
+)
 no("condition.unknown-key", "a tag", "identity", when(StringEquals={"aws:ResourceTag/anything at all": "x"}))
 no("condition.unknown-key", "an object's tag", "identity", when(StringEquals={"s3:ExistingObjectTag/team": "x"}))
 no("condition.unknown-key", "a key of a session", "identity", when(ArnEquals={"lambda:SourceFunctionArn": "x"}))
 no("condition.unknown-key", "a SAML key", "identity", when(StringEquals={"SAML:aud": "x"}))
 no("condition.unknown-key", "a claim of a provider", "trust", subject("StringEquals", MAIN))
-yes("condition.key-not-sent", "a duration with AssumeRole", "trust", trust({"AWS": THEM}, Condition={
-    "NumericLessThanEquals": {"sts:DurationSeconds": "3600"}
-}))  # fmt: skip
 yes(
-    "condition.key-not-sent", "an external ID with web identity", "trust",
+    "condition.key-not-sent",
+    "a duration with AssumeRole",
+    "trust",
+    trust({"AWS": THEM}, Condition={"NumericLessThanEquals": {"sts:DurationSeconds": "3600"}}),
+)
+yes(
+    "condition.key-not-sent",
+    "an external ID with web identity",
+    "trust",
     web({"StringEquals": {"sts:ExternalId": "x"}}),
-)  # fmt: skip
+)
 no("condition.key-not-sent", "an external ID with AssumeRole", "trust", trust({"AWS": THEM}, Condition=ID))
-no("condition.key-not-sent", "a key of one of several actions", "identity", allow(
-    ["s3:GetObject", "s3:ListBucket"], "*", Condition={"StringLike": {"s3:prefix": "x*"}}
-))  # fmt: skip
-no("condition.key-not-sent", "an object's tag", "identity", allow(
-    "s3:Get*", "*", Condition={"StringEquals": {"s3:ExistingObjectTag/a": "b"}}
-))  # fmt: skip
+no(
+    "condition.key-not-sent",
+    "a key of one of several actions",
+    "identity",
+    allow(["s3:GetObject", "s3:ListBucket"], "*", Condition={"StringLike": {"s3:prefix": "x*"}}),
+)
+no(
+    "condition.key-not-sent",
+    "an object's tag",
+    "identity",
+    allow("s3:Get*", "*", Condition={"StringEquals": {"s3:ExistingObjectTag/a": "b"}}),
+)
 no("condition.key-not-sent", "every action", "identity", when(StringLike={"s3:prefix": "x*"}))
 HERE = "aws:SourceIp"
 yes(
-    "condition.private-address", "private ranges alone", "identity",
+    "condition.private-address",
+    "private ranges alone",
+    "identity",
     when(IpAddress={HERE: ["10.0.0.0/8", "172.16.0.0/12"]}),
-)  # fmt: skip
-yes("condition.private-address", "a private address among public ones", "identity", unless(
-    NotIpAddress={HERE: ["8.8.8.0/24", "192.168.1.7"]}
-))  # fmt: skip
+)
+yes(
+    "condition.private-address",
+    "a private address among public ones",
+    "identity",
+    unless(NotIpAddress={HERE: ["8.8.8.0/24", "192.168.1.7"]}),
+)
 yes("condition.private-address", "a private range of IPv6", "identity", when(IpAddress={HERE: "fd00::/8"}))
 no("condition.private-address", "a public range", "identity", when(IpAddress={HERE: "203.0.113.0/24"}))
 no(
-    "condition.private-address", "a range that has private and public addresses", "identity",
+    "condition.private-address",
+    "a range that has private and public addresses",
+    "identity",
     when(IpAddress={HERE: "8.0.0.0/5"}),
-)  # fmt: skip
+)
 no(
-    "condition.private-address", "the address inside of a VPC", "identity",
+    "condition.private-address",
+    "the address inside of a VPC",
+    "identity",
     when(IpAddress={"aws:VpcSourceIp": "10.0.0.0/8"}),
-)  # fmt: skip
+)
 yes("condition.userid-of-user", "a user's id", "identity", when(StringEquals={"aws:userid": "AIDAI23HXD3MBVD4EFPWX"}))
 no(
-    "condition.userid-of-user", "sessions of a role", "identity",
+    "condition.userid-of-user",
+    "sessions of a role",
+    "identity",
     when(StringLike={"aws:userid": "AROAI23HXD3MBVD4EFPWX:*"}),
-)  # fmt: skip
+)
 yes("condition.userid-of-role", "a role's id", "identity", when(StringLike={"aws:userid": "AROAI23HXD3MBVD4EFPWX"}))
 no("condition.userid-of-role", "its sessions", "identity", when(StringLike={"aws:userid": "AROAI23HXD3MBVD4EFPWX:*"}))
 SESSION = "arn:aws:sts::444455556666:assumed-role/Deploy/run-1"
 yes("condition.session-arn", "a session's ARN", "identity", when(ArnEquals={"aws:PrincipalArn": SESSION}))
 no(
-    "condition.session-arn", "a role's ARN", "identity",
+    "condition.session-arn",
+    "a role's ARN",
+    "identity",
     when(ArnEquals={"aws:PrincipalArn": "arn:aws:iam::444455556666:role/D"}),
-)  # fmt: skip
+)
 
 # --- actions, resources, variables
 
 yes("variable.unknown", "a mistyped variable", "identity", allow("s3:GetObject", f"{BUCKET}/${{aws:usrname}}/*"))
 yes(
-    "variable.unknown", "a mistyped variable in a condition", "identity",
+    "variable.unknown",
+    "a mistyped variable in a condition",
+    "identity",
     when(StringLike={"s3:prefix": "${username}/*"}),
-)  # fmt: skip
+)
 no(
-    "variable.unknown", "a variable with a default", "identity",
+    "variable.unknown",
+    "a variable with a default",
+    "identity",
     allow("s3:GetObject", f"{BUCKET}/${{aws:PrincipalTg, 'x'}}"),
-)  # fmt: skip
+)
 no("variable.unknown", "a tag", "identity", allow("s3:GetObject", f"{BUCKET}/${{aws:PrincipalTag/team}}/*"))
-no("variable.unknown", "a variable in the version of 2008", "identity", policy(
-    allow("s3:GetObject", f"{BUCKET}/${{aws:usrname}}"), version="2008-10-17"
-))  # fmt: skip
+no(
+    "variable.unknown",
+    "a variable in the version of 2008",
+    "identity",
+    policy(allow("s3:GetObject", f"{BUCKET}/${{aws:usrname}}"), version="2008-10-17"),
+)
 yes("variable.many-values", "the keys of tags", "identity", allow("s3:GetObject", f"{BUCKET}/${{aws:TagKeys}}"))
 no("variable.many-values", "the user's name", "identity", HOME)
 yes("action.unknown-service", "a mistyped service", "identity", allow("s4:GetObject"))
@@ -526,19 +709,28 @@ no("action.unknown", "an action in small letters", "identity", allow("s3:getobje
 no("action.unknown", "a wildcard", "identity", allow("s3:Get*"))
 yes("action.no-effect", "GetCallerIdentity", "identity", allow("sts:GetCallerIdentity"))
 no("action.no-effect", "AssumeRole", "identity", allow("sts:AssumeRole"))
-no("action.no-effect", "an exception from a Deny", "identity", policy(
-    allow(), {"Effect": "Deny", "NotAction": "sts:GetSessionToken", "Resource": "*"}
-))  # fmt: skip
+no(
+    "action.no-effect",
+    "an exception from a Deny",
+    "identity",
+    policy(allow(), {"Effect": "Deny", "NotAction": "sts:GetSessionToken", "Resource": "*"}),
+)
 ALL_BUT = {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}
 yes("action.all-others", "NotAction in an Allow", "identity", ALL_BUT)
 no("action.all-others", "NotAction in a Deny", "identity", ALL_BUT | {"Effect": "Deny"})
 no("action.all-others", "NotAction in what only limits", "session", ALL_BUT)
-yes("resource.all-others", "NotResource in an Allow", "identity", {
-    "Effect": "Allow", "Action": "s3:GetObject", "NotResource": f"{BUCKET}/*"
-})  # fmt: skip
-no("resource.all-others", "NotResource in a Deny", "identity", {
-    "Effect": "Deny", "Action": "s3:GetObject", "NotResource": f"{BUCKET}/*"
-})  # fmt: skip
+yes(
+    "resource.all-others",
+    "NotResource in an Allow",
+    "identity",
+    {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": f"{BUCKET}/*"},
+)
+no(
+    "resource.all-others",
+    "NotResource in a Deny",
+    "identity",
+    {"Effect": "Deny", "Action": "s3:GetObject", "NotResource": f"{BUCKET}/*"},
+)
 yes("resource.unknown-partition", "a partition that is none", "identity", allow("s3:GetObject", "arn:amazon:s3:::b/*"))
 no("resource.unknown-partition", "China", "identity", allow("s3:GetObject", "arn:aws-cn:s3:::b/*"))
 no("resource.unknown-partition", "any partition", "identity", allow("s3:GetObject", "arn:aws*:s3:::b/*"))
@@ -549,27 +741,40 @@ no("resource.no-account", "every colon", "identity", allow("s3:GetObject", "arn:
 no("resource.no-account", "twelve digits", "identity", allow("sqs:SendMessage", QUEUE.format("011122223333")))
 no("resource.no-account", "a wildcard", "identity", allow("sqs:SendMessage", QUEUE.format("1111*")))
 no("resource.no-account", "AWS's own", "identity", allow("iam:PassRole", "arn:aws:iam::aws:role/x"))
-yes("resource.variable-is-text", "a variable for the account", "identity", allow(
-    "sqs:SendMessage", QUEUE.format("${aws:PrincipalAccount}")
-))  # fmt: skip
+yes(
+    "resource.variable-is-text",
+    "a variable for the account",
+    "identity",
+    allow("sqs:SendMessage", QUEUE.format("${aws:PrincipalAccount}")),
+)
 no("resource.variable-is-text", "a variable behind the fifth colon", "identity", HOME)
 yes("resource.other-service", "a queue for S3", "identity", allow("s3:GetObject", [f"{BUCKET}/*", QUEUE.format("*")]))
 no("resource.other-service", "a role for STS", "identity", allow("sts:AssumeRole", "arn:aws:iam::444455556666:role/x"))
 no(
-    "resource.other-service", "a service that nobody knows", "identity",
+    "resource.other-service",
+    "a service that nobody knows",
+    "identity",
     allow(["s3:GetObject", "new:Do"], QUEUE.format("*")),
-)  # fmt: skip
-no("resource.other-service", "a service under its older name", "identity", allow(
-    "codestar-connections:UseConnection", "arn:aws:codeconnections:*:*:connection/*"
-))  # fmt: skip
-yes("resource.other-kind", "a bucket for an action on objects", "identity", allow("s3:GetObject", BUCKET))
-yes("resource.other-kind", "objects for an action on buckets", "identity", allow(
-    "s3:ListBucket", "arn:aws:sqs:*:*:x/*"
-) | {"Resource": ["arn:aws:s3:us-east-1:111122223333:bucket"]})  # fmt: skip
+)
 no(
-    "resource.other-kind", "both for both", "identity",
+    "resource.other-service",
+    "a service under its older name",
+    "identity",
+    allow("codestar-connections:UseConnection", "arn:aws:codeconnections:*:*:connection/*"),
+)
+yes("resource.other-kind", "a bucket for an action on objects", "identity", allow("s3:GetObject", BUCKET))
+yes(
+    "resource.other-kind",
+    "objects for an action on buckets",
+    "identity",
+    allow("s3:ListBucket", "arn:aws:sqs:*:*:x/*") | {"Resource": ["arn:aws:s3:us-east-1:111122223333:bucket"]},
+)
+no(
+    "resource.other-kind",
+    "both for both",
+    "identity",
     allow(["s3:GetObject", "s3:ListBucket"], [BUCKET, f"{BUCKET}/*"]),
-)  # fmt: skip
+)
 no("resource.other-kind", "a wildcard that may be an object", "identity", allow("s3:GetObject", "arn:aws:s3:::*"))
 no("resource.other-kind", "objects by a variable", "identity", allow("s3:GetObject", "arn:aws:s3:::b${aws:username}"))
 no("resource.other-kind", "an ARN that AWS completes", "identity", allow("sqs:SendMessage", "arn:aws:sqs:us-east-1"))

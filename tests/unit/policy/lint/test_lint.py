@@ -188,9 +188,12 @@ class TestCutShort:
         """Four times the statements, each with something wrong, take about four times as long."""
 
         def seconds(count: int) -> float:
-            statement = allow(["s3:GetObject", "s3:GetObjects"], "bucket", Condition={
-                "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "StringEquals": {"aws:PrincipalOrgld": "x*"},
-            }, Principal="*")  # fmt: skip
+            statement = allow(
+                ["s3:GetObject", "s3:GetObjects"],
+                "bucket",
+                Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}, "StringEquals": {"aws:PrincipalOrgld": "x*"}},
+                Principal="*",
+            )
             document = parse_json(policy(*[statement] * count), "p.json")
             start = time.process_time()
             lint(document, 1, "resource", reference=FewServices())
@@ -276,8 +279,10 @@ def test_one_mistake_does_not_hide_another() -> None:
     broken = {"Effect": "allow", "Action": "s3:GetObjects", "Resource": "*"}
 
     assert sorted(codes(policy(broken, allow("s4:x")), "identity")) == [
-        "action.unknown", "action.unknown-service", "grammar.effect",
-    ]  # fmt: skip
+        "action.unknown",
+        "action.unknown-service",
+        "grammar.effect",
+    ]
 
 
 def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:

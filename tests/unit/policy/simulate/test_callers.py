@@ -22,8 +22,12 @@ GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.
         (f"arn:aws:iam::{ACCOUNT}:root", ("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root")),
         (
             f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy",
-            ("role-session", ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Deploy/simulated",
-             f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy"),
+            (
+                "role-session",
+                ACCOUNT,
+                f"arn:aws:sts::{ACCOUNT}:assumed-role/Deploy/simulated",
+                f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy",
+            ),
         ),
         (SESSION, ("role-session", ACCOUNT, SESSION, f"arn:aws:iam::{ACCOUNT}:role/Deploy")),
         (
@@ -39,7 +43,7 @@ GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.
         ("ec2.amazonaws.com", ("service", "", "", "", "", "ec2.amazonaws.com")),
         ("anonymous", ("anonymous", "", "")),
     ],
-)  # fmt: skip
+)
 def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, ...]) -> None:
     """Every kind of principal that a request can have; a role stands for a session of it."""
     assert read_caller(text) == Principal(*principal)  # type: ignore[arg-type]  # the kinds are texts here

@@ -122,9 +122,7 @@ class TestAnswer:
             (f"arn:aws:sts::{ACCOUNT}:federated-user/bob", "iam:GetUser", "*"),
         ],
     )
-    def test_some_callers_are_refused_whatever_policies_say(
-        self, principal: str, action: str, resource: str
-    ) -> None:
+    def test_some_callers_are_refused_whatever_policies_say(self, principal: str, action: str, resource: str) -> None:
         """A user who asks the same is not."""
         found = given(identity=identity(allow()), session=policy("session", allow()))
         if resource == ROLE:
@@ -178,13 +176,19 @@ class TestDifferences:
         unknown = outcome(asked(), given(identity=ALLOWS))
 
         met = {
-            name: {word for word in ("allow", "deny", "explicit-deny", "implicit-deny") if not differences(
-                found, Expected(word)
-            )}
+            name: {
+                word
+                for word in ("allow", "deny", "explicit-deny", "implicit-deny")
+                if not differences(found, Expected(word))
+            }
             for name, found in {
-                "allow": allowed, "implicit": implicit, "explicit": explicit, "either": either, "unknown": unknown,
+                "allow": allowed,
+                "implicit": implicit,
+                "explicit": explicit,
+                "either": either,
+                "unknown": unknown,
             }.items()
-        }  # fmt: skip
+        }
         assert met == {
             "allow": {"allow"},
             "implicit": {"deny", "implicit-deny"},
@@ -196,9 +200,7 @@ class TestDifferences:
     def test_each_of_several_policies_that_had_to_allow_decides(self) -> None:
         """A role of another account: its trust policy and the caller's own. A Sid may be in either."""
         trust = trusting({"AWS": ACCOUNT}, Sid="Partner")
-        found = outcome(
-            asked(resource=OTHER_ROLE), given(trust=trust, identity=identity(allow("sts:*", Sid="Mine")))
-        )
+        found = outcome(asked(resource=OTHER_ROLE), given(trust=trust, identity=identity(allow("sts:*", Sid="Mine"))))
 
         assert differences(found, Expected("allow", "role trust policy", "Partner")) == ()
         assert differences(found, Expected("allow", "identity-based policy", "Mine", 1)) == ()

@@ -57,10 +57,18 @@ class TestQuestion:
 
     def test_json_is_read_just_so(self) -> None:
         """YAML takes it as it stands."""
-        content = {"cases": [{
-            "name": "a", "principal": "ec2.amazonaws.com", "action": "sts:AssumeRole", "resource": ROLE,
-            "trust": "trust.json", "expect": "deny",
-        }]}  # fmt: skip
+        content = {
+            "cases": [
+                {
+                    "name": "a",
+                    "principal": "ec2.amazonaws.com",
+                    "action": "sts:AssumeRole",
+                    "resource": ROLE,
+                    "trust": "trust.json",
+                    "expect": "deny",
+                }
+            ]
+        }
         found = read_cases(parse_json(json.dumps(content), "cases.json"), "cases.json")
 
         assert (len(found.cases), found.problems) == (1, ())
@@ -106,8 +114,11 @@ class TestPolicies:
         found = case("identity: [all, other, file.json, {Version: x}]", before=before).policies["identity"]
 
         assert [(source.file, source.node is not None) for source in found[0]] == [
-            ("cases.yaml", True), ("elsewhere.json", False), ("file.json", False), ("cases.yaml", True),
-        ]  # fmt: skip
+            ("cases.yaml", True),
+            ("elsewhere.json", False),
+            ("file.json", False),
+            ("cases.yaml", True),
+        ]
         assert len(found) == 1
 
     def test_levels_and_layers(self) -> None:
@@ -195,7 +206,7 @@ class TestProblems:
             (21, "cases[2].principal", "`principal` is missing"),
             (21, "cases[2].action", "`action` is missing"),
             (21, "cases[2].expect", "`expect` is missing"),
-        ]  # fmt: skip
+        ]
 
     def test_an_expectation_is_looked_at_when_it_is_there(self) -> None:
         """Types of policies and numbers of lines."""

@@ -18,12 +18,14 @@ TRUST = json.dumps(
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
                 "Condition": {"StringEquals": {"aws:SourceArn": "arn%3Aaws%3Aapigateway"}},
             }
         ],
     }
-)  # fmt: skip
+)
 BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
@@ -97,9 +99,7 @@ def test_a_policy_says_how_often_it_is_a_boundary(admin: Person) -> None:
     """Of users and of roles; a new one of none. Its id is one of AWS's form."""
     made = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
     admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=made["Arn"])
-    admin.call(
-        "iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=made["Arn"]
-    )
+    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=made["Arn"])
 
     read = admin.call("iam", "GetPolicy", PolicyArn=made["Arn"])["Policy"]
     assert (0, 2) == (made["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])

@@ -67,9 +67,7 @@ def test_a_second_role_of_that_name_is_refused(admin: Person) -> None:
     admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
 
-    message = (
-        "Service role name AWSServiceRoleForBatch has been taken in this account, please try a different suffix."
-    )
+    message = "Service role name AWSServiceRoleForBatch has been taken in this account, please try a different suffix."
     assert ("InvalidInput", message) == (refused.code, refused.message)
 
 
@@ -108,19 +106,21 @@ def test_a_role_of_ones_own_is_not_deleted_as_a_services(admin: Person) -> None:
 @pytest.mark.parametrize(
     ("resource", "service", "status"),
     [
-        ("AWSServiceRoleForBatch", "batch.amazonaws.com", 200), ("AWSServiceRoleForBatch", "ecs.amazonaws.com", 403),
+        ("AWSServiceRoleForBatch", "batch.amazonaws.com", 200),
+        ("AWSServiceRoleForBatch", "ecs.amazonaws.com", 403),
         ("AWSServiceRoleForECS", "batch.amazonaws.com", 403),
     ],
-)  # fmt: skip
+)
 def test_the_question_names_the_role_and_the_service(
     lab: Lab, admin: Person, resource: str, service: str, status: int
 ) -> None:
     """A policy on the role's whole ARN with iam:AWSServiceName, as AWS's guides write it, decides."""
     statement = {
-        "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole",
+        "Effect": "Allow",
+        "Action": "iam:CreateServiceLinkedRole",
         "Resource": f"arn:aws:iam::*:role/aws-service-role/batch.amazonaws.com/{resource}",
         "Condition": {"StringLike": {"iam:AWSServiceName": service}},
-    }  # fmt: skip
+    }
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document)
 

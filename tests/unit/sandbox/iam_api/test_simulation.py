@@ -16,8 +16,10 @@ GROUP = f"arn:aws:iam::{ACCOUNT}:group/team"
 BUCKET = "arn:aws:s3:::data"
 PUT = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
 DENY = {"Effect": "Deny", "Action": "s3:*", "Resource": f"{BUCKET}/secret"}
-TRUST = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT},
-         "Action": "sts:AssumeRole"}}  # fmt: skip
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"},
+}
 
 
 def document(*statements: Any, version: str = "2012-10-17") -> str:
@@ -64,35 +66,49 @@ def decision(admin: Person, *policies: str, **parameters: Any) -> str:
     return said
 
 
-@pytest.mark.parametrize(("arn", "kind", "name"), [(USER, "User", "bob"), (ROLE, "Role", "Deploy"),
-                                                   (GROUP, "Group", "team")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arn", "kind", "name"), [(USER, "User", "bob"), (ROLE, "Role", "Deploy"), (GROUP, "Group", "team")]
+)
 def test_a_principals_own_policies_are_weighed(admin: Person, arn: str, kind: str, name: str) -> None:
     """As AWS answered to LocalStack's test: one result an action, with lines and columns of the statement."""
     owner = {f"{kind}Name": name}
     admin.call("iam", f"Put{kind}Policy", **owner, PolicyName="p", PolicyDocument=document({"Sid": "", **PUT}))
 
     answer = admin.call(
-        "iam", "SimulatePrincipalPolicy", PolicySourceArn=arn, ActionNames=["s3:PutObject", "s3:GetObjectVersion"],
+        "iam",
+        "SimulatePrincipalPolicy",
+        PolicySourceArn=arn,
+        ActionNames=["s3:PutObject", "s3:GetObjectVersion"],
         ResourceArns=[BUCKET],
-    )  # fmt: skip
+    )
 
     matched = [
         {
-            "SourcePolicyId": f"{kind.lower()}_{name}_p", "SourcePolicyType": "IAM Policy",
-            "StartPosition": {"Line": 1, "Column": 41}, "EndPosition": {"Line": 1, "Column": 113},
+            "SourcePolicyId": f"{kind.lower()}_{name}_p",
+            "SourcePolicyType": "IAM Policy",
+            "StartPosition": {"Line": 1, "Column": 41},
+            "EndPosition": {"Line": 1, "Column": 113},
         }
-    ]  # fmt: skip
+    ]
     expected = [
         {
-            "EvalActionName": action, "EvalResourceName": BUCKET, "EvalDecision": said, "MatchedStatements": found,
-            "MissingContextValues": [], "EvalDecisionDetails": {},
+            "EvalActionName": action,
+            "EvalResourceName": BUCKET,
+            "EvalDecision": said,
+            "MatchedStatements": found,
+            "MissingContextValues": [],
+            "EvalDecisionDetails": {},
             "ResourceSpecificResults": [
-                {"EvalResourceName": BUCKET, "EvalResourceDecision": said, "MatchedStatements": found,
-                 "MissingContextValues": []}
+                {
+                    "EvalResourceName": BUCKET,
+                    "EvalResourceDecision": said,
+                    "MatchedStatements": found,
+                    "MissingContextValues": [],
+                }
             ],
         }
         for action, said, found in (("s3:PutObject", "allowed", matched), ("s3:GetObjectVersion", "implicitDeny", []))
-    ]  # fmt: skip
+    ]
     assert expected == answer["EvaluationResults"]
     assert answer["IsTruncated"] is False
 
@@ -102,9 +118,9 @@ def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
     admin.call("iam", "PutGroupPolicy", GroupName="team", PolicyName="g", PolicyDocument=document(PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
 
-    (result,) = admin.call(
-        "iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"]
-    )["EvaluationResults"]
+    (result,) = admin.call("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"])[
+        "EvaluationResults"
+    ]
 
     found = {each["SourcePolicyId"] for each in result["MatchedStatements"]}
     assert {"AmazonS3FullAccess", "group_team_g"} == found
@@ -135,7 +151,7 @@ CONFUSING = {**PUT, "Condition": {"StringEquals": {"aws:userid": ['}{"Statement"
         (document(DENY, CONFUSING), CONFUSING),
         (json.dumps({"Statement": [CONFUSING], "Version": "2012-10-17"}), CONFUSING),
     ],
-)  # fmt: skip
+)
 def test_statements_are_found_where_they_stand(admin: Person, text: str, statement: dict[str, Any]) -> None:
     """Positions are those behind the braces, whatever texts and other braces hold."""
     entry = {"ContextKeyName": "aws:userid", "ContextKeyValues": ["x"], "ContextKeyType": "string"}
@@ -177,9 +193,9 @@ def test_a_principals_own_keys_are_known(admin: Person) -> None:
     document_ = document({**PUT, "Condition": {"StringEquals": conditions}})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document_)
 
-    (result,) = admin.call(
-        "iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"]
-    )["EvaluationResults"]
+    (result,) = admin.call("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"])[
+        "EvaluationResults"
+    ]
 
     assert ("allowed", []) == (result["EvalDecision"], result["MissingContextValues"])
 
@@ -191,12 +207,14 @@ def test_a_boundary_limits(admin: Person) -> None:
     (beyond,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[other])
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document(PUT))
     admin.call(
-        "iam", "PutUserPermissionsBoundary", UserName="bob",
+        "iam",
+        "PutUserPermissionsBoundary",
+        UserName="bob",
         PermissionsBoundary="arn:aws:iam::aws:policy/ReadOnlyAccess",
-    )  # fmt: skip
-    (own,) = admin.call(
-        "iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"]
-    )["EvaluationResults"]
+    )
+    (own,) = admin.call("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"])[
+        "EvaluationResults"
+    ]
 
     told = [
         (each["EvalDecision"], each["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"])
@@ -217,8 +235,7 @@ def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> Non
 
 
 @pytest.mark.parametrize(
-    ("identity", "owner", "said"),
-    [([], ACCOUNT, "allowed"), ([], OTHER, "implicitDeny"), ([PUT], OTHER, "allowed")],
+    ("identity", "owner", "said"), [([], ACCOUNT, "allowed"), ([], OTHER, "implicitDeny"), ([PUT], OTHER, "allowed")]
 )
 def test_a_resource_policy_is_weighed_for_its_caller(
     admin: Person, identity: list[dict[str, str]], owner: str, said: str
@@ -265,10 +282,12 @@ def test_results_come_in_pages(admin: Person) -> None:
         ({"PolicySourceArn": USER, "ActionNames": ["PutObject"]}, "InvalidInput"),
         ({"PolicySourceArn": USER, "ActionNames": ["s3:*"]}, "InvalidInput"),
         ({"PolicySourceArn": USER, "Marker": "x"}, "InvalidInput"),
-        ({"PolicySourceArn": USER, "PolicyExclusionList": [{"PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]},
-         "NotImplemented"),
+        (
+            {"PolicySourceArn": USER, "PolicyExclusionList": [{"PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]},
+            "NotImplemented",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_can_t_be_simulated_is_refused(admin: Person, parameters: dict[str, Any], code: str) -> None:
     """Nobody's ARN, another account's, a session, actions that are none, a page that is none."""
     refused = admin.refused("iam", "SimulatePrincipalPolicy", **({"ActionNames": ["s3:PutObject"]} | parameters))
@@ -290,16 +309,19 @@ def test_simulating_takes_a_permission_on_the_principal(lab: Lab, admin: Person)
 def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
     """Of conditions and variables, as written, each once; of a principal's policies with those that are passed."""
     first = document(
-        {**PUT, "Resource": f"{BUCKET}/${{aws:PrincipalTag/team, 'none'}}/*",
-         "Condition": {"StringEquals": {"aws:SourceIdentity": "${aws:username}"}}}
-    )  # fmt: skip
+        {
+            **PUT,
+            "Resource": f"{BUCKET}/${{aws:PrincipalTag/team, 'none'}}/*",
+            "Condition": {"StringEquals": {"aws:SourceIdentity": "${aws:username}"}},
+        }
+    )
     second = document({**PUT, "Condition": {"Null": {"AWS:SourceIdentity": "true", "aws:SecureTransport": "true"}}})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=first)
 
     custom = admin.call("iam", "GetContextKeysForCustomPolicy", PolicyInputList=[first, second])["ContextKeyNames"]
-    principal = admin.call(
-        "iam", "GetContextKeysForPrincipalPolicy", PolicySourceArn=USER, PolicyInputList=[second]
-    )["ContextKeyNames"]
+    principal = admin.call("iam", "GetContextKeysForPrincipalPolicy", PolicySourceArn=USER, PolicyInputList=[second])[
+        "ContextKeyNames"
+    ]
 
     keys = ["aws:SourceIdentity", "aws:PrincipalTag/team", "aws:username", "aws:SecureTransport"]
     assert [keys, keys] == [custom, principal]
@@ -315,9 +337,12 @@ def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="inline", PolicyDocument=document(PUT))
 
     [result] = admin.call(
-        "iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, ActionNames=["s3:PutObject"],
+        "iam",
+        "SimulatePrincipalPolicy",
+        PolicySourceArn=USER,
+        ActionNames=["s3:PutObject"],
         PolicyInputList=[document(PUT)],
-    )["EvaluationResults"]  # fmt: skip
+    )["EvaluationResults"]
 
     matched = [each["SourcePolicyId"] for each in result["MatchedStatements"]]
     assert sorted(["user_bob_inline", "PolicyInputList.1", name]) == sorted(matched)

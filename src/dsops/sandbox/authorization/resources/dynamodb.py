@@ -32,9 +32,12 @@ from dsops.sandbox.state.estate import Estate
 _ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
 _TABLES: Final = ("TableName", "SourceTableName", "TargetTableName")
 _TRANSACTED: Final[Mapping[str, str]] = {
-    "ConditionCheck": "ConditionCheckItem", "Delete": "DeleteItem", "Get": "GetItem", "Put": "PutItem",
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Get": "GetItem",
+    "Put": "PutItem",
     "Update": "UpdateItem",
-}  # fmt: skip
+}
 """Kind of an item of a transaction -> its action: a transaction has none of its own."""
 _ABOUT_ALL: Final = frozenset({"ListBackups", "ListContributorInsights"})
 """Operations that a table only filters: AWS's reference has no resource for them."""

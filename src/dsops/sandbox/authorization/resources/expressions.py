@@ -14,17 +14,38 @@ from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.resources.given import Parameters, inside, many, text, texts
 
 _EXPRESSIONS: Final = (
-    "ProjectionExpression", "ConditionExpression", "FilterExpression", "KeyConditionExpression", "UpdateExpression"
-)  # fmt: skip
+    "ProjectionExpression",
+    "ConditionExpression",
+    "FilterExpression",
+    "KeyConditionExpression",
+    "UpdateExpression",
+)
 # A name at the top: what follows a dot is inside an attribute, what follows a colon is a value.
 _NAME: Final = re.compile(r"(?<![:\w.#-])#?[A-Za-z_][A-Za-z0-9_]*")
 _EQUALITY: Final = re.compile(r"(#?[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(:[A-Za-z0-9_]+)")
 _EQUALS: Final = re.compile(r"(?<![<>])=")
 _UNREADABLE: Final = ""
-_WORDS: Final = frozenset({
-    "set", "remove", "add", "delete", "and", "or", "not", "between", "in", "attribute_exists", "attribute_not_exists",
-    "attribute_type", "begins_with", "contains", "size", "if_not_exists", "list_append",
-})  # fmt: skip
+_WORDS: Final = frozenset(
+    {
+        "set",
+        "remove",
+        "add",
+        "delete",
+        "and",
+        "or",
+        "not",
+        "between",
+        "in",
+        "attribute_exists",
+        "attribute_not_exists",
+        "attribute_type",
+        "begins_with",
+        "contains",
+        "size",
+        "if_not_exists",
+        "list_append",
+    }
+)
 _OLD_FORMS: Final = ("AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter")
 """Maps whose keys are attributes."""
 

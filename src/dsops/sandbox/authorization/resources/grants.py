@@ -14,10 +14,9 @@ from dsops.policy.language.principals import check_principal
 from dsops.sandbox.keys.storage import Grant
 from dsops.sandbox.state.backends import PolicyText
 
-_WITHOUT_CONTEXT: Final = frozenset({
-    "DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac",
-    "DeriveSharedSecret",
-})  # fmt: skip
+_WITHOUT_CONTEXT: Final = frozenset(
+    {"DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"}
+)
 """Operations of a grant that have no encryption context, which its constraints are about."""
 _PASSES_ON: Final = "CreateGrant"
 _EACH: Final = "ForAllValues:StringEquals"
@@ -44,8 +43,10 @@ def _statements(grant: Grant) -> Iterator[Mapping[str, object]]:
         bound = [name for name in grant.operations if name not in {*_WITHOUT_CONTEXT, _PASSES_ON}]
         passing = [name for name in grant.operations if name == _PASSES_ON]
         for operations, conditions in (
-            (plain, {}), (bound, _conditions(grant)), (passing, _conditions_of_passing(grant)),
-        ):  # fmt: skip
+            (plain, {}),
+            (bound, _conditions(grant)),
+            (passing, _conditions_of_passing(grant)),
+        ):
             if operations:
                 yield _statement(grant.grantee, operations, conditions)
     if grant.retiring and _is_principal(grant.retiring):

@@ -128,21 +128,26 @@ _LINKED: Mapping[str, Callable[[Parameters], str]] = {
     "GetServiceLinkedRoleDeletionStatus": _deleted_linked_role,
 }
 _KEYS = {
-    "AWSServiceName": "iam:AWSServiceName", "OrganizationsPolicyId": "iam:OrganizationsPolicyId",
+    "AWSServiceName": "iam:AWSServiceName",
+    "OrganizationsPolicyId": "iam:OrganizationsPolicyId",
     "ServiceName": "iam:ServiceSpecificCredentialServiceName",
     "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
-}  # fmt: skip
+}
 """Parameter -> the condition key that has its value."""
 # Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
 _IAM_OWNERS = {
-    "InstanceProfileName": "instance-profile", "GroupName": "group", "RoleName": "role", "UserName": "user",
+    "InstanceProfileName": "instance-profile",
+    "GroupName": "group",
+    "RoleName": "role",
+    "UserName": "user",
     "ServerCertificateName": "server-certificate",
-}  # fmt: skip
+}
 """Parameter -> kind of resource, in order."""
 _RENAMES = {
-    "UpdateGroup": ("group", "NewGroupName"), "UpdateUser": ("user", "NewUserName"),
+    "UpdateGroup": ("group", "NewGroupName"),
+    "UpdateUser": ("user", "NewUserName"),
     "UpdateServerCertificate": ("server-certificate", "NewServerCertificateName"),
-}  # fmt: skip
+}
 """Operation -> kind of resource, and the parameter that has its new name."""
 _IAM_NEW = {
     "CreatePolicy": ("PolicyName", "policy"),
@@ -152,15 +157,30 @@ _IAM_NEW = {
 }
 """Operation -> the parameter that names what it makes, and its kind."""
 _IAM_TAGGED = {
-    "CreateRole": "TagRole", "CreateUser": "TagUser", "CreatePolicy": "TagPolicy",
-    "CreateInstanceProfile": "TagInstanceProfile", "CreateOpenIDConnectProvider": "TagOpenIDConnectProvider",
-    "CreateVirtualMFADevice": "TagMFADevice", "CreateSAMLProvider": "TagSAMLProvider",
-}  # fmt: skip
+    "CreateRole": "TagRole",
+    "CreateUser": "TagUser",
+    "CreatePolicy": "TagPolicy",
+    "CreateInstanceProfile": "TagInstanceProfile",
+    "CreateOpenIDConnectProvider": "TagOpenIDConnectProvider",
+    "CreateVirtualMFADevice": "TagMFADevice",
+    "CreateSAMLProvider": "TagSAMLProvider",
+}
 """Operation -> the action that must be allowed as well when it passes tags."""
 _ABOUT_ONESELF = frozenset(
-    {"GetUser", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey", "ChangePassword",
-     "ListMFADevices", "CreateServiceSpecificCredential", "DeleteServiceSpecificCredential",
-     "ListServiceSpecificCredentials", "ResetServiceSpecificCredential", "UpdateServiceSpecificCredential"}
-)  # fmt: skip
+    {
+        "GetUser",
+        "CreateAccessKey",
+        "ListAccessKeys",
+        "UpdateAccessKey",
+        "DeleteAccessKey",
+        "ChangePassword",
+        "ListMFADevices",
+        "CreateServiceSpecificCredential",
+        "DeleteServiceSpecificCredential",
+        "ListServiceSpecificCredentials",
+        "ResetServiceSpecificCredential",
+        "UpdateServiceSpecificCredential",
+    }
+)
 # Where these are given they are the resource, unless a user, group or role is named too.
 _IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

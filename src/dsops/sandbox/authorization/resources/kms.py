@@ -34,12 +34,30 @@ _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _KEY_ID_BYTES = 36
 """A ciphertext of moto begins with the id of its key."""
 
-_FOR_OTHER_ACCOUNTS: Final = frozenset({
-    "CreateGrant", "Decrypt", "DeriveSharedSecret", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair",
-    "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "GetKeyRotationStatus",
-    "GetPublicKey", "ListGrants", "ReEncryptFrom", "ReEncryptTo", "RetireGrant", "RevokeGrant", "Sign", "Verify",
-    "VerifyMac",
-})  # fmt: skip
+_FOR_OTHER_ACCOUNTS: Final = frozenset(
+    {
+        "CreateGrant",
+        "Decrypt",
+        "DeriveSharedSecret",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "GenerateMac",
+        "GetKeyRotationStatus",
+        "GetPublicKey",
+        "ListGrants",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "RetireGrant",
+        "RevokeGrant",
+        "Sign",
+        "Verify",
+        "VerifyMac",
+    }
+)
 """What a key policy can let another account do (KMS Developer Guide, "Allowing users in other accounts")."""
 
 _CONDITION_KEYS: Final[Mapping[str, str]] = {
@@ -188,15 +206,15 @@ class KmsResources:
             return self._of_key(action, key_id, caller, context)
         question = self._of_key(action, given, caller, context)
         if question.resource.rpartition("/")[2] != key_id:
-            raise refusal("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform "
-                          "this operation.")  # fmt: skip
+            raise refusal(
+                "IncorrectKeyException",
+                "The key ID in the request does not identify a CMK that can perform this operation.",
+            )
         return question
 
     def _re_encryption(self, parameters: Parameters, caller: Caller) -> Iterator[Question]:
         algorithms = {"SourceEncryptionAlgorithm": "From", "DestinationEncryptionAlgorithm": "To"}
-        from_to = {
-            side: key_if_given("kms:EncryptionAlgorithm", parameters, name) for name, side in algorithms.items()
-        }
+        from_to = {side: key_if_given("kms:EncryptionAlgorithm", parameters, name) for name, side in algorithms.items()}
         source = _encryption_context(inside(parameters, "SourceEncryptionContext")) | from_to["From"]
         target = _encryption_context(inside(parameters, "DestinationEncryptionContext")) | from_to["To"]
         caller_key: Context = {"kms:CallerAccount": (caller.account,)}
@@ -208,14 +226,15 @@ class KmsResources:
         for question in (first, second):
             yield question._replace(context={**question.context, **is_same})
 
-    def _of_alias(
-        self, operation: str, parameters: Parameters, caller: Caller, context: Context
-    ) -> Iterator[Question]:
+    def _of_alias(self, operation: str, parameters: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
         """The alias, which policies of principals allow, and each key that it names or will name."""
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
-            raise refusal("ValidationException", 'Alias must start with the prefix "alias/". Please see '
-                          "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html")  # fmt: skip
+            raise refusal(
+                "ValidationException",
+                'Alias must start with the prefix "alias/". Please see '
+                "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+            )
         yield Question(f"kms:{operation}", f"{_prefix(caller, caller.account)}{alias}", caller.account, context)
         if operation != "CreateAlias":
             key_id = self._keys.key_of_alias(Place(caller.account, caller.region), alias)

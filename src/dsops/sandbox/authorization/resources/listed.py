@@ -26,9 +26,18 @@ from dsops.sandbox.wire.refusals import refusal
 from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
 
 _NAMES_NOTHING_YET: Final = (
-    "Create", "Run", "Allocate", "Register", "Import", "Copy", "Request", "Purchase",
-    "List", "Describe", "Search",
-)  # fmt: skip
+    "Create",
+    "Run",
+    "Allocate",
+    "Register",
+    "Import",
+    "Copy",
+    "Request",
+    "Purchase",
+    "List",
+    "Describe",
+    "Search",
+)
 """Operations about things whose ids are still to be made, or about all of a kind: AWS judges them on `KIND/*`."""
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
@@ -190,9 +199,7 @@ def _arns(use: ActionUse, given: _Given) -> list[str]:
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
     """Whether AWS calls a kind required that is one of several: a listener of an ALB or NLB, whatever is tagged."""
     family = kind.name.partition("/")[0]
-    return any(
-        arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items()
-    )
+    return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:

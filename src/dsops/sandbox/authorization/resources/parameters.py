@@ -90,9 +90,15 @@ def secret_behind(name: str) -> str:
 
 
 _SINGLE_NAMES = frozenset(
-    {"GetParameter", "GetParameterHistory", "PutParameter", "DeleteParameter", "LabelParameterVersion",
-     "UnlabelParameterVersion"}
-)  # fmt: skip
+    {
+        "GetParameter",
+        "GetParameterHistory",
+        "PutParameter",
+        "DeleteParameter",
+        "LabelParameterVersion",
+        "UnlabelParameterVersion",
+    }
+)
 _MANY_NAMES = frozenset({"GetParameters", "DeleteParameters"})
 _TAGGING = frozenset({"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"})
 

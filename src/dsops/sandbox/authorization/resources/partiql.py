@@ -12,10 +12,34 @@ from typing import Final, NamedTuple
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
 """First word -> what stands before the table."""
-_WORDS: Final = frozenset({
-    "ALL", "AND", "ASC", "BETWEEN", "BY", "DESC", "FALSE", "IN", "IS", "LIKE", "MISSING", "MODIFIED", "NEW", "NOT",
-    "NULL", "OLD", "OR", "ORDER", "REMOVE", "RETURNING", "SET", "TRUE", "VALUE", "WHERE",
-})  # fmt: skip
+_WORDS: Final = frozenset(
+    {
+        "ALL",
+        "AND",
+        "ASC",
+        "BETWEEN",
+        "BY",
+        "DESC",
+        "FALSE",
+        "IN",
+        "IS",
+        "LIKE",
+        "MISSING",
+        "MODIFIED",
+        "NEW",
+        "NOT",
+        "NULL",
+        "OLD",
+        "OR",
+        "ORDER",
+        "REMOVE",
+        "RETURNING",
+        "SET",
+        "TRUE",
+        "VALUE",
+        "WHERE",
+    }
+)
 """What is no attribute among the words of a statement."""
 _OPERATORS: Final = frozenset("=<>!|+-*/.")
 _NOT_TWICE: Final = frozenset({"SELECT", "DELETE", "INSERT", "UPDATE", "FROM", "INTO", "JOIN", "EXISTS"})
@@ -63,9 +87,12 @@ def _of_table(action: str, tokens: Sequence[str], at: int) -> Statement | None:
     where = words.index("WHERE") + 1 if "WHERE" in words else len(words)
     behind = at + (3 if has_index else 1)
     return Statement(
-        action, table, index, tuple(token.strip('"') for token in tokens[where:]),
+        action,
+        table,
+        index,
+        tuple(token.strip('"') for token in tokens[where:]),
         (*tokens[1 : at - 1], *tokens[behind:]),
-    )  # fmt: skip
+    )
 
 
 def _name(tokens: Sequence[str], at: int) -> str:

@@ -35,9 +35,13 @@ _DEEPEST = 8
 
 
 def passed_roles(
-    service: str, operation: str, parameters: Parameters, caller: Caller, associated: str,
+    service: str,
+    operation: str,
+    parameters: Parameters,
+    caller: Caller,
+    associated: str,
     role_named: Callable[[str, str], Role | None],
-) -> Iterator[Question]:  # fmt: skip
+) -> Iterator[Question]:
     """A question for each role that the call passes; `associated` is the ARN of what will use it, "" for none."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return

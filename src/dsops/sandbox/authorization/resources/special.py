@@ -20,21 +20,35 @@ _ABOUT_GROUP_ITSELF: Final = frozenset({"TagResource", "UntagResource", "ListTag
 
 KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "rds": {
-        "cluster": "dbcluster", "clusterpg": "dbclusterparametergroup", "clustersnapshot": "dbclustersnapshot",
-        "db": "dbinstance", "es": "eventsubscription", "og": "optiongroup", "pg": "dbparametergroup",
-        "proxy": "dbproxy", "secgrp": "dbsecuritygroup", "shardgrp": "dbshardgroup", "snapshot": "dbsnapshot",
+        "cluster": "dbcluster",
+        "clusterpg": "dbclusterparametergroup",
+        "clustersnapshot": "dbclustersnapshot",
+        "db": "dbinstance",
+        "es": "eventsubscription",
+        "og": "optiongroup",
+        "pg": "dbparametergroup",
+        "proxy": "dbproxy",
+        "secgrp": "dbsecuritygroup",
+        "shardgrp": "dbshardgroup",
+        "snapshot": "dbsnapshot",
         "subgrp": "dbsubnetgroup",
     },
     "cloudwatch": {"insightrule": "rule"},
-}  # fmt: skip
+}
 """Service -> kind of resource -> what parameters call it."""
 
 
 _ECS_KINDS: Final[Mapping[str, str]] = {
-    "cluster": "cluster", "clusters": "cluster", "containerInstance": "container-instance",
-    "containerInstances": "container-instance", "service": "service", "services": "service", "task": "task",
-    "taskDefinition": "task-definition", "tasks": "task",
-}  # fmt: skip
+    "cluster": "cluster",
+    "clusters": "cluster",
+    "containerInstance": "container-instance",
+    "containerInstances": "container-instance",
+    "service": "service",
+    "services": "service",
+    "task": "task",
+    "taskDefinition": "task-definition",
+    "tasks": "task",
+}
 """Parameter -> what it names."""
 ANY_KIND: Final = "*"
 """In the place of a kind: what was found is all that the operation is about."""
@@ -61,9 +75,13 @@ def tagged_as(arn: str) -> str:
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
     """What is found in the ways that only this service has."""
     reader: Callable[[str, Parameters, Caller], Read] | None = {
-        "ec2": _tagged, "ecs": _of_cluster, "events": _rule_or_bus, "kinesis": _stream, "lambda": _function,
+        "ec2": _tagged,
+        "ecs": _of_cluster,
+        "events": _rule_or_bus,
+        "kinesis": _stream,
+        "lambda": _function,
         "logs": _log_group,
-    }.get(service)  # fmt: skip
+    }.get(service)
     return Read(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
 

@@ -28,7 +28,8 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
     ("dynamodb", "PutResourcePolicy"): _Written("Policy", "ValidationException", "Policy is not valid: {}"),
     ("dynamodb", "CreateTable"): _Written("ResourcePolicy", "ValidationException", "Policy is not valid: {}"),
     ("ecr", "SetRepositoryPolicy"): _Written(
-        "policyText", "InvalidParameterException",
+        "policyText",
+        "InvalidParameterException",
         "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided': {}",
     ),
     ("events", "PutPermission"): _Written("Policy", "ValidationException", "Policy is not valid: {}"),
@@ -45,7 +46,7 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
     ("sqs", "SetQueueAttributes"): _Written(
         "Attributes.Policy", "InvalidAttributeValue", "Invalid value for the parameter Policy: {}"
     ),
-}  # fmt: skip
+}
 """Service and operation -> what is written."""
 _NO_PRINCIPAL: Final[Mapping[str, str]] = {
     "kms": "Policy contains a statement with one or more invalid principals.",

@@ -15,9 +15,7 @@ from dsops.sandbox.wire.wire import HttpAnswer
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
 """`with_request_id` fills it in."""
-_WORDS: Final = {
-    "AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version.",
-}
+_WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
 """What the query protocol says otherwise than JSON."""
 
 
