@@ -44,30 +44,10 @@ REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """The newer name, and the one that boto3 and older SDKs read."""
 
 _PRISTINE = frozenset(
-    (
-        "PATH",
-        "HOME",
-        "USER",
-        "LOGNAME",
-        "SHELL",
-        "PWD",
-        "TMPDIR",
-        "TMP",
-        "TEMP",
-        "TZ",
-        "TERM",
-        "TERMINFO",
-        "COLORTERM",
-        "NO_COLOR",
-        "LANG",
-        "LANGUAGE",
-        "SYSTEMROOT",
-        "SYSTEMDRIVE",
-        "WINDIR",
-        "COMSPEC",
-        "PATHEXT",
-        "USERPROFILE",
-    )
+    """
+    PATH HOME USER LOGNAME SHELL PWD TMPDIR TMP TEMP TZ TERM TERMINFO COLORTERM NO_COLOR LANG LANGUAGE SYSTEMROOT
+    SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE
+    """.split()
 )
 """What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
 

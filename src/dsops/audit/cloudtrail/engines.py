@@ -21,23 +21,10 @@ from dsops.tasks import pause
 
 TIMES: Final = frozenset({"hour", "first", "last", "time"})
 NUMBERS: Final = frozenset(
-    {
-        "sessions",
-        "failures",
-        "principals",
-        "roles",
-        "calls",
-        "unused",
-        "used",
-        "others",
-        "with_mfa",
-        "hops",
-        "hop",
-        "asked_median",
-        "asked_max",
-        "used_median",
-        "used_max",
-    }
+    """
+    sessions failures principals roles calls unused used others with_mfa hops hop asked_median asked_max
+    used_median used_max
+    """.split()
 )
 """The columns of all questions that are no texts."""
 

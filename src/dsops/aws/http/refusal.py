@@ -20,21 +20,11 @@ from dsops.errors import (
 # The codes for which AWS's SDKs slow down (botocore/retries/standard.py), less LimitExceededException: in Secrets
 # Manager that is a quota, which waiting does not change.
 _THROTTLING = frozenset(
-    {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    }
+    """
+    BandwidthLimitExceeded EC2ThrottledException PriorRequestNotComplete ProvisionedThroughputExceededException
+    RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown ThrottledException Throttling
+    ThrottlingException TooManyRequestsException TransactionInProgressException
+    """.split()
 )
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 """Not 501: what a server has not learned it will not know in a second."""

@@ -113,18 +113,10 @@ _GUARDS: Final = frozenset(
     }
 )
 _IDS: Final = frozenset(
-    {
-        "aws:principalaccount",
-        "aws:principalorgid",
-        "aws:resourceaccount",
-        "aws:resourceorgid",
-        "aws:sourceaccount",
-        "aws:sourceorgid",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-        "aws:vpceaccount",
-        "aws:vpceorgid",
-    }
+    """
+    aws:principalaccount aws:principalorgid aws:resourceaccount aws:resourceorgid aws:sourceaccount
+    aws:sourceorgid aws:sourcevpc aws:sourcevpce aws:vpceaccount aws:vpceorgid
+    """.split()
 )
 _TAG_SETS: Final = frozenset({"aws:tagkeys", "sts:transitivetagkeys"})
 

@@ -9,18 +9,10 @@ from dsops.policy.language.letters import lower_case
 from dsops.policy.lint.view import Clause, View
 
 ALWAYS_PRESENT: Final = frozenset(
-    {
-        "aws:principalarn",
-        "aws:principalaccount",
-        "aws:principaltype",
-        "aws:userid",
-        "aws:currenttime",
-        "aws:epochtime",
-        "aws:securetransport",
-        "aws:requestedregion",
-        "aws:viaawsservice",
-        "aws:principalisawsservice",
-    }
+    """
+    aws:principalarn aws:principalaccount aws:principaltype aws:userid aws:currenttime aws:epochtime
+    aws:securetransport aws:requestedregion aws:viaawsservice aws:principalisawsservice
+    """.split()
 )
 """Keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
 
@@ -33,15 +25,9 @@ CALLER_KEYS: Final = frozenset(
 """Who the caller is, said by AWS; no account can set them for itself."""
 
 NETWORK_KEYS: Final = frozenset(
-    {
-        "aws:sourceip",
-        "aws:sourcevpc",
-        "aws:sourcevpcarn",
-        "aws:sourcevpce",
-        "aws:vpceaccount",
-        "aws:vpceorgid",
-        "aws:vpceorgpaths",
-    }
+    """
+    aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpceaccount aws:vpceorgid aws:vpceorgpaths
+    """.split()
 )
 """Where the request comes from."""
 

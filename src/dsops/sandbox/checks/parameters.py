@@ -16,14 +16,9 @@ from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.wire import HttpAnswer
 
 _NAMING: Final = frozenset(
-    {
-        "DeleteParameter",
-        "GetParameter",
-        "GetParameterHistory",
-        "GetParameters",
-        "LabelParameterVersion",
-        "UnlabelParameterVersion",
-    }
+    """
+    DeleteParameter GetParameter GetParameterHistory GetParameters LabelParameterVersion UnlabelParameterVersion
+    """.split()
 )
 _READING: Final = frozenset({"GetParameter", "GetParameters"})
 _SUB_PATHS: Final = (

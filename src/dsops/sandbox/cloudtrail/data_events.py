@@ -16,21 +16,10 @@ _OPERATIONS: Mapping[str, frozenset[str]] = {
         {"GetMetricData", "GetMetricStatistics", "GetMetricWidgetImage", "ListMetrics", "PutMetricData"}
     ),
     "dynamodb": frozenset(
-        {
-            "BatchExecuteStatement",
-            "BatchGetItem",
-            "BatchWriteItem",
-            "DeleteItem",
-            "ExecuteStatement",
-            "ExecuteTransaction",
-            "GetItem",
-            "PutItem",
-            "Query",
-            "Scan",
-            "TransactGetItems",
-            "TransactWriteItems",
-            "UpdateItem",
-        }
+        """
+        BatchExecuteStatement BatchGetItem BatchWriteItem DeleteItem ExecuteStatement ExecuteTransaction GetItem
+        PutItem Query Scan TransactGetItems TransactWriteItems UpdateItem
+        """.split()
     ),
     "dynamodbstreams": frozenset({"GetRecords", "GetShardIterator"}),
     "events": frozenset({"PutEvents"}),
@@ -41,15 +30,10 @@ _OPERATIONS: Mapping[str, frozenset[str]] = {
     "logs": frozenset({"FilterLogEvents", "GetLogEvents", "PutLogEvents"}),
     "sns": frozenset({"Publish", "PublishBatch"}),
     "sqs": frozenset(
-        {
-            "ChangeMessageVisibility",
-            "ChangeMessageVisibilityBatch",
-            "DeleteMessage",
-            "DeleteMessageBatch",
-            "ReceiveMessage",
-            "SendMessage",
-            "SendMessageBatch",
-        }
+        """
+        ChangeMessageVisibility ChangeMessageVisibilityBatch DeleteMessage DeleteMessageBatch ReceiveMessage
+        SendMessage SendMessageBatch
+        """.split()
     ),
     "xray": frozenset({"PutTelemetryRecords", "PutTraceSegments"}),
 }

@@ -39,55 +39,14 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 _READS = ("Get", "List", "Describe", "BatchGet", "AssumeRo", "Head", "Query", "Scan", "TransactGet", "Filter")
 _KEPT_PARAMETERS = frozenset(
-    {
-        "SecretId",
-        "VersionId",
-        "VersionStage",
-        "Name",
-        "Names",
-        "Path",
-        "SecretIdList",
-        "WithDecryption",
-        "RoleName",
-        "UserName",
-        "GroupName",
-        "PolicyArn",
-        "PolicyName",
-        "SerialNumber",
-        "RoleArn",
-        "RoleSessionName",
-        "ExternalId",
-        "DurationSeconds",
-        "SourceIdentity",
-        "Tags",
-        "TransitiveTagKeys",
-        "Policy",
-        "PolicyArns",
-        "PermissionsBoundary",
-        "PolicyDocument",
-        "AssumeRolePolicyDocument",
-        "AccessKeyId",
-        "MaxSessionDuration",
-        "PrincipalArn",
-        "SAMLAssertionID",
-        "TargetPrincipal",
-        "TaskPolicyArn",
-        "Audience",
-        "SigningAlgorithm",
-        "Scope",
-        "SubjectMode",
-        "ScopedSessionDescription",
-        "MinimumSessionTokenSize",
-        "Bucket",
-        "FunctionName",
-        "KeyId",
-        "QueueName",
-        "QueueUrl",
-        "TableName",
-        "TopicArn",
-        "authorizationId",
-        "policyUri",
-    }
+    """
+    SecretId VersionId VersionStage Name Names Path SecretIdList WithDecryption RoleName UserName GroupName
+    PolicyArn PolicyName SerialNumber RoleArn RoleSessionName ExternalId DurationSeconds SourceIdentity Tags
+    TransitiveTagKeys Policy PolicyArns PermissionsBoundary PolicyDocument AssumeRolePolicyDocument AccessKeyId
+    MaxSessionDuration PrincipalArn SAMLAssertionID TargetPrincipal TaskPolicyArn Audience SigningAlgorithm Scope
+    SubjectMode ScopedSessionDescription MinimumSessionTokenSize Bucket FunctionName KeyId QueueName QueueUrl
+    TableName TopicArn authorizationId policyUri
+    """.split()
 )
 """What may stand in a record; everything else (values, codes, passwords) stays out."""
 

@@ -8,15 +8,10 @@ from dsops.runtime import empty_file
 
 LOOPBACK = "127.0.0.1"
 _KEPT = frozenset(
-    {
-        "AWS_PAGER",
-        "AWS_DEFAULT_OUTPUT",
-        "AWS_MAX_ATTEMPTS",
-        "AWS_RETRY_MODE",
-        "AWS_CLI_AUTO_PROMPT",
-        "AWS_CLI_FILE_ENCODING",
-        "AWS_SDK_UA_APP_ID",
-    }
+    """
+    AWS_PAGER AWS_DEFAULT_OUTPUT AWS_MAX_ATTEMPTS AWS_RETRY_MODE AWS_CLI_AUTO_PROMPT AWS_CLI_FILE_ENCODING
+    AWS_SDK_UA_APP_ID
+    """.split()
 )
 """Variables of AWS that say nothing of whose account, which endpoint or which credentials."""
 

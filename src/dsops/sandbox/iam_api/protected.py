@@ -14,33 +14,17 @@ from dsops.sandbox.state.world import Role
 from dsops.sandbox.wire.refusals import access_denied, refusal
 
 CHANGES_OF_ROLES: Final = frozenset(
-    {
-        "AddRoleToInstanceProfile",
-        "AttachRolePolicy",
-        "DeleteRole",
-        "DeleteRolePermissionsBoundary",
-        "DeleteRolePolicy",
-        "DetachRolePolicy",
-        "PutRolePermissionsBoundary",
-        "PutRolePolicy",
-        "RemoveRoleFromInstanceProfile",
-        "TagRole",
-        "UntagRole",
-        "UpdateAssumeRolePolicy",
-        "UpdateRole",
-        "UpdateRoleDescription",
-    }
+    """
+    AddRoleToInstanceProfile AttachRolePolicy DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy
+    DetachRolePolicy PutRolePermissionsBoundary PutRolePolicy RemoveRoleFromInstanceProfile TagRole UntagRole
+    UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
+    """.split()
 )
 """The operations of IAM that change a role that there is, or what uses it."""
 CHANGES_OF_POLICIES: Final = frozenset(
-    {
-        "CreatePolicyVersion",
-        "DeletePolicy",
-        "DeletePolicyVersion",
-        "SetDefaultPolicyVersion",
-        "TagPolicy",
-        "UntagPolicy",
-    }
+    """
+    CreatePolicyVersion DeletePolicy DeletePolicyVersion SetDefaultPolicyVersion TagPolicy UntagPolicy
+    """.split()
 )
 """The operations of IAM that change a managed policy that there is."""
 LINKED_PATH: Final = "/aws-service-role/"

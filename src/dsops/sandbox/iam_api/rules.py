@@ -66,15 +66,9 @@ _DOCUMENTS = {
     ),
 }
 _ABOUT_ONESELF = frozenset(
-    {
-        "GetUser",
-        "CreateAccessKey",
-        "ListAccessKeys",
-        "UpdateAccessKey",
-        "DeleteAccessKey",
-        "ListMFADevices",
-        "DeactivateMFADevice",
-    }
+    """
+    GetUser CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey ListMFADevices DeactivateMFADevice
+    """.split()
 )
 _READS_POLICY = frozenset({"GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "ListEntitiesForPolicy"})
 _ATTACHES = {

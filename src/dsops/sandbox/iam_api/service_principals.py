@@ -20,27 +20,11 @@ _DOMAINS: Final = tuple(
 )
 _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]")
 _MORE: Final = frozenset(
-    {
-        "alexa-appkit",
-        "alexa-connectedhome",
-        "aws-artifact-account-sync",
-        "billingreports",
-        "codestar",
-        "deepracer",
-        "ec2scheduled",
-        "ec2sqlha",
-        "edgelambda",
-        "evidently",
-        "iotevents",
-        "jellyfish",
-        "location",
-        "migrationhub",
-        "neptune",
-        "pinpoint",
-        "securityhubv2",
-        "vmie",
-        "vpc-flow-logs",
-    }
+    """
+    alexa-appkit alexa-connectedhome aws-artifact-account-sync billingreports codestar deepracer ec2scheduled
+    ec2sqlha edgelambda evidently iotevents jellyfish location migrationhub neptune pinpoint securityhubv2 vmie
+    vpc-flow-logs
+    """.split()
 )
 """Principals of AWS's guides and policies that are called otherwise than their service, or whose service is no more."""
 

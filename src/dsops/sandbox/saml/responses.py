@@ -19,22 +19,10 @@ _FORM = (
     '"expires_seconds": 300}'
 )
 _KEYS = frozenset(
-    {
-        "role",
-        "provider",
-        "session_name",
-        "subject",
-        "tags",
-        "transitive",
-        "source_identity",
-        "duration_seconds",
-        "session_seconds",
-        "attributes",
-        "expires_seconds",
-        "audience",
-        "recipient",
-        "subject_format",
-    }
+    """
+    role provider session_name subject tags transitive source_identity duration_seconds session_seconds attributes
+    expires_seconds audience recipient subject_format
+    """.split()
 )
 _MAX_SECONDS = 10 * 366 * 86_400
 

@@ -14,17 +14,10 @@ from dsops.sandbox.wire.refusals import refusal
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
 _CLOSED_WHEN_DELETED = frozenset(
-    {
-        "PutSecretValue",
-        "UpdateSecret",
-        "UpdateSecretVersionStage",
-        "RotateSecret",
-        "CancelRotateSecret",
-        "PutResourcePolicy",
-        "TagResource",
-        "UntagResource",
-        "ReplicateSecretToRegions",
-    }
+    """
+    PutSecretValue UpdateSecret UpdateSecretVersionStage RotateSecret CancelRotateSecret PutResourcePolicy
+    TagResource UntagResource ReplicateSecretToRegions
+    """.split()
 )
 
 

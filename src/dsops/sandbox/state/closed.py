@@ -32,83 +32,23 @@ _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 
 # moto's S3 goes by a few names in the query, and lists or reads for whatever it doesn't know.
 _S3 = frozenset(
-    {
-        "AbortMultipartUpload",
-        "CompleteMultipartUpload",
-        "CopyObject",
-        "CreateBucket",
-        "CreateMultipartUpload",
-        "DeleteBucket",
-        "DeleteBucketCors",
-        "DeleteBucketEncryption",
-        "DeleteBucketLifecycle",
-        "DeleteBucketOwnershipControls",
-        "DeleteBucketPolicy",
-        "DeleteBucketReplication",
-        "DeleteBucketTagging",
-        "DeleteBucketWebsite",
-        "DeleteObject",
-        "DeleteObjectTagging",
-        "DeleteObjects",
-        "DeletePublicAccessBlock",
-        "GetBucketAccelerateConfiguration",
-        "GetBucketAcl",
-        "GetBucketCors",
-        "GetBucketEncryption",
-        "GetBucketInventoryConfiguration",
-        "GetBucketLifecycleConfiguration",
-        "GetBucketLocation",
-        "GetBucketLogging",
-        "GetBucketNotificationConfiguration",
-        "GetBucketOwnershipControls",
-        "GetBucketPolicy",
-        "GetBucketPolicyStatus",
-        "GetBucketReplication",
-        "GetBucketTagging",
-        "GetBucketVersioning",
-        "GetBucketWebsite",
-        "GetObject",
-        "GetObjectAcl",
-        "GetObjectAttributes",
-        "GetObjectLegalHold",
-        "GetObjectLockConfiguration",
-        "GetObjectTagging",
-        "GetPublicAccessBlock",
-        "HeadBucket",
-        "HeadObject",
-        "ListBucketInventoryConfigurations",
-        "ListBuckets",
-        "ListMultipartUploads",
-        "ListObjectVersions",
-        "ListObjects",
-        "ListObjectsV2",
-        "ListParts",
-        "PutBucketAccelerateConfiguration",
-        "PutBucketAcl",
-        "PutBucketCors",
-        "PutBucketEncryption",
-        "PutBucketInventoryConfiguration",
-        "PutBucketLifecycleConfiguration",
-        "PutBucketLogging",
-        "PutBucketNotificationConfiguration",
-        "PutBucketOwnershipControls",
-        "PutBucketPolicy",
-        "PutBucketReplication",
-        "PutBucketTagging",
-        "PutBucketVersioning",
-        "PutBucketWebsite",
-        "PutObject",
-        "PutObjectAcl",
-        "PutObjectLegalHold",
-        "PutObjectLockConfiguration",
-        "PutObjectRetention",
-        "PutObjectTagging",
-        "PutPublicAccessBlock",
-        "RestoreObject",
-        "SelectObjectContent",
-        "UploadPart",
-        "UploadPartCopy",
-    }
+    """
+    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
+    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
+    DeleteBucketReplication DeleteBucketTagging DeleteBucketWebsite DeleteObject DeleteObjectTagging DeleteObjects
+    DeletePublicAccessBlock GetBucketAccelerateConfiguration GetBucketAcl GetBucketCors GetBucketEncryption
+    GetBucketInventoryConfiguration GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
+    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus
+    GetBucketReplication GetBucketTagging GetBucketVersioning GetBucketWebsite GetObject GetObjectAcl
+    GetObjectAttributes GetObjectLegalHold GetObjectLockConfiguration GetObjectTagging GetPublicAccessBlock
+    HeadBucket HeadObject ListBucketInventoryConfigurations ListBuckets ListMultipartUploads ListObjectVersions
+    ListObjects ListObjectsV2 ListParts PutBucketAccelerateConfiguration PutBucketAcl PutBucketCors
+    PutBucketEncryption PutBucketInventoryConfiguration PutBucketLifecycleConfiguration PutBucketLogging
+    PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketReplication
+    PutBucketTagging PutBucketVersioning PutBucketWebsite PutObject PutObjectAcl PutObjectLegalHold
+    PutObjectLockConfiguration PutObjectRetention PutObjectTagging PutPublicAccessBlock RestoreObject
+    SelectObjectContent UploadPart UploadPartCopy
+    """.split()
 )
 # Their ARNs name who may, not what is acted on.
 _NAME_PRINCIPALS = frozenset({"iam", "sts", "organizations"})

@@ -19,19 +19,10 @@ _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:
 # moto writes an error's message under both names.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
-    {
-        "accept-ranges",
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-language",
-        "content-range",
-        "content-type",
-        "etag",
-        "expires",
-        "last-modified",
-        "location",
-    }
+    """
+    accept-ranges cache-control content-disposition content-encoding content-language content-range content-type
+    etag expires last-modified location
+    """.split()
 )
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
 # The server writes its own.

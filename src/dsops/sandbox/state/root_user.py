@@ -14,15 +14,10 @@ from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import refusal
 
 ROOT_OPERATIONS = frozenset(
-    {
-        "DeleteAccessKey",
-        "DeleteLoginProfile",
-        "GetLoginProfile",
-        "GetUser",
-        "ListAccessKeys",
-        "ListMFADevices",
-        "ListSigningCertificates",
-    }
+    """
+    DeleteAccessKey DeleteLoginProfile GetLoginProfile GetUser ListAccessKeys ListMFADevices
+    ListSigningCertificates
+    """.split()
 )
 
 

@@ -38,16 +38,11 @@ _JSON_CODES = {
 }
 # Of the two services only these write the message with a small letter: the front that authenticates for both.
 _SMALL_LETTER = frozenset(
-    {
-        "IncompleteSignatureException",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-        "SerializationException",
-        "UnknownOperationException",
-        "ValidationException",
-        "ThrottlingException",
-    }
+    """
+    IncompleteSignatureException InvalidSignatureException MissingAuthenticationTokenException
+    UnrecognizedClientException SerializationException UnknownOperationException ValidationException
+    ThrottlingException
+    """.split()
 )
 
 

@@ -192,29 +192,10 @@ SERVED: Mapping[str, Served] = {
 """botocore's name of the service -> what is known without its model."""
 
 ALSO_SIGNED_AS = frozenset(
-    {
-        "appconfig",
-        "aws-marketplace",
-        "bedrock",
-        "cloudhsm",
-        "connect",
-        "connect-campaigns",
-        "events",
-        "execute-api",
-        "forecast",
-        "greengrass",
-        "ivs",
-        "kinesisanalytics",
-        "kinesisvideo",
-        "lambda",
-        "lex",
-        "payment-cryptography",
-        "personalize",
-        "resiliencehub",
-        "sagemaker",
-        "sdb",
-        "ses",
-        "signer",
-    }
+    """
+    appconfig aws-marketplace bedrock cloudhsm connect connect-campaigns events execute-api forecast greengrass
+    ivs kinesisanalytics kinesisvideo lambda lex payment-cryptography personalize resiliencehub sagemaker sdb ses
+    signer
+    """.split()
 )
 """Signing names of served services that services without a backend have, too."""

@@ -21,43 +21,12 @@ from dsops.sandbox.wire.wire import HttpRequest
 _REGION = "us-east-1"
 # What of the query names another resource, or changes the answer.
 _SIGNED_QUERY = frozenset(
-    {
-        "accelerate",
-        "acl",
-        "analytics",
-        "cors",
-        "defaultObjectAcl",
-        "delete",
-        "inventory",
-        "lifecycle",
-        "location",
-        "logging",
-        "metrics",
-        "notification",
-        "object-lock",
-        "partNumber",
-        "policy",
-        "replication",
-        "requestPayment",
-        "response-cache-control",
-        "response-content-disposition",
-        "response-content-encoding",
-        "response-content-language",
-        "response-content-type",
-        "response-expires",
-        "restore",
-        "select",
-        "select-type",
-        "storageClass",
-        "tagging",
-        "torrent",
-        "uploadId",
-        "uploads",
-        "versionId",
-        "versioning",
-        "versions",
-        "website",
-    }
+    """
+    accelerate acl analytics cors defaultObjectAcl delete inventory lifecycle location logging metrics
+    notification object-lock partNumber policy replication requestPayment response-cache-control response-content-
+    disposition response-content-encoding response-content-language response-content-type response-expires restore
+    select select-type storageClass tagging torrent uploadId uploads versionId versioning versions website
+    """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
 # The query of such a URL says only these besides; anything else would be a parameter that nobody signed.

@@ -26,25 +26,10 @@ _EQUALITY: Final = re.compile(r"(#?[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(:[A-Za-z0-9_]+
 _EQUALS: Final = re.compile(r"(?<![<>])=")
 _UNREADABLE: Final = ""
 _WORDS: Final = frozenset(
-    {
-        "set",
-        "remove",
-        "add",
-        "delete",
-        "and",
-        "or",
-        "not",
-        "between",
-        "in",
-        "attribute_exists",
-        "attribute_not_exists",
-        "attribute_type",
-        "begins_with",
-        "contains",
-        "size",
-        "if_not_exists",
-        "list_append",
-    }
+    """
+    set remove add delete and or not between in attribute_exists attribute_not_exists attribute_type begins_with
+    contains size if_not_exists list_append
+    """.split()
 )
 _OLD_FORMS: Final = ("AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter")
 """Maps whose keys are attributes."""

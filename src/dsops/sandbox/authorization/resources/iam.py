@@ -167,20 +167,11 @@ _IAM_TAGGED = {
 }
 """Operation -> the action that must be allowed as well when it passes tags."""
 _ABOUT_ONESELF = frozenset(
-    {
-        "GetUser",
-        "CreateAccessKey",
-        "ListAccessKeys",
-        "UpdateAccessKey",
-        "DeleteAccessKey",
-        "ChangePassword",
-        "ListMFADevices",
-        "CreateServiceSpecificCredential",
-        "DeleteServiceSpecificCredential",
-        "ListServiceSpecificCredentials",
-        "ResetServiceSpecificCredential",
-        "UpdateServiceSpecificCredential",
-    }
+    """
+    GetUser CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey ChangePassword ListMFADevices
+    CreateServiceSpecificCredential DeleteServiceSpecificCredential ListServiceSpecificCredentials
+    ResetServiceSpecificCredential UpdateServiceSpecificCredential
+    """.split()
 )
 # Where these are given they are the resource, unless a user, group or role is named too.
 _IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

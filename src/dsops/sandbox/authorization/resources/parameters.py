@@ -90,14 +90,9 @@ def secret_behind(name: str) -> str:
 
 
 _SINGLE_NAMES = frozenset(
-    {
-        "GetParameter",
-        "GetParameterHistory",
-        "PutParameter",
-        "DeleteParameter",
-        "LabelParameterVersion",
-        "UnlabelParameterVersion",
-    }
+    """
+    GetParameter GetParameterHistory PutParameter DeleteParameter LabelParameterVersion UnlabelParameterVersion
+    """.split()
 )
 _MANY_NAMES = frozenset({"GetParameters", "DeleteParameters"})
 _TAGGING = frozenset({"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"})

@@ -13,32 +13,10 @@ _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
 """First word -> what stands before the table."""
 _WORDS: Final = frozenset(
-    {
-        "ALL",
-        "AND",
-        "ASC",
-        "BETWEEN",
-        "BY",
-        "DESC",
-        "FALSE",
-        "IN",
-        "IS",
-        "LIKE",
-        "MISSING",
-        "MODIFIED",
-        "NEW",
-        "NOT",
-        "NULL",
-        "OLD",
-        "OR",
-        "ORDER",
-        "REMOVE",
-        "RETURNING",
-        "SET",
-        "TRUE",
-        "VALUE",
-        "WHERE",
-    }
+    """
+    ALL AND ASC BETWEEN BY DESC FALSE IN IS LIKE MISSING MODIFIED NEW NOT NULL OLD OR ORDER REMOVE RETURNING SET
+    TRUE VALUE WHERE
+    """.split()
 )
 """What is no attribute among the words of a statement."""
 _OPERATORS: Final = frozenset("=<>!|+-*/.")

@@ -14,22 +14,11 @@ from dsops.policy.language.policy import Statement
 from dsops.sandbox.authorization.authorize import compiled
 
 _FIXING_KEYS: Final = frozenset(
-    {
-        "aws:sourceip",
-        "aws:sourcearn",
-        "aws:sourcevpc",
-        "aws:sourcevpce",
-        "aws:sourceowner",
-        "aws:sourceaccount",
-        "aws:userid",
-        "aws:principalorgid",
-        "aws:principalorgpaths",
-        "aws:principalaccount",
-        "aws:principalarn",
-        "s3:x-amz-server-side-encryption-aws-kms-key-id",
-        "s3:dataaccesspointarn",
-        "s3:dataaccesspointaccount",
-    }
+    """
+    aws:sourceip aws:sourcearn aws:sourcevpc aws:sourcevpce aws:sourceowner aws:sourceaccount aws:userid
+    aws:principalorgid aws:principalorgpaths aws:principalaccount aws:principalarn s3:x-amz-server-side-
+    encryption-aws-kms-key-id s3:dataaccesspointarn s3:dataaccesspointaccount
+    """.split()
 )
 _FIXING_OPERATORS: Final = frozenset(
     {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}

@@ -19,20 +19,10 @@ _ACTIONS: Final[Mapping[str, str]] = {
     "SendMessageBatch": "SendMessage",
 }
 _OWNERS_ALONE: Final = frozenset(
-    {
-        "AddPermission",
-        "CancelMessageMoveTask",
-        "CreateQueue",
-        "DeleteQueue",
-        "ListMessageMoveTasks",
-        "ListQueues",
-        "ListQueueTags",
-        "RemovePermission",
-        "SetQueueAttributes",
-        "StartMessageMoveTask",
-        "TagQueue",
-        "UntagQueue",
-    }
+    """
+    AddPermission CancelMessageMoveTask CreateQueue DeleteQueue ListMessageMoveTasks ListQueues ListQueueTags
+    RemovePermission SetQueueAttributes StartMessageMoveTask TagQueue UntagQueue
+    """.split()
 )
 """What no queue policy can let another account do (SQS Developer Guide, "Amazon SQS API permissions")."""
 
