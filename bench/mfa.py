@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.run import DSOPS, allow, machine  # noqa: E402
-from dsops.testing.child import Keeper  # noqa: E402
+from dsops.testing.child import SandboxKeeper  # noqa: E402
 from dsops.testing.local_aws import LocalAws  # noqa: E402
 
 DEVICE = "arn:aws:iam::111111111111:mfa/ada"
@@ -67,7 +67,7 @@ def run(roles: int) -> tuple[dict[str, int], int, list[float]]:
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     (folder / "dsops.yaml").write_text(config)
     codes, times = 0, []
-    with LocalAws(Keeper().do, seed) as sandbox:
+    with LocalAws(SandboxKeeper().do, seed) as sandbox:
         environ = {
             **sandbox.environment("ada@111111111111", {}),
             "PATH": os.environ["PATH"],

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from bench.run import DSOPS, machine  # noqa: E402
-from dsops.testing.child import Keeper  # noqa: E402
+from dsops.testing.child import SandboxKeeper  # noqa: E402
 from dsops.testing.local_aws import LocalAws  # noqa: E402
 
 SEED = """
@@ -62,7 +62,7 @@ def run(roles: int, rate: float, *, with_agent: bool) -> Measured:
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     (folder / "dsops.yaml").write_text(config)
     try:
-        with LocalAws(Keeper().do, seed) as aws:
+        with LocalAws(SandboxKeeper().do, seed) as aws:
             environ = aws.user("ada").environment()
             environ |= {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder), "DSOPS_AUDIT": "off"}
             environ |= {} if with_agent else {"DSOPS_AGENT": "off"}

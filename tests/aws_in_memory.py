@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ class InMemoryAws:
         """Key id -> the caller that it makes."""
         self.pages: dict[str, list[Response | BaseException]] = {}
         """URL -> what a GET of it gives, one after the other: servers that are not AWS's."""
-        self.gets: list[Request] = []
+        self.gets: list[WireRequest] = []
         self.prepared: list[tuple[int, str]] = []
         """How many calls had been made when a connection was opened ahead, and to where."""
         self._now = now
@@ -70,7 +70,7 @@ class InMemoryAws:
 
     def start(self, request: object, token: object) -> None:
         """Takes a request; its answer comes with the next round."""
-        assert isinstance(request, Request)
+        assert isinstance(request, WireRequest)
         if request.method == "GET":
             self.gets.append(request)
             self._waiting.append((token, self.pages[request.url].pop(0)))
@@ -82,7 +82,7 @@ class InMemoryAws:
 
     def prepare(self, request: object) -> None:
         """No connection needs to be opened here: it is written down."""
-        assert isinstance(request, Request)
+        assert isinstance(request, WireRequest)
         self.prepared.append((len(self.calls), request.address.host))
 
     def poll(self, timeout_seconds: float) -> list[tuple[object, object]]:
@@ -220,7 +220,7 @@ class InMemoryAws:
 UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
 
-def _read(request: Request) -> Call:
+def _read(request: WireRequest) -> Call:
     signing = request.signing
     headers = {name.lower(): value for name, value in request.headers}
     target = headers.get("x-amz-target", "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.aws.identity.sso_cache import hashed
 from tests.aws_in_memory import InMemoryAws
 
@@ -36,14 +36,14 @@ class InMemoryCenter(InMemoryAws):
         """Whether a refresh gives a new refresh token, and the old one is no good any more."""
         self.device: list[str] = []
         """What the token endpoint says to a device code, one after the other; then it is approved."""
-        self.outage: Callable[[str, Request], Response | BaseException | None] = lambda _action, _request: None
+        self.outage: Callable[[str, WireRequest], Response | BaseException | None] = lambda _action, _request: None
         self.asked: list[str] = []
         """The actions, in order."""
-        self.requests: list[Request] = []
+        self.requests: list[WireRequest] = []
 
     def start(self, request: object, token: object) -> None:
         """Takes a request; those for the other services go on."""
-        assert isinstance(request, Request)
+        assert isinstance(request, WireRequest)
         if not _is_of_center(request):
             super().start(request, token)
             return
@@ -73,7 +73,7 @@ class InMemoryCenter(InMemoryAws):
         }
         return token_file(home, {name: value for name, value in members.items() if value is not None}, key)
 
-    def _answer(self, action: str, request: Request, query: Mapping[str, list[str]]) -> Response:
+    def _answer(self, action: str, request: WireRequest, query: Mapping[str, list[str]]) -> Response:
         if action in ("RegisterClient", "StartDeviceAuthorization", "CreateToken"):
             answer: Callable[[Mapping[str, object]], Response] = getattr(self, f"_{action}")
             return answer(json.loads(request.body))
@@ -171,7 +171,7 @@ def token_file(home: Path, members: object, key: str = START_URL) -> Path:
     return path
 
 
-def _is_of_center(request: Request) -> bool:
+def _is_of_center(request: WireRequest) -> bool:
     return urlsplit(request.url).path in _ACTIONS
 
 

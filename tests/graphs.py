@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dsops.errors import ConfigError
-from dsops.graph import Graph, Node, Unplanned, make_graph
+from dsops.graph import Graph, GraphNode, Unplanned, make_graph
 from dsops.schema import BUILTIN_TYPES
 from tests.plans import LONG_TERM, config_of, plan_of
 
@@ -36,7 +36,7 @@ def graph_of(text: str, *, ambient: Ambient = LONG_TERM, environ: Mapping[str, s
     return make_graph("credentials of dsops.yaml", config, plans, BUILTIN_TYPES, unplanned, lambda _: ambient)
 
 
-def node(graph: Graph, kind: str, name: str) -> Node:
+def node(graph: Graph, kind: str, name: str) -> GraphNode:
     """The only node of that kind and name."""
     (found,) = [each for each in graph.nodes if (each.kind, each.name) == (kind, name)]
     return found

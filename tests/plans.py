@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsops.document import Mapping, Node, Scalar, parse_yaml
 from dsops.errors import Where
-from dsops.model import Config, Environment, Field, Reference, SourceFile, Store, Text, Variable
+from dsops.model import Config, Environment, Field, Reference, SourceFile, StoreEntry, Text, Variable
 from dsops.plan import Ambient, Plan, Proof, make_plan, plan_store
 from dsops.plan.types import no_proof
 from dsops.schema import BUILTIN_TYPES
@@ -29,12 +29,12 @@ def config_of(text: str, *, is_allowed: bool = True) -> Config:
     """The configuration that a plain YAML text says: `secretStores`, `envs`, long references, no shortcuts."""
     document = parse_yaml(text, FILE)
     assert not document.problems, document.problems
-    stores: dict[str, Store] = {}
+    stores: dict[str, StoreEntry] = {}
     for name, node in _entries(document.root, "secretStores"):
         fields = {key.text: Field(value, Where(FILE, key.line)) for key, value in _pairs(node)}
         kind = fields.pop("type").node
         assert isinstance(kind, Scalar)
-        stores[name.text] = Store(name.text, kind.text, fields, Where(FILE, name.line))
+        stores[name.text] = StoreEntry(name.text, kind.text, fields, Where(FILE, name.line))
     environments = {
         name.text: Environment(
             name.text, {key.text: _variable(key, value) for key, value in _pairs(node)}, Where(FILE, name.line)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from dsops.policy.evaluation.evaluate import Principal
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.context import request_context, unsigned_context
-from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:
-    from dsops.sandbox.authorization.authorize import Question
+    from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 
 REGION = "us-east-1"
 ANONYMOUS = Caller(Principal("anonymous", "", ""), "aws", "", "", REGION, None, None, None, {})
@@ -32,7 +32,9 @@ class Desk:
         assert user is not None, f"no user {name} in {account}"
         return user_caller(world, user, "AKIAIOSFODNN7EXAMPLE", region, None)
 
-    def questions(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[Question]:
+    def questions(
+        self, caller: Caller, service: str, operation: str, /, **parameters: object
+    ) -> list[AuthorizationQuestion]:
         """What has to be allowed."""
         return list(self._resources().questions(service, operation, parameters, caller))
 
@@ -59,5 +61,5 @@ class Desk:
         """Whether it would be done."""
         return not self.refused(caller, service, operation, **parameters)
 
-    def _resources(self) -> Resources:
-        return Resources(self.lab.sandbox.world, self.lab.sandbox.vault)
+    def _resources(self) -> ResourceResolver:
+        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.vault)

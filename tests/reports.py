@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from dsops.audit.report import Answer, Report
+from dsops.audit.report import Answer, AuditReport
 from tests.cloudtrail.columns import COLUMNS
 
 START = datetime(2026, 11, 13, 6, tzinfo=UTC)
@@ -32,7 +32,7 @@ def answer(question: str, *rows: tuple[object, ...]) -> Answer:
     return Answer(question, tuple(COLUMNS[question].split()), rows)
 
 
-def report_of(*answers: Answer, **facts: object) -> Report:
+def report_of(*answers: Answer, **facts: object) -> AuditReport:
     """A report with those answers, and no rows for every other question."""
     given = {each.question: each for each in answers}
     values: dict[str, object] = {
@@ -50,15 +50,15 @@ def report_of(*answers: Answer, **facts: object) -> Report:
         "unreadable": (),
         "sources": ("logs",),
     }
-    return Report(**(values | facts))  # type: ignore[arg-type]  # fields by name, as the tests say them
+    return AuditReport(**(values | facts))  # type: ignore[arg-type]  # fields by name, as the tests say them
 
 
-def empty_report() -> Report:
+def empty_report() -> AuditReport:
     """Of a folder without a log."""
     return report_of(first=None, last=None, boundary=None, calls=0, records=0, files=0)
 
 
-def busy_report() -> Report:
+def busy_report() -> AuditReport:
     """A week in which something of each kind happened."""
     return report_of(
         *_metrics(),

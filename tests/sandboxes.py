@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.plant import plant
@@ -69,7 +69,7 @@ class Lab:
     region: str = "us-east-1"
 
     @classmethod
-    def of(cls, seed: str | Seed, clock: Clock | None = None) -> Lab:
+    def of(cls, seed: str | Seed, clock: MovableClock | None = None) -> Lab:
         """A new one; there is one at a time in a process."""
         sandbox = Sandbox(clock)
         plant(sandbox, read_seed(seed, "seed.yaml") if isinstance(seed, str) else seed)

@@ -30,7 +30,7 @@ class Obtained(NamedTuple):
     is_cached: bool
 
 
-class Held(NamedTuple):
+class CachedSession(NamedTuple):
     """A session that the cache has, for people."""
 
     credentials: Credentials
@@ -42,7 +42,7 @@ class Held(NamedTuple):
     """How often it was handed out."""
 
 
-class Need(NamedTuple):
+class LifetimeNeed(NamedTuple):
     """How much life credentials must have left for what is planned with them."""
 
     is_handed_on: bool = False
@@ -57,8 +57,8 @@ class Need(NamedTuple):
         return credentials.is_fresh(now) if self.is_handed_on else credentials.is_usable(now)
 
 
-SIGN = Need()
-HAND_ON = Need(is_handed_on=True)
+SIGN = LifetimeNeed()
+HAND_ON = LifetimeNeed(is_handed_on=True)
 
 
 class Gates:
@@ -168,11 +168,11 @@ class CredentialCache:
         other.memory = self.memory
         return other
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[CachedSession]:
         """Every session that may still sign a call, in the order in which they were issued."""
         now = self._now()
         return [
-            Held(held, *self._uses.get(fingerprint, ("", 0, 0)))
+            CachedSession(held, *self._uses.get(fingerprint, ("", 0, 0)))
             for fingerprint, held in list(self._held.items())
             if held.is_usable(now)
         ]
@@ -212,7 +212,7 @@ class CredentialCache:
         self,
         fingerprint: str,
         issue: Callable[[bool], Work[Credentials]],
-        need: Need = SIGN,
+        need: LifetimeNeed = SIGN,
         *,
         store: str = "",
         hop: int = 0,
@@ -237,7 +237,9 @@ class CredentialCache:
             self._uses[fingerprint] = (store, hop, self._uses.get(fingerprint, ("", 0, 0))[2] + 1)
         return obtained
 
-    async def _renew(self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: Need) -> Obtained:
+    async def _renew(
+        self, fingerprint: str, issue: Callable[[bool], Work[Credentials]], need: LifetimeNeed
+    ) -> Obtained:
         held = self.peek(fingerprint)
         if held is not None and need.is_met(held, self._now()):
             return Obtained(held, is_cached=True)
@@ -265,7 +267,7 @@ class CredentialCache:
         self._uses.pop(fingerprint, None)
 
 
-def _check_life(issued: Credentials, need: Need, now: datetime) -> None:
+def _check_life(issued: Credentials, need: LifetimeNeed, now: datetime) -> None:
     """Refuses even a new session when it is shorter than the user's limit: a command must not start on it."""
     if need.min_ttl_seconds is None or issued.seconds_left(now) >= need.min_ttl_seconds:
         return

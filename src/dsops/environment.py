@@ -52,7 +52,7 @@ _PRISTINE = frozenset(
 """What a program needs to find itself on a machine and to talk to a person, and `LC_*`."""
 
 
-class Session(NamedTuple):
+class ChildIdentity(NamedTuple):
     """An AWS identity that a command is given by name, whatever it would inherit."""
 
     variables: Mapping[str, Secret]
@@ -75,7 +75,7 @@ def child_environment(
     parent: Mapping[str, str],
     secrets: Mapping[str, Secret],
     *,
-    session: Session | None = None,
+    session: ChildIdentity | None = None,
     is_pristine: bool = False,
     keeps_existing: bool = False,
 ) -> ChildEnvironment:

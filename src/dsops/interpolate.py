@@ -44,7 +44,7 @@ class _Use(NamedTuple):
 _Parts = tuple["str | _Use", ...]
 
 
-class Names(NamedTuple):
+class InterpolationNames(NamedTuple):
     """Where names get their values: the environment, and what stands in for `USER` and `TIMESTAMP` there."""
 
     environ: Mapping[str, str]
@@ -98,15 +98,15 @@ def expand(
     With `symbolic_timestamp`, a timestamp that would be generated stays `${TIMESTAMP}`.
     Raises VariableUnset for the first name in the text that has no value.
     """
-    return expand_text(text, Names(environ, timestamp, user, symbolic_timestamp), where, path)
+    return expand_text(text, InterpolationNames(environ, timestamp, user, symbolic_timestamp), where, path)
 
 
-def expand_text(text: str, names: Names, where: Where, path: str) -> str:
+def expand_text(text: str, names: InterpolationNames, where: Where, path: str) -> str:
     """The text with its names replaced, as `expand` does it."""
     return _evaluate(_parse(text)[0], names, where, path) if "${" in text else text
 
 
-def expand_node(node: Node, names: Names, file: str, path: str) -> Node:
+def expand_node(node: Node, names: InterpolationNames, file: str, path: str) -> Node:
     """A node with every text in it expanded, keys of mappings too; VariableUnset has the text's own line.
 
     A scalar in which something was replaced is a text, whatever it looked like before.
@@ -135,7 +135,7 @@ def mask(text: str) -> str:
     return "".join(pieces) + text[end:]
 
 
-def _expand_scalar(scalar: Scalar, names: Names, file: str, path: str) -> Scalar:
+def _expand_scalar(scalar: Scalar, names: InterpolationNames, file: str, path: str) -> Scalar:
     if "${" not in scalar.text:
         return scalar
     text = _evaluate(_parse(scalar.text)[0], names, Where(file, scalar.line), path)
@@ -149,7 +149,7 @@ def _walk_names(parts: _Parts) -> Iterator[str]:
             yield from _walk_names(part.rest)
 
 
-def _evaluate(parts: _Parts, names: Names, where: Where, path: str) -> str:
+def _evaluate(parts: _Parts, names: InterpolationNames, where: Where, path: str) -> str:
     texts: list[str] = []
     length = 0
     for part in parts:
@@ -166,7 +166,7 @@ def _evaluate(parts: _Parts, names: Names, where: Where, path: str) -> str:
     return "".join(texts)
 
 
-def _value(use: _Use, names: Names, where: Where, path: str) -> str:
+def _value(use: _Use, names: InterpolationNames, where: Where, path: str) -> str:
     value = names.get(use.name)
     if value or (value is not None and not use.operator):
         return value

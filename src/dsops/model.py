@@ -41,7 +41,7 @@ class Field(NamedTuple):
     where: Where
 
 
-class Store(NamedTuple):
+class StoreEntry(NamedTuple):
     """One entry of `secretStores` (or `providers`): its type and its fields under their canonical names."""
 
     name: str
@@ -115,7 +115,7 @@ class SourceFile(NamedTuple):
 class Config(NamedTuple):
     """A configuration in which nothing can be wrong any more that can be seen without the environment variables."""
 
-    stores: Mapping[str, Store]
+    stores: Mapping[str, StoreEntry]
     environments: Mapping[str, Environment]
     default_environment: str
     files: tuple[SourceFile, ...]

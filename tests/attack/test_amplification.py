@@ -13,7 +13,7 @@ import pytest
 from dsops.config import load
 from dsops.document import MAX_NODES, Scalar, parse_json, parse_yaml
 from dsops.errors import ConfigError, ConfigTooLarge, DsopsError, TransformFailed, Where, nearest
-from dsops.interpolate import Names, expand_text
+from dsops.interpolate import InterpolationNames, expand_text
 from dsops.model import MAX_RUN_CHARACTERS, MAX_VALUE_CHARACTERS, Budget, Config, Transform
 from dsops.plan import Plan
 from dsops.render import FORMATS, renderer
@@ -212,7 +212,7 @@ def planned(text: str, environ: Mapping[str, str]) -> Plan:
 
 def test_a_text_full_of_variables_has_a_bound() -> None:
     """100,000 times a variable of 100 kB."""
-    names = Names({"A": "x" * 100_000})
+    names = InterpolationNames({"A": "x" * 100_000})
     ended, most = peak(lambda: expand_text("${A}" * 100_000, names, HERE, "envs.p.A.literal"))
     assert isinstance(ended, ConfigTooLarge)
     assert "envs.p.A.literal" in ended.message
@@ -233,7 +233,7 @@ def test_defaults_in_defaults_take_no_more_than_their_length(piece: str) -> None
     """Closed or not."""
 
     def work(text: str) -> Callable[[], object]:
-        return lambda: expand_text(text, Names({"A": "x"}), HERE, "")
+        return lambda: expand_text(text, InterpolationNames({"A": "x"}), HERE, "")
 
     for closing in ("", "}"):
         once, twice = (steps(work(piece * count + closing * count)) for count in (500, 1000))

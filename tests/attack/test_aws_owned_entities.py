@@ -7,7 +7,7 @@ import json
 import pytest
 from botocore.model import OperationModel
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.wire.models import operation_model, operation_names
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
@@ -71,7 +71,7 @@ def required(operation: str) -> dict[str, object]:
 @pytest.fixture
 def lab() -> Lab:
     """Two accounts, and a service-linked role in the first."""
-    lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}', Clock())
+    lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}', MovableClock())
     lab.user("admin").call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
     return lab
 

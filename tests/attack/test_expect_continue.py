@@ -17,7 +17,7 @@ from dsops.sandbox.seed.file import read_seed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.server import SandboxServer
 
 SEED = """
 accounts:
@@ -48,7 +48,7 @@ WITH_CONTENT = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A sandbox on a free port of loopback."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
@@ -57,7 +57,7 @@ def server() -> Iterator[Server]:
 class Client:
     """A connection that reads one answer at a time."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SandboxServer) -> None:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=10)
         self._came = b""
 
@@ -94,7 +94,7 @@ def head(method: str, framing: bytes) -> bytes:
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
 @pytest.mark.parametrize("method", METHODS)
-def test_a_request_without_content_is_answered_at_once(server: Server, method: str, framing: bytes) -> None:
+def test_a_request_without_content_is_answered_at_once(server: SandboxServer, method: str, framing: bytes) -> None:
     """There is nothing to continue with: the first answer is the final one, and the connection stays in use."""
     with Client(server) as client:
         client.send(head(method, framing))
@@ -105,7 +105,9 @@ def test_a_request_without_content_is_answered_at_once(server: Server, method: s
 
 @pytest.mark.parametrize(("framing", "body"), WITH_CONTENT.values(), ids=WITH_CONTENT.keys())
 @pytest.mark.parametrize("method", METHODS)
-def test_a_request_with_content_is_asked_for_it_once(server: Server, method: str, framing: bytes, body: bytes) -> None:
+def test_a_request_with_content_is_asked_for_it_once(
+    server: SandboxServer, method: str, framing: bytes, body: bytes
+) -> None:
     """The counter-example: the content is waited for, then comes the final answer."""
     with Client(server) as client:
         client.send(head(method, framing))
@@ -117,7 +119,7 @@ def test_a_request_with_content_is_asked_for_it_once(server: Server, method: str
 
 
 @pytest.mark.parametrize(("framing", "status"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_refused_head_is_refused_at_once(server: Server, framing: bytes, status: int) -> None:
+def test_a_refused_head_is_refused_at_once(server: SandboxServer, framing: bytes, status: int) -> None:
     """The client hears the refusal instead of `100 Continue`, and the connection ends."""
     with Client(server) as client:
         client.send(head("PUT", framing))
@@ -126,7 +128,7 @@ def test_a_refused_head_is_refused_at_once(server: Server, framing: bytes, statu
 
 
 @pytest.mark.parametrize("framing", NO_CONTENT.values(), ids=NO_CONTENT.keys())
-def test_pipelined_requests_are_all_answered(server: Server, framing: bytes) -> None:
+def test_pipelined_requests_are_all_answered(server: SandboxServer, framing: bytes) -> None:
     """In one piece: without content, with content that came along, and one whose content is still to come."""
     with Client(server) as client:
         whole = head("PUT", b"Content-Length: 5\r\n") + b"hello"
@@ -139,14 +141,14 @@ def test_pipelined_requests_are_all_answered(server: Server, framing: bytes) -> 
 
 
 @pytest.mark.parametrize("expectation", ["100-Continue", "100-continue, 100-continue", "200-ok", ""])
-def test_any_expectation_is_answered(server: Server, expectation: str) -> None:
+def test_any_expectation_is_answered(server: SandboxServer, expectation: str) -> None:
     """What is not understood is ignored: the request is complete without it."""
     with Client(server) as client:
         client.send(head("PUT", b"Content-Length: 0\r\n").replace(b"100-continue", expectation.encode()))
         assert client.status() == 403
 
 
-def test_boto3_puts_and_gets_an_empty_object(server: Server) -> None:
+def test_boto3_puts_and_gets_an_empty_object(server: SandboxServer) -> None:
     """As `aws s3 cp empty s3://bucket/` does: botocore sends the header with length 0."""
     user = ask(server.url, "identity?as=alice")
     s3 = boto3.client(

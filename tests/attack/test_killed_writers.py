@@ -13,7 +13,7 @@ import pytest
 
 from dsops.audit.lost import Author, count_lost
 from dsops.audit.reading import find_trail
-from dsops.audit.trail import Limits, append
+from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify
 
 NOW = 1_795_000_000
@@ -32,8 +32,8 @@ CALLS = (
     "listdir",
 )
 MOST_CALLS = 100
-ROOM = Limits(max_bytes=1 << 20)
-FULL = Limits(max_bytes=450)
+ROOM = TrailLimits(max_bytes=1 << 20)
+FULL = TrailLimits(max_bytes=450)
 """Five lines are more than that: the next ones begin a new file."""
 
 
@@ -42,12 +42,12 @@ def mark(name: str, facts: Mapping[str, object]) -> bytes:
     return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
 
 
-def write(path: Path, limits: Limits, *names: str) -> None:
+def write(path: Path, limits: TrailLimits, *names: str) -> None:
     """Adds lines."""
     append(str(path), [json.dumps({"eventName": name}).encode() for name in names], mark, NOW, limits)
 
 
-def killed_at(step: int, path: Path, limits: Limits, *, is_half_way: bool) -> bool:
+def killed_at(step: int, path: Path, limits: TrailLimits, *, is_half_way: bool) -> bool:
     """Adds two lines in a process that is killed at that call of the system; whether it was, or had ended before."""
     child = os.fork()
     if child:
@@ -80,7 +80,7 @@ def killed_at(step: int, path: Path, limits: Limits, *, is_half_way: bool) -> bo
 @pytest.mark.parametrize("limits", [ROOM, FULL], ids=["same file", "new file"])
 @pytest.mark.parametrize("lines", [0, 3], ids=["nothing lost", "three lost"])
 def test_a_writer_that_is_killed_leaves_a_whole_trail(
-    tmp_path: Path, lines: int, limits: Limits, *, is_half_way: bool
+    tmp_path: Path, lines: int, limits: TrailLimits, *, is_half_way: bool
 ) -> None:
     """Its lines are there or not; one that breaks off is marked, the chain goes on, and the loss before it is told."""
     for step in range(1, MOST_CALLS):

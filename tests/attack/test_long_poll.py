@@ -27,7 +27,7 @@ from tests.sandboxes import Keys, Lab, Person, sign
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.server import SandboxServer
 
 SEED = """
 accounts:
@@ -43,7 +43,7 @@ EMPTY = HttpAnswer(200, (), b"{}")
 class Wire:
     """Alice's clients of a server, each on a connection of its own."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SandboxServer) -> None:
         user = ask(server.url, "identity?as=alice")
         self._keys = Keys(access_key_id=user["AccessKeyId"], secret_access_key=user["SecretAccessKey"])
         self._person = Person(Lab(server.sandbox), self._keys)
@@ -124,14 +124,14 @@ def is_silent(connection: socket.socket) -> bool:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A sandbox on a free port of loopback."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture
-def wire(server: Server) -> Wire:
+def wire(server: SandboxServer) -> Wire:
     """Alice's clients."""
     return Wire(server)
 
@@ -276,7 +276,9 @@ def test_a_workflow_poll_does_not_stop_the_others_either(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["8", "8.5", '"8"', "true", "null", "[8]", '"x"', "1e1", "1e400"])
-def test_moto_is_never_asked_to_wait(wire: Wire, server: Server, seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moto_is_never_asked_to_wait(
+    wire: Wire, server: SandboxServer, seconds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However the number is written."""
     waits: list[int] = []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dsops.agent.client import ALIVE, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
-from dsops.agent.request import Limits
+from dsops.agent.request import ClientLimits
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running import ask
 from dsops.sandbox.seed.file import read_seed
@@ -62,7 +62,7 @@ def ended(connections: list[socket.socket]) -> list[int]:
 
 
 @pytest.mark.parametrize("environment", ["plain", "keys"])
-@pytest.mark.parametrize("clients", [CLIENTS, Limits().clients + 100])
+@pytest.mark.parametrize("clients", [CLIENTS, ClientLimits().clients + 100])
 def test_an_agent_serves_all(tmp_path: Path, environment: str, clients: int) -> None:
     """Also more than it has threads and connections for, cold, and while AWS takes its time: for one role only."""
     with SlowAws() as aws, Agent(tmp_path, aws) as program, ExitStack() as stack:

@@ -19,8 +19,8 @@ import pytest
 from dsops.agent import client, server
 from dsops.agent.client import ALIVE, ASK, CODE, EVENT, FAILED, HELLO, NOTE, RESULT, pack, send
 from dsops.agent.failure import unpack_error
-from dsops.agent.request import Answer, Asked, Caller, Limits, result
-from dsops.agent.server import Server
+from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient, result
+from dsops.agent.server import AgentServer
 from dsops.agent.start import listen
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer as AwsAnswer
@@ -200,10 +200,10 @@ def test_a_person_may_take_longer_than_an_agent(monkeypatch: pytest.MonkeyPatch)
 
 
 @contextmanager
-def serving(work: Callable[[Asked, Caller], Answer], limits: Limits) -> Iterator[str]:
+def serving(work: Callable[[AgentRequest, RequestClient], AgentAnswer], limits: ClientLimits) -> Iterator[str]:
     """The address of a real server."""
     folder = tempfile.mkdtemp(prefix="dsops-")
-    one = Server(listen(f"{folder}/s"), work, limits, code=lambda: "installed")
+    one = AgentServer(listen(f"{folder}/s"), work, limits, code=lambda: "installed")
     thread = threading.Thread(target=one.run, daemon=True)
     thread.start()
     try:
@@ -236,12 +236,12 @@ def test_an_agent_says_that_it_is_at_work(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.01)
     go_on = threading.Event()
 
-    def work(_asked: Asked, caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         caller.expect_code()
         go_on.wait(PATIENCE_SECONDS)
         return result([b"done"])
 
-    with serving(work, Limits()) as address, connect(address) as connection:
+    with serving(work, ClientLimits()) as address, connect(address) as connection:
         heard: list[int] = []
         while heard.count(ALIVE) < 3:
             one = client.receive(connection, PATIENCE_SECONDS)
@@ -258,12 +258,12 @@ def test_clients_that_are_stopped_delay_no_pulse_of_others(monkeypatch: pytest.M
     monkeypatch.setattr(server, "_PULSE_SECONDS", 0.001)
     go_on = threading.Event()
 
-    def work(asked: Asked, caller: Caller) -> Answer:
+    def work(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         if caller.pid and asked.words == [b"word"]:
             go_on.wait(PATIENCE_SECONDS)
         return result([b"done"])
 
-    with serving(work, Limits()) as address:
+    with serving(work, ClientLimits()) as address:
         stopped = [connect(address) for _ in range(5)]
         with connect(address) as reader:
             # Many times what fits into the socket of one that does not read.

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dsops.aws.http.client import Call, Client, call_query, make_client
 from dsops.aws.http.rate_limiter import RateLimiter
 from dsops.aws.http.retries import ServiceLimits, limits_of
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import AwsAnswer, DsopsError, SandboxRefusal, ServiceError, Throttled
@@ -35,7 +35,7 @@ OK = Response(200, {}, b"<DoItResponse><DoItResult/></DoItResponse>")
 REFUSED = b"<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
 BROKEN = Response(500, {}, REFUSED.replace(b"Throttling", b"InternalFailure"))
 
-Rule = Callable[[Request, float], Response]
+Rule = Callable[[WireRequest, float], Response]
 
 
 class Service:
@@ -45,14 +45,14 @@ class Service:
         self._time = time
         self._rule = rule
         self._numbers = count()
-        self._arriving: list[tuple[float, int, Request, object]] = []
+        self._arriving: list[tuple[float, int, WireRequest, object]] = []
         self._leaving: list[tuple[float, int, Response, object]] = []
         self.arrivals: list[float] = []
 
     def start(self, request: object, token: object) -> None:
         """Sends it on its way."""
         at = self._time.seconds + TRIP_SECONDS / 2
-        heappush(self._arriving, (at, next(self._numbers), cast("Request", request), token))
+        heappush(self._arriving, (at, next(self._numbers), cast("WireRequest", request), token))
 
     def prepare(self, request: object) -> None:
         """Connections are open."""
@@ -86,7 +86,7 @@ def limited(rate: float) -> Rule:
     throttle = Throttle(lambda: now[0])
     throttle.limit({"sts": rate})
 
-    def answer(request: Request, at: float) -> Response:
+    def answer(request: WireRequest, at: float) -> Response:
         now[0] = at
         try:
             throttle.check("sts", request.signing.access_key_id if request.signing else "", "us-east-1")

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dsops.agent.client import address_in, folder_of
-from dsops.agent.server import Server
+from dsops.agent.server import AgentServer
 from dsops.agent.start import listen, locked, make_folder
 from dsops.cli.run.agent_guard import forget_world
-from dsops.cli.run.agent_work import Keeper
+from dsops.cli.run.agent_work import SessionKeeper
 from dsops.runtime import utc_now
 
 
@@ -27,8 +27,8 @@ def main(moment: Path) -> None:
     with locked(address):
         listener = listen(address)
     forget_world()
-    keeper = Keeper(now)
-    server = Server(listener, keeper.work)
+    keeper = SessionKeeper(now)
+    server = AgentServer(listener, keeper.work)
     keeper.end = server.stop
     server.run()
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.unit.sandbox.conftest import SEED
 
 JUMP = "arn:aws:iam::111111111111:role/team/Jump"
@@ -23,24 +23,24 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Two accounts, a jump role, a target role behind an external ID."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
-def session_of(server: Server, name: str) -> boto3.Session:
+def session_of(server: SandboxServer, name: str) -> boto3.Session:
     """A session with a user's keys."""
     variables = identity_variables(server, name)
     return boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
 
 
-def client(server: Server, session: boto3.Session, service: str) -> Any:  # boto3 ships no types
+def client(server: SandboxServer, session: boto3.Session, service: str) -> Any:  # boto3 ships no types
     """A client of the sandbox."""
     return session.client(service, endpoint_url=server.url)
 
 
-def assumed(server: Server, session: boto3.Session, role: str, **more: object) -> boto3.Session:
+def assumed(server: SandboxServer, session: boto3.Session, role: str, **more: object) -> boto3.Session:
     """A session of the role."""
     answer = client(server, session, "sts").assume_role(RoleArn=role, RoleSessionName="s1", **more)
     credentials = answer["Credentials"]
@@ -49,7 +49,7 @@ def assumed(server: Server, session: boto3.Session, role: str, **more: object) -
     )
 
 
-def test_a_secret_is_read_through_two_roles(server: Server) -> None:
+def test_a_secret_is_read_through_two_roles(server: SandboxServer) -> None:
     """And not without the external ID."""
     jump = assumed(server, session_of(server, "alice"), JUMP)
 
@@ -62,7 +62,7 @@ def test_a_secret_is_read_through_two_roles(server: Server) -> None:
         secrets.get_secret_value(SecretId="dev/db")
 
 
-def test_modelled_exceptions_are_raised(server: Server) -> None:
+def test_modelled_exceptions_are_raised(server: SandboxServer) -> None:
     """By the names that programs catch."""
     admin = session_of(server, "admin")
     secrets, iam = client(server, admin, "secretsmanager"), client(server, admin, "iam")
@@ -78,7 +78,7 @@ def test_modelled_exceptions_are_raised(server: Server) -> None:
         sts.assume_role(RoleArn=JUMP, RoleSessionName="s1", Policy="{}")
 
 
-def test_mfa(server: Server) -> None:
+def test_mfa(server: SandboxServer) -> None:
     """A code works once."""
     sts = client(server, session_of(server, "alice"), "sts")
     serial = "arn:aws:iam::111111111111:mfa/alice"
@@ -89,7 +89,7 @@ def test_mfa(server: Server) -> None:
         sts.get_session_token(SerialNumber=serial, TokenCode=code)
 
 
-def test_paginators_and_waiters(server: Server) -> None:
+def test_paginators_and_waiters(server: SandboxServer) -> None:
     """What moto serves is what boto3 expects."""
     admin = session_of(server, "admin")
     secrets, iam = client(server, admin, "secretsmanager"), client(server, admin, "iam")
@@ -104,7 +104,7 @@ def test_paginators_and_waiters(server: Server) -> None:
     assert [value["SecretString"] for value in batch["SecretValues"]] == [str(number) for number in range(12)]
 
 
-def test_a_presigned_call_works_until_it_expires(server: Server) -> None:
+def test_a_presigned_call_works_until_it_expires(server: SandboxServer) -> None:
     """As EKS and Vault use GetCallerIdentity; a changed one does not."""
     sts = client(server, session_of(server, "alice"), "sts")
     url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
@@ -117,7 +117,7 @@ def test_a_presigned_call_works_until_it_expires(server: Server) -> None:
         assert caught.value.code == 403
 
 
-def test_parameters(server: Server) -> None:
+def test_parameters(server: SandboxServer) -> None:
     """Put, read decrypted, by path."""
     ssm = client(server, session_of(server, "admin"), "ssm")
     ssm.put_parameter(Name="/app/db", Value="hidden", Type="SecureString")
@@ -128,7 +128,9 @@ def test_parameters(server: Server) -> None:
     assert [parameter["Name"] for parameter in found] == ["/app/db"]
 
 
-def test_a_refreshing_role_profile_of_boto3(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_a_refreshing_role_profile_of_boto3(
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     """`role_arn`, `source_profile` and `external_id` in a config file: boto3 assumes both hops by itself."""
     variables = identity_variables(server, "alice")
     config = tmp_path / "config"

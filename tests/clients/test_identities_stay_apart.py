@@ -11,7 +11,7 @@ from botocore.config import Config
 from dsops.sandbox.control.control import find_user
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 
 PEOPLE = 8
 ROUNDS = 25
@@ -33,12 +33,12 @@ SEED = "accounts:\n" + "".join(
 
 
 @pytest.fixture(scope="module")
-def server() -> Server:
+def server() -> SandboxServer:
     """Accounts with one user, one role and one secret each; the secrets have one name."""
     return open_server(read_seed(SEED, "seed.yaml"))
 
 
-def mistaken(server: Server, number: int) -> list[str]:
+def mistaken(server: SandboxServer, number: int) -> list[str]:
     """What this person was told that belongs to somebody else."""
     world = server.sandbox.world
     with world.lock:
@@ -67,7 +67,7 @@ def mistaken(server: Server, number: int) -> list[str]:
     return wrong
 
 
-def test_nobody_is_taken_for_another(server: Server) -> None:
+def test_nobody_is_taken_for_another(server: SandboxServer) -> None:
     """Eight threads, each with keys and sessions of an account of its own."""
     with server, ThreadPoolExecutor(PEOPLE) as pool:
         assert list(pool.map(lambda number: mistaken(server, number), range(1, PEOPLE + 1))) == [[]] * PEOPLE

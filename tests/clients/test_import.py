@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dsops.testing import LocalAws
-from dsops.testing.child import Keeper
+from dsops.testing.child import SandboxKeeper
 from tests.unit.cli.stub_aws import Dsops
 
 HOME, AWAY = "111111111111", "222222222222"
@@ -90,7 +90,7 @@ SAME = {
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     """Two accounts, their roles, and ada, who may assume those of hers."""
-    with LocalAws(Keeper().do, SEED) as aws:
+    with LocalAws(SandboxKeeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
         home.add_user("ada", policies=[{"Version": "2012-10-17", "Statement": assume}])

@@ -21,7 +21,7 @@ from dsops.library import Library
 from dsops.runtime import utc_now
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from dsops.secret import Secret
 from tests.clients.test_long_commands import CONFIG, SEED, TARGET
 from tests.fakes import Reports
@@ -30,13 +30,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A sandbox with alice and the roles of the long commands."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
-def opened(server: Server, folder: Path, *, uses_sandbox_time: bool = False, **more: Any) -> Library:
+def opened(server: SandboxServer, folder: Path, *, uses_sandbox_time: bool = False, **more: Any) -> Library:
     """The library with alice's keys."""
     (folder / "dsops.yaml").write_text(CONFIG)
     variables = identity_variables(server, "alice")
@@ -44,7 +44,7 @@ def opened(server: Server, folder: Path, *, uses_sandbox_time: bool = False, **m
     return dsops.open(folder / "dsops.yaml", variables, folder=folder, now=now, **more)
 
 
-def test_secrets_are_values_that_don_t_show_themselves(server: Server, tmp_path: Path) -> None:
+def test_secrets_are_values_that_don_t_show_themselves(server: SandboxServer, tmp_path: Path) -> None:
     """A mapping in the order of the configuration."""
     secrets = opened(server, tmp_path).secrets("production")
     assert secrets["TOKEN"].reveal() == "invented-token"
@@ -52,7 +52,7 @@ def test_secrets_are_values_that_don_t_show_themselves(server: Server, tmp_path:
 
 
 def test_boto3_works_as_the_store_and_goes_on_past_expiry(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever keys the process itself has; one session is held as long as it is good."""
     for name, value in identity_variables(server, "mallory").items():
@@ -71,7 +71,7 @@ def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     assert library.boto3_session("target", region_name="us-west-2").region_name == "us-west-2"
 
 
-def test_twenty_threads_assume_a_role_once(server: Server, tmp_path: Path) -> None:
+def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path) -> None:
     """All get the same session, and their secrets."""
     reports = Reports()
     library = opened(server, tmp_path, report=reports)
@@ -97,7 +97,7 @@ def test_twenty_threads_assume_a_role_once(server: Server, tmp_path: Path) -> No
     assert len(keys) == 10
 
 
-def test_errors_are_those_of_dsops(server: Server, tmp_path: Path) -> None:
+def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> None:
     """With what to do about it; nobody is asked for a code."""
     library = opened(server, tmp_path)
     with pytest.raises(EnvironmentUnknown, match="no environment is named"):

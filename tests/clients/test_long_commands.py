@@ -23,7 +23,7 @@ import pytest
 from dsops.runtime import empty_file
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
@@ -138,7 +138,7 @@ Hours pass by the sandbox's clock, for botocore too, which takes the time from a
 class World:
     """A sandbox, a folder with a configuration, and alice's keys."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: SandboxServer) -> None:
         self.folder = folder
         self.server = server
         (folder / "dsops.yaml").write_text(CONFIG)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dsops.drawing import plain
-from dsops.graph import MOST_EDGES, Graph, Node, Outcome, mermaid_text
+from dsops.graph import MOST_EDGES, Graph, GraphNode, NodeOutcome, mermaid_text
 from dsops.graph.types import Key
 from tests.graphs import graph_of, many
 from tests.installed import OUTSIDE, ToolMissingError, installed, tool
@@ -101,9 +101,11 @@ def test_a_configuration_is_understood(folder: Path) -> None:
 
 def test_no_name_is_markup(folder: Path) -> None:
     """As the name of a node, of a fact, of an account, and as what became of it: they come out as they went in."""
-    nodes = [Node(("base",), "caller", "base credentials", (), None)]
-    nodes += [Node(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)]
-    tried: dict[Key, Outcome] = {("step", str(at)): Outcome("denied", name) for at, name in enumerate(NASTY)}
+    nodes = [GraphNode(("base",), "caller", "base credentials", (), None)]
+    nodes += [
+        GraphNode(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
+    ]
+    tried: dict[Key, NodeOutcome] = {("step", str(at)): NodeOutcome("denied", name) for at, name in enumerate(NASTY)}
     found = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
     assert len(nodes) == len(found["boxes"])
     for name, box in zip(NASTY, sorted(found["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):

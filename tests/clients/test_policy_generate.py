@@ -17,7 +17,7 @@ import yaml
 
 import dsops
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, Failures, SecretAccessDenied
-from dsops.testing.child import Keeper
+from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 
 BIN = Path(sys.executable).parent
@@ -118,7 +118,7 @@ def run(generated: Generated, folder: Path) -> Mapping[str, str]:
     for session in generated["sessions"]:
         stores["secretStores"][session["store"]]["session_policy"] = session["policy"]
     (folder / "run.json").write_text(json.dumps(stores))
-    with LocalAws(Keeper().do, json.dumps(seed), folder) as sandbox:
+    with LocalAws(SandboxKeeper().do, json.dumps(seed), folder) as sandbox:
         environ = {
             **sandbox.user("ada").environment(),
             "EXTERNAL_ID": EXTERNAL_ID,

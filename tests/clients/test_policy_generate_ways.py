@@ -16,7 +16,7 @@ import yaml
 import dsops
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, Failures, SecretAccessDenied
 from dsops.sandbox.control.running import tell
-from dsops.testing.child import Keeper
+from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 
 BIN = Path(sys.executable).parent
@@ -96,7 +96,7 @@ def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mappin
         config["secretStores"][session["store"]]["session_policy"] = session["policy"]
     (folder / "run.json").write_text(json.dumps(config))
     seed = {"accounts": {"111111111111": {**SEED, "users": users, "roles": roles}}}
-    with LocalAws(Keeper().do, seed, folder) as sandbox:
+    with LocalAws(SandboxKeeper().do, seed, folder) as sandbox:
         if "Staff" in roles:
             provider = {"role": "arn:aws:iam::111111111111:role/Staff", "provider": "Company", "subject": "alice"}
             (folder / "response").write_text(str(tell(sandbox.url, "saml", provider)["assertion"]))

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dsops.testing import Identity, LocalAws
-from dsops.testing.child import Keeper
+from dsops.testing.child import SandboxKeeper
 from tests.terminal import Terminal
 from tests.unit.cli.stub_aws import Agent, Dsops
 
@@ -45,7 +45,7 @@ envs:
 @pytest.fixture
 def aws() -> Iterator[LocalAws]:
     """Two accounts, each with a role Worker; ada may do everything in the first, assume the roles of the second."""
-    with LocalAws(Keeper().do, SEED) as aws:
+    with LocalAws(SandboxKeeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         home.add_user("ada", policies=[POLICY])
         home.add_user("bob")
@@ -228,7 +228,7 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
 def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
     """IAM is asked where that partition has it, by the role's name alone."""
     seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
-    with LocalAws(Keeper().do, seed) as aws:
+    with LocalAws(SandboxKeeper().do, seed) as aws:
         home = aws.account(HOME)
         ada = home.add_user("ada", policies=[POLICY])
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": home.root_arn}}

@@ -16,7 +16,7 @@ from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running import ask, tell
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"
@@ -43,13 +43,13 @@ accounts:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A role for the company's users of team blue."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
-def test_boto3_becomes_the_role(server: Server) -> None:
+def test_boto3_becomes_the_role(server: SandboxServer) -> None:
     """With the answer's credentials it reads the secret; a response that was changed is InvalidIdentityToken."""
     options = {"region_name": "us-east-1", "endpoint_url": server.url}
     client = boto3.client("sts", aws_access_key_id="x", aws_secret_access_key="y", **options)
@@ -78,7 +78,7 @@ def test_boto3_becomes_the_role(server: Server) -> None:
         client.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=PROVIDER, SAMLAssertion=spliced)
 
 
-def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: Server) -> None:
+def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: SandboxServer) -> None:
     """As infrastructure code does; the role that trusts it can be assumed, and another team's user is refused."""
     keys = ask(server.url, "identity", **{"as": "admin"})
     iam = boto3.client(
@@ -115,7 +115,7 @@ def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: Server) -> None
                 client.assume_role_with_saml(**wish)
 
 
-def test_the_aws_cli_takes_a_response_minted_by_dsops(server: Server, tmp_path: Path) -> None:
+def test_the_aws_cli_takes_a_response_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
     """By its file or its JSON; who is of another team is refused."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.control.client import client_variables
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.clients.sdks import SDKS, aws_cli_2, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
@@ -76,7 +76,7 @@ sso_registration_scopes = {SCOPE}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Alice may read, bob may nothing."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
@@ -90,19 +90,19 @@ def own_configuration(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def oidc(server: Server) -> Any:  # boto3 ships no types, here and below
+def oidc(server: SandboxServer) -> Any:  # boto3 ships no types, here and below
     """boto3's client of the sign-in service."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
 
 
-def portal(server: Server) -> Any:
+def portal(server: SandboxServer) -> Any:
     """boto3's client of the portal."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso", endpoint_url=server.url, config=config)
 
 
-def ask(server: Server, method: str, target: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+def ask(server: SandboxServer, method: str, target: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Status, Location and text of what a browser on this machine is answered."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     headers = (
@@ -117,7 +117,7 @@ def ask(server: Server, method: str, target: str, form: Mapping[str, str] | None
     return answer.status, answer.getheader("Location", ""), text
 
 
-def approve(server: Server, code: str, user: str = "alice") -> None:
+def approve(server: SandboxServer, code: str, user: str = "alice") -> None:
     """A person says yes."""
     fields = {"user_code": code, "user": user, "answer": "approve"}
     assert ask(server, "POST", "/_sandbox/device", fields)[0] == 200
@@ -139,7 +139,7 @@ class FormReader(HTMLParser):
             self.buttons.append(dict(attrs))
 
 
-def log_in(server: Server, home: Path, *, seconds: int = 3600, user: str = "alice") -> str:
+def log_in(server: SandboxServer, home: Path, *, seconds: int = 3600, user: str = "alice") -> str:
     """What `aws sso login` leaves in the cache for the session `corp`; the token is said to be good for `seconds`."""
     client = oidc(server)
     made = client.register_client(clientName="botocore-client-corp", clientType="public", scopes=[SCOPE])
@@ -168,7 +168,7 @@ def log_in(server: Server, home: Path, *, seconds: int = 3600, user: str = "alic
 
 @pytest.fixture(scope="module", params=SDKS)
 def client(
-    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, server: SandboxServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
     """Each client in turn; skipped where its toolchain is not on this machine."""
     try:
@@ -179,7 +179,7 @@ def client(
     one.close()
 
 
-def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Server, tmp_path: Path) -> None:
+def test_a_profile_with_a_session_is_its_users_role(client: Client, server: SandboxServer, tmp_path: Path) -> None:
     """Its name and what it may; a role that is not assigned is none."""
     log_in(server, tmp_path)
     home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
@@ -194,7 +194,7 @@ def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Serv
     assert "No access" in other.refused("identity").message
 
 
-def test_a_token_that_is_over_is_refreshed(client: Client, server: Server, tmp_path: Path) -> None:
+def test_a_token_that_is_over_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
     """By the SDK itself, with what the login has left in the cache."""
     log_in(server, tmp_path, seconds=-60)
     before = server.sandbox.events.added
@@ -229,7 +229,9 @@ def aws_cli() -> AwsCli:
 
 
 @pytest.fixture
-def aws(aws_cli: AwsCli, server: Server, tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def aws(
+    aws_cli: AwsCli, server: SandboxServer, tmp_path: Path
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """It, at work; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
     with amazon(server.url, tmp_path) as ways:
         variables = {
@@ -317,7 +319,7 @@ def test_the_aws_cli_is_told_of_a_refusal(
 
 
 def test_the_aws_cli_lists_what_there_is(
-    aws: Callable[..., subprocess.CompletedProcess[str]], server: Server, tmp_path: Path
+    aws: Callable[..., subprocess.CompletedProcess[str]], server: SandboxServer, tmp_path: Path
 ) -> None:
     """Accounts and roles of the token, and credentials for one of them."""
     token = log_in(server, tmp_path)
@@ -345,7 +347,7 @@ def test_the_aws_cli_lists_what_there_is(
 # --- the browser's way, over the wire --------------------------------------------------------------------------------
 
 
-def register(server: Server, redirect: str) -> Program:
+def register(server: SandboxServer, redirect: str) -> Program:
     """A client as the AWS CLI since 2.22 registers it."""
     made = oidc(server).register_client(
         clientName="botocore-client-corp",
@@ -358,7 +360,7 @@ def register(server: Server, redirect: str) -> Program:
     return Program(client_id=made["clientId"], secret=made["clientSecret"])
 
 
-def press(server: Server, target: str, answer: str) -> dict[str, str]:
+def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
     """What comes back to the client when a person opens the address, says who he is and presses a button."""
     status, _, page = ask(server, "GET", target)
     form = FormReader()
@@ -371,7 +373,7 @@ def press(server: Server, target: str, answer: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
-def test_a_browser_brings_a_code_that_is_worth_a_token(server: Server) -> None:
+def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) -> None:
     """With the verifier; boto3 reads accounts, roles and credentials with it, and logs out."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
@@ -414,14 +416,14 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: Server) -> None:
         client.create_token(**wish)
 
 
-def test_a_person_who_denies_sends_the_browser_back_without_a_code(server: Server) -> None:
+def test_a_person_who_denies_sends_the_browser_back_without_a_code(server: SandboxServer) -> None:
     """OAuth's error in its place."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "deny")
     assert brought == {"error": "access_denied", "state": "st&te"}
 
 
-def test_boto3_names_each_refusal(server: Server) -> None:
+def test_boto3_names_each_refusal(server: SandboxServer) -> None:
     """By the exceptions of the model, which carry OAuth's code; `ForbiddenException` is in no model."""
     client, sso = oidc(server), portal(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])

@@ -17,11 +17,11 @@ from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.sandbox.cloudtrail.event_record import HIDDEN
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.launch import TrailWish, identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 
 HOME, AWAY = "111111111111", "222222222222"
 JUMP, TARGET = f"arn:aws:iam::{HOME}:role/team/Jump", f"arn:aws:iam::{AWAY}:role/Target"
@@ -70,7 +70,7 @@ MORNING = datetime(2026, 7, 13, 9, 0, 0, tzinfo=UTC)
 class Day:
     """The sandbox of the day, its clock, and what came back from it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: SandboxServer) -> None:
         self._server = server
         self.sessions: dict[str, Any] = {}
 
@@ -109,7 +109,7 @@ class Day:
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
     """The folder after two days: MFA, a chain of two over the border of an account, denials, a secret."""
     folder = tmp_path_factory.mktemp("trail")
-    clock = Clock()
+    clock = MovableClock()
     clock.set(MORNING.timestamp())
     clock.freeze(is_frozen=True)
     trail = TrailWish(str(folder), lambda _: None, has_data_events=True)

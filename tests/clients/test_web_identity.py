@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"
@@ -45,13 +45,13 @@ accounts:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A role for the jobs of one repository."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
-def job_token(server: Server, repository: str) -> str:
+def job_token(server: SandboxServer, repository: str) -> str:
     """What a job of GitHub Actions in that repository gets, asked for as GitHub's toolkit does."""
     query = urlencode({"api-version": "2.0", "repository": repository})
     url = f"{server.url}/_sandbox/github?{query}&audience=sts.amazonaws.com"
@@ -61,7 +61,9 @@ def job_token(server: Server, repository: str) -> str:
     return token
 
 
-def test_boto3_reads_the_token_from_its_file(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boto3_reads_the_token_from_its_file(
+    server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are all that it has; the session reads the secret."""
     file = tmp_path / "token"
     file.write_text(job_token(server, "org/app"))
@@ -81,7 +83,7 @@ def test_boto3_reads_the_token_from_its_file(server: Server, tmp_path: Path, mon
     assert session.client("secretsmanager").get_secret_value(SecretId="db")["SecretString"] == "invented"
 
 
-def test_boto3_hears_why_another_repository_is_refused(server: Server) -> None:
+def test_boto3_hears_why_another_repository_is_refused(server: SandboxServer) -> None:
     """The modelled exception for a bad token, AccessDenied for one that the trust policy does not want."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
@@ -94,7 +96,7 @@ def test_boto3_hears_why_another_repository_is_refused(server: Server) -> None:
         client.assume_role_with_web_identity(**wish, WebIdentityToken=job_token(server, "org/app")[:-8] + "AAAAAAAA")
 
 
-def test_the_aws_cli_takes_a_token_minted_by_dsops(server: Server, tmp_path: Path) -> None:
+def test_the_aws_cli_takes_a_token_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
     """`dsops sandbox token` into a file, and the AWS CLI is the role; without the file's token it is nobody."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,
@@ -134,7 +136,7 @@ def test_the_aws_cli_takes_a_token_minted_by_dsops(server: Server, tmp_path: Pat
     assert done.returncode != 0
 
 
-def test_a_job_finds_its_token_by_the_variables_of_github(server: Server, tmp_path: Path) -> None:
+def test_a_job_finds_its_token_by_the_variables_of_github(server: SandboxServer, tmp_path: Path) -> None:
     """`dsops sandbox env --github-repository` gives the two, and no keys."""
     environment = client_environment(dict(os.environ), {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path)})
     done = subprocess.run(
@@ -153,7 +155,7 @@ def test_a_job_finds_its_token_by_the_variables_of_github(server: Server, tmp_pa
     assert "AWS_ACCESS_KEY_ID=" not in done.stdout
 
 
-def test_dsops_says_what_it_can_not_mint(server: Server, tmp_path: Path) -> None:
+def test_dsops_says_what_it_can_not_mint(server: SandboxServer, tmp_path: Path) -> None:
     """An issuer of somebody else's, no subject, a claim that is none."""
     for words, said in (
         (["--sub", "s", "--iss", "https://login.example.com"], "holds no keys of https://login.example.com"),

@@ -18,12 +18,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from dsops.audit.cloudtrail.duck import Database, open_database, standalone
+from dsops.audit.cloudtrail.duck import CallDatabase, open_database, standalone
 from dsops.audit.cloudtrail.files import Form, find_logs
-from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, SUMMARY, Asked
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, SUMMARY, QuestionOptions
 from dsops.audit.cloudtrail.relations import MOST_HOPS
 from dsops.audit.cloudtrail.reporting import report_on
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 from dsops.errors import LogsUnreadable
 from tests.cloudtrail.generator import generate
 
@@ -31,12 +31,12 @@ SINCE = datetime(2026, 10, 12, 5, 30, tzinfo=UTC)
 Known = dict[str, Any]  # a tree as JSON has it
 
 
-def report_of(folder: Path, **more: Any) -> Report:
+def report_of(folder: Path, **more: Any) -> AuditReport:
     """Over all that is below the folder."""
     return report_on(find_logs([str(folder)]), ["logs"], **more)
 
 
-def rows_of(report: Report, name: str) -> list[list[Any]]:
+def rows_of(report: AuditReport, name: str) -> list[list[Any]]:
     """An answer as JSON has it."""
     answer = report.answer(name)
     assert answer is not None
@@ -56,13 +56,13 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
 
 
 @pytest.fixture(scope="module")
-def reported(dirty: tuple[Path, Known]) -> Report:
+def reported(dirty: tuple[Path, Known]) -> AuditReport:
     """The report over those."""
     return report_of(dirty[0])
 
 
 @pytest.mark.parametrize("question", REPORTED, ids=lambda each: each.name)
-def test_each_answer_is_the_known_one(reported: Report, dirty: tuple[Path, Known], question: Any) -> None:
+def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, Known], question: Any) -> None:
     """Row for row and in the same order, out of files with duplicates, twins, disorder, damage and odd names."""
     name = "summary-role" if question is SUMMARY else question.name
     known = dirty[1]["answers"][name]
@@ -73,7 +73,7 @@ def test_each_answer_is_the_known_one(reported: Report, dirty: tuple[Path, Known
     assert known["rows"]
 
 
-def test_what_was_read_is_told(reported: Report, dirty: tuple[Path, Known]) -> None:
+def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known]) -> None:
     """Calls, records, what is none, files, and each file that can't be read with its reason."""
     folder, known = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
@@ -121,13 +121,13 @@ def test_each_question_as_one_statement_gives_the_same(tmp_path: Path) -> None:
     """What `dsops audit sql --dialect duckdb` prints, given to DuckDB as it is."""
     known = generate(tmp_path, events=3000, seed=5)
     pattern = f"{tmp_path}/**/*.json.gz"
-    asked = Asked()
+    asked = QuestionOptions()
     for question in REPORTED:
         name = "summary-role" if question is SUMMARY else question.name
         rows = duckdb.execute(standalone(question, asked, pattern)).fetchall()
         assert known["answers"][name]["rows"] == as_json(rows), name
     session = max(known["histories"], key=lambda name: len(known["histories"][name]["rows"]))
-    rows = duckdb.execute(standalone(HISTORY, Asked(session=session), pattern)).fetchall()
+    rows = duckdb.execute(standalone(HISTORY, QuestionOptions(session=session), pattern)).fetchall()
     assert len(known["histories"][session]["rows"]) == len(rows)
 
 
@@ -448,7 +448,7 @@ def test_a_full_disk_is_no_files_fault(dirty: tuple[Path, Known]) -> None:
     """All of it ends with the first file: otherwise a report would lack what came after it."""
     found = find_logs([str(dirty[0])])
     with pytest.raises(LogsUnreadable) as raised, open_database(), ThreadPoolExecutor(1) as apart:
-        Database(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
+        CallDatabase(Full(), apart, duckdb.Error, duckdb.FatalException).load(found.batches)
     assert str(raised.value) == "the logs can't be put in order"
     assert raised.value.why == "there is no room on the disk"
     assert "TMPDIR" in raised.value.hint

@@ -15,7 +15,7 @@ import pytest
 from dsops import cli
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import Lab, Person, RefusedError
 
 HOME, OTHER = "111111111111", "222222222222"
@@ -88,13 +88,13 @@ QUESTIONS = list(product(USERS, (HOME, OTHER), ROLES, EXTERNAL_IDS))
 
 
 @pytest.fixture(params=["", ORGANIZATION], ids=["no organization", "an organization"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest) -> Iterator[SandboxServer]:
     """A sandbox that listens."""
     with open_server(read_seed(SEED + request.param, "seed.yaml")) as listening:
         yield listening
 
 
-def foretold(server: Server, folder: Any, capfd: pytest.CaptureFixture[str]) -> list[str]:
+def foretold(server: SandboxServer, folder: Any, capfd: pytest.CaptureFixture[str]) -> list[str]:
     """What simulate says of each question, asked as one table."""
     cases = [
         {
@@ -111,7 +111,7 @@ def foretold(server: Server, folder: Any, capfd: pytest.CaptureFixture[str]) -> 
 
 
 def simulated(
-    server: Server, cases: list[dict[str, Any]], folder: Any, capfd: pytest.CaptureFixture[str]
+    server: SandboxServer, cases: list[dict[str, Any]], folder: Any, capfd: pytest.CaptureFixture[str]
 ) -> list[dict[str, Any]]:
     """The answers to a table, asked over the sandbox."""
     table = folder / "cases.json"
@@ -133,7 +133,7 @@ def refusal(person: Person, role: str, external_id: str) -> str:
     return ""
 
 
-def test_what_is_foretold_happens(server: Server, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Of every user, role, account and external ID; none is unknown, and many go either way."""
     told = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
@@ -161,7 +161,7 @@ def test_what_is_foretold_happens(server: Server, tmp_path: Any, capfd: pytest.C
     ],
 )
 def test_an_organization_makes_the_difference_that_it_should(
-    server: Server,
+    server: SandboxServer,
     tmp_path: Any,
     capfd: pytest.CaptureFixture[str],
     question: tuple[str, ...],

@@ -18,7 +18,7 @@ import pytest
 
 from dsops.aws.http.transport import CurlDriver, open_driver
 from dsops.aws.http.transport_urllib3 import ThreadDriver
-from dsops.aws.http.wire import MAX_ANSWER_BYTES, USER_AGENT, Request, Response, Signing
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, USER_AGENT, Response, Signing, WireRequest
 from dsops.errors import AnswerInvalid, Unreachable
 from dsops.secret import Secret
 from dsops.tasks import Driver, run, transfer
@@ -38,7 +38,7 @@ def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver
     opened.close()
 
 
-def send(driver: Driver, request: Request) -> Response:
+def send(driver: Driver, request: WireRequest) -> Response:
     """Its answer; raises what a caller would see."""
     return cast("Response", run(transfer(request), driver))
 
@@ -54,7 +54,7 @@ def test_no_header_is_sent_that_was_not_asked_for(driver: Driver, method: str, s
     body = b"x" * (size if method in ("POST", "PUT") else 0)
     headers = (("Content-Type", "application/x-amz-json-1.1"),) if body else ()
     with StubServer(lambda _: Answer(body=b"fine")) as server:
-        request = Request(method, f"{server.url}/", headers, body, SIGNING if is_signed else None)
+        request = WireRequest(method, f"{server.url}/", headers, body, SIGNING if is_signed else None)
         assert send(driver, request).status == 200
     (seen,) = server.seen
     names = [name.lower() for name, _ in seen.headers]
@@ -73,7 +73,7 @@ def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
     """Nothing is sent: neither a second header nor a second request."""
     with StubServer(lambda _: Answer(body=b"fine")) as server:
         with pytest.raises(ValueError, match="can't be sent"):
-            send(driver, Request("POST", server.url, (("X-Amz-Target", text),), b"x"))
+            send(driver, WireRequest("POST", server.url, (("X-Amz-Target", text),), b"x"))
         assert server.seen == []
 
 
@@ -95,7 +95,7 @@ def test_a_header_can_not_end_early(driver: Driver, text: str) -> None:
 def test_every_framing_of_an_answer_is_read(driver: Driver, raw: bytes, body: bytes) -> None:
     """In chunks, with a length, up to the end of the connection, empty, and after an interim answer."""
     with StubServer(lambda _: Answer(raw=raw)) as server:
-        assert send(driver, Request("POST", server.url, (), b"x")).body == body
+        assert send(driver, WireRequest("POST", server.url, (), b"x")).body == body
 
 
 @pytest.mark.parametrize("chunks", [b"4\r\nfi", b"4\r\nfine\r\n", b"zz\r\nfine\r\n0\r\n\r\n"])
@@ -105,7 +105,7 @@ def test_chunks_that_break_off_are_no_answer(driver: Driver, chunks: bytes) -> N
         StubServer(lambda _: Answer(raw=CHUNKED + chunks)) as server,
         pytest.raises((Unreachable, AnswerInvalid)) as caught,
     ):
-        send(driver, Request("POST", server.url, (), b"x", is_once=True))
+        send(driver, WireRequest("POST", server.url, (), b"x", is_once=True))
     assert caught.value.how_far == "answered"
 
 
@@ -114,14 +114,14 @@ def test_chunks_without_end_are_bounded(driver: Driver) -> None:
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
     raw = CHUNKED + chunk * (MAX_ANSWER_BYTES // 0x100000 + 2)
     with StubServer(lambda _: Answer(raw=raw)) as server, pytest.raises(AnswerInvalid, match="more than 16 MB"):
-        send(driver, Request("POST", server.url, (), b"x"))
+        send(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
 def test_a_reset_is_told_as_a_lost_connection(driver: Driver, before: bytes) -> None:
     """Before any answer, and in the middle of one, which the reset may overtake: the request may have been done."""
     with ResettingServer(before) as url, pytest.raises(Unreachable, match="lost the connection") as caught:
-        send(driver, Request("POST", url, (), b"x", is_once=True))
+        send(driver, WireRequest("POST", url, (), b"x", is_once=True))
     assert caught.value.how_far in (("sent", "answered") if before else ("sent",))
 
 

@@ -11,7 +11,7 @@ import dsops
 from dsops.errors import DsopsError, Failures
 from dsops.sandbox.control.running import ask, tell
 from dsops.sandbox.wire.models import EVERY_SERVICE
-from dsops.testing.child import Keeper
+from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 from tests.permission import allow_found
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dsops.sandbox.control.service import Answered
-    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.server import SandboxServer
     from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
     from tests.explain.set_up import SetUp
 
@@ -31,7 +31,7 @@ _OF_A_CALLER = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN
 class Built:
     """A set-up that can be run."""
 
-    def __init__(self, set_up: SetUp, sandbox: LocalAws, server: Server, folder: Path) -> None:
+    def __init__(self, set_up: SetUp, sandbox: LocalAws, server: SandboxServer, folder: Path) -> None:
         self.set_up = set_up
         self.sandbox = sandbox
         self._server = server
@@ -95,7 +95,7 @@ def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
     """The set-up, for as long as the block lasts. With `denial` AWS says no in these words, whatever the reason."""
     folder.mkdir()
     (folder / "dsops.yaml").write_text(set_up.config, encoding="utf-8")
-    keeper = Keeper()  # in this process: what AWS answers is looked at, and changed
+    keeper = SandboxKeeper()  # in this process: what AWS answers is looked at, and changed
     with LocalAws(keeper.do, set_up.seed, folder) as sandbox:
         found = Built(set_up, sandbox, keeper.server, folder)
         if denial:
@@ -103,7 +103,7 @@ def built(set_up: SetUp, folder: Path, *, denial: str = "") -> Iterator[Built]:
         yield found
 
 
-def _reword(server: Server, denial: str) -> None:
+def _reword(server: SandboxServer, denial: str) -> None:
     handle = server.sandbox.handle
 
     def reworded(request: HttpRequest) -> Answered:

@@ -14,7 +14,7 @@ from dsops.config import load
 from dsops.config.limits import check_limits
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigError, VariableUnset
-from dsops.interpolate import Names, expand_node
+from dsops.interpolate import InterpolationNames, expand_node
 from dsops.model import Config, Field
 from dsops.schema import BUILTIN_TYPES, check_setting
 
@@ -178,7 +178,7 @@ def test_loaded_fields_can_be_expanded_and_checked(
             if field is None:
                 continue
             try:
-                node = expand_node(field.node, Names(environ), field.where.file, "p")
+                node = expand_node(field.node, InterpolationNames(environ), field.where.file, "p")
             except VariableUnset:
                 continue
             checked = check_setting(key, Field(node, field.where), "p")
@@ -229,5 +229,5 @@ def test_values_of_a_literal_store_arrive_as_they_are(folder: Path, values: dict
     except ConfigError:
         return  # control characters, lone surrogates: YAML can't say them
     field = found.stores["a"].fields["values"]
-    node = expand_node(field.node, Names({}), "f", "p")
+    node = expand_node(field.node, InterpolationNames({}), "f", "p")
     assert [text for pair in values.items() for text in pair] == list(texts_of(node))

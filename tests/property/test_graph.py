@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dsops.drawing import plain
 from dsops.errors import Where
-from dsops.graph import Graph, Node, Outcome, Status, graph_text, make_graph, mermaid_text, svg_text
+from dsops.graph import Graph, GraphNode, NodeOutcome, Status, graph_text, make_graph, mermaid_text, svg_text
 from dsops.graph.outline import outline
 from dsops.model import Config
 from dsops.plan import Ambient, Fingerprint, Plan, PlannedVariable, SecretReference, Step
@@ -91,11 +91,11 @@ def graphs(draw: st.DrawFn) -> Graph:
     config = Config({}, {}, "", (), is_allowed=True, notes=())
     graph = make_graph(draw(texts), config, [plan], BUILTIN_TYPES)
     statuses: st.SearchStrategy[Status] = st.sampled_from(["ok", "denied", "failed", "skipped"])
-    tried = {node.key: Outcome(draw(statuses), draw(texts)) for node in graph.nodes if draw(st.booleans())}
+    tried = {node.key: NodeOutcome(draw(statuses), draw(texts)) for node in graph.nodes if draw(st.booleans())}
     return graph._replace(outcomes=tried)
 
 
-def things(graph: Graph) -> list[Node]:
+def things(graph: Graph) -> list[GraphNode]:
     """All but the callers."""
     return [node for node in graph.nodes if node.kind != "caller"]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dsops.policy.language.conditions import compile_condition, fold_context
 from dsops.policy.language.match import compile_glob
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.policy.language.values import compare_numbers, read_number
 
 PATTERNS = st.text(alphabet="ab*?", max_size=12)
@@ -19,7 +19,7 @@ TEXTS = st.text(alphabet="ab", max_size=12)
 def matches(pattern: str, text: str) -> bool:
     """Whether the compiled pattern matches."""
     tokens = tokenize(pattern, has_variables=False, has_wildcards=True)
-    return compile_glob([token for token in tokens if not isinstance(token, Variable)])(text)
+    return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])(text)
 
 
 @cache

@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.aws.identity.sso_cache import Client, Token, instant, read_token, write_token
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_cache import ClientRegistration, Token, instant, read_token, write_token
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.secret import Secret
 from dsops.stores.loopback import _parse
 
-SESSION = Session("", "https://d-1.awsapps.com/start", "us-east-1")
+SESSION = SsoSession("", "https://d-1.awsapps.com/start", "us-east-1")
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001
     lambda moment: moment.replace(microsecond=0)
@@ -26,7 +26,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
-CLIENTS = st.builds(Client, st.text(min_size=1).filter(str.isprintable), TOKENS.map(Secret), MOMENTS)
+CLIENTS = st.builds(ClientRegistration, st.text(min_size=1).filter(str.isprintable), TOKENS.map(Secret), MOMENTS)
 
 
 def read(data: bytes) -> Token | None:
@@ -54,7 +54,9 @@ def test_any_file_is_a_token_or_says_why_not(data: bytes) -> None:
 
 
 @given(TOKENS, MOMENTS, TOKENS | st.none(), CLIENTS | st.none())
-def test_what_is_written_is_read(access: str, moment: datetime, refresh: str | None, client: Client | None) -> None:
+def test_what_is_written_is_read(
+    access: str, moment: datetime, refresh: str | None, client: ClientRegistration | None
+) -> None:
     """All of it, and its mark with it."""
     token = Token(Secret(access), moment, None if refresh is None else Secret(refresh), client)
     with TemporaryDirectory() as folder:

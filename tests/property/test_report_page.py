@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dsops.audit.page import page_of
 from dsops.audit.page.words import shortened
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 from dsops.drawing import plain
 from tests.cloudtrail.columns import COLUMNS
 from tests.markup import Node, read
@@ -50,7 +50,7 @@ _TEXTS = frozenset({"role", "code", "principal", "from_account", "to_account", "
 _TIMES = frozenset({"hour", "first", "last"})
 
 
-def report_with(text: str, role: str) -> Report:
+def report_with(text: str, role: str) -> AuditReport:
     """A report with that text in every cell that a log could have filled, and that role where there is one."""
 
     def cell(column: str, other: str) -> object:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import role_caller
 from dsops.sandbox.sts.sessions import PolicyLayer, Session
 from tests.sandboxes import ACCOUNT, Lab
@@ -42,7 +42,7 @@ def allowed(lab: Lab, session: Session) -> set[str]:
     return {
         action
         for action in ACTIONS
-        if lab.sandbox.judge.decide(caller, Question(action, "*", ACCOUNT, {}), "id", 0).is_allowed
+        if lab.sandbox.judge.decide(caller, AuthorizationQuestion(action, "*", ACCOUNT, {}), "id", 0).is_allowed
     }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.federation.proof import Proof
+from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.federation.web_identity import verify
 from dsops.sandbox.state.world import OidcProvider
 from dsops.sandbox.wire.refusals import answer_of
@@ -56,7 +56,7 @@ class OneProvider:
         return OidcProvider("arn:aws:iam::111111111111:oidc-provider/id.example.com", "id.example.com", ("app",))
 
 
-def judged(token: str, now: float = NOW) -> Proof | str:
+def judged(token: str, now: float = NOW) -> IdentityProof | str:
     """The proof, or the code of the refusal; anything else that is raised fails the test."""
     world: Any = OneProvider()  # the one question that `verify` has for a world
     try:
@@ -74,7 +74,7 @@ def test_the_token_itself_is_good() -> None:
     """What the other tests change is good before."""
     proof = judged(TOKEN)
 
-    assert isinstance(proof, Proof)
+    assert isinstance(proof, IdentityProof)
     assert (proof.subject, proof.audience) == ("somebody", "app")
 
 
@@ -93,7 +93,7 @@ def test_claims_of_any_kind_are_answered(claims: dict[str, object]) -> None:
     """A proof or AWS's refusal, never a failure of ours; a proof is always for one of the provider's clients."""
     answer = judged(ISSUERS.mint(ISSUER, {**GOOD, **claims}, NOW, 300))
 
-    if isinstance(answer, Proof):
+    if isinstance(answer, IdentityProof):
         assert answer.audience == "app"
         assert answer.issuer == ISSUER
     else:
@@ -124,4 +124,4 @@ def test_texts_of_any_kind_are_answered(text: str) -> None:
 @given(seconds=st.integers(-1000, 1000))
 def test_a_token_is_good_from_its_beginning_to_its_end(seconds: int) -> None:
     """Both to the second."""
-    assert isinstance(judged(TOKEN, NOW + seconds), Proof) == (0 <= seconds < 300)
+    assert isinstance(judged(TOKEN, NOW + seconds), IdentityProof) == (0 <= seconds < 300)

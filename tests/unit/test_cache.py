@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.cache import HAND_ON, SIGN, CredentialCache, Memory, Need, Obtained
+from dsops.cache import HAND_ON, SIGN, CredentialCache, LifetimeNeed, Memory, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, MfaRequired, StsRefused, TooLittleTimeLeft
 from dsops.secret import Secret
@@ -53,7 +53,7 @@ def cache(clock: FixedClock) -> CredentialCache:
     return CredentialCache(clock)
 
 
-def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: Need = SIGN) -> Obtained:
+def obtained(time: Time, cache: CredentialCache, issuer: Issuer, need: LifetimeNeed = SIGN) -> Obtained:
     """What a caller with that need gets."""
     return time.run(cache.obtain("f", issuer, need))
 
@@ -129,13 +129,20 @@ def test_one_who_is_killed_inside_leaves_the_door_open(time: Time, cache: Creden
         (3600, 899, HAND_ON, True),
         (900, 225, HAND_ON, False),
         (900, 224, HAND_ON, True),
-        (3600, 1200, Need(min_ttl_seconds=1201), True),
-        (3600, 1200, Need(min_ttl_seconds=1200), False),
-        (3600, 100, Need(is_handed_on=True, min_ttl_seconds=90), False),
+        (3600, 1200, LifetimeNeed(min_ttl_seconds=1201), True),
+        (3600, 1200, LifetimeNeed(min_ttl_seconds=1200), False),
+        (3600, 100, LifetimeNeed(is_handed_on=True, min_ttl_seconds=90), False),
     ],
 )
 def test_renewal_is_tried_when_too_little_is_left(
-    time: Time, cache: CredentialCache, clock: FixedClock, lifetime: int, left: int, need: Need, *, is_renewed: bool
+    time: Time,
+    cache: CredentialCache,
+    clock: FixedClock,
+    lifetime: int,
+    left: int,
+    need: LifetimeNeed,
+    *,
+    is_renewed: bool,
 ) -> None:
     """60 s sign a call, 15 minutes or a quarter of the life go to a child; a user's limit beats both."""
     issuer = Issuer(clock, lifetime=lifetime)
@@ -179,14 +186,14 @@ def test_min_ttl_is_never_undercut(time: Time, cache: CredentialCache, clock: Fi
     clock.advance(1800)
     issuer.failures = [StsRefused("down")]
     with pytest.raises(StsRefused):
-        obtained(time, cache, issuer, Need(min_ttl_seconds=2000))
+        obtained(time, cache, issuer, LifetimeNeed(min_ttl_seconds=2000))
     assert issuer.calls == [True, True]
 
 
 def test_min_ttl_beyond_the_lifetime_is_an_error(time: Time, cache: CredentialCache, clock: FixedClock) -> None:
     """A new session that is still too short is refused, with both figures."""
     with pytest.raises(TooLittleTimeLeft, match=r"last 3600 s, and at least 7200 s"):
-        obtained(time, cache, Issuer(clock), Need(min_ttl_seconds=7200))
+        obtained(time, cache, Issuer(clock), LifetimeNeed(min_ttl_seconds=7200))
 
 
 def test_evicted_credentials_are_issued_anew(time: Time, cache: CredentialCache, clock: FixedClock) -> None:

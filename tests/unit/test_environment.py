@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dsops.credentials import Credentials
-from dsops.environment import IDENTITY, Session, child_environment, encode, endpoint_variables, session_variables
+from dsops.environment import IDENTITY, ChildIdentity, child_environment, encode, endpoint_variables, session_variables
 from dsops.errors import ValueUnusable
 from dsops.secret import Secret
 
@@ -135,7 +135,7 @@ def test_a_session_is_its_three_parts_and_its_end() -> None:
 def test_a_session_that_was_asked_for_wins_over_everything_inherited(name: str, *, keeps_existing: bool) -> None:
     """Nothing else of an identity stays, not even with keeps_existing: the command line names who the command is."""
     parent = {name: "theirs", "AWS_CREDENTIAL_EXPIRATION": "soon", "HOME": "/h"}
-    session = Session(session_variables(KEYS), "us-east-1")
+    session = ChildIdentity(session_variables(KEYS), "us-east-1")
     child = child_environment(parent, {}, session=session, keeps_existing=keeps_existing)
     regions = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
     assert dict(child.variables) == {"HOME": "/h", **session.variables, **regions}
@@ -152,7 +152,7 @@ def test_an_endpoint_leaves_no_other_place_to_look() -> None:
         "AWS_ROLE_ARN": "f",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/g",
     }
-    session = Session(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t"), "/empty"), "")
+    session = ChildIdentity(endpoint_variables("http://127.0.0.1:1/credentials", Secret("t"), "/empty"), "")
     assert dict(child_environment(parent, {}, session=session).variables) == {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": Secret("http://127.0.0.1:1/credentials"),
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": Secret("t"),
@@ -174,6 +174,6 @@ def test_the_region_is_the_stores_unless_a_variable_names_one(
     parent: dict[str, str], secrets: dict[str, Secret], region: str
 ) -> None:
     """Under both names: boto3 reads one, others read the other."""
-    child = child_environment(parent, secrets, session=Session(session_variables(KEYS), "us-east-1"))
+    child = child_environment(parent, secrets, session=ChildIdentity(session_variables(KEYS), "us-east-1"))
     found = encode(child)
     assert (found[b"AWS_REGION"], found[b"AWS_DEFAULT_REGION"]) == (region.encode(), region.encode())

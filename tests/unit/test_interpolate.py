@@ -8,7 +8,7 @@ import pytest
 
 from dsops.document import parse_yaml, to_plain
 from dsops.errors import VariableUnset, Where
-from dsops.interpolate import Names, expand, expand_node, has_names, mask, names_in
+from dsops.interpolate import InterpolationNames, expand, expand_node, has_names, mask, names_in
 
 HERE = Where("dsops.yaml", 9)
 
@@ -162,7 +162,7 @@ def test_a_nodes_texts_are_expanded_with_their_own_lines() -> None:
     root = parse_yaml("a: ${X}\n${X}:\n  - 007\n  - ${X}\n", "f").root
     assert root is not None
     assert has_names(root)
-    done = expand_node(root, Names({"X": "1"}), "f", "p")
+    done = expand_node(root, InterpolationNames({"X": "1"}), "f", "p")
     assert not has_names(done)
     assert to_plain(done) == {"a": "1", "1": ["007", "1"]}
 
@@ -173,7 +173,7 @@ def test_an_unset_variable_in_a_node_names_its_own_line(text: str, line: int) ->
     root = parse_yaml(text, "f").root
     assert root is not None
     with pytest.raises(VariableUnset) as raised:
-        expand_node(root, Names({}), "f", "p")
+        expand_node(root, InterpolationNames({}), "f", "p")
     assert raised.value.where == Where("f", line)
 
 

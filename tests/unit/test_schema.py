@@ -13,9 +13,9 @@ from dsops.errors import Problem, Where
 from dsops.model import Field
 from dsops.schema import (
     BUILTIN_TYPES,
-    Checked,
-    Key,
+    CheckedSetting,
     Setting,
+    StoreKey,
     StoreType,
     check_setting,
     check_shape,
@@ -30,7 +30,7 @@ ROLE = "role_arn: arn:aws:iam::123456789012:role/App\n"
 STS = BUILTIN_TYPES["aws.sts"]
 
 
-def key_of(name: str, type_name: str = "aws.sts") -> Key:
+def key_of(name: str, type_name: str = "aws.sts") -> StoreKey:
     """The key of that name, in a store with a role."""
     store_type = fitted(BUILTIN_TYPES[type_name], {"role_arn": field("arn")})
     return next(key for key in store_type.keys if key.name == name)
@@ -43,7 +43,7 @@ def field(yaml: str) -> Field:
     return Field(root.entries[0][1], Where("dsops.yaml", 1))
 
 
-def checked(name: str, yaml: str, type_name: str = "aws.sts") -> Checked:
+def checked(name: str, yaml: str, type_name: str = "aws.sts") -> CheckedSetting:
     """The check of one key."""
     return check_setting(key_of(name, type_name), field(yaml), f"secretStores.x.{name}")
 
@@ -446,7 +446,7 @@ class TestStores:
 
     def test_a_plugins_type_is_checked_like_ours(self) -> None:
         """The types are data that is passed in."""
-        own = StoreType("vault", "A vault.", (Key("address", "url", "Where it is.", is_required=True),))
+        own = StoreType("vault", "A vault.", (StoreKey("address", "url", "Where it is.", is_required=True),))
         found = check_store(own, {}, Where("f"), "p")
         assert [one.message for one in found.problems] == ["`address` is missing"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from time import monotonic
 
-from dsops.agent.request import Limits
+from dsops.agent.request import ClientLimits
 
 
 class Crew:
@@ -17,7 +17,7 @@ class Crew:
     def __init__(
         self,
         work: Callable[[socket.socket, bytes], None],
-        limits: Limits,
+        limits: ClientLimits,
         begin: Callable[[Callable[[], None]], None] = lambda run: Thread(target=run, daemon=True).start(),
     ) -> None:
         """`begin` runs something in a new thread. Raises RuntimeError where there is none to be had."""

@@ -40,7 +40,7 @@ REASONS = {
 }
 
 
-class Client:
+class LoopbackConnection:
     """One connection: what has come, what is still to be sent."""
 
     __slots__ = ("connection", "inbox", "is_waiting", "outbox", "until")
@@ -54,7 +54,7 @@ class Client:
         self.until = until
 
 
-class Loopback:
+class LoopbackAttendant:
     """An attendant of a loop (process/watch.py), for a class that answers. Its socket is open when it has been made."""
 
     def __init__(self, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic) -> None:
@@ -69,7 +69,7 @@ class Loopback:
             raise UsageError(f"can't listen on {where}", why=why, hint=hint) from error
         self._listener.setblocking(False)
         self.clock = clock
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, LoopbackConnection] = {}
         self._deaf_until = 0.0
         self.port = int(self._listener.getsockname()[1])
         host = f"[{address}]" if ":" in address else address
@@ -79,15 +79,15 @@ class Loopback:
 
     # --- for the class that answers -------------------------------------------------------------------------------
 
-    def asked(self, client: Client, method: str, path: str, headers: Mapping[str, str]) -> None:
+    def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
         """One request, which names this host; `path` is without its query. It is answered now, or waits."""
         raise NotImplementedError
 
-    def wait(self, client: Client, *, is_late: bool) -> None:
+    def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
         """Another turn of one that waits; `is_late` when it can't any longer."""
         raise NotImplementedError
 
-    def answer(self, client: Client, status: int, content_type: str, body: bytes) -> None:
+    def answer(self, client: LoopbackConnection, status: int, content_type: str, body: bytes) -> None:
         """Sends it, and ends the connection."""
         client.is_waiting = False
         client.until = self.clock() + CLIENT_SECONDS
@@ -98,7 +98,7 @@ class Loopback:
         client.outbox = head.encode("ascii") + body
         self._send(client)
 
-    def refuse(self, client: Client, status: int, message: str) -> None:
+    def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
         """Says why not."""
         self.answer(client, status, "text/plain; charset=utf-8", f"{message}\n".encode())
 
@@ -155,10 +155,10 @@ class Loopback:
             silent = [each for each in self._clients.values() if not each.is_waiting]
             if len(silent) >= _MOST_SILENT:
                 self._drop(silent[0])
-            client = Client(connection, self.clock() + CLIENT_SECONDS)
+            client = LoopbackConnection(connection, self.clock() + CLIENT_SECONDS)
             self._clients[connection.fileno()] = client
 
-    def _converse(self, client: Client) -> None:
+    def _converse(self, client: LoopbackConnection) -> None:
         if client.outbox:
             self._send(client)
             return
@@ -180,7 +180,7 @@ class Loopback:
         elif end:
             self._handle(client, head)
 
-    def _handle(self, client: Client, head: bytes) -> None:
+    def _handle(self, client: LoopbackConnection, head: bytes) -> None:
         """One request, whose end has come."""
         line, *lines = head.decode("latin-1").split("\r\n")
         headers = _headers(lines)
@@ -193,7 +193,7 @@ class Loopback:
         else:
             self.asked(client, words[0], words[1].partition("?")[0], headers)
 
-    def _send(self, client: Client) -> None:
+    def _send(self, client: LoopbackConnection) -> None:
         try:
             client.outbox = client.outbox[client.connection.send(client.outbox) :]
         except BlockingIOError:
@@ -203,7 +203,7 @@ class Loopback:
         if not client.outbox:
             self._drop(client)
 
-    def _drop(self, client: Client) -> None:
+    def _drop(self, client: LoopbackConnection) -> None:
         self._clients.pop(client.connection.fileno(), None)
         client.connection.close()
 

@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from typing import Final
 
 from dsops.agent.client import ANSWERED, DECLINED, FAILED, RESULT
-from dsops.agent.loopback import Client, Loopback
+from dsops.agent.loopback import LoopbackAttendant, LoopbackConnection
 from dsops.errors import DsopsError, Failures
 from dsops.openmetrics import CONTENT_TYPE, Counter, Gauge, Histogram, Registry
 from dsops.openmetrics.process import process_metrics
@@ -170,7 +170,7 @@ class Tally:
             count(metrics)
 
 
-class MetricsPort(Loopback):
+class MetricsPort(LoopbackAttendant):
     """A port of 127.0.0.1 that answers `GET /metrics`, from a thread of its own."""
 
     def __init__(self, registry: Registry, port: int) -> None:
@@ -190,7 +190,7 @@ class MetricsPort(Loopback):
         os.close(self._wake)
         os.close(self._woken)
 
-    def asked(self, client: Client, method: str, path: str, headers: Mapping[str, str]) -> None:
+    def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
         """The text, for a GET."""
         del headers
         if method != "GET":

@@ -19,7 +19,7 @@ _MOST_TYPED = 4096
 """Bytes that a person may type: a code has six."""
 
 
-class Limits(NamedTuple):
+class ClientLimits(NamedTuple):
     """What clients may cost."""
 
     clients: int = 512
@@ -46,7 +46,7 @@ class Limits(NamedTuple):
     """How long nobody asks before the agent ends."""
 
 
-class Asked(NamedTuple):
+class AgentRequest(NamedTuple):
     """One request."""
 
     folder: bytes
@@ -59,10 +59,10 @@ class Asked(NamedTuple):
     """The client's environment, `NAME=VALUE` each."""
 
 
-class Caller:
+class RequestClient:
     """The client of one request, for whoever works on it."""
 
-    def __init__(self, connection: socket.socket, limits: Limits) -> None:
+    def __init__(self, connection: socket.socket, limits: ClientLimits) -> None:
         self._connection = connection
         self._limits = limits
         self._sending = Lock()
@@ -99,7 +99,7 @@ class Caller:
             finally:
                 self._sending.release()
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: AgentAnswer) -> None:
         """Ends the request."""
         self._tell(answer.kind, answer.data)
 
@@ -191,7 +191,7 @@ def is_stopped(connection: socket.socket) -> bool:
         return False
 
 
-class Answer(NamedTuple):
+class AgentAnswer(NamedTuple):
     """What ends a request."""
 
     kind: int
@@ -199,17 +199,17 @@ class Answer(NamedTuple):
     data: bytes = b""
 
 
-def result(fields: Sequence[bytes]) -> Answer:
+def result(fields: Sequence[bytes]) -> AgentAnswer:
     """The work was done."""
-    return Answer(RESULT, pack(list(fields)))
+    return AgentAnswer(RESULT, pack(list(fields)))
 
 
-def failed(error: DsopsError) -> Answer:
+def failed(error: DsopsError) -> AgentAnswer:
     """It failed; the client tells the error as if it were its own."""
-    return Answer(FAILED, failure.pack_error(error))
+    return AgentAnswer(FAILED, failure.pack_error(error))
 
 
-DECLINE = Answer(DECLINED)
+DECLINE = AgentAnswer(DECLINED)
 """The client has to do it by itself."""
 
-Work = Callable[[Asked, Caller], Answer]
+Work = Callable[[AgentRequest, RequestClient], AgentAnswer]

@@ -14,7 +14,7 @@ from hmac import compare_digest
 from time import monotonic
 from typing import Protocol
 
-from dsops.agent.loopback import REASONS, Client, Loopback
+from dsops.agent.loopback import REASONS, LoopbackAttendant, LoopbackConnection
 from dsops.arn import parse_arn
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 1.8
 """How long a request waits for a session that is being renewed: the SDKs wait for 2 s, 1 s or longer, and ask again."""
 
 
-class Source(Protocol):
+class SessionSource(Protocol):
     """Where the session comes from."""
 
     @property
@@ -45,11 +45,16 @@ class Source(Protocol):
         """Asks for a new one."""
 
 
-class Endpoint(Loopback):
+class CredentialEndpoint(LoopbackAttendant):
     """Gives the session to whoever holds the token."""
 
     def __init__(
-        self, source: Source, *, address: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = monotonic
+        self,
+        source: SessionSource,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Raises UsageError for an address that is not this machine's, or a port that is taken."""
         super().__init__(address=address, port=port, clock=clock)
@@ -58,7 +63,7 @@ class Endpoint(Loopback):
         self._source = source
         self.address = f"{self.url}{PATH}"
 
-    def asked(self, client: Client, method: str, path: str, headers: Mapping[str, str]) -> None:
+    def asked(self, client: LoopbackConnection, method: str, path: str, headers: Mapping[str, str]) -> None:
         """The session, for a GET with the token."""
         if not compare_digest(headers.get("authorization", "").encode("latin-1"), self.token.reveal_bytes()):
             self.refuse(client, 401, "the Authorization header is not the token of this endpoint")
@@ -71,7 +76,7 @@ class Endpoint(Loopback):
             client.until = min(client.until, self.clock() + _PATIENCE_SECONDS)
             self.wait(client, is_late=False)
 
-    def wait(self, client: Client, *, is_late: bool) -> None:
+    def wait(self, client: LoopbackConnection, *, is_late: bool) -> None:
         """The session, or when there is none to come why."""
         credentials = self._source.current
         if credentials is None:
@@ -84,11 +89,11 @@ class Endpoint(Loopback):
         failure = self._source.failure
         self.refuse(client, 503, f"the session could not be renewed: {failure}" if failure else "try again")
 
-    def refuse(self, client: Client, status: int, message: str) -> None:
+    def refuse(self, client: LoopbackConnection, status: int, message: str) -> None:
         """Says why not, as the SDKs show it."""
         self._answer(client, status, {"code": REASONS[status].replace(" ", ""), "message": message})
 
-    def _answer(self, client: Client, status: int, content: Mapping[str, str]) -> None:
+    def _answer(self, client: LoopbackConnection, status: int, content: Mapping[str, str]) -> None:
         self.answer(client, status, "application/json", json.dumps(content).encode("ascii"))
 
 

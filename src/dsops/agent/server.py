@@ -17,7 +17,7 @@ from time import monotonic
 from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, HELLO, LONGEST, REQUEST, peer_uid, send, unpack
 from dsops.agent.crew import Crew
-from dsops.agent.request import DECLINE, Answer, Asked, Caller, Limits, Work
+from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, Work
 from dsops.agent.start import locked
 
 _LONGEST_WAIT_SECONDS = 3600.0
@@ -34,14 +34,14 @@ _LOOK_SECONDS = 0.1
 """How soon it is looked again whether there is room for more clients."""
 
 
-class Server:
+class AgentServer:
     """Serves one listening socket until it is stopped, or has been idle for long enough."""
 
     def __init__(
         self,
         listener: socket.socket,
         work: Work,
-        limits: Limits = Limits(),  # noqa: B008 - a constant
+        limits: ClientLimits = ClientLimits(),  # noqa: B008 - a constant
         *,
         code: Callable[[], object] = lambda: _place_of(client.__file__),
     ) -> None:
@@ -65,7 +65,7 @@ class Server:
         self._is_ending = False
         self._is_listening = False
         self._look_at = 0.0
-        self._served: set[Caller] = set()
+        self._served: set[RequestClient] = set()
         self._served_changed = Lock()
         self._pulse_at = 0.0
         self._last_asked = monotonic()
@@ -196,11 +196,11 @@ class Server:
                 asked = self._parse(data)
                 if asked is None:
                     return
-                if isinstance(asked, Answer):
+                if isinstance(asked, AgentAnswer):
                     send(connection, asked.kind, asked.data)
                     return
                 send(connection, HELLO)
-                with self._serving(Caller(connection, self._limits)) as caller:
+                with self._serving(RequestClient(connection, self._limits)) as caller:
                     caller.answer(self._work(asked, caller))
             except Exception:  # noqa: BLE001 - whatever it is, the thread goes on, and the client does it by itself
                 # Mostly a client that is gone or takes nothing; what was issued for it is kept for the next one.
@@ -209,7 +209,7 @@ class Server:
                 self._last_asked = monotonic()
 
     @contextmanager
-    def _serving(self, caller: Caller) -> Iterator[Caller]:
+    def _serving(self, caller: RequestClient) -> Iterator[RequestClient]:
         with self._served_changed:
             self._served.add(caller)
         try:
@@ -219,7 +219,7 @@ class Server:
                 self._served.discard(caller)
             caller.leave()
 
-    def _parse(self, data: bytes) -> Asked | Answer | None:
+    def _parse(self, data: bytes) -> AgentRequest | AgentAnswer | None:
         """The request; the answer to one of another dsops; None for what is none."""
         try:
             mark, folder, watches, count, *rest = unpack(data)
@@ -233,10 +233,10 @@ class Server:
                 return DECLINE
             self._unlink()
             self.stop()
-            return Answer(DECLINED, AGAIN)
+            return AgentAnswer(DECLINED, AGAIN)
         if not 0 < number <= len(rest):
             return None
-        return Asked(folder, watches == b"1", rest[:number], rest[number:])
+        return AgentRequest(folder, watches == b"1", rest[:number], rest[number:])
 
     # --- the end ------------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ def save(path: str, cursors: Mapping[str, Cursor]) -> None:
         os.close(folder)
 
 
-class Turn:
+class SenderTurn:
     """Who may send: one at a time for each trail."""
 
     def __init__(self, path: str) -> None:

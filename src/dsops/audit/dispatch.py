@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from dsops.audit import cursors
-from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.cursors import Cursor, SenderTurn
 from dsops.audit.following import Position
 from dsops.audit.settings import Settings
-from dsops.audit.trail import Written
+from dsops.audit.trail import WriteResult
 from dsops.errors import DsopsError
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from dsops.audit.sender import main; main(sys.argv[1:])"
@@ -36,11 +36,11 @@ _ENVIRONMENT = (
 
 
 def dispatch(
-    settings: Settings, written: Written, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
+    settings: Settings, written: WriteResult, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
 ) -> None:
     """Call when lines were written. Nothing that goes wrong here stops a run."""
     try:
-        turn = Turn(settings.file)
+        turn = SenderTurn(settings.file)
         try:
             _dispatch(turn, settings, written, environ, now, warn)
         finally:
@@ -51,7 +51,12 @@ def dispatch(
 
 
 def _dispatch(
-    turn: Turn, settings: Settings, written: Written, environ: Mapping[str, str], now: int, warn: Callable[[str], None]
+    turn: SenderTurn,
+    settings: Settings,
+    written: WriteResult,
+    environ: Mapping[str, str],
+    now: int,
+    warn: Callable[[str], None],
 ) -> None:
     is_free = turn.take()
     known = cursors.load(settings.file)
@@ -71,7 +76,12 @@ def _dispatch(
 
 
 def _tell(
-    settings: Settings, known: Mapping[str, Cursor], written: Written, warn: Callable[[str], None], *, is_nobodys: bool
+    settings: Settings,
+    known: Mapping[str, Cursor],
+    written: WriteResult,
+    warn: Callable[[str], None],
+    *,
+    is_nobodys: bool,
 ) -> None:
     """Notes about what earlier runs have left; nobody else would tell of it."""
     for sink in settings.sinks:

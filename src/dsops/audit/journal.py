@@ -12,7 +12,7 @@ from datetime import datetime
 from dsops.audit.lost import Author, count_lost
 from dsops.audit.record import Origin, Recorder
 from dsops.audit.settings import OFF, REQUIRED, Settings, default_settings, load_settings, user_config_path
-from dsops.audit.trail import Append, Written, append
+from dsops.audit.trail import Append, WriteResult, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
 from dsops.runtime import SANDBOX, Act, note_who_answered
 
@@ -102,7 +102,7 @@ class TrailJournal:
                 f" `audit: off` in {user_config_path(self._environ)} ends that"
             )
 
-    def _put(self, settings: Settings, records: list[bytes]) -> Written:
+    def _put(self, settings: Settings, records: list[bytes]) -> WriteResult:
         if not settings.file:
             hint = "set HOME, or XDG_STATE_HOME"
             raise AuditFailed("there is no place for the audit trail", why="HOME is not set", hint=hint)

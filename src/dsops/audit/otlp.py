@@ -18,7 +18,7 @@ from dsops.audit.cursors import LONGEST_REST_SECONDS
 from dsops.audit.sinks import Sink, is_header_value
 from dsops.aws.http.network import Trust, proxy_for
 from dsops.aws.http.transport import open_driver
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import parse_address
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
@@ -132,7 +132,7 @@ def _post(sink: Sink, headers: Sequence[tuple[str, str]], body: bytes, environ: 
         raise SinkFailed("its address can't be used")
     is_encrypted = address.scheme == "https"
     try:
-        request = Request(
+        request = WireRequest(
             "POST",
             url,
             (("Content-Type", "application/json"), *headers),

@@ -22,7 +22,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AuditReport:
     """Everything that one run of the report has found out."""
 
     answers: tuple[Answer, ...]

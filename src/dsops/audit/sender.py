@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from dsops.audit import cursors
 from dsops.audit.chain import link_of, record_in
-from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.cursors import Cursor, SenderTurn
 from dsops.audit.following import Look, Position, end_of, look
 from dsops.audit.reading import is_of_sandbox
 from dsops.audit.settings import OFF, Settings, load_settings
@@ -149,7 +149,7 @@ def _gap(found: Look, position: Position) -> str:
     return f"lines {position.number + 1} to {first.number - 1} were removed before they were sent"
 
 
-def run(sender: Sender, turn: Turn, clock: Clock) -> None:
+def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
     """Sends until there is nothing more, and then for a moment looks for more."""
     until = clock.steady() + _LONGEST_SECONDS
     quiet_since = clock.steady()
@@ -183,7 +183,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
     return send
 
 
-def take_turn(turn: Turn, clock: Clock) -> bool:
+def take_turn(turn: SenderTurn, clock: Clock) -> bool:
     """Whether it is ours; who only looks whether somebody sends holds it for a moment."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
@@ -205,7 +205,7 @@ def main(words: Sequence[str]) -> None:
     (path,) = words
     clock, environ = Clock(), dict(os.environ)
     settings = load_settings(environ)
-    turn = Turn(path)
+    turn = SenderTurn(path)
     if settings.mode != OFF and settings.file == path and take_turn(turn, clock):
         run(Sender(settings, sending(environ, clock), clock), turn, clock)
 

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Mapping as MappingOf
 
-from dsops.audit.trail import Limits
+from dsops.audit.trail import TrailLimits
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Problem, UserConfigInvalid, Where, nearest
 from dsops.input_file import read_file, reason
@@ -35,7 +35,7 @@ class Settings(NamedTuple):
     mode: str = ON
     file: str = ""
     """Empty where there is no home for it."""
-    limits: Limits = Limits()
+    limits: TrailLimits = TrailLimits()
     sinks: tuple[Sink, ...] = ()
     """Where lines go besides."""
     sends_sandbox: bool = False

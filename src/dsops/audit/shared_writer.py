@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Condition
 
-from dsops.audit.trail import Limits, Lose, Mark, Written, append
+from dsops.audit.trail import Lose, Mark, TrailLimits, WriteResult, append
 from dsops.errors import AuditFailed
 
 _MOST_BYTES = 1 << 20
@@ -22,7 +22,7 @@ class _Entry:
     def __init__(self, bodies: Sequence[bytes], lose: Lose) -> None:
         self.bodies = bodies
         self.lose = lose
-        self.outcome: Written | AuditFailed | None = None
+        self.outcome: WriteResult | AuditFailed | None = None
 
 
 class SharedWriter:
@@ -34,8 +34,8 @@ class SharedWriter:
         self._writing: set[str] = set()
 
     def append(
-        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits, lose: Lose, /
-    ) -> Written:
+        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
+    ) -> WriteResult:
         """Returns when the lines are on the trail. Raises AuditFailed. What the writer waits for is bounded."""
         entry = _Entry(bodies, lose)
         with self._changed:
@@ -69,12 +69,12 @@ class SharedWriter:
             del self._queues[path]
         return batch
 
-    def _write(self, path: str, batch: list[_Entry], mark: Mark, now: int, limits: Limits) -> None:
+    def _write(self, path: str, batch: list[_Entry], mark: Mark, now: int, limits: TrailLimits) -> None:
         def lose(why: str) -> None:
             for entry in batch:
                 entry.lose(why)
 
-        outcome: Written | AuditFailed = AuditFailed(
+        outcome: WriteResult | AuditFailed = AuditFailed(
             f"the audit trail {path} was not written", why="the writer of all clients failed", hint="run it again"
         )
         try:
@@ -86,7 +86,7 @@ class SharedWriter:
             with self._changed:
                 for entry in batch:
                     entry.outcome = outcome
-                    if isinstance(outcome, Written):
+                    if isinstance(outcome, WriteResult):
                         outcome = outcome._replace(is_first=False)  # that the trail was begun is told once
                 self._writing.discard(path)
                 self._changed.notify_all()

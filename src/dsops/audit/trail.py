@@ -49,7 +49,7 @@ Lose = Callable[[str], None]
 """Takes the reason why lines are not on the trail."""
 
 
-class Limits(NamedTuple):
+class TrailLimits(NamedTuple):
     """When a file is put away, and how many of those stay."""
 
     max_bytes: int = 10 * 1024 * 1024
@@ -58,7 +58,7 @@ class Limits(NamedTuple):
     keep_days: int = 400
 
 
-class Written(NamedTuple):
+class WriteResult(NamedTuple):
     """What came of it."""
 
     head: Head
@@ -72,8 +72,8 @@ class Append(Protocol):
     """How lines get on a trail: `append`, or that of a writer that threads share."""
 
     def __call__(
-        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: Limits, lose: Lose, /
-    ) -> Written:
+        self, path: str, bodies: Sequence[bytes], mark: Mark, now: int, limits: TrailLimits, lose: Lose, /
+    ) -> WriteResult:
         """Adds them. Raises AuditFailed."""
 
 
@@ -82,9 +82,9 @@ def append(
     bodies: Sequence[bytes],
     mark: Mark,
     now: int,
-    limits: Limits = Limits(),  # noqa: B008 - a value
+    limits: TrailLimits = TrailLimits(),  # noqa: B008 - a value
     lose: Lose = lambda _why: None,
-) -> Written:
+) -> WriteResult:
     """Adds lines with these JSON objects, all of them together; `now` is in seconds since 1970.
 
     Raises AuditFailed, and then the trail is as it was before. `lose` is told why whenever the lines are not on it.
@@ -143,7 +143,7 @@ def _failed(path: str, error: OSError) -> AuditFailed:
 class _Writer:
     """One addition, under the lock."""
 
-    def __init__(self, path: str, folder: int, lock: int, mark: Mark, now: int, limits: Limits) -> None:
+    def __init__(self, path: str, folder: int, lock: int, mark: Mark, now: int, limits: TrailLimits) -> None:
         self._path, self._name = path, os.path.basename(path)
         self._folder = folder
         self._lock = lock
@@ -153,7 +153,7 @@ class _Writer:
         self._marks: list[bytes] = []
         """Lines about the trail itself, which go before those that are to be added."""
 
-    def add(self, bodies: Sequence[bytes]) -> Written:
+    def add(self, bodies: Sequence[bytes]) -> WriteResult:
         """The lines, behind one that tells how many were lost before them."""
         counted = Counted(self._path, self._folder)
         try:
@@ -163,7 +163,7 @@ class _Writer:
             counted.close()
         return written
 
-    def _add(self, bodies: Sequence[bytes], lost: Sequence[bytes]) -> Written:
+    def _add(self, bodies: Sequence[bytes], lost: Sequence[bytes]) -> WriteResult:
         data = read_at(self._lock, HEAD_BYTES + 1, 0)
         known = parse_head(data)
         if known is None and data.startswith(b"dsops-audit ") and not data.startswith(b"dsops-audit 1 "):
@@ -196,7 +196,7 @@ class _Writer:
         finally:
             os.close(file)
         self._put_head(head)
-        return Written(head, is_first=not before.number, before=before)
+        return WriteResult(head, is_first=not before.number, before=before)
 
     def _put(self, file: int, data: bytes, size: int) -> None:
         """All of it or nothing."""

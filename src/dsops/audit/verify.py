@@ -14,7 +14,7 @@ from dsops.audit.trail import DAMAGED, PRUNED, TORN
 from dsops.startup import NamedTuple
 
 
-class Finding(NamedTuple):
+class TrailDefect(NamedTuple):
     """Something about the trail that is not as it was written."""
 
     file: str
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
     """Whether a run that was broken off explains it, and nothing is missing."""
 
 
-class Verdict(NamedTuple):
+class Verification(NamedTuple):
     """What verifying has shown."""
 
     lines: int
@@ -34,7 +34,7 @@ class Verdict(NamedTuple):
     last: int
     hash: str
     """Of the last line: to be noted elsewhere."""
-    findings: tuple[Finding, ...]
+    findings: tuple[TrailDefect, ...]
 
 
 _KINDS = {
@@ -45,7 +45,7 @@ _KINDS = {
 }
 
 
-def verify(trail: Trail, *, noted: str = "") -> Verdict:
+def verify(trail: Trail, *, noted: str = "") -> Verification:
     """The whole trail, its head, and the hash that was noted elsewhere ("" for none)."""
     check = _Check()
     check.go_through(trail.files)
@@ -55,7 +55,7 @@ def verify(trail: Trail, *, noted: str = "") -> Verdict:
     return check.verdict(noted)
 
 
-def verify_files(files: Iterable[str], *, noted: str = "") -> Verdict:
+def verify_files(files: Iterable[str], *, noted: str = "") -> Verification:
     """Some files of a trail, in the order given: what stood before and behind them is not known."""
     check = _Check()
     check.go_through(files)
@@ -76,7 +76,7 @@ def _lost_text(loss: Loss | None, where: str) -> str:
 
 class _Check:
     def __init__(self) -> None:
-        self._findings: list[Finding] = []
+        self._findings: list[TrailDefect] = []
         self._place: Link | None = None
         """Of the last line that has one."""
         self._hash = START
@@ -145,7 +145,7 @@ class _Check:
         """Whether what is missing at the beginning was removed as the configuration says."""
         if self._first > 1 and self._pruned < self._first - 1:
             self._findings.append(
-                Finding(
+                TrailDefect(
                     self._first_file,
                     self._first_line,
                     f"the trail begins with number {self._first}, and no line says that those before it were removed",
@@ -158,34 +158,38 @@ class _Check:
         file = trail.files[-1] if trail.files else ""
         if trail.head is None:
             if trail.has_begun:
-                self._findings.append(Finding(file, 0, "the trail's head is gone, or can't be read: is its end cut?"))
+                self._findings.append(
+                    TrailDefect(file, 0, "the trail's head is gone, or can't be read: is its end cut?")
+                )
             return
         if trail.head.number > number:
             missing = f"{number + 1} to {trail.head.number}"
-            self._findings.append(Finding(file, 0, f"the end is cut: {missing} is missing"))
+            self._findings.append(TrailDefect(file, 0, f"the end is cut: {missing} is missing"))
         elif trail.head.number == number and trail.head.hash != self._hash:
-            self._findings.append(Finding(file, 0, f"number {number}, the last one, is not the line that was written"))
+            self._findings.append(
+                TrailDefect(file, 0, f"number {number}, the last one, is not the line that was written")
+            )
         elif trail.head.number < number:
             text = f"a run was broken off before its lines were entered in the head, which names {trail.head.number}"
-            self._findings.append(Finding(file, 0, text, is_harmless=True))
+            self._findings.append(TrailDefect(file, 0, text, is_harmless=True))
 
     def add_lost(self, trail: Trail) -> None:
         """What was lost since the last line."""
         file = trail.files[-1] if trail.files else ""
         if trail.why_unknown:
             text = f"lines may have been lost after the last one: their count can't be relied on ({trail.why_unknown})"
-            self._findings.append(Finding(file, 0, text))
+            self._findings.append(TrailDefect(file, 0, text))
         if trail.lost is not None:
-            self._findings.append(Finding(file, 0, _lost_text(trail.lost, "after the last line")))
+            self._findings.append(TrailDefect(file, 0, _lost_text(trail.lost, "after the last line")))
 
-    def verdict(self, noted: str) -> Verdict:
+    def verdict(self, noted: str) -> Verification:
         """What all that comes to."""
         if noted and noted not in self._hashes:
             self._findings.append(
-                Finding("", 0, f"no line has the hash {noted}: the trail is another one than when that was noted")
+                TrailDefect("", 0, f"no line has the hash {noted}: the trail is another one than when that was noted")
             )
         last = self._place.number if self._place is not None else 0
-        return Verdict(self._count, self._first, last, self._hash, tuple(self._findings))
+        return Verification(self._count, self._first, last, self._hash, tuple(self._findings))
 
     def _find(self, line: Line, message: str, *, is_harmless: bool = False) -> None:
-        self._findings.append(Finding(line.file, line.line, message, is_harmless))
+        self._findings.append(TrailDefect(line.file, line.line, message, is_harmless))

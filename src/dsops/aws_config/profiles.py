@@ -20,7 +20,7 @@ _OTHER_SECTIONS = ("sso-session", "services", "plugins", "preview")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ProfileEntry:
     """One `key = value` of a profile; of a secret part only that it is there."""
 
     text: str
@@ -34,7 +34,7 @@ class Profile:
     """One profile, what both files say of it in one: the credentials file counts where both say something."""
 
     name: str
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, ProfileEntry]
     where: Where
 
     def text(self, key: str) -> str:
@@ -108,7 +108,7 @@ def _meaning(header: str) -> tuple[str, str]:
     return (words[0], "") if words and words[0] in _OTHER_SECTIONS else ("", "")
 
 
-def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Entry]]]:
+def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, ProfileEntry]]]:
     # Lines end as open() ends them, which is how configparser reads a file.
     text = source.text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     parser = RawConfigParser()
@@ -126,7 +126,7 @@ def _sections(source: SourceText) -> Iterator[tuple[str, Where, dict[str, Entry]
             line = lines.get((header, key)) or lines.get((parser.default_section, key), where.line)
             shown = _HIDDEN if key in _SECRET else value
             is_nested = value.startswith("\n")
-            entries[key] = Entry(text=shown, where=Where(source.shown, line), is_nested=is_nested)
+            entries[key] = ProfileEntry(text=shown, where=Where(source.shown, line), is_nested=is_nested)
         yield header, where, entries
 
 

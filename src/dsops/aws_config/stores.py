@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dsops.aws_config.profiles import Entry, Profile, Profiles
+from dsops.aws_config.profiles import Profile, ProfileEntry, Profiles
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
@@ -152,7 +152,7 @@ class _Maker:
         )
         return self._store(profile, "aws.sts", _ROLE, (), comment)
 
-    def _of_profile(self, profile: Profile, entry: Entry) -> str:
+    def _of_profile(self, profile: Profile, entry: ProfileEntry) -> str:
         """The store of a role that is assumed with another profile's credentials."""
         source = self._profiles.by_name.get(entry.text)
         if source is None:
@@ -169,7 +169,7 @@ class _Maker:
             return self._on_profile(profile, source)
         return self._leave(profile, f"its `source_profile` `{source.name}` became no store", entry)
 
-    def _on_keys(self, profile: Profile, source: Profile, entry: Entry) -> str:
+    def _on_keys(self, profile: Profile, source: Profile, entry: ProfileEntry) -> str:
         """To botocore a source with keys is its keys, also where it has a role; by its name it would be the role."""
         if not source.text("role_arn"):
             return self._on_profile(profile, source)
@@ -207,7 +207,7 @@ class _Maker:
         self._tell_others(profile, frozenset(keys) | {"source_profile", "credential_source"})
         return name
 
-    def _text(self, key: str, entry: Entry, store: str) -> str:
+    def _text(self, key: str, entry: ProfileEntry, store: str) -> str:
         if key != "external_id" or self._keeps_external_ids:
             return _literal(entry.text)
         variable = re.sub(r"\W", "_", f"{store}_EXTERNAL_ID", flags=re.ASCII).upper()
@@ -219,7 +219,7 @@ class _Maker:
         self.variables.append((variable, entry.where))
         return f"${{{variable}}}"
 
-    def _check(self, profile: Profile, type_name: str, entries: dict[str, Entry], *, is_chained: bool) -> bool:
+    def _check(self, profile: Profile, type_name: str, entries: dict[str, ProfileEntry], *, is_chained: bool) -> bool:
         """Whether that can be a store; takes away what AWS would refuse and it can do without."""
         seconds = entries.get("duration_seconds")
         if seconds is not None and is_chained and seconds.text.isdigit() and int(seconds.text) > _CHAINED_SECONDS:
@@ -252,11 +252,11 @@ class _Maker:
 
     # --- what is told -----------------------------------------------------------------------------------------
 
-    def _leave(self, profile: Profile, why: str, entry: Entry) -> str:
+    def _leave(self, profile: Profile, why: str, entry: ProfileEntry) -> str:
         self.notes.append(f"profile `{profile.name}` ({entry.where}) is left out: {why}")
         return ""
 
-    def _tell(self, profile: Profile, what: str, entry: Entry) -> None:
+    def _tell(self, profile: Profile, what: str, entry: ProfileEntry) -> None:
         self.notes.append(f"profile `{profile.name}` ({entry.where}): {what}")
 
     def _tell_others(self, profile: Profile, used: frozenset[str]) -> None:

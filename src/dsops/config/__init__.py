@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from dsops.config.allow import HOOKED, RUNNING, is_allowed
 from dsops.config.environments import make_environments, pick_default
-from dsops.config.files import Reader
+from dsops.config.files import ConfigReader
 from dsops.config.find import find, local_path, named_path
 from dsops.config.problems import Problems
 from dsops.config.references import References
 from dsops.config.sections import collect
 from dsops.config.stores import KnownTypes, check_complete, check_graph, make_stores
-from dsops.model import Config, Store
+from dsops.model import Config, StoreEntry
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -30,7 +30,7 @@ class Examined(NamedTuple):
     config: Config
     """Only what is right may be used: where there are problems, other parts of it can be wrong."""
     problems: Problems
-    parts: tuple[Store, ...]
+    parts: tuple[StoreEntry, ...]
     """Stores that lack what they inherit, since that can't be found."""
     bases: frozenset[str]
     """Stores that are only there to be inherited: they may be incomplete."""
@@ -91,7 +91,7 @@ def examine(
     """
     types = KnownTypes(types)
     problems = Problems()
-    reader = Reader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
+    reader = ConfigReader(folder, environ, problems, is_named=bool(named) and is_chosen, drafts=drafts)
     reader.read(named_path(named, folder) if named else find(folder, environ))
     # Of our own types alone: to list those of plugins, all installed packages have to be looked at (15 ms).
     store_keys = frozenset(key.name for store_type in BUILTIN_TYPES.values() for key in store_type.keys)

@@ -36,14 +36,14 @@ _MAX_INCLUDES = 200
 """How many includes are followed: a file that several others include counts each time."""
 
 
-class Source(NamedTuple):
+class ConfigSource(NamedTuple):
     """One file's content. `shown` is how errors name it."""
 
     shown: str
     root: Mapping
 
 
-class Reader:
+class ConfigReader:
     """Reads each file once; `sources` are in the order in which later ones override earlier ones."""
 
     def __init__(
@@ -56,14 +56,14 @@ class Reader:
         drafts: MappingOf[str, bytes] | None = None,
     ) -> None:
         """`drafts` are contents, by real path, that count instead of those of the files."""
-        self.sources: list[Source] = []
+        self.sources: list[ConfigSource] = []
         self.files: list[SourceFile] = []
         self.shown: list[str] = []
         self._folder = folder
         self._owners = None if is_named else _trusted_owners(environ)
         self._problems = problems
         self._drafts = drafts or {}
-        self._read: dict[str, Source | None] = {}
+        self._read: dict[str, ConfigSource | None] = {}
         self._followed = 0
 
     def read(self, path: str) -> None:
@@ -78,7 +78,7 @@ class Reader:
             if source is not None:
                 self._add(file, source, (os.path.realpath(file),))
 
-    def _add(self, path: str, source: Source, chain: tuple[str, ...]) -> None:
+    def _add(self, path: str, source: ConfigSource, chain: tuple[str, ...]) -> None:
         """Adds what a file includes, then the file itself."""
         for include in _includes(source, self._problems):
             where = Where(source.shown, include.line)
@@ -107,7 +107,7 @@ class Reader:
                     self._add(wanted, included, (*chain, real))
         self.sources.append(source)
 
-    def _source(self, path: str, *, is_main: bool = False) -> Source | None:
+    def _source(self, path: str, *, is_main: bool = False) -> ConfigSource | None:
         """The content of a file; None when it is empty or can't be parsed, which is then among the problems."""
         real = os.path.realpath(path)
         if real in self._read:
@@ -158,7 +158,7 @@ class Reader:
                 hint=f"if you trust it, name it: --config {shown}",
             )
 
-    def _parse(self, data: bytes, shown: str) -> Source | None:
+    def _parse(self, data: bytes, shown: str) -> ConfigSource | None:
         encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
         try:
             text = data.decode(encoding)
@@ -177,7 +177,7 @@ class Reader:
             message = "the file is not a mapping of keys such as `secretStores:` and `envs:`"
             self._problems.add(Where(shown, document.root.line), "", message, "`dsops init` shows what stands in one")
             return None
-        return Source(shown, document.root)
+        return ConfigSource(shown, document.root)
 
     def _shown(self, path: str) -> str:
         """The path as it is shortest to name from the working folder."""
@@ -231,7 +231,7 @@ def _unreadable(path: str, shown: str, error: OSError) -> ConfigUnreadable:
     return ConfigUnreadable(f"{shown} can't be read: {reason(error)}", hint=hint)
 
 
-def _includes(source: Source, problems: Problems) -> list[Scalar]:
+def _includes(source: ConfigSource, problems: Problems) -> list[Scalar]:
     node = source.root.get("include")
     if node is None:
         return []

@@ -8,12 +8,12 @@ from collections.abc import Mapping as MappingOf
 from dsops.config import Examined
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import Problem, Where
-from dsops.interpolate import Names, expand_node, has_names
-from dsops.model import Config, Field, Store
+from dsops.interpolate import InterpolationNames, expand_node, has_names
+from dsops.model import Config, Field, StoreEntry
 from dsops.schema import (
     OF_A_USER,
     OWN_POLICY,
-    Key,
+    StoreKey,
     StoreType,
     chained_seconds,
     check_setting,
@@ -34,7 +34,7 @@ def every_problem(found: Examined, types: MappingOf[str, StoreType]) -> tuple[Pr
 
 
 def check_limits(
-    config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[Store] = (), bases: Collection[str] = ()
+    config: Config, types: MappingOf[str, StoreType], *, parts: Iterable[StoreEntry] = (), bases: Collection[str] = ()
 ) -> tuple[Problem, ...]:
     """One problem for each limit that a store breaks, in the order of the stores; an inherited field counts once.
 
@@ -52,11 +52,11 @@ def check_limits(
     return tuple(found.values())
 
 
-def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
+def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
     path = f"secretStores.{store.name}"
     store_type = fitted(store_type, store.fields)
     unknown = {name: field for name, field in store.fields.items() if has_names(field.node)}
-    names = Names({})
+    names = InterpolationNames({})
     expanded = {
         name: Field(expand_node(field.node, names, field.where.file, f"{path}.{name}"), field.where)
         for name, field in store.fields.items()
@@ -76,7 +76,7 @@ def _check(store: Store, store_type: StoreType, *, is_whole: bool) -> tuple[Prob
     return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
 
 
-def _check_chain(store: Store, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
+def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
     """What AWS refuses of a store since another store's session signs its call."""
     operation = operation_for(types[store.type], store.fields)
     source = config.stores.get(_text(store, "credentials_from"))
@@ -95,12 +95,12 @@ def _check_chain(store: Store, config: Config, types: MappingOf[str, StoreType])
     return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *told),)
 
 
-def _text(store: Store, key: str) -> str:
+def _text(store: StoreEntry, key: str) -> str:
     field = store.fields.get(key)
     return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
-def _known_part(key: Key, node: Node) -> Node | None:
+def _known_part(key: StoreKey, node: Node) -> Node | None:
     """The entries of a map or list that no variable decides; None for anything else, or of another shape."""
     if check_shape(key, Field(node, Where("")), ""):
         return None

@@ -13,7 +13,7 @@ from dsops.document import Mapping as MappingNode
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import Where
 from dsops.interpolate import TIMESTAMP, names_in
-from dsops.model import Config, Field, Reference, Store, Variable
+from dsops.model import Config, Field, Reference, StoreEntry, Variable
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.startup import NamedTuple
 
@@ -60,7 +60,7 @@ def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
 
 
-def _of_store(store: Store, store_type: StoreType | None) -> Iterator[Power]:
+def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power]:
     path = f"secretStores.{store.name}"
     if store.type not in BUILTIN_TYPES:
         yield Power("uses", f"the extension that provides `{store.type}` ({store.name})", path, store.where)
@@ -100,7 +100,7 @@ def _of_environments(config: Config) -> Iterator[Power]:
         yield Power("steers" if family else "sets", text, path, variable.where, family)
 
 
-def _source(variable: Variable, stores: Mapping[str, Store]) -> str:
+def _source(variable: Variable, stores: Mapping[str, StoreEntry]) -> str:
     """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
     is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
     texts = [text.text for text in (variable.literal, variable.default) if text is not None]
@@ -123,7 +123,7 @@ def _source(variable: Variable, stores: Mapping[str, Store]) -> str:
     return f"{' ' if source and not source.startswith('=') else ''}{source}{through}"
 
 
-def _held(reference: Reference, stores: Mapping[str, Store]) -> list[str]:
+def _held(reference: Reference, stores: Mapping[str, StoreEntry]) -> list[str]:
     """What a store that has its values in the file may give: a name with `${...}` may become any other."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None

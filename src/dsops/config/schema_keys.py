@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dsops.document import Scalar
 from dsops.errors import Where
 from dsops.model import Field
-from dsops.schema import Key, check_setting
+from dsops.schema import StoreKey, check_setting
 
 Schema = dict[str, object]
 
@@ -40,7 +40,7 @@ _ADDRESS = (
 )
 
 
-def value_of(key: Key) -> Schema:
+def value_of(key: StoreKey) -> Schema:
     """What a store may have under that key; null removes what is inherited."""
     special = {
         "integer": _integer,
@@ -54,31 +54,31 @@ def value_of(key: Key) -> Schema:
     return special(key) if special else _or_null(_text(key))
 
 
-def _boolean(_key: Key) -> Schema:
+def _boolean(_key: StoreKey) -> Schema:
     text = {"pattern": rf"^\s*(?:{_WORDS})\s*$|{NAMES}", "patternErrorMessage": "true or false"}
     return {"type": ["boolean", "string", "null"], **text}
 
 
-def _texts(key: Key) -> Schema:
+def _texts(key: StoreKey) -> Schema:
     """One text or a list of such texts, in one schema: what is said of texts does not touch a list."""
     text = _text(key)
     limits = {} if key.maximum_items is None else {"maxItems": key.maximum_items}
     return {**text, "type": ["array", *_types(text), "null"], "items": text, **limits}
 
 
-def _command(_key: Key) -> Schema:
+def _command(_key: StoreKey) -> Schema:
     first: Schema = {**TEXT, "minLength": 1}
     words: Schema = {"minItems": 1, "prefixItems": [first], "items": TEXT}
     return {"type": ["string", "array", "number", "boolean", "null"], "pattern": r"\S", **words}
 
 
-def _policy(key: Key) -> Schema:
+def _policy(key: StoreKey) -> Schema:
     choices = "".join(f"|^{re.escape(choice)}$" for choice in key.choices)
     texts = {"pattern": rf"^\s*\{{{choices}|{NAMES}", "patternErrorMessage": "a JSON text, a mapping or `auto`"}
     return {"type": ["object", "string", "null"], **texts, "examples": list(key.choices)}
 
 
-def _store(_key: Key) -> Schema:
+def _store(_key: StoreKey) -> Schema:
     return {"type": ["string", "null"], "pattern": f"^{STORE_NAME}$", "patternErrorMessage": "the name of a store"}
 
 
@@ -95,13 +95,13 @@ def _types(schema: Schema) -> Sequence[str]:
     return types if isinstance(types, list) else [str(types)]
 
 
-def _integer(key: Key) -> Schema:
+def _integer(key: StoreKey) -> Schema:
     number = {name: limit for name, limit in (("minimum", key.minimum), ("maximum", key.maximum)) if limit is not None}
     texts = {"pattern": rf"^\s*[-+]?[0-9]{{1,15}}\s*$|{NAMES}", "patternErrorMessage": "a whole number"}
     return {"type": ["integer", "string", "null"], **number, **texts}
 
 
-def _map(key: Key) -> Schema:
+def _map(key: StoreKey) -> Schema:
     """A map's keys and values have the same characters; lengths are each their own."""
     characters = _class_of(key.characters)
     entries: Schema = {
@@ -124,7 +124,7 @@ def _pattern(characters: str, minimum: int, maximum: int | None) -> Schema:
     return {"pattern": rf"^{characters or _ANY}{length}$|{NAMES}"}
 
 
-def _text(key: Key) -> Schema:
+def _text(key: StoreKey) -> Schema:
     """A text with its limits, which only count where it holds no `${NAME}`."""
     if key.choices:
         return {"anyOf": [{"enum": list(key.choices)}, {"type": "string", "pattern": NAMES}]}
@@ -152,14 +152,14 @@ def _for_ecma(pattern: str) -> str:
     return re.sub(r"\[[^\]]*\\w[^\]]*\]", lambda match: _class_of(match.group()), pattern)
 
 
-def _takes(key: Key, text: str) -> bool:
+def _takes(key: StoreKey, text: str) -> bool:
     """Whether the loader would take that text."""
     where = Where("")
     checked = check_setting(key, Field(Scalar(text, "text", 1), where), "")
     return not checked.problems and not checked.limits
 
 
-def _types_of(key: Key) -> list[str]:
+def _types_of(key: StoreKey) -> list[str]:
     """A text first, and what else YAML may read such a text as."""
     number = "number" if _takes(key, "1.5") else "integer"
     has_numbers = any(_takes(key, "1" * length) for length in range(1, _LONGEST_NUMBER))
@@ -167,7 +167,7 @@ def _types_of(key: Key) -> list[str]:
     return ["string", *([number] if has_numbers else []), *booleans]
 
 
-def _numbers(key: Key) -> Schema:
+def _numbers(key: StoreKey) -> Schema:
     """The limits of a number that is written in the place of a text. Leading zeros are lost on the way to an editor."""
     lengths = [length for length in range(1, _LONGEST_NUMBER) if _takes(key, "1" * length)]
     if not lengths:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dsops.config.schema_keys import STORE_NAME, Schema, value_of
-from dsops.schema import Key, Operation, Rule, StoreType, keys_taken, of_operation
+from dsops.schema import KeyRule, Operation, StoreKey, StoreType, keys_taken, of_operation
 
 BASES: Schema = {
     "description": "What it inherits from: one name, or several of which the later win.",
@@ -83,7 +83,7 @@ def _keys(store_type: StoreType) -> Schema:
     }
 
 
-def _of_any(key: Key, operations: tuple[Operation, ...]) -> Key:
+def _of_any(key: StoreKey, operations: tuple[Operation, ...]) -> StoreKey:
     """The key with the widest limits of the operations."""
     least = min(operation.least_seconds for operation in operations)
     return key._replace(minimum=least, maximum=max(operation.most_seconds for operation in operations))
@@ -106,7 +106,7 @@ def _whole(store_type: StoreType) -> Schema:
     return {"allOf": rules} if rules else {}
 
 
-def _rule(store_type: StoreType, rule: Rule) -> list[Schema]:
+def _rule(store_type: StoreType, rule: KeyRule) -> list[Schema]:
     return [_apart(store_type, group) for group in rule.apart if not rule.holds_in_part] + [
         {
             "if": _has(store_type, key),

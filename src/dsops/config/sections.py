@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.config.files import Source
+from dsops.config.files import ConfigSource
 from dsops.config.problems import Problems
 from dsops.document import Mapping, Node, Scalar
 from dsops.errors import Where, nearest
@@ -41,7 +41,7 @@ class Sections(NamedTuple):
     """The last one counts."""
 
 
-def collect(sources: list[Source], store_keys: frozenset[str], problems: Problems) -> Sections:
+def collect(sources: list[ConfigSource], store_keys: frozenset[str], problems: Problems) -> Sections:
     """What stands in the sections; unknown keys and wrong shapes of the top level are problems.
 
     `store_keys` are those that any store takes: at the top level they are out of place rather than unknown.

@@ -8,16 +8,16 @@ from dsops.config.problems import Problems
 from dsops.config.sections import TOP_LEVEL_KEYS, Part, Sections
 from dsops.document import MAX_NODES, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, Where, nearest
-from dsops.interpolate import Names, expand_node, has_names
-from dsops.model import Field, Store
-from dsops.schema import Key, StoreType, check_setting, check_shape, fitted, missing_keys, unknown_key
+from dsops.interpolate import InterpolationNames, expand_node, has_names
+from dsops.model import Field, StoreEntry
+from dsops.schema import StoreKey, StoreType, check_setting, check_shape, fitted, missing_keys, unknown_key
 from dsops.startup import NamedTuple
 
 MAX_EXTENDS = 50
 """How many names `extends` may follow one after the other."""
 
 _OWN_KEYS = ("type", "extends")
-_NO_NAMES = Names({})
+_NO_NAMES = InterpolationNames({})
 
 
 class KnownTypes(Mapping[str, StoreType]):
@@ -45,12 +45,12 @@ class KnownTypes(Mapping[str, StoreType]):
 class Stores(NamedTuple):
     """The stores that can be used, and the names that stand for none because something is wrong with them."""
 
-    by_name: dict[str, Store]
+    by_name: dict[str, StoreEntry]
     paths: dict[str, str]
     """Name -> `secretStores.NAME`, also of the stores that are only a base for others or have a problem."""
     bases: frozenset[str]
     """Names that others extend: such a store may be incomplete as long as nothing uses it."""
-    parts: tuple[Store, ...]
+    parts: tuple[StoreEntry, ...]
     """Stores that lack what they inherit: what they extend can't be followed."""
 
 
@@ -69,9 +69,9 @@ def make_stores(
     """Every store, its fields under their canonical names; `knows_all` is that of `examine`."""
     merger = _Merger(sections, types, problems, knows_all=knows_all)
     checker = _Checker(types, problems)
-    by_name: dict[str, Store] = {}
+    by_name: dict[str, StoreEntry] = {}
     paths: dict[str, str] = {}
-    broken: list[Store] = []
+    broken: list[StoreEntry] = []
     bases = frozenset(base.text for parts in sections.stores.values() for base in extends_of(_unreplaced(parts)))
     for name, parts in sections.stores.items():
         where, path = parts[-1].where, parts[-1].path
@@ -83,7 +83,7 @@ def make_stores(
             continue
         fields = {key: field for key, field in merged.fields.items() if not is_null(field.node)}
         checker.check(merged, path)
-        store = Store(name, merged.type, fields, where)
+        store = StoreEntry(name, merged.type, fields, where)
         if merged.is_whole:
             by_name[name] = store
         else:
@@ -295,7 +295,7 @@ class _Checker:
     def __init__(self, types: Mapping[str, StoreType], problems: Problems) -> None:
         self._types = types
         self._problems = problems
-        self._keys: dict[str, dict[str, Key]] = {}
+        self._keys: dict[str, dict[str, StoreKey]] = {}
         self._seen: set[tuple[int, str]] = set()
 
     def check(self, merged: _Merged, path: str) -> None:
@@ -331,7 +331,7 @@ class _Checker:
                 fields = {aliases.get(key, key): field for key, field in part.entries.items() if key not in _OWN_KEYS}
                 self.check(_Merged(type_name, fields), part.path)
 
-    def _check_field(self, key: Key, field: Field, path: str) -> None:
+    def _check_field(self, key: StoreKey, field: Field, path: str) -> None:
         if key.kind == "store" or has_names(field.node):
             problem = check_shape(key, field, path)
             self._problems.extend([problem] if problem else [])

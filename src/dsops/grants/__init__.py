@@ -10,20 +10,20 @@ from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
-from dsops.grants.callers import Caller, Callers
+from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
-from dsops.plan.needs import Read, session_needs, users_of
+from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
 
 __all__ = [
     "BaseGrants",
     "Blank",
+    "GrantInputs",
     "Grants",
     "RoleGrants",
     "SessionGrants",
-    "Written",
     "blanks_in",
     "filled",
     "grants_of",
@@ -88,7 +88,7 @@ class Grants(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Written(NamedTuple):
+class GrantInputs(NamedTuple):
     """What a plan does not tell: what the user says of callers and issuers, and what stands in the file itself."""
 
     caller: str = ""
@@ -99,7 +99,7 @@ class Written(NamedTuple):
     """Store -> its source identity, with `*` for what comes from a variable."""
 
 
-def grants_of(plan: Plan, written: Written) -> Grants:
+def grants_of(plan: Plan, written: GrantInputs) -> Grants:
     """The policies. Raises PolicyIncomplete for what can't be left open, UsageError for a caller that is none."""
     return _Making(plan, written).grants()
 
@@ -107,13 +107,13 @@ def grants_of(plan: Plan, written: Written) -> Grants:
 class _Making:
     """The policies in the making."""
 
-    def __init__(self, plan: Plan, written: Written) -> None:
+    def __init__(self, plan: Plan, written: GrantInputs) -> None:
         self._plan = plan
         self._steps = plan.steps
         self._written = written
         self._callers = Callers(plan, written.caller)
         self._reads = [
-            Read(each.step, each.reference, each.optional or each.default is not None)
+            SecretRead(each.step, each.reference, each.optional or each.default is not None)
             for each in plan.variables
             if each.step and each.reference is not None
         ]
@@ -211,7 +211,7 @@ class _Making:
         role = str(arn) if arn is not None else ""
         return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
-    def _base(self, caller: Caller) -> BaseGrants:
+    def _base(self, caller: RoleCaller) -> BaseGrants:
         permissions = self._permissions(caller.told, caller.account, caller.users)
         arn = caller.arn if isinstance(caller.arn, str) else self._blanks.get(caller.arn, caller.arn)
         return BaseGrants(caller.who, arn, caller.account, permissions)

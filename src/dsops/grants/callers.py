@@ -14,7 +14,7 @@ from dsops.plan.needs import is_same_identity, users_of
 _KINDS = ("user", "role", "root")
 
 
-class Caller(NamedTuple):
+class RoleCaller(NamedTuple):
     """Who assumes a role."""
 
     who: str
@@ -49,11 +49,11 @@ class Callers:
         # One ARN can't be that of two.
         self._named = found if len(unknown) == 1 else None
 
-    def bases(self) -> list[Caller]:
+    def bases(self) -> list[RoleCaller]:
         """Whoever starts a chain: base credentials by their profiles, then stores that are no sessions of STS."""
         return [self._base(profile) for profile in self._plan.ambient] + [self._other(step) for step in self._sources]
 
-    def of(self, step: Step) -> Caller:
+    def of(self, step: Step) -> RoleCaller:
         """Who assumes the role of that step."""
         source = self._source(step)
         if source is None:
@@ -61,7 +61,7 @@ class Callers:
         role = parse_arn(str(source.settings.get("role_arn", "")))
         if source.type != "aws.sts" or role is None:
             return self._other(source)
-        return Caller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
+        return RoleCaller(source.name, str(role), role.account, str(role), is_named=True, conditions={}, users=[])
 
     def has_mfa(self, step: Step) -> bool:
         """Whether it comes with a code, sent by itself or by the session before it."""
@@ -79,32 +79,32 @@ class Callers:
             step, before = before, self._steps.get(before.credentials_from)
         return step
 
-    def _base(self, profile: str) -> Caller:
+    def _base(self, profile: str) -> RoleCaller:
         who = profile or "base"
         meaning = f"The ARN of the user or role that has the {who} credentials."
         return self._found(who, users_of("", self._steps, profile=profile), blank("arn", f"{who} caller", meaning))
 
-    def _other(self, source: Step) -> Caller:
+    def _other(self, source: Step) -> RoleCaller:
         users = users_of(source.name, self._steps)
         if source.type != "aws.sso":
             meaning = f"The ARN of the user or role whose credentials store `{source.name}` gives."
             return self._found(source.name, users, blank("arn", source.name, meaning))
         account, partition = str(source.settings["account_id"]), partition_of_region(source.region).name
         principal, own = permission_set(account, partition, str(source.settings["role_name"]))
-        return Caller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
+        return RoleCaller(source.name, principal, account, principal, is_named=False, conditions=own, users=users)
 
-    def _found(self, who: str, users: list[Step], unknown: Blank) -> Caller:
+    def _found(self, who: str, users: list[Step], unknown: Blank) -> RoleCaller:
         """Whom the user names, else the account of a device that is named, else somebody unknown."""
         if self._named is not None:
             arn, is_named = str(self._named), self._named.resource != "root"
-            return Caller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
+            return RoleCaller(who, arn, self._named.account, arn, is_named=is_named, conditions={}, users=users)
         devices = [parse_arn(str(user.settings.get("serial_number", ""))) for user in users]
         owner = next((device for device in devices if device is not None), None)
         if owner is None:
-            return Caller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
+            return RoleCaller(who, unknown, "", unknown, is_named=False, conditions={}, users=users)
         # A device belongs to a user of its account; which one, only its name could hint at.
         root = f"arn:{owner.partition}:iam::{owner.account}:root"
-        return Caller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
+        return RoleCaller(who, root, owner.account, root, is_named=False, conditions={}, users=users)
 
 
 def _checked(text: str) -> Arn:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants
 from dsops.grants.blank import Blank, blanks_in
-from dsops.grants.names import Names
+from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
 from dsops.plan.statements import compact, policy
 
@@ -17,7 +17,7 @@ _UNFIT = r"[^A-Za-z0-9]"
 
 def template(grants: Grants, selection: Selection, description: str) -> Template:
     """The template as JSON has it. It names roles, so a stack of it takes CAPABILITY_NAMED_IAM."""
-    names = Names(_UNFIT, "")
+    names = UniqueNames(_UNFIT, "")
     resources: Template = {}
     made: dict[str, str] = {}
     for role in grants.roles:
@@ -42,7 +42,9 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     return found
 
 
-def _role(role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str) -> Template:
+def _role(
+    role: RoleGrants, names: UniqueNames, made: dict[str, str], selection: Selection, environment: str
+) -> Template:
     name = names.of(role.arn.resource_name)
     inline = {"PolicyName": f"dsops-{environment}", "PolicyDocument": policy(list(role.permissions))}
     has_inline = selection.has_permissions and bool(role.permissions)

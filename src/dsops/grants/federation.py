@@ -27,7 +27,7 @@ _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
 """Platforms whose tokens are for STS where nobody says otherwise."""
 
 
-class Tokens(NamedTuple):
+class TokenClaims(NamedTuple):
     """What a trust policy looks at; a Blank where it is not known."""
 
     issuer: str
@@ -35,7 +35,7 @@ class Tokens(NamedTuple):
     subject: object
 
 
-def tokens_of(step: Step, issuer: str) -> Tokens:
+def tokens_of(step: Step, issuer: str) -> TokenClaims:
     """Those that the step sends. `issuer` is what the user says of it, "" where nothing.
 
     Raises PolicyIncomplete where nobody knows the issuer: it is a part of names in the policy, and can't be left open.
@@ -55,7 +55,7 @@ def tokens_of(step: Step, issuer: str) -> Tokens:
         meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
         audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
     if known is not None:
-        return Tokens(found, audience, known[1])
+        return TokenClaims(found, audience, known[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
     meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
-    return Tokens(found, audience, blank("subject", step.name, meaning))
+    return TokenClaims(found, audience, blank("subject", step.name, meaning))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-class Names:
+class UniqueNames:
     """Those given so far."""
 
     def __init__(self, unfit: str, instead: str) -> None:

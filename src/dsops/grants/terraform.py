@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
 from dsops.grants.blank import Blank, blanks_in
-from dsops.grants.names import Names
+from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
 from dsops.plan.statements import policy
 
@@ -16,7 +16,7 @@ _INDENT = "  "
 
 def terraform(grants: Grants, selection: Selection, head: str) -> str:
     """The text of one `main.tf`, as `terraform fmt` would leave it. `head` is its comment."""
-    names = Names(r"[^A-Za-z0-9_-]", "_")
+    names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
     made: dict[str, str] = {}
     for role in grants.roles:
@@ -28,7 +28,9 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
     return "\n".join([comment, *[_variable(each) for each in blanks.values()], *blocks])
 
 
-def _role(role: RoleGrants, names: Names, made: dict[str, str], selection: Selection, environment: str) -> list[str]:
+def _role(
+    role: RoleGrants, names: UniqueNames, made: dict[str, str], selection: Selection, environment: str
+) -> list[str]:
     name, blocks = names.of(role.arn.resource_name), []
     if selection.has_trust:
         fields: list[tuple[str, str]] = [
@@ -53,7 +55,7 @@ def _role(role: RoleGrants, names: Names, made: dict[str, str], selection: Selec
     return blocks
 
 
-def _base(base: BaseGrants, names: Names, environment: str) -> str:
+def _base(base: BaseGrants, names: UniqueNames, environment: str) -> str:
     name = names.of(f"{base.who}_credentials")
     fields = [
         ("name", _text(f"dsops-{environment}-{base.who}")),
@@ -63,7 +65,7 @@ def _base(base: BaseGrants, names: Names, environment: str) -> str:
     return _block(f'resource "aws_iam_policy" "{name}"', fields)
 
 
-def _session(session: SessionGrants, names: Names) -> str:
+def _session(session: SessionGrants, names: UniqueNames) -> str:
     fields = [
         ("description", _text(f"The session policy of store {session.store}")),
         ("value", f"jsonencode({hcl(session.policy, 1)})"),

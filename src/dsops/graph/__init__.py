@@ -9,15 +9,15 @@ from dsops.graph.make import Unplanned, make_graph
 from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
 from dsops.graph.svg import svg_text
 from dsops.graph.text import graph_text
-from dsops.graph.types import Graph, Kind, Node, Outcome, Status
+from dsops.graph.types import Graph, GraphNode, Kind, NodeOutcome, Status
 
 __all__ = [
     "MOST_CHARACTERS",
     "MOST_EDGES",
     "Graph",
+    "GraphNode",
     "Kind",
-    "Node",
-    "Outcome",
+    "NodeOutcome",
     "Status",
     "Unplanned",
     "edges",

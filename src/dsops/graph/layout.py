@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dsops.drawing import CHARACTERS, Drawing, Item, broken, plain
 from dsops.drawing import lay_out as lay_out_items
-from dsops.graph.outline import Row, outline
+from dsops.graph.outline import OutlineRow, outline
 from dsops.graph.plain import is_broken, outcome_words
 from dsops.graph.types import Graph
 
@@ -16,7 +16,7 @@ def lay_out(graph: Graph, top: float) -> Drawing:
     return lay_out_items([_item(graph, row) for row in outline(graph)], top)
 
 
-def _item(graph: Graph, row: Row) -> Item:
+def _item(graph: Graph, row: OutlineRow) -> Item:
     """Name, what became of it, facts; each on lines of its own."""
     node = row.node
     if node is None:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.document import Scalar
-from dsops.graph.types import NOBODY, Graph, Key, Kind, Node
+from dsops.graph.types import NOBODY, Graph, GraphNode, Key, Kind
 from dsops.graph.words import NOT_PLANNED, facts_of_login, facts_of_step, facts_of_store, facts_of_variable
-from dsops.model import Config, Reference, Store, Variable
+from dsops.model import Config, Reference, StoreEntry, Variable
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
 from dsops.schema import StoreType
 
@@ -57,7 +57,7 @@ class _Making:
         *,
         names_environments: bool,
     ) -> None:
-        self.nodes: dict[Key, Node] = {}
+        self.nodes: dict[Key, GraphNode] = {}
         self._config = config
         self._types = store_types
         self._unplanned = unplanned
@@ -80,9 +80,9 @@ class _Making:
             for variable in self._config.environments[name].variables.values():
                 self._add(self._of_written(name, variable))
 
-    def _add(self, node: Node) -> None:
+    def _add(self, node: GraphNode) -> None:
         if node.parent == NOBODY and NOBODY not in self.nodes:
-            self.nodes[NOBODY] = Node(NOBODY, "caller", "no credentials", (), None)
+            self.nodes[NOBODY] = GraphNode(NOBODY, "caller", "no credentials", (), None)
         self.nodes.setdefault(node.key, node)
 
     def _caller(self, step: Step, plan: Plan) -> Key:
@@ -92,7 +92,7 @@ class _Making:
         if step.proof is not None:
             proof = step.proof
             key = ("proof", proof.source, proof.digest)
-            self._add(Node(key, "caller", proof.source, facts_of_login(proof), None))
+            self._add(GraphNode(key, "caller", proof.source, facts_of_login(proof), None))
             return key
         if not self._types[step.type].takes_credentials:
             return NOBODY
@@ -102,10 +102,10 @@ class _Making:
         key = ("base", profile)
         source = ambient.source if ambient else f"profile {profile}" if profile else "wherever they are found"
         kind = {True: ("temporary",), False: ("long-term",), None: ()}[ambient.is_temporary if ambient else None]
-        self._add(Node(key, "caller", "base credentials", (source, *kind), None))
+        self._add(GraphNode(key, "caller", "base credentials", (source, *kind), None))
         return key
 
-    def _of_step(self, step: Step, parent: Key) -> Node:
+    def _of_step(self, step: Step, parent: Key) -> GraphNode:
         target = str(step.settings.get("target_principal", ""))
         arn = parse_arn(step.role or target)
         account = arn.account if arn else target or str(step.settings.get("account_id", ""))
@@ -113,17 +113,19 @@ class _Making:
         above = self.nodes[parent].account if parent in self.nodes else ""
         facts = facts_of_step(step) if gives else facts_of_store(step.type, step.region)
         key = ("step", step.name)
-        return Node(key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where))
+        return GraphNode(
+            key, "hop" if gives else "store", step.name, facts, parent, account or above, where=str(step.where)
+        )
 
-    def _of_planned(self, environment: str, variable: PlannedVariable) -> Node:
+    def _of_planned(self, environment: str, variable: PlannedVariable) -> GraphNode:
         key = ("variable", environment, variable.name)
         parent = ("step", variable.step) if variable.step else NOBODY
         return self._variable(key, variable.where, facts_of_variable(variable), parent)
 
-    def _variable(self, key: Key, where: object, facts: tuple[str, ...], parent: Key) -> Node:
+    def _variable(self, key: Key, where: object, facts: tuple[str, ...], parent: Key) -> GraphNode:
         account = self.nodes[parent].account if parent in self.nodes else ""
         of = (f"of {key[1]}",) if self._names_environments else ()
-        return Node(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
+        return GraphNode(key, "variable", key[2], (*of, *facts), parent, account, key[1], str(where))
 
     # --- as written -----------------------------------------------------------------------------------------------
 
@@ -137,7 +139,7 @@ class _Making:
         for each in reversed(names):
             self._add(self._of_unplanned(self._config.stores[each]))
 
-    def _of_unplanned(self, store: Store) -> Node:
+    def _of_unplanned(self, store: StoreEntry) -> GraphNode:
         below = _text(store, "credentials_from")
         store_type = self._types.get(store.type)
         if below:
@@ -146,7 +148,7 @@ class _Making:
             parent = NOBODY
         elif any(name in store.fields for name in store_type.proof_keys):
             parent = ("proof of", store.name)
-            self._add(Node(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
+            self._add(GraphNode(parent, "caller", f"what `{store.name}` names as its proof", (NOT_PLANNED,), None))
         else:
             profile = _text(store, "profile")
             parent = self._base(profile, self._ambient(profile) if self._ambient else None)
@@ -156,16 +158,18 @@ class _Making:
             reason = f"needs {below}" if reason else ""
         facts = (*_written(store), f"{NOT_PLANNED}: {reason}" if reason else NOT_PLANNED)
         kind: Kind = "hop" if gives else "store"
-        return Node(("step", store.name), kind, store.name, facts, parent, self._account(store), where=str(store.where))
+        return GraphNode(
+            ("step", store.name), kind, store.name, facts, parent, self._account(store), where=str(store.where)
+        )
 
-    def _account(self, store: Store) -> str:
+    def _account(self, store: StoreEntry) -> str:
         """Of its role, where that is written without a variable; else of who is below."""
         arn, below = parse_arn(_text(store, "role_arn")), self.nodes.get(("step", _text(store, "credentials_from")))
         if arn is not None:
             return arn.account if is_account_id(arn.account) else ""
         return below.account if below is not None and "role_arn" not in store.fields else ""
 
-    def _of_written(self, environment: str, variable: Variable) -> Node:
+    def _of_written(self, environment: str, variable: Variable) -> GraphNode:
         key, reference = ("variable", environment, variable.name), variable.reference
         if reference is None:
             return self._variable(key, variable.where, ("literal", NOT_PLANNED), NOBODY)
@@ -189,7 +193,7 @@ def _first(reason: str) -> str:
     return reason.partition(" (and ")[0]
 
 
-def _written(store: Store) -> Iterator[str]:
+def _written(store: StoreEntry) -> Iterator[str]:
     """What of a store's texts says who and where; of no other one it is known that it is no secret."""
     yield store.type
     for name, words in _WRITTEN:
@@ -202,7 +206,7 @@ def _reference(reference: Reference) -> Iterator[str]:
     yield reference.key.text
 
 
-def _text(store: Store, name: str) -> str:
+def _text(store: StoreEntry, name: str) -> str:
     """A text of the store as written; "" where it has none."""
     field = store.fields.get(name)
     return field.node.text if field is not None and isinstance(field.node, Scalar) else ""

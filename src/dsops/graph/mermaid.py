@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dsops.drawing import plain
 from dsops.graph.plain import is_broken, outcome_words
-from dsops.graph.types import Graph, Key, Node
+from dsops.graph.types import Graph, GraphNode, Key
 
 MOST_EDGES, MOST_CHARACTERS = 500, 50_000
 """What Mermaid 11 draws unless the page says otherwise (`maxEdges`, `maxTextSize`); a diagram can't say it itself."""
@@ -35,7 +35,7 @@ def mermaid_text(graph: Graph) -> str:
     folded = _folded(graph)
     nodes = [node for node in graph.nodes if node.key not in folded]
     ids = {node.key: f"n{number}" for number, node in enumerate(nodes, 1)}
-    accounts: dict[str, list[Node]] = {}
+    accounts: dict[str, list[GraphNode]] = {}
     for node in nodes:
         # A variable is nobody's account, and a box with all of them would hide the hops.
         accounts.setdefault(node.account if node.kind in {"hop", "store"} else "", []).append(node)
@@ -64,7 +64,7 @@ def _folded(graph: Graph) -> frozenset[Key]:
     return frozenset(node.key for node in graph.nodes if node.kind == "variable")
 
 
-def _box(graph: Graph, node: Node, inside: list[Node]) -> str:
+def _box(graph: Graph, node: GraphNode, inside: list[GraphNode]) -> str:
     """Shape, words and style of a node, with the variables that are drawn inside of it."""
     begin, end = _SHAPES[node.kind]
     text = "<br>".join([*_words(graph, node), *[": ".join(_words(graph, each)) for each in inside]])
@@ -73,12 +73,12 @@ def _box(graph: Graph, node: Node, inside: list[Node]) -> str:
     return f'{begin}"{text}"{end}' + (f":::{style}" if style else "")
 
 
-def _words(graph: Graph, node: Node) -> list[str]:
+def _words(graph: Graph, node: GraphNode) -> list[str]:
     tried = outcome_words(graph, node)
     return [label(part) for part in (node.name, *([tried] if tried else []), *node.facts)]
 
 
-def _edges(graph: Graph, nodes: list[Node], ids: dict[Key, str]) -> Iterator[str]:
+def _edges(graph: Graph, nodes: list[GraphNode], ids: dict[Key, str]) -> Iterator[str]:
     for node in nodes:
         if node.parent is not None:
             # Dotted where nothing came through.

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dsops.graph.types import NOBODY, Graph, Node
+from dsops.graph.types import NOBODY, Graph, GraphNode
 
 _MANY = 6
 """Hops side by side from which on each account gets a heading."""
 
 
-class Row(NamedTuple):
+class OutlineRow(NamedTuple):
     """A node, or the heading of those that follow in its column."""
 
     depth: int
     """Steps from its caller."""
     level: int
     """The same, and one more for each heading that it stands under."""
-    node: Node | None
+    node: GraphNode | None
     heading: str = ""
 
 
-def outline(graph: Graph) -> list[Row]:
+def outline(graph: Graph) -> list[OutlineRow]:
     """Every node once, depth first: of one parent variables, then stores, then hops by account, as written."""
     children = graph.children
-    rows: list[Row] = []
+    rows: list[OutlineRow] = []
     # Whoever needs no credentials comes last.
     callers = sorted(children.get(None, []), key=lambda node: node.key == NOBODY)
     # No recursion: a chain of a thousand hops is a configuration, too.
-    waiting = [Row(0, 0, node) for node in reversed(callers)]
+    waiting = [OutlineRow(0, 0, node) for node in reversed(callers)]
     while waiting:
         row = waiting.pop()
         rows.append(row)
@@ -39,18 +39,18 @@ def outline(graph: Graph) -> list[Row]:
     return rows
 
 
-def _arranged(nodes: list[Node], depth: int, level: int) -> Iterator[Row]:
-    yield from (Row(depth, level, node) for node in nodes if node.kind == "variable")
-    yield from (Row(depth, level, node) for node in nodes if node.kind == "store")
+def _arranged(nodes: list[GraphNode], depth: int, level: int) -> Iterator[OutlineRow]:
+    yield from (OutlineRow(depth, level, node) for node in nodes if node.kind == "variable")
+    yield from (OutlineRow(depth, level, node) for node in nodes if node.kind == "store")
     hops = [node for node in nodes if node.kind == "hop"]
-    accounts: dict[str, list[Node]] = {}
+    accounts: dict[str, list[GraphNode]] = {}
     for hop in hops:
         accounts.setdefault(hop.account, []).append(hop)
     has_headings = len(hops) >= _MANY and len(accounts) > 1
     for account, group in accounts.items():
         if has_headings:
-            yield Row(depth, level, None, heading(account, len(group)))
-        yield from (Row(depth, level + 1 if has_headings else level, node) for node in group)
+            yield OutlineRow(depth, level, None, heading(account, len(group)))
+        yield from (OutlineRow(depth, level + 1 if has_headings else level, node) for node in group)
 
 
 def heading(account: str, hops: int) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dsops.drawing import plain
-from dsops.graph.types import NOBODY, Graph, Node
+from dsops.graph.types import NOBODY, Graph, GraphNode
 
 
-def outcome_words(graph: Graph, node: Node) -> str:
+def outcome_words(graph: Graph, node: GraphNode) -> str:
     """`denied: sts.access-denied`, `ok`, `not tried: needs jump`; "" where nothing was tried."""
     outcome = graph.outcomes.get(node.key)
     if outcome is None:
@@ -24,7 +24,7 @@ def counts(graph: Graph) -> str:
     return ", ".join(parts)
 
 
-def is_broken(graph: Graph, node: Node) -> bool:
+def is_broken(graph: Graph, node: GraphNode) -> bool:
     """Whether it was tried and did not work."""
     outcome = graph.outcomes.get(node.key)
     return outcome is not None and outcome.status in {"denied", "failed"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from dsops.drawing import plain
-from dsops.graph.outline import Row, outline
+from dsops.graph.outline import OutlineRow, outline
 from dsops.graph.plain import counts, is_broken, outcome_words
 from dsops.graph.types import Graph
 
@@ -27,7 +27,7 @@ def graph_text(graph: Graph, *, columns: int = 0, has_colour: bool = False) -> s
     return "\n".join(lines) + "\n"
 
 
-def _node_text(graph: Graph, row: Row) -> str:
+def _node_text(graph: Graph, row: OutlineRow) -> str:
     node = row.node
     assert node is not None  # noqa: S101 (its caller asked)
     tried = outcome_words(graph, node)

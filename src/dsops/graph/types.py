@@ -17,7 +17,7 @@ NOBODY: Key = ("nobody",)
 """Where literals and stores without credentials begin."""
 
 
-class Outcome(NamedTuple):
+class NodeOutcome(NamedTuple):
     """What became of a node that was tried."""
 
     status: Status
@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
     """The error's code, or what it needs; "" where all is well."""
 
 
-class Node(NamedTuple):
+class GraphNode(NamedTuple):
     """One caller, hop, store or variable; texts as they are, not yet fit for any format."""
 
     key: Key
@@ -47,13 +47,13 @@ class Graph(NamedTuple):
     """The nodes, each after its parent, and what became of those that were tried."""
 
     title: str
-    nodes: tuple[Node, ...]
-    outcomes: Mapping[Key, Outcome] = {}
+    nodes: tuple[GraphNode, ...]
+    outcomes: Mapping[Key, NodeOutcome] = {}
 
     @property
-    def children(self) -> dict[Key | None, list[Node]]:
+    def children(self) -> dict[Key | None, list[GraphNode]]:
         """Key -> what has its credentials or value from there, in order; None -> callers."""
-        found: dict[Key | None, list[Node]] = {}
+        found: dict[Key | None, list[GraphNode]] = {}
         for node in self.nodes:
             found.setdefault(node.parent, []).append(node)
         return found

@@ -18,10 +18,10 @@ from dsops.errors import (
     Where,
     nearest,
 )
-from dsops.interpolate import TIMESTAMP, USER, Names, expand_node, expand_text, names_in
-from dsops.model import Config, Field, Store
-from dsops.plan.findings import Findings
-from dsops.plan.limits import Place
+from dsops.interpolate import TIMESTAMP, USER, InterpolationNames, expand_node, expand_text, names_in
+from dsops.model import Config, Field, StoreEntry
+from dsops.plan.findings import PlanFindings
+from dsops.plan.limits import StepLocation
 from dsops.plan.types import Ambient, Fingerprint, Proof, Step
 from dsops.schema import (
     REASON_TO,
@@ -58,7 +58,7 @@ class Draft:
         "where",
     )
 
-    def __init__(self, name: str, store_type: StoreType, place: Place, where: Where) -> None:
+    def __init__(self, name: str, store_type: StoreType, place: StepLocation, where: Where) -> None:
         self.name = name
         self.type = store_type
         self.place = place
@@ -103,10 +103,10 @@ class Drafts:
     def __init__(
         self,
         config: Config,
-        names: Names,
+        names: InterpolationNames,
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
-        findings: Findings,
+        findings: PlanFindings,
         proof: Callable[[str, Settings], Proof],
         reason: str = "",
     ) -> None:
@@ -173,9 +173,9 @@ class Drafts:
     def _text(self, node: Scalar, where: Where) -> str:
         return expand_text(node.text, self._names, where, "")
 
-    def _draft(self, store: Store, store_type: StoreType, path: str) -> Draft | None:
+    def _draft(self, store: StoreEntry, store_type: StoreType, path: str) -> Draft | None:
         fields, failed, variable = self._expand(store, store_type, path)
-        draft = Draft(store.name, store_type, Place(path, fields, store.where), store.where)
+        draft = Draft(store.name, store_type, StepLocation(path, fields, store.where), store.where)
         written = {**store.fields, **fields}
         operation, store_type = operation_for(store_type, written), fitted(store_type, written)
         draft.operation = operation.name if operation else ""
@@ -237,7 +237,9 @@ class Drafts:
         home = self._names.environ.get("HOME") or self._names.environ.get("USERPROFILE", "")
         return os.path.join(home, path[2:]) if home and path.startswith("~/") else path
 
-    def _expand(self, store: Store, store_type: StoreType, path: str) -> tuple[dict[str, Field], frozenset[str], str]:
+    def _expand(
+        self, store: StoreEntry, store_type: StoreType, path: str
+    ) -> tuple[dict[str, Field], frozenset[str], str]:
         """The fields expanded, the names of those that can't be, the variable that may hold the MFA code."""
         fields: dict[str, Field] = {}
         failed: set[str] = set()
@@ -261,7 +263,7 @@ class Drafts:
             fields[name] = Field(node, field.where)
         return fields, frozenset(failed), variable
 
-    def _keep_symbols(self, draft: Draft, store: Store, path: str) -> None:
+    def _keep_symbols(self, draft: Draft, store: StoreEntry, path: str) -> None:
         """Fills `identity`: as the settings, but a timestamp that changes at every run stays a symbol."""
         draft.identity = {name: setting for name, setting in draft.settings.items() if name != "endpoint_url"}
         for key in draft.type.keys:
@@ -290,7 +292,7 @@ class Drafts:
             give_reason(draft, self._reason, self._findings)
 
     @staticmethod
-    def default_session_name(names: Names) -> str:
+    def default_session_name(names: InterpolationNames) -> str:
         """`dsops-ada-20261124T120000Z`: made fit for AWS, unlike a name that the user wrote."""
         timestamp = names.get(TIMESTAMP) or ""
         if timestamp != _SYMBOL:
@@ -320,7 +322,7 @@ class Drafts:
         return region or (draft.proof.login.region if draft.proof and draft.proof.login else "")
 
 
-def _with_origin(problem: Problem, store: Store, path: str) -> Problem:
+def _with_origin(problem: Problem, store: StoreEntry, path: str) -> Problem:
     """The problem with the variables that the value comes from: the file says only `${EXTERNAL_ID}`."""
     field = store.fields.get(problem.path.removeprefix(f"{path}."))
     names = names_in(field.node.text) if field is not None and isinstance(field.node, Scalar) else ()

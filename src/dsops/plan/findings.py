@@ -5,7 +5,7 @@ from __future__ import annotations
 from dsops.errors import ConfigError, Problem, VariableUnset, Where
 
 
-class Findings:
+class PlanFindings:
     """Problems and notes, in the order in which they were met."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dsops.config.files import digest
 from dsops.plan.types import Ambient, Fingerprint, Proof
-from dsops.schema import Key, Setting, StoreType
+from dsops.schema import Setting, StoreKey, StoreType
 from dsops.secret import Secret
 
 _Plain = str | int | bool | list["_Plain"] | dict[str, "_Plain"]
@@ -41,7 +41,7 @@ def _digest(parts: _Plain) -> Fingerprint:
     return Fingerprint(digest(json.dumps(parts, sort_keys=True).encode()))
 
 
-def _plain(setting: Setting, key: Key) -> _Plain:
+def _plain(setting: Setting, key: StoreKey) -> _Plain:
     """The value in a form in which equal means equal to AWS."""
     if isinstance(setting, Secret):
         return setting.reveal()

@@ -8,12 +8,12 @@ from dsops.arn import parse_arn, partition_named, partition_of_region
 from dsops.document import Scalar
 from dsops.errors import LimitExceeded, PolicyInvalid, Where
 from dsops.model import Field
-from dsops.plan.findings import Findings
+from dsops.plan.findings import PlanFindings
 from dsops.plan.types import Step
 from dsops.schema import OWN_POLICY, Setting, Settings, chained_seconds, user_session_of_session
 
 
-class Place:
+class StepLocation:
     """Where a step's fields stand, for its problems."""
 
     __slots__ = ("_fields", "_where", "path")
@@ -37,7 +37,7 @@ class Place:
         return f"{self.path}.{name}"
 
 
-def check_session(step: Step, place: Place, findings: Findings) -> None:
+def check_session(step: Step, place: StepLocation, findings: PlanFindings) -> None:
     """Checks of one aws.sts step between its keys and its region."""
     partition = partition_of_region(step.region).name
     for name in ("role_arn", "principal_arn", "target_principal", "task_policy_arn"):
@@ -58,12 +58,12 @@ def check_session(step: Step, place: Place, findings: Findings) -> None:
         )
 
 
-def check_user_session(step: Step, place: Place, why: str, findings: Findings) -> None:
+def check_user_session(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
     """A user's own session is had with a long-term key only; `why` says that temporary credentials sign."""
     findings.add(LimitExceeded, step.where, place.path, *user_session_of_session(step.operation, why))
 
 
-def check_chain(step: Step, place: Place, why: str, findings: Findings) -> None:
+def check_chain(step: Step, place: StepLocation, why: str, findings: PlanFindings) -> None:
     """The one hour of a chained role; `why` says what makes it one."""
     message = chained_too_long(step, why)
     if message:
@@ -75,14 +75,14 @@ def chained_too_long(step: Step, why: str) -> tuple[str, str] | None:
     return chained_seconds(step.settings.get("duration_seconds"), why)
 
 
-def _check_policies(settings: Settings, place: Place, findings: Findings) -> None:
+def _check_policies(settings: Settings, place: StepLocation, findings: PlanFindings) -> None:
     """The inline policy's grammar; one that the plan writes itself has none to check."""
     inline, field = settings.get("session_policy", ""), place.field("session_policy")
     if inline and field is not None and not (isinstance(field.node, Scalar) and field.node.text == OWN_POLICY):
         _check_policy_grammar(field, place.path_of("session_policy"), findings)
 
 
-def _check_policy_grammar(field: Field, path: str, findings: Findings) -> None:
+def _check_policy_grammar(field: Field, path: str, findings: PlanFindings) -> None:
     from dsops.config.limits import check_session_policy
 
     checked = check_session_policy(field, path)
@@ -108,7 +108,7 @@ def same_caller_note(stores: str, differing: list[str], caller: str) -> str:
     )
 
 
-def note_same_callers(steps: Iterable[Step], findings: Findings) -> None:
+def note_same_callers(steps: Iterable[Step], findings: PlanFindings) -> None:
     """Notes stores whose sessions may do different things, and are one and the same caller in AWS's records."""
     first: dict[tuple[Setting, Setting], Step] = {}
     for step in steps:

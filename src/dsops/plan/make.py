@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dsops.arn import parse_arn, partition_of_region
 from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_endpoint
 from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
-from dsops.interpolate import Names, expand_text
+from dsops.interpolate import InterpolationNames, expand_text
 from dsops.model import Budget, Config, Environment, Text, Variable
 from dsops.plan.drafts import Draft, Drafts, region_missing
-from dsops.plan.findings import Findings
+from dsops.plan.findings import PlanFindings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
 from dsops.plan.limits import check_chain, check_session, check_user_session, note_same_callers
 from dsops.plan.mfa import share_mfa_sessions
@@ -59,7 +59,7 @@ def make_plan(
     environment = find_environment(config, environment_name)
     if also:
         _require_store(config, also)
-    names = Names(environ, timestamp, user, budget=Budget())
+    names = InterpolationNames(environ, timestamp, user, budget=Budget())
     planner = _Planner(config, names, ambient, store_types, proof, lasts=lasts, reason=reason)
     return planner.plan_environment(environment, also)
 
@@ -84,7 +84,7 @@ def plan_store(
     may do (`session_policy: auto`) does not matter.
     """
     _require_store(config, store_name)
-    names = Names(environ, timestamp, user, budget=Budget())
+    names = InterpolationNames(environ, timestamp, user, budget=Budget())
     planner = _Planner(
         config, names, ambient, store_types, proof, lasts=lasts, is_carried_out=is_carried_out, reason=reason
     )
@@ -118,7 +118,7 @@ class _Planner:
     def __init__(
         self,
         config: Config,
-        names: Names,
+        names: InterpolationNames,
         ambient: Callable[[str], Ambient],
         store_types: Mapping[str, StoreType],
         proof: Callable[[str, Settings], Proof],
@@ -131,7 +131,7 @@ class _Planner:
         self._is_carried_out = is_carried_out
         self._config = config
         self._names = names
-        self._findings = Findings()
+        self._findings = PlanFindings()
         self._drafts = Drafts(config, names, ambient, store_types, self._findings, proof, reason)
         self._steps: dict[str, Step] = {}
 

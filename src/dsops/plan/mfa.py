@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.errors import LimitExceeded
 from dsops.plan.drafts import Draft, Drafts
-from dsops.plan.findings import Findings
+from dsops.plan.findings import PlanFindings
 from dsops.schema import CHAINED_SECONDS
 from dsops.secret import Secret
 
@@ -29,7 +29,7 @@ LASTING_SECONDS = 12 * 3600
 
 
 def share_mfa_sessions(
-    drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings, *, lasts: bool = False
+    drafts: Drafts, session_of: Callable[[Draft], str], findings: PlanFindings, *, lasts: bool = False
 ) -> None:
     """Puts one GetSessionToken before the roles that name one device; finds a fixed code needed twice.
 
@@ -137,7 +137,7 @@ def _seconds(draft: Draft) -> int:
     return seconds if isinstance(seconds, int) else CHAINED_SECONDS
 
 
-def _check_fixed_codes(drafts: Drafts, session_of: Callable[[Draft], str], findings: Findings) -> None:
+def _check_fixed_codes(drafts: Drafts, session_of: Callable[[Draft], str], findings: PlanFindings) -> None:
     users: dict[tuple[str, str], dict[str, Draft]] = {}
     for draft in drafts.by_name.values():
         code = draft.settings.get("token_code")
@@ -156,7 +156,7 @@ def _check_fixed_codes(drafts: Drafts, session_of: Callable[[Draft], str], findi
             )
 
 
-def _note_sessions_without_device(drafts: Drafts, findings: Findings) -> None:
+def _note_sessions_without_device(drafts: Drafts, findings: PlanFindings) -> None:
     for draft in drafts.by_name.values():
         source = drafts.by_name.get(draft.credentials_from)
         if "serial_number" in draft.settings and source is not None and not source.type.gives_long_term:

@@ -27,7 +27,7 @@ _SERVICES = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
 
 
-class Read(NamedTuple):
+class SecretRead(NamedTuple):
     """A secret or parameter that is read from a step."""
 
     step: str
@@ -62,7 +62,7 @@ def is_same_identity(step: Step) -> bool:
 
 
 def session_needs(
-    users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[Read]
+    users: Iterable[Step], account: str, steps: Mapping[str, Step], reads: Iterable[SecretRead]
 ) -> tuple[Need, ...]:
     """What those steps do together, as one identity of that account ("" where it is not known)."""
     wanted = list(dict.fromkeys(reads))
@@ -118,7 +118,7 @@ def _literal(arn: str) -> str:
 # --- reads --------------------------------------------------------------------------------------------------------
 
 
-def _read_needs(step: Step, account: str, reads: list[Read]) -> list[Need]:
+def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]:
     if not reads:
         return []
     is_secret = step.type == "aws.secretsmanager"
@@ -142,7 +142,7 @@ def _via(service: str, region: str) -> list[str]:
     return [f"{service}.{region}.{suffix}" for suffix in {"amazonaws.com", partition_of_region(region).dns_suffix}]
 
 
-def _secret(step: Step, account: str, read: Read) -> list[Need]:
+def _secret(step: Step, account: str, read: SecretRead) -> list[Need]:
     reference, conditions = read.reference, _of_version(read.reference.version)
     if not parse_arn(reference.key) and not account:
         conditions = (*conditions, _OWN_ACCOUNT)
@@ -180,7 +180,7 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
-def _parameter(step: Step, account: str, read: Read) -> list[Need]:
+def _parameter(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
     conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
     return [Need(("ssm:GetParameters",), parameter_resource(step, account, key), conditions)]

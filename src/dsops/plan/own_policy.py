@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dsops.arn import parse_arn
 from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
 from dsops.plan.drafts import Draft
-from dsops.plan.findings import Findings
-from dsops.plan.needs import Read, session_needs, users_of
+from dsops.plan.findings import PlanFindings
+from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.references import canonical_reference, region_of
 from dsops.plan.statements import compact, policy, statements_of
 from dsops.plan.types import Fingerprint, SecretReference, Step
@@ -25,7 +25,7 @@ _KNOWN = ("aws.sts", "aws.secretsmanager", "aws.ssm")
 
 
 def write_own_policies(
-    drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: Findings
+    drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: PlanFindings
 ) -> None:
     """Puts the policy in the place of each `auto`; finds those that would allow nothing, or be too long.
 
@@ -33,9 +33,9 @@ def write_own_policies(
     """
     steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
     # What is wrong with a reference is told where the variables are planned.
-    scratch = Findings()
+    scratch = PlanFindings()
     wanted = [
-        Read(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
+        SecretRead(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
         for name, reference, may_be_missing in reads
         if name in steps
     ]
@@ -44,7 +44,9 @@ def write_own_policies(
             _write(draft, users_of(name, steps), steps, wanted, findings)
 
 
-def _write(draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: list[Read], findings: Findings) -> None:
+def _write(
+    draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: list[SecretRead], findings: PlanFindings
+) -> None:
     where, path = draft.place.where("session_policy"), draft.place.path_of("session_policy")
     own = [read for read in reads if any(step.name == read.step for step in users)]
     strange = next((steps[read.step] for read in own if steps[read.step].type not in _KNOWN), None)
@@ -78,7 +80,7 @@ def _write(draft: Draft, users: list[Step], steps: Mapping[str, Step], reads: li
     draft.settings[COVERS] = _covers(users, own, steps)
 
 
-def _covers(users: list[Step], reads: list[Read], steps: Mapping[str, Step]) -> str:
+def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
     """For people: `3 secrets in 1 region, and 1 role`."""
     parts = []
     for kind, noun in (("aws.secretsmanager", "secret"), ("aws.ssm", "parameter")):

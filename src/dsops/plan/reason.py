@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from dsops.document import Scalar
 from dsops.errors import LimitExceeded
 from dsops.model import Field
-from dsops.plan.findings import Findings
-from dsops.schema import REASON_TO, Key, check_setting
+from dsops.plan.findings import PlanFindings
+from dsops.schema import REASON_TO, StoreKey, check_setting
 from dsops.schema.reason import SOURCE_IDENTITY, reason_tag
 
 if TYPE_CHECKING:
     from dsops.plan.drafts import Draft
 
 
-def give_reason(draft: Draft, reason: str, findings: Findings) -> None:
+def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:
     """Puts the reason where the store says; one that AWS would not take there is found, and never changed."""
     key = _key(draft)
     place, path = draft.place.where(REASON_TO), draft.place.path_of(REASON_TO)
@@ -36,7 +36,7 @@ def give_reason(draft: Draft, reason: str, findings: Findings) -> None:
         settings["tags"] = (*texts, (tag, reason))
 
 
-def _key(draft: Draft) -> Key:
+def _key(draft: Draft) -> StoreKey:
     """What AWS takes there, as of a key that is called what people type."""
     name = "tags" if reason_tag(draft.settings) else SOURCE_IDENTITY
     key = next(key for key in draft.type.keys if key.name == name)

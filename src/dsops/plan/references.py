@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.errors import ConfigError, LimitExceeded, Where, nearest
-from dsops.plan.findings import Findings
+from dsops.plan.findings import PlanFindings
 from dsops.plan.types import SecretReference, Step
 
 SINGLE_READS = 10
@@ -47,7 +47,9 @@ _UNFIT_FOR_A_NAME = r"[^A-Za-z0-9/_+=.@!-]"
 _UNFIT_FOR_A_PARAMETER = r"[^A-Za-z0-9_./:-]"
 
 
-def canonical_reference(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
+def canonical_reference(
+    step: Step, reference: SecretReference, where: Where, findings: PlanFindings
+) -> SecretReference:
     """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
     if step.type in _PARTS_OF:
         return _part(step, reference, where, findings)
@@ -67,7 +69,7 @@ def canonical_reference(step: Step, reference: SecretReference, where: Where, fi
     return found
 
 
-def _part(step: Step, reference: SecretReference, where: Where, findings: Findings) -> SecretReference:
+def _part(step: Step, reference: SecretReference, where: Where, findings: PlanFindings) -> SecretReference:
     parts = _PARTS_OF[step.type]
     part = _PART_OF.get(reference.key)
     if part not in parts:
@@ -79,7 +81,7 @@ def _part(step: Step, reference: SecretReference, where: Where, findings: Findin
     return SecretReference(part or reference.key, "", reference.field)
 
 
-def _check_secret(step: Step, reference: SecretReference, where: Where, findings: Findings) -> None:
+def _check_secret(step: Step, reference: SecretReference, where: Where, findings: PlanFindings) -> None:
     key, version = reference.key, reference.version
     if not key:
         findings.add(ConfigError, where, "", "the secret's name is empty")
@@ -94,7 +96,7 @@ def _check_secret(step: Step, reference: SecretReference, where: Where, findings
         findings.add(LimitExceeded, where, "", "a staging label has at most 256 characters")
 
 
-def _check_parameter(step: Step, reference: SecretReference, where: Where, findings: Findings) -> None:
+def _check_parameter(step: Step, reference: SecretReference, where: Where, findings: PlanFindings) -> None:
     key, version = reference.key, reference.version
     if not key:
         findings.add(ConfigError, where, "", "the parameter's name is empty")
@@ -111,7 +113,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
         findings.add(ConfigError, where, "", f"a version is named twice: `{selector}` and `{version}`", "keep one")
 
 
-def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: Findings) -> None:
+def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: PlanFindings) -> None:
     service, beginning = wanted
     arn = parse_arn(text)
     # `*` in the account's place would be a pattern in a policy that is made of it.

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 from dsops.policy.evaluation.evaluate import Decision, Policies, PolicyType, evaluate
 from dsops.policy.evaluation.question import Request
 from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.policy.language.policy import Checked, Policy, PolicyKind, Statement, check_policy, parse_policy
+from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement, check_policy, parse_policy
 from dsops.policy.language.principals import Principal
 
 if TYPE_CHECKING:
     # `Decision.reasons` loads what makes them when it is read.
-    from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason
+    from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
 
 __all__ = [
-    "Checked",
     "Decision",
-    "Failure",
+    "ParsedPolicy",
     "Policies",
     "Policy",
     "PolicyKind",
@@ -27,6 +26,7 @@ __all__ = [
     "Request",
     "Statement",
     "StatementReason",
+    "UnmetElement",
     "check_policy",
     "denial_sentence",
     "evaluate",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Failure", "Reason", "StatementReason"):
+    if name in ("UnmetElement", "Reason", "StatementReason"):
         from dsops.policy.evaluation import reasons
 
         return getattr(reasons, name)

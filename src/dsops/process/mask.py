@@ -36,7 +36,7 @@ class _Bucket:
         return self.by_key.get(buffer[start : start + self.length], ())
 
 
-class Code(NamedTuple):
+class ControlCode(NamedTuple):
     """Bytes that are passed on, though they are no part of what is searched."""
 
     position: int
@@ -70,7 +70,7 @@ class Masker:
         """No occurrence that begins before is still unknown, but for the open ones."""
         self._open: list[_Open] = []
         self._covers: list[tuple[int, int]] = []
-        self._codes: deque[Code] = deque()
+        self._codes: deque[ControlCode] = deque()
         self._done = 0
         """Everything before is output, or lies under a mask that is."""
         self._ends_masked = False
@@ -102,10 +102,10 @@ class Masker:
         """Whether what has come, output or not, may be the beginning of an occurrence."""
         return bool(self._buffer)
 
-    def feed(self, data: bytes, codes: Iterable[Code] = ()) -> bytes:
+    def feed(self, data: bytes, codes: Iterable[ControlCode] = ()) -> bytes:
         """What can be output now that this has come; `codes` are passed on where they stood, behind a mask's stars."""
         known = len(self._buffer)
-        self._codes.extend(Code(known + each.position, each.code) for each in codes)
+        self._codes.extend(ControlCode(known + each.position, each.code) for each in codes)
         self._buffer += data
         self._go_on(known)
         self._scan()

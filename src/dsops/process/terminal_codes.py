@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from dsops.process.forms import SHORTEST
-from dsops.process.mask import Code, Masker
+from dsops.process.mask import ControlCode, Masker
 
 _ESCAPE = b"\x1b"
 _LONGEST = 1024
@@ -75,11 +75,11 @@ class TerminalMasker:
         self._unfinished = data[end.start() :] if end else b""
         data = data[: len(data) - len(self._unfinished)]
         shown: list[bytes] = []
-        codes: list[Code] = []
+        codes: list[ControlCode] = []
         position = length = 0
         for match in _CODE.finditer(data):
             shown.append(data[position : match.start()])
             length += len(shown[-1])
-            codes.append(Code(length, match[0]))
+            codes.append(ControlCode(length, match[0]))
             position = match.end()
         return self._visible.feed(b"".join([*shown, data[position:]]), codes)

@@ -11,7 +11,7 @@ from dsops.plan import Plan, SecretReference, Step
 from dsops.runtime import Act, Runtime
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
-from dsops.stores.interface import Found
+from dsops.stores.interface import SecretMetadata
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """What CloudTrail writes for what it does not record."""
@@ -71,7 +71,7 @@ def reads(
     plan: Plan,
     step: Step,
     outcomes: Mapping[SecretReference, Secret | DsopsError],
-    found: Mapping[SecretReference, Found],
+    found: Mapping[SecretReference, SecretMetadata],
     reader: Credentials | None,
     runtime: Runtime,
     *,
@@ -83,7 +83,7 @@ def reads(
         secrets.setdefault((reference.key, reference.version), []).append(reference)
     of_step, variables = _of_step(step, runtime), _variables(plan, step)
     for (key, version), references in secrets.items():
-        told = next((found[reference] for reference in references if reference in found), Found())
+        told = next((found[reference] for reference in references if reference in found), SecretMetadata())
         failures = [outcome for outcome in map(outcomes.get, references) if isinstance(outcome, DsopsError)]
         # A secret that was read has been read, also where the field that a variable wants is not in it.
         error = failures[0] if len(failures) == len(references) or (failures and not told.version) else None

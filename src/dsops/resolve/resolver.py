@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from dsops.aws.http.client import Client
-from dsops.cache import HAND_ON, CredentialCache, Need
+from dsops.cache import HAND_ON, CredentialCache, LifetimeNeed
 from dsops.config.allow import not_allowed
 from dsops.credentials import Credentials
 from dsops.errors import (
@@ -23,12 +23,12 @@ from dsops.errors import (
 from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
-from dsops.resolve.sessions import Sessions, gives_credentials, require_reason
+from dsops.resolve.sessions import PlanSessions, gives_credentials, require_reason
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import secret_store
-from dsops.stores.interface import Found
+from dsops.stores.interface import SecretMetadata
 from dsops.tasks import Work, settle
 from dsops.transform import apply
 
@@ -103,7 +103,7 @@ class Resolver:
         self._runtime = runtime
         self._client = client
         self._cache = cache
-        self._hand_on = HAND_ON if min_ttl_seconds is None else Need(True, min_ttl_seconds)
+        self._hand_on = HAND_ON if min_ttl_seconds is None else LifetimeNeed(True, min_ttl_seconds)
 
     async def credentials(self, step_name: str) -> Credentials:
         """The session of a step, fresh enough to be handed on; of a secret store, what it reads with."""
@@ -145,7 +145,7 @@ class Resolver:
         failures.raise_any()
         return values
 
-    def _begin(self) -> tuple[Sessions, Mapping[str, list[SecretReference]]]:
+    def _begin(self) -> tuple[PlanSessions, Mapping[str, list[SecretReference]]]:
         """The sessions of this run, none of them issued yet; and step name -> what variables read from it."""
         wanted: dict[str, dict[SecretReference, None]] = {}
         for variable in self._plan.variables:
@@ -157,15 +157,15 @@ class Resolver:
         return sessions, {name: list(references) for name, references in wanted.items()}
 
     async def _outcomes(
-        self, sessions: Sessions, reads: Mapping[str, list[SecretReference]]
+        self, sessions: PlanSessions, reads: Mapping[str, list[SecretReference]]
     ) -> Mapping[str, _Outcomes | DsopsError]:
         works = [self._read(sessions, self._plan.steps[name], references) for name, references in reads.items()]
         return dict(zip(reads, await settle(*works), strict=True))
 
-    def _open(self, handed_on: Mapping[Fingerprint, Need]) -> Sessions:
-        return Sessions(self._plan, self._runtime, self._client, self._cache, handed_on)
+    def _open(self, handed_on: Mapping[Fingerprint, LifetimeNeed]) -> PlanSessions:
+        return PlanSessions(self._plan, self._runtime, self._client, self._cache, handed_on)
 
-    async def _read(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
+    async def _read(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets, out of memory where its values may be kept: then no session is needed for them."""
         seconds = step.settings.get("cache_seconds")
         if not isinstance(seconds, int):
@@ -187,12 +187,12 @@ class Resolver:
                 values.keep((source, reference), outcome, seconds, era)
         return found
 
-    async def _fetch(self, sessions: Sessions, step: Step, references: list[SecretReference]) -> _Outcomes:
+    async def _fetch(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
         store = secret_store(step.type)
 
         async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
-            known: dict[SecretReference, Found] = {}
+            known: dict[SecretReference, SecretMetadata] = {}
             try:
                 found = await store.fetch(step, wanted, credentials, sessions.context(step, found=known))
             except DsopsError as error:
@@ -228,7 +228,7 @@ class Resolver:
         self,
         step: Step,
         outcomes: _Outcomes,
-        found: Mapping[SecretReference, Found],
+        found: Mapping[SecretReference, SecretMetadata],
         reader: Credentials | None,
         *,
         is_cached: bool = False,
@@ -242,7 +242,7 @@ class Resolver:
                 journal.add(act._replace(is_of_sandbox=is_of_sandbox))
 
 
-def _name_reads(outcomes: _Outcomes, sessions: Sessions, step: Step, credentials: Credentials | None) -> None:
+def _name_reads(outcomes: _Outcomes, sessions: PlanSessions, step: Step, credentials: Credentials | None) -> None:
     """Notes in each error which secret it is about; in one that several share, none."""
     keys: dict[int, str] = {}
     for reference, outcome in outcomes.items():

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from dsops.aws.http.client import Client
 from dsops.aws.identity.ambient import ambient_from_environment, load_ambient
-from dsops.cache import SIGN, CredentialCache, Need, Obtained
+from dsops.cache import SIGN, CredentialCache, LifetimeNeed, Obtained
 from dsops.credentials import Credentials
 from dsops.errors import (
     CredentialsExpired,
@@ -25,13 +25,13 @@ from dsops.runtime import Act, Event, Runtime, nobody
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
 from dsops.stores import credential_store, find_store
-from dsops.stores.interface import Context, Found
+from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import Once, Work, blocking
 
 T = TypeVar("T")
 
 
-class Sessions:
+class PlanSessions:
     """Credentials of a plan's steps, and the base ones.
 
     `handed_on` are the sessions that a child gets, with what they need for that: one session of a run is obtained
@@ -44,7 +44,7 @@ class Sessions:
         runtime: Runtime,
         client: Client,
         cache: CredentialCache,
-        handed_on: Mapping[Fingerprint, Need],
+        handed_on: Mapping[Fingerprint, LifetimeNeed],
     ) -> None:
         self._plan = plan
         self._runtime = runtime
@@ -56,7 +56,7 @@ class Sessions:
         """Steps whose connection one of their users takes over."""
 
     def context(
-        self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, Found] | None = None
+        self, step: Step, *, may_ask: bool = True, found: dict[SecretReference, SecretMetadata] | None = None
     ) -> Context:
         """What the step's store may use: the client with the step's time limit."""
         milliseconds = step.settings.get("timeout_ms")

@@ -6,8 +6,8 @@ A plugin's types are passed in beside `BUILTIN_TYPES`.
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
-from dsops.schema.check import Checked, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import REASON_TO, Conflict, Key, KeyKind, Operation, Rule, Setting, Settings, StoreType
+from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
+from dsops.schema.key import REASON_TO, Conflict, KeyKind, KeyRule, Operation, Setting, Settings, StoreKey, StoreType
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
@@ -35,14 +35,14 @@ __all__ = [
     "REASON_TO",
     "SAML_SOURCES",
     "WEB_IDENTITY_SOURCES",
-    "Checked",
+    "CheckedSetting",
     "Conflict",
-    "Key",
     "KeyKind",
+    "KeyRule",
     "Operation",
-    "Rule",
     "Setting",
     "Settings",
+    "StoreKey",
     "StoreType",
     "chained_seconds",
     "check_setting",

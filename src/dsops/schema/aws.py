@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, Key, Rule, Settings, StoreType
+from dsops.schema.key import Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 # A region goes into a host name: the same rule as in `endpoint`, and as in botocore's `validate_region_name`.
 _REGION = r"(?![0-9]+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 AWS_KEYS = (
-    Key(
+    StoreKey(
         "region",
         "text",
         "The AWS region; else its profile's, AWS_REGION, AWS_DEFAULT_REGION, or that of `credentials_from`.",
@@ -17,25 +17,25 @@ AWS_KEYS = (
         pattern=_REGION,
         shape="a region's name, such as us-east-1",
     ),
-    Key(
+    StoreKey(
         "profile",
         "text",
         "The AWS profile whose credentials are used; not together with `credentials_from`.",
         is_identity=False,
         minimum=1,
     ),
-    Key(
+    StoreKey(
         "credentials_from",
         "store",
         "The store whose credentials are used; else those that the environment has.",
         is_identity=False,
     ),
-    Key("endpoint_url", "url", "The address to use instead of AWS's own.", aliases=("endpoint",)),
+    StoreKey("endpoint_url", "url", "The address to use instead of AWS's own.", aliases=("endpoint",)),
 )
 """What every AWS type takes besides `COMMON_KEYS`."""
 
 
-_CACHE_SECONDS = Key(
+_CACHE_SECONDS = StoreKey(
     "cache_seconds",
     "integer",
     "How long the agent keeps the values that were read, in memory; each run reads them anew if it isn't set.",
@@ -53,7 +53,7 @@ def _check_source(settings: Settings) -> list[Conflict]:
     return []
 
 
-ONE_SOURCE = Rule(_check_source, apart=(("profile", "credentials_from"),))
+ONE_SOURCE = KeyRule(_check_source, apart=(("profile", "credentials_from"),))
 """Credentials come from one place."""
 
 
@@ -64,7 +64,7 @@ AWS_TYPES = (
         (
             *COMMON_KEYS,
             *AWS_KEYS,
-            Key(
+            StoreKey(
                 "batch",
                 "text",
                 "`auto`: more than ten secrets are read by BatchGetSecretValue; `never`: each by itself.",
@@ -82,13 +82,13 @@ AWS_TYPES = (
         (
             *COMMON_KEYS,
             *AWS_KEYS,
-            Key(
+            StoreKey(
                 "with_decryption",
                 "boolean",
                 "Whether SecureString parameters are decrypted; true if it isn't set.",
                 is_identity=False,
             ),
-            Key(
+            StoreKey(
                 "parameter_prefix",
                 "text",
                 "What is put before each key to get the parameter's name: `/prod/`.",

@@ -14,7 +14,7 @@ from dsops.document import Mapping, Node, Scalar, Sequence, parse_json, to_json
 from dsops.endpoint import better_address, is_loopback, parse_address
 from dsops.errors import Problem, Where, nearest
 from dsops.model import Field
-from dsops.schema.key import Conflict, Key, Setting, Settings, StoreType
+from dsops.schema.key import Conflict, Setting, Settings, StoreKey, StoreType
 from dsops.schema.operation import given_names
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, pattern
@@ -30,7 +30,7 @@ _NONE: MappingOf[str, Field] = {}
 _KEY_PAIR = frozenset({"access_key_id", "secret_access_key", "session_token"})
 
 
-class Checked(NamedTuple):
+class CheckedSetting(NamedTuple):
     """`setting` is None when there are problems; limits leave it as it is."""
 
     setting: Setting | None
@@ -96,18 +96,18 @@ def _conflicts(
     return found
 
 
-def check_setting(key: Key, field: Field, path: str) -> Checked:
+def check_setting(key: StoreKey, field: Field, path: str) -> CheckedSetting:
     """One field whose texts are expanded. `path` is its dotted path, `secretStores.prod.role_arn`."""
     found = _Findings(key, field.where.file, path)
     if problem := check_shape(key, field, path):
-        return Checked(None, (problem,), ())
+        return CheckedSetting(None, (problem,), ())
     setting = found.convert(field.node)
     if found.problems:
         setting = None
-    return Checked(setting, tuple(found.problems), tuple(found.limits))
+    return CheckedSetting(setting, tuple(found.problems), tuple(found.limits))
 
 
-def check_shape(key: Key, field: Field, path: str) -> Problem | None:
+def check_shape(key: StoreKey, field: Field, path: str) -> Problem | None:
     """What is wrong with a field whatever its `${NAME}`s hold: a list where a text belongs, and the like."""
     node = field.node
     if key.kind == "map":
@@ -159,7 +159,7 @@ def unknown_key(store_type: StoreType, name: str, where: Where, path: str) -> Pr
 class _Findings:
     """Collects what is wrong with one key's value while it is converted."""
 
-    def __init__(self, key: Key, file: str, path: str) -> None:
+    def __init__(self, key: StoreKey, file: str, path: str) -> None:
         self.key = key
         self.problems: list[Problem] = []
         self.limits: list[Problem] = []
@@ -359,7 +359,7 @@ def _kind(node: Node) -> str:
     return "nothing" if node.kind == "null" else "a text"
 
 
-def _explained(key: Key) -> str:
+def _explained(key: StoreKey) -> str:
     """The key's help as the end of a sentence."""
     return f": {key.help[0].lower()}{key.help[1:].removesuffix('.')}" if key.help else ""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from dsops.arn import Arn, is_account_id, parse_arn
-from dsops.schema.key import Key
+from dsops.schema.key import StoreKey
 
 _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hr": 3600, "hour": 3600}
 _LONGEST_NAME = 60
 
 
-def for_number(text: str, key: Key) -> str:
+def for_number(text: str, key: StoreKey) -> str:
     """The whole number that was meant: `1h`, `15 minutes`, `3600.0`, `3_600`; "" for what can't be told."""
     match = re.fullmatch(r"([0-9][0-9_]{0,8})(?:\.0*)?\s*([a-z]*)", text.strip().lower())
     if match is None:
@@ -25,7 +25,7 @@ def for_number(text: str, key: Key) -> str:
     return f"write `{key.name}: {number * seconds}`, in seconds" if seconds and "seconds" in key.name else ""
 
 
-def for_name(text: str, key: Key) -> str:
+def for_name(text: str, key: StoreKey) -> str:
     """A name that AWS takes; the user's own is never changed silently."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
@@ -35,7 +35,7 @@ def for_name(text: str, key: Key) -> str:
     return f"`{fit}` would do" if key.kind == "text" and len(fit) <= (key.maximum or 0) else ""
 
 
-def for_shape(text: str, key: Key) -> str:
+def for_shape(text: str, key: StoreKey) -> str:
     """What is wrong with a text that should be an ARN or a region's name."""
     if is_misspelled_reference(text):
         return "a variable is written ${NAME}, with letters, digits and _"
@@ -54,7 +54,7 @@ def is_misspelled_reference(text: str) -> bool:
     return re.search(r"\$\{?[A-Za-z_]", text) is not None
 
 
-def _for_arn(text: str, key: Key) -> str:
+def _for_arn(text: str, key: StoreKey) -> str:
     wanted = next((kind for kind in ("policy", "saml-provider") if kind in key.pattern), "role")
     arn = parse_arn(text)
     if arn is None:

@@ -34,7 +34,7 @@ MOST_TAGS = 50
 """Of one session (the AssumeRole API reference, Tags)."""
 
 
-class Key(NamedTuple):
+class StoreKey(NamedTuple):
     """One key that a store type takes."""
 
     name: str
@@ -77,7 +77,7 @@ class Conflict(NamedTuple):
     hint: str = ""
 
 
-class Rule(NamedTuple):
+class KeyRule(NamedTuple):
     """What has to hold between the keys of a store: the check, and as data what of it the JSON Schema can say.
 
     In `apart` and `needs` a key stands as its name, or as `name=value` where only that value is meant.
@@ -122,7 +122,7 @@ class StoreType(NamedTuple):
 
     name: str
     help: str
-    keys: tuple[Key, ...]
+    keys: tuple[StoreKey, ...]
     gives_credentials: bool = False
     gives_long_term: bool = False
     """Whether what it issues is a user's own key and no session: a role assumed with it is no chained one, and a
@@ -136,7 +136,7 @@ class StoreType(NamedTuple):
     """Keys that others of its kind take and this one does not, each with what to do instead."""
     operations: tuple[Operation, ...] = ()
     """By which actions it gets sessions, where there is a choice."""
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[KeyRule, ...] = ()
     """What has to hold between keys that are right by themselves."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
     """The same as one function, for plugins: called once the value of every key is known and right."""

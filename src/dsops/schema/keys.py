@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import Key, StoreType
+from dsops.schema.key import StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _REGION = AWS_KEYS[0]
@@ -16,7 +16,7 @@ KEYS_TYPE = StoreType(
     (
         *COMMON_KEYS,
         _REGION._replace(help="The region of stores that use it; else AWS_REGION or AWS_DEFAULT_REGION."),
-        Key(
+        StoreKey(
             "key_name",
             "text",
             "The name that the key was given: `dsops keys list` shows them.",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Key, StoreType
+from dsops.schema.key import StoreKey, StoreType
 
 COMMON_KEYS = (
-    Key(
+    StoreKey(
         "timeout_ms",
         "integer",
         "How long one call of this store may take with its retries, in milliseconds; 30000 if it isn't set.",
@@ -23,7 +23,7 @@ LOCAL_TYPES = (
         "Values that stand in the configuration itself, for defaults and tests.",
         (
             *COMMON_KEYS,
-            Key(
+            StoreKey(
                 "values",
                 "map",
                 "The store's secrets: key to value, each kept as it is written.",
@@ -36,6 +36,6 @@ LOCAL_TYPES = (
     StoreType(
         "env",
         "Variables of the environment that dsops was started in.",
-        (*COMMON_KEYS, Key("prefix", "text", "What is put before each key to get the variable's name: `APP_`.")),
+        (*COMMON_KEYS, StoreKey("prefix", "text", "What is put before each key to get the variable's name: `APP_`.")),
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dsops.document import Scalar
 from dsops.errors import nearest
 from dsops.model import Field
-from dsops.schema.key import Conflict, Key, Operation, Settings, StoreType
+from dsops.schema.key import Conflict, Operation, Settings, StoreKey, StoreType
 
 OF_A_USER = ("GetSessionToken", "GetFederationToken")
 """What only a long-term key may ask for."""
@@ -81,7 +81,7 @@ def fitted(store_type: StoreType, fields: Mapping[str, Field]) -> StoreType:
     )
 
 
-def of_operation(key: Key, operation: Operation) -> Key:
+def of_operation(key: StoreKey, operation: Operation) -> StoreKey:
     """The key with what the operation says of it."""
     if key.name in operation.needs:
         return key._replace(is_required=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import Conflict, Key, Rule, Settings, StoreType
+from dsops.schema.key import Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
@@ -36,8 +36,10 @@ def _check_named(settings: Settings) -> list[Conflict]:
 
 
 _RULES = (
-    Rule(_check_named_twice, apart=(("sso_session", "start_url"), ("sso_session", "sso_region"))),
-    Rule(_check_named, needs=(*[(name, _WHERE) for name in _OF_A_LOGIN], ("start_url", ("sso_region", "sso_session")))),
+    KeyRule(_check_named_twice, apart=(("sso_session", "start_url"), ("sso_session", "sso_region"))),
+    KeyRule(
+        _check_named, needs=(*[(name, _WHERE) for name in _OF_A_LOGIN], ("start_url", ("sso_region", "sso_session")))
+    ),
 )
 
 
@@ -50,27 +52,27 @@ SSO_TYPE = StoreType(
         *COMMON_KEYS,
         _ENDPOINT,
         _REGION._replace(help="The region of stores that use it; else AWS_REGION, AWS_DEFAULT_REGION or `sso_region`."),
-        Key(
+        StoreKey(
             "sso_session",
             "text",
             "The `[sso-session NAME]` of the AWS config file that says where to log in.",
             minimum=1,
         ),
-        Key(
+        StoreKey(
             "start_url",
             "text",
             "The address of the access portal, where there is no `sso_session`; exactly as the AWS CLI has it.",
             pattern=r"https://[!-~]+",
             shape="an https address, such as https://d-1234567890.awsapps.com/start",
         ),
-        Key(
+        StoreKey(
             "sso_region",
             "text",
             "The region of the Identity Center instance; goes with `start_url`.",
             pattern=_REGION.pattern,
             shape=_REGION.shape,
         ),
-        Key(
+        StoreKey(
             "account_id",
             "text",
             "The account.",
@@ -78,7 +80,7 @@ SSO_TYPE = StoreType(
             pattern=r"[0-9]{12}",
             shape="twelve digits, leading zeros included",
         ),
-        Key(
+        StoreKey(
             "role_name",
             "text",
             "The permission set, by the name that the access portal shows.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dsops.arn import parse_arn
 from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
-from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, Key, Rule, Settings, StoreType
+from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.sts_operations import OPERATIONS, ROOT_TASKS, SAML_SOURCES, SOURCE_RULES, WEB_IDENTITY_SOURCES
@@ -138,19 +138,19 @@ _SESSION_POLICY_CHARACTERS = 2048
 _RULES = (
     ONE_SOURCE,
     *SOURCE_RULES,
-    Rule(_check_operation, frozenset({"operation"})),
-    Rule(_check_device, needs=tuple((key, ("serial_number",)) for key in _CODES)),
-    Rule(_check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)),
-    Rule(_check_policy_size, frozenset({"session_policy", "policy_arns"})),
-    Rule(_check_policy_accounts, frozenset({*_NAMING_ACCOUNTS, "policy_arns"})),
-    Rule(_check_tag_names, frozenset({"tags"})),
-    Rule(_check_reason_tag, frozenset({REASON_TO, "tags"})),
-    Rule(
+    KeyRule(_check_operation, frozenset({"operation"})),
+    KeyRule(_check_device, needs=tuple((key, ("serial_number",)) for key in _CODES)),
+    KeyRule(_check_own_policy, frozenset({"session_policy"}), apart=((f"session_policy={OWN_POLICY}", "policy_arns"),)),
+    KeyRule(_check_policy_size, frozenset({"session_policy", "policy_arns"})),
+    KeyRule(_check_policy_accounts, frozenset({*_NAMING_ACCOUNTS, "policy_arns"})),
+    KeyRule(_check_tag_names, frozenset({"tags"})),
+    KeyRule(_check_reason_tag, frozenset({REASON_TO, "tags"})),
+    KeyRule(
         _check_reason_identity,
         frozenset({REASON_TO}),
         apart=tuple((f"{REASON_TO}=source_identity", name) for name in ("source_identity", "federated_user_name")),
     ),
-    Rule(
+    KeyRule(
         _check_transitive,
         frozenset({"tags", "transitive_tag_keys", REASON_TO}),
         needs=(("transitive_tag_keys", ("tags", REASON_TO)),),
@@ -159,7 +159,7 @@ _RULES = (
 
 
 _STS_KEYS = (
-    Key(
+    StoreKey(
         "role_arn",
         "text",
         "The role to assume; without it the store is the user's own session (GetSessionToken).",
@@ -170,7 +170,7 @@ _STS_KEYS = (
         maximum=2048,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "role_session_name",
         "text",
         "The session's name, as CloudTrail shows it; one made of `dsops` and your user name if it isn't set.",
@@ -180,7 +180,7 @@ _STS_KEYS = (
         maximum=64,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "duration_seconds",
         "integer",
         "How long the session lives, in seconds. A role's: 900 to 43200, 3600 if it isn't set, and at most that where "
@@ -188,7 +188,7 @@ _STS_KEYS = (
         "A root user's: at most 900.",
         aliases=("duration",),
     ),
-    Key(
+    StoreKey(
         "external_id",
         "text",
         "The external ID that the role's trust policy asks for; never shown.",
@@ -199,7 +199,7 @@ _STS_KEYS = (
         maximum=1224,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "serial_number",
         "text",
         "The MFA device: the ARN of a virtual one or the number of a hardware one.",
@@ -210,7 +210,7 @@ _STS_KEYS = (
         maximum=256,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "token_code",
         "text",
         "The MFA device's current code; where it isn't set, that of its seed in the keyring, or a person is asked.",
@@ -222,20 +222,20 @@ _STS_KEYS = (
         shape="six digits",
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "mfa_process",
         "command",
         "A command that prints the MFA device's current code; it starts in the folder of this file.",
         is_identity=False,
     ),
-    Key(
+    StoreKey(
         "mfa_session",
         "boolean",
         "Whether one MFA session (GetSessionToken) stands before this role and others with the same device; if it "
         "isn't set, it does where several roles name the device, and before none that lives over an hour.",
         is_identity=False,
     ),
-    Key(
+    StoreKey(
         "session_policy",
         "policy",
         "What the session may do at most, as JSON text or as YAML, or `auto`: what the environment reads with it.",
@@ -246,7 +246,7 @@ _STS_KEYS = (
         maximum=2048,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "policy_arns",
         "texts",
         "Managed policies of the role's account that limit the session like `session_policy`.",
@@ -257,7 +257,7 @@ _STS_KEYS = (
         maximum_items=10,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "tags",
         "map",
         "Session tags, key to value; the trust policy has to allow sts:TagSession.",
@@ -269,7 +269,7 @@ _STS_KEYS = (
         maximum_items=MOST_TAGS,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "transitive_tag_keys",
         "texts",
         "The keys of `tags` that go on to the roles that this session assumes.",
@@ -280,7 +280,7 @@ _STS_KEYS = (
         maximum_items=MOST_TAGS,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         "source_identity",
         "text",
         "Who is behind the session, through every hop; the trust policy has to allow sts:SetSourceIdentity.",
@@ -291,7 +291,7 @@ _STS_KEYS = (
         maximum=256,
         source=_ASSUME_ROLE,
     ),
-    Key(
+    StoreKey(
         REASON_TO,
         "text",
         "Where the reason that `--reason` gives goes besides the audit trail: `source_identity`, or `tag:KEY` for a "
@@ -300,14 +300,14 @@ _STS_KEYS = (
         shape="source_identity, or tag: and the key of a tag",
         minimum=1,
     ),
-    Key(
+    StoreKey(
         "operation",
         "text",
         "The API action, which follows from the other keys; written out, it is checked against them.",
         is_identity=False,
         choices=tuple([operation.name for operation in OPERATIONS]),
     ),
-    Key(
+    StoreKey(
         "web_identity_token",
         "text",
         "A token of an OpenID Connect provider, by which the role is assumed without credentials; never shown.",
@@ -317,26 +317,26 @@ _STS_KEYS = (
         maximum=20000,
         source=_WEB_IDENTITY,
     ),
-    Key(
+    StoreKey(
         "web_identity_token_file",
         "file",
         "The file with the token, read anew for each session; relative to the folder of this file, or `~/...`.",
         is_identity=False,
         minimum=1,
     ),
-    Key(
+    StoreKey(
         "web_identity_process",
         "command",
         "A command that prints the token; it starts in the folder of this file.",
         is_identity=False,
     ),
-    Key(
+    StoreKey(
         "web_identity",
         "text",
         "The platform whose own variables lead to the token: GitHub Actions, GitLab CI, EKS (IRSA), and so on.",
         choices=("github", "gitlab", "kubernetes", "circleci", "buildkite"),
     ),
-    Key(
+    StoreKey(
         "web_identity_audience",
         "text",
         "Whom the token is for, where the platform asks: `github`, `buildkite`; sts.amazonaws.com if it isn't set.",
@@ -346,7 +346,7 @@ _STS_KEYS = (
         maximum=255,
         source="the IAM API reference (CreateOpenIDConnectProvider)",
     ),
-    Key(
+    StoreKey(
         "saml_assertion_file",
         "file",
         "The file with a SAML response of the company's identity provider, in base64 or as XML; relative to the folder "
@@ -354,20 +354,20 @@ _STS_KEYS = (
         is_identity=False,
         minimum=1,
     ),
-    Key(
+    StoreKey(
         "saml_process",
         "command",
         "A command that prints the SAML response; it starts in the folder of this file.",
         is_identity=False,
     ),
-    Key(
+    StoreKey(
         "saml_login_url",
         "page",
         "The page of the identity provider where one logs in; it has to bring the response to a port of this machine.",
         pattern=r"https://[^\s@/]+(?:/\S*)?|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?(?:/\S*)?",
         shape="an https address",
     ),
-    Key(
+    StoreKey(
         "saml_login_port",
         "integer",
         "The port of 127.0.0.1 where the response is awaited; 35001 if it isn't set.",
@@ -376,7 +376,7 @@ _STS_KEYS = (
         maximum=65535,
         source="dsops: lower ports belong to the system",
     ),
-    Key(
+    StoreKey(
         "principal_arn",
         "text",
         "The SAML provider in IAM; the one that the response names with the role if it isn't set.",
@@ -386,7 +386,7 @@ _STS_KEYS = (
         maximum=2048,
         source=reference_of("AssumeRoleWithSAML"),
     ),
-    Key(
+    StoreKey(
         "federated_user_name",
         "text",
         "The name of a session that a user vouches for (GetFederationToken); it may do what `session_policy` and the "
@@ -397,7 +397,7 @@ _STS_KEYS = (
         maximum=32,
         source=reference_of("GetFederationToken"),
     ),
-    Key(
+    StoreKey(
         "target_principal",
         "text",
         "The member account, by id or its root user's ARN, for one privileged task there (AssumeRoot).",
@@ -405,7 +405,7 @@ _STS_KEYS = (
         shape="an account's id, or arn:aws:iam::ACCOUNT:root",
         source=reference_of("AssumeRoot"),
     ),
-    Key(
+    StoreKey(
         "task_policy_arn",
         "text",
         "The task: AWS's managed policy that says what the root user's session may do.",
@@ -413,7 +413,7 @@ _STS_KEYS = (
         shape=f"arn:aws:iam::aws:policy/root-task/ and one of {', '.join(ROOT_TASKS)}",
         source=reference_of("AssumeRoot"),
     ),
-    Key(
+    StoreKey(
         "provided_contexts",
         "map",
         "Who is behind the call, as a context provider says: its ARN and its assertion, which is never shown.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.schema.key import Conflict, Operation, Rule, Settings
+from dsops.schema.key import Conflict, KeyRule, Operation, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
 """The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
@@ -166,13 +166,13 @@ def _given(names: tuple[str, ...], settings: Settings) -> list[str]:
 _OF_A_LOGIN = ("role_arn", "principal_arn")
 
 SOURCE_RULES = (
-    Rule(_check_sources, apart=((*WEB_IDENTITY_SOURCES, *SAML_SOURCES),)),
-    Rule(_check_written_operation, frozenset({"operation"})),
-    Rule(
+    KeyRule(_check_sources, apart=((*WEB_IDENTITY_SOURCES, *SAML_SOURCES),)),
+    KeyRule(_check_written_operation, frozenset({"operation"})),
+    KeyRule(
         _check_audience,
         frozenset({"web_identity"}),
         needs=(("web_identity_audience", tuple(f"web_identity={name}" for name in _WITH_AUDIENCE)),),
     ),
-    Rule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
+    KeyRule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
 )
 """What has to hold between tokens, assertions and the operation that is written out."""

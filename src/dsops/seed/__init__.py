@@ -15,7 +15,7 @@ from dsops.model import Config
 from dsops.sandbox.seed.model import DEFAULT_REGION, Seed
 from dsops.schema import BUILTIN_TYPES, StoreType
 from dsops.seed.planning import Planning
-from dsops.seed.world import World
+from dsops.seed.world import SeedWorld
 
 __all__ = ["SeedFromConfig", "seed_from_config"]
 
@@ -42,7 +42,7 @@ def seed_from_config(
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)
-    world = World(planning.first_hops(), environ)
+    world = SeedWorld(planning.first_hops(), environ)
     for plan in planning.store_plans.values():
         for step in plan.steps.values():
             world.add_session(step, plan.steps)

@@ -12,7 +12,7 @@ from dsops.grants.federation import ISSUERS
 from dsops.grants.trust import trust_in_assertions, trust_in_tokens
 from dsops.plan import Step
 from dsops.sandbox.seed.model import SeedOidcProvider, SeedSamlProvider
-from dsops.seed.holders import Role, arn_of
+from dsops.seed.holders import PlannedRole, arn_of
 from dsops.stores.web_identity import AUDIENCE
 
 _ISSUERS = {
@@ -31,7 +31,7 @@ class Providers:
         self._environ = environ
         self._audiences: dict[str, dict[str, dict[str, None]]] = {}
 
-    def trust(self, role: Role, step: Step) -> None:
+    def trust(self, role: PlannedRole, step: Step) -> None:
         """Lets tokens like the step's in: of its issuer, for its audience, about its subject where that is known."""
         arn = arn_of(role.arn)
         known = step.proof.speaks_of if step.proof is not None else None
@@ -63,7 +63,7 @@ class Companies:
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
 
-    def trust(self, role: Role, step: Step) -> None:
+    def trust(self, role: PlannedRole, step: Step) -> None:
         """Lets whoever a response speaks of in, by the step's provider, or one that is made up."""
         arn = arn_of(role.arn)
         named = step.settings.get("principal_arn")

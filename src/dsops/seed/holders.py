@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dsops.arn import Arn, parse_arn
 from dsops.errors import DsopsError
 from dsops.sandbox.seed.model import SeedRole
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 
 _SHORTEST_MAXIMUM_SECONDS = 3600
 
@@ -27,7 +27,7 @@ class Holder:
         """Lets it do that to the resource."""
         self._allowed[resource] = tuple(dict.fromkeys([*self._allowed.get(resource, ()), *actions]))
 
-    def policies(self) -> tuple[PolicyText, ...]:
+    def policies(self) -> tuple[StoredPolicy, ...]:
         """One inline policy; none for somebody who may do nothing."""
         if not self._allowed:
             return ()
@@ -35,10 +35,10 @@ class Holder:
             {"Effect": "Allow", "Action": list(actions), "Resource": resource}
             for resource, actions in self._allowed.items()
         ]
-        return (PolicyText("what-the-configuration-needs", document(statements)),)
+        return (StoredPolicy("what-the-configuration-needs", document(statements)),)
 
 
-class Role(Holder):
+class PlannedRole(Holder):
     """A role in the making: who may assume it, and for how long."""
 
     def __init__(self, arn: Arn) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import partition_of_region
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.plan import Step
 from dsops.sandbox.identity_center.model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
 from dsops.seed.holders import Holder
@@ -17,7 +17,7 @@ from dsops.stores.sso_login import session_of
 PERSON = "developer"
 
 
-class Assigned(Holder):
+class AccountAssignment(Holder):
     """A permission set in an account; what it may do, the set may in every account that has it."""
 
     def __init__(self, account: str, permission_set: Holder, partition: str) -> None:
@@ -27,17 +27,17 @@ class Assigned(Holder):
         self.partition = partition
 
 
-class Logins:
+class PlannedIdentityCenter:
     """One Identity Center in the making; a sandbox has one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
         self._environ = environ
-        self._session: Session | None = None
+        self._session: SsoSession | None = None
         self._sets: dict[str, Holder] = {}
-        self._assigned: dict[tuple[str, str], Assigned] = {}
+        self._assigned: dict[tuple[str, str], AccountAssignment] = {}
 
-    def assigned(self, step: Step) -> Assigned | None:
+    def assigned(self, step: Step) -> AccountAssignment | None:
         """What the step's login gives, added where it is new; None, and a note, for a second Identity Center."""
         session = session_of(step.settings, self._environ, "")
         if self._session is None:
@@ -56,7 +56,7 @@ class Logins:
         account, name = str(step.settings["account_id"]), str(step.settings["role_name"])
         permission_set = self._sets.setdefault(name, Holder(""))
         partition = partition_of_region(session.region).name
-        return self._assigned.setdefault((account, name), Assigned(account, permission_set, partition))
+        return self._assigned.setdefault((account, name), AccountAssignment(account, permission_set, partition))
 
     def seed(self) -> SeedIdentityCenter | None:
         """The instance; None where no store has a login."""

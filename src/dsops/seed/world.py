@@ -9,11 +9,11 @@ from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
 from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
-from dsops.seed.holders import Holder, Role, arn_of, document
-from dsops.seed.logins import Logins
+from dsops.seed.holders import Holder, PlannedRole, arn_of, document
+from dsops.seed.logins import PlannedIdentityCenter
 from dsops.seed.members import Members
 from dsops.seed.value import Value, extracted
 
@@ -21,20 +21,20 @@ DEVELOPER = "developer"
 _DEVICES_PER_USER = 8
 
 
-class World:
+class SeedWorld:
     """Accounts in the making."""
 
     def __init__(self, first_hops: list[Step], environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
         self._partitions: dict[str, str] = {}
-        self._roles: dict[str, Role] = {}
+        self._roles: dict[str, PlannedRole] = {}
         self._managed: dict[str, set[str]] = {}
         self._secrets: dict[tuple[str, str, str], Value] = {}
         self._parameters: dict[tuple[str, str, str], Value] = {}
         self._devices: dict[str, list[SeedDevice]] = {}
         self._providers = Providers(environ)
         self._companies = Companies()
-        self._logins = Logins(environ)
+        self._logins = PlannedIdentityCenter(environ)
         self._members = Members()
         for step in first_hops:
             self._add_device(step)
@@ -73,7 +73,7 @@ class World:
             self.notes.append(f"{arn} is left out: {namesake.arn} has its name, and names are unique in an account")
             return
         self._partitions.setdefault(arn.account, arn.partition)
-        role = self._roles.setdefault(str(arn), Role(arn))
+        role = self._roles.setdefault(str(arn), PlannedRole(arn))
         seconds = step.settings.get("duration_seconds")
         if isinstance(seconds, int):
             role.max_session_duration = max(role.max_session_duration, seconds)
@@ -112,7 +112,7 @@ class World:
             self._members.add(own.account, member.account)
             caller.allow(need.actions, need.resource)
 
-    def _trust_callers(self, role: Role, step: Step, steps: Mapping[str, Step]) -> None:
+    def _trust_callers(self, role: PlannedRole, step: Step, steps: Mapping[str, Step]) -> None:
         callers = self._callers(step, steps)
         external_id = step.settings.get("external_id")
         statements = trust_in_callers(
@@ -131,7 +131,7 @@ class World:
         source = steps.get(step.credentials_from)
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
-            return [self._roles.setdefault(str(arn), Role(arn))]
+            return [self._roles.setdefault(str(arn), PlannedRole(arn))]
         if source is not None and source.type == "aws.sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
@@ -254,7 +254,7 @@ class World:
             self._partitions[account],
             users=users,
             roles=tuple(role.seed() for role in self._roles.values() if arn_of(role.arn).account == account),
-            policies=tuple(PolicyText(name, everything) for name in sorted(self._managed.get(account, ()))),
+            policies=tuple(StoredPolicy(name, everything) for name in sorted(self._managed.get(account, ()))),
             regions=self._regions(account),
             oidc_providers=self._providers.of(account),
             saml_providers=self._companies.of(account),
@@ -279,7 +279,7 @@ class World:
         }
 
 
-def _is_namesake(role: Role, arn: Arn) -> bool:
+def _is_namesake(role: PlannedRole, arn: Arn) -> bool:
     other = arn_of(role.arn)
     return (
         other.account == arn.account

@@ -19,7 +19,7 @@ from dsops.stores.session_parts import parts_of
 from dsops.tasks import blocking
 
 
-class Keys:
+class KeysStore:
     """`type: aws.keys`."""
 
     store_type = BUILTIN_TYPES["aws.keys"]
@@ -102,4 +102,4 @@ def _from_environment(step: Step, environ: Mapping[str, str], now: datetime) -> 
     return keys
 
 
-STORE = Keys()
+STORE = KeysStore()

@@ -16,7 +16,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
-from dsops.stores.interface import Context, Found
+from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
@@ -39,7 +39,7 @@ class _Id(NamedTuple):
 _Outcome = Secret | DsopsError
 
 
-class SecretsManager:
+class SecretsManagerStore:
     """`type: aws.secretsmanager`."""
 
     store_type = BUILTIN_TYPES["aws.secretsmanager"]
@@ -97,7 +97,7 @@ class _Reader:
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
-        self.found: dict[_Id, Found] = {}
+        self.found: dict[_Id, SecretMetadata] = {}
         """What is known of each secret that was read, besides its value."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
@@ -136,7 +136,7 @@ class _Reader:
 
     def _keep(self, each: _Id, found: SecretValue, operation: str = "") -> None:
         region = self._endpoint.signing_region
-        self.found[each] = Found(found.version_id, found.request_id, found.arn, region, operation)
+        self.found[each] = SecretMetadata(found.version_id, found.request_id, found.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
         """A value or an error for each; nothing at all where batches are not to be had."""
@@ -186,4 +186,4 @@ def _picked(outcomes: dict[_Id, _Outcome], reference: SecretReference, step: Ste
     return pick(outcome, reference.field, f"secret `{reference.key}` of store `{step.name}`")
 
 
-STORE = SecretsManager()
+STORE = SecretsManagerStore()

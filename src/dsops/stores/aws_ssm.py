@@ -13,7 +13,7 @@ from dsops.schema import BUILTIN_TYPES
 from dsops.secret import Secret
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import pick
-from dsops.stores.interface import Context, Found
+from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather
 
 _Outcome = Secret | DsopsError
@@ -36,7 +36,7 @@ class ParameterStore:
         for name in names.values():
             regions.setdefault(region_of(name, step), {})[name] = None
         readers = []
-        known: dict[str, Found] = {}
+        known: dict[str, SecretMetadata] = {}
         for region, wanted in regions.items():
             reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), known)
             readers += [reader.read(each) for each in in_calls(wanted)]
@@ -51,7 +51,12 @@ class _Reader:
     """Reads from one region."""
 
     def __init__(
-        self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint, found: dict[str, Found]
+        self,
+        step: Step,
+        credentials: Credentials,
+        context: Context,
+        endpoint: Endpoint,
+        found: dict[str, SecretMetadata],
     ) -> None:
         """`found` gets what is known of each parameter that was read, besides its value."""
         self._step = step
@@ -83,7 +88,7 @@ class _Reader:
             return dict.fromkeys(names, error)
         for name, parameter in answer.found.items():
             version, region = str(parameter.version or ""), self._endpoint.signing_region
-            self._found[name] = Found(version, answer.request_id, parameter.arn, region)
+            self._found[name] = SecretMetadata(version, answer.request_id, parameter.arn, region)
         found: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
         return found | {name: self._missing(name) for name in answer.invalid}
 

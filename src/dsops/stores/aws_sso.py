@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dsops.aws.apis.sso import Portal, get_role_credentials, list_account_roles, list_accounts
+from dsops.aws.apis.sso import PortalClient, get_role_credentials, list_account_roles, list_accounts
 from dsops.aws.identity.sso_cache import Cached, Token, read_token, token_path
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, LoginRequired, NotAssigned, nearest
 from dsops.plan import Login, Proof, SecretReference, Settings, Step
@@ -61,9 +61,9 @@ class Sso:
         return parts_of(step, references, credentials)
 
 
-async def _credentials(step: Step, session: Session, context: Context, token: Token) -> Credentials:
+async def _credentials(step: Step, session: SsoSession, context: Context, token: Token) -> Credentials:
     endpoint = endpoint_of(step, "sso", context.runtime, session.region)
-    portal = Portal(context.client, endpoint, token.access_token)
+    portal = PortalClient(context.client, endpoint, token.access_token)
     account_id, role_name = str(step.settings["account_id"]), str(step.settings["role_name"])
     try:
         return await get_role_credentials(portal, account_id, role_name)
@@ -78,7 +78,7 @@ async def _credentials(step: Step, session: Session, context: Context, token: To
         raise
 
 
-async def _what_there_is(portal: Portal, account_id: str, role_name: str) -> str:
+async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) -> str:
     """What the login has instead; a general hint where nobody says."""
     try:
         accounts = {account.account_id: account.name for account in await list_accounts(portal)}

@@ -20,7 +20,7 @@ from dsops.stores.interface import Context
 _DENIAL = r"User: (\S+) is not authorized to perform: (\S+)"
 
 
-class Sts:
+class StsStore:
     """`type: aws.sts`. The plan says by which operation a step gets its session."""
 
     store_type = BUILTIN_TYPES["aws.sts"]
@@ -205,4 +205,4 @@ def _no_device(step: Step, source: Credentials) -> MfaRefused:
     )
 
 
-STORE = Sts()
+STORE = StsStore()

@@ -8,7 +8,7 @@ from typing import cast
 from dsops.aws.http.answer import parse_json
 from dsops.aws.http.client import quote
 from dsops.aws.http.network import proxy_for, trust_from
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import is_loopback, parse_address
 from dsops.errors import DsopsError, NoCredentials, ServiceError, TimedOut, Unreachable
 from dsops.secret import Secret
@@ -51,7 +51,7 @@ async def github_token(context: Context, audience: str) -> Secret:
         await pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
 
 
-def _request(context: Context, audience: str) -> Request:
+def _request(context: Context, audience: str) -> WireRequest:
     environ = context.runtime.environ
     url, bearer = environ.get(URL, ""), environ.get(BEARER, "")
     if not url or not bearer:
@@ -66,7 +66,7 @@ def _request(context: Context, audience: str) -> Request:
         raise NoCredentials(f"{URL} is not an https address", hint="it is GitHub who sets it: leave it as it is")
     if not (bearer.isascii() and bearer.isprintable()) or " " in bearer:
         raise NoCredentials(f"{BEARER} is not a token", hint="it is GitHub who sets it: leave it as it is")
-    return Request(
+    return WireRequest(
         "GET",
         f"{place}?{query}{'&' if query else ''}audience={quote(audience)}",
         (("Authorization", f"Bearer {bearer}"), ("Accept", "application/json")),

@@ -19,7 +19,7 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple, Protocol
 
 
-class Found(NamedTuple):
+class SecretMetadata(NamedTuple):
     """What AWS said of a secret that was read, besides its value; for the audit trail. "" for what is not known."""
 
     version: str = ""
@@ -38,10 +38,10 @@ class Context(NamedTuple):
     """The thin AWS client, with this step's time limits."""
     memory: Memory
     """What was learnt from AWS's answers so far, in this run or an earlier one of this process."""
-    found: dict[SecretReference, Found] | None = None
+    found: dict[SecretReference, SecretMetadata] | None = None
     """Where `fetch` may note what else is known of a secret; None where nobody wants that."""
 
-    def note(self, reference: SecretReference, found: Found) -> None:
+    def note(self, reference: SecretReference, found: SecretMetadata) -> None:
         """Notes for the audit trail what is known of a secret besides its value."""
         if self.found is not None:
             self.found[reference] = found

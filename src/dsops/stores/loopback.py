@@ -33,7 +33,7 @@ _NOT_OURS = (
 _NOT_HERE = ("There is nothing here", "dsops waits for one answer of a login, and this is not it.")
 
 
-class Asked(NamedTuple):
+class BrowserRequest(NamedTuple):
     """What a browser wants."""
 
     method: str
@@ -43,7 +43,7 @@ class Asked(NamedTuple):
     body: bytes = b""
 
 
-Judge = Callable[[Asked], bool]
+Judge = Callable[[BrowserRequest], bool]
 """Whether that is the answer which is awaited."""
 
 
@@ -52,7 +52,7 @@ def has_state(state: str) -> Judge:
     return lambda asked: compare_digest(asked.query.get("state", "").encode(), state.encode())
 
 
-class Loopback:
+class LoopbackPort:
     """A port of this machine on which one answer is awaited."""
 
     def __init__(self, path: str, port: int = 0, *, method: str = "GET", most_bytes: int = _MOST_BYTES) -> None:
@@ -87,7 +87,7 @@ class Loopback:
         """Where the browser is sent to."""
         return f"http://127.0.0.1:{self.port}{self._path}"
 
-    def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> Asked:
+    def wait(self, judge: Judge, seconds: float, look: Callable[[], None] = lambda: None) -> BrowserRequest:
         """The first request for our path that `judge` takes. Raises LoginFailed when the time is up.
 
         Everything else is answered and ignored: an icon, another login's window, a page that guesses. `look` is
@@ -124,7 +124,7 @@ class Loopback:
         connection.setblocking(False)
         self._waiting[connection] = (b"", monotonic() + _PATIENCE_SECONDS)
 
-    def _read(self, connection: socket.socket) -> Asked | None:
+    def _read(self, connection: socket.socket) -> BrowserRequest | None:
         """The request once it is complete; None before that, and for what is none."""
         data, end = self._waiting[connection]
         try:
@@ -141,7 +141,7 @@ class Loopback:
             return None
         return _parse(head.decode("latin-1"))._replace(body=body)
 
-    def _answer(self, asked: Asked, judge: Judge) -> tuple[int, tuple[str, str]]:
+    def _answer(self, asked: BrowserRequest, judge: Judge) -> tuple[int, tuple[str, str]]:
         if asked.method not in ("GET", "HEAD", self._method) or asked.path != self._path:
             return 404, _NOT_HERE
         # Under another name it is a page of somebody else's that was made to point here.
@@ -160,19 +160,19 @@ def _length(head: bytes) -> int:
     return int(length[1]) if length else 0
 
 
-def _parse(head: str) -> Asked:
+def _parse(head: str) -> BrowserRequest:
     """The request of this head; an empty one for what is none."""
     first, *lines = head.split("\r\n")
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        return Asked("", "", {}, "")
+        return BrowserRequest("", "", {}, "")
     path, _, query = words[1].partition("?")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     try:
         pairs = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=20))
     except ValueError:
         pairs = {}
-    return Asked(words[0], path, pairs, headers.get("host", "").lower())
+    return BrowserRequest(words[0], path, pairs, headers.get("host", "").lower())
 
 
 def _send(connection: socket.socket, method: str, status: int, words: tuple[str, str]) -> None:

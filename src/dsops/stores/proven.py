@@ -11,7 +11,7 @@ from dsops.plan import Step
 T = TypeVar("T")
 
 
-class Told:
+class CallerDescription:
     """Who is behind a call, for people: `the token in ./token`, `the token`, and of whom it speaks."""
 
     def __init__(self, source: str, noun: str, subject: str, speaks_of: tuple[str, str, str]) -> None:
@@ -21,7 +21,7 @@ class Told:
         self.speaks_of = speaks_of
 
 
-def check_planned(step: Step, speaks_of: tuple[str, str, str], told: Told) -> None:
+def check_planned(step: Step, speaks_of: tuple[str, str, str], told: CallerDescription) -> None:
     """Refuses to send what speaks of somebody else than when it was planned: the session is kept as the first one's.
 
     Raises NoCredentials.
@@ -45,7 +45,7 @@ async def of_store(work: Awaitable[T], step: Step) -> T:
         raise
 
 
-async def saying_whose(call: Awaitable[T], step: Step, role_arn: str, told: Told) -> T:
+async def saying_whose(call: Awaitable[T], step: Step, role_arn: str, told: CallerDescription) -> T:
     """What the call gives; its refusals say of whom the proof spoke."""
     subject = f"the {told.noun} speaks of {told.subject}"
     try:

@@ -21,7 +21,7 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import Told, check_planned, of_store, saying_whose
+from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
 from dsops.stores.saml_login import DEFAULT_PORT, log_in
 from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
 from dsops.tasks import blocking
@@ -73,7 +73,7 @@ async def assume_with_assertion(step: Step, context: Context) -> Credentials:
 async def _assume(step: Step, context: Context) -> Credentials:
     settings = step.settings
     response = await _response(step, context)
-    told = Told(_source(settings), "assertion", _told(response), response.speaks_of)
+    told = CallerDescription(_source(settings), "assertion", _told(response), response.speaks_of)
     check_planned(step, response.speaks_of, told)
     offer = await _choose(step, context, response)
     call = assume_role_with_saml(

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from dsops.errors import LoginFailed, NoCredentials
 from dsops.runtime import Runtime
 from dsops.stores.browser import open_page
-from dsops.stores.loopback import Asked, Loopback
+from dsops.stores.loopback import BrowserRequest, LoopbackPort
 from dsops.stores.saml_response import MOST_CHARACTERS, SamlResponse, read_response
 
 DEFAULT_PORT: Final = 35001
@@ -59,11 +59,11 @@ def log_in(url: str, port: int, store: str, runtime: Runtime, *, seconds: float 
         return await_response(loopback, seconds, look)
 
 
-def await_response(loopback: Loopback, seconds: float, look: Callable[[], None] = lambda: None) -> SamlResponse:
+def await_response(loopback: LoopbackPort, seconds: float, look: Callable[[], None] = lambda: None) -> SamlResponse:
     """The first usable response; what else comes to the port is answered, and changes nothing."""
     found: list[SamlResponse] = []
 
-    def judge(asked: Asked) -> bool:
+    def judge(asked: BrowserRequest) -> bool:
         try:
             values = parse_qs(asked.body.decode("latin-1"), max_num_fields=20).get("SAMLResponse", [])
             found.append(read_response("".join(values[:1]).encode("latin-1", "replace"), "what was posted"))
@@ -82,9 +82,9 @@ def await_response(loopback: Loopback, seconds: float, look: Callable[[], None] 
     return found[0]
 
 
-def _open_port(port: int) -> Loopback:
+def _open_port(port: int) -> LoopbackPort:
     try:
-        return Loopback(PATH, port, method="POST", most_bytes=_MOST_BYTES)
+        return LoopbackPort(PATH, port, method="POST", most_bytes=_MOST_BYTES)
     except OSError as error:
         raise NoCredentials(
             f"port {port} of 127.0.0.1 can't be used to wait for the response",

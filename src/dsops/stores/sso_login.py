@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from dsops.aws.identity.sso_cache import Token, read_token, token_path, write_token
-from dsops.aws.identity.sso_session import Session, named_session
+from dsops.aws.identity.sso_session import SsoSession, named_session
 from dsops.errors import FileNotWritten, LoginRequired, ServiceError, SsoRefused
 from dsops.plan import Settings, Step
 from dsops.runtime import Event
@@ -25,15 +25,15 @@ _EARLY = timedelta(minutes=15)
 _USABLE = timedelta(seconds=30)
 
 
-def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> Session:
+def session_of(settings: Settings, environ: Mapping[str, str], folder: str) -> SsoSession:
     """Where people log in for a store with these settings. Raises ConfigError for a session that is not there."""
     name = str(settings.get("sso_session", ""))
     if name:
         return named_session(name, environ, folder)
-    return Session("", str(settings.get("start_url", "")), str(settings.get("sso_region", "")))
+    return SsoSession("", str(settings.get("start_url", "")), str(settings.get("sso_region", "")))
 
 
-async def usable_token(step: Step, session: Session, context: Context, refused: Token | None = None) -> Token:
+async def usable_token(step: Step, session: SsoSession, context: Context, refused: Token | None = None) -> Token:
     """The token to send. `refused` is one that the portal did not take, though its time was not over.
 
     Raises LoginRequired where only a person can get one, and ServiceError where nobody answers who could renew it.
@@ -60,14 +60,16 @@ async def usable_token(step: Step, session: Session, context: Context, refused: 
         context.memory.gates.leave(gate)
 
 
-def login_required(step: Step, session: Session, why: str) -> LoginRequired:
+def login_required(step: Step, session: SsoSession, why: str) -> LoginRequired:
     """The error that only a person can do something about."""
     return LoginRequired(
         f"store `{step.name}` needs {session.shown}", why=why, hint=f"dsops login {step.name}", where=step.where
     )
 
 
-async def _renewed(step: Step, session: Session, context: Context, path: str, token: Token, *, is_good: bool) -> Token:
+async def _renewed(
+    step: Step, session: SsoSession, context: Context, path: str, token: Token, *, is_good: bool
+) -> Token:
     """The token renewed and put back; where that fails, the old one as long as it is good, or somebody else's."""
     from dsops.aws.apis.sso_oidc import refreshed
 
@@ -97,7 +99,7 @@ async def _renewed(step: Step, session: Session, context: Context, path: str, to
     return new
 
 
-def _keep(path: str, session: Session, token: Token, new: Token) -> str:
+def _keep(path: str, session: SsoSession, token: Token, new: Token) -> str:
     """Puts the new token in the old one's place, unless somebody has logged in or out meanwhile; why it could not."""
     there = read_token(path, session).token
     if there is None or there.mark != token.mark:
@@ -109,7 +111,7 @@ def _keep(path: str, session: Session, token: Token, new: Token) -> str:
     return ""
 
 
-def _check_planned(step: Step, session: Session, token: Token | None, context: Context) -> None:
+def _check_planned(step: Step, session: SsoSession, token: Token | None, context: Context) -> None:
     """Refuses another login than the one that the plan was made for, where sessions are kept under its name."""
     mark, planned = token.mark if token is not None else "", _planned(step)
     if mark == planned or context.memory.is_of_one_run or context.memory.knows(mark, _follows(planned)):

@@ -25,7 +25,7 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import Told, check_planned, of_store, saying_whose
+from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
 from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference
@@ -80,7 +80,7 @@ async def _assume(step: Step, context: Context) -> Credentials:
     settings, source = step.settings, _source(step.settings)
     token = await _token(step, context)
     speaks_of = _speaks_of(token, source)
-    told = Told(source, "token", _told(speaks_of), speaks_of)
+    told = CallerDescription(source, "token", _told(speaks_of), speaks_of)
     check_planned(step, speaks_of, told)
     role_arn = str(settings["role_arn"])
     call = assume_role_with_web_identity(

@@ -19,22 +19,22 @@ from dsops.extras import install_command
 
 if TYPE_CHECKING:
     from dsops.sandbox.control.service import Sandbox
-    from dsops.sandbox.secrets.storage import Place
+    from dsops.sandbox.secrets.storage import SecretLocation
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.server import SandboxServer
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
 """What the second of a pair sent back is: the result, a packed error of ours, or a traceback."""
 
 
-class Keeper:
+class SandboxKeeper:
     """One sandbox at a time, and what a test asks of it by `do`."""
 
     def __init__(self) -> None:
-        self._server: Server | None = None
+        self._server: SandboxServer | None = None
 
     @property
-    def server(self) -> Server:
+    def server(self) -> SandboxServer:
         """The one that serves. Raises SandboxUnavailable without."""
         if self._server is None:
             raise SandboxUnavailable("the sandbox of this test has ended")
@@ -113,10 +113,10 @@ class Acts:
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.state.backends import PolicyText
+        from dsops.sandbox.state.backends import StoredPolicy
 
         for policy in policies:
-            self._planter.put_policy(account, kind, name, PolicyText(*policy))
+            self._planter.put_policy(account, kind, name, StoredPolicy(*policy))
 
     def add_mfa_device(self, account: str, user: str, name: str) -> str:
         """The serial number of a user's new device."""
@@ -143,10 +143,10 @@ class Acts:
         self._sandbox.vault.open_parameters()
         self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
-    def _place(self, account: str) -> Place:
-        from dsops.sandbox.secrets.storage import Place
+    def _place(self, account: str) -> SecretLocation:
+        from dsops.sandbox.secrets.storage import SecretLocation
 
-        return Place(account, self._sandbox.region)
+        return SecretLocation(account, self._sandbox.region)
 
     def totp(self, serial: str) -> str:
         """The code that an MFA device shows now."""
@@ -186,7 +186,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     # All that is imported first stays for good: looking through it for garbage took a quarter of the start.
     gc.disable()
-    keeper = Keeper()
+    keeper = SandboxKeeper()
     while True:
         try:
             act, parameters = pickle.load(sys.stdin.buffer)  # noqa: S301 - the suite's own process wrote it
@@ -198,7 +198,7 @@ def main() -> None:
             gc.enable()
 
 
-def _outcome(keeper: Keeper, act: str, parameters: Mapping[str, Any]) -> tuple[str, Any]:
+def _outcome(keeper: SandboxKeeper, act: str, parameters: Mapping[str, Any]) -> tuple[str, Any]:
     try:
         return ANSWER, keeper.do(act, **parameters)
     except DsopsError as error:

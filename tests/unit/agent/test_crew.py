@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from dsops.agent.crew import Crew
-from dsops.agent.request import Limits
+from dsops.agent.request import ClientLimits
 
 PATIENCE_SECONDS = 20
 
@@ -42,7 +42,7 @@ def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
         if len(done) == 6:
             all_done.set()
 
-    crew = Crew(work, Limits(), begin=Scarce(threads))
+    crew = Crew(work, ClientLimits(), begin=Scarce(threads))
     crew.start()
     for number in range(6):
         crew.take(socket.socket(), b"%d" % number)
@@ -55,7 +55,7 @@ def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
 
 def test_without_any_thread_nobody_is_kept_waiting() -> None:
     """The connection is closed at once: its client does the work by itself."""
-    crew = Crew(lambda _connection, _data: None, Limits(), begin=Scarce(0))
+    crew = Crew(lambda _connection, _data: None, ClientLimits(), begin=Scarce(0))
     crew.start()
     ours, theirs = socket.socketpair()
     with ours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from time import monotonic
 
-from dsops.agent.request import Caller, Limits
+from dsops.agent.request import ClientLimits, RequestClient
 
 
 def test_a_client_that_is_gone_is_seen() -> None:
@@ -14,7 +14,7 @@ def test_a_client_that_is_gone_is_seen() -> None:
     with ours:
         ours.settimeout(10)
         began = monotonic()
-        caller = Caller(ours, Limits())
+        caller = RequestClient(ours, ClientLimits())
         assert not caller.has_left()
         theirs.sendall(b"typed")
         assert not caller.has_left()

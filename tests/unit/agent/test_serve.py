@@ -15,7 +15,7 @@ from time import monotonic
 
 import pytest
 
-from dsops.agent.serve import Endpoint
+from dsops.agent.serve import CredentialEndpoint
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, Unreachable, UsageError
 from dsops.secret import Secret
@@ -46,7 +46,7 @@ class Source:
 class Server:
     """An endpoint that is served, as the command's loop does it."""
 
-    def __init__(self, endpoint: Endpoint, source: Source) -> None:
+    def __init__(self, endpoint: CredentialEndpoint, source: Source) -> None:
         self.endpoint = endpoint
         self.source = source
         self.host, _, port = endpoint.address.removeprefix("http://").partition("/")[0].rpartition(":")
@@ -99,7 +99,7 @@ class Server:
 def server() -> Iterator[Server]:
     """An endpoint on loopback."""
     source = Source()
-    server = Server(Endpoint(source), source)
+    server = Server(CredentialEndpoint(source), source)
     yield server
     server.stop()
 
@@ -129,7 +129,7 @@ def test_nobody_else_does(server: Server, token: str) -> None:
 
 def test_tokens_are_random_and_never_shown() -> None:
     """256 bits, another for each command."""
-    endpoints = [Endpoint(Source()) for _ in range(2)]
+    endpoints = [CredentialEndpoint(Source()) for _ in range(2)]
     tokens = {endpoint.token.reveal() for endpoint in endpoints}
     assert [len(token) for token in tokens] == [64, 64]
     assert "***" in repr(endpoints[0].token)
@@ -227,7 +227,7 @@ def test_a_client_that_never_reads_keeps_nobody_out(server: Server) -> None:
 def test_a_connection_lasts_ten_seconds() -> None:
     """By the loop's clock; then whoever it is has to come again."""
     time = [0.0]
-    endpoint = Endpoint(Source(), clock=lambda: time[0])
+    endpoint = CredentialEndpoint(Source(), clock=lambda: time[0])
     with socket.create_connection(endpoint._listener.getsockname(), timeout=20) as connection:
         select.select(list(endpoint.readers()), [], [], 20)
         endpoint.turn(list(endpoint.readers()))
@@ -242,7 +242,7 @@ def test_a_connection_lasts_ten_seconds() -> None:
 def test_without_a_free_descriptor_the_loop_sleeps() -> None:
     """Who knocks then is let in a second later, and does not keep a processor busy."""
     time = [0.0]
-    endpoint = Endpoint(Source(), clock=lambda: time[0])
+    endpoint = CredentialEndpoint(Source(), clock=lambda: time[0])
     listener = endpoint._listener.fileno()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.create_connection(endpoint._listener.getsockname(), timeout=20):
@@ -273,7 +273,7 @@ def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
     """None is refused for the others, also not for those that connect and say nothing."""
     source = Source()
     source.current, source.is_under_way = None, True
-    server = Server(Endpoint(source, clock=lambda: 0.0), source)  # however slow this machine is
+    server = Server(CredentialEndpoint(source, clock=lambda: 0.0), source)  # however slow this machine is
     asking = (
         f"GET /credentials HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
         f"Authorization: {server.endpoint.token.reveal()}\r\n\r\n"
@@ -329,10 +329,10 @@ def test_it_listens_on_loopback_only(server: Server) -> None:
 def test_another_address_has_to_be_this_machines() -> None:
     """And its port free; IPv6 stands in brackets."""
     with pytest.raises(UsageError, match=r"can't listen on 192\.0\.2\.1"):
-        Endpoint(Source(), address="192.0.2.1")
-    six = Endpoint(Source(), address="::1")
+        CredentialEndpoint(Source(), address="192.0.2.1")
+    six = CredentialEndpoint(Source(), address="::1")
     assert six.address.startswith("http://[::1]:")
     port = int(six.address.rpartition(":")[2].partition("/")[0])
     with pytest.raises(UsageError, match=f"can't listen on ::1 port {port}"):
-        Endpoint(Source(), address="::1", port=port)
+        CredentialEndpoint(Source(), address="::1", port=port)
     six.end()

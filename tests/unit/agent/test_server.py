@@ -18,15 +18,15 @@ import pytest
 
 from dsops.agent import client
 from dsops.agent.client import DECLINED, FAILED, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, unpack
-from dsops.agent.request import Answer, Asked, Caller, Limits, failed, result
-from dsops.agent.server import Server
+from dsops.agent.request import AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
+from dsops.agent.server import AgentServer
 from dsops.agent.start import listen
 from dsops.errors import SecretNotFound
 
 PATIENCE_SECONDS = 20
 
 
-def echo(asked: Asked, caller: Caller) -> Answer:
+def echo(asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
     """Gives back what it was asked."""
     del caller
     return result([asked.folder, *asked.words, *asked.environ])
@@ -34,14 +34,14 @@ def echo(asked: Asked, caller: Caller) -> Answer:
 
 @contextmanager
 def serving(
-    work: Callable[[Asked, Caller], Answer] = echo,
-    limits: Limits = Limits(),  # noqa: B008
+    work: Callable[[AgentRequest, RequestClient], AgentAnswer] = echo,
+    limits: ClientLimits = ClientLimits(),  # noqa: B008
     code: Callable[[], object] = lambda: "installed",
 ) -> Iterator[Running]:
     """A server in a thread, in a folder with a short name."""
     folder = tempfile.mkdtemp(prefix="dsops-")
     address = f"{folder}/s"
-    running = Running(Server(listen(address), work, limits, code=code), address)
+    running = Running(AgentServer(listen(address), work, limits, code=code), address)
     try:
         running.thread.start()
         yield running
@@ -56,7 +56,7 @@ def serving(
 class Running:
     """A server that runs."""
 
-    def __init__(self, one: Server, address: str) -> None:
+    def __init__(self, one: AgentServer, address: str) -> None:
         self.server = one
         self.address = address
         self.thread = threading.Thread(target=one.run, daemon=True)
@@ -148,7 +148,7 @@ def test_silent_clients_keep_nobody_from_being_served() -> None:
 
 def test_a_silent_client_is_dropped() -> None:
     """After a while its connection is closed."""
-    with serving(limits=Limits(reading_seconds=0.05)) as running, running.connect() as connection:
+    with serving(limits=ClientLimits(reading_seconds=0.05)) as running, running.connect() as connection:
         connection.sendall(b"R\0")
         assert connection.recv(10) == b""
 
@@ -157,10 +157,10 @@ def test_a_client_that_takes_no_answer_is_given_up() -> None:
     """Its thread is free again, and others are served meanwhile."""
     huge = [b"x" * (client.LONGEST // 2)]
 
-    def work(asked: Asked, _caller: Caller) -> Answer:
+    def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         return result(huge if asked.words[0] == b"huge" else [])
 
-    with serving(work, Limits(writing_seconds=0.1)) as running, running.connect() as connection:
+    with serving(work, ClientLimits(writing_seconds=0.1)) as running, running.connect() as connection:
         send(connection, REQUEST, request(b"huge"))
         assert running.ask(b"small") == (RESULT, [])
         wait_until(lambda: running.server._crew.load == 0)
@@ -168,7 +168,7 @@ def test_a_client_that_takes_no_answer_is_given_up() -> None:
 
 def test_more_clients_than_there_is_room_for_wait_and_are_served() -> None:
     """Those above the limit stay in the kernel's queue until there is room."""
-    with serving(limits=Limits(clients=4)) as running:
+    with serving(limits=ClientLimits(clients=4)) as running:
         connections = [running.connect() for _ in range(20)]
         for connection in connections:
             send(connection, REQUEST, request(b"exec"))
@@ -181,7 +181,7 @@ def test_work_of_many_goes_on_side_by_side() -> None:
     """One that takes long holds up nobody."""
     gate = threading.Event()
 
-    def work(asked: Asked, _caller: Caller) -> Answer:
+    def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"slow":
             assert gate.wait(PATIENCE_SECONDS)
         return result([])
@@ -209,7 +209,7 @@ def test_threads_do_not_grow_with_requests() -> None:
     with serving() as running:
         for _ in range(50):
             running.ask(b"exec")
-        assert running.server._crew._threads == Limits().ready
+        assert running.server._crew._threads == ClientLimits().ready
 
 
 def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
@@ -232,7 +232,7 @@ def test_a_client_of_another_dsops_than_the_installed_one_is_on_its_own() -> Non
 
 def test_an_idle_agent_ends_and_takes_its_socket_along() -> None:
     """Nothing is left to connect to."""
-    with serving(limits=Limits(idle_seconds=0.1)) as running:
+    with serving(limits=ClientLimits(idle_seconds=0.1)) as running:
         assert running.ask(b"exec")[0] == RESULT
         running.thread.join(PATIENCE_SECONDS)
         assert not running.thread.is_alive()
@@ -243,11 +243,11 @@ def test_an_agent_at_work_is_not_idle() -> None:
     """A person may take longer to type a code than an agent waits for the next client."""
     gate = threading.Event()
 
-    def work(_asked: Asked, _caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         gate.wait(PATIENCE_SECONDS)
         return result([])
 
-    with serving(work, Limits(idle_seconds=0.05)) as running, running.connect() as connection:
+    with serving(work, ClientLimits(idle_seconds=0.05)) as running, running.connect() as connection:
         send(connection, REQUEST, request(b"slow"))
         assert receive(connection) == (HELLO, b"")
         time.sleep(0.2)
@@ -270,7 +270,7 @@ def test_a_person_is_asked_through_the_client() -> None:
     """The question goes to the client, what is typed comes back; a client that hangs up is nobody."""
     answers: list[bytes | None] = []
 
-    def work(_asked: Asked, caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         answers.append(caller.ask("code: "))
         return result([])
 
@@ -296,7 +296,7 @@ def be_asked(connection: socket.socket) -> None:
     assert receive(connection) == (client.ASK, b"code: ")
 
 
-def outcome_of(caller: Caller) -> bytes:
+def outcome_of(caller: RequestClient) -> bytes:
     """What came of asking the person."""
     try:
         return caller.ask("code: ") or b"nobody"
@@ -307,7 +307,7 @@ def outcome_of(caller: Caller) -> bytes:
 @pytest.mark.parametrize("drip", [b"", b"T\0\0"], ids=["silent", "half"])
 def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes) -> None:
     """The next in line is asked instead."""
-    limits = Limits(asking_seconds=0.05)
+    limits = ClientLimits(asking_seconds=0.05)
     with serving(lambda _, caller: result([outcome_of(caller)]), limits) as running, running.connect() as connection:
         be_asked(connection)
         connection.sendall(drip)
@@ -319,11 +319,11 @@ def test_a_client_that_answers_byte_by_byte_has_no_longer_than_others() -> None:
     """The time is for all of the answer, not for the next byte of it."""
     outcomes: list[bytes] = []
 
-    def work(_asked: Asked, caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         outcomes.append(outcome_of(caller))
         return result([])
 
-    with serving(work, Limits(asking_seconds=0.3)) as running, running.connect() as connection:
+    with serving(work, ClientLimits(asking_seconds=0.3)) as running, running.connect() as connection:
         be_asked(connection)
         connection.sendall(b"T" + (4000).to_bytes(4, "big"))
         end = time.monotonic() + PATIENCE_SECONDS
@@ -353,7 +353,7 @@ def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None
     asked = threading.Event()
     outcomes: list[bytes] = []
 
-    def work(_asked: Asked, caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         asked.set()
         outcomes.append(outcome_of(caller))
         return result([])
@@ -362,7 +362,7 @@ def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None
     program += "s.sendall(bytes.fromhex(sys.argv[2])); print(s.recv(99)[:1]); input()"
     data = request(b"exec")
     frame = bytes((REQUEST,)) + len(data).to_bytes(4, "big") + data
-    with serving(work, Limits(stopped_seconds=0.5)) as running:
+    with serving(work, ClientLimits(stopped_seconds=0.5)) as running:
         child = subprocess.Popen(
             [sys.executable, "-c", program, running.address, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -380,14 +380,14 @@ def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
     """After one event that it did not take in time it gets no more of them, and no half of an answer."""
     seconds: list[float] = []
 
-    def work(_asked: Asked, caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         started = time.monotonic()
         for _ in range(5000):
             caller.event("something", ["key", "x" * 1000])
         seconds.append(time.monotonic() - started)
         return result([])
 
-    with serving(work, Limits(writing_seconds=0.2)) as running, running.connect() as connection:
+    with serving(work, ClientLimits(writing_seconds=0.2)) as running, running.connect() as connection:
         send(connection, REQUEST, request(b"exec"))
         wait_until(lambda: bool(seconds))
         assert seconds[0] < 5
@@ -397,7 +397,7 @@ def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
 def test_a_bug_in_the_work_costs_no_thread() -> None:
     """Whatever it raises: its client gets no answer, and does the work by itself; the others go on."""
 
-    def work(asked: Asked, _caller: Caller) -> Answer:
+    def work(asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         if asked.words[0] == b"bug":
             raise MemoryError
         return result([])
@@ -410,18 +410,18 @@ def test_a_bug_in_the_work_costs_no_thread() -> None:
                 assert receive(connection) is None
         assert running.ask(b"good") == (RESULT, [])
         wait_until(lambda: running.server._crew.load == 0)
-        assert running.server._crew._threads == Limits().ready
+        assert running.server._crew._threads == ClientLimits().ready
 
 
 def test_threads_of_a_burst_end_some_time_after() -> None:
     """What fifty at once have needed is not kept for the rest of the day."""
     gate = threading.Event()
 
-    def work(_asked: Asked, _caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         gate.wait(PATIENCE_SECONDS)
         return result([])
 
-    with serving(work, Limits(lingering_seconds=0.05)) as running:
+    with serving(work, ClientLimits(lingering_seconds=0.05)) as running:
         connections = [running.connect() for _ in range(50)]
         for connection in connections:
             send(connection, REQUEST, request(b"exec"))
@@ -430,7 +430,7 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
         assert [answer(connection)[0] for connection in connections] == [RESULT] * 50
         for connection in connections:
             connection.close()
-        wait_until(lambda: running.server._crew._threads == Limits().ready)
+        wait_until(lambda: running.server._crew._threads == ClientLimits().ready)
         assert running.ask(b"exec")[0] == RESULT
 
 
@@ -438,11 +438,11 @@ def test_requests_that_are_worked_on_count_as_well() -> None:
     """Many large ones can't grow the agent without end: one too many is dropped, and its client works by itself."""
     gate = threading.Event()
 
-    def work(_asked: Asked, _caller: Caller) -> Answer:
+    def work(_asked: AgentRequest, _caller: RequestClient) -> AgentAnswer:
         gate.wait(PATIENCE_SECONDS)
         return result([])
 
-    with serving(work, Limits(unread_bytes=3_000_000)) as running:
+    with serving(work, ClientLimits(unread_bytes=3_000_000)) as running:
         with running.connect() as first, running.connect() as second, running.connect() as third:
             for connection in (first, second):
                 send(connection, REQUEST, request(b"x" * 1_400_000))

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from dsops.audit.cloudtrail.dialects import ATHENA, FIELDS
-from dsops.audit.cloudtrail.questions import QUESTIONS, Asked, Question
+from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions
 from dsops.audit.cloudtrail.whole import days_of, whole
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"
@@ -68,9 +68,9 @@ def test_what_it_is_called_is_what_is_asked() -> None:
     assert table().this.this.name == "cloudtrail_logs"
 
 
-def reads(question: Question, since: datetime | None) -> int:
+def reads(question: AuditQuestion, since: datetime | None) -> int:
     """How often the whole statement names the table, once each relation stands in the place of its name."""
-    text = whole(question, Asked(since=since, session="x"), ATHENA, "logs")
+    text = whole(question, QuestionOptions(since=since, session="x"), ATHENA, "logs")
     statement: Any = sqlglot.parse_one(text, dialect="athena")
     relations = {each.alias: each.this for each in statement.find_all(exp.CTE)}
     statement.set("with_", None)

@@ -13,15 +13,15 @@ from sqlglot import exp
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, FIELDS, LAKE, Dialect
 from dsops.audit.cloudtrail.duck import standalone
-from dsops.audit.cloudtrail.questions import QUESTIONS, Asked, Question, sql_of, text_literal
+from dsops.audit.cloudtrail.questions import QUESTIONS, AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.whole import days_of, whole
 
 READERS = [(ATHENA, "athena"), (ATHENA, "trino"), (LAKE, "trino"), (LAKE, "presto"), (DUCKDB, "duckdb")]
 STORE = "a0b1c2d3-0123-4567-89ab-0123456789ab"
-ASKED = Asked(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")
+ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="dsops-deploy")
 
 
-def text_of(question: Question, dialect: Dialect, asked: Asked = ASKED) -> str:
+def text_of(question: AuditQuestion, dialect: Dialect, asked: QuestionOptions = ASKED) -> str:
     """The whole statement."""
     if dialect == DUCKDB:
         return standalone(question, asked, "logs/**/*.json.gz")
@@ -36,7 +36,7 @@ def parsed(text: str, reader: str) -> Any:
 
 @pytest.mark.parametrize(("dialect", "reader"), READERS, ids=lambda each: each if isinstance(each, str) else each.name)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
-def test_each_engines_parser_reads_each_question(question: Question, dialect: Dialect, reader: str) -> None:
+def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialect: Dialect, reader: str) -> None:
     """One SELECT, whose columns are those that the question says, in their order."""
     statement = parsed(text_of(question, dialect), reader)
     assert isinstance(statement, exp.Select)
@@ -44,7 +44,7 @@ def test_each_engines_parser_reads_each_question(question: Question, dialect: Di
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
-def test_every_relation_that_is_named_is_defined(question: Question) -> None:
+def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> None:
     """Nothing is read but the table, and what stands in the statement itself."""
     statement = parsed(text_of(question, ATHENA), "athena")
     defined = {each.alias for each in statement.find_all(exp.CTE)}
@@ -91,12 +91,12 @@ def test_a_users_text_is_one_literal(text: str) -> None:
     literal = text_literal(text)
     assert ("'", "'") == (literal[0], literal[-1])
     assert "'" not in literal[1:-1].replace("''", "")
-    filled = sql_of(QUESTIONS["history"], Asked(session=text), ATHENA)
+    filled = sql_of(QUESTIONS["history"], QuestionOptions(session=text), ATHENA)
     assert filled.count(literal) >= 3
 
 
 def test_a_text_that_looks_like_sql_stays_a_text() -> None:
     """The parser sees one literal with exactly that in it."""
     hostile = "x' OR 1=1; DROP TABLE calls; -- $since $median(x)"
-    statement = parsed(text_of(QUESTIONS["history"], ATHENA, Asked(session=hostile)), "athena")
+    statement = parsed(text_of(QUESTIONS["history"], ATHENA, QuestionOptions(session=hostile)), "athena")
     assert 3 == sum(1 for each in statement.find_all(exp.Literal) if each.name == hostile)

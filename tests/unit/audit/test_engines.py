@@ -12,7 +12,7 @@ import pytest
 from dsops.audit.cloudtrail.dialects import LAKE
 from dsops.audit.cloudtrail.duck import standalone
 from dsops.audit.cloudtrail.engines import NUMBERS, TIMES, AthenaEngine, Engine, LakeEngine, Query, answer_of
-from dsops.audit.cloudtrail.questions import FAILURES, QUESTIONS, SAVED, Asked, Question
+from dsops.audit.cloudtrail.questions import FAILURES, QUESTIONS, SAVED, AuditQuestion, QuestionOptions
 from dsops.audit.cloudtrail.whole import days_of, whole
 from dsops.aws.apis.athena import MOST_BYTES, Athena
 from dsops.aws.apis.cloudtrail import MOST_CHARACTERS, Lake
@@ -46,7 +46,7 @@ both = pytest.mark.parametrize("make", [athena, lake])
 class Asking:
     """One question, asked of a stub; time passes while it waits, and only then."""
 
-    def __init__(self, stub: StubQueries, make: Maker, question: Question = SAVED) -> None:
+    def __init__(self, stub: StubQueries, make: Maker, question: AuditQuestion = SAVED) -> None:
         self.scene = Scene()
         self.told: list[tuple[QueryState, float]] = []
         with StubServer(stub) as server:
@@ -155,19 +155,19 @@ def test_a_statement_that_is_too_long_is_not_sent(make: Maker) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
-def test_each_question_fits_into_what_the_lake_takes(question: Question) -> None:
+def test_each_question_fits_into_what_the_lake_takes(question: AuditQuestion) -> None:
     """With room for a long session ARN."""
-    asked = Asked(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
+    asked = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
     text = whole(question, asked, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
     endpoint = resolve_endpoint("cloudtrail", "us-east-1", {})
     LakeEngine(Lake(make_client(make_runtime()), SESSION, endpoint, STORE)).check(text)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
-def test_a_column_is_what_the_engine_says_it_is(question: Question, tmp_path: Any) -> None:
+def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_path: Any) -> None:
     """Texts, numbers and times, as DuckDB types them."""
     (tmp_path / "a.json").write_text('{"Records": []}')
-    text = standalone(question, Asked(session="x"), str(tmp_path / "a.json"))
+    text = standalone(question, QuestionOptions(session="x"), str(tmp_path / "a.json"))
     told = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
     for name in question.columns:
         kind = "time" if name in TIMES else "number" if name in NUMBERS else "text"

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from dsops.audit.following import Position, end_of, look
-from dsops.audit.trail import Limits, append
+from dsops.audit.trail import TrailLimits, append
 from dsops.errors import TrailUnreadable
 
 NOW = 1_795_000_000
-SMALL = Limits(max_bytes=4096, keep=10_000)
+SMALL = TrailLimits(max_bytes=4096, keep=10_000)
 
 
 def body(name: str, **facts: object) -> bytes:
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "audit.jsonl"
 
 
-def write(path: Path, *names: str, limits: Limits = Limits()) -> None:  # noqa: B008 - a value
+def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:  # noqa: B008 - a value
     """Adds a line for each name."""
     for name in names:
         append(str(path), [body(name)], mark, NOW, limits)

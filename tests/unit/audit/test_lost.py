@@ -14,7 +14,7 @@ import pytest
 from dsops.audit import lost, trail
 from dsops.audit.lost import Author, Loss, Share, count_lost, loss_of
 from dsops.audit.reading import find_trail
-from dsops.audit.trail import Limits, append
+from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify
 
 NOW = 1_795_000_000
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 def write(path: Path) -> None:
     """Adds a line."""
-    append(str(path), [b'{"eventName":"Exec"}'], mark, NOW, Limits())
+    append(str(path), [b'{"eventName":"Exec"}'], mark, NOW, TrailLimits())
 
 
 def count(path: Path, pid: int, lines: int, why: str = "held", now: int = NOW) -> bool:

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from dsops.audit import cursors
-from dsops.audit.cursors import Cursor, Turn
+from dsops.audit.cursors import Cursor, SenderTurn
 from dsops.audit.following import Position, end_of
 from dsops.audit.sender import Clock, Sender, run, sending, take_turn
 from dsops.audit.settings import Settings
 from dsops.audit.sinks import Sink
-from dsops.audit.trail import Limits, append
+from dsops.audit.trail import TrailLimits, append
 from dsops.cli.audit.send import send_all
 from dsops.errors import AuditFailed, LineRefused, SinkFailed
 
 NOW = 1_795_000_000
 ONE, OTHER = Sink("syslog", "/one"), Sink("otlp", "https://other")
-SMALL = Limits(max_bytes=4096, keep=2)
+SMALL = TrailLimits(max_bytes=4096, keep=2)
 
 
 class Hours(Clock):
@@ -90,7 +90,7 @@ def body(name: str, facts: Mapping[str, object] = {}) -> bytes:
     return json.dumps({"eventName": name, "additionalEventData": dict(facts)}, separators=(",", ":")).encode()
 
 
-def write(path: Path, *names: str, limits: Limits = Limits()) -> None:  # noqa: B008 - a value
+def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:  # noqa: B008 - a value
     """Adds a line for each name."""
     for name in names:
         append(str(path), [body(name)], body, NOW, limits)
@@ -103,7 +103,7 @@ def sender(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> Send
 
 def go(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> None:
     """One process that sends, to its end."""
-    turn = Turn(str(path))
+    turn = SenderTurn(str(path))
     assert take_turn(turn, clock)
     run(sender(path, receivers, clock, *sinks), turn, clock)
     turn.close()
@@ -130,7 +130,7 @@ def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
     """Else the receiver passes over them, and nothing waits."""
     begin(path)
     for name, facts in (("A", {}), ("B", {"sandbox": True}), ("C", {"sandbox": "yes"})):
-        append(str(path), [body(name, facts)], body, NOW, Limits())
+        append(str(path), [body(name, facts)], body, NOW, TrailLimits())
     settings = Settings(file=str(path), sinks=(ONE,), sends_sandbox=sends)
     one = Sender(settings, receivers, clock)
     while one.round():
@@ -289,7 +289,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
     go(path, receivers, clock)
     assert receivers.taken[ONE.name] == ["A", "B"]
 
-    class Last(Turn):
+    class Last(SenderTurn):
         """Something is written at the very moment in which it is given back."""
 
         has_come = False
@@ -309,7 +309,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
 
 def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
     """Whoever comes second does not wait for long."""
-    first, second = Turn(str(path)), Turn(str(path))
+    first, second = SenderTurn(str(path)), SenderTurn(str(path))
     assert take_turn(first, clock)
     assert not take_turn(second, clock)
     assert sum(clock.waits) < 1
@@ -322,7 +322,7 @@ def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> 
     gone = Sink("syslog", str(path.with_name("no-socket")))
     begin(path, gone)
     write(path, "a")
-    holder = Turn(str(path))
+    holder = SenderTurn(str(path))
     assert take_turn(holder, clock)
     another = Sender(Settings(file=str(path), sinks=(gone,)), sending({}, clock), clock)
     # The turn of another process: it looks whenever the one who asks waits, and gives up as `run` does.

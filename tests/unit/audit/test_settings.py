@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsops.audit.settings import Settings, load_settings, user_config_path
-from dsops.audit.trail import Limits
+from dsops.audit.trail import TrailLimits
 from dsops.errors import UserConfigInvalid
 
 
@@ -41,7 +41,7 @@ def refused(home: Path) -> UserConfigInvalid:
 
 def test_without_a_configuration_there_is_a_trail(home: Path) -> None:
     """On, in the state's folder of the home."""
-    assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", Limits())
+    assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", TrailLimits())
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "audit: on\n", "audit: ON\n", "audit: {}\n", "null\n"])
@@ -62,7 +62,7 @@ def test_every_key_counts(home: Path) -> None:
     """Place, size, age, number, and whether receivers get lines of a sandbox."""
     more = "max_days: 2, keep: 3, keep_days: 40, send_sandbox: on"
     write(home, f"audit: {{file: ~/a/../t.jsonl, max_bytes: 4096, {more}}}\n")
-    assert load(home) == Settings("on", f"{home}/t.jsonl", Limits(4096, 2, 3, 40), sends_sandbox=True)
+    assert load(home) == Settings("on", f"{home}/t.jsonl", TrailLimits(4096, 2, 3, 40), sends_sandbox=True)
     write(home, "audit: {send_sandbox: sometimes}\n")
     assert [problem.message for problem in refused(home).problems] == ["`sometimes` is none of on, off"]
 
@@ -72,11 +72,11 @@ def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
     file = write(home, "audit: off\n")
     other = home / "other"
     assert load(home, XDG_CONFIG_HOME=str(other), XDG_STATE_HOME=str(other)) == Settings(
-        "on", f"{other}/dsops/audit.jsonl", Limits()
+        "on", f"{other}/dsops/audit.jsonl", TrailLimits()
     )
     assert load(home, XDG_CONFIG_HOME="relative", XDG_STATE_HOME="relative").mode == "off"
     assert user_config_path({"HOME": str(home)}) == str(file)
-    assert load_settings({}) == load_settings({"HOME": "relative"}) == Settings("on", "", Limits())
+    assert load_settings({}) == load_settings({"HOME": "relative"}) == Settings("on", "", TrailLimits())
 
 
 @pytest.mark.parametrize("name", ["DSOPS_AUDIT", "DSOPS_AUDIT_MODE", "DSOPS_AUDIT_FILE", "AUDIT"])

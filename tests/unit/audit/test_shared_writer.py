@@ -14,7 +14,7 @@ import pytest
 from dsops.audit import lock
 from dsops.audit.reading import find_trail
 from dsops.audit.shared_writer import SharedWriter
-from dsops.audit.trail import Limits, Written
+from dsops.audit.trail import TrailLimits, WriteResult
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
 
@@ -30,7 +30,7 @@ class Scene:
         self.writer = SharedWriter()
         self.lost: list[str] = []
 
-    def write(self, *names: str) -> Written | AuditFailed:
+    def write(self, *names: str) -> WriteResult | AuditFailed:
         """What came of it."""
         bodies = [json.dumps({"eventName": name}).encode() for name in names]
         try:
@@ -39,7 +39,7 @@ class Scene:
                 bodies,
                 lambda name, _: b'{"eventName":"%s"}' % name.encode(),
                 NOW,
-                Limits(),
+                TrailLimits(),
                 lambda why: self.lost.extend([why] * len(names)),
             )
         except AuditFailed as error:
@@ -81,7 +81,7 @@ def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
     work = [(f"a{number}", f"b{number}") for number in range(THREADS)]
     outcomes = run_behind_a_lock(scene, work, is_released=True)
 
-    assert len({outcome.head.number for outcome in outcomes if isinstance(outcome, Written)}) == 2
+    assert len({outcome.head.number for outcome in outcomes if isinstance(outcome, WriteResult)}) == 2
     names = scene.names()[1:]
     assert sorted(zip(names[::2], names[1::2], strict=True)) == sorted(work)
     assert verify(find_trail(str(scene.path))).findings == ()
@@ -94,7 +94,7 @@ def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
     scene.path.unlink()
     scene.path.with_name("audit.jsonl.head").write_bytes(b"")
     outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=True)
-    assert [outcome.is_first for outcome in outcomes if isinstance(outcome, Written)].count(True) == 1
+    assert [outcome.is_first for outcome in outcomes if isinstance(outcome, WriteResult)].count(True) == 1
 
 
 def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: p
     assert len({id(outcome) for outcome in outcomes}) == THREADS
     assert all(isinstance(outcome, AuditFailed) for outcome in outcomes)
     assert len(scene.lost) == THREADS
-    assert isinstance(scene.write("last"), Written)
+    assert isinstance(scene.write("last"), WriteResult)
     assert scene.names() == ["first", "last"]
 
 
@@ -117,7 +117,7 @@ def test_trails_do_not_wait_for_each_other(tmp_path: Path) -> None:
     with stuck.path.with_name("audit.jsonl.head").open("rb") as file, ThreadPoolExecutor(1) as pool:
         fcntl.flock(file, fcntl.LOCK_EX)
         waiting = pool.submit(stuck.write, "waits")
-        assert isinstance(other.write("goes on"), Written)
+        assert isinstance(other.write("goes on"), WriteResult)
         assert not waiting.done()
         fcntl.flock(file, fcntl.LOCK_UN)
-        assert isinstance(waiting.result(), Written)
+        assert isinstance(waiting.result(), WriteResult)

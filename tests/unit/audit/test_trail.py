@@ -19,13 +19,13 @@ import pytest
 from dsops.audit import lock
 from dsops.audit.chain import START, hash_of, parse_head
 from dsops.audit.reading import find_trail
-from dsops.audit.trail import Limits, append
+from dsops.audit.trail import TrailLimits, append
 from dsops.audit.verify import verify
 from dsops.errors import AuditFailed
 
 NOW = 1_795_000_000
 DAY = 86_400
-LIMITS = Limits()
+LIMITS = TrailLimits()
 
 
 def body(name: str, **facts: object) -> bytes:
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "dsops" / "audit.jsonl"
 
 
-def write(path: Path, *names: str, now: int = NOW, limits: Limits = LIMITS) -> None:
+def write(path: Path, *names: str, now: int = NOW, limits: TrailLimits = LIMITS) -> None:
     """Adds lines of these names."""
     append(str(path), [body(name) for name in names], mark, now, limits)
 
@@ -110,7 +110,7 @@ def test_files_are_their_owners_alone(path: Path) -> None:
 
 def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> None:
     """Under the number of its last line; the next file begins with the hash of that."""
-    limits = Limits(max_bytes=400)
+    limits = TrailLimits(max_bytes=400)
     for name in "abcdef":
         write(path, name, limits=limits)
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> No
 
 def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_away(path: Path) -> None:
     """Its age is that of its first line."""
-    limits = Limits(max_days=2)
+    limits = TrailLimits(max_days=2)
     write(path, "a", now=NOW, limits=limits)
     write(path, "b", now=NOW - 400 * DAY, limits=limits)
     write(path, "c", now=NOW + DAY, limits=limits)
@@ -136,7 +136,7 @@ def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_awa
 
 def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
     """So that a trail whose beginning is gone without such a line is not whole."""
-    limits = Limits(max_bytes=200, keep=2)
+    limits = TrailLimits(max_bytes=200, keep=2)
     for name in "abcd":
         write(path, name, limits=limits)
 
@@ -152,7 +152,7 @@ def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
 
 def test_files_too_old_are_removed(path: Path) -> None:
     """By when they were last written."""
-    limits = Limits(max_bytes=200, keep_days=10)
+    limits = TrailLimits(max_bytes=200, keep_days=10)
     write(path, "a", limits=limits)
     write(path, "b", limits=limits)
     old = path.parent / "audit.000000000001.jsonl"
@@ -194,7 +194,7 @@ def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
     open_before = len(os.listdir("/dev/fd"))
 
     with pytest.raises(AuditFailed) as raised:
-        write(path, "b", limits=Limits(max_bytes=100, keep=0))
+        write(path, "b", limits=TrailLimits(max_bytes=100, keep=0))
 
     assert raised.value.why == "is a directory"
     assert open_before == len(os.listdir("/dev/fd"))
@@ -237,7 +237,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
 
 def test_an_old_head_holds_nobody_up(path: Path) -> None:
     """As out of a backup: all that was written since is taken within the second that others wait for the lock."""
-    large = Limits(max_bytes=1 << 40)
+    large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
     head = path.with_name("audit.jsonl.head")
     old = head.read_bytes()
@@ -504,7 +504,7 @@ def test_lines_that_changed_places_are_found(ten: Path) -> None:
 def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
     """The next one holds its last line."""
     for name in "abcdef":
-        write(path, name, limits=Limits(max_bytes=400))
+        write(path, name, limits=TrailLimits(max_bytes=400))
     (path.parent / "audit.000000000004.jsonl").unlink()
     assert findings(path) == ["1: number 5 stands here: 3 to 4 is missing before it"]
 

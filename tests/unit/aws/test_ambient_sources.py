@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from dsops.aws.identity.ambient import passed_over
-from dsops.aws.identity.ambient_advice import Lookup, source_text
+from dsops.aws.identity.ambient_advice import CredentialLookup, source_text
 from dsops.errors import AmbientFailed, NoCredentials
 from dsops.extras import pip_install
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
@@ -272,7 +272,10 @@ def test_a_pod_of_eks(world: World) -> None:
 )
 def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
     """Those of ECS and EKS can't be served here: what is said of an answer from there."""
-    assert source_text(Lookup(environ, "/", ""), {"method": "container-role"}) == f"the container's role ({words})"
+    assert (
+        source_text(CredentialLookup(environ, "/", ""), {"method": "container-role"})
+        == f"the container's role ({words})"
+    )
 
 
 def test_a_pod_whose_token_is_gone(world: World) -> None:

@@ -11,8 +11,8 @@ from botocore.session import Session
 
 from dsops.aws.apis import iam as api
 from dsops.aws.apis.kms import Kms
-from dsops.aws.apis.organizations import Organizations
-from dsops.aws.apis.secret_policy import SecretsManager
+from dsops.aws.apis.organizations import OrganizationsClient
+from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
 from tests.stubs.aws import signature_is_right, sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
@@ -32,9 +32,9 @@ class Asking:
         self.scene = Scene()
         self.server = server
         self.iam = api.Iam(self.scene.client, SESSION, endpoint_at(server, "iam"))
-        self.secrets = SecretsManager(self.scene.client, SESSION, endpoint_at(server, "secretsmanager"))
+        self.secrets = SecretsManagerClient(self.scene.client, SESSION, endpoint_at(server, "secretsmanager"))
         self.kms = Kms(self.scene.client, SESSION, endpoint_at(server, "kms"))
-        self.organizations = Organizations(self.scene.client, SESSION, endpoint_at(server, "organizations"))
+        self.organizations = OrganizationsClient(self.scene.client, SESSION, endpoint_at(server, "organizations"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What comes of it."""

@@ -74,7 +74,7 @@ def test_a_record_is_read_with_a_signature_for_iam() -> None:
 
     [evaluation] = found.evaluations
     assert evaluation.checks == (
-        api.Check(
+        api.ToolboxCheck(
             "PRINCIPAL",
             "EXPLICIT_DENY",
             "",

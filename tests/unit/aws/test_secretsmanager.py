@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dsops.aws.apis.secretsmanager import Batch, SecretValue, batch_get_secret_value, get_secret_value
+from dsops.aws.apis.secretsmanager import BatchAnswer, SecretValue, batch_get_secret_value, get_secret_value
 from dsops.errors import (
     AccessDenied,
     AnswerInvalid,
@@ -37,7 +37,7 @@ def get(answer: Answer, secret_id: str = "prod/db", version_id: str = "", versio
         return scene.run(work)
 
 
-def batch(*answers: Answer, ids: list[str]) -> tuple[Batch, list[dict[str, object]]]:
+def batch(*answers: Answer, ids: list[str]) -> tuple[BatchAnswer, list[dict[str, object]]]:
     """What came of the ids, and the requests that were made."""
     scene = Scene()
     waiting = list(answers)

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dsops.aws.apis.sso_oidc import Device
+from dsops.aws.apis.sso_oidc import DeviceAuthorization
 from dsops.aws.http.client import make_client
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_login import Place, Way, by_browser, by_device, log_in
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_login import LoginService, Way, by_browser, by_device, log_in
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import DsopsError, LoginFailed, SsoRefused
 from tests.center_in_memory import REGION, START_URL, InMemoryCenter
@@ -35,16 +35,16 @@ class Desk:
         self.clock = FixedClock()
         self.time = Time(self.clock.advance)
         self.center = InMemoryCenter(self.clock)
-        self.shown: list[Device] = []
+        self.shown: list[DeviceAuthorization] = []
         self.pages: list[str] = []
         self.brought: Mapping[str, str] = {"code": "PLANTED-code"}
-        self.session = Session("corp", START_URL, REGION, ("sso:account:access", "codewhisperer:completions"))
+        self.session = SsoSession("corp", START_URL, REGION, ("sso:account:access", "codewhisperer:completions"))
         self.environ = {"HOME": str(home)}
 
     def log_in(self, way: Way, *, has_redirect: bool = False) -> Token:
         """The token of a login."""
         client = make_client(make_runtime(self.environ, now=self.clock))
-        place = Place(client, resolve_endpoint("sso-oidc", REGION, {}), self.session)
+        place = LoginService(client, resolve_endpoint("sso-oidc", REGION, {}), self.session)
         return self.time.run(log_in(place, way, has_redirect=has_redirect), self.center)
 
     def device(self) -> Token:
@@ -263,7 +263,7 @@ def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, s
 def test_an_answer_without_a_token_is_none_of_awss(desk: Desk, answer: dict[str, object]) -> None:
     """Nothing of it is kept."""
 
-    def outage(action: str, _: Request) -> Response | None:
+    def outage(action: str, _: WireRequest) -> Response | None:
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None
 
     desk.center.outage = outage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.apis.sts import AssumedRole, Identity, assume_role, get_caller_identity, get_session_token
+from dsops.aws.apis.sts import AssumedRole, CallerIdentity, assume_role, get_caller_identity, get_session_token
 from dsops.credentials import Credentials
 from dsops.errors import (
     AccessDenied,
@@ -359,7 +359,7 @@ def test_who_is_it() -> None:
     scene = Scene()
     with StubServer(lambda _: Answer(body=body)) as server:
         identity = scene.run(get_caller_identity(scene.client, USER, endpoint_at(server)))
-    assert identity == Identity("098765432109", "arn:aws:iam::098765432109:user/ada", "AIDA1")
+    assert identity == CallerIdentity("098765432109", "arn:aws:iam::098765432109:user/ada", "AIDA1")
 
 
 def test_who_is_it_is_hardly_ever_denied() -> None:

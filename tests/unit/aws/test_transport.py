@@ -15,7 +15,7 @@ from dsops.aws.http import transport
 from dsops.aws.http.network import Proxy, Trust
 from dsops.aws.http.transport import CurlDriver, open_driver
 from dsops.aws.http.transport_urllib3 import ThreadDriver
-from dsops.aws.http.wire import MAX_ANSWER_BYTES, Request, Response, Signing
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, Response, Signing, WireRequest
 from dsops.endpoint import parse_address
 from dsops.errors import (
     AnswerInvalid,
@@ -37,12 +37,12 @@ from tests.stubs.server import Answer, Seen, StubServer
 SIGNING = Signing("AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts", "eu-west-1", "20261124T120000Z")
 
 
-def send(driver: Driver, *requests: Request) -> list[Response | DsopsError]:
+def send(driver: Driver, *requests: WireRequest) -> list[Response | DsopsError]:
     """Their outcomes, side by side."""
     return cast("list[Response | DsopsError]", run(settle(*(transfer(each) for each in requests)), driver))
 
 
-def send_one(driver: Driver, request: Request) -> Response:
+def send_one(driver: Driver, request: WireRequest) -> Response:
     """Its answer; raises what a caller would see."""
     return cast("Response", run(transfer(request), driver))
 
@@ -65,7 +65,7 @@ def proxy_at(server: StubServer, username: str = "", password: str = "") -> Prox
 def test_a_request_arrives_as_it_was_given(driver: Driver) -> None:
     """Method, path, query, headers and body; nothing asks for `100 Continue` or for compression."""
     with StubServer(ok) as server:
-        request = Request("POST", f"{server.url}/base?x=1", (("X-Amz-Target", "a.B"),), b"\x00\xffbody")
+        request = WireRequest("POST", f"{server.url}/base?x=1", (("X-Amz-Target", "a.B"),), b"\x00\xffbody")
         response = send_one(driver, request)
     (seen,) = server.seen
     assert (seen.method, seen.target, seen.body) == ("POST", "/base?x=1", b"\x00\xffbody")
@@ -81,7 +81,7 @@ def test_a_request_arrives_as_it_was_given(driver: Driver) -> None:
 def test_every_method_that_aws_and_token_services_use(driver: Driver, method: str) -> None:
     """Metadata services want GET and PUT; a HEAD has no body."""
     with StubServer(ok) as server:
-        response = send_one(driver, Request(method, server.url + "/"))
+        response = send_one(driver, WireRequest(method, server.url + "/"))
     assert server.seen[0].method == method
     assert response.body == (b"" if method == "HEAD" else b"fine")
 
@@ -89,7 +89,7 @@ def test_every_method_that_aws_and_token_services_use(driver: Driver, method: st
 def test_a_large_body_is_sent_at_once(driver: Driver) -> None:
     """No `Expect: 100-continue`, which would cost a second with a server that ignores it."""
     with StubServer(ok) as server:
-        send_one(driver, Request("POST", server.url + "/", (), b"z" * 2_000_000, SIGNING))
+        send_one(driver, WireRequest("POST", server.url + "/", (), b"z" * 2_000_000, SIGNING))
     assert len(server.seen[0].body) == 2_000_000
     assert server.seen[0].header("expect") == ""
 
@@ -103,14 +103,14 @@ def test_requests_go_side_by_side(driver: Driver) -> None:
         return Answer(body=seen.body)
 
     with StubServer(wait) as server:
-        outcomes = send(driver, *(Request("POST", server.url, (), b"%d" % number) for number in range(10)))
+        outcomes = send(driver, *(WireRequest("POST", server.url, (), b"%d" % number) for number in range(10)))
     assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(10)]
 
 
 def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None:
     """At most 64 connections are open; the rest waits its turn."""
     with StubServer(lambda seen: Answer(body=seen.body)) as server:
-        outcomes = send(driver, *(Request("POST", server.url, (), b"%d" % number) for number in range(200)))
+        outcomes = send(driver, *(WireRequest("POST", server.url, (), b"%d" % number) for number in range(200)))
     assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(200)]
     assert server.connections <= 64
 
@@ -128,7 +128,9 @@ def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -
         return Answer(body=seen.body)
 
     with StubServer(answer) as server:
-        requests = [Request("POST", server.url, (), b"%d" % number, connect_timeout_ms=200) for number in range(100)]
+        requests = [
+            WireRequest("POST", server.url, (), b"%d" % number, connect_timeout_ms=200) for number in range(100)
+        ]
         outcomes = send(driver, *requests)
     assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(100)]
 
@@ -137,7 +139,7 @@ def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
     """The agent's warm request costs one round trip."""
     with StubServer(ok) as server:
         for _ in range(3):
-            send_one(driver, Request("POST", server.url, (), b"x"))
+            send_one(driver, WireRequest("POST", server.url, (), b"x"))
     assert (len(server.seen), server.connections) == (3, 1)
 
 
@@ -145,7 +147,7 @@ def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None
     """Idle connections die; the next request is none the wiser."""
     with StubServer(lambda _: Answer(body=b"fine", closes=True)) as server:
         for _ in range(3):
-            assert send_one(driver, Request("GET", server.url)).body == b"fine"
+            assert send_one(driver, WireRequest("GET", server.url)).body == b"fine"
     assert server.connections == 3
 
 
@@ -156,9 +158,9 @@ def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver
         return Answer(body=b"fine") if seen.body == b"first" else Answer(raw=b"")
 
     with StubServer(drop) as server:
-        send_one(driver, Request("POST", server.url, (), b"first"))
+        send_one(driver, WireRequest("POST", server.url, (), b"first"))
         with pytest.raises(Unreachable) as caught:
-            send_one(driver, Request("POST", server.url, (), b"code", is_once=True))
+            send_one(driver, WireRequest("POST", server.url, (), b"code", is_once=True))
     assert [seen.body for seen in server.seen] == [b"first", b"code"]
     assert caught.value.how_far == "sent"
 
@@ -186,7 +188,7 @@ def test_signatures_are_botocores(driver: Driver, method: str, target: str, body
     """Botocore, given what arrived, makes the signature that arrived: token, date and body are in it."""
     with StubServer(ok) as server:
         headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.GetSecretValue"))
-        request = Request(method, server.url + target, headers, body if method == "POST" else b"", SIGNING)
+        request = WireRequest(method, server.url + target, headers, body if method == "POST" else b"", SIGNING)
         send_one(driver, request)
     (seen,) = server.seen
     assert signature_is_right(seen, server.url, "se/cr+et", service="sts", region="eu-west-1")
@@ -199,7 +201,7 @@ def test_signatures_are_botocores(driver: Driver, method: str, target: str, body
 def test_a_long_term_key_signs_without_a_token(driver: Driver) -> None:
     """No empty token header."""
     with StubServer(ok) as server:
-        send_one(driver, Request("POST", server.url, (), b"x", SIGNING._replace(session_token=None)))
+        send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING._replace(session_token=None)))
     assert signature_is_right(server.seen[0], server.url, "se/cr+et", service="sts", region="eu-west-1")
     assert server.seen[0].header("x-amz-security-token") == ""
 
@@ -207,8 +209,8 @@ def test_a_long_term_key_signs_without_a_token(driver: Driver) -> None:
 def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
     """AssumeRoleWithWebIdentity is not signed, also after a signed request on the same connection."""
     with StubServer(ok) as server:
-        send_one(driver, Request("POST", server.url, (), b"x", SIGNING))
-        send_one(driver, Request("POST", server.url, (), b"x"))
+        send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING))
+        send_one(driver, WireRequest("POST", server.url, (), b"x"))
     signed, unsigned = server.seen
     assert signed.header("authorization") != ""
     for name in ("authorization", "x-amz-date", "x-amz-security-token"):
@@ -228,14 +230,14 @@ def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
 def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing: Signing, what: str) -> None:
     """It would end its header and begin another one; the error says which part, and shows none of it."""
     with StubServer(ok) as server, pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught:
-        send_one(driver, Request("POST", server.url, (), b"x", signing))
+        send_one(driver, WireRequest("POST", server.url, (), b"x", signing))
     assert server.connections == 0
     assert "token" not in caught.value.hint
 
 
 def test_neither_request_nor_response_prints_what_it_carries() -> None:
     """A failing test or a log shows method, address and sizes."""
-    request = Request("POST", "https://sts.example/", (("A", "hidden-header"),), b"hidden-body", SIGNING)
+    request = WireRequest("POST", "https://sts.example/", (("A", "hidden-header"),), b"hidden-body", SIGNING)
     assert repr(request) == "Request(POST https://sts.example/)"
     assert repr(Response(200, {"a": "hidden"}, b"hidden")) == "Response(200, 6 bytes)"
 
@@ -253,7 +255,7 @@ def test_nobody_listens(driver: Driver) -> None:
     """The error names host and port, and that nothing was sent."""
     port = free_port()
     with pytest.raises(Unreachable, match=f"could not reach 127.0.0.1:{port}") as caught:
-        send_one(driver, Request("POST", f"http://127.0.0.1:{port}/", (), b"x"))
+        send_one(driver, WireRequest("POST", f"http://127.0.0.1:{port}/", (), b"x"))
     assert caught.value.how_far == "unsent"
     assert "refused" in caught.value.why or "connect" in caught.value.why
     assert "AWS_ENDPOINT_URL" in caught.value.hint
@@ -262,8 +264,8 @@ def test_nobody_listens(driver: Driver) -> None:
 def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
     """Side by side, each outcome stands for itself."""
     with StubServer(ok) as server:
-        bad = Request("POST", f"http://127.0.0.1:{free_port()}/")
-        good = Request("POST", server.url)
+        bad = WireRequest("POST", f"http://127.0.0.1:{free_port()}/")
+        good = WireRequest("POST", server.url)
         first, second, third = send(driver, good, bad, good)
     assert isinstance(second, Unreachable)
     assert [cast("Response", each).body for each in (first, third)] == [b"fine", b"fine"]
@@ -276,14 +278,14 @@ def test_rubbish_is_not_an_answer(driver: Driver, raw: bytes) -> None:
         StubServer(lambda _: Answer(raw=raw)) as server,
         pytest.raises(AnswerInvalid, match="does not answer as AWS does"),
     ):
-        send_one(driver, Request("POST", server.url, (), b"x"))
+        send_one(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 def test_an_endless_head_is_cut(driver: Driver) -> None:
     """A server can't fill the memory with headers."""
     head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n"
     with StubServer(lambda _: Answer(raw=head)) as server, pytest.raises(ServiceError):
-        send_one(driver, Request("POST", server.url, (), b"x"))
+        send_one(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
@@ -292,7 +294,7 @@ def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
         StubServer(lambda _: Answer(raw=b"")) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
     ):
-        send_one(driver, Request("POST", server.url, (), b"x", is_once=True))
+        send_one(driver, WireRequest("POST", server.url, (), b"x", is_once=True))
     assert caught.value.how_far == "sent"
 
 
@@ -302,7 +304,7 @@ def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
         StubServer(lambda _: Answer(body=b"x" * 1000, cut_after=500)) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
     ):
-        send_one(driver, Request("POST", server.url, (), b"x"))
+        send_one(driver, WireRequest("POST", server.url, (), b"x"))
     assert caught.value.how_far == "answered"
 
 
@@ -312,19 +314,19 @@ def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bo
     body = b"x" * (MAX_ANSWER_BYTES + 1)
     answer = Answer(body=body) if declared else Answer(raw=b"HTTP/1.1 200 OK\r\n\r\n" + body)
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="sent more than 16 MB"):
-        send_one(driver, Request("POST", server.url, (), b"x"))
+        send_one(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 def test_the_largest_answer_is_read(driver: Driver) -> None:
     """The bound itself is allowed."""
     with StubServer(lambda _: Answer(body=b"x" * MAX_ANSWER_BYTES)) as server:
-        assert len(send_one(driver, Request("POST", server.url, (), b"x")).body) == MAX_ANSWER_BYTES
+        assert len(send_one(driver, WireRequest("POST", server.url, (), b"x")).body) == MAX_ANSWER_BYTES
 
 
 def test_a_server_that_never_answers(driver: Driver) -> None:
     """The total time bounds it; the request may have been carried out."""
     with StubServer(lambda _: Answer(is_silent=True)) as server:
-        request = Request("POST", server.url, (), b"x", total_timeout_ms=150)
+        request = WireRequest("POST", server.url, (), b"x", total_timeout_ms=150)
         with pytest.raises(TimedOut, match=r"no complete answer from 127.0.0.1:\d+ within 0.15 s") as caught:
             send_one(driver, request)
     assert caught.value.how_far == "sent"
@@ -346,7 +348,7 @@ def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
 
     with Dribble(lambda _: Answer(body=b"x")) as server:
         with pytest.raises(TimedOut):
-            send_one(driver, Request("POST", server.url, (), b"x", total_timeout_ms=200))
+            send_one(driver, WireRequest("POST", server.url, (), b"x", total_timeout_ms=200))
         going.set()
 
 
@@ -355,7 +357,7 @@ def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, aut
     with StubServer(ok, is_deaf=True) as server:
         url = server.url.replace("http:", "https:")
         trust = Trust(str(authority.bundle), "")
-        request = Request("POST", url, (), b"x", trust=trust, connect_timeout_ms=150, total_timeout_ms=20_000)
+        request = WireRequest("POST", url, (), b"x", trust=trust, connect_timeout_ms=150, total_timeout_ms=20_000)
         with pytest.raises(TimedOut, match=r"no connection to 127\.0\.0\.1") as caught:
             send_one(driver, request)
     assert caught.value.how_far == "unsent"
@@ -367,7 +369,7 @@ def test_redirects_are_answers(driver: Driver) -> None:
         StubServer(ok) as other,
         StubServer(lambda _: Answer(status=302, headers=(("Location", other.url),))) as server,
     ):
-        response = send_one(driver, Request("POST", server.url, (), b"x", SIGNING))
+        response = send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING))
     assert (response.status, response.headers["location"]) == (302, other.url)
     assert other.connections == 0
 
@@ -376,7 +378,7 @@ def test_an_answer_of_another_status_is_an_answer(driver: Driver) -> None:
     """What 400, 407 or 503 mean is decided above."""
     for status in (400, 401, 407, 503):
         with StubServer(lambda _, status=status: Answer(status=status, body=b"no")) as server:  # type: ignore[misc]
-            assert send_one(driver, Request("POST", server.url, (), b"x", SIGNING)).status == status
+            assert send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING)).status == status
         assert len(server.seen) == 1
 
 
@@ -385,7 +387,7 @@ def test_an_interim_answer_is_skipped(driver: Driver) -> None:
     early = b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"
     raw = early + b"HTTP/1.1 200 OK\r\nX-Late: 1\r\nContent-Length: 2\r\n\r\nok"
     with StubServer(lambda _: Answer(raw=raw)) as server:
-        response = send_one(driver, Request("POST", server.url, (), b"x"))
+        response = send_one(driver, WireRequest("POST", server.url, (), b"x"))
     assert (response.status, response.body) == (200, b"ok")
     assert "x-late" in response.headers
     assert "x-early" not in response.headers
@@ -397,7 +399,7 @@ def test_an_interim_answer_is_skipped(driver: Driver) -> None:
 def test_a_trusted_certificate(driver: Driver, authority: Authority) -> None:
     """TLS with the authority that a variable named; what is signed is the host as it is asked for."""
     with StubServer(ok, tls=authority.server()) as server:
-        request = Request("POST", server.url, (), b"x", SIGNING, trust=Trust(str(authority.bundle), ""))
+        request = WireRequest("POST", server.url, (), b"x", SIGNING, trust=Trust(str(authority.bundle), ""))
         assert send_one(driver, request).body == b"fine"
     assert signature_is_right(server.seen[0], server.url, "se/cr+et", service="sts", region="eu-west-1")
 
@@ -408,7 +410,7 @@ def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
         StubServer(ok, tls=authority.server()) as server,
         pytest.raises(TlsRefused, match=r"the certificate of 127\.0\.0\.1") as caught,
     ):
-        send_one(driver, Request("POST", server.url, (), b"x", SIGNING))
+        send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING))
     assert server.seen == []
     assert caught.value.how_far == "unsent"
     assert "AWS_CA_BUNDLE" in caught.value.hint
@@ -419,7 +421,7 @@ def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: 
     bundle = tmp_path / "bundle.pem"
     pem = [each.bundle.read_text() for each in (authority, make_authority(tmp_path))]
     with StubServer(ok, tls=authority.server("127.0.0.1")) as server:
-        request = Request("GET", f"{server.url}/", trust=Trust(str(bundle), ""))
+        request = WireRequest("GET", f"{server.url}/", trust=Trust(str(bundle), ""))
         for text, is_trusted in ((pem[1], False), (pem[0], True), (pem[1], False), (pem[1] + pem[0], True)):
             bundle.write_text(text)
             outcome = send(driver, request)[0]
@@ -429,7 +431,7 @@ def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: 
 def test_a_certificate_of_another_host(driver: Driver, authority: Authority) -> None:
     """Trusted, but for another name."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, pytest.raises(TlsRefused):
-        send_one(driver, Request("POST", server.url, trust=Trust(str(authority.bundle), "")))
+        send_one(driver, WireRequest("POST", server.url, trust=Trust(str(authority.bundle), "")))
     assert server.seen == []
 
 
@@ -439,7 +441,7 @@ def test_an_expired_certificate(driver: Driver, authority: Authority) -> None:
         StubServer(ok, tls=authority.server(expired=True)) as server,
         pytest.raises(TlsRefused, match=r"127\.0\.0\.1") as caught,
     ):
-        send_one(driver, Request("POST", server.url, trust=Trust(str(authority.bundle), "")))
+        send_one(driver, WireRequest("POST", server.url, trust=Trust(str(authority.bundle), "")))
     assert "expired" in caught.value.why
 
 
@@ -450,9 +452,9 @@ def test_a_folder_of_certificates(driver: Driver, authority: Authority, tmp_path
     name = _subject_hash(authority.bundle)
     (tmp_path / "full" / f"{name}.0").write_bytes(authority.bundle.read_bytes())
     with StubServer(ok, tls=authority.server()) as server:
-        assert send_one(driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "full")))).status == 200
+        assert send_one(driver, WireRequest("POST", server.url, trust=Trust("", str(tmp_path / "full")))).status == 200
         with pytest.raises(TlsRefused):
-            send_one(driver, Request("POST", server.url, trust=Trust("", str(tmp_path / "empty")), is_once=True))
+            send_one(driver, WireRequest("POST", server.url, trust=Trust("", str(tmp_path / "empty")), is_once=True))
 
 
 def _subject_hash(pem: Path) -> str:
@@ -472,8 +474,8 @@ def test_the_processes_own_environment_does_not_count(
         for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"):
             monkeypatch.setenv(name, str(authority.bundle))
         with pytest.raises(TlsRefused):
-            send_one(driver, Request("POST", server.url))
-        assert send_one(driver, Request("POST", plain.url)).body == b"fine"
+            send_one(driver, WireRequest("POST", server.url))
+        assert send_one(driver, WireRequest("POST", plain.url)).body == b"fine"
     assert proxy.connections == 0
 
 
@@ -482,7 +484,7 @@ def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
     (home / ".netrc").write_text("machine 127.0.0.1 login eve password hidden\n")
     (home / ".netrc").chmod(0o600)
     with StubServer(ok) as server:
-        send_one(driver, Request("POST", server.url))
+        send_one(driver, WireRequest("POST", server.url))
     assert server.seen[0].header("authorization") == ""
 
 
@@ -492,7 +494,7 @@ def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
 def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
     """The proxy learns host and port, and nothing that is meant for AWS: no token, no signature."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
-        request = Request(
+        request = WireRequest(
             "POST",
             "https://sts.example/",
             (("X-Amz-Target", "t"),),
@@ -515,7 +517,7 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
 def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Authority) -> None:
     """Basic authentication; the server behind never sees it."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
-        request = Request(
+        request = WireRequest(
             "POST",
             "https://sts.example/",
             (),
@@ -532,7 +534,9 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
 def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
     """The proxy is named without its password, with what it answered; nothing was sent."""
     with StubProxy(refuses=status) as proxy:
-        request = Request("POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden"))
+        request = WireRequest(
+            "POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden")
+        )
         with pytest.raises(Unreachable) as caught:
             send_one(driver, request)
     error = caught.value
@@ -549,14 +553,14 @@ def test_a_proxy_that_is_not_there(driver: Driver) -> None:
     assert address is not None
     proxy = Proxy(address, "", None, "HTTPS_PROXY")
     with pytest.raises(Unreachable, match=r"through the proxy http://127\.0\.0\.1") as caught:
-        send_one(driver, Request("POST", "https://sts.example/", proxy=proxy))
+        send_one(driver, WireRequest("POST", "https://sts.example/", proxy=proxy))
     assert "HTTPS_PROXY" in caught.value.hint
 
 
 def test_a_plain_request_through_a_proxy(driver: Driver) -> None:
     """With its whole URL."""
     with StubProxy() as proxy:
-        response = send_one(driver, Request("GET", "http://token.example/x?y=1", proxy=proxy_at(proxy)))
+        response = send_one(driver, WireRequest("GET", "http://token.example/x?y=1", proxy=proxy_at(proxy)))
     assert response.body == b"plain"
     assert proxy.seen[0].target == "http://token.example/x?y=1"
 
@@ -573,8 +577,8 @@ def test_an_interrupt_ends_the_transfers(driver: Driver) -> None:
 
     with StubServer(interrupt) as server, StubServer(ok) as other:
         with pytest.raises(KeyboardInterrupt):
-            send_one(driver, Request("POST", server.url, (), b"x"))
-        assert send_one(driver, Request("POST", other.url)).body == b"fine"
+            send_one(driver, WireRequest("POST", server.url, (), b"x"))
+        assert send_one(driver, WireRequest("POST", other.url)).body == b"fine"
 
 
 def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None:
@@ -583,7 +587,7 @@ def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None
     async def start_and_fail() -> None:
         from dsops.tasks import spawn
 
-        _ = await spawn(transfer(Request("POST", server.url, (), b"slow")))
+        _ = await spawn(transfer(WireRequest("POST", server.url, (), b"slow")))
         raise Unreachable("stop")
 
     release = threading.Event()
@@ -597,7 +601,7 @@ def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None
         with pytest.raises(Unreachable, match="stop"):
             run(start_and_fail(), driver)
         release.set()
-        assert send_one(driver, Request("POST", server.url, (), b"next")).body == b"next"
+        assert send_one(driver, WireRequest("POST", server.url, (), b"next")).body == b"next"
 
 
 def test_the_driver_is_chosen_by_the_environment_passed_in() -> None:
@@ -620,13 +624,13 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
     """The second host's handshake runs while the first host is waited for."""
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
-        driver.prepare(Request("HEAD", second.url + "/"))
-        driver.start(Request("POST", first.url, (), b"1"), "first")
+        driver.prepare(WireRequest("HEAD", second.url + "/"))
+        driver.start(WireRequest("POST", first.url, (), b"1"), "first")
         arrived: list[tuple[object, object]] = []
         while driver._transfers:
             arrived += driver.poll(1)
         assert [token for token, _ in arrived] == ["first"]
-        send_one(driver, Request("POST", second.url, (), b"2"))
+        send_one(driver, WireRequest("POST", second.url, (), b"2"))
         assert [seen.method for seen in second.seen] == ["HEAD", "POST"]
         assert second.connections == 1
     driver.close()
@@ -636,8 +640,8 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
     """The request that needs it will tell."""
     driver = CurlDriver()
     with StubServer(ok) as server:
-        driver.prepare(Request("HEAD", f"http://127.0.0.1:{free_port()}/"))
-        assert send_one(driver, Request("POST", server.url)).body == b"fine"
+        driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
+        assert send_one(driver, WireRequest("POST", server.url)).body == b"fine"
     driver.close()
 
 
@@ -650,7 +654,9 @@ def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
     try:
         assert held[-1] > 1023
         with StubServer(lambda seen: Answer(body=seen.body)) as server:
-            requests = [Request("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)]
+            requests = [
+                WireRequest("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)
+            ]
             outcomes = send(driver, *requests)
     finally:
         for descriptor in held:

@@ -12,7 +12,7 @@ from dsops.aws_config.stores import Made, make_stores
 from dsops.config import load
 from dsops.config.limits import check_limits
 from dsops.document import Scalar
-from dsops.interpolate import Names, expand_node
+from dsops.interpolate import InterpolationNames, expand_node
 from dsops.schema import BUILTIN_TYPES
 
 ROLE = "role_arn = arn:aws:iam::111111111111:role/Role\n"
@@ -221,6 +221,6 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
             assert isinstance(node, Scalar)
             assert value == node.text
             if key == "profile":
-                plain = expand_node(node, Names({}), "file", "path")
+                plain = expand_node(node, InterpolationNames({}), "file", "path")
                 assert isinstance(plain, Scalar)
                 assert plain.text in {source for _, source in pairs}

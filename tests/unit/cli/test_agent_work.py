@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dsops.agent.client import DECLINED, FAILED, RESULT
-from dsops.agent.request import Asked, Caller, Limits
-from dsops.cli.run.agent_work import Keeper
+from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
+from dsops.cli.run.agent_work import SessionKeeper
 from tests.fakes import FixedClock
 from tests.permission import allow_found
 
@@ -25,13 +25,13 @@ CONFIG = "version: 1\nenvs:\n  plain:\n    PLAIN: {literal: info}\n"
 
 def answer_kind(folder: Path, *, files: bool) -> int:
     """The kind of answer to an `exec` there; without `files` no more of them can be opened."""
-    asked = Asked(
+    asked = AgentRequest(
         os.fsencode(folder),
         watches=False,
         words=[b"exec", b"--env", b"plain", b"--", b"x"],
         environ=[b"HOME=" + os.fsencode(folder)],
     )
-    keeper = Keeper(FixedClock())
+    keeper = SessionKeeper(FixedClock())
     ours, theirs = socket.socketpair()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(0)
@@ -40,7 +40,7 @@ def answer_kind(folder: Path, *, files: bool) -> int:
         try:
             if not files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-            return keeper.work(asked, Caller(ours, Limits())).kind
+            return keeper.work(asked, RequestClient(ours, ClientLimits())).kind
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

@@ -18,7 +18,7 @@ from dsops.audit.cloudtrail.dialects import ATHENA
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 from tests.cloudtrail.generator import generate
 from tests.stubs.queries import ATHENA_ID, LAKE_ID, StubQueries
 from tests.stubs.server import Answer, Seen, StubServer
@@ -72,7 +72,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(logs: Path) -> Report:
+def report(logs: Path) -> AuditReport:
     """What the report says of them."""
     return report_on(find_logs([str(logs / "logs")]), ["logs"])
 
@@ -136,7 +136,7 @@ def test_what_is_sent_is_what_is_printed(world: World) -> None:
 @pytest.mark.parametrize("flags", [(), LAKE], ids=["athena", "lake"])
 @pytest.mark.parametrize("question", ASKED)
 def test_each_engine_answers_in_the_reports_own_words(
-    world: World, report: Report, printed: tuple[dict[str, Any], list[str]], question: str, flags: tuple[str, ...]
+    world: World, report: AuditReport, printed: tuple[dict[str, Any], list[str]], question: str, flags: tuple[str, ...]
 ) -> None:
     """The same rows give the same JSON, value by value, and the same table, whoever has found them."""
     found = report.answer(question)
@@ -159,7 +159,7 @@ def test_each_engine_answers_in_the_reports_own_words(
     assert table.rstrip("\n") == texts[ASKED.index(question)]
 
 
-def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Path, report: Report) -> None:
+def test_here_it_is_answered_by_the_engine_of_the_report(world: World, logs: Path, report: AuditReport) -> None:
     """Every question; the same rows as the report's, nothing asked of AWS, nothing to pay."""
     words = ("--run", "--dialect", "duckdb", "--from", str(logs / "logs" / "**" / "*.json*"), "--json")
     for question in REPORTED[:4]:

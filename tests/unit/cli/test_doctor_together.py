@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dsops import tasks
-from dsops.aws.http.wire import Request, Response
-from dsops.cli.look.doctor_stores import Found, try_all
+from dsops.aws.http.wire import Response, WireRequest
+from dsops.cli.look.doctor_stores import StoreProbe, try_all
 from dsops.doctor.check import attributed
 from dsops.doctor.network import check_endpoints, endpoints_of_plan
 from dsops.errors import Unreachable
@@ -32,7 +32,7 @@ class Amazon(InMemoryAws):
 
     def start(self, request: object, token: object) -> None:
         """Takes a request; a host that can't be reached fails it."""
-        assert isinstance(request, Request)
+        assert isinstance(request, WireRequest)
         if request.address.host in self.unreachable:
             raise Unreachable(f"could not reach {request.address.host}")
         if request.method == "GET":
@@ -60,7 +60,7 @@ def _long_references(text: str) -> str:
     return re.sub(r"from: '([^:]+):([^']+)'", r"from: {store: \1, key: \2}", text)
 
 
-def examine(aws: Amazon, *plans: Plan, runtime: Runtime | None = None) -> Found:
+def examine(aws: Amazon, *plans: Plan, runtime: Runtime | None = None) -> StoreProbe:
     """What came of trying them."""
     runtime = runtime or make_runtime(KEYS)
     endpoints = {each.url: each for plan in plans for each in endpoints_of_plan(plan, runtime)}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dsops.cli.framework.junit import junit_xml
-from dsops.cli.policy.simulate import Row
-from dsops.policy.simulate import Asked, Case, Expected, differences, read_caller, simulate
+from dsops.cli.policy.simulate import AnsweredCase
+from dsops.policy.simulate import Case, CaseQuestion, Expected, differences, read_caller, simulate
 from tests.fakes import NOON
 from tests.unit.policy.policies import ACCOUNT, ROLE, trusting
 
@@ -18,18 +18,18 @@ etree: Any = pytest.importorskip("lxml.etree", reason="comes with the extra `san
 SCHEMA = etree.XMLSchema(etree.parse(str(Path(__file__).with_name("junit.xsd"))))
 
 
-def row(name: str, expected: str | None, **context: str) -> Row:
+def row(name: str, expected: str | None, **context: str) -> AnsweredCase:
     """Alice, whom a trust policy names who asks for an external ID."""
     condition = {"StringEquals": {"sts:ExternalId": "hush-id"}}
     alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
-    asked = Asked(read_caller(alice), "sts:AssumeRole", ROLE, ACCOUNT, said)
+    asked = CaseQuestion(read_caller(alice), "sts:AssumeRole", ROLE, ACCOUNT, said)
     outcome = simulate(asked, {"trust": ((trusting({"AWS": alice}, Condition=condition),),)}, (), NOON)
     wanted = Expected(expected) if expected else None  # type: ignore[arg-type]  # verdicts are texts here
-    return Row(Case(name, 3, asked, {}, wanted), outcome, differences(outcome, wanted) if wanted else ())
+    return AnsweredCase(Case(name, 3, asked, {}, wanted), outcome, differences(outcome, wanted) if wanted else ())
 
 
-def read(*rows: Row, file: str = "suite/trust-cases.yaml") -> Any:
+def read(*rows: AnsweredCase, file: str = "suite/trust-cases.yaml") -> Any:
     """The report, checked against the schema and parsed."""
     report = etree.fromstring(junit_xml(rows, file, now=NOON).encode())
     SCHEMA.assertValid(report)

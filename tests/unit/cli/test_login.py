@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.sso_login import Place
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_login import LoginService
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.cli.login.login_ways import by_browser_or_device, can_open_browser
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now
-from dsops.stores.loopback import Loopback
+from dsops.stores.loopback import LoopbackPort
 from dsops.testing.local_aws import LocalAws
 from tests.fakes import make_runtime
 
@@ -48,12 +48,12 @@ def test_a_browser_is_expected_where_there_are_windows(*, environ: dict[str, str
 def test_without_a_port_a_code_is_used(sandbox: LocalAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Why is said, and the login goes on."""
 
-    def blocked(_: str) -> Loopback:
+    def blocked(_: str) -> LoopbackPort:
         raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
 
     runtime = make_runtime({"HOME": str(tmp_path), "AWS_ENDPOINT_URL": sandbox.url}, now=utc_now)
     endpoint = resolve_endpoint("sso-oidc", "us-east-1", runtime.environ)
-    place = Place(make_client(runtime), endpoint, Session("", START_URL, "us-east-1"))
+    place = LoginService(make_client(runtime), endpoint, SsoSession("", START_URL, "us-east-1"))
     token = by_browser_or_device(place, runtime, opens=False, open_port=blocked)
     said = capsys.readouterr().err
     assert "no port of this machine can be had (cannot assign requested address), so that a code is used" in said

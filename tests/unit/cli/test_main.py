@@ -30,7 +30,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         command = Command("Probes.", run, own_failure_code=failure_code)
         module.COMMAND = Group("A family.", {"one": command}) if is_group else command  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "probe", module)
-        monkeypatch.setattr(cli, "COMMANDS", {**cli.COMMANDS, "probe": cli.Entry("probe", "probe")})
+        monkeypatch.setattr(cli, "COMMANDS", {**cli.COMMANDS, "probe": cli.CommandEntry("probe", "probe")})
 
     return put
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dsops.cli.look.plan_check_files import read_policy_file
-from dsops.cli.look.plan_check_hops import Hop, hops_of
+from dsops.cli.look.plan_check_hops import HopResult, hops_of
 from dsops.cli.look.plan_check_policies import GivenPolicies
 from dsops.errors import PolicyInvalid, UsageError
 from dsops.plan import Proof
@@ -45,7 +45,7 @@ READER = "  secrets: {type: aws.secretsmanager, credentials_from: last}\n"
 
 def checked(
     folder: Path, content: dict[str, Any], stores: str, *, caller: str = ADA, ambient: Ambient = LONG_TERM
-) -> list[Hop]:
+) -> list[HopResult]:
     """What is told of a plan with these stores, where `last` is what secrets are read with."""
     (folder / "given.json").write_text(json.dumps(content))
     text = f"secretStores:\n{stores}{READER}envs:\n  e: {{A: {{from: {{store: secrets, key: a}}}}}}\n"
@@ -58,7 +58,7 @@ def checked(
 PLAIN = f'  last: {{type: aws.sts, role_arn: "{ROLE}"}}\n'
 
 
-def verdicts(hops: list[Hop]) -> list[str]:
+def verdicts(hops: list[HopResult]) -> list[str]:
     """Of each hop."""
     return [hop.verdict for hop in hops]
 
@@ -162,7 +162,7 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
     keys = f'type: aws.sts, role_arn: "{ROLE}", principal_arn: "{provider}", saml_assertion_file: r'
     text = f"secretStores: {{last: {{{keys}}}}}"
 
-    def told() -> list[Hop]:
+    def told() -> list[HopResult]:
         (tmp_path / "given.json").write_text(json.dumps(content))
         given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
         plan = plan_of(text, store="last", proof=lambda *_: Proof("a file", ""))
@@ -177,7 +177,7 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
     assert ["allowed"] == verdicts(told())
 
 
-def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tuple[str, ...] = ("a",)) -> Hop:
+def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tuple[str, ...] = ("a",)) -> HopResult:
     """What is told of a read by a user with that policy, in an account with these secrets."""
     content = seed(policies=[policy])
     content["accounts"][HOME]["secrets"] = dict.fromkeys(secrets, "hush")
@@ -192,7 +192,7 @@ def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tupl
 SECRET = f"arn:aws:secretsmanager:us-east-1:{HOME}:secret:"
 
 
-def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) -> list[Hop]:
+def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) -> list[HopResult]:
     """What is told of a hop that a response with a tag opens, and of one after it where there is a role for that."""
     provider = f"arn:aws:iam::{HOME}:saml-provider/Corp"
     response = response_of(ROLE, values=(f"{ROLE},{provider}",))

@@ -19,7 +19,7 @@ from dsops.cli import main
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
 
 SEED = """
@@ -33,19 +33,19 @@ identity_center:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Two people, one of whom has a role."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
-def oidc(server: Server) -> Any:  # boto3 ships no types
+def oidc(server: SandboxServer) -> Any:  # boto3 ships no types
     """boto3's client of the sign-in service."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
 
 
-def start(server: Server) -> dict[str, Any]:
+def start(server: SandboxServer) -> dict[str, Any]:
     """A device's login that waits: what CreateToken needs, and the code."""
     client = oidc(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
@@ -58,13 +58,13 @@ def start(server: Server) -> dict[str, Any]:
     }
 
 
-def approve(server: Server, *words: str) -> int:
+def approve(server: SandboxServer, *words: str) -> int:
     """The exit code of the command."""
     return main(["sandbox", "approve", "--port", str(server.port), *words])
 
 
 @pytest.mark.parametrize("named_by", ["code", "page", ""])
-def test_a_device_gets_its_token(server: Server, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_device_gets_its_token(server: SandboxServer, named_by: str, capfd: pytest.CaptureFixture[str]) -> None:
     """By its code, the address that it shows, or as the one that waits; stdout stays empty."""
     login = start(server)
 
@@ -75,7 +75,7 @@ def test_a_device_gets_its_token(server: Server, named_by: str, capfd: pytest.Ca
     assert (said.out, said.err) == ("", "logged in as alice\n")
 
 
-def test_it_waits_for_a_login_that_is_about_to_come(server: Server) -> None:
+def test_it_waits_for_a_login_that_is_about_to_come(server: SandboxServer) -> None:
     """A script starts both at once."""
     found: list[int] = []
     waiting = Thread(target=lambda: found.append(approve(server, "--user", "alice", "--wait", "30")))
@@ -87,7 +87,7 @@ def test_it_waits_for_a_login_that_is_about_to_come(server: Server) -> None:
     assert oidc(server).create_token(**login["wish"])["accessToken"]
 
 
-def test_it_refuses(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_refuses(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
     """The program hears access_denied."""
     client, login = oidc(server), start(server)
     assert approve(server, "--deny") == 0
@@ -96,7 +96,7 @@ def test_it_refuses(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
         client.create_token(**login["wish"])
 
 
-def test_it_is_a_browser_too(server: Server) -> None:
+def test_it_is_a_browser_too(server: SandboxServer) -> None:
     """The code is brought to the address on which the program waits."""
     brought: list[str] = []
 
@@ -140,7 +140,7 @@ def test_it_is_a_browser_too(server: Server) -> None:
     assert given["accessToken"]
 
 
-def test_a_program_may_wait_for_its_browser_before_it_listens(server: Server) -> None:
+def test_a_program_may_wait_for_its_browser_before_it_listens(server: SandboxServer) -> None:
     """So does the AWS CLI since 2.22: the command ends, and the page is still there to be answered."""
     brought: list[str] = []
 
@@ -178,7 +178,7 @@ def test_a_program_may_wait_for_its_browser_before_it_listens(server: Server) ->
     assert len(brought) == 1
 
 
-def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
     """Nobody listens where the code should go."""
     client = oidc(server)
     made = client.register_client(
@@ -208,14 +208,16 @@ def test_a_program_that_is_gone_is_told(server: Server, capfd: pytest.CaptureFix
     ids=str,
 )
 def test_what_can_not_be_done_is_told(
-    server: Server, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
+    server: SandboxServer, words: list[str], told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """With what to type next."""
     assert approve(server, *words) != 0
     assert told in capfd.readouterr().err
 
 
-def test_who_it_is_must_be_said_where_there_are_several(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_it_is_must_be_said_where_there_are_several(
+    server: SandboxServer, capfd: pytest.CaptureFixture[str]
+) -> None:
     """And a name that is nearly one is named."""
     login = start(server)
     assert approve(server, login["code"]) == 2
@@ -224,7 +226,7 @@ def test_who_it_is_must_be_said_where_there_are_several(server: Server, capfd: p
     assert "did you mean alice?" in capfd.readouterr().err
 
 
-def test_which_login_must_be_said_where_several_wait(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_which_login_must_be_said_where_several_wait(server: SandboxServer, capfd: pytest.CaptureFixture[str]) -> None:
     """Both codes are named."""
     first, second = start(server), start(server)
     assert approve(server, "--user", "alice") == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsops.config import find, load
-from dsops.config.files import Reader
+from dsops.config.files import ConfigReader
 from dsops.config.find import local_path
 from dsops.config.problems import Problems
 from dsops.errors import ConfigError, ConfigNotFound, ConfigTooLarge, ConfigUnreadable, SyntaxInvalid
@@ -240,6 +240,6 @@ class TestOwners:
 def test_files_have_the_hash_of_their_bytes(tmp_path: Path) -> None:
     """SHA-256, in hex, whichever module it comes from."""
     (tmp_path / "dsops.yaml").write_bytes(b"version: 1\n")
-    reader = Reader(str(tmp_path), {}, Problems(), is_named=True)
+    reader = ConfigReader(str(tmp_path), {}, Problems(), is_named=True)
     reader.read(str(tmp_path / "dsops.yaml"))
     assert reader.files[0].sha256 == "09bfcc6a14b83e2192b8673677725c84883ee9cd0c70e45c9ec09daa8f2b2847"

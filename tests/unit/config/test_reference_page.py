@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsops.config.sections import TOP_LEVEL_KEYS
-from dsops.schema import AWS_KEYS, BUILTIN_TYPES, COMMON_KEYS, Key
+from dsops.schema import AWS_KEYS, BUILTIN_TYPES, COMMON_KEYS, StoreKey
 from dsops.transform import STEPS
 from tests.unit.config.conftest import Configured
 
@@ -33,7 +33,7 @@ KINDS = {
 }
 
 
-def limits_of(key: Key) -> str:
+def limits_of(key: StoreKey) -> str:
     """A key's limits in words."""
     what = "" if key.kind == "integer" else " characters"
     found = []
@@ -52,7 +52,7 @@ def limits_of(key: Key) -> str:
     return "; ".join(found)
 
 
-def row(key: Key) -> str:
+def row(key: StoreKey) -> str:
     """A key's row in a table."""
     name = f"`{key.name}`" + (" (required)" if key.is_required else "")
     if key.aliases:

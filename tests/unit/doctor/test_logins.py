@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dsops.aws.identity.sso_cache import token_path
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.doctor.logins import check_logins
 from dsops.plan import Login, Proof, Step
 from tests.fakes import NOON, make_runtime
@@ -34,7 +34,7 @@ def written(home: Path, ends: timedelta, renewable: timedelta | None = None) -> 
     if renewable is not None:
         members |= {"refreshToken": "hush", "clientId": "c", "clientSecret": "hush"}
         members["registrationExpiresAt"] = _time(renewable)
-    path = Path(token_path(Session("", URL, "us-east-1"), {"HOME": str(home)}))
+    path = Path(token_path(SsoSession("", URL, "us-east-1"), {"HOME": str(home)}))
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(members))
 

@@ -10,13 +10,13 @@ from dsops.errors import AssumeRoleDenied, SecretAccessDenied, Where
 from dsops.explain.findings.answer import distinct, findings_of
 from dsops.explain.questions.about import About
 from dsops.explain.questions.sentence import Said
-from dsops.policy.simulate import Asked, Unread, full_access, read_caller, simulate
+from dsops.policy.simulate import CaseQuestion, Unread, full_access, read_caller, simulate
 from tests.fakes import NOON
 from tests.plans import plan_of
 from tests.unit.policy.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
 
 if TYPE_CHECKING:
-    from dsops.explain.findings.finding import Finding
+    from dsops.explain.findings.finding import RefusalFinding
     from dsops.policy import Policy, Principal
     from dsops.policy.simulate import Place, PolicySet
 
@@ -51,7 +51,7 @@ def findings(
     context: dict[str, str] | None = None,
     actions: tuple[str, ...] = (),
     **given: Any,
-) -> list[Finding]:
+) -> list[RefusalFinding]:
     """Those of a call with these policies; a policy that is not given is none."""
     places: dict[Place, tuple[tuple[Policy, ...], ...]] = {"scp": (), "rcp": (), "session": (), "resource": ()}
     missing = {each.place for each in unread}
@@ -60,7 +60,9 @@ def findings(
             places[place] = ()
     for place, each in given.items():
         places[place] = ((each,),) if each is not None else ()  # type: ignore[index]  # names are places here
-    asked = Asked(principal, action, resource, resource.split(":")[4], {k: (v,) for k, v in (context or {}).items()})
+    asked = CaseQuestion(
+        principal, action, resource, resource.split(":")[4], {k: (v,) for k, v in (context or {}).items()}
+    )
     kept = {place: each for place, each in places.items() if place not in missing or place in given}
     outcome = simulate(asked, kept, unread, NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
@@ -200,7 +202,7 @@ class TestCause:
     def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
         """A template that is not deployed, or details of yesterday."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
         outcome = simulate(asked, places, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at, is_by_files=is_by_files)
@@ -295,7 +297,7 @@ class TestCertainty:
         """A tag that a base session brings along; one that is known to be missing is told so."""
         given = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((given,),), "scp": (), "rcp": ()}
         hints = []
         for unknown in (("aws:principaltag/",), ()):
@@ -322,7 +324,7 @@ class TestCertainty:
         """An external ID may well have been sent."""
         given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         unread = (Unread("context", "left out", ("sts:externalid",)),)
         outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, unread, NOON)
         about = About(outcome.decision.request, step, 1, edit_at, unknown_keys=("sts:externalid",))
@@ -379,7 +381,7 @@ class TestCertainty:
         """Of a base session nobody tells the tags."""
         given = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
-        asked = Asked(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
+        asked = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
         outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at)
 
@@ -394,7 +396,7 @@ class TestCertainty:
         """A session's ARN has no path, and roles of IAM Identity Center have one."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
-        asked = Asked(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
+        asked = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
         given = trusting({"AWS": APP.issuer_arn})
         outcome = simulate(asked, {"trust": ((given,),), "identity": ((ALL,),)}, (), NOON)
 
@@ -574,7 +576,7 @@ class TestRemedy:
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]
         places: PolicySet = {"identity": ((given,),), "scp": (), "rcp": ()}
-        outcome = simulate(Asked(APP, READ, SECRET, ACCOUNT, {}), places, (), NOON)
+        outcome = simulate(CaseQuestion(APP, READ, SECRET, ACCOUNT, {}), places, (), NOON)
         about = About(outcome.decision.request, step, 0, edit_at)
 
         (found,) = findings_of(outcome, Said(), about, SecretAccessDenied("no"))
@@ -687,7 +689,7 @@ class TestRemedy:
         """The configuration sends none."""
         more = "    tags: {team: core}\n" if tags else ""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'") + more, store="target").steps["target"]
-        asked = Asked(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
+        asked = CaseQuestion(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
         trusted = trusting(ROOT)
         outcome = simulate(asked, {"trust": ((trusted,),), "identity": ((ALL,),), "scp": (), "rcp": ()}, (), NOON)
         about = About(outcome.decision.request, step, 1, edit_at)
@@ -737,7 +739,7 @@ def test_a_full_policy_of_aws_is_no_reason() -> None:
         "identity": ((ALL,),),
         "trust": ((trusting(ROOT),),),
     }
-    outcome = simulate(Asked(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {}), places, (), NOON)
+    outcome = simulate(CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {}), places, (), NOON)
     step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
 
     found = findings_of(outcome, Said(), About(outcome.decision.request, step, 1, edit_at), SecretAccessDenied("no"))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.arn import parse_arn
-from dsops.explain.questions.assertion import Told, read_told
+from dsops.explain.questions.assertion import AssertedContext, read_told
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Proof
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.stores.saml_response import SamlResponse, read_response
 from tests.sandboxes import Lab
 from tests.unit.explain.test_unsigned import COMPANY, STEP
@@ -33,12 +33,12 @@ EVERYTHING = {
 @pytest.fixture
 def lab() -> Lab:
     """An account that believes a company's identity provider; time stands still."""
-    clock = Clock()
+    clock = MovableClock()
     clock.freeze(is_frozen=True)
     return Lab.of(SEED, clock)
 
 
-def told(response: SamlResponse, role: str = TAGGED, principal_arn: str = "") -> Told:
+def told(response: SamlResponse, role: str = TAGGED, principal_arn: str = "") -> AssertedContext:
     """For that role."""
     arn = parse_arn(role)
     assert arn is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import EntityNotFound, ServiceError
-from dsops.explain.evidence.attached import Attached, PolicyText, Reader
+from dsops.explain.evidence.attached import Attached, AttachedReader, PolicyText
 from dsops.tasks import gather
 from tests.stubs.aws import sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam
@@ -43,7 +43,7 @@ def read(iam: StubIam, kind: str, name: str) -> Attached:
     """What a reader finds."""
     with StubServer(iam) as server:
         asking = Asking(server)
-        reader = Reader(asking.iam)
+        reader = AttachedReader(asking.iam)
         return asking.run(reader.user(name) if kind == "user" else reader.role(name))
 
 
@@ -114,7 +114,7 @@ def test_a_managed_policy_that_many_have_is_read_once() -> None:
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
-        reader = Reader(asking.iam)
+        reader = AttachedReader(asking.iam)
         found = asking.run(gather(reader.user("alice"), reader.role("App")))
 
     assert [SHARED in names(each) for each in found] == [True, True]
@@ -132,7 +132,7 @@ def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
     with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
         asking = Asking(server)
         with pytest.raises(ServiceError):
-            asking.run(Reader(asking.iam).role("App"))
+            asking.run(AttachedReader(asking.iam).role("App"))
 
 
 def test_a_policys_text_is_what_iam_sent() -> None:

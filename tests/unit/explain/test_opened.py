@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.aws.apis.sts import Identity
+from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.questions.opened import is_opened, opened_caller
-from dsops.explain.questions.request import Caller, questions, session_caller
+from dsops.explain.questions.request import ChainCaller, questions, session_caller
 from dsops.plan import Proof, Step
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from tests.sandboxes import Lab
 from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
@@ -20,11 +20,11 @@ from tests.unit.sandbox.test_saml import PROVIDER, SEED, TAGGED, asked, signed
 if TYPE_CHECKING:
     from pathlib import Path
 
-SESSION = Identity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Ci/ci", "AROAEXAMPLECI00000001:ci")
+SESSION = CallerIdentity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Ci/ci", "AROAEXAMPLECI00000001:ci")
 OF_AN_ISSUER = {"aws:principaltag/", "aws:sourceidentity"}
 
 
-def opened(step: Step) -> Caller:
+def opened(step: Step) -> ChainCaller:
     """Its session."""
     found = opened_caller(step, SESSION)
     assert found is not None
@@ -34,7 +34,7 @@ def opened(step: Step) -> Caller:
 @pytest.fixture
 def response(tmp_path: Path) -> str:
     """The file of a response with two tags, one of which goes on, and a source identity."""
-    clock = Clock()
+    clock = MovableClock()
     clock.freeze(is_frozen=True)
     said = {
         "PrincipalTag:team": ["blue"],

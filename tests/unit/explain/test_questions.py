@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from dsops.errors import EntityNotFound
-from dsops.explain.evidence.attached import Reader
+from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.questions.policies import Completed, Completer
+from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.policy.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON
@@ -23,7 +23,7 @@ from tests.unit.policy.policies import OTHER_ROLE, SECRET, allow, deny, policy, 
 from tests.unit.policy.simulate.test_outcome import asked
 
 if TYPE_CHECKING:
-    from dsops.policy.simulate import Asked, PolicySet
+    from dsops.policy.simulate import CaseQuestion, PolicySet
 
 APP = f"arn:aws:iam::{ACCOUNT}:role/ci/App"
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"
@@ -59,26 +59,26 @@ def completer_of(asking: Asking) -> Completer:
     """Who has keys of that one account."""
     organization = OrganizationReader({ACCOUNT: asking.organizations}, lambda _: None)
     return Completer(
-        {ACCOUNT: Reader(asking.iam)},
+        {ACCOUNT: AttachedReader(asking.iam)},
         organization,
         lambda account, _: [asking.secrets] if account == ACCOUNT else [],
         lambda account, _: [asking.kms] if account == ACCOUNT else [],
     )
 
 
-def complete(question: Asked, given: PolicySet, iam: StubIam) -> Completed:
+def complete(question: CaseQuestion, given: PolicySet, iam: StubIam) -> CompletedQuestion:
     """The question over that account."""
     with StubServer(iam) as server:
         asking = Asking(server)
         return asking.run(completer_of(asking).complete(question, given))
 
 
-def verdict(completed: Completed) -> str:
+def verdict(completed: CompletedQuestion) -> str:
     """The answer."""
     return simulate(completed.asked, completed.policies, completed.unread, NOON).verdict
 
 
-def missing(completed: Completed) -> list[str]:
+def missing(completed: CompletedQuestion) -> list[str]:
     """What the answer depends on and is not known."""
     found = simulate(completed.asked, completed.policies, completed.unread, NOON)
     return [f"{each.place}: {each.why}" for each in found.unread]
@@ -359,7 +359,7 @@ class TestNames:
             asked(resource=TARGET, principal=f"arn:aws:iam::{ACCOUNT}:role/App2"),
         ],
     )
-    def test_a_name_or_path_that_is_wrong_is_an_error(self, question: Asked) -> None:
+    def test_a_name_or_path_that_is_wrong_is_an_error(self, question: CaseQuestion) -> None:
         """AWS would refuse it as well, for no reason that a policy has."""
         with pytest.raises(EntityNotFound):
             complete(question, {}, stub())
@@ -379,7 +379,7 @@ def test_who_comes_up_in_many_questions_is_read_once() -> None:
         found = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
 
     assert sorted(iam.calls) == sorted(set(iam.calls))
-    assert [verdict(each) for each in found if isinstance(each, Completed)] == ["allow"] * 35
+    assert [verdict(each) for each in found if isinstance(each, CompletedQuestion)] == ["allow"] * 35
 
 
 def test_of_many_questions_each_has_its_own_answer_or_error() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from dsops.aws.apis.sts import Identity
+from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.findings.finding import Fact
-from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import read_refusal
 from tests.plans import plan_of
 from tests.stubs.server import Answer, Seen, StubServer
@@ -49,14 +49,14 @@ def answer(content: dict[str, Any] | None = None) -> Answer:
     return Answer(body=json.dumps(content or DETAILS).encode())
 
 
-def keys(account: str = ACCOUNT, *, is_user: bool = False) -> Keys:
+def keys(account: str = ACCOUNT, *, is_user: bool = False) -> ChainKeys:
     """Of somebody of that account."""
     arn = f"arn:aws:iam::{account}:user/ada" if is_user else f"arn:aws:sts::{account}:assumed-role/App/s"
-    return Keys(USER if is_user else SESSION, Identity(account, arn, "AIDAEXAMPLE"), None)
+    return ChainKeys(USER if is_user else SESSION, CallerIdentity(account, arn, "AIDAEXAMPLE"), None)
 
 
 def read(
-    toolbox: Toolbox, *chain: Keys, message: str = MESSAGE, is_fresh: bool = True
+    toolbox: Toolbox, *chain: ChainKeys, message: str = MESSAGE, is_fresh: bool = True
 ) -> tuple[Recorded | Fact, list[float], list[Seen]]:
     """What is read, the pauses on the way, and the requests."""
     scene = Scene()

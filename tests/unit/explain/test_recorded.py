@@ -9,16 +9,16 @@ import pytest
 
 from dsops.aws.apis.iam_toolbox import (
     AuthorizationDetails,
-    Check,
     Evaluation,
     ListedPolicy,
     MatchedPolicy,
     MatchedStatement,
+    ToolboxCheck,
 )
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.sentence import Said
-from dsops.policy.simulate import Asked, Unread, read_caller
+from dsops.policy.simulate import CaseQuestion, Unread, read_caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +36,11 @@ DENY = json.dumps(
 CONTEXT = {"aws:PrincipalAccount": ACCOUNT, "aws:PrincipalARN": ROLE, "aws:UserId": "AROAEXAMPLEEXAMPLE001:s"}
 
 
-def check(kind: str, effect: str, *matched: MatchedPolicy, kinds: tuple[str, ...] = (), target: str = "") -> Check:
+def check(
+    kind: str, effect: str, *matched: MatchedPolicy, kinds: tuple[str, ...] = (), target: str = ""
+) -> ToolboxCheck:
     """One requirement."""
-    return Check(kind, effect, target, kinds, matched)
+    return ToolboxCheck(kind, effect, target, kinds, matched)
 
 
 def denies(uri: str, sid: str = "No") -> MatchedPolicy:
@@ -52,7 +54,7 @@ def listed(kind: str, uri: str = INLINE, *attached_to: str) -> ListedPolicy:
 
 
 def record(
-    *checks: Check,
+    *checks: ToolboxCheck,
     policies: tuple[ListedPolicy, ...] = (),
     documents: dict[str, str] | None = None,
     action: str = "secretsmanager:GetSecretValue",
@@ -268,7 +270,9 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 def test_the_record_completes_the_question() -> None:
     """The role with its path and id, and what the record says of a key counts; an external ID stays the plan's."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
-    asked = Asked(principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)})
+    asked = CaseQuestion(
+        principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}
+    )
 
     found = record(check("PRINCIPAL", "IMPLICIT_DENY")).complete(asked)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.aws.apis.sts import Identity
-from dsops.explain.questions.request import Caller, base_caller, questions, session_caller
+from dsops.aws.apis.sts import CallerIdentity
+from dsops.explain.questions.request import ChainCaller, base_caller, questions, session_caller
 from dsops.secret import Secret
 from tests.plans import plan_of
 
 ACCOUNT = "111122223333"
-USER = Identity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/ada", "AIDAEXAMPLEADA0000001")
-SESSION = Identity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/ada", "AROAEXAMPLEJUMP000001:ada")
+USER = CallerIdentity(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/ada", "AIDAEXAMPLEADA0000001")
+SESSION = CallerIdentity(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/ada", "AROAEXAMPLEJUMP000001:ada")
 CONFIG = """\
 secretStores:
   jump:
@@ -34,21 +34,21 @@ secretStores:
 STEPS = plan_of(CONFIG, store="target").steps
 
 
-def base(identity: Identity = USER, *, is_temporary: bool = False) -> Caller:
+def base(identity: CallerIdentity = USER, *, is_temporary: bool = False) -> ChainCaller:
     """Whoever signs the first hop."""
     found = base_caller(identity, is_temporary=is_temporary)
     assert found is not None
     return found
 
 
-def jump() -> Caller:
+def jump() -> ChainCaller:
     """The session of the first hop."""
     found = session_caller(STEPS["jump"], SESSION, base())
     assert found is not None
     return found
 
 
-def unread_keys(caller: Caller) -> set[str]:
+def unread_keys(caller: ChainCaller) -> set[str]:
     """What is not known of its calls."""
     return {key for each in caller.unread for key in each.keys}
 
@@ -148,7 +148,7 @@ def test_only_aws_sees_the_address() -> None:
 
 def test_what_is_no_caller_of_policies_is_none() -> None:
     """An ARN of a kind that is not known."""
-    assert base_caller(Identity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
+    assert base_caller(CallerIdentity(ACCOUNT, "arn:aws:sts::111122223333:new-kind/x", "X"), is_temporary=True) is None
 
 
 def test_an_external_id_stays_a_secret() -> None:

@@ -15,10 +15,10 @@ from tests.unit.policy.policies import SECRET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dsops.explain.evidence.organization import Membership
+    from dsops.explain.evidence.organization import AccountPlace
 
 
-def membership(first: StubIam, second: StubIam) -> Membership:
+def membership(first: StubIam, second: StubIam) -> AccountPlace:
     """Of the account, as two keys of it tell together."""
     with StubServer(first) as one, StubServer(second) as other:
         asking = Asking(one)

@@ -21,7 +21,7 @@ from dsops.arn import parse_arn
 from dsops.grants import BaseGrants, Grants, RoleGrants, SessionGrants
 from dsops.grants.blank import Blank, filled
 from dsops.grants.cloudformation import template
-from dsops.grants.names import Names
+from dsops.grants.names import UniqueNames
 from dsops.grants.selection import Selection
 from dsops.grants.terraform import hcl, terraform
 
@@ -193,5 +193,5 @@ def test_cfn_lint_finds_nothing_in_a_template(tmp_path: Path) -> None:
 
 def test_names_are_fit_and_unique() -> None:
     """A name that begins with a digit, one that differs in case or in what is left out."""
-    names = Names(r"[^A-Za-z0-9]", "")
+    names = UniqueNames(r"[^A-Za-z0-9]", "")
     assert [names.of(text) for text in ("a-b", "ab", "A.B", "1x")] == ["ab", "ab2", "AB3", "X1x"]

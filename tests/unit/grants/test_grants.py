@@ -9,7 +9,7 @@ import pytest
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import PolicyIncomplete, UsageError
-from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
+from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.selection import Selection, by_account, of_store
 from dsops.grants.trust import trust_in_tokens
@@ -26,11 +26,11 @@ ADA = "arn:aws:iam::111111111111:user/ada"
 ROLE = "role_arn: 'arn:aws:iam::222222222222:role/Target'"
 
 
-def made(stores: str, variables: str = "", *, written: Written | None = None, **options: Any) -> Grants:
+def made(stores: str, variables: str = "", *, written: GrantInputs | None = None, **options: Any) -> Grants:
     """The grants of an environment that reads one secret by the store `secrets`."""
     variables = variables or "    A: {from: {store: secrets, key: prod/a}}\n"
     plan = plan_of(f"secretStores:\n{stores}envs:\n  e:\n{variables}", **options)
-    return grants_of(plan, written or Written(ADA))
+    return grants_of(plan, written or GrantInputs(ADA))
 
 
 def target(more: str = "", source: str = "target") -> str:
@@ -66,7 +66,7 @@ def test_a_role_trusts_the_caller_and_the_caller_may_assume_it() -> None:
 
 def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
     """The ID is secret; what stands for it in JSON is nothing that a request could hold."""
-    grants = made(target(", external_id: an-id"), written=Written())
+    grants = made(target(", external_id: an-id"), written=GrantInputs())
 
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
     assert trust(grants)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "<external id of target>"}}
@@ -101,7 +101,7 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
 
 def test_mfa_is_asked_for_in_a_way_that_long_term_keys_dont_slip_through() -> None:
     """Plain Bool; the device's account is where the caller is, and the account answers for which of its users."""
-    grants = made(target(", serial_number: 'arn:aws:iam::111111111111:mfa/ada'"), written=Written())
+    grants = made(target(", serial_number: 'arn:aws:iam::111111111111:mfa/ada'"), written=GrantInputs())
 
     [statement] = trust(grants)
     assert statement["Principal"] == {"AWS": "arn:aws:iam::111111111111:root"}
@@ -136,7 +136,7 @@ JUMP = (
 
 def test_tags_and_source_identity_have_statements_of_their_own() -> None:
     """With the keys that are sent and no others; what a hop inherits is allowed without saying which."""
-    grants = made(JUMP + target(", credentials_from: jump"), written=Written(ADA, "", {"jump": "dev-*"}))
+    grants = made(JUMP + target(", credentials_from: jump"), written=GrantInputs(ADA, "", {"jump": "dev-*"}))
 
     entry, tags, identity = trust(grants)
     assert entry["Condition"] == {"StringLike": {"sts:SourceIdentity": "dev-*"}}
@@ -194,7 +194,7 @@ def test_two_stores_of_one_role_make_one_role() -> None:
 def test_what_base_credentials_read_themselves_is_of_their_own_account() -> None:
     """Where that is not known, a condition says so: a name never means another account's secret."""
     stores = "  secrets: {type: aws.secretsmanager, region: us-east-1}\n"
-    secret = made(stores, written=Written()).bases[0].permissions[0]
+    secret = made(stores, written=GrantInputs()).bases[0].permissions[0]
     assert secret["Resource"] == "arn:aws:secretsmanager:us-east-1:*:secret:prod/a-??????"
     conditions: Any = secret["Condition"]
     assert conditions["StringEquals"] == {"aws:ResourceAccount": "${aws:PrincipalAccount}"}
@@ -237,7 +237,7 @@ def test_a_secret_of_another_account_is_noted() -> None:
 def test_a_caller_that_no_trust_policy_could_name_is_refused(caller: str, hint: str) -> None:
     """With what to write."""
     with pytest.raises(UsageError) as caught:
-        made(target(), written=Written(caller))
+        made(target(), written=GrantInputs(caller))
     assert hint in caught.value.hint
 
 
@@ -292,7 +292,7 @@ def test_a_key_of_the_keyring_is_somebodys() -> None:
     assert trust(grants)[0]["Principal"] == {"AWS": ADA}
     assert [(base.who, base.arn) for base in grants.bases] == [("key", ADA)]
 
-    grants = made(stores, written=Written(), proof=lambda _type, _settings: proof)
+    grants = made(stores, written=GrantInputs(), proof=lambda _type, _settings: proof)
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of key>"}
 
 
@@ -376,7 +376,7 @@ def tokens(more: str, proof: Proof, *, issuer: str = "") -> Grants:
     def found(_type: str, _settings: Settings) -> Proof:
         return proof
 
-    return made(target(more), written=Written("", issuer), proof=found)
+    return made(target(more), written=GrantInputs("", issuer), proof=found)
 
 
 def test_githubs_tokens_are_trusted_for_whom_is_left_open() -> None:
@@ -446,7 +446,7 @@ def test_parts_of_it_can_be_had() -> None:
     assert Selection("trust").only(grants).bases == ()
     assert Selection("permissions").only(grants).sessions == ()
     assert Selection("all").only(grants) == grants
-    assert list(by_account(made(target(), written=Written()))) == ["222222222222", "callers"]
+    assert list(by_account(made(target(), written=GrantInputs()))) == ["222222222222", "callers"]
 
 
 def test_nothing_that_is_made_is_found_wrong() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dsops.graph import Outcome, mermaid_text
+from dsops.graph import NodeOutcome, mermaid_text
 from dsops.graph.mermaid import MOST_CHARACTERS, edges, label
 from tests.graphs import graph_of, many, node
 from tests.unit.graph.test_make import TEXT
@@ -43,7 +43,7 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
     """Others have none of them."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
-    text = mermaid_text(graph._replace(outcomes={target.key: Outcome("denied", "sts.access-denied")}))
+    text = mermaid_text(graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")}))
     (line,) = [each for each in text.splitlines() if each.endswith(":::denied")]
     assert '["target<br>denied: sts.access-denied<br>' in line
     assert 1 == text.count("-.->")
@@ -66,6 +66,6 @@ def test_a_denied_variable_marks_the_box_that_it_is_in() -> None:
     """The word stands beside it, so that it is seen which."""
     graph = graph_of(many(300, 5))
     token = node(graph, "variable", "TOKEN_7")
-    text = mermaid_text(graph._replace(outcomes={token.key: Outcome("denied", "secret.access-denied")}))
+    text = mermaid_text(graph._replace(outcomes={token.key: NodeOutcome("denied", "secret.access-denied")}))
     (line,) = [each for each in text.splitlines() if each.endswith(":::denied")]
     assert "TOKEN_7: denied: secret.access-denied: prod/token" in line

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ET
 from itertools import combinations
 
-from dsops.graph import Outcome, graph_text, svg_text
+from dsops.graph import NodeOutcome, graph_text, svg_text
 from dsops.graph.layout import lay_out
 from dsops.graph.svg import DARK, LIGHT
 from tests.graphs import graph_of, many, node
@@ -79,7 +79,7 @@ def test_what_is_denied_says_so_besides_the_colour() -> None:
     """The word and the code, a thicker line and dashes; only on what was denied."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
-    graph = graph._replace(outcomes={target.key: Outcome("denied", "sts.access-denied")})
+    graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
     (bad,) = [each for each in root.iter(f"{SVG}g") if "bad" in (each.get("class") or "")]
     assert [each.text for each in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.graph import Outcome, graph_text
+from dsops.graph import NodeOutcome, graph_text
 from tests.graphs import graph_of, many, node
 from tests.unit.graph.test_make import TEXT
 
@@ -25,7 +25,10 @@ def test_red_is_only_added_to_words() -> None:
     graph = graph_of(TEXT)
     target, secrets = node(graph, "hop", "target"), node(graph, "store", "secrets")
     graph = graph._replace(
-        outcomes={target.key: Outcome("denied", "sts.access-denied"), secrets.key: Outcome("skipped", "needs target")}
+        outcomes={
+            target.key: NodeOutcome("denied", "sts.access-denied"),
+            secrets.key: NodeOutcome("skipped", "needs target"),
+        }
     )
     red, plain = graph_text(graph, has_colour=True), graph_text(graph)
     assert red.replace("\x1b[31m", "").replace("\x1b[0m", "") == plain

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsops.plan import Fingerprint
-from dsops.schema import BUILTIN_TYPES, Key, StoreType
+from dsops.schema import BUILTIN_TYPES, StoreKey, StoreType
 from tests.plans import LONG_TERM, plan_of
 
 ROLE = "arn:aws:iam::222222222222:role/R"
@@ -182,7 +182,11 @@ envs: {e: {A: {from: {store: a, key: all}}, B: {from: {store: b, key: all}}}}
 def test_stores_of_a_plugin_that_start_from_nobody_are_told_apart() -> None:
     """A store that issues credentials without any of AWS's is an identity by its own fields; so are the roles above."""
     vault = StoreType(
-        "acme.vault", "Keys of Acme.", (Key("user", "text", "Whose."),), gives_credentials=True, gives_secrets=False
+        "acme.vault",
+        "Keys of Acme.",
+        (StoreKey("user", "text", "Whose."),),
+        gives_credentials=True,
+        gives_secrets=False,
     )
     text = f"""
 secretStores:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from dsops.policy.language.match import compile_arn, compile_glob, split_arn
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 
 
 def glob(pattern: str, text: str) -> bool:
     """Whether the pattern matches the text."""
     tokens = tokenize(pattern, has_variables=False, has_wildcards=True)
-    return compile_glob([token for token in tokens if not isinstance(token, Variable)])(text)
+    return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])(text)
 
 
 def arn(pattern: str, text: str) -> bool:
     """Whether the ARN pattern matches the ARN."""
     tokens = tokenize(pattern, has_variables=False, has_wildcards=True)
-    test = compile_arn([token for token in tokens if not isinstance(token, Variable)])
+    test = compile_arn([token for token in tokens if not isinstance(token, PolicyVariable)])
     parts = split_arn(text)
     return test is not None and parts is not None and test(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.policy import Decision, Failure, Policies, Reason, parse_policy
+from dsops.policy import Decision, Policies, Reason, UnmetElement, parse_policy
 from dsops.policy.evaluation.reasons import is_negated
 from dsops.policy.language.operators import OPERATORS
 from tests.unit.policy.policies import (
@@ -41,12 +41,12 @@ def reason(decision: Decision, policy_type: str) -> Reason:
     return found
 
 
-def failures(decision: Decision, policy_type: str = "role trust policy") -> list[Failure]:
+def failures(decision: Decision, policy_type: str = "role trust policy") -> list[UnmetElement]:
     """What failed in the nearest statement of that type."""
     return list(reason(decision, policy_type).near[0].failures)
 
 
-def identity_failures(statement: Json, **context: str) -> list[Failure]:
+def identity_failures(statement: Json, **context: str) -> list[UnmetElement]:
     """What failed in that statement of an identity-based policy."""
     return failures(ask(Policies(identity=(identity(statement),)), **context), "identity-based policy")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, Variable, resolve, tokenize
+from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, PolicyVariable, resolve, tokenize
 
 
 def parse(text: str) -> tuple[object, ...]:
@@ -14,7 +14,7 @@ def parse(text: str) -> tuple[object, ...]:
 
 def test_literals_wildcards_and_variables_are_told_apart() -> None:
     """A value becomes runs of text, wildcards and variables, in order."""
-    username = Variable("aws:username", None, "${aws:username}")
+    username = PolicyVariable("aws:username", None, "${aws:username}")
     assert ("a", ANY_RUN, "b", ANY_ONE, "/", username, "/") == parse("a*b?/${aws:username}/")
 
 
@@ -26,7 +26,7 @@ def test_escapes_are_the_characters_themselves() -> None:
 def test_a_default_stands_behind_a_comma_in_quotes() -> None:
     """The default may hold anything but a single quote."""
     written = "${aws:PrincipalTag/Team, 'the } team'}"
-    assert (Variable("aws:principaltag/team", "the } team", written),) == parse(written)
+    assert (PolicyVariable("aws:principaltag/team", "the } team", written),) == parse(written)
 
 
 def test_without_variables_the_text_is_literal_but_wildcards_work() -> None:
@@ -67,7 +67,7 @@ def test_a_value_takes_the_variables_place_as_literal_text() -> None:
 
 def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
     """Without a default there is no text; an empty value is none."""
-    variable, with_default = Variable("k", None, ""), Variable("k", "d", "")
+    variable, with_default = PolicyVariable("k", None, ""), PolicyVariable("k", "d", "")
     assert resolve([variable], {}) is None
     assert ["d"] == resolve([with_default], {})
     assert ["d"] == resolve([with_default], {"k": ("",)})
@@ -76,4 +76,4 @@ def test_a_missing_value_takes_the_default_or_nothing_at_all() -> None:
 
 def test_a_key_with_several_values_is_no_variable() -> None:
     """Only single-valued keys can be variables; the default does not step in."""
-    assert resolve([Variable("k", "d", "")], {"k": ("a", "b")}) is None
+    assert resolve([PolicyVariable("k", "d", "")], {"k": ("a", "b")}) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dsops.aws.http.wire import Request, unreachable
+from dsops.aws.http.wire import WireRequest, unreachable
 from dsops.errors import (
     AssumeRoleDenied,
     CredentialsExpired,
@@ -274,7 +274,7 @@ def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
     start = pipeline.aws.start
 
     def noting(request: object, token: object) -> None:
-        assert isinstance(request, Request)
+        assert isinstance(request, WireRequest)
         start(request, token)
         limits[pipeline.aws.actions[-1]] = request.total_timeout_ms
 
@@ -358,7 +358,10 @@ def test_one_denied_role_is_one_error_that_names_its_variables(pipeline: Pipelin
 
 @pytest.mark.parametrize(
     "outcome",
-    [Refusal("AccessDenied", DENIED.message, 403), unreachable(Request("POST", "https://sts.example/"), "no route")],
+    [
+        Refusal("AccessDenied", DENIED.message, 403),
+        unreachable(WireRequest("POST", "https://sts.example/"), "no route"),
+    ],
 )
 def test_a_failing_jump_role_of_two_targets_is_one_error(pipeline: Pipeline, outcome: Refusal | BaseException) -> None:
     """The cause is told once, for all that hangs on it."""
@@ -448,7 +451,7 @@ def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
 def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
     """An endpoint that is not there is one error for all that needs it."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
-    pipeline.aws.rule = lambda call: unreachable(Request("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
+    pipeline.aws.rule = lambda call: unreachable(WireRequest("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
     (error,) = pipeline.errors(CHAIN)
     assert isinstance(error, Unreachable)
     assert error.message.startswith("store `jump`: could not reach 127.0.0.1:1")
@@ -457,7 +460,7 @@ def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
 def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
     """Its ten reads fail for one reason; another store's failure is another one."""
     pipeline.aws.rule = lambda call: (
-        unreachable(Request("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
+        unreachable(WireRequest("POST", f"https://{call.host}/"), "no route") if call.service != "sts" else None
     )
     text = TWO_ROLES + "    D: {from: {store: first, key: d}}\n    E: {from: {store: first, key: e}}\n"
     errors = pipeline.errors(text)

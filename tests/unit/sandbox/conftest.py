@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from tests.sandboxes import Lab
 
 
@@ -22,7 +22,7 @@ def make_lab() -> LabFactory:
     """`make_lab(SEED)`; its own clock is frozen at the moment it was made."""
 
     def make(seed: str) -> Lab:
-        clock = Clock()
+        clock = MovableClock()
         clock.freeze(is_frozen=True)
         return Lab.of(seed, clock)
 

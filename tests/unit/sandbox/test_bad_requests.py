@@ -17,7 +17,7 @@ from dsops.sandbox.control.running import ask
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.wire.constraints import check_value
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, Keys, sign
 from tests.unit.sandbox.conftest import SEED
 
@@ -38,26 +38,26 @@ def huge(statements: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """The two accounts of the seed, on a free port."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _goes_on(server: Server) -> Iterator[None]:
+def _goes_on(server: SandboxServer) -> Iterator[None]:
     """Whatever a test did to it, the server answers afterwards."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
 
-def keys(server: Server, name: str = "alice") -> Keys:
+def keys(server: SandboxServer, name: str = "alice") -> Keys:
     """A user's."""
     variables = identity_variables(server, name)
     return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
 
 
-def send(server: Server, headers: Mapping[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
+def send(server: SandboxServer, headers: Mapping[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
     """Status and text of the answer to a POST."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", path, body, {name: headers[name] for name in headers if name != "content-length"})
@@ -65,7 +65,9 @@ def send(server: Server, headers: Mapping[str, str], body: bytes, path: str = "/
         return answer.status, answer.read().decode()
 
 
-def call(server: Server, fields: Mapping[str, str], service: str = "sts", name: str = "alice") -> tuple[int, str, str]:
+def call(
+    server: SandboxServer, fields: Mapping[str, str], service: str = "sts", name: str = "alice"
+) -> tuple[int, str, str]:
     """Status, code and message of the answer to a signed form; the code is "" where nothing is refused."""
     body = urlencode(fields).encode()
     request = sign(keys(server, name), service, "us-east-1", "POST", "/", FORM, body)
@@ -111,7 +113,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
         ),
     ],
 )
-def test_a_header_that_is_no_signature(server: Server, header: str, code: str) -> None:
+def test_a_header_that_is_no_signature(server: SandboxServer, header: str, code: str) -> None:
     """Refused as AWS does, in XML for STS and in JSON for Secrets Manager."""
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, b"Action=GetCallerIdentity&Version=2011-06-15")
     headers = {**request.headers, "authorization": header}
@@ -127,7 +129,7 @@ def test_a_header_that_is_no_signature(server: Server, header: str, code: str) -
 
 
 @pytest.mark.parametrize("names", [("alice", "admin"), ("admin", "alice")])
-def test_two_people_do_not_sign_one_request(server: Server, names: tuple[str, str]) -> None:
+def test_two_people_do_not_sign_one_request(server: SandboxServer, names: tuple[str, str]) -> None:
     """Each signature is right by itself; neither of them gets what it asks for."""
     body = b"Action=GetCallerIdentity&Version=2011-06-15"
     first, second = (sign(keys(server, name), "sts", "us-east-1", "POST", "/", FORM, body) for name in names)
@@ -144,7 +146,7 @@ def test_two_people_do_not_sign_one_request(server: Server, names: tuple[str, st
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
-def test_a_form_of_another_content_type_asks_for_nothing(server: Server, kind: str) -> None:
+def test_a_form_of_another_content_type_asks_for_nothing(server: SandboxServer, kind: str) -> None:
     """302 to AWS's page, as without an Action; the same form of the right type is served."""
     body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
@@ -153,7 +155,7 @@ def test_a_form_of_another_content_type_asks_for_nothing(server: Server, kind: s
     assert call(server, {"Action": "GetCallerIdentity", "Version": "2011-06-15"})[0] == 200
 
 
-def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: Server) -> None:
+def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: SandboxServer) -> None:
     """Also of those in body and query: the body comes first."""
     body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
     query = "RoleSessionName=s3"
@@ -165,7 +167,7 @@ def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: Serve
     assert "assumed-role/Jump/s1</Arn>" in text
 
 
-def test_more_fields_than_anybody_needs(server: Server) -> None:
+def test_more_fields_than_anybody_needs(server: SandboxServer) -> None:
     """A hundred thousand are MalformedInput; ten thousand are read over."""
     for count, expected in ((100_000, 400), (9_000, 200)):
         body = (urlencode(ASSUME) + "&a=b" * count).encode()
@@ -173,7 +175,7 @@ def test_more_fields_than_anybody_needs(server: Server) -> None:
         assert send(server, request.headers, body)[0] == expected
 
 
-def test_a_name_of_a_million_dots_is_read_over(server: Server) -> None:
+def test_a_name_of_a_million_dots_is_read_over(server: SandboxServer) -> None:
     """It would be a tree of that depth."""
     assert call(server, ASSUME | {"Tags" + ".member.1" * 100_000: "x"})[0] == 200
 
@@ -182,7 +184,7 @@ def test_a_name_of_a_million_dots_is_read_over(server: Server) -> None:
 
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
-def test_a_policy_without_measure_is_refused(server: Server, statements: int) -> None:
+def test_a_policy_without_measure_is_refused(server: SandboxServer, statements: int) -> None:
     """By its length: as a session policy and as a role's; a modest one is taken."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
@@ -197,7 +199,7 @@ def test_a_policy_without_measure_is_refused(server: Server, statements: int) ->
     assert call(server, put | {"PolicyDocument": huge(3)}, "iam", "admin")[0] == 200
 
 
-def test_a_key_that_stands_twice_is_no_policy(server: Server) -> None:
+def test_a_key_that_stands_twice_is_no_policy(server: SandboxServer) -> None:
     """One reader would see Allow and another one Deny: refused where it is passed and where it is written."""
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
@@ -206,7 +208,7 @@ def test_a_key_that_stands_twice_is_no_policy(server: Server) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
-def test_what_is_no_policy_is_malformed(server: Server, text: str) -> None:
+def test_what_is_no_policy_is_malformed(server: SandboxServer, text: str) -> None:
     """In every place that takes one."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
@@ -214,7 +216,7 @@ def test_what_is_no_policy_is_malformed(server: Server, text: str) -> None:
 # --- patterns ------------------------------------------------------------------------------------------------------
 
 
-def test_a_pattern_that_would_go_back_does_not(server: Server) -> None:
+def test_a_pattern_that_would_go_back_does_not(server: SandboxServer) -> None:
     """A policy's pattern of a hundred stars against names that nearly fit: an answer, not a night's work."""
     pattern = "*a" * 100 + "*b"
     document = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.sandbox.control.clock import Clock, iso_time
+from dsops.sandbox.control.clock import MovableClock, iso_time
 from dsops.sandbox.state.identifiers import access_key_id, account_of_key, unique_id
 
 
@@ -23,7 +23,7 @@ class Machine:
 def test_it_runs_on_from_where_it_was_moved_to() -> None:
     """The machine's clock is not moved."""
     machine = Machine()
-    clock = Clock(machine)
+    clock = MovableClock(machine)
 
     clock.set(5000)
     machine.seconds += 10
@@ -35,7 +35,7 @@ def test_it_runs_on_from_where_it_was_moved_to() -> None:
 def test_it_stands_still_when_frozen() -> None:
     """And can be moved then too; let go it runs on from there."""
     machine = Machine()
-    clock = Clock(machine)
+    clock = MovableClock(machine)
 
     clock.freeze(is_frozen=True)
     machine.seconds += 10

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.service_roles import ServiceRoles
 from dsops.sandbox.wire.wire import HttpRequest
 from tests.questions import Desk
@@ -134,7 +134,7 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
 @pytest.fixture
 def lab() -> Lab:
     """Bob, who may do nothing yet, and a role for services."""
-    return Lab.of(SEED, Clock())
+    return Lab.of(SEED, MovableClock())
 
 
 def permit(lab: Lab, *statements: dict[str, Any]) -> None:
@@ -316,7 +316,7 @@ accounts:
   "{OTHER}": {{}}
   "{ACCOUNT}": {{roles: {{Runner: {{trust: {json.dumps(trust)}}}}}}}
 """,
-        Clock(),
+        MovableClock(),
     )
     body = json.dumps({"role": ROLE}).encode()
 

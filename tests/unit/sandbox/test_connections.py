@@ -17,7 +17,7 @@ from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.control.running import ask
 from dsops.sandbox.seed.model import Seed
 from dsops.sandbox.wire.loop import Loop, most_connections
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from dsops.sandbox.wire.wire import HttpAnswer
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -26,25 +26,25 @@ NOTHING_ASKED = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: a/b\r\n"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """A sandbox on a free port of loopback."""
     with open_server(Seed()) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _goes_on(server: Server) -> Iterator[None]:
+def _goes_on(server: SandboxServer) -> Iterator[None]:
     """Whatever a test did to it, the server answers afterwards."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
 
-def connect(server: Server) -> socket.socket:
+def connect(server: SandboxServer) -> socket.socket:
     """A connection that gives up after ten seconds."""
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
-def statuses(server: Server, data: bytes) -> list[str]:
+def statuses(server: SandboxServer, data: bytes) -> list[str]:
     """The status lines of what comes back for these bytes until the server closes; the client says no more."""
     came = b""
     with connect(server) as connection, suppress(OSError):
@@ -55,7 +55,7 @@ def statuses(server: Server, data: bytes) -> list[str]:
     return re.findall(r"HTTP/1\.[01] \d{3} [^\r]*", came.decode("latin-1"))
 
 
-def test_the_one_header_of_awss_with_an_underscore_arrives(server: Server) -> None:
+def test_the_one_header_of_awss_with_an_underscore_arrives(server: SandboxServer) -> None:
     """With and without it the paths are two services'; written both ways it is two tokens, which are none."""
     head = b"GET /assignment/accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     token = b"x-amz-sso_bearer_token: x\r\n"
@@ -64,7 +64,7 @@ def test_the_one_header_of_awss_with_an_underscore_arrives(server: Server) -> No
     assert statuses(server, head + b"x-other_token: x\r\n\r\n") == ["HTTP/1.1 403 Forbidden"]
 
 
-def look_over(server: Server, seconds: float) -> None:
+def look_over(server: SandboxServer, seconds: float) -> None:
     """Has the loop look over its connections as it will so many seconds from now."""
     done = Event()
 
@@ -92,7 +92,7 @@ def is_open(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("begun", [b"POST / HT", NOTHING_ASKED, NOTHING_ASKED + b"Content-Length: 9\r\n\r\nabc"])
-def test_a_request_that_does_not_come_to_its_end_is_ended(server: Server, begun: bytes) -> None:
+def test_a_request_that_does_not_come_to_its_end_is_ended(server: SandboxServer, begun: bytes) -> None:
     """After a minute, although a byte comes now and then."""
     with connect(server) as connection:
         connection.sendall(begun)
@@ -105,7 +105,7 @@ def test_a_request_that_does_not_come_to_its_end_is_ended(server: Server, begun:
         assert connection.recv(100) == b""
 
 
-def test_a_request_may_take_a_while(server: Server) -> None:
+def test_a_request_may_take_a_while(server: SandboxServer) -> None:
     """Within the minute its end is waited for, and it is answered."""
     with connect(server) as connection:
         connection.sendall(HEALTH[:20])
@@ -117,7 +117,7 @@ def test_a_request_may_take_a_while(server: Server) -> None:
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_a_kept_connection_stays_for_two_minutes(server: Server) -> None:
+def test_a_kept_connection_stays_for_two_minutes(server: SandboxServer) -> None:
     """Between requests there is nothing that would have to arrive."""
     with connect(server) as connection:
         assert is_open(connection)
@@ -127,7 +127,7 @@ def test_a_kept_connection_stays_for_two_minutes(server: Server) -> None:
         assert not is_open(connection)
 
 
-def test_who_sends_nothing_keeps_nobody_waiting(server: Server) -> None:
+def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
     """A hundred connections, silent or in the middle of a request."""
     with ExitStack() as stack:
         for number in range(100):
@@ -140,7 +140,7 @@ def test_who_sends_nothing_keeps_nobody_waiting(server: Server) -> None:
 # --- rude ------------------------------------------------------------------------------------------------------
 
 
-def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
+def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> None:
     """Pipelining; a POST with a body between them, and one that is incomplete behind them."""
     post = NOTHING_ASKED + b"Content-Length: 5\r\n\r\nhello"
 
@@ -151,7 +151,7 @@ def test_requests_in_one_piece_are_answered_in_order(server: Server) -> None:
     ]
 
 
-def test_http_1_0_is_served(server: Server) -> None:
+def test_http_1_0_is_served(server: SandboxServer) -> None:
     """And the connection closed, unless the client wants to keep it."""
     old = HEALTH.replace(b"HTTP/1.1", b"HTTP/1.0")
     kept = old.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
@@ -168,7 +168,7 @@ def test_http_1_0_is_served(server: Server) -> None:
         b"GET /" + b"a" * MAX_HEADERS,
     ],
 )
-def test_headers_beyond_reason_are_refused(server: Server, head: bytes) -> None:
+def test_headers_beyond_reason_are_refused(server: SandboxServer, head: bytes) -> None:
     """64 KiB is enough: 431, and the connection is closed."""
     # Of what lies unread when the server closes TCP makes a reset, which may overtake the answer.
     assert statuses(server, head[:MAX_HEADERS]) == ["HTTP/1.0 431 Request Header Fields Too Large"]
@@ -185,7 +185,7 @@ def test_headers_beyond_reason_are_refused(server: Server, head: bytes) -> None:
         (b"0x5\r\nhello\r\n0\r\n\r\n", "400 Bad Request"),
     ],
 )
-def test_a_body_in_chunks_must_be_one(server: Server, chunks: bytes, answered: str) -> None:
+def test_a_body_in_chunks_must_be_one(server: SandboxServer, chunks: bytes, answered: str) -> None:
     """Lengths that are none are no request."""
     request = NOTHING_ASKED + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
 
@@ -201,19 +201,19 @@ def test_a_body_in_chunks_must_be_one(server: Server, chunks: bytes, answered: s
         (b"Transfer-Encoding: gzip\r\n", "501 Not Implemented"),
     ],
 )
-def test_a_body_has_one_length(server: Server, framing: bytes, answered: str) -> None:
+def test_a_body_has_one_length(server: SandboxServer, framing: bytes, answered: str) -> None:
     """What two readers could read in two ways is read in none."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 
-def test_a_second_request_does_not_hide_in_a_body(server: Server) -> None:
+def test_a_second_request_does_not_hide_in_a_body(server: SandboxServer) -> None:
     """Chunks and a length at once: one answer at most, none to what lies behind the chunks."""
     both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
 
     assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]
 
 
-def test_who_hangs_up_in_the_middle_is_forgotten(server: Server) -> None:
+def test_who_hangs_up_in_the_middle_is_forgotten(server: SandboxServer) -> None:
     """In a header, in a body, before the answer, and with a reset."""
     for begun in (b"", b"POST / HT", NOTHING_ASKED + b"Content-Length: 99\r\n\r\nabc", HEALTH * 50):
         for reset in (False, True):
@@ -229,7 +229,7 @@ def test_who_hangs_up_in_the_middle_is_forgotten(server: Server) -> None:
     assert len(server._loop.active_channels) <= 1
 
 
-def test_who_asks_and_does_not_read_is_not_read_either(server: Server) -> None:
+def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) -> None:
     """He can send no more once the kernel's buffers are full of answers; everybody else is served."""
     sent = 0
     with connect(server) as connection:
@@ -275,14 +275,14 @@ def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
         loop.close()
 
 
-def test_a_client_that_speaks_tls_is_told_at_once(server: Server) -> None:
+def test_a_client_that_speaks_tls_is_told_at_once(server: SandboxServer) -> None:
     """https:// for http:// is a slip that anybody makes; a handshake that nobody answers hangs for a minute."""
     context = ssl.create_default_context()
     with connect(server) as connection, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record layer"):
         context.wrap_socket(connection, server_hostname="localhost")
 
 
-def test_the_bytes_of_a_handshake_may_stand_in_a_body(server: Server) -> None:
+def test_the_bytes_of_a_handshake_may_stand_in_a_body(server: SandboxServer) -> None:
     """Only what begins a request is looked at."""
     with connect(server) as connection:
         connection.sendall(NOTHING_ASKED + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.identity_center.memory import Table
+from dsops.sandbox.identity_center.memory import BoundedTable
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.planter import Planter
 from dsops.sandbox.wire.wire import HttpRequest
@@ -493,7 +493,7 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
 
     records = json.dumps(list(lab.sandbox.events.records()))
     logins = lab.sandbox.identity_center.logins
-    kept = repr({name: vars(value) for name, value in vars(logins).items() if isinstance(value, Table)})
+    kept = repr({name: vars(value) for name, value in vars(logins).items() if isinstance(value, BoundedTable)})
     assert "botocore-client-dev" in kept  # that it is all in there
     assert [one for one in secrets if one in records or one in kept] == []
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.identity_center.logins import Logins
+from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
 from dsops.sandbox.wire.refusals import answer_of
 from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, VERIFIER, Center, challenge_of
@@ -242,7 +242,7 @@ def test_another_clients_code_is_none(center: Center) -> None:
 def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
     """By the machine's clock: twice at once is how the AWS CLI begins, the third time within a second is too much."""
     moments = iter([0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
-    logins = Logins(ticks=lambda: next(moments))
+    logins = PortalLogins(ticks=lambda: next(moments))
     oidc = Oidc(lambda: lab.sandbox.identity_center.instance, logins)
 
     def perform(operation: str, **parameters: object) -> Mapping[str, object]:
@@ -444,7 +444,7 @@ def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center
 
 def test_what_is_remembered_is_bounded() -> None:
     """Ten thousand of each: the oldest goes for the newest."""
-    logins = Logins(ticks=iter(count()).__next__)
+    logins = PortalLogins(ticks=iter(count()).__next__)
     first, secret = logins.register("first", (), (), (), 0)
     later = [logins.register(f"{number}", (), (), (), 0)[0] for number in range(10_000)]
 
@@ -456,7 +456,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 def test_what_is_over_goes_before_what_is_not() -> None:
     """A client that registered early and is still good stays."""
-    logins = Logins()
+    logins = PortalLogins()
     early, _ = logins.register("early", (), (), (), 80 * 86400)
     for number in range(9_999):
         logins.register(f"{number}", (), (), (), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from dsops.sandbox.sts.sessions import Session, Sessions
+from dsops.sandbox.sts.sessions import Session, SessionTable
 from tests.sandboxes import ACCOUNT, Keys, Lab
 
 ROLE_ID = "AROAEXAMPLEEXAMPLE123"
@@ -18,7 +18,7 @@ def session(number: int, issued_at: int) -> Session:
 
 def test_expired_sessions_go_and_valid_ones_stay() -> None:
     """A hundred thousand over fifty hours: never more are kept than twice those that are valid, and those all."""
-    sessions = Sessions()
+    sessions = SessionTable()
     valid = []
     for number in range(100_000):
         now = 1_800_000_000 + number * 50 * HOUR // 100_000
@@ -31,7 +31,7 @@ def test_expired_sessions_go_and_valid_ones_stay() -> None:
 
 def test_a_session_takes_less_than_half_a_kilobyte() -> None:
     """Key, names and moments; what it is signed with is computed. A hundred thousand then take less than 50 MB."""
-    sessions = Sessions()
+    sessions = SessionTable()
     count = 20_000
     tracemalloc.start()
     try:
@@ -48,7 +48,7 @@ def test_a_session_takes_less_than_half_a_kilobyte() -> None:
 
 def test_sessions_that_share_a_second_are_told_apart() -> None:
     """They share the moments and nothing else."""
-    sessions = Sessions()
+    sessions = SessionTable()
     keys = [sessions.issue(session(number, 1_800_000_000 + number // 2)).access_key_id for number in range(4)]
 
     found = [sessions.get(key) for key in keys]

@@ -14,7 +14,7 @@ import pytest
 from botocore import xform_name
 
 from dsops.sandbox.authorization.caller import Caller, user_caller
-from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.secrets.storage import Vault
 from dsops.sandbox.wire.models import operation_model, operation_names
 from dsops.service_reference import open_reference
@@ -241,7 +241,7 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
     members = set() if shape is None else set(shape.members)
     given = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
     assert set(given) <= members, operation
-    resources = Resources(lab.sandbox.world, Vault(lab.sandbox.world))
+    resources = ResourceResolver(lab.sandbox.world, Vault(lab.sandbox.world))
     return {(each.action, each.resource) for each in resources.questions(service, operation, given, caller_of(lab))}
 
 

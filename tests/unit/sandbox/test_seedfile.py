@@ -12,7 +12,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox.control.launch import read_seed_file
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import SeedKey
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -353,10 +353,10 @@ accounts:
     account = read_seed_file(str(tmp_path / "seed.yaml")).accounts[0]
 
     everything = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
-    assert account.users[0].policies == (PolicyText("policy-1", everything), PolicyText("whole", allow))
-    assert account.groups["all"] == (PolicyText("policy-1", allow),)
+    assert account.users[0].policies == (StoredPolicy("policy-1", everything), StoredPolicy("whole", allow))
+    assert account.groups["all"] == (StoredPolicy("policy-1", allow),)
     assert account.roles[0].trust == trust
-    assert account.policies == (PolicyText("managed", allow),)
+    assert account.policies == (StoredPolicy("managed", allow),)
 
 
 def test_what_is_wrong_with_a_policys_file_is_told_at_its_own_line(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from dsops.sandbox.control.running import Announcement, ask, find_running, tell
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedUser
 from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, Keys, sign
 
 SEED = Seed((SeedAccount(ACCOUNT, users=(SeedUser("alice"),)), SeedAccount("222222222222")))
@@ -30,13 +30,13 @@ IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Two accounts and alice, on a free port of loopback."""
     with open_server(SEED) as running:
         yield running
 
 
-def exchange(server: Server, data: bytes) -> bytes:
+def exchange(server: SandboxServer, data: bytes) -> bytes:
     """What comes back for these very bytes, until the server closes or has had enough."""
     answer = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, suppress(OSError):
@@ -47,7 +47,7 @@ def exchange(server: Server, data: bytes) -> bytes:
     return answer
 
 
-def alice(server: Server) -> Keys:
+def alice(server: SandboxServer) -> Keys:
     """Her keys."""
     variables = identity_variables(server, "alice")
     return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
 
 
 def fetch(
-    server: Server, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    server: SandboxServer, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Answer:
     """The answer to one request on a connection of its own."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
@@ -71,18 +71,18 @@ def fetch(
         return Answer(answer.status, dict(answer.headers), answer.read().decode())
 
 
-def post(server: Server, body: bytes = IDENTITY, keys: Keys | None = None) -> Answer:
+def post(server: SandboxServer, body: bytes = IDENTITY, keys: Keys | None = None) -> Answer:
     """The answer to a signed POST."""
     request = sign(keys or alice(server), "sts", "us-east-1", "POST", "/", FORM, body)
     return fetch(server, "POST", "/", body, request.headers)
 
 
-def test_health_is_answered_when_it_is_ready(server: Server) -> None:
+def test_health_is_answered_when_it_is_ready(server: SandboxServer) -> None:
     """200 at once: the port is open only when everything is there."""
     assert ask(server.url, "health")["status"] == "ok"
 
 
-def test_it_listens_on_loopback_only(server: Server) -> None:
+def test_it_listens_on_loopback_only(server: SandboxServer) -> None:
     """127.0.0.1 and no other address of this machine."""
     assert server.host == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.port}"
@@ -101,7 +101,7 @@ def test_it_listens_on_ipv6_when_told() -> None:
         assert ask(running.url, "health")["status"] == "ok"
 
 
-def test_an_answer_has_awss_headers(server: Server) -> None:
+def test_an_answer_has_awss_headers(server: SandboxServer) -> None:
     """Content type, both request ids, a date."""
     answer = post(server)
 
@@ -113,7 +113,7 @@ def test_an_answer_has_awss_headers(server: Server) -> None:
     assert f"<Arn>arn:aws:iam::{ACCOUNT}:user/alice</Arn>" in answer.text
 
 
-def test_a_body_that_is_too_large_is_a_413(server: Server) -> None:
+def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
     """Ten million bytes are taken, one more is not; the server goes on."""
     request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Length: %d\r\n\r\n"
 
@@ -134,7 +134,7 @@ def test_a_body_that_is_too_large_is_a_413(server: Server) -> None:
         b"A" * 300_000,
     ],
 )
-def test_rubbish_is_survived(server: Server, data: bytes) -> None:
+def test_rubbish_is_survived(server: SandboxServer, data: bytes) -> None:
     """No 5xx, and the next request is served."""
     answer = exchange(server, data)
 
@@ -144,7 +144,7 @@ def test_rubbish_is_survived(server: Server, data: bytes) -> None:
 
 
 def test_a_bug_is_awss_internal_failure(
-    server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """500 to the client, the traceback on stderr, and it goes on serving."""
 
@@ -162,10 +162,10 @@ def test_a_bug_is_awss_internal_failure(
     assert post(server, keys=keys).status == 200
 
 
-def test_a_port_that_is_taken_is_said(server: Server) -> None:
+def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
     """With what to do."""
     with pytest.raises(SandboxUnavailable) as caught:
-        Server(server.sandbox, port=server.port)
+        SandboxServer(server.sandbox, port=server.port)
 
     assert caught.value.message == f"the sandbox can't listen on 127.0.0.1:{server.port}"
     assert "--port" in caught.value.hint
@@ -178,10 +178,10 @@ def test_a_port_that_is_taken_is_said(server: Server) -> None:
         ("192.0.2.1", 0, "that is no address of this machine", "--host"),
     ],
 )
-def test_where_it_can_not_listen_is_said(server: Server, host: str, port: int, why: str, flag: str) -> None:
+def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
     """With the flag to change."""
     with pytest.raises(SandboxUnavailable) as caught:
-        Server(server.sandbox, host=host, port=port)
+        SandboxServer(server.sandbox, host=host, port=port)
 
     assert caught.value.why == why
     assert flag in caught.value.hint
@@ -197,11 +197,11 @@ def test_the_port_is_free_again_after_it() -> None:
     connection.close()
     sandbox = Sandbox()
     plant(sandbox, SEED)
-    with Server(sandbox, port=port) as second:
+    with SandboxServer(sandbox, port=port) as second:
         assert ask(second.url, "health")["status"] == "ok"
 
 
-def test_many_clients_at_once_are_served(server: Server) -> None:
+def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
     """Sixteen threads, each with a connection; moto alone fails at eight."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -217,7 +217,7 @@ def test_many_clients_at_once_are_served(server: Server) -> None:
 # --- what a client is given -----------------------------------------------------------------------------------
 
 
-def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Server) -> None:
+def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: SandboxServer) -> None:
     """Rival variables are gone, its own settings stay, no proxy is between."""
     inherited = {
         "PATH": "/bin",
@@ -255,7 +255,7 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: Ser
     assert child["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_a_user_who_is_not_there_has_no_keys(server: Server) -> None:
+def test_a_user_who_is_not_there_has_no_keys(server: SandboxServer) -> None:
     """The name is told, and how one is written."""
     with pytest.raises(SandboxUnavailable, match="no user `mallory`"):
         identity_variables(server, "mallory")
@@ -265,7 +265,7 @@ def test_a_user_who_is_not_there_has_no_keys(server: Server) -> None:
 # --- finding one that runs -------------------------------------------------------------------------------------
 
 
-def test_a_running_sandbox_is_found(server: Server, tmp_path: Path) -> None:
+def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> None:
     """By its announcement, by its port, by AWS_ENDPOINT_URL; not after it was withdrawn."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     announcement = Announcement(server.url, environ)
@@ -279,7 +279,7 @@ def test_a_running_sandbox_is_found(server: Server, tmp_path: Path) -> None:
     announcement.withdraw()
 
 
-def test_the_announcement_is_the_users_own(server: Server, tmp_path: Path) -> None:
+def test_the_announcement_is_the_users_own(server: SandboxServer, tmp_path: Path) -> None:
     """A private folder and file that hold no key; a folder of somebody else's is not used."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement(server.url, environ)
@@ -293,7 +293,7 @@ def test_the_announcement_is_the_users_own(server: Server, tmp_path: Path) -> No
         find_running(None, environ)
 
 
-def test_where_nothing_can_be_written_nobody_is_told(server: Server) -> None:
+def test_where_nothing_can_be_written_nobody_is_told(server: SandboxServer) -> None:
     """As in a container that may only read; it serves, and is found by its port."""
     environ = {"XDG_RUNTIME_DIR": os.devnull}
     announcement = Announcement(server.url, environ)
@@ -304,7 +304,7 @@ def test_where_nothing_can_be_written_nobody_is_told(server: Server) -> None:
     announcement.withdraw()
 
 
-def test_a_sandbox_that_is_gone_is_passed_over(server: Server, tmp_path: Path) -> None:
+def test_a_sandbox_that_is_gone_is_passed_over(server: SandboxServer, tmp_path: Path) -> None:
     """A file that a killed one left behind."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement("http://127.0.0.1:1", environ)
@@ -313,7 +313,7 @@ def test_a_sandbox_that_is_gone_is_passed_over(server: Server, tmp_path: Path) -
     assert find_running(None, environ) == server.url
 
 
-def test_of_several_one_must_be_named(server: Server, tmp_path: Path) -> None:
+def test_of_several_one_must_be_named(server: SandboxServer, tmp_path: Path) -> None:
     """The ports are told."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     folder = tmp_path / "dsops"
@@ -325,7 +325,7 @@ def test_of_several_one_must_be_named(server: Server, tmp_path: Path) -> None:
     assert str(server.port) in caught.value.hint
 
 
-def test_its_endpoints_can_be_asked_and_told(server: Server) -> None:
+def test_its_endpoints_can_be_asked_and_told(server: SandboxServer) -> None:
     """Also what they refuse."""
     before = server.sandbox.clock.now()
 
@@ -356,6 +356,6 @@ def test_what_answers_rubbish_is_no_sandbox() -> None:
         thread.join()
 
 
-def test_the_wire_is_json(server: Server) -> None:
+def test_the_wire_is_json(server: SandboxServer) -> None:
     """The sandbox's own answers are one JSON object."""
     assert set(json.loads(fetch(server, "GET", "/_sandbox/clock").text)) == {"status", "now", "is_frozen"}

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from dsops.sandbox.control.launch import identity_variables, open_server
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.state.handlers import load
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, OTHER, Keys, sign
 
 SEED = """
@@ -51,14 +51,14 @@ class ClientOf(Protocol):
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Two accounts; a reader, and nobody."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture
-def client(server: Server) -> ClientOf:
+def client(server: SandboxServer) -> ClientOf:
     """boto3, unchanged but for the endpoint."""
 
     def make(service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
@@ -127,7 +127,7 @@ def test_large_objects_come_in_parts(client: ClientOf) -> None:
     assert s3.head_object(Bucket="bucket", Key="large")["ETag"].endswith('-2"')
 
 
-def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: Server) -> None:
+def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: SandboxServer) -> None:
     """`Expect: 100-continue`, as SDKs ask before they send an object."""
     client("s3").create_bucket(Bucket="bucket")
     keys = identity_variables(server, "admin")
@@ -177,7 +177,7 @@ def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
     assert refused(lambda: client("sqs", "reader").send_message(QueueUrl=url, MessageBody="x")) == "AccessDenied"
 
 
-def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: Server) -> None:
+def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: SandboxServer) -> None:
     """Some SDKs send a queue's requests to its URL: it must not be one of AWS's."""
     sqs = client("sqs")
 

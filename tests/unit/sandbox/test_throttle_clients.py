@@ -19,7 +19,7 @@ from dsops.endpoint import resolve_endpoint
 from dsops.errors import Throttled
 from dsops.sandbox.control.launch import open_server
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 from dsops.secret import Secret
 from dsops.tasks import run
 from tests.fakes import make_runtime
@@ -27,13 +27,13 @@ from tests.sandboxes import ACCOUNT
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[SandboxServer]:
     """Two calls of STS a second are let through."""
     with open_server(read_seed("throttle: {sts: 2}\naccounts: {'111111111111': {}}", "seed.yaml")) as server:
         yield server
 
 
-def keys(server: Server) -> tuple[str, str]:
+def keys(server: SandboxServer) -> tuple[str, str]:
     """The administrator's."""
     world = server.sandbox.world
     user = world.user_named(ACCOUNT, "admin")
@@ -41,7 +41,7 @@ def keys(server: Server) -> tuple[str, str]:
     return world.keys_of(user)[0]
 
 
-def throttled(server: Server) -> int:
+def throttled(server: SandboxServer) -> int:
     """How many calls were refused for coming too fast."""
     return sum(record.get("errorCode") == "Throttling" for record in server.sandbox.events.records())
 
@@ -52,7 +52,7 @@ def five_times(call: Callable[[], object]) -> None:
         call()
 
 
-def test_boto3_gets_through(server: Server) -> None:
+def test_boto3_gets_through(server: SandboxServer) -> None:
     """With its standard retries; without them it is refused."""
     key_id, secret = keys(server)
 
@@ -76,7 +76,7 @@ def test_boto3_gets_through(server: Server) -> None:
     assert throttled(server) > before
 
 
-def test_dsops_gets_through(server: Server) -> None:
+def test_dsops_gets_through(server: SandboxServer) -> None:
     """With the pauses of its own client; without a second attempt it says what to do."""
     key_id, secret = keys(server)
     credentials = Credentials(key_id, Secret(secret))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxUnavailable
-from dsops.sandbox.cloudtrail.trail import DELIVERY_SECONDS, Trail
+from dsops.sandbox.cloudtrail.trail import DELIVERY_SECONDS, EventTrail
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -25,11 +25,11 @@ NAME = re.compile(
 )
 
 
-def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: Any) -> Trail:
+def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: Any) -> EventTrail:
     """The sandbox's trail from now on; what is told of trouble goes into the list."""
     said = [] if told is None else told
     sandbox = lab.sandbox
-    trail = Trail(str(folder), clock=sandbox.clock, accounts=sandbox.world.partitions, tell=said.append, **more)
+    trail = EventTrail(str(folder), clock=sandbox.clock, accounts=sandbox.world.partitions, tell=said.append, **more)
     sandbox.events.trail = trail
     return trail
 

@@ -103,9 +103,11 @@ def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> Non
 
 def test_an_unreachable_store_is_not_asked_ten_times(pipeline: Pipeline) -> None:
     """What fails for all of them is told once."""
-    from dsops.aws.http.wire import Request, unreachable
+    from dsops.aws.http.wire import WireRequest, unreachable
 
-    pipeline.aws.rule = lambda _call: unreachable(Request("POST", "https://ssm.us-east-1.amazonaws.com/"), "no route")
+    pipeline.aws.rule = lambda _call: unreachable(
+        WireRequest("POST", "https://ssm.us-east-1.amazonaws.com/"), "no route"
+    )
     (error,) = pipeline.errors(config("key: plain", "key: /prod/db"))
     assert isinstance(error, Unreachable)
     assert error.message.endswith("(for V0, V1)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.cache import CredentialCache
 from dsops.errors import ConfigError, DsopsError, LimitExceeded, LoginRequired, NotAssigned, ServiceError
 from tests.center_in_memory import ADA, EVE, REGION, START_URL, InMemoryCenter, token_file
@@ -205,7 +205,7 @@ def test_an_outage_is_tried_again_and_told_as_one(desk: Desk) -> None:
 def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
     """Nothing says whose its new token is: where sessions are kept, the run is made once more, and gets its own."""
 
-    def quicker(action: str, _: Request) -> None:
+    def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
             desk.center.log_in(desk.home, user)
 
@@ -219,7 +219,7 @@ def test_another_process_may_be_quicker(desk: Desk, user: str) -> None:
 def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> None:
     """Of two that renew at once both work."""
 
-    def quicker(action: str, _: Request) -> None:
+    def quicker(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and desk.center.refresh_tokens.pop("PLANTED-refresh-0", ""):
             desk.center.log_in(desk.home)
 
@@ -233,7 +233,7 @@ def test_a_run_by_itself_takes_what_another_process_has_renewed(desk: Desk) -> N
 def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -> None:
     """The portal does not take the first one's token any more, and the file has another one's by then."""
 
-    def elsewhere(action: str, _: Request) -> None:
+    def elsewhere(action: str, _: WireRequest) -> None:
         if action == "GetRoleCredentials" and desk.center.tokens.pop("PLANTED-access-0", ""):
             desk.center.tokens["gone"] = ADA
             desk.center.log_in(desk.home, EVE)
@@ -451,7 +451,7 @@ def test_who_logs_in_or_out_during_a_renewal_has_the_last_word(desk: Desk, user:
     """The renewed token of the one before is not put in the place of the new login, nor of none."""
     path = desk.center.log_in(desk.home, ADA, seconds=-60)
 
-    def meanwhile(action: str, _: Request) -> None:
+    def meanwhile(action: str, _: WireRequest) -> None:
         if action == "CreateToken" and user:
             desk.center.log_in(desk.home, user)
         elif action == "CreateToken":

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from dsops.errors import LoginFailed
-from dsops.stores.loopback import Loopback, has_state
+from dsops.stores.loopback import LoopbackPort, has_state
 
 PATH = "/oauth/callback"
 STATE = "the-state"
@@ -20,7 +20,7 @@ class Waiting:
     """A loopback port, and who waits on it."""
 
     def __init__(self, seconds: float = 10) -> None:
-        self.loopback = Loopback(PATH)
+        self.loopback = LoopbackPort(PATH)
         self._pool = ThreadPoolExecutor(1)
         self.answer: Future[Mapping[str, str]] = self._pool.submit(
             lambda: self.loopback.wait(has_state(STATE), seconds).query
@@ -175,7 +175,7 @@ def test_only_this_machine_is_listened_to(waiting: Waiting) -> None:
 def test_one_connection_too_many_ends_no_login() -> None:
     """The oldest has to go for it, also when that says something in the same moment: any page can open so many."""
     connections: list[socket.socket] = []
-    with Loopback(PATH) as loopback:
+    with LoopbackPort(PATH) as loopback:
 
         def connect() -> None:
             connections.append(socket.create_connection(("127.0.0.1", loopback.port), timeout=5))

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dsops.errors import AssumeRoleDenied, DsopsError, NoCredentials, RoleNotOffered, StsRefused
 from dsops.secret import Secret
-from dsops.stores.loopback import Loopback
+from dsops.stores.loopback import LoopbackPort
 from dsops.stores.saml_login import PATH, await_response, log_in
 from dsops.stores.saml_response import RoleOffer, read_response
 from tests.aws_in_memory import Refusal
@@ -343,7 +343,7 @@ def test_the_first_response_counts_and_nothing_else_does() -> None:
             idle.sendall(b"POST /saml HTTP/1.1\r\n")
         window.ask("/saml?a=b", {"SAMLResponse": good, "RelayState": "x"}, host=f"localhost:{window.port}")
 
-    with Loopback(PATH, window.port, method="POST", most_bytes=400_000) as loopback:
+    with LoopbackPort(PATH, window.port, method="POST", most_bytes=400_000) as loopback:
         thread = threading.Thread(target=browse)
         thread.start()
         found = await_response(loopback, 20)

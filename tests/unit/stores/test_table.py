@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dsops.errors import StoreTypeUnknown
-from dsops.schema import BUILTIN_TYPES, Key, StoreType
+from dsops.schema import BUILTIN_TYPES, StoreKey, StoreType
 from dsops.secret import Secret
 from dsops.stores import ENTRY_POINT_GROUP, StoreTypes, credential_store, find_store, secret_store
 from tests.pipeline import Pipeline
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Vault:
     """Somebody else's store: gives its setting and the key it is asked for."""
 
-    store_type = StoreType("acme.vault", "A vault of Acme.", (Key("address", "text", "Where.", is_required=True),))
+    store_type = StoreType("acme.vault", "A vault of Acme.", (StoreKey("address", "text", "Where.", is_required=True),))
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from dsops.audit.cloudtrail.dialects import DUCKDB, FIELDS
-from dsops.audit.cloudtrail.files import Batch, Form
-from dsops.audit.cloudtrail.questions import Asked, Question, sql_of, text_literal
+from dsops.audit.cloudtrail.files import FileBatch, Form
+from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of, text_literal
 from dsops.audit.cloudtrail.relations import COPIES, fields, issues, records, uses
 from dsops.audit.cloudtrail.whole import whole
 from dsops.audit.report import Answer
@@ -76,7 +76,7 @@ def _structure(paths: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def open_database(folder: str | None = None) -> Iterator[Database]:
+def open_database(folder: str | None = None) -> Iterator[CallDatabase]:
     """An empty database in a new folder below `folder` (or the system's own for such things), which is gone afterwards.
 
     Raises ExtraMissing where DuckDB is not installed, and LogsUnreadable where there is no room, also later on.
@@ -106,7 +106,7 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
             # It would go to stdout, also where that is no terminal.
             connection.execute("SET enable_progress_bar = false")
             with ThreadPoolExecutor(1) as apart:
-                yield Database(connection, apart, duckdb.Error, duckdb.FatalException)
+                yield CallDatabase(connection, apart, duckdb.Error, duckdb.FatalException)
         finally:
             connection.close()
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
@@ -115,7 +115,7 @@ def open_database(folder: str | None = None) -> Iterator[Database]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-class Database:
+class CallDatabase:
     """The calls of the files that it was given. Any: DuckDB's connection."""
 
     def __init__(
@@ -137,7 +137,7 @@ class Database:
         nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in FIELDS)
         self._rows(f"CREATE TABLE records AS {records(DUCKDB, f'(SELECT {nothing}) nothing')} LIMIT 0")
 
-    def load(self, batches: Sequence[Batch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
+    def load(self, batches: Sequence[FileBatch], told: Told = lambda _: None, *, sandbox: bool = True) -> None:
         """Reads the files. What can't be read is put among the unreadable, and the others are read all the same.
 
         Where it is the disk that is full all of it ends: no file is to blame, and what was left out would not be told.
@@ -149,7 +149,7 @@ class Database:
             self._load(batch)
             told(batch.size)
 
-    def _load(self, batch: Batch) -> None:
+    def _load(self, batch: FileBatch) -> None:
         try:
             self._insert(batch)
         except self._error as error:
@@ -161,7 +161,7 @@ class Database:
             for part in _parts(batch, str(error)):
                 self._load(part)
 
-    def _insert(self, batch: Batch) -> None:
+    def _insert(self, batch: FileBatch) -> None:
         paths = [_no_pattern(file.path) for file in batch.files]
         room = batch.longest_object
         is_filtered = not self._has_sandbox and batch.form is Form.LINES
@@ -213,7 +213,7 @@ class Database:
             return since
         return self.last - timedelta(days=1)
 
-    def answer(self, question: Question, asked: Asked) -> Answer:
+    def answer(self, question: AuditQuestion, asked: QuestionOptions) -> Answer:
         """The rows of one question."""
         rows = self._rows(sql_of(question, asked, DUCKDB))
         return Answer(question.name, question.columns, tuple(tuple(map(_cell, row)) for row in rows))
@@ -242,7 +242,7 @@ class Database:
         return rows
 
 
-def standalone(question: Question, asked: Asked, files: str) -> str:
+def standalone(question: AuditQuestion, asked: QuestionOptions, files: str) -> str:
     """The whole of a question as one statement for DuckDB alone, over files that a pattern names."""
     compression = "gzip" if files.endswith(".gz") else "uncompressed"
     form = Form.LINES if files.removesuffix(".gz").endswith(("jsonl", "ndjson")) else Form.OBJECT
@@ -250,7 +250,7 @@ def standalone(question: Question, asked: Asked, files: str) -> str:
     return whole(question, asked, DUCKDB, logs)
 
 
-def _parts(batch: Batch, why: str) -> Iterator[Batch]:
+def _parts(batch: FileBatch, why: str) -> Iterator[FileBatch]:
     """The batch without the file that the error names; where it names none, its halves."""
     named = [file for file in batch.files if file.path in why]
     if len(named) == 1:

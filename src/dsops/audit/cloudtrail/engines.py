@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, Protocol
 
-from dsops.audit.cloudtrail.questions import Question
+from dsops.audit.cloudtrail.questions import AuditQuestion
 from dsops.audit.report import Answer
 from dsops.aws.apis import athena, cloudtrail
 from dsops.aws.apis.athena import Athena
@@ -153,7 +153,7 @@ class LakeEngine:
 class Query:
     """A question on its way through an engine."""
 
-    def __init__(self, engine: Engine, question: Question, sql: str, *, caller: str) -> None:
+    def __init__(self, engine: Engine, question: AuditQuestion, sql: str, *, caller: str) -> None:
         """`caller` is who asks, for what is told of a failure: an ARN, or a masked key. Raises QueryRefused."""
         engine.check(sql)
         self._engine, self._question, self._sql, self._caller = engine, question, sql, caller
@@ -243,7 +243,7 @@ class Query:
         return error
 
 
-def answer_of(question: Question, rows: Sequence[Row]) -> Answer:
+def answer_of(question: AuditQuestion, rows: Sequence[Row]) -> Answer:
     """The rows of texts as the report has them. Raises AnswerInvalid for a number or a time that is none."""
     return Answer(question.name, question.columns, tuple(tuple(map(_cell, question.columns, row)) for row in rows))
 

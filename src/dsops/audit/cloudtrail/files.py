@@ -39,7 +39,7 @@ class LogFile(NamedTuple):
     form: Form
 
 
-class Batch(NamedTuple):
+class FileBatch(NamedTuple):
     """Files that are read alike."""
 
     files: tuple[LogFile, ...]
@@ -57,10 +57,10 @@ class Batch(NamedTuple):
         return max(_LEAST_OBJECT, *(file.object_bytes + 1024 for file in self.files))
 
 
-class Found(NamedTuple):
+class LogFiles(NamedTuple):
     """What is there."""
 
-    batches: tuple[Batch, ...]
+    batches: tuple[FileBatch, ...]
     unreadable: tuple[tuple[str, str], ...]
     """Path, and why."""
 
@@ -70,7 +70,7 @@ class Found(NamedTuple):
         return sum(len(batch.files) for batch in self.batches) + len(self.unreadable)
 
 
-def find_logs(paths: Iterable[str], *, form: Form | None = None) -> Found:
+def find_logs(paths: Iterable[str], *, form: Form | None = None) -> LogFiles:
     """The log files that are named, and those in folders that are named, in the order of their paths.
 
     `form` says how records stand in them where their names do not.
@@ -85,7 +85,7 @@ def find_logs(paths: Iterable[str], *, form: Form | None = None) -> Found:
                     files[name] = _look(name, form)
                 except OSError as error:
                     unreadable[name] = _why(error)
-    return Found(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
+    return LogFiles(tuple(_batches(files.values())), tuple(sorted(unreadable.items())))
 
 
 def _walk(path: str, unreadable: dict[str, str]) -> Iterator[str]:
@@ -128,20 +128,20 @@ def _look(path: str, form: Form | None) -> LogFile:
     return LogFile(path, size, text_size if form is Form.OBJECT else 0, is_gzip, form)
 
 
-def _batches(files: Iterable[LogFile]) -> Iterator[Batch]:
+def _batches(files: Iterable[LogFile]) -> Iterator[FileBatch]:
     waiting: dict[tuple[bool, Form], list[LogFile]] = {}
     sizes: dict[tuple[bool, Form], int] = {}
     for file in files:
         kind = file.is_gzip, file.form
         batch = waiting.setdefault(kind, [])
         if batch and (sizes[kind] + file.size > _BATCH_BYTES or len(batch) >= _BATCH_FILES):
-            yield Batch(tuple(batch), *kind)
+            yield FileBatch(tuple(batch), *kind)
             batch.clear()
         sizes[kind] = (sizes[kind] if batch else 0) + file.size
         batch.append(file)
     for kind, batch in waiting.items():
         if batch:
-            yield Batch(tuple(batch), *kind)
+            yield FileBatch(tuple(batch), *kind)
 
 
 def _why(error: OSError) -> str:

@@ -46,7 +46,7 @@ LEAST_ASKED_SECONDS = 900
 REPEATED = 3
 
 
-class Question(NamedTuple):
+class AuditQuestion(NamedTuple):
     """A question."""
 
     name: str
@@ -58,7 +58,7 @@ class Question(NamedTuple):
     """Of which relation it asks: `calls`, `issues`, or `uses`: issues with what became of them."""
 
 
-class Asked(NamedTuple):
+class QuestionOptions(NamedTuple):
     """What the user said."""
 
     since: datetime | None = None
@@ -73,8 +73,8 @@ def _list(words: tuple[str, ...]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-def _question(name: str, asks: str, columns: str, sql: str, needs: str = "issues") -> Question:
-    return Question(name, asks, tuple(columns.split()), sql.strip("\n"), needs)
+def _question(name: str, asks: str, columns: str, sql: str, needs: str = "issues") -> AuditQuestion:
+    return AuditQuestion(name, asks, tuple(columns.split()), sql.strip("\n"), needs)
 
 
 _FAILED = "sum(CASE WHEN code <> '' THEN 1 ELSE 0 END)"
@@ -377,12 +377,12 @@ REPORTED = (
     CHAINS,
 )
 """What a report answers, all of it."""
-QUESTIONS: Mapping[str, Question] = {question.name: question for question in (*REPORTED, HISTORY)}
+QUESTIONS: Mapping[str, AuditQuestion] = {question.name: question for question in (*REPORTED, HISTORY)}
 
 _PLACE = re.compile(r"\$(?:median\((?P<of>[^()]*)\)|(?P<word>[a-z]+))")
 
 
-def sql_of(question: Question, asked: Asked, dialect: Dialect) -> str:
+def sql_of(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect) -> str:
     """The question's SQL for an engine, over the relations that it needs."""
     day_before = dialect.later.format(time="max(call_time)", seconds="-86400")
     boundary = asked.boundary or asked.since

@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from dsops.audit.cloudtrail.duck import Told, open_database
-from dsops.audit.cloudtrail.files import Found
-from dsops.audit.cloudtrail.questions import REPORTED, Asked, Question
-from dsops.audit.report import Report
+from dsops.audit.cloudtrail.files import LogFiles
+from dsops.audit.cloudtrail.questions import REPORTED, AuditQuestion, QuestionOptions
+from dsops.audit.report import AuditReport
 from dsops.errors import LogsUnreadable
 
 
 def report_on(
-    found: Found,
+    found: LogFiles,
     sources: Sequence[str],
     *,
     since: datetime | None = None,
     by: str = "role",
-    questions: Sequence[Question] = REPORTED,
+    questions: Sequence[AuditQuestion] = REPORTED,
     session: str = "",
     sandbox: bool = True,
     told: Told = lambda _: None,
     shown: Callable[[str], str] = str,
-) -> Report:
+) -> AuditReport:
     """The answers to the questions over those files; `sources` and `shown` name them as the user does.
 
     Without `sandbox`, lines of dsops' own trail that are marked as a sandbox's are left out.
@@ -43,8 +43,8 @@ def report_on(
             raise LogsUnreadable(f"no log file can be read: {shown(path)}: {why}", hint=hint)
         database.finish()
         boundary = database.boundary(since)
-        asked = Asked(since, boundary, by, session)
-        return Report(
+        asked = QuestionOptions(since, boundary, by, session)
+        return AuditReport(
             answers=tuple(database.answer(question, asked) for question in questions),
             by=by,
             since=since,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from dsops.audit.cloudtrail.dialects import ATHENA, LAKE, Dialect
-from dsops.audit.cloudtrail.questions import Asked, Question, sql_of
+from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
 _WITH = re.compile(r"\A\s*WITH\s+")
 
 
-def whole(question: Question, asked: Asked, dialect: Dialect, source: str, where: str = "") -> str:
+def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
     """One SELECT, over what `source` is to that engine; `where` says which records are looked at."""
     relations = {
         "fields": fields(dialect, source, where),

@@ -7,7 +7,7 @@ from dsops.audit.page.sections import SECTIONS
 from dsops.audit.page.style import STYLE
 from dsops.audit.page.unusual import unusual
 from dsops.audit.page.words import LONGEST_PATH, count, counted, moment, name
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Nothing may be loaded and nothing may run, whatever stands in a log; `data:` is for the empty icon."""
@@ -15,7 +15,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 _MOST_UNREADABLE = 20
 
 
-def page_of(report: Report) -> str:
+def page_of(report: AuditReport) -> str:
     """The file. It is the same for the same report: no clock is read."""
     asked = [
         section for section in SECTIONS if any(report.answer(question) is not None for question in section.questions)
@@ -53,13 +53,13 @@ def _section(identity: str, heading: str, content: Markup) -> Markup:
     )
 
 
-def _period(report: Report) -> Markup:
+def _period(report: AuditReport) -> Markup:
     if report.first is None or report.last is None:
         return element("p", "No call was read.", class_="period")
     return element("p", moment(report.first), " to ", moment(report.last), " UTC", class_="period")
 
 
-def _read(report: Report) -> Markup:
+def _read(report: AuditReport) -> Markup:
     copies = report.records - report.calls
     facts: list[tuple[str, str]] = [
         ("Calls", joined([count(report.calls), *_small(f"{count(copies)} more records are copies", copies > 0)])),

@@ -13,7 +13,7 @@ from dsops.audit.page.plots import MOST_BARS, Bar, Use, bars, timeline, uses
 from dsops.audit.page.scale import bins_of, span_words, step_words, usual_span
 from dsops.audit.page.table import Records, folded, table
 from dsops.audit.page.words import count, counted, duration, name, number_of, share, shortened, text_of
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 
 _Record = Mapping[str, object]
 
@@ -25,10 +25,10 @@ class Section(NamedTuple):
     heading: str
     questions: tuple[str, ...]
     """It is left out where none of these was asked."""
-    make: Callable[[Report], Markup]
+    make: Callable[[AuditReport], Markup]
 
 
-def records_of(report: Report, question: str) -> list[_Record]:
+def records_of(report: AuditReport, question: str) -> list[_Record]:
     """The rows of an answer; none where it was not asked."""
     answer = report.answer(question)
     return answer.records() if answer is not None else []
@@ -45,7 +45,7 @@ def _lead(*words: str) -> Markup:
 # --- failures -----------------------------------------------------------------------------------------------------
 
 
-def _failures(report: Report) -> Markup:
+def _failures(report: AuditReport) -> Markup:
     hours, rows = records_of(report, "timeline"), records_of(report, "failures")
     # The timeline counts both, too, where the other questions were not asked.
     failures = _total(hours if report.answer("failures") is None else rows, "failures")
@@ -99,7 +99,7 @@ def _timelines(hours: Records) -> Markup:
 # --- durations ----------------------------------------------------------------------------------------------------
 
 
-def _durations(report: Report) -> Markup:
+def _durations(report: AuditReport) -> Markup:
     rows = records_of(report, "durations")
     sessions, unused = _total(rows, "sessions"), _total(rows, "unused")
     if not rows:
@@ -149,7 +149,7 @@ def _number_or_none(value: object) -> int | None:
 # --- principals and accounts --------------------------------------------------------------------------------------
 
 
-def _principals(report: Report) -> Markup:
+def _principals(report: AuditReport) -> Markup:
     rows = records_of(report, "principals")
     if not rows:
         return _lead("Nobody asked for a session.")
@@ -168,7 +168,7 @@ def _principals(report: Report) -> Markup:
     )
 
 
-def _accounts(report: Report) -> Markup:
+def _accounts(report: AuditReport) -> Markup:
     rows = records_of(report, "accounts")
     if not rows:
         return _lead("No role was asked for from another account.")
@@ -189,7 +189,7 @@ def _accounts(report: Report) -> Markup:
 # --- costs, summary -----------------------------------------------------------------------------------------------
 
 
-def _throttling(report: Report) -> Markup:
+def _throttling(report: AuditReport) -> Markup:
     rows = records_of(report, "throttling")
     if not rows:
         return _lead("AWS throttled no call.")
@@ -216,7 +216,7 @@ def _operation(row: _Record) -> Markup:
     return element("code", name(f"{text_of(row['service'])}:{text_of(row['name'])}"))
 
 
-def _costs(report: Report) -> Markup:
+def _costs(report: AuditReport) -> Markup:
     parts = []
     events = records_of(report, "events")
     if events:
@@ -253,7 +253,7 @@ def _saved(rows: Records) -> Markup:
     return joined([element("p", words), bars(found, "calls", of=len(rows))])
 
 
-def _summary(report: Report) -> Markup:
+def _summary(report: AuditReport) -> Markup:
     rows = records_of(report, "summary")
     if not rows:
         return _lead("Nobody asked for a session.")

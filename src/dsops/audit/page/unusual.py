@@ -9,7 +9,7 @@ from dsops.audit.page.chains import chains, path_markup
 from dsops.audit.page.markup import Markup, element, joined, told
 from dsops.audit.page.table import MOST_ROWS, Records, more, table
 from dsops.audit.page.words import count, counted, moment, name, number_of, text_of
-from dsops.audit.report import Report
+from dsops.audit.report import AuditReport
 
 MOST_SHOWN = 10
 """Of one kind at once, so that the next kind is not far; the others, as many as a table has, are folded."""
@@ -105,7 +105,7 @@ _KINDS = (
 )
 
 
-def unusual(report: Report) -> Markup:
+def unusual(report: AuditReport) -> Markup:
     """Each kind that there is, then in one list all that is well."""
     found: list[Markup] = []
     links: list[Markup] = []
@@ -130,7 +130,7 @@ def unusual(report: Report) -> Markup:
     return joined([element("p", lead, class_="lead"), listed, *found, lists])
 
 
-def _nothing(kind: _Kind, report: Report) -> Markup:
+def _nothing(kind: _Kind, report: AuditReport) -> Markup:
     """That all is well, or that it can't be known: with nothing older everything would be new."""
     if kind.is_new and report.boundary is not None and (report.first is None or report.first >= report.boundary):
         what = "principals" if kind.question == "new-principals" else "pairs of accounts"
@@ -143,7 +143,7 @@ def _identity(kind: _Kind) -> str:
     return f"unusual-{kind.question}"
 
 
-def _item(kind: _Kind, records: list[Mapping[str, object]], report: Report) -> Markup:
+def _item(kind: _Kind, records: list[Mapping[str, object]], report: AuditReport) -> Markup:
     before = (
         joined([" Compared with what was before ", moment(report.boundary), "."])
         if kind.is_new and report.boundary is not None

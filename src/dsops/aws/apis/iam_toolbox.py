@@ -41,7 +41,7 @@ class MatchedPolicy(NamedTuple):
     statements: tuple[MatchedStatement, ...]
 
 
-class Check(NamedTuple):
+class ToolboxCheck(NamedTuple):
     """One requirement, and what came of it; effects and kinds are AWS's words."""
 
     kind: str
@@ -59,7 +59,7 @@ class Evaluation(NamedTuple):
     resource: str
     context: Mapping[str, object]
     effect: str
-    checks: tuple[Check, ...] | None
+    checks: tuple[ToolboxCheck, ...] | None
     """None where AWS leaves them out, as it does for those of another organization."""
     matched: tuple[MatchedPolicy, ...]
 
@@ -142,9 +142,9 @@ def _evaluation(content: Mapping[str, object]) -> Evaluation:
     )
 
 
-def _check(content: Mapping[str, object]) -> Check:
+def _check(content: Mapping[str, object]) -> ToolboxCheck:
     kinds = content.get("relevantPolicyTypes")
-    return Check(
+    return ToolboxCheck(
         text_in(content, "checkType"),
         text_in(content, "evaluatedEffect"),
         text_in(content, "targetArn"),

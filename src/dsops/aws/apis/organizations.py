@@ -15,7 +15,7 @@ _MOST_PAGES = 100
 _ABSENT = ("AWSOrganizationsNotInUseException", "ChildNotFoundException")
 
 
-class Organizations(NamedTuple):
+class OrganizationsClient(NamedTuple):
     """Where Organizations is asked, and by whom."""
 
     client: Client
@@ -39,7 +39,7 @@ class Parent(NamedTuple):
     is_root: bool
 
 
-async def describe_organization(api: Organizations) -> Organization | None:
+async def describe_organization(api: OrganizationsClient) -> Organization | None:
     """The caller's own; None when the caller's account is in none."""
     try:
         content = await _ask(api, "DescribeOrganization", "ask for the organization")
@@ -51,7 +51,7 @@ async def describe_organization(api: Organizations) -> Organization | None:
     return Organization(text_in(found, "Id"), text_in(found, "MasterAccountId"), text_in(found, "FeatureSet") == "ALL")
 
 
-async def list_parents(api: Organizations, child: str) -> Parent | None:
+async def list_parents(api: OrganizationsClient, child: str) -> Parent | None:
     """What that account or unit is in; None when the organization has no such."""
     try:
         parents = await _list(api, "ListParents", "Parents", f"ask what {child} is in", ChildId=child)
@@ -62,21 +62,21 @@ async def list_parents(api: Organizations, child: str) -> Parent | None:
     return Parent(text_in(parents[0], "Id"), text_in(parents[0], "Type") == "ROOT")
 
 
-async def list_enabled_policy_types(api: Organizations) -> frozenset[str]:
+async def list_enabled_policy_types(api: OrganizationsClient) -> frozenset[str]:
     """The types of policy that are switched on: `SERVICE_CONTROL_POLICY`, `RESOURCE_CONTROL_POLICY` ..."""
     roots = await _list(api, "ListRoots", "Roots", "list the organization's root")
     types = [_object(each) for root in roots for each in _items(root.get("PolicyTypes"))]
     return frozenset(text_in(each, "Type") for each in types if text_in(each, "Status") == "ENABLED")
 
 
-async def list_policies_for_target(api: Organizations, target: str, policy_type: str) -> list[tuple[str, str]]:
+async def list_policies_for_target(api: OrganizationsClient, target: str, policy_type: str) -> list[tuple[str, str]]:
     """Id and ARN of each policy of that type that is attached to a root, a unit or an account itself."""
     doing = f"list the policies of {target}"
     found = await _list(api, "ListPoliciesForTarget", "Policies", doing, TargetId=target, Filter=policy_type)
     return [(text_in(each, "Id"), text_in(each, "Arn")) for each in found]
 
 
-async def describe_policy(api: Organizations, policy_id: str) -> str:
+async def describe_policy(api: OrganizationsClient, policy_id: str) -> str:
     """A policy, as JSON."""
     content = await _ask(api, "DescribePolicy", f"read the policy {policy_id}", PolicyId=policy_id)
     text = text_in(_object(content.get("Policy")), "Content")
@@ -88,7 +88,7 @@ async def describe_policy(api: Organizations, policy_id: str) -> str:
 # --- the wire -----------------------------------------------------------------------------------------------
 
 
-async def _ask(api: Organizations, action: str, doing: str, **parameters: str) -> dict[str, object]:
+async def _ask(api: OrganizationsClient, action: str, doing: str, **parameters: str) -> dict[str, object]:
     call = Call(api.endpoint, api.credentials, action, doing, _refused)
     return await call_json(api.client, call, _TARGET, parameters)
 
@@ -100,7 +100,9 @@ def _refused(said: AwsAnswer, doing: str) -> DsopsError | None:
     return None
 
 
-async def _list(api: Organizations, action: str, name: str, doing: str, **parameters: str) -> list[dict[str, object]]:
+async def _list(
+    api: OrganizationsClient, action: str, name: str, doing: str, **parameters: str
+) -> list[dict[str, object]]:
     """The objects of a list, from all its pages."""
     found: list[dict[str, object]] = []
     for _ in range(_MOST_PAGES):

@@ -16,7 +16,7 @@ _MOST_PAGES = 20
 """Whoever has more than 2000 secrets has to look for a name himself."""
 
 
-class SecretsManager(NamedTuple):
+class SecretsManagerClient(NamedTuple):
     """Where Secrets Manager is asked, and by whom."""
 
     client: Client
@@ -31,7 +31,7 @@ class SecretPolicy(NamedTuple):
     text: str
 
 
-async def get_resource_policy(api: SecretsManager, secret: str) -> SecretPolicy:
+async def get_resource_policy(api: SecretsManagerClient, secret: str) -> SecretPolicy:
     """The policy of the secret of that ARN. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "GetResourcePolicy", f"read the policy of {secret}", secret)
     return SecretPolicy(_arn(api, "GetResourcePolicy", content), text_in(content, "ResourcePolicy"))
@@ -45,13 +45,13 @@ class SecretDescription(NamedTuple):
     """Empty for the account's default key, which nobody from another account may use."""
 
 
-async def describe_secret(api: SecretsManager, secret: str) -> SecretDescription:
+async def describe_secret(api: SecretsManagerClient, secret: str) -> SecretDescription:
     """The secret of that name or ARN. Raises EntityNotFound, besides what every call may raise."""
     content = await _ask(api, "DescribeSecret", f"look up {secret}", secret)
     return SecretDescription(_arn(api, "DescribeSecret", content), text_in(content, "KmsKeyId"))
 
 
-async def list_secret_names(api: SecretsManager) -> list[str]:
+async def list_secret_names(api: SecretsManagerClient) -> list[str]:
     """The names of the secrets of the account, in that region."""
     call = Call(api.endpoint, api.credentials, "ListSecrets", "list the secrets", _refused)
     names: list[str] = []
@@ -67,7 +67,7 @@ async def list_secret_names(api: SecretsManager) -> list[str]:
     return [name for name in names if name]
 
 
-async def get_secret_tags(api: SecretsManager, secret: str) -> Mapping[str, str]:
+async def get_secret_tags(api: SecretsManagerClient, secret: str) -> Mapping[str, str]:
     """The tags of the secret of that ARN."""
     content = await _ask(api, "DescribeSecret", f"read the tags of {secret}", secret)
     _arn(api, "DescribeSecret", content)
@@ -79,12 +79,12 @@ async def get_secret_tags(api: SecretsManager, secret: str) -> Mapping[str, str]
     }
 
 
-async def _ask(api: SecretsManager, action: str, doing: str, secret: str) -> Mapping[str, object]:
+async def _ask(api: SecretsManagerClient, action: str, doing: str, secret: str) -> Mapping[str, object]:
     call = Call(api.endpoint, api.credentials, action, doing, _refused)
     return await call_json(api.client, call, "secretsmanager", {"SecretId": secret})
 
 
-def _arn(api: SecretsManager, action: str, content: Mapping[str, object]) -> str:
+def _arn(api: SecretsManagerClient, action: str, content: Mapping[str, object]) -> str:
     arn = text_in(content, "ARN")
     if not arn:
         raise lacks(api.endpoint, action, "ARN")

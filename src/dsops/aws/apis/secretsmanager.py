@@ -32,7 +32,7 @@ class SecretValue(NamedTuple):
     """Of the answer that it came with."""
 
 
-class Batch(NamedTuple):
+class BatchAnswer(NamedTuple):
     """What came of each id that was asked for: it stands in one of the two."""
 
     values: Mapping[str, SecretValue]
@@ -61,7 +61,7 @@ async def get_secret_value(
 
 async def batch_get_secret_value(
     client: Client, credentials: Credentials, endpoint: Endpoint, secret_ids: Sequence[str]
-) -> Batch:
+) -> BatchAnswer:
     """The AWSCURRENT versions of up to 20 different secrets, each with its own error where it has one.
 
     Raises AccessDenied when the batch itself is not allowed: the permission is one besides GetSecretValue.
@@ -91,7 +91,7 @@ async def batch_get_secret_value(
             errors.pop(each, None)
         elif each not in errors:
             errors[each] = lacks(endpoint, call.action, f"answer for `{each}`")
-    return Batch(values, errors)
+    return BatchAnswer(values, errors)
 
 
 _READING = "read the secret "

@@ -12,7 +12,7 @@ from dsops.arn import Partition
 from dsops.aws.http.answer import parse_json
 from dsops.aws.http.client import Client, quote
 from dsops.aws.http.network import proxy_for, trust_from
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import is_loopback, parse_address
 from dsops.errors import ConsoleRefused, DsopsError, ServiceError, TimedOut, Unreachable, UsageError
@@ -86,12 +86,12 @@ async def signin_link(
     return Secret(f"{endpoint}?Action=login&Destination={quote(page)}&SigninToken={quote(signin_token)}")
 
 
-def _request(client: Client, endpoint: str, query: str) -> Request:
+def _request(client: Client, endpoint: str, query: str) -> WireRequest:
     address = parse_address(endpoint)
     if address is None:
         raise ValueError("endpoints come from federation_endpoint")
     environ, folder = client.runtime.environ, client.runtime.folder
-    return Request(
+    return WireRequest(
         "GET",
         f"{endpoint}?{query}",
         (("Accept", "application/json"),),
@@ -102,7 +102,7 @@ def _request(client: Client, endpoint: str, query: str) -> Request:
     )
 
 
-async def _ask(client: Client, request: Request) -> Response:
+async def _ask(client: Client, request: WireRequest) -> Response:
     attempt = 0
     while True:
         attempt += 1

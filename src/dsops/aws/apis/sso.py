@@ -17,7 +17,7 @@ _MOST_PAGES = 50
 _PARTS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
-class Portal(NamedTuple):
+class PortalClient(NamedTuple):
     """Where the portal is asked, and with whose login."""
 
     client: Client
@@ -32,7 +32,7 @@ class Account(NamedTuple):
     name: str
 
 
-async def get_role_credentials(portal: Portal, account_id: str, role_name: str) -> Credentials:
+async def get_role_credentials(portal: PortalClient, account_id: str, role_name: str) -> Credentials:
     """A session of the permission set's role. Raises LoginRequired, NotAssigned or SsoRefused, besides the usual."""
     path = f"/federation/credentials?role_name={quote(role_name)}&account_id={quote(account_id)}"
     action, doing = "GetRoleCredentials", f"get credentials of {role_name} in {account_id}"
@@ -58,25 +58,25 @@ async def get_role_credentials(portal: Portal, account_id: str, role_name: str) 
     )
 
 
-async def list_accounts(portal: Portal) -> list[Account]:
+async def list_accounts(portal: PortalClient) -> list[Account]:
     """The accounts in which whoever has logged in has something."""
     found = await _list(portal, "ListAccounts", "/assignment/accounts?", "list the accounts", "accountList")
     return [Account(text_in(each, "accountId"), text_in(each, "accountName")) for each in found]
 
 
-async def list_account_roles(portal: Portal, account_id: str) -> list[str]:
+async def list_account_roles(portal: PortalClient, account_id: str) -> list[str]:
     """The names of the permission sets that whoever has logged in has in that account."""
     path, doing = f"/assignment/roles?account_id={quote(account_id)}&", f"list the permission sets in {account_id}"
     found = await _list(portal, "ListAccountRoles", path, doing, "roleList")
     return [text_in(each, "roleName") for each in found]
 
 
-async def logout(portal: Portal) -> None:
+async def logout(portal: PortalClient) -> None:
     """Ends the login, here and for whoever else has its token. Raises LoginRequired where it had ended already."""
     await _ask(portal, "Logout", "/logout", "end the login", method="POST")
 
 
-async def _list(portal: Portal, action: str, path: str, doing: str, name: str) -> list[dict[str, object]]:
+async def _list(portal: PortalClient, action: str, path: str, doing: str, name: str) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     token = ""
     for _ in range(_MOST_PAGES):
@@ -90,7 +90,7 @@ async def _list(portal: Portal, action: str, path: str, doing: str, name: str) -
     return found
 
 
-async def _ask(portal: Portal, action: str, path: str, doing: str, method: str = "GET") -> Content:
+async def _ask(portal: PortalClient, action: str, path: str, doing: str, method: str = "GET") -> Content:
     call = Call(portal.endpoint, None, action, doing, _refused, (portal.access_token,), method=method, path=path)
     return await call_rest(portal.client, call, headers=((_BEARER, portal.access_token.reveal()),))
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from dsops.aws.http.answer import lacks, text_in
 from dsops.aws.http.client import Call, Client, call_rest
-from dsops.aws.identity.sso_cache import Client as Registration
+from dsops.aws.identity.sso_cache import ClientRegistration as Registration
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, SsoRefused
 from dsops.secret import Secret
@@ -32,7 +32,7 @@ _HINTS = {
 }
 
 
-class Device(NamedTuple):
+class DeviceAuthorization(NamedTuple):
     """A login that a person approves on a page, in whatever browser."""
 
     device_code: Secret
@@ -46,7 +46,7 @@ class Device(NamedTuple):
 
 
 async def register_client(
-    client: Client, endpoint: Endpoint, session: Session, name: str, *, has_redirect: bool
+    client: Client, endpoint: Endpoint, session: SsoSession, name: str, *, has_redirect: bool
 ) -> Registration:
     """This program, made known under that name for logins of that session.
 
@@ -70,8 +70,8 @@ async def register_client(
 
 
 async def start_device_authorization(
-    client: Client, endpoint: Endpoint, session: Session, registration: Registration
-) -> Device:
+    client: Client, endpoint: Endpoint, session: SsoSession, registration: Registration
+) -> DeviceAuthorization:
     """A code for a person to approve."""
     parameters = {**_proof(registration), "startUrl": session.start_url}
     doing = f"begin a login at {session.start_url}"
@@ -80,7 +80,7 @@ async def start_device_authorization(
     code, user_code, page = (text_in(content, name) for name in ("deviceCode", "userCode", "verificationUri"))
     if not code or not user_code or not page:
         raise lacks(endpoint, call.action, "deviceCode, userCode and verificationUri")
-    return Device(
+    return DeviceAuthorization(
         Secret(code),
         user_code,
         page,

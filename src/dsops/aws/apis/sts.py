@@ -27,7 +27,7 @@ class AssumedRole(NamedTuple):
     """Also where it was inherited."""
 
 
-class Identity(NamedTuple):
+class CallerIdentity(NamedTuple):
     """Who a call is made by."""
 
     account: str
@@ -204,11 +204,13 @@ async def get_session_token(
     return _credentials(client, call, reply, arn=credentials.arn)
 
 
-async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> Identity:
+async def get_caller_identity(client: Client, credentials: Credentials, endpoint: Endpoint) -> CallerIdentity:
     """Who signs. No policy can forbid to ask."""
     call = Call(endpoint, credentials, "GetCallerIdentity", "ask who makes the call", _refused)
     reply = await call_query(client, call, _VERSION, ())
-    identity = Identity(reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId"))
+    identity = CallerIdentity(
+        reply.result.text_of("Account"), reply.result.text_of("Arn"), reply.result.text_of("UserId")
+    )
     if not all(identity):
         raise lacks(endpoint, call.action, "account, ARN and user id")
     return identity

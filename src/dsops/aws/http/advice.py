@@ -10,14 +10,14 @@ from dsops.endpoint import is_aws_host, is_loopback
 from dsops.errors import nearest
 
 if TYPE_CHECKING:
-    from dsops.aws.http.wire import Request
+    from dsops.aws.http.wire import WireRequest
 
 _REGION_SHAPE = r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}"
 _OF_LOGINS = ("oidc.", "portal.sso.", "oidc-fips.", "portal.sso-fips.")
 _WRONG_NAME = r"subject name|hostname mismatch|doesn't match|does not match|is not valid for"
 
 
-def for_unreachable(request: Request, why: str) -> str:
+def for_unreachable(request: WireRequest, why: str) -> str:
     """Where to look: the proxy, a sandbox that does not run, a region that is none, the network."""
     host, authority = request.address.host, request.address.authority
     if request.proxy is not None:
@@ -35,7 +35,7 @@ def for_unreachable(request: Request, why: str) -> str:
     return _for_region(region, key) or "check the network, and whether a proxy is needed (HTTPS_PROXY)"
 
 
-def for_broken(request: Request) -> str:
+def for_broken(request: WireRequest) -> str:
     """A connection that was there and is gone."""
     if request.proxy is not None:
         return f"try again; if it stays so, check {request.proxy.origin}"

@@ -19,7 +19,7 @@ from dsops.aws.http.refusal import (
     is_transient,
     throttled,
 )
-from dsops.aws.http.wire import Request, Response, Signing
+from dsops.aws.http.wire import Response, Signing, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address
 from dsops.errors import AnswerInvalid, AwsAnswer, DsopsError, ServiceError, TimedOut, Tried, Unreachable
@@ -166,7 +166,7 @@ async def preconnect(client: Client, endpoint: Endpoint, connections: int) -> No
         return
     proxy, trust = _way(client, endpoint)
     for _ in range(min(connections, _MOST_PREPARED)):
-        await prepare(Request("HEAD", _url(endpoint), proxy=proxy, trust=trust))
+        await prepare(WireRequest("HEAD", _url(endpoint), proxy=proxy, trust=trust))
 
 
 def quote(text: str) -> str:
@@ -220,7 +220,7 @@ class _Failed(NamedTuple):
 
 
 async def _attempt(
-    client: Client, call: Call, request: Request, read_refusal: _ReadRefusal, *, may_correct: bool
+    client: Client, call: Call, request: WireRequest, read_refusal: _ReadRefusal, *, may_correct: bool
 ) -> Response | _Failed:
     """The answer with status 200, or how the attempt failed."""
     begun, skew = client.runtime.monotonic(), client.skew_seconds(call.endpoint)
@@ -292,7 +292,9 @@ def _tried(call: Call, said: AwsAnswer | None) -> Tried:
 _CALLER = r"User: (arn:\S+) is not authorized"
 
 
-def _request(client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float) -> Request:
+def _request(
+    client: Client, call: Call, headers: tuple[tuple[str, str], ...], body: bytes, until: float
+) -> WireRequest:
     """What goes on the wire, signed for the time that the endpoint's clock shows."""
     proxy, trust = _way(client, call.endpoint)
     signing = None
@@ -306,7 +308,7 @@ def _request(client: Client, call: Call, headers: tuple[tuple[str, str], ...], b
             call.endpoint.signing_region,
             now.strftime("%Y%m%dT%H%M%SZ"),
         )
-    return Request(
+    return WireRequest(
         call.method,
         f"{call.endpoint.url}{call.path}" if call.path else _url(call.endpoint),
         headers,

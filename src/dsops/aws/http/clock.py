@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from dsops.aws.http.answer import server_time
 from dsops.aws.http.client import Client
 from dsops.aws.http.network import proxy_for, trust_from
-from dsops.aws.http.wire import Request, Response
+from dsops.aws.http.wire import Response, WireRequest
 from dsops.endpoint import Endpoint, parse_address
 from dsops.errors import ServiceError
 from dsops.startup import NamedTuple, cast
@@ -47,7 +47,7 @@ async def glance_at(client: Client, endpoint: Endpoint, *, asks_certificate: boo
     if address is None:
         raise ValueError("endpoints come from resolve_endpoint")
     environ, folder = client.runtime.environ, client.runtime.folder
-    request = Request(
+    request = WireRequest(
         "GET",
         endpoint.url if "/" in endpoint.url.partition("://")[2] else f"{endpoint.url}/",
         proxy=proxy_for(address, environ),

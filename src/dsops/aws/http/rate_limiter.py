@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.25
 """A caller that waits looks again so soon: those before it may have left, or the rate may have grown."""
 
 
-class Place:
+class QueuedCall:
     """One call's place in the queue."""
 
     __slots__ = ("until",)
@@ -42,7 +42,7 @@ class RateLimiter:
     def __init__(self, now: float) -> None:
         """Made at the first refusal, at `now`."""
         self._lock = Lock()
-        self._queue: list[Place] = []
+        self._queue: list[QueuedCall] = []
         self._tokens = _TOKENS_AFTER_REFUSAL
         self._filled_at = now
         self._peak = _LEAST_RATE
@@ -59,22 +59,22 @@ class RateLimiter:
         back_after = math.pow(self._peak * (1 - _KEPT_RATE) / _GROWTH, 1 / 3)
         return max(_LEAST_RATE, self._peak + _GROWTH * math.pow(now - self._refused_at - back_after, 3))
 
-    def enter(self, until: float) -> Place:
+    def enter(self, until: float) -> QueuedCall:
         """A place in the queue, before those whose time ends later; `leave` has to give it back.
 
         So a call that was refused does not begin at the end again.
         """
-        place = Place(until)
+        place = QueuedCall(until)
         with self._lock:
             insort_right(self._queue, place, key=lambda each: each.until)
         return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: QueuedCall) -> None:
         """Gives the place back."""
         with self._lock:
             self._queue.remove(place)
 
-    def take(self, place: Place, now: float) -> float:
+    def take(self, place: QueuedCall, now: float) -> float:
         """Takes a token: 0.0, or the seconds after which to ask again."""
         with self._lock:
             seconds = self._seconds(self._queue.index(place), now)

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from dsops.aws.http import wire
 from dsops.aws.http.network import CurrentTrust, Trust, system_trust
-from dsops.aws.http.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Request, Response
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Response, WireRequest
 from dsops.errors import ConfigError, ServiceError
 from dsops.startup import TYPE_CHECKING, Any, cast
 
@@ -83,7 +83,7 @@ class _Transfer:
 
     __slots__ = ("body", "curl", "deadline", "headers", "request", "token")
 
-    def __init__(self, request: Request, token: object, curl: Any) -> None:
+    def __init__(self, request: WireRequest, token: object, curl: Any) -> None:
         self.request = request
         self.token = token
         self.curl = curl
@@ -113,7 +113,7 @@ class CurlDriver:
     def start(self, request: object, token: object) -> None:
         """Begins a transfer."""
         curl = pycurl.Curl()
-        transfer = _Transfer(cast("Request", request), token, curl)
+        transfer = _Transfer(cast("WireRequest", request), token, curl)
         self._prepare(transfer)
         self._waiting.append(transfer)
         self._launch()
@@ -230,7 +230,7 @@ class CurlDriver:
         self._set_trust(curl, request)
         _set_proxy(curl, request)
 
-    def _set_trust(self, curl: Any, request: Request) -> None:
+    def _set_trust(self, curl: Any, request: WireRequest) -> None:
         curl.setopt(pycurl.SSL_VERIFYPEER, 1)
         curl.setopt(pycurl.SSL_VERIFYHOST, 2)
         schemes = {request.address.scheme, request.proxy.address.scheme if request.proxy else "http"}
@@ -253,7 +253,7 @@ class CurlDriver:
                     curl.unsetopt(option)
 
 
-def _set_method(curl: Any, request: Request) -> None:
+def _set_method(curl: Any, request: WireRequest) -> None:
     if request.method == "HEAD":
         curl.setopt(pycurl.NOBODY, 1)
     elif request.method == "GET":
@@ -265,7 +265,7 @@ def _set_method(curl: Any, request: Request) -> None:
             curl.setopt(pycurl.CUSTOMREQUEST, request.method)
 
 
-def _set_signing(curl: Any, request: Request) -> None:
+def _set_signing(curl: Any, request: WireRequest) -> None:
     # libcurl signs Host, every header set by HTTPHEADER, and the body; X-Amz-Date there is its time.
     # A user agent set by its own option is not signed: proxies change it.
     curl.setopt(pycurl.USERAGENT, wire.USER_AGENT)
@@ -275,7 +275,7 @@ def _set_signing(curl: Any, request: Request) -> None:
         curl.setopt(pycurl.PASSWORD, request.signing.secret_access_key.reveal_bytes())
 
 
-def _set_proxy(curl: Any, request: Request) -> None:
+def _set_proxy(curl: Any, request: WireRequest) -> None:
     # "" means none and no look at the environment; the same of NOPROXY, which was decided before.
     curl.setopt(pycurl.NOPROXY, "")
     curl.setopt(pycurl.PROXY, request.proxy.url if request.proxy else "")

@@ -23,7 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 
 from dsops.aws.http import wire
 from dsops.aws.http.network import CurrentTrust, Proxy, Trust, system_trust
-from dsops.aws.http.wire import MAX_ANSWER_BYTES, Request, Response
+from dsops.aws.http.wire import MAX_ANSWER_BYTES, Response, WireRequest
 from dsops.errors import DsopsError, ServiceError
 from dsops.startup import NamedTuple
 
@@ -32,7 +32,7 @@ _CHUNK_BYTES = 65536
 
 
 class _Job(NamedTuple):
-    request: Request
+    request: WireRequest
     token: object
     headers: dict[str, str]
     deadline: float
@@ -51,7 +51,7 @@ class ThreadDriver:
 
     def start(self, request: object, token: object) -> None:
         """Begins a transfer; a request whose header can't be sent is refused here."""
-        request = cast("Request", request)
+        request = cast("WireRequest", request)
         headers = _signed_headers(request)
         self._job_count += 1
         deadline = monotonic() + request.total_timeout_ms / 1000
@@ -121,7 +121,7 @@ class _Pools:
         self._current = CurrentTrust()
         self._system_trust: Trust | None = None
 
-    def manager(self, request: Request) -> Any:
+    def manager(self, request: WireRequest) -> Any:
         """The pool manager for this request."""
         trust = request.trust or self._system_trust
         if trust is None:
@@ -136,7 +136,7 @@ class _Pools:
         for manager in self._managers.values():
             manager.clear()
 
-    def _make(self, request: Request, trust: Trust) -> Any:
+    def _make(self, request: WireRequest, trust: Trust) -> Any:
         # Named so, and not as a context of our own: urllib3 1.26 can't check an address against one of those.
         options: dict[str, Any] = {
             "maxsize": _MOST_THREADS,
@@ -154,7 +154,7 @@ class _Pools:
         return urllib3.ProxyManager(proxy.url, proxy_headers=login, **options)
 
 
-def _signed_headers(request: Request) -> dict[str, str]:
+def _signed_headers(request: WireRequest) -> dict[str, str]:
     """All that is sent, with the signature."""
     headers = dict(wire.checked_headers(request))
     signing = request.signing
@@ -254,7 +254,7 @@ def _failed(job: _Job, error: Exception) -> ServiceError:
 
 
 # The first that is anywhere among the causes counts: what is more telling stands before what is less.
-_MEANINGS: tuple[tuple[type[BaseException], Callable[[Request, str], ServiceError]], ...] = (
+_MEANINGS: tuple[tuple[type[BaseException], Callable[[WireRequest, str], ServiceError]], ...] = (
     (ssl.SSLCertVerificationError, wire.tls_refused),
     (CertificateError, wire.tls_refused),
     (exceptions.NewConnectionError, wire.unreachable),
@@ -266,7 +266,7 @@ _MEANINGS: tuple[tuple[type[BaseException], Callable[[Request, str], ServiceErro
 )
 
 
-def _broken(request: Request, error: Exception) -> ServiceError:
+def _broken(request: WireRequest, error: Exception) -> ServiceError:
     """What an error inside the body means."""
     if isinstance(error, exceptions.ReadTimeoutError):
         return wire.timed_out(request, connecting=False)

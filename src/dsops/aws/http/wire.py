@@ -39,7 +39,7 @@ class Signing(NamedTuple):
     timestamp: str
 
 
-class Request(NamedTuple):
+class WireRequest(NamedTuple):
     """One HTTP request; everything that decides where it goes and how, so that a driver reads no environment.
 
     Header values, query and body may hold secrets (an external ID, a session): its repr shows none of them.
@@ -86,7 +86,7 @@ class Response(NamedTuple):
         return f"Response({self.status}, {len(self.body)} bytes)"
 
 
-def checked_headers(request: Request) -> list[tuple[str, str]]:
+def checked_headers(request: WireRequest) -> list[tuple[str, str]]:
     """The request's headers with those that its signature needs (not Authorization), fit for the wire.
 
     Raises CredentialsInvalid when a key or token has a character that would end its header: a line break.
@@ -114,13 +114,13 @@ def checked_headers(request: Request) -> list[tuple[str, str]]:
     return headers
 
 
-def where(request: Request) -> str:
+def where(request: WireRequest) -> str:
     """Host, and the proxy in between: `sts.us-east-1.amazonaws.com through the proxy http://proxy:3128`."""
     through = f" through the proxy {request.proxy.url}" if request.proxy else ""
     return f"{request.address.authority}{through}"
 
 
-def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unreachable:
+def unreachable(request: WireRequest, why: str, *, how_far: str = "unsent") -> Unreachable:
     """No connection was made, or it broke; `how_far` is one of `ServiceError.how_far`."""
     from dsops.aws.http.advice import for_broken, for_unreachable
 
@@ -131,7 +131,7 @@ def unreachable(request: Request, why: str, *, how_far: str = "unsent") -> Unrea
     return _with(how_far, error)
 
 
-def timed_out(request: Request, *, connecting: bool) -> TimedOut:
+def timed_out(request: WireRequest, *, connecting: bool) -> TimedOut:
     """The time was up, either before there was a connection or before the answer was complete."""
     if connecting:
         from dsops.aws.http.advice import for_unreachable
@@ -143,7 +143,7 @@ def timed_out(request: Request, *, connecting: bool) -> TimedOut:
     return _with("sent", TimedOut(message, hint="raise the store's `timeout_ms`, or try again"))
 
 
-def tls_refused(request: Request, why: str) -> TlsRefused:
+def tls_refused(request: WireRequest, why: str) -> TlsRefused:
     """The server's certificate, or the proxy's, is not one that we trust for that name."""
     from dsops.aws.http.advice import for_certificate
 
@@ -151,7 +151,7 @@ def tls_refused(request: Request, why: str) -> TlsRefused:
     return _with("unsent", TlsRefused(message, why=why, hint=for_certificate(why)))
 
 
-def trust_unusable(request: Request) -> TlsRefused:
+def trust_unusable(request: WireRequest) -> TlsRefused:
     """The file of certificates that a variable names holds none."""
     file = request.trust.file if request.trust is not None else "the system's file"
     message = f"{file} holds no certificates, and {where(request)} can't be trusted without"
@@ -159,19 +159,19 @@ def trust_unusable(request: Request) -> TlsRefused:
     return _with("unsent", TlsRefused(message, hint=hint))
 
 
-def too_large(request: Request) -> AnswerInvalid:
+def too_large(request: WireRequest) -> AnswerInvalid:
     """The answer is longer than AWS ever sends."""
     message = f"{where(request)} sent more than {MAX_ANSWER_BYTES // (1024 * 1024)} MB"
     return _with("answered", AnswerInvalid(message, hint=_is_it_aws(request)))
 
 
-def answer_invalid(request: Request, why: str) -> AnswerInvalid:
+def answer_invalid(request: WireRequest, why: str) -> AnswerInvalid:
     """Bytes came that are no HTTP."""
     message = f"{where(request)} does not answer as AWS does"
     return _with("answered", AnswerInvalid(message, why=why, hint=_is_it_aws(request)))
 
 
-def _is_it_aws(request: Request) -> str:
+def _is_it_aws(request: WireRequest) -> str:
     if request.proxy is not None:
         return f"check {request.proxy.origin} and NO_PROXY"
     address = request.address

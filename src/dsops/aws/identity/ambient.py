@@ -15,7 +15,7 @@ from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsops.aws.identity.ambient_advice import Lookup
+    from dsops.aws.identity.ambient_advice import CredentialLookup
 
 TIMEOUT_SECONDS = 120.0
 """A `credential_process` may open a browser; one that hangs must not hang us for ever."""
@@ -87,9 +87,9 @@ def load_ambient(
         credentials = ambient_from_environment(environ, now)
         if credentials is not None:
             return credentials
-    from dsops.aws.identity.ambient_advice import Lookup, failure
+    from dsops.aws.identity.ambient_advice import CredentialLookup, failure
 
-    lookup = Lookup(environ, folder, profile)
+    lookup = CredentialLookup(environ, folder, profile)
     _refuse_to_go_round(lookup)
     answer = _ask_child(lookup, timeout_seconds)
     error = answer.get("error")
@@ -98,7 +98,7 @@ def load_ambient(
     return _found(lookup, answer)
 
 
-def _refuse_to_go_round(lookup: Lookup) -> None:
+def _refuse_to_go_round(lookup: CredentialLookup) -> None:
     """Ends what would never end: a profile whose `credential_process` is dsops, which begins with that profile."""
     if lookup.name in lookup.environ.get(LOOKING, "").split("\n"):
         raise AmbientFailed(
@@ -108,7 +108,7 @@ def _refuse_to_go_round(lookup: Lookup) -> None:
         )
 
 
-def _looking(lookup: Lookup) -> str:
+def _looking(lookup: CredentialLookup) -> str:
     before = lookup.environ.get(LOOKING, "")
     return f"{before}\n{lookup.name}" if before else lookup.name
 
@@ -135,7 +135,7 @@ def _instant(text: object) -> datetime | None:
     return (instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
+def _ask_child(lookup: CredentialLookup, timeout_seconds: float) -> Mapping[str, object]:
     """What `ambient_child` answers. Keys travel over a pipe, never as an argument or through a file."""
     import json
     import subprocess
@@ -181,7 +181,7 @@ def _ask_child(lookup: Lookup, timeout_seconds: float) -> Mapping[str, object]:
     return answer
 
 
-def _found(lookup: Lookup, answer: Mapping[str, object]) -> Credentials:
+def _found(lookup: CredentialLookup, answer: Mapping[str, object]) -> Credentials:
     """The credentials in the child's answer."""
     from dsops.aws.identity.ambient_advice import source_text
 

@@ -47,7 +47,7 @@ _POD_IDENTITY_HOSTS = ("169.254.170.23", "fd00:ec2::23")
 _POD_IDENTITY_FOLDER = "/pods.eks.amazonaws.com/"
 
 
-class Lookup:
+class CredentialLookup:
     """One look for base credentials: whose environment, from which folder, for which profile ("" for none)."""
 
     __slots__ = ("environ", "folder", "profile")
@@ -73,7 +73,7 @@ def chosen_profile(environ: Mapping[str, str]) -> str:
     return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE") or ""
 
 
-def source_text(lookup: Lookup, answer: Mapping[str, object]) -> str:
+def source_text(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
     """Where the credentials in the child's answer come from: `profile ada (IAM Identity Center, session corp)`.
 
     Raises NoCredentials where a profile was named and another identity stood in for it.
@@ -122,7 +122,7 @@ def _container(environ: Mapping[str, str]) -> str:
     return f"at {address.authority}" if address else _FULL_URI
 
 
-def failure(lookup: Lookup, error: str, answer: Mapping[str, object]) -> CredentialsError:
+def failure(lookup: CredentialLookup, error: str, answer: Mapping[str, object]) -> CredentialsError:
     """What botocore's error means for the user. `error` is the name of its class."""
     message = answer.get("message")
     why = " ".join(scrubbed(message if isinstance(message, str) else "").split())
@@ -149,7 +149,7 @@ def failure(lookup: Lookup, error: str, answer: Mapping[str, object]) -> Credent
     return AmbientFailed(f"could not get {subject}", why=why or error, hint=hint or _hint(lookup, error))
 
 
-def _blamed(lookup: Lookup, why: str) -> tuple[str, str]:
+def _blamed(lookup: CredentialLookup, why: str) -> tuple[str, str]:
     """What could not be had, and what to look at where no profile is to blame; botocore's message tells which."""
     environ = lookup.environ
     token_file = "" if lookup.profile else environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
@@ -170,7 +170,7 @@ def _address(environ: Mapping[str, str]) -> str:
     return f"http://169.254.170.2{relative}" if relative else environ.get(_FULL_URI, "")
 
 
-def _hint(lookup: Lookup, error: str) -> str:
+def _hint(lookup: CredentialLookup, error: str) -> str:
     name = lookup.name
     if "SSO" in error or error == "TokenRetrievalError":
         return f"run `aws sso login --profile {name}`"
@@ -183,7 +183,7 @@ def _hint(lookup: Lookup, error: str) -> str:
     return f"see what `aws sts get-caller-identity --profile {name}` says"
 
 
-def _no_profile(lookup: Lookup, answer: Mapping[str, object]) -> AmbientFailed:
+def _no_profile(lookup: CredentialLookup, answer: Mapping[str, object]) -> AmbientFailed:
     profiles = answer.get("profiles")
     names = [str(each) for each in profiles] if isinstance(profiles, list) else []
     meant = nearest(lookup.name, names)
@@ -197,7 +197,7 @@ def _no_profile(lookup: Lookup, answer: Mapping[str, object]) -> AmbientFailed:
     )
 
 
-def _no_credentials(lookup: Lookup, answer: Mapping[str, object], *, instead: str = "") -> NoCredentials:
+def _no_credentials(lookup: CredentialLookup, answer: Mapping[str, object], *, instead: str = "") -> NoCredentials:
     """Nothing was found: the error lists where it was looked for. `instead` is what stood in for a named profile."""
     profile = lookup.profile
     if instead:
@@ -224,7 +224,7 @@ def _no_credentials(lookup: Lookup, answer: Mapping[str, object], *, instead: st
     )
 
 
-def _looked_at(lookup: Lookup, answer: Mapping[str, object]) -> str:
+def _looked_at(lookup: CredentialLookup, answer: Mapping[str, object]) -> str:
     """`profile x in A (no such file) and B, which has only region`: what stood there instead of credentials."""
     paths = [find(lookup.environ, lookup.folder) for find in (config_file, credentials_file)]
     files = " and ".join([path if os.path.isfile(path) else f"{path} (no such file)" for path in paths])

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from dsops.aws.http.answer import parse_json, text_in
 from dsops.aws.identity.ambient_files import check_absent, located
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.config.files import digest
 from dsops.errors import FileNotWritten
 from dsops.input_file import read_file
@@ -31,7 +31,7 @@ _MOST_BYTES = 256 * 1024
 _OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-class Client(NamedTuple):
+class ClientRegistration(NamedTuple):
     """A program as Identity Center has registered it. Its secret is none that would let anybody in by itself."""
 
     client_id: str
@@ -45,7 +45,7 @@ class Token(NamedTuple):
     access_token: Secret
     expires_at: datetime
     refresh_token: Secret | None
-    client: Client | None
+    client: ClientRegistration | None
     """Whom the refresh token was given to; None where the file does not say."""
 
     @property
@@ -76,7 +76,7 @@ def cache_folder(environ: Mapping[str, str], folder: str = "") -> str:
     return located(_FOLDER, environ, folder)
 
 
-def token_path(session: Session, environ: Mapping[str, str], folder: str = "") -> str:
+def token_path(session: SsoSession, environ: Mapping[str, str], folder: str = "") -> str:
     """The session's token file."""
     return os.path.join(cache_folder(environ, folder), f"{hashed(session.key)}.json")
 
@@ -86,7 +86,7 @@ def hashed(text: str) -> str:
     return str(sha1(text.encode("utf-8", "surrogateescape")).hexdigest())  # noqa: S324 - the AWS CLI's rule
 
 
-def read_token(path: str, session: Session) -> Cached:
+def read_token(path: str, session: SsoSession) -> Cached:
     """The session's token, expired or not, or why there is none; never raises for what is in the file."""
     data, problem, note = _read(path)
     if not data:
@@ -105,7 +105,7 @@ def read_token(path: str, session: Session) -> Cached:
     return Cached(Token(access_token, expires_at, _token_in(members, "refreshToken"), _client_in(members)), "", note)
 
 
-def write_token(path: str, session: Session, token: Token) -> None:
+def write_token(path: str, session: SsoSession, token: Token) -> None:
     """Puts the token where every other program finds it. Raises FileNotWritten."""
     members = {
         "startUrl": session.start_url,
@@ -157,13 +157,13 @@ def write_file(path: str, text: str) -> None:
         raise FileNotWritten(f"{path} can't be written", why=reason, hint="check who owns the folder") from error
 
 
-def read_client(path: str) -> Client | None:
+def read_client(path: str) -> ClientRegistration | None:
     """The registration that a file holds; None where there is none that can be used."""
     members = parse_json(_read(path)[0]) or {}
     return _client(members, "expiresAt")
 
 
-def write_client(path: str, client: Client, scopes: tuple[str, ...]) -> None:
+def write_client(path: str, client: ClientRegistration, scopes: tuple[str, ...]) -> None:
     """Keeps a registration for the next login. Raises FileNotWritten."""
     members = {
         "clientId": client.client_id,
@@ -213,14 +213,14 @@ def _token_in(members: Mapping[str, object], name: str) -> Secret | None:
     return Secret(text) if text and text.isascii() and text.isprintable() and " " not in text else None
 
 
-def _client_in(members: Mapping[str, object]) -> Client | None:
+def _client_in(members: Mapping[str, object]) -> ClientRegistration | None:
     return _client(members, "registrationExpiresAt")
 
 
-def _client(members: Mapping[str, object], expiry: str) -> Client | None:
+def _client(members: Mapping[str, object], expiry: str) -> ClientRegistration | None:
     client_id, secret = text_in(members, "clientId"), _token_in(members, "clientSecret")
     expires_at = instant(text_in(members, expiry))
-    return Client(client_id, secret, expires_at) if client_id and secret and expires_at else None
+    return ClientRegistration(client_id, secret, expires_at) if client_id and secret and expires_at else None
 
 
 def _plain(text: str) -> str:

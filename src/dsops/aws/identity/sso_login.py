@@ -13,11 +13,17 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from dsops.aws.apis.sso_oidc import Device, register_client, start_device_authorization, token_of_code, token_of_device
+from dsops.aws.apis.sso_oidc import (
+    DeviceAuthorization,
+    register_client,
+    start_device_authorization,
+    token_of_code,
+    token_of_device,
+)
 from dsops.aws.http.client import Client, quote
-from dsops.aws.identity.sso_cache import Client as Registration
+from dsops.aws.identity.sso_cache import ClientRegistration as Registration
 from dsops.aws.identity.sso_cache import Token, cache_folder, hashed, read_client, write_client
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.endpoint import Endpoint, is_loopback, parse_address
 from dsops.errors import LoginFailed, ServiceError, SsoRefused
 from dsops.secret import Secret
@@ -33,22 +39,22 @@ _EARLY = timedelta(minutes=15)
 _ENDED = "InvalidClientException"
 
 
-class Place(NamedTuple):
+class LoginService(NamedTuple):
     """Where somebody logs in, and through whom that is asked."""
 
     client: Client
     endpoint: Endpoint
-    session: Session
+    session: SsoSession
 
 
-Way = Callable[[Place, Registration], "Work[Token]"]
+Way = Callable[[LoginService, Registration], "Work[Token]"]
 """What gets a token, once this program is registered."""
 
 Catch = Callable[[str, str], Mapping[str, str]]
 """(the page to go to, the state to wait for) -> what the browser brought back; raises LoginFailed."""
 
 
-async def log_in(place: Place, way: Way, *, has_redirect: bool) -> Token:
+async def log_in(place: LoginService, way: Way, *, has_redirect: bool) -> Token:
     """The token of a new login.
 
     This program's registration is kept as the AWS CLI keeps its own, and made anew once where AWS has ended it.
@@ -66,10 +72,10 @@ async def log_in(place: Place, way: Way, *, has_redirect: bool) -> Token:
     return await way(place, registration)
 
 
-def by_device(show: Callable[[Device], None]) -> Way:
+def by_device(show: Callable[[DeviceAuthorization], None]) -> Way:
     """By a code that `show` tells a person, who approves it in whatever browser."""
 
-    async def way(place: Place, registration: Registration) -> Token:
+    async def way(place: LoginService, registration: Registration) -> Token:
         client, endpoint = place.client, place.endpoint
         device = await start_device_authorization(client, endpoint, place.session, registration)
         for page in (device.verification_uri, device.verification_uri_complete):
@@ -100,7 +106,7 @@ def by_device(show: Callable[[Device], None]) -> Way:
 def by_browser(redirect_uri: str, catch: Catch) -> Way:
     """By the browser of this machine, which brings a code to `redirect_uri` (RFC 8252, with PKCE: RFC 7636)."""
 
-    async def way(place: Place, registration: Registration) -> Token:
+    async def way(place: LoginService, registration: Registration) -> Token:
         verifier, state = _random(), _random()
         challenge = _base64(sha256(verifier.encode()).digest())
         query = {
@@ -124,7 +130,7 @@ def by_browser(redirect_uri: str, catch: Catch) -> Way:
     return way
 
 
-def _registration_path(place: Place, *, has_redirect: bool) -> str:
+def _registration_path(place: LoginService, *, has_redirect: bool) -> str:
     """The AWS CLI's rule for its own, with our name: another place, region or scope is another registration."""
     session, runtime = place.session, place.client.runtime
     about = {

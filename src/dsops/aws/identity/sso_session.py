@@ -17,7 +17,7 @@ ACCOUNT_ACCESS = "sso:account:access"
 """The scope that GetRoleCredentials needs, and the one that is asked for where a session names none."""
 
 
-class Session(NamedTuple):
+class SsoSession(NamedTuple):
     """One place to log in; everything that is reached by the same login has the same one."""
 
     name: str
@@ -37,7 +37,7 @@ class Session(NamedTuple):
         return f"the login of sso-session {self.name}" if self.name else f"the login at {self.start_url}"
 
 
-def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Session:
+def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> SsoSession:
     """The `[sso-session NAME]` of the AWS config file. Raises ConfigError where there is none that can be used."""
     path = config_file(environ, folder)
     found = {section_name(header, _PREFIX): keys for header, keys in sections(path, _PREFIX).items()}
@@ -56,7 +56,7 @@ def named_session(name: str, environ: Mapping[str, str], folder: str = "") -> Se
             hint = f"set `{key}` there: {wanted}"
             raise ConfigError(f"`[sso-session {name}]` {what}", hint=hint, where=Where(path))
     scopes = tuple(filter(None, (scope.strip() for scope in keys.get("sso_registration_scopes", "").split(","))))
-    return Session(name, start_url, region, scopes or (ACCOUNT_ACCESS,))
+    return SsoSession(name, start_url, region, scopes or (ACCOUNT_ACCESS,))
 
 
 def _for_unknown(name: str, found: Mapping[str, object]) -> str:

@@ -7,8 +7,8 @@ import os
 from dsops.audit.chain import is_hash
 from dsops.audit.reading import Trail, find_trail
 from dsops.audit.settings import OFF, load_settings
-from dsops.audit.verify import Verdict, verify, verify_files
-from dsops.cli.audit.records import HEADINGS, Wanted, json_line, last_records, row_of, time_of
+from dsops.audit.verify import Verification, verify, verify_files
+from dsops.cli.audit.records import HEADINGS, RecordFilter, json_line, last_records, row_of, time_of
 from dsops.cli.audit.report import COMMAND as REPORT
 from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND
@@ -48,10 +48,10 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _wanted(arguments: Arguments, runtime: Runtime) -> Wanted:
+def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
     """Which events are asked for."""
     since = arguments.text("--since")
-    return Wanted(
+    return RecordFilter(
         event=arguments.text("--event"),
         store=arguments.text("--store"),
         role=arguments.text("--role"),
@@ -116,7 +116,7 @@ def _verify(arguments: Arguments, runtime: Runtime) -> int:
     return 0 if is_whole else CheckFailed.exit_code
 
 
-def _tell(verdict: Verdict) -> None:
+def _tell(verdict: Verification) -> None:
     for finding in verdict.findings:
         place = f"{finding.file}:{finding.line}: " if finding.line else f"{finding.file}: " if finding.file else ""
         note = "note: " if finding.is_harmless else ""

@@ -13,7 +13,7 @@ from dsops.aws.apis.athena import Athena
 from dsops.aws.apis.cloudtrail import Lake
 from dsops.aws.apis.queries import QueryState
 from dsops.aws.http.client import make_client
-from dsops.cli.audit.run import Place, Wanted
+from dsops.cli.audit.run import AskedQuestion, AthenaTarget
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import counted, note
 from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
@@ -33,7 +33,7 @@ class _Caller(NamedTuple):
     endpoint: Endpoint
 
 
-def ask_aws(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime) -> tuple[Answer, Query]:
+def ask_aws(wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> tuple[Answer, Query]:
     """The answer, and the query that gave it; what it has cost is a note, Ctrl-C stops it.
 
     With `--json` there is no note: what was scanned is in the answer, and stderr is an error's alone.
@@ -70,7 +70,7 @@ def ask_aws(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime
     return given, query
 
 
-def _caller(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime) -> _Caller:
+def _caller(wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:
     service = "athena" if wanted.dialect == ATHENA else "cloudtrail"
     name = arguments.text("--store")
     if not name:
@@ -86,14 +86,14 @@ def _caller(wanted: Wanted, place: Place, arguments: Arguments, runtime: Runtime
     return _Caller(issue(plan, name, arguments, runtime), endpoint)
 
 
-def _endpoint(service: str, region: str, environ: Mapping[str, str], wanted: Wanted) -> Endpoint:
+def _endpoint(service: str, region: str, environ: Mapping[str, str], wanted: AskedQuestion) -> Endpoint:
     if not region:
         hint = "name the one that it is in: `--region eu-west-1`, or set AWS_REGION"
         raise UsageError(f"no region is known for {wanted.dialect.title}", hint=hint)
     return resolve_endpoint(service, region, environ)
 
 
-def _engine(wanted: Wanted, place: Place, caller: _Caller, runtime: Runtime) -> Engine:
+def _engine(wanted: AskedQuestion, place: AthenaTarget, caller: _Caller, runtime: Runtime) -> Engine:
     client = make_client(runtime)
     if wanted.dialect == ATHENA:
         api = Athena(

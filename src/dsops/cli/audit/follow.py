@@ -9,7 +9,7 @@ from typing import NoReturn
 from dsops.audit.chain import record_in
 from dsops.audit.following import Position, end_of, look
 from dsops.audit.reading import find_trail
-from dsops.cli.audit.records import Record, Wanted, json_line, last_records, row_of
+from dsops.cli.audit.records import Record, RecordFilter, json_line, last_records, row_of
 from dsops.cli.framework.output import answer, clean
 
 LOOK_SECONDS = 0.2
@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.2
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
-def follow(path: str, most: int, wanted: Wanted, *, as_json: bool) -> NoReturn:
+def follow(path: str, most: int, wanted: RecordFilter, *, as_json: bool) -> NoReturn:
     """The last events, then what comes. Raises BrokenPipeError once nobody reads."""
     position = end_of(path)
     for record in last_records(find_trail(path).files, most, wanted, until=position.number).records:

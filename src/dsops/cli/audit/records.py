@@ -23,7 +23,7 @@ _FIRST_YEAR = 1000
 """Before it a year would have fewer than the four digits that a time has to have here."""
 
 
-class Wanted(NamedTuple):
+class RecordFilter(NamedTuple):
     """Which records are asked for; what is "" or False leaves none out."""
 
     event: str = ""
@@ -64,12 +64,12 @@ class Last(NamedTuple):
     """How many of a sandbox were passed over to find them."""
 
 
-def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int | None = None) -> Last:
+def last_records(files: Sequence[str], most: int, wanted: RecordFilter, *, until: int | None = None) -> Last:
     """The last of those that are wanted; none behind the number `until`. Raises TrailUnreadable."""
     found: list[Record] = []
     hidden = 0
     for file in reversed(files):
-        reach = most if wanted._replace(sandbox=False) == Wanted() and until is None else _MOST_LINES
+        reach = most if wanted._replace(sandbox=False) == RecordFilter() and until is None else _MOST_LINES
         while len(found) < most:
             lines = last_lines(file, reach)
             of_file, passed = _last(lines, most - len(found), wanted, until)
@@ -80,7 +80,7 @@ def last_records(files: Sequence[str], most: int, wanted: Wanted, *, until: int 
     return Last(found, hidden)
 
 
-def _last(lines: Sequence[Line], most: int, wanted: Wanted, until: int | None) -> Last:
+def _last(lines: Sequence[Line], most: int, wanted: RecordFilter, until: int | None) -> Last:
     """The last of these lines that are wanted."""
     found: list[Record] = []
     hidden = 0

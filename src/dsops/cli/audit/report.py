@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from dsops.audit.cloudtrail.files import Form, Found, find_logs
-from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, Question
+from dsops.audit.cloudtrail.files import Form, LogFiles, find_logs
+from dsops.audit.cloudtrail.questions import BY, HISTORY, REPORTED, AuditQuestion
 from dsops.audit.cloudtrail.reporting import report_on
 from dsops.audit.reading import find_trail
-from dsops.audit.report import Answer, Report
+from dsops.audit.report import Answer, AuditReport
 from dsops.audit.settings import load_settings
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
@@ -90,7 +90,7 @@ def session_in(arguments: Arguments) -> str:
     return session
 
 
-def _questions(arguments: Arguments) -> tuple[Question, ...]:
+def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
     """Those that are asked for by name; else all that a report answers."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
@@ -120,16 +120,16 @@ def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
 
 
 def reported(
-    found: Found,
+    found: LogFiles,
     sources: tuple[str, ...],
     runtime: Runtime,
     *,
     since: datetime | None,
     by: str,
-    questions: Sequence[Question],
+    questions: Sequence[AuditQuestion],
     session: str,
     sandbox: bool = True,
-) -> Report:
+) -> AuditReport:
     """The report on those files, with progress; notes tell what could not be read, and what is left out."""
     with ends_tidily():
         report = report_on(
@@ -157,7 +157,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
     note(f"{counted(len(files), 'file')} could not be read: {few}{more}")
 
 
-def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Found]:
+def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
     """Those that are named, as they are named; else dsops' own trail."""
     words = arguments.words("LOGS")
     for word in words:
@@ -176,7 +176,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], Foun
     return (file,), find_logs(files, form=Form.LINES)
 
 
-def _progress(found: Found, runtime: Runtime) -> Callable[[int], None]:
+def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
     """Tells after each batch how much of the files has been read."""
     whole = sum(batch.size for batch in found.batches)
     read = 0
@@ -190,7 +190,7 @@ def _progress(found: Found, runtime: Runtime) -> Callable[[int], None]:
     return told
 
 
-def report_value(report: Report) -> Json:
+def report_value(report: AuditReport) -> Json:
     """The report as JSON: every row of every answer."""
     return {
         "sources": list(report.sources),

@@ -24,9 +24,9 @@ from dsops.audit.cloudtrail.questions import (
     SUMMARY,
     THROTTLING,
     WITHOUT_MFA,
-    Question,
+    AuditQuestion,
 )
-from dsops.audit.report import Answer, Report
+from dsops.audit.report import Answer, AuditReport
 from dsops.cli.framework.output import clean, counted, table
 
 _UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
@@ -50,7 +50,7 @@ _SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
-def report_text(report: Report, *, most: int) -> str:
+def report_text(report: AuditReport, *, most: int) -> str:
     """Tables, each with at most so many rows (0: all of them)."""
     parts = [_head(report)]
     unusual = _with_rows(report, _UNUSUAL)
@@ -66,12 +66,12 @@ def report_text(report: Report, *, most: int) -> str:
     return "\n\n".join(parts)
 
 
-def answers_text(report: Report, *, most: int) -> str:
+def answers_text(report: AuditReport, *, most: int) -> str:
     """The tables alone, those without rows too."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
-def history_text(report: Report, session: str) -> str:
+def history_text(report: AuditReport, session: str) -> str:
     """One session's hops, the first person or program in front."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
@@ -85,12 +85,12 @@ def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
     return _section(answer, most)
 
 
-def _with_rows(report: Report, questions: Sequence[Question]) -> list[Answer]:
+def _with_rows(report: AuditReport, questions: Sequence[AuditQuestion]) -> list[Answer]:
     found = [report.answer(question.name) for question in questions]
     return [answer for answer in found if answer is not None and answer.rows]
 
 
-def _head(report: Report) -> str:
+def _head(report: AuditReport) -> str:
     period = f" from {_text('', report.first)} to {_text('', report.last)}" if report.first is not None else ""
     calls = counted(report.calls, "call")
     more = f"; {_no_records(report.skipped)}" if report.skipped else ""

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, Dialect
-from dsops.audit.cloudtrail.questions import Asked, Question
+from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions
 from dsops.audit.report import Answer
 from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
 from dsops.cli.audit.report_text import answer_text
@@ -85,11 +85,11 @@ RUN_FLAGS = (
 """What `--run` takes besides."""
 
 
-class Wanted(NamedTuple):
+class AskedQuestion(NamedTuple):
     """A question, and how it is asked."""
 
-    question: Question
-    asked: Asked
+    question: AuditQuestion
+    asked: QuestionOptions
     dialect: Dialect
     source: str
     """The table, the id of the event data store, or the pattern of files."""
@@ -98,7 +98,7 @@ class Wanted(NamedTuple):
     """The first day that is read; "" for all of them."""
 
 
-class Place(NamedTuple):
+class AthenaTarget(NamedTuple):
     """What the flags say of AWS; "" for what is left to it."""
 
     region: str
@@ -109,7 +109,7 @@ class Place(NamedTuple):
     timeout_seconds: float
 
 
-def run_question(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> int:
+def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> int:
     """Asks it, and shows what comes of it."""
     if wanted.dialect == DUCKDB:
         _run_here(wanted, arguments, runtime)
@@ -121,7 +121,7 @@ def run_question(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> int:
 # --- on this machine ----------------------------------------------------------------------------------------
 
 
-def _run_here(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
+def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
     """By the engine of `dsops audit report`, over the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
 
@@ -155,7 +155,7 @@ def _run_here(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
 # --- in AWS -------------------------------------------------------------------------------------------------
 
 
-def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
+def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
     place = _place(wanted, arguments)
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
@@ -186,7 +186,7 @@ def _run_there(wanted: Wanted, arguments: Arguments, runtime: Runtime) -> None:
     )
 
 
-def _place(wanted: Wanted, arguments: Arguments) -> Place:
+def _place(wanted: AskedQuestion, arguments: Arguments) -> AthenaTarget:
     """What the flags say. Raises UsageError for what can't be so, before anything is sent."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
@@ -200,7 +200,7 @@ def _place(wanted: Wanted, arguments: Arguments) -> Place:
     if named and not _DATABASE.fullmatch(named):
         raise UsageError(f"`--database {named}` can't be one", hint="write DATABASE, or CATALOG.DATABASE")
     catalog, _, database = named.rpartition(".")
-    return Place(
+    return AthenaTarget(
         arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
     )
 
@@ -216,6 +216,6 @@ def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str
         raise UsageError(f"`{given[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 
-def _show(given: Answer, wanted: Wanted, arguments: Arguments) -> None:
+def _show(given: Answer, wanted: AskedQuestion, arguments: Arguments) -> None:
     most = arguments.integer(TOP.name)
     answer(answer_text(given, most=SHOWN if most is None else most, session=wanted.asked.session))

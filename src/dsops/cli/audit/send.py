@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dsops.audit.cursors import Turn
+from dsops.audit.cursors import SenderTurn
 from dsops.audit.sender import GIVEN_UP_SECONDS, Clock, Sender, sending, take_turn
 from dsops.audit.settings import Settings, load_settings
 from dsops.cli.framework.command import Arguments, Command
@@ -46,7 +46,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
     """All that can be sent, each receiver tried at least once. Raises SinkFailed while somebody else sends."""
-    turn = Turn(settings.file)
+    turn = SenderTurn(settings.file)
     try:
         until = clock.steady() + _PATIENCE_SECONDS
         while not take_turn(turn, clock):

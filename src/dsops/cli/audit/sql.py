@@ -6,11 +6,19 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
-from dsops.audit.cloudtrail.questions import BY, HISTORY, NEW_ACCOUNTS, NEW_PRINCIPALS, QUESTIONS, Asked, Question
+from dsops.audit.cloudtrail.questions import (
+    BY,
+    HISTORY,
+    NEW_ACCOUNTS,
+    NEW_PRINCIPALS,
+    QUESTIONS,
+    AuditQuestion,
+    QuestionOptions,
+)
 from dsops.audit.cloudtrail.whole import days_of, whole
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
-from dsops.cli.audit.run import RUN, RUN_FLAGS, Wanted, run_question
+from dsops.cli.audit.run import RUN, RUN_FLAGS, AskedQuestion, run_question
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, table
 from dsops.errors import UsageError
@@ -51,7 +59,7 @@ def _list(*, is_json: bool) -> int:
     return 0
 
 
-def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted:
+def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> AskedQuestion:
     """What the flags ask for, with the one statement that it is. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
@@ -59,17 +67,17 @@ def wanted_by(question: Question, arguments: Arguments, now: datetime) -> Wanted
     session = session_in(arguments)
     if question is HISTORY and not session:
         raise no_session()
-    asked = Asked(since=moment, by=arguments.text("--by"), session=session)
+    asked = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
     begin, end = _days(arguments, question, moment)
     named = arguments.text("--from")
     if dialect == DUCKDB:
         from dsops.audit.cloudtrail.duck import standalone
 
         files = named or _LOGS
-        return Wanted(question, asked, dialect, files, standalone(question, asked, files), begin)
+        return AskedQuestion(question, asked, dialect, files, standalone(question, asked, files), begin)
     table = _table(dialect, named)
     sql = whole(question, asked, dialect, table, days_of(dialect, begin, end))
-    return Wanted(question, asked, dialect, table, sql, begin)
+    return AskedQuestion(question, asked, dialect, table, sql, begin)
 
 
 def _table(dialect: Dialect, named: str) -> str:
@@ -84,7 +92,7 @@ def _table(dialect: Dialect, named: str) -> str:
     return named
 
 
-def _days(arguments: Arguments, question: Question, since: datetime | None) -> tuple[str, str]:
+def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
     """The first and the last day that is read, "" for open."""
     found = []
     for flag in ("--begin", "--end"):

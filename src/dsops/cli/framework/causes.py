@@ -9,20 +9,20 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
-class Cause(NamedTuple):
+class ErrorCause(NamedTuple):
     """One way into an error, and the way out of it."""
 
     what: str
     remedy: str
 
 
-def _causes(*pairs: tuple[str, str]) -> tuple[Cause, ...]:
-    return tuple([Cause(what, remedy) for what, remedy in pairs])
+def _causes(*pairs: tuple[str, str]) -> tuple[ErrorCause, ...]:
+    return tuple([ErrorCause(what, remedy) for what, remedy in pairs])
 
 
 _SHOW_PLAN: Final = "`dsops plan --env ENV` shows every hop with what it sends"
 
-_ACCESS: Final[Mapping[str, tuple[Cause, ...]]] = {
+_ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "sts.access-denied": _causes(
         (
             "the trust policy names another principal, or the caller is not who you think",
@@ -118,7 +118,7 @@ _ACCESS: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
 }
 
-_CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
+_CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "credentials.none": _causes(
         (
             "nothing is set: no AWS_ACCESS_KEY_ID, no AWS_PROFILE, no [default] profile, no role of the machine",
@@ -167,7 +167,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
 }
 
-_CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
+_CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "config.not-found": _causes(
         ("the folder is not the project's", "change to it, or name the file with `--config`"),
         ("there is none yet", "`dsops init` writes one to start from"),
@@ -206,7 +206,7 @@ _CONFIGURATION: Final[Mapping[str, tuple[Cause, ...]]] = {
     "output.not-written": _causes(("the disk is full, or the folder is not yours", "name another with `--out`")),
 }
 
-_SECRETS: Final[Mapping[str, tuple[Cause, ...]]] = {
+_SECRETS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "secret.not-found": _causes(
         ("the name is mistyped", "compare it with the console, `/` at the beginning included"),
         ("it is in another region or account", "set `region` on the store; the message says where it was looked for"),
@@ -228,7 +228,7 @@ _SECRETS: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
 }
 
-_SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
+_SERVICE: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "service.unreachable": _causes(
         ("there is no network, or no way to that name", "`dsops doctor` says which connection fails"),
         ("a proxy is needed, or stands in the way", "set HTTPS_PROXY, or NO_PROXY for this host"),
@@ -269,7 +269,7 @@ _SERVICE: Final[Mapping[str, tuple[Cause, ...]]] = {
     "exec.timed-out": _causes(("the command takes longer than `--timeout`", "raise it, or leave it out")),
 }
 
-_QUERIES: Final[Mapping[str, tuple[Cause, ...]]] = {
+_QUERIES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "audit.query-refused": _causes(
         ("the table is in another database or region", "name it: `--from DATABASE.TABLE`, `--region`"),
         ("there is no table yet", "create the one of docs/how-to/audit-sql.md, or of Athena's documentation"),
@@ -288,7 +288,7 @@ _QUERIES: Final[Mapping[str, tuple[Cause, ...]]] = {
     ),
 }
 
-CAUSES: Final[Mapping[str, tuple[Cause, ...]]] = {
+CAUSES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     **_ACCESS,
     **_CREDENTIALS,
     **_CONFIGURATION,

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 from dsops.cli.policy.answers import answer_lines, suite_name
 
 if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import Row
+    from dsops.cli.policy.simulate import AnsweredCase
 
 # What XML 1.0 can't hold, not even escaped; and what a careless reader would take for markup or a line's end.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
-def junit_xml(rows: Sequence[Row], file: str, *, now: datetime) -> str:
+def junit_xml(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
     """One suite, a test case for each row; what is not as expected is a failure, with the reason as its text."""
     name = suite_name(file)
     wrong = sum(1 for row in rows if row.differences)
@@ -40,7 +40,7 @@ def junit_xml(rows: Sequence[Row], file: str, *, now: datetime) -> str:
     return "\n".join(lines)
 
 
-def _case(row: Row, suite: str) -> list[str]:
+def _case(row: AnsweredCase, suite: str) -> list[str]:
     asked = row.case.asked
     name = row.case.name or f"{asked.action} on {asked.resource}"
     head = f"    <testcase{_attributes({'name': name, 'classname': suite, 'time': '0'})}"

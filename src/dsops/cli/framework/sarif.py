@@ -12,15 +12,15 @@ from urllib.parse import quote
 
 from dsops import __version__
 from dsops.cli.framework.output import Json
-from dsops.policy.lint import RULES, Finding, Rule
+from dsops.policy.lint import RULES, Finding, LintRule
 
 if TYPE_CHECKING:
-    from dsops.cli.policy.policy import Checked
+    from dsops.cli.policy.policy import CheckedFile
 
 _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 
 
-def sarif_log(checked: Sequence[Checked], notes: Sequence[str], *, is_complete: bool) -> Json:
+def sarif_log(checked: Sequence[CheckedFile], notes: Sequence[str], *, is_complete: bool) -> Json:
     """One run of the check. `is_complete`: every file that was named could be read."""
     notifications: list[Json] = [_notification(text) for text in notes]
     for file, report in checked:
@@ -52,7 +52,7 @@ def _notification(text: str) -> Json:
     return {"level": "note", "message": {"text": text}}
 
 
-def _rule(rule: Rule) -> Json:
+def _rule(rule: LintRule) -> Json:
     text = f"{rule.why}\n\nCure: {rule.cure}.\n\nSource: {rule.source}."
     return {
         "id": rule.code,

@@ -16,7 +16,7 @@ from dsops.cli.framework.output import answer, answer_json, clean, note, table
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE
 from dsops.cli.framework.world import DONE
-from dsops.cli.login.keys_given import Given, given_pair
+from dsops.cli.login.keys_given import KeyInput, given_pair
 from dsops.cli.login.keys_place import iam_of, masked, user_of
 from dsops.cli.login.keys_rotate import rotate
 from dsops.cli.look.whoami import base_endpoint
@@ -72,7 +72,7 @@ def _given(arguments: Arguments, runtime: Runtime, name: str) -> Credentials:
             why="sessions end; only a user's long-term key is worth keeping",
             hint=f"a store can use it as it is: `profile: {clean(profile)}`",
         )
-    Given(found.access_key_id, found.secret_access_key).check()
+    KeyInput(found.access_key_id, found.secret_access_key).check()
     return found
 
 

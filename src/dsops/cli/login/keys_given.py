@@ -17,14 +17,14 @@ _KEY_ID = r"A[KS]IA[A-Z0-9]{12,124}"
 _FORMS = "give key id and secret on two lines, the JSON of `aws iam create-access-key`, or the console's CSV file"
 
 
-class Given:
+class KeyInput:
     """A key id and a secret; the id may be the secret by mistake, so neither is repeated before `check`."""
 
     def __init__(self, key_id: str, secret: Secret) -> None:
         self.key_id = key_id
         self.secret = secret
 
-    def check(self) -> Given:
+    def check(self) -> KeyInput:
         """The same. Raises KeysRefused for what can't be a long-term key."""
         secret = self.secret.reveal()
         if re.fullmatch(_KEY_ID, secret):
@@ -48,7 +48,7 @@ def _check_key_id(key_id: str) -> None:
         )
 
 
-def given_pair(path: str, runtime: Runtime, command: str) -> Given:
+def given_pair(path: str, runtime: Runtime, command: str) -> KeyInput:
     """The key in the file, piped in, or typed. Raises KeysRefused."""
     piped = piped_or_in_file(path)
     if piped is not None:
@@ -57,10 +57,10 @@ def given_pair(path: str, runtime: Runtime, command: str) -> Given:
     # Before anybody looks for the secret.
     _check_key_id(key_id)
     secret = ask_for("Secret access key", runtime, command).reveal().strip()
-    return Given(key_id, Secret(secret)).check()
+    return KeyInput(key_id, Secret(secret)).check()
 
 
-def _read(piped: Secret) -> Given:
+def _read(piped: Secret) -> KeyInput:
     text = piped.reveal().strip().removeprefix("\ufeff")
     if text.startswith("{"):
         return _of_json(text)
@@ -68,12 +68,12 @@ def _read(piped: Secret) -> Given:
     if lines and "," in lines[0]:
         return _of_csv(text)
     if len(lines) == 2:
-        return Given(lines[0].strip(), Secret(lines[1].strip()))
+        return KeyInput(lines[0].strip(), Secret(lines[1].strip()))
     why = f"it has {len(lines)} {'line' if len(lines) == 1 else 'lines'}" if lines else "it is empty"
     raise KeysRefused("no key can be read from that", why=why, hint=_FORMS)
 
 
-def _of_json(text: str) -> Given:
+def _of_json(text: str) -> KeyInput:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -83,10 +83,10 @@ def _of_json(text: str) -> Given:
     parts = [key.get(name) for name in ("AccessKeyId", "SecretAccessKey")] if isinstance(key, dict) else []
     if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
         raise KeysRefused("no key can be read from that JSON", why="it has no AccessKey", hint=_FORMS)
-    return Given(str(parts[0]), Secret(str(parts[1])))
+    return KeyInput(str(parts[0]), Secret(str(parts[1])))
 
 
-def _of_csv(text: str) -> Given:
+def _of_csv(text: str) -> KeyInput:
     """`Access key ID,Secret access key`, and the values below it; the file of a new user has more columns."""
     try:
         rows = list(csv.reader(io.StringIO(text)))
@@ -99,4 +99,4 @@ def _of_csv(text: str) -> Given:
             why="it has no columns `Access key ID` and `Secret access key`",
             hint=_FORMS,
         ) from None
-    return Given(key_id, Secret(secret))
+    return KeyInput(key_id, Secret(secret))

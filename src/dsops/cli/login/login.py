@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
-from dsops.aws.identity.sso_login import Place
+from dsops.aws.identity.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, clean, note
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.login_ways import LONGEST_SECONDS, by_browser_or_device, by_code, can_open_browser
-from dsops.cli.login.logins import STORE, Wanted, client_of, login_value, wanted_login
+from dsops.cli.login.logins import STORE, RequestedLogin, client_of, login_value, wanted_login
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
@@ -21,7 +21,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         raise UsageError("`--device` opens no browser anyway", hint="leave out `--no-browser`")
     wanted = wanted_login(arguments, runtime, "login")
     endpoint = endpoint_of(wanted.step, "sso-oidc", runtime, wanted.session.region)
-    place = Place(client_of(wanted, runtime), endpoint, wanted.session)
+    place = LoginService(client_of(wanted, runtime), endpoint, wanted.session)
     if _wants_device(arguments, runtime):
         token = by_code(place, runtime)
     else:
@@ -43,7 +43,7 @@ def _wants_device(arguments: Arguments, runtime: Runtime) -> bool:
     return True
 
 
-def _show(arguments: Arguments, wanted: Wanted, token: Token) -> None:
+def _show(arguments: Arguments, wanted: RequestedLogin, token: Token) -> None:
     until = f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}"
     is_renewed = token.refresh_token is not None
     if arguments.switch("--json"):

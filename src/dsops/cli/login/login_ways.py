@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Thread
 
-from dsops.aws.apis.sso_oidc import REDIRECT_URI, Device
+from dsops.aws.apis.sso_oidc import REDIRECT_URI, DeviceAuthorization
 from dsops.aws.identity.sso_cache import Token
-from dsops.aws.identity.sso_login import Place, by_browser, by_device, log_in
+from dsops.aws.identity.sso_login import LoginService, by_browser, by_device, log_in
 from dsops.cli.framework.output import note, tell, tell_address
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
@@ -15,7 +15,7 @@ from dsops.cli.look.whoami import duration_text
 from dsops.errors import LoginFailed
 from dsops.runtime import Runtime
 from dsops.stores.browser import open_page
-from dsops.stores.loopback import Loopback, has_state
+from dsops.stores.loopback import LoopbackPort, has_state
 
 LONGEST_SECONDS = 600
 """How long a person may take in the browser: as long as the codes of AWS's device flow are good."""
@@ -30,10 +30,10 @@ def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
     return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
 
 
-def by_code(place: Place, runtime: Runtime) -> Token:
+def by_code(place: LoginService, runtime: Runtime) -> Token:
     """The token of a login by a code that is approved on any device."""
 
-    def show(device: Device) -> None:
+    def show(device: DeviceAuthorization) -> None:
         runtime.report(DONE)
         typed = f"dsops: open this address in any browser, and type the code {device.user_code}"
         tell_address(typed, device.verification_uri)
@@ -45,12 +45,12 @@ def by_code(place: Place, runtime: Runtime) -> Token:
 
 
 def by_browser_or_device(
-    place: Place,
+    place: LoginService,
     runtime: Runtime,
     *,
     opens: bool,
     seconds: float = LONGEST_SECONDS,
-    open_port: Callable[[str], Loopback] = Loopback,
+    open_port: Callable[[str], LoopbackPort] = LoopbackPort,
 ) -> Token:
     """The token of a login by the browser of this machine; by a code where no port can be had for its answer."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dsops.aws.http.client import Client, make_client
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.cli.framework.command import Arguments, Operand
 from dsops.cli.framework.project import load_config, plan_one_store
 from dsops.errors import ConfigError, UsageError
@@ -17,17 +17,17 @@ from dsops.stores.sso_login import session_of
 STORE = Operand("STORE", "a store with a login, or one that works with its credentials", is_required=False)
 
 
-class Wanted(NamedTuple):
+class RequestedLogin(NamedTuple):
     """A login that somebody wants to begin or end."""
 
-    session: Session
+    session: SsoSession
     step: Step
     """A store that works with it; its own address and time limits count."""
     stores: tuple[str, ...]
     """All stores of the configuration that work with it, as far as is known."""
 
 
-def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Wanted:
+def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:
     """The one login that the store leads to; without a store, the only one that there is."""
     config, name = load_config(arguments, runtime), arguments.operand("STORE")
     # What a session may do is nothing to its login.
@@ -42,7 +42,7 @@ def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Wanted
             raise UsageError(f"store `{name}` needs no login", hint=hint, where=config.stores[name].where)
         session = session_of(steps[0].settings, runtime.environ, runtime.folder)
         stores = next((each.stores for each in every if each.session == session), (steps[0].name,))
-        return Wanted(session, steps[0], stores)
+        return RequestedLogin(session, steps[0], stores)
     if not every and failures:
         raise failures[0]
     if not every:
@@ -53,9 +53,9 @@ def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Wanted
     return every[0]
 
 
-def _logins(config: Config, runtime: Runtime) -> tuple[list[Wanted], list[ConfigError]]:
+def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], list[ConfigError]]:
     """Every login of the configuration, with its stores; and what is wrong with stores that have none therefore."""
-    found: dict[Session, list[Step]] = {}
+    found: dict[SsoSession, list[Step]] = {}
     failures: list[ConfigError] = []
     for name, store in config.stores.items():
         if store.type != "aws.sso":
@@ -66,21 +66,21 @@ def _logins(config: Config, runtime: Runtime) -> tuple[list[Wanted], list[Config
             failures.append(error)
             continue
         found.setdefault(session_of(step.settings, runtime.environ, runtime.folder), []).append(step)
-    logins = [Wanted(session, steps[0], tuple(step.name for step in steps)) for session, steps in found.items()]
+    logins = [RequestedLogin(session, steps[0], tuple(step.name for step in steps)) for session, steps in found.items()]
     return logins, failures
 
 
-def _names(every: list[Wanted]) -> list[str]:
+def _names(every: list[RequestedLogin]) -> list[str]:
     return [name for each in every for name in each.stores]
 
 
-def client_of(wanted: Wanted, runtime: Runtime) -> Client:
+def client_of(wanted: RequestedLogin, runtime: Runtime) -> Client:
     """What asks for it, with the store's own time limit."""
     client, milliseconds = make_client(runtime), wanted.step.settings.get("timeout_ms")
     return client._replace(total_timeout_ms=milliseconds) if isinstance(milliseconds, int) else client
 
 
-def login_value(wanted: Wanted) -> dict[str, str | list[str] | None]:
+def login_value(wanted: RequestedLogin) -> dict[str, str | list[str] | None]:
     """The login for programs."""
     session = wanted.session
     return {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from dsops.agent import client as agent
-from dsops.aws.apis.sso import Portal, logout
+from dsops.aws.apis.sso import PortalClient, logout
 from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
-from dsops.aws.identity.sso_session import Session
+from dsops.aws.identity.sso_session import SsoSession
 from dsops.cli.framework.command import CONFIG, Arguments, Command
 from dsops.cli.framework.output import answer, answer_json, clean, counted, note
 from dsops.cli.framework.project import carry_out
@@ -27,7 +27,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if token is not None:
         endpoint = endpoint_of(wanted.step, "sso", runtime, session.region)
         try:
-            carry_out(logout(Portal(client_of(wanted, runtime), endpoint, token.access_token)), runtime)
+            carry_out(logout(PortalClient(client_of(wanted, runtime), endpoint, token.access_token)), runtime)
         except LoginRequired:
             pass  # it had ended already
         except DsopsError as error:
@@ -50,7 +50,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _forget(session: Session, runtime: Runtime) -> int:
+def _forget(session: SsoSession, runtime: Runtime) -> int:
     """Has the agent forget what came of the login; gives how many sessions it held."""
     if runtime.environ is not os.environ or not agent.is_wanted(runtime.environ):
         return 0

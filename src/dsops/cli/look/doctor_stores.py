@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from dsops.aws.apis.sts import Identity, get_caller_identity
+from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import Glance
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
@@ -29,7 +29,7 @@ from dsops.tasks import gather, settle, spawn
 _SOON = timedelta(minutes=15)
 
 
-class Found(NamedTuple):
+class StoreProbe(NamedTuple):
     """What came of asking AWS."""
 
     glances: list[Glance | DsopsError]
@@ -45,7 +45,7 @@ class _Examination(NamedTuple):
     resolver: Resolver
 
 
-async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> Found:
+async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> StoreProbe:
     """Looks, signs, assumes and reads; what several environments share is done once, through one cache."""
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     looking = await spawn(look_at(endpoints, client))
@@ -55,7 +55,7 @@ async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime:
         for check in found:
             checks.setdefault((check.code, check.name), check)
     order = ("doctor.base-credentials", "doctor.store", "doctor.batch", "doctor.trust-policy")
-    return Found(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
+    return StoreProbe(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
 
 
 async def _try_all_of(examined: _Examination, client: Client, cache: CredentialCache) -> list[Check]:
@@ -78,7 +78,7 @@ class _Base(NamedTuple):
     """Base credentials, and whose they are."""
 
     credentials: Credentials
-    identity: Identity
+    identity: CallerIdentity
 
 
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:

@@ -28,7 +28,7 @@ from dsops.tasks import blocking, gather, settle
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
     from dsops.explain.evidence.library import Evidence
-    from dsops.explain.findings.finding import Finding
+    from dsops.explain.findings.finding import RefusalFinding
     from dsops.explain.questions.ask import Failure
     from dsops.resolve import Resolver, Trial
 
@@ -155,7 +155,7 @@ def _noted(plan: Plan) -> Plan:
 # --- trying it ----------------------------------------------------------------------------------------------
 
 
-async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[Finding]:
+async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
     """Tries all that the plan does, and explains what fails."""
     from dsops.aws.http.client import make_client
     from dsops.cache import CredentialCache
@@ -182,7 +182,7 @@ async def investigate(config: Config, plan: Plan, evidence: Evidence, runtime: R
         return written.fields[key].where if key in written.fields else written.where
 
     investigator = Investigator(Chains(plan, client, sessions, bases), evidence, edit_at)
-    found: list[Finding] = []
+    found: list[RefusalFinding] = []
     for start in range(0, len(failures), _AT_ONCE):
         part = failures[start : start + _AT_ONCE]
         found += [each for all_of in await gather(*[investigator.explain(one) for one in part]) for each in all_of]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dsops.cli.framework.command import Arguments
     from dsops.credentials import Credentials
     from dsops.explain.evidence.library import Evidence
-    from dsops.explain.findings.finding import Finding
+    from dsops.explain.findings.finding import RefusalFinding
     from dsops.runtime import Runtime
 
 
@@ -44,7 +44,7 @@ def explain_message(arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code
 
 
-async def _investigate(plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime) -> list[Finding]:
+async def _investigate(plan: Plan, store: str, text: str, evidence: Evidence, runtime: Runtime) -> list[RefusalFinding]:
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     resolver = Resolver(plan, runtime, client, cache)
     sessions: dict[str, Credentials] = {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean
-from dsops.explain.findings.finding import Fact, Finding, Mismatch, Place, Remedy
+from dsops.explain.findings.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 
 _MOST = 3
 """More values of one condition nobody reads."""
 
 
-def show(about: str, findings: Sequence[Finding], *, is_json: bool) -> None:
+def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> None:
     """Puts them on stdout, the first broken place first."""
     if is_json:
         answer_json(
@@ -24,7 +24,7 @@ def show(about: str, findings: Sequence[Finding], *, is_json: bool) -> None:
     answer("\n\n".join("\n".join(clean(line) for line in _lines(finding)) for finding in findings))
 
 
-def _lines(finding: Finding) -> Iterator[str]:
+def _lines(finding: RefusalFinding) -> Iterator[str]:
     yield f"{_hop(finding.place)}{finding.message}"
     yield f"  how sure: {_HOW_SURE[finding.certainty]}"
     where = _where(finding.place)
@@ -49,13 +49,13 @@ _HOW_SURE = {
 }
 
 
-def _hop(place: Place) -> str:
+def _hop(place: FaultLocation) -> str:
     if not place.store:
         return "" if place.policy_type or place.of else "base credentials: "
     return f"store `{place.store}`{f', hop {place.hop}' if place.hop else ''}: "
 
 
-def _where(place: Place) -> str:
+def _where(place: FaultLocation) -> str:
     """The policy and its statement."""
     if not place.policy:
         return ""
@@ -100,7 +100,7 @@ def statement_text(statement: object) -> str:
 # --- for programs -------------------------------------------------------------------------------------------
 
 
-def _value(finding: Finding) -> Json:
+def _value(finding: RefusalFinding) -> Json:
     place = finding.place
     return {
         "cause": finding.cause,

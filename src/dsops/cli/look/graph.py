@@ -16,7 +16,7 @@ from dsops.graph import (
     MOST_CHARACTERS,
     MOST_EDGES,
     Graph,
-    Node,
+    GraphNode,
     Unplanned,
     edges,
     graph_text,
@@ -196,7 +196,7 @@ def graph_json(drawn: _Drawn) -> str:
     )
 
 
-def _node_value(graph: Graph, node: Node, node_id: str) -> Json:
+def _node_value(graph: Graph, node: GraphNode, node_id: str) -> Json:
     outcome = graph.outcomes.get(node.key)
     return {
         "id": node_id,

@@ -9,7 +9,7 @@ from dsops.cache import CredentialCache
 from dsops.cli.framework.project import carry_out
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsError, DsopsError
-from dsops.graph import Graph, Outcome
+from dsops.graph import Graph, NodeOutcome
 from dsops.graph.types import Key
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.resolve import MISSING, Resolver, Trial
@@ -31,9 +31,11 @@ class _Tried(NamedTuple):
     """By profile."""
 
 
-def try_graph(graph: Graph, plans: list[Plan], runtime: Runtime) -> tuple[dict[Key, Outcome], tuple[DsopsError, ...]]:
+def try_graph(
+    graph: Graph, plans: list[Plan], runtime: Runtime
+) -> tuple[dict[Key, NodeOutcome], tuple[DsopsError, ...]]:
     """The outcome of everything in those plans, and the errors, each once; one session serves all that share it."""
-    outcomes: dict[Key, Outcome] = {}
+    outcomes: dict[Key, NodeOutcome] = {}
     errors: dict[int, DsopsError] = {}
     for tried in carry_out(_try_all(plans, runtime), runtime):
         for key, error, outcome in _found(tried):
@@ -42,7 +44,7 @@ def try_graph(graph: Graph, plans: list[Plan], runtime: Runtime) -> tuple[dict[K
                 errors.setdefault(id(error), error)
     for node in graph.nodes:
         if node.kind in {"hop", "store"} and node.key not in outcomes:
-            outcomes[node.key] = Outcome("skipped", "not planned")
+            outcomes[node.key] = NodeOutcome("skipped", "not planned")
     told = {error_said(error): error for error in errors.values()}
     return outcomes, tuple(told.values())
 
@@ -63,14 +65,14 @@ async def _try_one(plan: Plan, resolver: Resolver) -> _Tried:
     return _Tried(plan, trial, dict(zip(plan.ambient, bases, strict=True)))
 
 
-_Found = tuple[Key, DsopsError | None, Outcome]
+_Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 
 def _found(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
         # Found is not yet accepted: who uses them tells.
         failure = _one(("base", profile), base) if isinstance(base, DsopsError) else None
-        yield failure or (("base", profile), None, Outcome("ok", "found"))
+        yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
         yield _of_step(step, tried)
     for variable in tried.plan.variables:
@@ -86,11 +88,11 @@ def _of_step(step: Step, tried: _Tried) -> _Found:
     if step.name in tried.trial.sessions:
         error = own if isinstance(own, DsopsError) else None
     elif outcomes is None:
-        return key, None, Outcome("skipped", "nothing is read from it" if below is None else _needs(step))
+        return key, None, NodeOutcome("skipped", "nothing is read from it" if below is None else _needs(step))
     else:
         error = outcomes if isinstance(outcomes, DsopsError) else _shared_by_all(list(outcomes.values()))
     if error is not None and _is_same(error, below):
-        return key, None, Outcome("skipped", _needs(step))
+        return key, None, NodeOutcome("skipped", _needs(step))
     return _one(key, error)
 
 
@@ -123,21 +125,21 @@ def _of_variable(variable: PlannedVariable, tried: _Tried) -> _Found:
     key = ("variable", tried.plan.environment, variable.name)
     of_step = tried.trial.outcomes.get(variable.step)
     if isinstance(of_step, DsopsError):
-        return key, None, Outcome("skipped", f"needs {variable.step}")
+        return key, None, NodeOutcome("skipped", f"needs {variable.step}")
     assert of_step is not None  # noqa: S101 (a step that variables read from was read)
     assert variable.reference is not None  # noqa: S101 (its caller asked)
     value = of_step[variable.reference]
     if isinstance(value, MISSING) and variable.default is not None:
-        return key, None, Outcome("ok", "the default, since there is no value")
+        return key, None, NodeOutcome("ok", "the default, since there is no value")
     if isinstance(value, MISSING) and variable.optional:
-        return key, None, Outcome("ok", "left out, since there is no value")
+        return key, None, NodeOutcome("ok", "left out, since there is no value")
     return _one(key, value if isinstance(value, DsopsError) else None)
 
 
 def _one(key: Key, error: DsopsError | None) -> _Found:
     if error is None:
-        return key, None, Outcome("ok")
-    return key, error, Outcome("denied" if is_denial(error) else "failed", error.code)
+        return key, None, NodeOutcome("ok")
+    return key, error, NodeOutcome("denied" if is_denial(error) else "failed", error.code)
 
 
 def is_denial(error: DsopsError) -> bool:
@@ -145,5 +147,5 @@ def is_denial(error: DsopsError) -> bool:
     return isinstance(error, CredentialsError) and error.aws is not None
 
 
-def _worse(one: Outcome | None, other: Outcome) -> Outcome:
+def _worse(one: NodeOutcome | None, other: NodeOutcome) -> NodeOutcome:
     return one if one is not None and _RANKS.index(one.status) >= _RANKS.index(other.status) else other

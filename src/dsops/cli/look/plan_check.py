@@ -7,11 +7,11 @@ from dsops.cli.framework.command import Arguments
 from dsops.cli.look.plan_check_files import read_one_policy, read_policy_file
 from dsops.cli.look.plan_check_flags import CALLER, IDENTITY_POLICY, POLICIES, SANDBOX, TRUST_POLICY
 from dsops.cli.look.plan_check_hops import Complete, hops_of
-from dsops.cli.look.plan_check_policies import Completed, GivenPolicies, assumptions
+from dsops.cli.look.plan_check_policies import GivenPolicies, PlanQuestion, assumptions
 from dsops.errors import CheckFailed, EntityNotFound, UsageError, nearest
 from dsops.plan import Plan
 from dsops.policy.language.policy import Policy
-from dsops.policy.simulate import Asked, Case
+from dsops.policy.simulate import Case, CaseQuestion
 from dsops.runtime import Runtime
 
 
@@ -69,14 +69,14 @@ def _from_sandbox(given: GivenPolicies, url: str, runtime: Runtime) -> Complete:
     """Asks a sandbox for what the files don't say."""
     from dsops.cli.policy.live import ask_sandbox
 
-    def complete(asked: Asked) -> Completed:
+    def complete(asked: CaseQuestion) -> PlanQuestion:
         try:
             known = given.complete(asked)
         except EntityNotFound:
-            known = Completed(asked, {}, ())
+            known = PlanQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (found,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)
-        return Completed(found.asked, found.policies, found.unread)
+        return PlanQuestion(found.asked, found.policies, found.unread)
 
     return complete

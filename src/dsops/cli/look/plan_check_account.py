@@ -9,7 +9,7 @@ from dsops.cli.look.plan_check_files import (
     Kind,
     Known,
     PolicyFile,
-    Reader,
+    PolicyFileReader,
     gathered,
     items_of,
     mapping_of,
@@ -22,7 +22,7 @@ from dsops.policy.language.policy import Policy
 _TITLES: Final[tuple[tuple[Kind, str], ...]] = (("user", "User"), ("role", "Role"))
 
 
-class Details(Reader):
+class AccountDetails(PolicyFileReader):
     """The answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it."""
 
     def read(self, root: Mapping) -> PolicyFile:

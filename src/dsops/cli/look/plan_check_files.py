@@ -45,7 +45,7 @@ class Known(NamedTuple):
     """How long a session may be; 0 when the file does not say."""
 
 
-class Organization(NamedTuple):
+class FileOrganization(NamedTuple):
     """What a seed says above its accounts."""
 
     service: dict[str, Levels]
@@ -61,7 +61,7 @@ class PolicyFile(NamedTuple):
     people: tuple[Known, ...]
     accounts: frozenset[str]
     """Those of which it tells everything: who is not in it does not exist."""
-    organization: Organization | None = None
+    organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
     """The ARNs of the identity providers of those accounts."""
     secrets: MappingOf[SecretPlace, Policy | str | None] = {}
@@ -85,13 +85,13 @@ def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> Polic
     if document.problems:
         raise PolicyInvalid(f"{shown} can't be used", hint=_CORRECT, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
-        from dsops.cli.look.plan_check_seed import Seed
+        from dsops.cli.look.plan_check_seed import SeedPolicies
 
-        return Seed(shown, runtime).read(root)
+        return SeedPolicies(shown, runtime).read(root)
     if isinstance(root, Mapping) and (root.get("RoleDetailList") or root.get("UserDetailList")):
-        from dsops.cli.look.plan_check_account import Details
+        from dsops.cli.look.plan_check_account import AccountDetails
 
-        return Details(shown, runtime).read(root)
+        return AccountDetails(shown, runtime).read(root)
     if isinstance(root, Mapping) and _is_template(root):
         from dsops.cli.look.plan_check_templates import Template
 
@@ -129,7 +129,7 @@ def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) ->
     return who, checked.policy
 
 
-class Reader:
+class PolicyFileReader:
     """What both forms have in common: nodes that are policies."""
 
     def __init__(self, file: str, runtime: Runtime) -> None:

@@ -6,41 +6,41 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import parse_arn, role_session_arn
-from dsops.aws.apis.sts import Identity
-from dsops.cli.look.plan_check_policies import Completed, GivenPolicies
+from dsops.aws.apis.sts import CallerIdentity
+from dsops.cli.look.plan_check_policies import GivenPolicies, PlanQuestion
 from dsops.cli.look.plan_check_reads import is_open, read_questions
-from dsops.cli.policy.simulate import Row
+from dsops.cli.policy.simulate import AnsweredCase
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
 from dsops.explain.questions.opened import is_opened, opened_caller
-from dsops.explain.questions.request import Caller, base_caller, context_of_call, questions, session_caller
+from dsops.explain.questions.request import ChainCaller, base_caller, context_of_call, questions, session_caller
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import Asked, Case, PolicySet, Unread, read_caller, simulate
+from dsops.policy.simulate import Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
 Verdict = Literal["allowed", "denied", "unknown"]
 
-Complete = Callable[[Asked], Completed]
+Complete = Callable[[CaseQuestion], PlanQuestion]
 """Finds the policies that bear on a question. Raises EntityNotFound for a user or role that is not there."""
 
 
-class Hop(NamedTuple):
+class HopResult(NamedTuple):
     """What became of one hop, or of a store's reads."""
 
     step: Step
     number: int
     """0 for reads."""
     verdict: Verdict
-    rows: tuple[Row, ...]
+    rows: tuple[AnsweredCase, ...]
     """A question to policies and its answer, in AWS's order; what follows a denial is not asked."""
     why: str
     """What no policy decides; "" where they do."""
 
 
-def hops_of(plan: Plan, given: GivenPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[Hop]:
+def hops_of(plan: Plan, given: GivenPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[HopResult]:
     """Each hop of the plan with its answer; `caller` is the ARN of the base credentials, "" where it is not known."""
     return list(_Check(plan, given, complete, caller, runtime).hops())
 
@@ -53,10 +53,10 @@ class _Check:
         self._given = given
         self._complete = complete
         self._runtime = runtime
-        self._callers: dict[str, Caller | None] = {}
+        self._callers: dict[str, ChainCaller | None] = {}
         self._base = _base_caller(caller) if caller else None
 
-    def hops(self) -> Iterator[Hop]:
+    def hops(self) -> Iterator[HopResult]:
         """Each step that issues a session, or reads what is known, after the one whose session it uses."""
         types = StoreTypes()
         for step in self._plan.steps.values():
@@ -67,7 +67,7 @@ class _Check:
             elif caller is not None and (asked := read_questions(step, caller, self._plan, self._given)):
                 yield self._read(step, asked)
 
-    def _caller_of(self, step: Step) -> Caller | None:
+    def _caller_of(self, step: Step) -> ChainCaller | None:
         """Who makes the step's call; None where nobody knows, or nobody signs."""
         if step.credentials_from:
             return self._callers[step.credentials_from]
@@ -79,38 +79,38 @@ class _Check:
             return base_caller(_identity(self._base), is_temporary=True)
         return self._base
 
-    def _hop(self, step: Step, caller: Caller | None) -> Hop:
+    def _hop(self, step: Step, caller: ChainCaller | None) -> HopResult:
         asked = self._questions(step, caller)
         number = self._number(step)
         if isinstance(asked, str):
-            return Hop(step, number, "unknown", (), asked)
-        rows: list[Row] = []
+            return HopResult(step, number, "unknown", (), asked)
+        rows: list[AnsweredCase] = []
         for question, unread in asked:
             try:
                 rows.append(self._row(step, question, unread))
             except EntityNotFound as missing:
-                return Hop(step, number, "denied", tuple(rows), f"{missing.message}: {missing.hint}")
+                return HopResult(step, number, "denied", tuple(rows), f"{missing.message}: {missing.hint}")
             if "Allow" not in rows[-1].outcome.possible:
-                return Hop(step, number, "denied", tuple(rows), "")
+                return HopResult(step, number, "denied", tuple(rows), "")
         why = self._too_long(step) or _conflict(step, self._plan)
         if why:
-            return Hop(step, number, "denied", tuple(rows), f"{why} ({step.where})")
+            return HopResult(step, number, "denied", tuple(rows), f"{why} ({step.where})")
         why = self._unsure_length(step)
         is_known = not why and all(row.outcome.verdict == "allow" for row in rows)
-        return Hop(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
+        return HopResult(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
 
-    def _read(self, step: Step, asked: Sequence[tuple[Asked, tuple[Unread, ...]]]) -> Hop:
+    def _read(self, step: Step, asked: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
         """Each secret is read whether or not another one may be."""
-        rows: list[Row] = []
+        rows: list[AnsweredCase] = []
         for question, unread in asked:
             try:
                 rows.append(self._row(step, question, unread))
             except EntityNotFound as missing:
-                return Hop(step, 0, "denied", tuple(rows), f"{missing.message}: {missing.hint}")
+                return HopResult(step, 0, "denied", tuple(rows), f"{missing.message}: {missing.hint}")
         verdicts = {"unknown" if is_open(row) else row.outcome.verdict for row in rows}
         if verdicts - {"allow", "unknown"}:
-            return Hop(step, 0, "denied", tuple(rows), "")
-        return Hop(step, 0, "unknown" if "unknown" in verdicts else "allowed", tuple(rows), "")
+            return HopResult(step, 0, "denied", tuple(rows), "")
+        return HopResult(step, 0, "unknown" if "unknown" in verdicts else "allowed", tuple(rows), "")
 
     def _too_long(self, step: Step) -> str:
         longest, seconds = self._given.longest_seconds(step.role), step.settings.get("duration_seconds")
@@ -128,12 +128,12 @@ class _Check:
     def _number(self, step: Step) -> int:
         return 1 + (self._number(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
-    def _row(self, step: Step, question: Asked, unread: tuple[Unread, ...]) -> Row:
+    def _row(self, step: Step, question: CaseQuestion, unread: tuple[Unread, ...]) -> AnsweredCase:
         found = self._complete(question)
         layers, missing = self._session_policies(step)
         policies: PolicySet = {**found.policies, "session": layers} if layers else found.policies
         outcome = simulate(found.asked, policies, (*found.unread, *unread, *missing), self._runtime.now())
-        return Row(Case("", 0, found.asked, {}, None), outcome, ())
+        return AnsweredCase(Case("", 0, found.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
         """What limits the session that makes the step's call: the session policy that the store before it sends."""
@@ -154,7 +154,9 @@ class _Check:
 
     # --- what is asked --------------------------------------------------------------------------------------
 
-    def _questions(self, step: Step, caller: Caller | None) -> Sequence[tuple[Asked, tuple[Unread, ...]]] | str:
+    def _questions(
+        self, step: Step, caller: ChainCaller | None
+    ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
         """What AWS asks of policies for that hop, or why that is not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             asked = unsigned_questions(step, step.region)
@@ -207,19 +209,21 @@ _UNSIGNED: Final = {
 }
 
 
-def _other_questions(step: Step, caller: Caller, plan: Plan) -> Iterator[tuple[Asked, tuple[Unread, ...]]]:
+def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """For sessions that are no role's."""
     principal = caller.principal
     if step.operation == "GetSessionToken":
         context = context_of_call(caller, step.region)
-        yield Asked(principal, "sts:GetSessionToken", "*", principal.account, context), caller.unread
+        yield CaseQuestion(principal, "sts:GetSessionToken", "*", principal.account, context), caller.unread
     for need in issue_needs(step, principal.account, plan.steps):
         arn = parse_arn(need.resource)
         account = arn.account if arn is not None else principal.account
         keys = {key: values for _, key, values in need.conditions}
         for action in need.actions:
             yield (
-                Asked(principal, action, need.resource, account, {**context_of_call(caller, step.region), **keys}),
+                CaseQuestion(
+                    principal, action, need.resource, account, {**context_of_call(caller, step.region), **keys}
+                ),
                 caller.unread,
             )
 
@@ -227,7 +231,7 @@ def _other_questions(step: Step, caller: Caller, plan: Plan) -> Iterator[tuple[A
 # --- who calls ----------------------------------------------------------------------------------------------
 
 
-def _base_caller(text: str) -> Caller:
+def _base_caller(text: str) -> ChainCaller:
     """The caller that the user names; a role's session is taken for one without a session policy."""
     try:
         principal = read_caller(text)
@@ -235,24 +239,24 @@ def _base_caller(text: str) -> Caller:
         raise UsageError(f"--caller: {error}", hint="`dsops whoami` prints it") from error
     if not principal.account:
         raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
-    caller = base_caller(Identity(principal.account, text, ""), is_temporary=principal.kind != "user")
+    caller = base_caller(CallerIdentity(principal.account, text, ""), is_temporary=principal.kind != "user")
     if caller is None:
         raise UsageError(f"--caller {text} signs nothing", hint="name a user or a role")
     return caller._replace(unread=tuple(each for each in caller.unread if each.place != "session"))
 
 
-def _identity(caller: Caller) -> Identity:
+def _identity(caller: ChainCaller) -> CallerIdentity:
     principal = caller.principal
-    return Identity(principal.account, principal.arn, principal.unique_id)
+    return CallerIdentity(principal.account, principal.arn, principal.unique_id)
 
 
-def _session(step: Step, caller: Caller | None) -> Caller | None:
+def _session(step: Step, caller: ChainCaller | None) -> ChainCaller | None:
     """Whom the step's session makes."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is not None:
         name = str(step.settings.get("role_session_name", ""))
         arn = role_session_arn(role, name) if name else str(role)
-        identity = Identity(role.account, arn, "")
+        identity = CallerIdentity(role.account, arn, "")
         return opened_caller(step, identity) if is_opened(step) else session_caller(step, identity, caller)
     if caller is None:
         return None
@@ -261,9 +265,9 @@ def _session(step: Step, caller: Caller | None) -> Caller | None:
         return session_caller(step, _identity(caller), caller)
     if step.operation == "GetFederationToken":
         arn = f"arn:{partition}:sts::{account}:federated-user/{step.settings['federated_user_name']}"
-        return session_caller(step, Identity(account, arn, ""), caller)
+        return session_caller(step, CallerIdentity(account, arn, ""), caller)
     if step.operation == "AssumeRoot":
         target = str(step.settings["target_principal"])
         root = target if target.startswith("arn:") else f"arn:{partition}:iam::{target}:root"
-        return session_caller(step, Identity(root.split(":")[4], root, ""), None)
+        return session_caller(step, CallerIdentity(root.split(":")[4], root, ""), None)
     return None

@@ -11,17 +11,17 @@ from dsops.errors import EntityNotFound
 from dsops.explain.evidence.readers import ANY_ACCOUNT
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.policy.language.policy import Policy
-from dsops.policy.simulate import Asked, Place, PolicySet, Unread, is_about_roles
+from dsops.policy.simulate import CaseQuestion, Place, PolicySet, Unread, is_about_roles
 
 _OF_CALLERS: Final = ("aws:principaltag/", "aws:userid")
 _OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
 _OF_ORGANIZATIONS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
 
 
-class Completed(NamedTuple):
+class PlanQuestion(NamedTuple):
     """A question, and what is known for it."""
 
-    asked: Asked
+    asked: CaseQuestion
     policies: PolicySet
     unread: tuple[Unread, ...]
 
@@ -44,7 +44,7 @@ class GivenPolicies:
             if arn is not None:
                 self._people.setdefault((arn.account, known.kind, arn.resource_name), known)
 
-    def complete(self, asked: Asked) -> Completed:
+    def complete(self, asked: CaseQuestion) -> PlanQuestion:
         """The question with policies, tags and ids. Raises EntityNotFound for whom a seed would have and hasn't."""
         question = _Question(asked)
         self._add_caller(question)
@@ -175,13 +175,13 @@ def _in_any_account(arn: Arn | None) -> str:
 class _Question:
     """A question while it is being completed."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: CaseQuestion) -> None:
         self.asked = asked
         self.policies: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         self.unread: list[Unread] = []
 
-    def completed(self) -> Completed:
-        return Completed(self.asked, self.policies, tuple(self.unread))
+    def completed(self) -> PlanQuestion:
+        return PlanQuestion(self.asked, self.policies, tuple(self.unread))
 
     def miss(self, place: Place, why: str) -> None:
         """Policies that are not given."""

@@ -6,19 +6,19 @@ from typing import Final
 
 from dsops.arn import parse_arn, partition_of_region
 from dsops.cli.look.plan_check_policies import GivenPolicies
-from dsops.cli.policy.simulate import Row
+from dsops.cli.policy.simulate import AnsweredCase
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
-from dsops.explain.questions.request import Caller, context_of_call
+from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
-from dsops.policy.simulate import Asked, Unread
+from dsops.policy.simulate import CaseQuestion, Unread
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
 _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))
 
 
 def read_questions(
-    step: Step, caller: Caller, plan: Plan, given: GivenPolicies
-) -> list[tuple[Asked, tuple[Unread, ...]]]:
+    step: Step, caller: ChainCaller, plan: Plan, given: GivenPolicies
+) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """One for each secret that variables need; none for those of accounts whose secrets nobody has given."""
     if step.type != "aws.secretsmanager":
         return []
@@ -33,12 +33,12 @@ def read_questions(
         resource, account = _arn(reference, step, caller.principal.account)
         if given.has_secrets(account):
             context = context_of_call(caller, region_of(reference.key, step)) | _version(reference.version)
-            asked = Asked(caller.principal, "secretsmanager:GetSecretValue", resource, account, context)
+            asked = CaseQuestion(caller.principal, "secretsmanager:GetSecretValue", resource, account, context)
             found.append((asked, (*caller.unread, _UNKNOWN)))
     return found
 
 
-def is_open(row: Row) -> bool:
+def is_open(row: AnsweredCase) -> bool:
     """Whether it is denied only because a policy has six characters behind the name that nobody knows here."""
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
@@ -54,7 +54,7 @@ def is_open(row: Row) -> bool:
     )
 
 
-def secret_name(row: Row) -> str:
+def secret_name(row: AnsweredCase) -> str:
     """The name of the secret that a question is about."""
     return row.outcome.decision.request.resource.partition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
 

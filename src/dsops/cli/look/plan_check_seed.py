@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 from dsops.cli.look.plan_check_files import (
     EVERYTHING,
+    FileOrganization,
     Kind,
     Known,
     Levels,
-    Organization,
     PolicyFile,
-    Reader,
+    PolicyFileReader,
     SecretPlace,
     gathered,
     items_of,
@@ -31,7 +31,7 @@ _ADMIN: Final = "admin"
 """A seed's user that has every right without being written."""
 
 
-class Seed(Reader):
+class SeedPolicies(PolicyFileReader):
     """A sandbox's seed: docs/reference/sandbox.md."""
 
     def read(self, root: Mapping) -> PolicyFile:
@@ -114,17 +114,17 @@ class Seed(Reader):
 
     # --- what stands above accounts -------------------------------------------------------------------------
 
-    def _organization(self, node: Node | None, accounts: list[str]) -> Organization:
+    def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
         """The levels above each account; none of them where it is in no organization, or its management account."""
         service: dict[str, Levels] = dict.fromkeys(accounts, ())
         resource: dict[str, Levels] = dict(service)
         if not isinstance(node, Mapping):
-            return Organization(service, resource, is_there=False)
+            return FileOrganization(service, resource, is_there=False)
         for account, levels in self._levels(node, ()):
             if account != text_of(node, "management_account"):
                 service[account] = tuple(self._level(each, "scp") for each in levels)
                 resource[account] = tuple(self._level(each, "rcp") for each in levels)
-        return Organization(service, resource, is_there=True)
+        return FileOrganization(service, resource, is_there=True)
 
     def _levels(self, node: Mapping, above: tuple[Mapping, ...]) -> Iterator[tuple[str, tuple[Mapping, ...]]]:
         levels = (*above, node)

@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.cli.look.plan_check_files import Kind, Known, PolicyFile, Reader, gathered, items_of, mapping_of, text_of
+from dsops.cli.look.plan_check_files import (
+    Kind,
+    Known,
+    PolicyFile,
+    PolicyFileReader,
+    gathered,
+    items_of,
+    mapping_of,
+    text_of,
+)
 from dsops.document import Mapping, Node, Scalar
 from dsops.explain.evidence.readers import ANY_ACCOUNT
 from dsops.policy.language.policy import Policy
@@ -32,7 +41,7 @@ class _Entity:
         self.policies: list[Policy | str] = []
 
 
-class Template(Reader):
+class Template(PolicyFileReader):
     """A CloudFormation template, as JSON or YAML, in which a short tag stands for its long form."""
 
     def read(self, root: Mapping) -> PolicyFile:
@@ -91,7 +100,7 @@ class Template(Reader):
         )
 
 
-class Terraform(Reader):
+class Terraform(PolicyFileReader):
     """What `terraform show -json` prints of a plan or a state."""
 
     def read(self, root: Mapping) -> PolicyFile:

@@ -11,12 +11,12 @@ from dsops.cli.look.plan_check_reads import secret_name
 from dsops.cli.policy.answers import answer_lines, place_of, row_value
 
 if TYPE_CHECKING:
-    from dsops.cli.look.plan_check_hops import Hop
-    from dsops.cli.policy.simulate import Row
+    from dsops.cli.look.plan_check_hops import HopResult
+    from dsops.cli.policy.simulate import AnsweredCase
     from dsops.plan import Plan
 
 
-def show(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str], *, is_json: bool) -> None:
+def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:
     """Puts the answers on stdout."""
     if is_json:
         answer_json(_value(plan, hops, assumed))
@@ -24,7 +24,7 @@ def show(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str], *, is_json: bo
         answer("\n".join(_lines(plan, hops, assumed)))
 
 
-def _lines(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Iterator[str]:
+def _lines(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Iterator[str]:
     for hop in hops:
         yield clean(f"{hop.verdict}: {_told(hop)}")
         if hop.why:
@@ -42,14 +42,14 @@ def _lines(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Iterator[
         yield f"assumed: {sentence}"
 
 
-def _told(hop: Hop) -> str:
+def _told(hop: HopResult) -> str:
     if not hop.number:
         return f"store `{hop.step.name}`: {counted(len(hop.rows), 'secret')} in {hop.step.region}"
     of = f" {hop.step.role}" if hop.step.role else ""
     return f"hop {hop.number}, store `{hop.step.name}`: {operation(hop.step)}{of}"
 
 
-def _allowed_by(row: Row) -> str:
+def _allowed_by(row: AnsweredCase) -> str:
     """Of each policy that has to allow it, the first statement that does."""
     found = []
     for reason in row.outcome.decision.reasons:
@@ -59,7 +59,7 @@ def _allowed_by(row: Row) -> str:
     return f"allowed by {' and '.join(found)}" if found else "nobody needs a permission for it"
 
 
-def _value(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Json:
+def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Json:
     return {
         "environment": plan.environment or None,
         "is_denied": any(hop.verdict == "denied" for hop in hops),
@@ -80,7 +80,7 @@ def _value(plan: Plan, hops: Sequence[Hop], assumed: Sequence[str]) -> Json:
     }
 
 
-def _question_value(row: Row) -> Json:
+def _question_value(row: AnsweredCase) -> Json:
     """As `policy simulate` has it, without what only a table of questions has."""
     return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
 

@@ -7,7 +7,7 @@ from dsops.cli.framework.output import Json, answer, answer_json, table
 from dsops.cli.framework.project import read_config
 from dsops.document import Scalar
 from dsops.errors import ConfigNotFound
-from dsops.model import Config, Store
+from dsops.model import Config, StoreEntry
 from dsops.runtime import Runtime
 from dsops.schema import StoreType
 from dsops.stores import StoreTypes
@@ -39,17 +39,17 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _row(store: Store, config: Config) -> tuple[str, ...]:
+def _row(store: StoreEntry, config: Config) -> tuple[str, ...]:
     return (store.name, store.type, _source(store), ", ".join(_environments(store, config)), str(store.where))
 
 
-def _source(store: Store) -> str:
+def _source(store: StoreEntry) -> str:
     """The store that it takes credentials from, as written; "" for base credentials."""
     field = store.fields.get("credentials_from")
     return field.node.text if field and isinstance(field.node, Scalar) else ""
 
 
-def _environments(store: Store, config: Config | None) -> list[str]:
+def _environments(store: StoreEntry, config: Config | None) -> list[str]:
     """The environments in which a variable is read from it."""
     return [
         environment.name
@@ -60,7 +60,7 @@ def _environments(store: Store, config: Config | None) -> list[str]:
     ]
 
 
-def _store_value(store: Store, config: Config | None) -> Json:
+def _store_value(store: StoreEntry, config: Config | None) -> Json:
     return {
         "name": store.name,
         "type": store.type,

@@ -12,7 +12,7 @@ from dsops.config.limits import every_problem
 from dsops.document import Scalar, to_plain
 from dsops.errors import CheckFailed, ConfigError, Problem, Where
 from dsops.interpolate import names_in
-from dsops.model import Config, Store
+from dsops.model import Config, StoreEntry
 from dsops.plan.limits import SAME_CALLER, same_caller_note
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
@@ -62,7 +62,7 @@ def _plannable(found: Examined) -> Config:
     return found.config._replace(environments=environments)
 
 
-def _chain(name: str, stores: Mapping[str, Store]) -> set[str]:
+def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
     """The store and those that its credentials come from; a name that no store has ends it."""
     chain: set[str] = set()
     while name and name not in chain:
@@ -76,7 +76,7 @@ def _same_callers(config: Config) -> list[str]:
 
     Names are compared as written: equal texts are equal sessions, but where each run has a name of its own.
     """
-    first: dict[tuple[str, str], Store] = {}
+    first: dict[tuple[str, str], StoreEntry] = {}
     notes = []
     for store in config.stores.values():
         role, name = _written(store, "role_arn"), _written(store, "role_session_name")
@@ -90,12 +90,12 @@ def _same_callers(config: Config) -> list[str]:
     return notes
 
 
-def _written(store: Store, key: str) -> str:
+def _written(store: StoreEntry, key: str) -> str:
     field = store.fields.get(key)
     return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
 
 
-def _plain(store: Store, key: str) -> object:
+def _plain(store: StoreEntry, key: str) -> object:
     field = store.fields.get(key)
     return None if field is None else to_plain(field.node)
 

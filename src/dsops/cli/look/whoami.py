@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from dsops.aws.apis.sts import Identity, get_caller_identity
+from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
@@ -136,7 +136,7 @@ def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
     return {**runtime.environ, **dict(endpoints_of(runtime.environ, profile, runtime.folder))}
 
 
-def _value(session: _Session, identity: Identity, runtime: Runtime) -> Json:
+def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Json:
     """The answer for programs."""
     credentials, chain, base = session.credentials, session.chain, _base(session, identity)
     expiration = credentials.expiration_text
@@ -161,7 +161,7 @@ def _value(session: _Session, identity: Identity, runtime: Runtime) -> Json:
     }
 
 
-def _lines(session: _Session, identity: Identity, runtime: Runtime) -> Iterator[tuple[str, str]]:
+def _lines(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Iterator[tuple[str, str]]:
     """The answer for people: a label, and what it is about."""
     credentials, known = session.credentials, session.carried
     yield "caller", identity.arn
@@ -184,7 +184,7 @@ def _lines(session: _Session, identity: Identity, runtime: Runtime) -> Iterator[
         yield "" if number else "unknown", words
 
 
-def _base(session: _Session, identity: Identity) -> str:
+def _base(session: _Session, identity: CallerIdentity) -> str:
     source = session.credentials.source
     return source if session.chain else base_source(source, identity.arn)
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
 from dsops.cli.policy.files import STDIN
-from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason, is_negated
+from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
 from dsops.policy.language.conditions import SECRET_KEYS
 from dsops.policy.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
 
 if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import Row
+    from dsops.cli.policy.simulate import AnsweredCase
 
 _MOST = 3
 """More statements that nearly applied, or values of one, nobody reads."""
 
 
-def show(rows: Sequence[Row], file: str, form: str, *, now: datetime) -> None:
+def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
     """Puts the answers on stdout: the one, or those of a table that are not as expected and their number."""
     if form == "junit":
         from dsops.cli.framework.junit import junit_xml
@@ -32,7 +32,7 @@ def show(rows: Sequence[Row], file: str, form: str, *, now: datetime) -> None:
         answer("\n".join(_lines(rows, file)))
 
 
-def _lines(rows: Sequence[Row], file: str) -> Iterator[str]:
+def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
     if not file:
         yield from answer_lines(rows[0])
         return
@@ -45,7 +45,7 @@ def _lines(rows: Sequence[Row], file: str) -> Iterator[str]:
     yield f"{counted(len(rows), 'case')}, " + (f"{len(wrong)} {verb} not as expected" if wrong else "all as expected")
 
 
-def answer_lines(row: Row) -> Iterator[str]:
+def answer_lines(row: AnsweredCase) -> Iterator[str]:
     """The answer to one question, and the way to it."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
@@ -116,7 +116,7 @@ def _statement_text(found: StatementReason) -> str:
     return f"{place_of(found.policy.name, found.statement.line)}{sid}"
 
 
-def _failure_text(found: StatementReason, failure: Failure) -> str:
+def _failure_text(found: StatementReason, failure: UnmetElement) -> str:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
     actual = "the request has none" if failure.actual is None else f"the request has {_listed(failure.actual)}"
     verb = "wants anything but" if is_negated(failure.element, failure.operator) else "wants"
@@ -132,7 +132,7 @@ def _listed(values: Sequence[str]) -> str:
 # --- for programs -------------------------------------------------------------------------------------------
 
 
-def _value(rows: Sequence[Row], file: str) -> Json:
+def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
     has_expectation = any(row.case.expected is not None for row in rows)
     return {
         "file": file or None,
@@ -141,7 +141,7 @@ def _value(rows: Sequence[Row], file: str) -> Json:
     }
 
 
-def row_value(row: Row) -> dict[str, Json]:
+def row_value(row: AnsweredCase) -> dict[str, Json]:
     """A question and its answer for programs."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request

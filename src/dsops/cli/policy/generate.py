@@ -11,9 +11,9 @@ from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
 from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
 from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
-from dsops.grants import Blank, Grants, Written, blanks_in, filled, grants_of
+from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
-from dsops.grants.names import Names
+from dsops.grants.names import UniqueNames
 from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_store
 from dsops.grants.terraform import terraform
 from dsops.interpolate import expand, names_in
@@ -30,7 +30,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     config = _without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
-    written = Written(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))
+    written = GrantInputs(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))
     grants = grants_of(plan, written)
     selection = Selection(arguments.text("--kind"))
     if arguments.text("--store"):
@@ -131,7 +131,7 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
         for session in part.sessions:
             yield f"{account}/{session.store}.session.json", _document(session.policy)
         # A profile's name may be any text, and `../` in it another folder.
-        names = Names(r"[^A-Za-z0-9_.@+=,-]+", "-")
+        names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
         for base in part.bases:
             yield f"{account}/{names.of(base.who)}.permissions.json", _document(policy(list(base.permissions)))
 

@@ -8,8 +8,8 @@ from functools import cache
 
 from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.kms import Kms
-from dsops.aws.apis.organizations import Organizations
-from dsops.aws.apis.secret_policy import SecretsManager
+from dsops.aws.apis.organizations import OrganizationsClient
+from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.output import clean
@@ -28,9 +28,9 @@ from dsops.errors import (
     UsageError,
     Where,
 )
-from dsops.explain.evidence.attached import Reader
+from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.questions.policies import Completed, Completer
+from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.extras import install_command
 from dsops.policy.simulate import Case, PolicySet
 from dsops.runtime import Runtime
@@ -39,35 +39,35 @@ from dsops.secret import Secret
 Questions = Sequence[tuple[Case, PolicySet]]
 
 
-def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[Completed]:
+def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Each question with what the caller's own keys may read of the caller's account, in order."""
     credentials, _ = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
     iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, environ))
-    organizations = Organizations(client, credentials, resolve_endpoint("organizations", sts.region, environ))
+    organizations = OrganizationsClient(client, credentials, resolve_endpoint("organizations", sts.region, environ))
 
-    async def work() -> list[Completed | DsopsError]:
+    async def work() -> list[CompletedQuestion | DsopsError]:
         identity = await get_caller_identity(client, credentials, sts)
         organization = OrganizationReader({identity.account: organizations}, lambda _: None)
 
-        def secrets(account: str, region: str) -> list[SecretsManager]:
+        def secrets(account: str, region: str) -> list[SecretsManagerClient]:
             if account != identity.account:
                 return []
-            return [SecretsManager(client, credentials, resolve_endpoint("secretsmanager", region, environ))]
+            return [SecretsManagerClient(client, credentials, resolve_endpoint("secretsmanager", region, environ))]
 
         def keys(account: str, region: str) -> list[Kms]:
             if account != identity.account:
                 return []
             return [Kms(client, credentials, resolve_endpoint("kms", region, environ))]
 
-        completer = Completer({identity.account: Reader(iam)}, organization, secrets, keys)
+        completer = Completer({identity.account: AttachedReader(iam)}, organization, secrets, keys)
         return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
     return _checked(carry_out(work(), runtime), questions, file, runtime)
 
 
-def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[Completed]:
+def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Each question with what a sandbox has, in order; read with the keys of each account's `admin`.
 
     The keys in the environment stay there: they may be those of a real account.
@@ -86,13 +86,13 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
     }
     find = _admin_finder(url)
 
-    def organizations(account: str) -> Organizations | None:
+    def organizations(account: str) -> OrganizationsClient | None:
         found = find(account)
-        return Organizations(client, found[0], _endpoint("organizations", found[1], url)) if found else None
+        return OrganizationsClient(client, found[0], _endpoint("organizations", found[1], url)) if found else None
 
-    def secrets(account: str, region: str) -> list[SecretsManager]:
+    def secrets(account: str, region: str) -> list[SecretsManagerClient]:
         found = find(account)
-        return [SecretsManager(client, found[0], _endpoint("secretsmanager", region, url))] if found else []
+        return [SecretsManagerClient(client, found[0], _endpoint("secretsmanager", region, url))] if found else []
 
     def keys(account: str, region: str) -> list[Kms]:
         found = find(account)
@@ -102,10 +102,10 @@ def ask_sandbox(questions: Questions, url: str, file: str, runtime: Runtime) -> 
     for account in sorted(accounts - {""}):
         found, asked = find(account), organizations(account)
         if found is not None and asked is not None:
-            readers[account] = Reader(Iam(client, found[0], _endpoint("iam", found[1], url)))
+            readers[account] = AttachedReader(Iam(client, found[0], _endpoint("iam", found[1], url)))
             own[account] = asked
 
-    async def work() -> list[Completed | DsopsError]:
+    async def work() -> list[CompletedQuestion | DsopsError]:
         completer = Completer(readers, OrganizationReader(own, organizations), secrets, keys)
         return await completer.complete_all([(case.asked, policies) for case, policies in questions])
 
@@ -137,13 +137,13 @@ def _admin_finder(url: str) -> Callable[[str], tuple[Credentials, str] | None]:
 
 
 def _checked(
-    found: Sequence[Completed | DsopsError], questions: Questions, file: str, runtime: Runtime
-) -> Sequence[Completed]:
+    found: Sequence[CompletedQuestion | DsopsError], questions: Questions, file: str, runtime: Runtime
+) -> Sequence[CompletedQuestion]:
     """What was found; raises every user and role that does not exist, with the lines of the cases that name them."""
     runtime.report(DONE)
     completed, problems = [], []
     for outcome, (case, _) in zip(found, questions, strict=True):
-        if isinstance(outcome, Completed):
+        if isinstance(outcome, CompletedQuestion):
             completed.append(outcome)
         elif not (isinstance(outcome, EntityNotFound) and file):
             raise outcome

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.policy.lint.keys import GLOBAL_KEYS, TAG_KEYS
-from dsops.policy.lint.lookup import Lookup, meant
+from dsops.policy.lint.lookup import NameLookup, meant
 from dsops.policy.simulate import Case
 from dsops.service_reference import open_reference
 
 
 def name_notes(cases: Sequence[Case], file: str) -> list[str]:
     """Of each action and context key that nobody knows one sentence; none where the extra `policy` is not installed."""
-    lookup = Lookup(open_reference())
+    lookup = NameLookup(open_reference())
     if not lookup.has_services:
         return []
     notes: dict[str, str] = {}
@@ -23,7 +23,7 @@ def name_notes(cases: Sequence[Case], file: str) -> list[str]:
     return list(notes.values())
 
 
-def _unknown(case: Case, lookup: Lookup) -> Iterator[tuple[str, str]]:
+def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
     """The name and what is to be said of it. Values are not shown: they may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(prefix.lower())

@@ -14,7 +14,7 @@ from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
 from dsops.policy.language.policy import KIND_WORDS, PolicyKind
-from dsops.policy.lint import SEVERITIES, Finding, Reference, Report, lint
+from dsops.policy.lint import SEVERITIES, AuthorizationReference, Finding, LintReport, lint
 from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
 
@@ -34,17 +34,17 @@ FORMAT = Flag(
 )
 
 
-class Checked(NamedTuple):
+class CheckedFile(NamedTuple):
     """A file and what was found in it."""
 
     file: str
-    report: Report
+    report: LintReport
 
 
 def _check(arguments: Arguments, runtime: Runtime) -> int:
     kind = next((known for known in get_args(PolicyKind) if known == arguments.text("--type")), None)
     reference = open_reference()
-    checked: list[Checked] = []
+    checked: list[CheckedFile] = []
     unread: list[DsopsError] = []
     for name in arguments.words("FILE"):
         try:
@@ -57,7 +57,9 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
     return 0 if all(file.report.is_clean for file in checked) else CheckFailed.exit_code
 
 
-def _check_file(name: str, kind: PolicyKind | None, reference: Reference | None, runtime: Runtime) -> Checked:
+def _check_file(
+    name: str, kind: PolicyKind | None, reference: AuthorizationReference | None, runtime: Runtime
+) -> CheckedFile:
     file = STDIN if name == "-" else name
     text = read_policy(name, runtime)
     extension = os.path.splitext(file)[1].lower()
@@ -65,14 +67,14 @@ def _check_file(name: str, kind: PolicyKind | None, reference: Reference | None,
     if document.is_too_large:
         hint = "is it the right file? no policy is that deep or that large"
         raise PolicyUnreadable(f"{file} can't be checked", why=document.problems[-1].message, hint=hint)
-    return Checked(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
+    return CheckedFile(file, lint(document, len(text), kind, reference=reference, has_comments=extension == ".jsonc"))
 
 
 # --- what is shown ------------------------------------------------------------------------------------------
 
 
 def _show(
-    checked: Sequence[Checked], reference: ServiceReference | None, arguments: Arguments, *, is_complete: bool
+    checked: Sequence[CheckedFile], reference: ServiceReference | None, arguments: Arguments, *, is_complete: bool
 ) -> None:
     chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
     if chosen == "sarif":
@@ -92,7 +94,7 @@ def _show(
         answer(_summary(checked))
 
 
-def _notes(checked: Sequence[Checked], reference: ServiceReference | None) -> list[str]:
+def _notes(checked: Sequence[CheckedFile], reference: ServiceReference | None) -> list[str]:
     """What a reader has to know to judge the findings."""
     found = []
     for file, report in checked:
@@ -111,7 +113,7 @@ def _article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _lines(checked: Checked) -> list[str]:
+def _lines(checked: CheckedFile) -> list[str]:
     file, report = checked
     if not report.findings:
         return [f"{clean(file)}: nothing found in this {KIND_WORDS[report.kind]}"]
@@ -127,7 +129,7 @@ def finding_text(file: str, finding: Finding) -> str:
     return f"{clean(head)}\n  hint: {clean(finding.hint)}"
 
 
-def _summary(checked: Sequence[Checked]) -> str:
+def _summary(checked: Sequence[CheckedFile]) -> str:
     parts = [
         counted(number, severity)
         for severity in SEVERITIES
@@ -136,7 +138,7 @@ def _summary(checked: Sequence[Checked]) -> str:
     return f"{', '.join(parts)}; `dsops help CODE` says more about each"
 
 
-def _json(checked: Sequence[Checked], reference: ServiceReference | None) -> Json:
+def _json(checked: Sequence[CheckedFile], reference: ServiceReference | None) -> Json:
     files: list[Json] = [
         {
             "file": file,

@@ -10,14 +10,14 @@ from dsops.cli.framework.output import note
 from dsops.errors import CheckFailed, UsageError
 from dsops.policy.simulate import (
     EXPECTATIONS,
-    Asked,
     Case,
+    CaseQuestion,
     Expected,
     Groups,
     Outcome,
     Place,
     PolicySet,
-    Source,
+    PolicySource,
     Unread,
     check_exact_action,
     differences,
@@ -94,7 +94,7 @@ _OF_A_QUESTION = (
 )
 
 
-class Row(NamedTuple):
+class AnsweredCase(NamedTuple):
     """A case and its answer."""
 
     case: Case
@@ -102,7 +102,7 @@ class Row(NamedTuple):
     differences: tuple[str, ...]
 
 
-class Table(NamedTuple):
+class CaseFile(NamedTuple):
     """The cases, and the name of the file that has them; "" for a question of the command line."""
 
     file: str
@@ -124,7 +124,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     return CheckFailed.exit_code if any(row.differences for row in rows) else 0
 
 
-def _answers(table: Table, arguments: Arguments, runtime: Runtime) -> list[Row]:
+def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[AnsweredCase]:
     from dsops.cli.policy.sources import PolicyFiles
 
     files = PolicyFiles(table.file, arguments.text("--cases"), runtime)
@@ -134,15 +134,15 @@ def _answers(table: Table, arguments: Arguments, runtime: Runtime) -> list[Row]:
     for (case, _), (asked, policies, unread) in zip(given, _completed(given, table, arguments, runtime), strict=True):
         outcome = simulate(asked, policies, unread, runtime.now())
         wrong = differences(outcome, case.expected) if case.expected is not None else ()
-        rows.append(Row(case, outcome, wrong))
+        rows.append(AnsweredCase(case, outcome, wrong))
     return rows
 
 
-_Completed = tuple[Asked, PolicySet, tuple[Unread, ...]]
+_Completed = tuple[CaseQuestion, PolicySet, tuple[Unread, ...]]
 
 
 def _completed(
-    given: Sequence[tuple[Case, PolicySet]], table: Table, arguments: Arguments, runtime: Runtime
+    given: Sequence[tuple[Case, PolicySet]], table: CaseFile, arguments: Arguments, runtime: Runtime
 ) -> Sequence[_Completed]:
     """The questions, with what IAM tells where it is to be asked."""
     if arguments.switch("--live"):
@@ -159,10 +159,10 @@ def _completed(
 # --- what is asked ------------------------------------------------------------------------------------------
 
 
-def _table(arguments: Arguments, runtime: Runtime) -> Table:
+def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
-        return Table("", (_question(arguments),))
+        return CaseFile("", (_question(arguments),))
     from dsops.cli.policy.sources import read_table, shown_name
 
     also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
@@ -171,7 +171,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> Table:
             f"--cases and {also[0]} exclude each other",
             hint="what holds for all cases stands under `defaults` in the file",
         )
-    return Table(shown_name(file), read_table(file, runtime))
+    return CaseFile(shown_name(file), read_table(file, runtime))
 
 
 def _question(arguments: Arguments) -> Case:
@@ -186,7 +186,9 @@ def _question(arguments: Arguments) -> Case:
         raise UsageError(str(error)) from error
     resource = arguments.text("--resource") or "*"
     account = arguments.text("--resource-account") or resource_account(resource, principal)
-    asked = Asked(principal, arguments.text("--action"), resource, account, _context(arguments.texts("--context")))
+    asked = CaseQuestion(
+        principal, arguments.text("--action"), resource, account, _context(arguments.texts("--context"))
+    )
     given = question_problems(
         asked, has_trust=bool(arguments.text("--trust")), has_resource=bool(arguments.text("--resource-policy"))
     )
@@ -230,8 +232,8 @@ def _policies(arguments: Arguments) -> dict[Place, Groups]:
     return found
 
 
-def _source(name: str, flag: Flag) -> Source:
-    return Source(name, None, 0, flag.name)
+def _source(name: str, flag: Flag) -> PolicySource:
+    return PolicySource(name, None, 0, flag.name)
 
 
 SIMULATE = Command(

@@ -8,7 +8,7 @@ from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
 from dsops.document import Document
 from dsops.errors import CasesInvalid, PolicyUnreadable, Problem, Where
 from dsops.policy.language.policy import KIND_WORDS, Policy, check_policy
-from dsops.policy.simulate import FULL_ACCESS, Case, Place, PolicySet, Source, full_access, read_cases
+from dsops.policy.simulate import FULL_ACCESS, Case, Place, PolicySet, PolicySource, full_access, read_cases
 from dsops.runtime import Runtime
 
 
@@ -54,7 +54,7 @@ class PolicyFiles:
             shown = self._shown or "the question"
             raise CasesInvalid(f"{shown} names policies that can't be used", problems=tuple(self._problems))
 
-    def _policy(self, source: Source, place: Place) -> Policy | None:
+    def _policy(self, source: PolicySource, place: Place) -> Policy | None:
         if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):
             return full_access(place)
         # A policy is small beside the file that it stands in, and the same node is the same policy.
@@ -63,7 +63,7 @@ class PolicyFiles:
             self._compiled[key] = self._compile(source, place)
         return self._compiled[key]
 
-    def _compile(self, source: Source, place: Place) -> Policy | None:
+    def _compile(self, source: PolicySource, place: Place) -> Policy | None:
         if source.node is not None:
             file, document = source.file, Document(source.node, ())
         else:
@@ -78,7 +78,7 @@ class PolicyFiles:
             self._problems[problem._replace(message=f"{problem.message} (as {_article(words)} {words})")] = None
         return checked.policy
 
-    def _read(self, file: str, source: Source) -> Document | None:
+    def _read(self, file: str, source: PolicySource) -> Document | None:
         if file not in self._documents:
             try:
                 self._documents[file] = parse_policy_text(read_policy(file, self._runtime), file)

@@ -31,16 +31,16 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     listener = _own_listener(runtime) if descriptor is None else _given_listener(descriptor)
     forget_world()
     # libcurl and OpenSSL look at the environment when they are loaded.
-    from dsops.agent.request import Limits
-    from dsops.agent.server import SPARE_DESCRIPTORS, Server
-    from dsops.cli.run.agent_work import Keeper
+    from dsops.agent.request import ClientLimits
+    from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
+    from dsops.cli.run.agent_work import SessionKeeper
 
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
         raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
-    keeper = Keeper(runtime.now)
+    keeper = SessionKeeper(runtime.now)
     idle_seconds = arguments.seconds("--idle")
-    limits = Limits() if idle_seconds is None else Limits(idle_seconds=idle_seconds)
-    server = Server(listener, keeper.work, limits)
+    limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
+    server = AgentServer(listener, keeper.work, limits)
     keeper.end = server.stop
     port = arguments.integer("--metrics-port")
     if port is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from dsops.cache import Held
+from dsops.cache import CachedSession
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.on_record import LazyJournal
 from dsops.credentials import Credentials
@@ -99,7 +99,7 @@ def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
     return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 
-def session_fields(held: Held, now: datetime) -> bytes:
+def session_fields(held: CachedSession, now: datetime) -> bytes:
     """A session for `dsops agent status`: nothing that is secret."""
     credentials = held.credentials
     return json.dumps(

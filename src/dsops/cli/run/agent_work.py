@@ -11,7 +11,7 @@ from time import monotonic
 
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
 from dsops.agent.metrics import AgentMetrics, Tally
-from dsops.agent.request import DECLINE, Answer, Asked, Caller, failed, result
+from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, RequestClient, failed, result
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
 from dsops.aws.http.client import Client, make_client
@@ -61,10 +61,10 @@ NEEDS_OWN_PROCESS = (
 """Variables that ask of an `exec` what only a process of the client's own can do; as flags they never get here."""
 
 
-Operation = Callable[[Asked, Caller, Tally], Answer]
+Operation = Callable[[AgentRequest, RequestClient, Tally], AgentAnswer]
 
 
-class Keeper:
+class SessionKeeper:
     """Sessions and connections, and what may be asked of whoever has them."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -85,7 +85,7 @@ class Keeper:
         self.sandbox_metrics = AgentMetrics(started, lambda: self._count(is_of_sandbox=True), lambda: 0)
         """Of requests whose calls only sandboxes have answered."""
 
-    def work(self, asked: Asked, caller: Caller) -> Answer:
+    def work(self, asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
         """The answer to one request; an error is an answer as well."""
         operations: Mapping[bytes, Operation] = {
             b"exec": self._exec,
@@ -115,7 +115,9 @@ class Keeper:
         """How many sessions are held."""
         return sum(held.credentials.is_of_sandbox is is_of_sandbox for held in self._cache.held())
 
-    def _carried_out(self, operation: Operation, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+    def _carried_out(
+        self, operation: Operation, asked: AgentRequest, caller: RequestClient, tally: Tally
+    ) -> AgentAnswer:
         try:
             return operation(asked, caller, tally)
         except DsopsError as error:
@@ -137,7 +139,7 @@ class Keeper:
 
     # --- what clients ask for ---------------------------------------------------------------------------------
 
-    def _exec(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+    def _exec(self, asked: AgentRequest, caller: RequestClient, tally: Tally) -> AgentAnswer:
         turn = _Turn(asked, caller, self, tally, tells_notes=True)
         arguments = _parsed(EXEC, turn.words, turn, "exec")
         if arguments is None:
@@ -151,7 +153,7 @@ class Keeper:
             add_run(arguments, turn.runtime, variables=list(secrets))
         return result([name + b"=" + value for name, value in environment.items()])
 
-    def _answer(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+    def _answer(self, asked: AgentRequest, caller: RequestClient, tally: Tally) -> AgentAnswer:
         """All that a `credentials` or a `get` puts on stdout."""
         turn = _Turn(asked, caller, self, tally, tells_notes=True)
         name, *words = turn.words
@@ -176,7 +178,7 @@ class Keeper:
             add_run(arguments, turn.runtime, store=store)
         return result([credentials.text_of(store, arguments.text("--format"), issued)])
 
-    def _secrets(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+    def _secrets(self, asked: AgentRequest, caller: RequestClient, tally: Tally) -> AgentAnswer:
         """For a client that does more with the values than becoming a command: its names and values in turn."""
         turn = _Turn(asked, caller, self, tally)
         arguments = parse(SECRETS, turn.words, turn.runtime.environ)
@@ -186,7 +188,7 @@ class Keeper:
             secrets = self._resolve(turn.plan(arguments, arguments.operand("VARIABLE")), turn, arguments)
         return result(with_who_answered(turn.journal, secrets_fields(secrets)))
 
-    def _credentials(self, asked: Asked, caller: Caller, tally: Tally) -> Answer:
+    def _credentials(self, asked: AgentRequest, caller: RequestClient, tally: Tally) -> AgentAnswer:
         turn = _Turn(asked, caller, self, tally)
         arguments = parse(SESSION, turn.words, turn.runtime.environ)
         if turn.needs_client(arguments):
@@ -196,37 +198,37 @@ class Keeper:
             issued = self._issue(turn.plan_of_store(arguments, store), store, turn, arguments)
         return result(with_who_answered(turn.journal, credentials_fields(issued)))
 
-    def _status(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _status(self, _asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         now = self.now()
         started = self._started.strftime("%Y-%m-%dT%H:%M:%SZ")
         numbers = [str(os.getpid()).encode(), str(len(self._cache.values)).encode(), started.encode()]
         return result([*numbers, *[session_fields(held, now) for held in self._cache.held()]])
 
-    def _clear(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _clear(self, _asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         self._cache.clear()
         return result([])
 
-    def _forget(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _forget(self, asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         """Forgets the sessions of one role, which have been revoked; answers how many it held."""
         role = parse_arn(asked.words[1].decode())
         if role is None:
             return DECLINE
         return result([b"%d" % self._cache.forget(lambda held: is_session_of(held.arn, role))])
 
-    def _forget_login(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _forget_login(self, asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         """Forgets the sessions that came of a login which has ended, hop by hop; answers how many it held."""
         source = asked.words[1].decode()
         return result([b"%d" % self._cache.forget(lambda held: held.source == source)])
 
-    def _metrics(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _metrics(self, asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         metrics = self.sandbox_metrics if asked.words[1:] == [b"sandbox"] else self.metrics
         return result([metrics.registry.text().encode()])
 
-    def _metrics_port(self, asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _metrics_port(self, asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         """Serves them at a port from now on; answers at which."""
         return result([b"%d" % self.metrics.serve(int(asked.words[1]))])
 
-    def _stop(self, _asked: Asked, _caller: Caller, _tally: Tally) -> Answer:
+    def _stop(self, _asked: AgentRequest, _caller: RequestClient, _tally: Tally) -> AgentAnswer:
         self._cache.clear()
         self.end()
         return result([])
@@ -275,7 +277,13 @@ class _Turn:
     """One request as the pipeline wants it: the client's world, and the command line's words."""
 
     def __init__(
-        self, asked: Asked, caller: Caller, keeper: Keeper, tally: Tally, *, tells_notes: bool = False
+        self,
+        asked: AgentRequest,
+        caller: RequestClient,
+        keeper: SessionKeeper,
+        tally: Tally,
+        *,
+        tells_notes: bool = False,
     ) -> None:
         """`tells_notes` where the client makes no plan of its own, and so has told none."""
         self._tells_notes = tells_notes

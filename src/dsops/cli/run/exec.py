@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.project import fetch, load_config, plan_environment, tell_place
 from dsops.cli.framework.world import DONE
-from dsops.environment import Session, child_environment, encode
+from dsops.environment import ChildIdentity, child_environment, encode
 from dsops.errors import CommandNotFound, UsageError, ValueUnusable
 from dsops.model import Config
 from dsops.plan import Plan
@@ -18,7 +18,7 @@ from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dsops.cli.run.exec_session import Given
+    from dsops.cli.run.exec_session import CommandSession
 
 FAILURE_CODE = 125
 """Of every failure of dsops itself, as with `env` and `timeout`: the other codes are the command's or a shell's."""
@@ -56,7 +56,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def environment_of_child(
-    plan: Plan, secrets: Mapping[str, Secret], arguments: Arguments, runtime: Runtime, session: Session | None = None
+    plan: Plan,
+    secrets: Mapping[str, Secret],
+    arguments: Arguments,
+    runtime: Runtime,
+    session: ChildIdentity | None = None,
 ) -> Mapping[bytes, bytes]:
     """What the command's process is started with; the agent makes it for its clients, too."""
     child = child_environment(
@@ -79,7 +83,7 @@ def _watch_masked(
     environment: Mapping[bytes, bytes],
     plan: Plan,
     secrets: Mapping[str, Secret],
-    given: Given | None,
+    given: CommandSession | None,
     runtime: Runtime,
 ) -> int:
     """Runs the command beside this process, which lets through what it writes, but for secrets."""

@@ -9,7 +9,7 @@ from stat import S_ISREG
 from dsops.cli.framework.output import answer_bytes, note
 from dsops.cli.run.github import mask_lines
 from dsops.credentials import Credentials
-from dsops.environment import Session
+from dsops.environment import ChildIdentity
 from dsops.plan import Plan
 from dsops.process.forms import SHORTEST, forms_of
 from dsops.runtime import Runtime
@@ -18,7 +18,7 @@ from dsops.secret import Secret
 _OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 
-def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: Session | None) -> list[Secret]:
+def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIdentity | None) -> list[Secret]:
     """What was read from a store, and what makes the command somebody; not what the configuration itself says.
 
     A note tells of values that are too short to be told from chance.

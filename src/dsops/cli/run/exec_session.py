@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dsops import tasks
 from dsops.agent.renewal import Renewal
-from dsops.agent.serve import Endpoint
+from dsops.agent.serve import CredentialEndpoint
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
@@ -25,7 +25,7 @@ from dsops.cli.framework.project import (
 from dsops.cli.run import agent_client
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import USABLE_SECONDS, Credentials
-from dsops.environment import IDENTITY, Session, endpoint_variables, session_variables
+from dsops.environment import IDENTITY, ChildIdentity, endpoint_variables, session_variables
 from dsops.errors import ServiceError, UsageError
 from dsops.model import Config
 from dsops.plan import Plan, ambient_fingerprint
@@ -39,11 +39,11 @@ _LOOK_SECONDS = 0.1
 """How often a renewal that is under way looks whether the command still runs."""
 
 
-class Given(NamedTuple):
+class CommandSession(NamedTuple):
     """What a command gets, and what has to go on beside it for that."""
 
     secrets: Mapping[str, Secret]
-    session: Session
+    session: ChildIdentity
     attendants: Sequence[Attendant]
     credentials: Credentials
     listeners: list[Callable[[Credentials], None]]
@@ -81,7 +81,7 @@ def plan_with_session(config: Config, store: str, arguments: Arguments, runtime:
     return plan
 
 
-def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> Given:
+def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Runtime) -> CommandSession:
     """The secrets of the plan and the store's session, each role assumed once for both."""
     cache = CredentialCache(runtime.now, is_of_one_run=True)
     found = _from_agent(plan, store, arguments, runtime)
@@ -90,7 +90,7 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     hand_out(runtime)
     region = plan.steps[store].region
     if not is_served(arguments):
-        return Given(secrets, Session(session_variables(credentials), region), (), credentials, [])
+        return CommandSession(secrets, ChildIdentity(session_variables(credentials), region), (), credentials, [])
     if credentials.expiration is None:
         raise UsageError(
             f"store `{store}` works with keys that never end, and there is nothing to renew",
@@ -110,8 +110,8 @@ def fetch_with_session(plan: Plan, store: str, arguments: Arguments, runtime: Ru
     issue = _issuer(plan, store, arguments, runtime, None if found else cache)
     renewal = Renewal(credentials, issue, now=runtime.now, random=runtime.random, report=report)
     endpoint = _open(renewal, arguments.text("--listen"))
-    session = Session(endpoint_variables(endpoint.address, endpoint.token, empty_file()), region)
-    return Given(secrets, session, (renewal, endpoint), credentials, listeners)
+    session = ChildIdentity(endpoint_variables(endpoint.address, endpoint.token, empty_file()), region)
+    return CommandSession(secrets, session, (renewal, endpoint), credentials, listeners)
 
 
 def _from_here(
@@ -182,10 +182,10 @@ def _from_agent(
     return None if credentials is None else (secrets, credentials)
 
 
-def _open(renewal: Renewal, listen: str) -> Endpoint:
+def _open(renewal: Renewal, listen: str) -> CredentialEndpoint:
     """The endpoint, on loopback unless another address of this machine is named."""
     if not listen:
-        return Endpoint(renewal)
+        return CredentialEndpoint(renewal)
     address, port = _address(listen)
     if address.is_unspecified:
         raise UsageError(
@@ -193,7 +193,7 @@ def _open(renewal: Renewal, listen: str) -> Endpoint:
             why="what is reachable from everywhere needs to be only where the container is",
             hint="name one, such as the address of a container network's bridge",
         )
-    endpoint = Endpoint(renewal, address=str(address), port=port)
+    endpoint = CredentialEndpoint(renewal, address=str(address), port=port)
     if not address.is_loopback:
         note(
             f"credentials are served on {endpoint.address}, unencrypted, to who has the token:"

@@ -13,7 +13,7 @@ from dsops.startup import serve_long
 
 if TYPE_CHECKING:
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import Server
+    from dsops.sandbox.wire.server import SandboxServer
 
 SEED = Flag(
     "--seed",
@@ -66,7 +66,7 @@ KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
 """What happens beside the answers."""
 
 
-def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> Server:
+def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
     """A sandbox that listens, with what --seed or --from asks for in it."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:

@@ -17,7 +17,7 @@ from dsops.cli.framework.project import load_config
 from dsops.cli.framework.replace_file import replace_file
 from dsops.document import Scalar
 from dsops.errors import ConfigError, StoreUnknown, UsageError, nearest
-from dsops.model import Config, Store
+from dsops.model import Config, StoreEntry
 from dsops.plan import find_environment
 from dsops.runtime import Runtime
 from dsops.schema import OWN_POLICY
@@ -111,7 +111,7 @@ def _region(config: Config, name: str) -> str:
     return ""
 
 
-def _chain(config: Config, name: str) -> Iterator[Store]:
+def _chain(config: Config, name: str) -> Iterator[StoreEntry]:
     """The store, the one whose credentials it uses, and so on."""
     seen: set[str] = set()
     while name in config.stores and name not in seen:
@@ -120,7 +120,7 @@ def _chain(config: Config, name: str) -> Iterator[Store]:
         name = _written(config.stores[name], "credentials_from")
 
 
-def _written(store: Store, key: str) -> str:
+def _written(store: StoreEntry, key: str) -> str:
     """A field's text as it stands there; "" for none, or what is no text."""
     field = store.fields.get(key)
     return field.node.text if field is not None and isinstance(field.node, Scalar) else ""

@@ -60,7 +60,7 @@ class Attached(NamedTuple):
     """Why nobody knows that one."""
 
 
-class Found(NamedTuple):
+class AttachedPolicies(NamedTuple):
     """Some policies, and why others are missing."""
 
     policies: tuple[PolicyText, ...]
@@ -77,7 +77,7 @@ class ReadsAttached(Protocol):
         """The user's policies, those of its groups, and its boundary."""
 
 
-class Reader:
+class AttachedReader:
     """Reads from one account; a managed policy that many have is read once."""
 
     def __init__(self, iam: Iam) -> None:
@@ -113,17 +113,17 @@ class Reader:
         """The managed policy of that ARN, in the version that counts."""
         return await self._managed_policy(arn)
 
-    async def _of_groups(self, user: str) -> Found:
+    async def _of_groups(self, user: str) -> AttachedPolicies:
         return await self._all(*[self._of_group(group) for group in await list_groups_for_user(self._iam, user)])
 
-    async def _of_group(self, name: str) -> Found:
+    async def _of_group(self, name: str) -> AttachedPolicies:
         iam, whose = self._iam, f"of group {name}"
         return await self._all(
             self._inline(list_group_policies(iam, name), lambda policy: get_group_policy(iam, name, policy), whose),
             self._attached(list_attached_group_policies(iam, name)),
         )
 
-    async def _with_boundary(self, entity: Entity | str, found: Found) -> Attached:
+    async def _with_boundary(self, entity: Entity | str, found: AttachedPolicies) -> Attached:
         if isinstance(entity, str):
             return Attached(None, found.policies, None, entity, found.unread, entity)
         boundary: PolicyText | None = None
@@ -135,7 +135,7 @@ class Reader:
 
     # --- policies -------------------------------------------------------------------------------------------
 
-    async def _all(self, *works: Work[Found]) -> Found:
+    async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
         """Everything that can be read, side by side."""
         policies: list[PolicyText] = []
         unread: list[str] = []
@@ -145,13 +145,13 @@ class Reader:
             else:
                 policies += outcome.policies
                 unread += outcome.unread
-        return Found(tuple(policies), tuple(dict.fromkeys(unread)))
+        return AttachedPolicies(tuple(policies), tuple(dict.fromkeys(unread)))
 
-    async def _inline(self, listing: Work[list[str]], get: _Get, whose: str) -> Found:
+    async def _inline(self, listing: Work[list[str]], get: _Get, whose: str) -> AttachedPolicies:
         names = await listing
         return _found(await settle(*[_named(f"{name} {whose}", get(name)) for name in names]))
 
-    async def _attached(self, listing: Work[list[AttachedPolicy]]) -> Found:
+    async def _attached(self, listing: Work[list[AttachedPolicy]]) -> AttachedPolicies:
         return _found(await settle(*[self._managed_policy(policy.arn) for policy in await listing]))
 
     async def _managed_policy(self, arn: str) -> PolicyText:
@@ -170,7 +170,7 @@ async def _named(name: str, reading: Work[str]) -> PolicyText:
     return PolicyText(name, await reading)
 
 
-async def _both(first: Work[Entity], second: Work[Found]) -> tuple[Entity | str, Found]:
+async def _both(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
     """A user or role, or why it can't be read; and its policies. Side by side."""
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str
@@ -181,9 +181,9 @@ async def _both(first: Work[Entity], second: Work[Found]) -> tuple[Entity | str,
     return entity, await found_task
 
 
-def _found(outcomes: Sequence[PolicyText | DsopsError]) -> Found:
+def _found(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicies:
     policies = tuple(outcome for outcome in outcomes if isinstance(outcome, PolicyText))
-    return Found(policies, tuple(_why(outcome) for outcome in outcomes if isinstance(outcome, DsopsError)))
+    return AttachedPolicies(policies, tuple(_why(outcome) for outcome in outcomes if isinstance(outcome, DsopsError)))
 
 
 def _why(error: DsopsError) -> str:

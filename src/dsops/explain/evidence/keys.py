@@ -11,14 +11,14 @@ from typing import Final
 
 from dsops.arn import Arn, parse_arn
 from dsops.aws.apis.kms import KeyDescription, Kms, describe_key
-from dsops.aws.apis.secret_policy import SecretsManager, describe_secret
+from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret
 from dsops.errors import AwsAnswer, DsopsError
-from dsops.explain.findings.finding import Certainty, Fact, Finding, Place, Remedy
-from dsops.explain.questions.chain import Chains, Keys
-from dsops.explain.questions.request import Caller, context_of_call
+from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
-from dsops.policy.simulate import Asked, Unread
+from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
 _SERVICES: Final = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
@@ -56,7 +56,7 @@ class Encrypted(NamedTuple):
     region: str
     resource: str
     """The ARN of the secret; of a parameter that or its name."""
-    caller: Caller
+    caller: ChainCaller
     aws: AwsAnswer | None
 
 
@@ -79,8 +79,8 @@ class KeyAsker:
         self._chains = chains
 
     async def of(
-        self, read: Encrypted, named: str, chain: Sequence[Keys]
-    ) -> tuple[Asked, tuple[Unread, ...]] | Finding:
+        self, read: Encrypted, named: str, chain: Sequence[ChainKeys]
+    ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
         """The question about the key; `named` is its ARN where AWS has said it. A finding where none can be put."""
         key = named or await self._key_of_secret(read, chain)
         is_unusable = read.aws is not None and read.aws.code.removesuffix("Exception") in _UNUSABLE
@@ -99,7 +99,7 @@ class KeyAsker:
             return self._unknown(read, key)
         return self._question(read, arn)
 
-    def _question(self, read: Encrypted, key: Arn) -> tuple[Asked, tuple[Unread, ...]]:
+    def _question(self, read: Encrypted, key: Arn) -> tuple[CaseQuestion, tuple[Unread, ...]]:
         service, principal = _SERVICES[read.step.type], read.caller.principal
         pair = ("SecretARN", read.resource)
         about: tuple[str, ...] = ("SecretARN", "SecretVersionId")
@@ -114,24 +114,24 @@ class KeyAsker:
             "aws:ViaAWSService": ("true",),
         }
         unread = Unread("context", "what else the call to KMS has is not looked at", _OF_KEYS)
-        asked = Asked(principal, "kms:Decrypt", str(key), key.account, context)
+        asked = CaseQuestion(principal, "kms:Decrypt", str(key), key.account, context)
         return asked, (*read.caller.unread, unread)
 
-    async def _key_of_secret(self, read: Encrypted, chain: Sequence[Keys]) -> str:
+    async def _key_of_secret(self, read: Encrypted, chain: Sequence[ChainKeys]) -> str:
         """The key as the secret has it; "" where nobody here may describe it."""
         if read.step.type != "aws.secretsmanager":
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(read.step, "secretsmanager", read.region)
             try:
-                api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+                api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
                 found = await describe_secret(api, read.resource)
             except DsopsError:
                 continue
             return found.kms_key_id or "alias/aws/secretsmanager"
         return ""
 
-    async def _described(self, key: str, read: Encrypted, chain: Sequence[Keys]) -> KeyDescription | None:
+    async def _described(self, key: str, read: Encrypted, chain: Sequence[ChainKeys]) -> KeyDescription | None:
         """The key with its state, where one of the chain may look it up."""
         text = self._as_arn(key, read)
         for keys in reversed(chain):
@@ -154,12 +154,12 @@ class KeyAsker:
 
     # --- where no policy can be asked ---------------------------------------------------------------------------
 
-    def _unknown(self, read: Encrypted, key: str = "") -> Finding:
+    def _unknown(self, read: Encrypted, key: str = "") -> RefusalFinding:
         """Nobody here may look up which key it is."""
         message = f"AWS lets the caller read {read.resource}, and not decrypt it; its KMS key can't be looked up here"
         fact = self._fact(read, key)
-        place = Place(read.step.name, 0, "", read.resource, "", 0, "", 0)
-        return Finding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
+        place = FaultLocation(read.step.name, 0, "", read.resource, "", 0, "", 0)
+        return RefusalFinding("secret-key", "missing", message, place, (), Remedy(ON_BOTH_SIDES), (fact,), read.aws)
 
     def _fact(self, read: Encrypted, key: str) -> Fact:
         """Which key it is, or what that alias stands for."""
@@ -171,7 +171,7 @@ class KeyAsker:
         what = f"the key {key}" if key else f"the KMS key of {read.resource}"
         return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
 
-    def _unusable(self, read: Encrypted, key: str, state: str) -> Finding:
+    def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
         """Nobody can use the key; "" where it is not known which it is, or why."""
         said = read.aws.message if read.aws is not None else ""
         is_disabled = state == "Disabled" or "is disabled" in said
@@ -187,6 +187,6 @@ class KeyAsker:
         facts: tuple[Fact, ...] = ()
         if not key:
             text, facts = "look whether the key is switched off, or is going to be deleted", (self._fact(read, ""),)
-        place = Place(read.step.name, 0, "", key or read.resource, "", 0, "", 0)
+        place = FaultLocation(read.step.name, 0, "", key or read.resource, "", 0, "", 0)
         message = f"the key {key} that encrypts {read.resource} {words}".replace("key  that", "key that")
-        return Finding(cause, certainty, message, place, (), Remedy(text), facts, read.aws)
+        return RefusalFinding(cause, certainty, message, place, (), Remedy(text), facts, read.aws)

@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dsops.arn import parse_arn
 from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.kms import Kms
-from dsops.aws.apis.organizations import Organizations
-from dsops.aws.apis.secret_policy import SecretsManager
+from dsops.aws.apis.organizations import OrganizationsClient
+from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import PolicyText, Reader
+from dsops.explain.evidence.attached import AttachedReader, PolicyText
 from dsops.explain.evidence.keys import UNKNOWN_KEY
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.evidence.readers import ANY_ACCOUNT, Given, SeveralReaders
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
-from dsops.explain.questions.chain import Chains, Keys
-from dsops.explain.questions.policies import Completed, Completer
+from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.plan import Step
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import Asked, Place, Unread
+from dsops.policy.simulate import CaseQuestion, Place, Unread
 from dsops.startup import NamedTuple
 
 
@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
     """Trust policies from files, by the role's ARN."""
 
 
-class Library:
+class EvidenceLibrary:
     """Reads for the questions of one plan."""
 
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
@@ -43,15 +43,15 @@ class Library:
         self._evidence = evidence
         self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
-    def completer(self, step: Step, chain: Sequence[Keys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
+    def completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
         """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
-    def _new_completer(self, step: Step, chain: Sequence[Keys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
+    def _new_completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
         """With the latest session first: it is the nearest to what was refused."""
-        by_account: dict[str, list[Keys]] = {}
+        by_account: dict[str, list[ChainKeys]] = {}
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
@@ -61,18 +61,20 @@ class Library:
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
             account: SeveralReaders(
-                account, [Reader(self.iam(step, keys)) for keys in by_account.get(account, ())], self._evidence.given
+                account,
+                [AttachedReader(self.iam(step, keys)) for keys in by_account.get(account, ())],
+                self._evidence.given,
             )
             for account in sorted(accounts)
         }
         organizations = {account: self._organizations(step, all_keys[0]) for account, all_keys in by_account.items()}
         more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
 
-        def secrets(account: str, region: str) -> list[SecretsManager]:
+        def secrets(account: str, region: str) -> list[SecretsManagerClient]:
             # Another account's secret may be read about by whom its policy lets.
             found = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            return [SecretsManager(self._chains.client, keys.credentials, endpoint) for keys in found]
+            return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in found]
 
         def kms(account: str, region: str) -> list[Kms]:
             endpoint = self._chains.endpoint(step, "kms", region)
@@ -81,22 +83,22 @@ class Library:
         organization = OrganizationReader(organizations, organizations.get, more)
         return readers, Completer(readers, organization, secrets, kms)
 
-    def iam(self, step: Step, keys: Keys) -> Iam:
+    def iam(self, step: Step, keys: ChainKeys) -> Iam:
         """IAM, asked with those keys."""
         return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
 
-    def _organizations(self, step: Step, keys: Keys) -> Organizations:
-        return Organizations(self._chains.client, keys.credentials, self._chains.endpoint(step, "organizations"))
+    def _organizations(self, step: Step, keys: ChainKeys) -> OrganizationsClient:
+        return OrganizationsClient(self._chains.client, keys.credentials, self._chains.endpoint(step, "organizations"))
 
     async def complete(
         self,
-        asked: Asked,
+        asked: CaseQuestion,
         unread: tuple[Unread, ...],
-        chain: Sequence[Keys],
+        chain: Sequence[ChainKeys],
         readers: Mapping[str, SeveralReaders],
         completer: Completer,
         recorded: Recorded | None = None,
-    ) -> Completed:
+    ) -> CompletedQuestion:
         """The question with everything that can be read; what goes wrong on the way is not read, and says so.
 
         What AWS's record has of policies and context is what the call was judged by, and so it counts.
@@ -129,7 +131,7 @@ class Library:
         except DsopsError as error:
             places: tuple[Place, ...] = ("trust", "identity", "boundary", "scp", "rcp")
             left = [place for place in places if place not in given]
-            completed = Completed(asked, given, tuple(Unread(place, error.message) for place in left))
+            completed = CompletedQuestion(asked, given, tuple(Unread(place, error.message) for place in left))
         completed = completed._replace(unread=(*completed.unread, *more))
         if recorded is not None:
             completed = completed._replace(unread=tuple(recorded.still_unread(completed.unread)))
@@ -161,7 +163,7 @@ class Library:
         return tuple(found), missing
 
 
-def is_role_exact(chain: Sequence[Keys], completed: Completed) -> bool:
+def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> bool:
     """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
     caller = chain[-1].caller if chain else None
     if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
@@ -169,7 +171,7 @@ def is_role_exact(chain: Sequence[Keys], completed: Completed) -> bool:
     return not any("aws:userid" in each.keys for each in completed.unread)
 
 
-def _without_path(completed: Completed) -> Completed:
+def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
     """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
     asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from dsops.aws.apis.organizations import (
     Organization,
-    Organizations,
+    OrganizationsClient,
     describe_organization,
     describe_policy,
     list_enabled_policy_types,
@@ -31,7 +31,7 @@ _MOST_LEVELS: Final = 10
 """A root, five units and an account are the most that AWS has."""
 
 
-class Membership(NamedTuple):
+class AccountPlace(NamedTuple):
     """An account's place, as far as it could be read."""
 
     organization_id: str | None
@@ -46,7 +46,7 @@ class Membership(NamedTuple):
 
 # What plays IAM for somebody's tests often has no Organizations: it answers, but not this.
 _CANT_TELL: Final = (AccessDenied, ServiceError)
-_IN_NONE: Final = Membership("", "", {"scp": (), "rcp": ()}, "")
+_IN_NONE: Final = AccountPlace("", "", {"scp": (), "rcp": ()}, "")
 
 
 class OrganizationReader:
@@ -54,9 +54,9 @@ class OrganizationReader:
 
     def __init__(
         self,
-        own: Mapping[str, Organizations],
-        management: Callable[[str], Organizations | None],
-        more: Sequence[Organizations] = (),
+        own: Mapping[str, OrganizationsClient],
+        management: Callable[[str], OrganizationsClient | None],
+        more: Sequence[OrganizationsClient] = (),
     ) -> None:
         """`own` has keys by account; `management` finds those of a management account, where there are any.
 
@@ -65,24 +65,24 @@ class OrganizationReader:
         self._own = own
         self._more = more
         self._management = management
-        self._memberships: dict[str, Once[Membership]] = {}
+        self._memberships: dict[str, Once[AccountPlace]] = {}
         self._texts: dict[str, Once[str]] = {}
         self._types: Once[frozenset[str]] | None = None
 
-    async def membership(self, account: str) -> Membership:
+    async def membership(self, account: str) -> AccountPlace:
         """Where that account stands."""
         return await self._memberships.setdefault(account, Once(lambda: self._read(account))).get()
 
-    async def _read(self, account: str) -> Membership:
+    async def _read(self, account: str) -> AccountPlace:
         own = self._own.get(account)
-        best: Membership | None = None
+        best: AccountPlace | None = None
         # Its own keys know in which organization an account is; those of the management account know the rest.
         others = [each for each in (*self._own.values(), *self._more) if each is not own]
         for api in [*([own] if own is not None else []), *others]:
             try:
                 organization = await describe_organization(api)
             except _CANT_TELL as refused:
-                best = best or Membership(None, "", None, refused.message)
+                best = best or AccountPlace(None, "", None, refused.message)
                 continue
             if organization is not None:
                 found = await self._place(account, api, organization, is_own=api is own)
@@ -93,7 +93,9 @@ class OrganizationReader:
                 return _IN_NONE
         return best or _unknown(account)
 
-    async def _place(self, account: str, api: Organizations, organization: Organization, *, is_own: bool) -> Membership:
+    async def _place(
+        self, account: str, api: OrganizationsClient, organization: Organization, *, is_own: bool
+    ) -> AccountPlace:
         """Where the account stands in that organization."""
         api = self._management(organization.management_account) or api
         known_id = organization.id if is_own else None
@@ -102,11 +104,13 @@ class OrganizationReader:
             if not nodes:
                 return _unknown(account)
             path = "/".join([organization.id, *reversed(nodes[1:]), ""])
-            return Membership(organization.id, path, await self._levels(api, organization, nodes), "")
+            return AccountPlace(organization.id, path, await self._levels(api, organization, nodes), "")
         except _CANT_TELL as refused:
-            return Membership(known_id, "", None, refused.message)
+            return AccountPlace(known_id, "", None, refused.message)
 
-    async def _levels(self, api: Organizations, organization: Organization, nodes: list[str]) -> Mapping[Place, Levels]:
+    async def _levels(
+        self, api: OrganizationsClient, organization: Organization, nodes: list[str]
+    ) -> Mapping[Place, Levels]:
         # The management account is bound by none, nor is anybody without all features.
         if nodes[0] == organization.management_account or not organization.has_all_features:
             return {"scp": (), "rcp": ()}
@@ -120,16 +124,16 @@ class OrganizationReader:
                 found[place] = tuple(levels)
         return found
 
-    async def _attached(self, api: Organizations, node: str, policy_type: str) -> tuple[PolicyText, ...]:
+    async def _attached(self, api: OrganizationsClient, node: str, policy_type: str) -> tuple[PolicyText, ...]:
         listed = await list_policies_for_target(api, node, policy_type)
         texts = await gather(*[self._text(api, policy_id) for policy_id, _ in listed])
         return tuple(PolicyText(arn, text) for (_, arn), text in zip(listed, texts, strict=True))
 
-    async def _text(self, api: Organizations, policy_id: str) -> str:
+    async def _text(self, api: OrganizationsClient, policy_id: str) -> str:
         return await self._texts.setdefault(policy_id, Once(lambda: describe_policy(api, policy_id))).get()
 
 
-async def _way_up(api: Organizations, account: str) -> list[str]:
+async def _way_up(api: OrganizationsClient, account: str) -> list[str]:
     """The account, its units, the root; empty when it is not in the organization."""
     nodes = [account]
     for _ in range(_MOST_LEVELS):
@@ -142,5 +146,5 @@ async def _way_up(api: Organizations, account: str) -> list[str]:
     return []
 
 
-def _unknown(account: str) -> Membership:
-    return Membership(None, "", None, f"which organization account {account} is in is not known to the keys that ask")
+def _unknown(account: str) -> AccountPlace:
+    return AccountPlace(None, "", None, f"which organization account {account} is in is not known to the keys that ask")

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.aws.apis.iam import Entity
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import Attached, PolicyText, Reader
+from dsops.explain.evidence.attached import Attached, AttachedReader, PolicyText
 from dsops.policy.language.letters import lower_case
 from dsops.startup import Literal
 
@@ -26,7 +26,7 @@ ANY_ACCOUNT: Final = "*"
 class SeveralReaders:
     """Reads of one account: first what files say, then IAM with each of the keys until nothing is missing."""
 
-    def __init__(self, account: str, readers: Sequence[Reader], given: Given) -> None:
+    def __init__(self, account: str, readers: Sequence[AttachedReader], given: Given) -> None:
         self._account = account
         self._readers = readers
         self._given = given
@@ -104,14 +104,14 @@ def _of_account(planned: Attached, account: str) -> Attached:
 # --- the answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it -----------------------------
 
 
-class Details(NamedTuple):
+class RecordedDetails(NamedTuple):
     """Users and roles of such a file."""
 
     given: Given
     accounts: frozenset[str]
 
 
-def read_details(text: str, file: str) -> Details:
+def read_details(text: str, file: str) -> RecordedDetails:
     """What `aws iam get-account-authorization-details` has printed. Raises PolicyInvalid for anything else."""
     content: object = None
     why = "it has neither UserDetailList nor RoleDetailList"
@@ -138,7 +138,7 @@ def read_details(text: str, file: str) -> Details:
                 of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
                 given[key] = _attached(name, each, of_groups, managed)
-    return Details(given, frozenset(account for account, _, _ in given))
+    return RecordedDetails(given, frozenset(account for account, _, _ in given))
 
 
 Object = Mapping[str, object]

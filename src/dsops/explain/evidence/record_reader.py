@@ -20,7 +20,7 @@ from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import AccessDenied, EntityNotFound
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
 from dsops.explain.findings.finding import Fact
-from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import Said
 from dsops.plan import Step
 from dsops.tasks import pause, settle
@@ -41,7 +41,7 @@ class RecordReader:
         self._managed: dict[str, str] = {}
         """Documents by ARN: many refusals of one run have the same."""
 
-    async def read(self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool) -> Recorded | Fact:
+    async def read(self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool) -> Recorded | Fact:
         """What the record says, or why nobody here knows. A fresh one may be still to come."""
         account = _account(said, chain)
         latest_first = chain[::-1]
@@ -68,7 +68,7 @@ class RecordReader:
                 break
         return _missing(said, chain, denied or why)
 
-    def _api(self, said: Said, step: Step, keys: Keys) -> IamToolbox:
+    def _api(self, said: Said, step: Step, keys: ChainKeys) -> IamToolbox:
         region = step.region if step.region not in ("", GLOBAL_REGION) else "us-east-1"
         arn = parse_arn(keys.identity.arn)
         if said.region and arn is not None and partition_of_region(said.region).name == arn.partition:
@@ -96,7 +96,7 @@ class RecordReader:
 _OTHER_FORM: Final = "AWS's record says of nothing that it was refused"
 
 
-def _account(said: Said, chain: Sequence[Keys]) -> str:
+def _account(said: Said, chain: Sequence[ChainKeys]) -> str:
     """The account that was refused: of the one whom AWS names, else of whoever made the call."""
     caller = parse_arn(said.caller)
     if caller is not None:
@@ -104,7 +104,7 @@ def _account(said: Said, chain: Sequence[Keys]) -> str:
     return chain[-1].identity.account if chain else ""
 
 
-def _missing(said: Said, chain: Sequence[Keys], why: str) -> Fact:
+def _missing(said: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
     account = _account(said, chain)
     whose = f"account {account} or its organization" if account else "the account that was refused"
     link = f", or opens {said.link}," if said.link else ""

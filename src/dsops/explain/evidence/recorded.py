@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Check, Evaluation, ListedPolicy, MatchedPolicy
+from dsops.aws.apis.iam_toolbox import AuthorizationDetails, Evaluation, ListedPolicy, MatchedPolicy, ToolboxCheck
 from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.about import owner_text
@@ -19,7 +19,7 @@ from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
 from dsops.policy.language.conditions import SECRET_KEYS
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import POLICY_TYPES, Asked, Place, PolicySet, Unread, is_about_roles
+from dsops.policy.simulate import POLICY_TYPES, CaseQuestion, Place, PolicySet, Unread, is_about_roles
 
 Documents = Mapping[str, str]
 """Policies by their URI, as JSON: those that could be read."""
@@ -66,7 +66,7 @@ class Recorded(NamedTuple):
     lacks_role: bool
     """A role is asked for and refuses, and no trust policy is listed, as every role has one."""
 
-    def complete(self, asked: Asked) -> Asked:
+    def complete(self, asked: CaseQuestion) -> CaseQuestion:
         """The question with all that the record tells of caller and context."""
         told = {lower_case(key) for key in self.context}
         kept = {key: values for key, values in asked.context.items() if lower_case(key) not in told}
@@ -178,7 +178,7 @@ class _Record:
             return said
         return said._replace(policy_type=policy_type, is_deny=True, policy_arn=self._name(found[0]), sid=found[1])
 
-    def _type_of(self, check: Check, uri: str) -> str:
+    def _type_of(self, check: ToolboxCheck, uri: str) -> str:
         """As AWS's sentences call the policies that refuse; "" where the record leaves that open."""
         by_policy = self._type_of_policy(uri)
         if by_policy:
@@ -239,7 +239,7 @@ class _Record:
         effects = {check.effect for check in self._evaluation.checks or () if _CHECKS.get(check.kind) == place}
         return bool(effects) and effects <= {"ALLOW", "NO_IMPACT"} and place != "resource"
 
-    def _levels(self, checks: Sequence[Check], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
+    def _levels(self, checks: Sequence[ToolboxCheck], place: Place) -> tuple[tuple[Policy, ...], ...] | None:
         """Control policies by the root, unit or account that they are attached to, which AWS names in order."""
         listed = self._of(place)
         if not checks:
@@ -283,7 +283,7 @@ class _Record:
         return f"{uri.replace('inline:', 'inline policy ')} of {owner_text(whose)}"
 
 
-def _denying_statement(check: Check) -> tuple[str, str]:
+def _denying_statement(check: ToolboxCheck) -> tuple[str, str]:
     """URI and Sid; "" where no policy that is listed denies."""
     return _in_policies(check.matched) if check.effect == _DENIES else ("", "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dsops.aws.apis.secret_policy import SecretsManager, get_resource_policy, get_secret_tags
+from dsops.aws.apis.secret_policy import SecretsManagerClient, get_resource_policy, get_secret_tags
 from dsops.errors import AccessDenied, EntityNotFound
 from dsops.explain.evidence.attached import PolicyText
 
@@ -20,7 +20,7 @@ class KnownSecret(NamedTuple):
     unread_tags: str
 
 
-async def read_with_any(apis: Sequence[SecretsManager], arn: str) -> KnownSecret:
+async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> KnownSecret:
     """The same with several keys: of each part what the first of them may read."""
     best: KnownSecret | None = None
     for api in apis:
@@ -35,7 +35,7 @@ async def read_with_any(apis: Sequence[SecretsManager], arn: str) -> KnownSecret
     return best or KnownSecret(None, (), "no keys here may read it", "no keys here may read it")
 
 
-async def read_secret(api: SecretsManager, arn: str) -> KnownSecret:
+async def read_secret(api: SecretsManagerClient, arn: str) -> KnownSecret:
     """The secret of that ARN. Raises EntityNotFound when there is none, or one with another ARN."""
     policy, unread_policy = None, ""
     try:

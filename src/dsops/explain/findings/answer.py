@@ -11,7 +11,7 @@ from dsops.explain.evidence.facts import facts_of
 from dsops.explain.evidence.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
-from dsops.explain.findings.finding import Certainty, Fact, Finding, Mismatch, Place, Remedy
+from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.explain.findings.remedies import allow, remedy_for
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import Said
@@ -26,7 +26,7 @@ _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 """What may be unread while the caller's own policies are known: then it is the role's owner who says no."""
 
 
-def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[Finding]:
+def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
     """What the answer says, the first broken place first."""
     found = verdict(outcome, said)
     named = found.others if found.certainty == "missing" else filter(None, [found.broken])
@@ -61,7 +61,7 @@ def _is_among(key: str, wanted: Sequence[str]) -> bool:
 
 def _not_read(
     broken: Broken, outcome: Outcome, about: About, facts: tuple[Fact, ...], error: DsopsError, *, has_leads: bool
-) -> Finding:
+) -> RefusalFinding:
     """A place that nobody here may read. Where the caller's own policies are read and allow, it is what is left.
 
     With leads they allow it only under a condition that nobody here can judge.
@@ -84,7 +84,7 @@ def _not_read(
         elif is_kms_key(about.request.resource):
             cause = "key-policy"
     certainty: Certainty = "likely" if is_left else "missing"
-    return Finding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
+    return RefusalFinding(cause, certainty, message, _place(broken, about), (), remedy, facts, error.aws)
 
 
 _CODES: Final = {
@@ -133,7 +133,7 @@ def _finding(
     error: DsopsError,
     unread: frozenset[str],
     said: Said,
-) -> Finding:
+) -> RefusalFinding:
     cause = cause_of(broken, about)
     remedy = remedy_for(cause, broken.policy_type, is_deny=broken.effect == "ExplicitDeny", about=about)
     code = cause.code
@@ -148,7 +148,7 @@ def _finding(
     if certainty == "proven" and _is_doubtful(code, about):
         certainty = "likely"
     place = _named(_place(broken, about), said)
-    return Finding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
+    return RefusalFinding(code, certainty, cause.message, place, cause.mismatches, remedy, facts, error.aws)
 
 
 def _is_doubtful(code: str, about: About) -> bool:
@@ -179,13 +179,13 @@ def _name_in(pattern: str) -> str:
     return arn.resource.removeprefix("secret:").removesuffix("*").removesuffix("-").removesuffix(UNKNOWN_SUFFIX)
 
 
-def _place(broken: Broken, about: About) -> Place:
+def _place(broken: Broken, about: About) -> FaultLocation:
     whose = about.request.resource if broken.policy_type in _OF_RESOURCES else about.caller
     statement = broken.found.statement if broken.found is not None else None
     policy = broken.found.policy if broken.found is not None else None
     number = policy.statements.index(statement) + 1 if policy is not None and statement is not None else 0
     is_session = broken.policy_type == "session policy"
-    return Place(
+    return FaultLocation(
         about.step.credentials_from if is_session else about.step.name,
         about.hop,
         broken.policy_type,
@@ -197,27 +197,27 @@ def _place(broken: Broken, about: About) -> Place:
     )
 
 
-def _named(place: Place, said: Said) -> Place:
+def _named(place: FaultLocation, said: Said) -> FaultLocation:
     """With the policy and statement that AWS has named, where nobody here could read them."""
     if place.policy or not said.policy_arn or place.policy_type != said.policy_type:
         return place
     return place._replace(policy=said.policy_arn, sid=said.sid)
 
 
-def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> Finding:
+def _nothing_found(about: About, facts: tuple[Fact, ...], error: DsopsError) -> RefusalFinding:
     """All that was read allows it: what was not read refuses, or it was changed a moment ago."""
     request = about.request
     message = f"all that can be read allows {about.caller} to {request.action} on {request.resource}"
     text = "look up what is missing" if facts else "try once more: a change of a policy takes some seconds to arrive"
     if about.is_by_files:
         text = f"compare the files with what is there, which may differ; else {text}"
-    place = Place(about.step.name, about.hop, "", request.resource, "", 0, "", 0)
-    return Finding("not-read", "missing", message, place, remedy=Remedy(text), facts=facts, aws=error.aws)
+    place = FaultLocation(about.step.name, about.hop, "", request.resource, "", 0, "", 0)
+    return RefusalFinding("not-read", "missing", message, place, remedy=Remedy(text), facts=facts, aws=error.aws)
 
 
-def distinct(findings: Iterable[Finding]) -> list[Finding]:
+def distinct(findings: Iterable[RefusalFinding]) -> list[RefusalFinding]:
     """Each once. Many secrets that one policy does not allow are one thing to mend, with one statement for all."""
-    seen: dict[object, list[Finding]] = {}
+    seen: dict[object, list[RefusalFinding]] = {}
     for finding in findings:
         statement = finding.remedy.statement
         is_one_of_many = statement is not None and "Resource" in statement
@@ -228,7 +228,7 @@ def distinct(findings: Iterable[Finding]) -> list[Finding]:
     return [_merged(group) for group in seen.values()]
 
 
-def _merged(group: Sequence[Finding]) -> Finding:
+def _merged(group: Sequence[RefusalFinding]) -> RefusalFinding:
     first, statement = group[0], group[0].remedy.statement
     if len(group) == 1 or statement is None:
         return first

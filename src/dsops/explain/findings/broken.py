@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from dsops.explain.findings.finding import Certainty
 from dsops.explain.questions.sentence import Said
 from dsops.policy.evaluation.evaluate import Decision, Effect, Policies
-from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason
+from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy
 from dsops.policy.simulate import POLICY_TYPES, Outcome
@@ -99,7 +99,7 @@ def _distance(found: StatementReason, ranks: Mapping[str, int]) -> int:
     return sum(ranks.get(failure.element.removeprefix("Not"), 1) for failure in found.failures)
 
 
-class Verdict(NamedTuple):
+class Diagnosis(NamedTuple):
     """The place to name, how sure that is, and the others."""
 
     broken: Broken | None
@@ -108,7 +108,7 @@ class Verdict(NamedTuple):
     others: tuple[Broken, ...]
 
 
-def verdict(outcome: Outcome, said: Said) -> Verdict:
+def verdict(outcome: Outcome, said: Said) -> Diagnosis:
     """Which place refused, by what AWS said and by what was read."""
     read = outcome.decision.policies
     sure, guessed = broken_places(outcome.at_best, read), broken_places(outcome.decision, read)
@@ -118,18 +118,18 @@ def verdict(outcome: Outcome, said: Said) -> Verdict:
     if said.policy_type:
         return _named_by_aws(said, sure, guessed, _suspect(said, outcome) if said.is_deny else None)
     if sure:
-        return Verdict(sure[0], "proven", tuple(sure[1:]))
+        return Diagnosis(sure[0], "proven", tuple(sure[1:]))
     if not guessed:
         # What was read allows it, but for a Deny whose condition nobody can judge here.
         denying = [each for each in broken_places(outcome.at_worst, read) if each.found is not None]
-        return Verdict(denying[0] if denying else None, "likely" if denying else "missing", ())
+        return Diagnosis(denying[0] if denying else None, "likely" if denying else "missing", ())
     unread = {POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context"}
     first = guessed[0]
     if first.policy_type not in unread or first.found is not None:
-        return Verdict(first, "likely", tuple(guessed[1:]))
+        return Diagnosis(first, "likely", tuple(guessed[1:]))
     # What was read and hangs on a condition that nobody can judge here may refuse as well as what nobody may read.
     leads = tuple(each for each in guessed if each.found is not None and each.policy_type not in unread)
-    return Verdict(first, "missing", leads)
+    return Diagnosis(first, "missing", leads)
 
 
 def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
@@ -149,7 +149,7 @@ def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
     return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
-def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None) -> Verdict:
+def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect: StatementReason | None) -> Diagnosis:
     def is_meant(broken: Broken) -> bool:
         # An SCP's refusal is worded as a Deny, also where nothing in it allows.
         is_deny = broken.effect == "ExplicitDeny"
@@ -157,13 +157,13 @@ def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect
 
     for broken in sure:
         if is_meant(broken):
-            return Verdict(broken, "proven", tuple(each for each in sure if each is not broken))
+            return Diagnosis(broken, "proven", tuple(each for each in sure if each is not broken))
     effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
     found = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
     others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
-    return Verdict(Broken(said.policy_type, effect, found, ""), "proven", others)
+    return Diagnosis(Broken(said.policy_type, effect, found, ""), "proven", others)
 
 
-def failures_of(broken: Broken) -> tuple[Failure, ...]:
+def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:
     """What keeps the statement from allowing; for one that denies, its conditions, which are all met."""
     return broken.found.failures if broken.found is not None else ()

@@ -11,7 +11,7 @@ from dsops.explain.findings.families import ORDER, WORDS, family_of
 from dsops.explain.findings.finding import Mismatch
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
-from dsops.policy.evaluation.reasons import Failure, is_negated
+from dsops.policy.evaluation.reasons import UnmetElement, is_negated
 from dsops.policy.language.conditions import Condition
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Statement
@@ -179,7 +179,7 @@ def _met(condition: Condition, about: About) -> Mismatch:
     )
 
 
-def _mismatch(failure: Failure, about: About) -> Mismatch:
+def _mismatch(failure: UnmetElement, about: About) -> Mismatch:
     name = " ".join(part for part in (failure.operator, failure.key) if part) or failure.element
     # Of a caller's many names the first is the one to write.
     actual = failure.actual[:1] if failure.actual and failure.element.endswith("Principal") else failure.actual

@@ -12,7 +12,7 @@ Certainty = Literal["proven", "likely", "missing"]
 what was read, and something unread could make it another. `missing`: it hangs on a fact that nobody here may read."""
 
 
-class Place(NamedTuple):
+class FaultLocation(NamedTuple):
     """Where it is broken; "" and 0 for what does not apply."""
 
     store: str
@@ -66,14 +66,14 @@ class Fact(NamedTuple):
     command: str
 
 
-class Finding(NamedTuple):
+class RefusalFinding(NamedTuple):
     """One reason."""
 
     cause: str
     """A stable word: `external-id-missing`."""
     certainty: Certainty
     message: str
-    place: Place
+    place: FaultLocation
     mismatches: tuple[Mismatch, ...] = ()
     remedy: Remedy = Remedy("")
     facts: tuple[Fact, ...] = ()

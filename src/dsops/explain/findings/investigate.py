@@ -9,21 +9,21 @@ from dsops.aws.apis.authorization_message import decode_authorization_message
 from dsops.aws.apis.iam import get_role, list_roles
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.evidence.keys import is_about_keys
-from dsops.explain.evidence.library import Evidence, Library, is_role_exact
+from dsops.explain.evidence.library import Evidence, EvidenceLibrary, is_role_exact
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.findings.answer import findings_of
-from dsops.explain.findings.finding import Fact, Finding, Place, Remedy
+from dsops.explain.findings.finding import Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.refused import finding_of, is_policys
 from dsops.explain.questions.about import About, EditAt
 from dsops.explain.questions.ask import Asker, Failure, Questions
-from dsops.explain.questions.chain import Chains, Keys
+from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
 from dsops.policy.evaluation.question import Request
-from dsops.policy.simulate import Asked, simulate
+from dsops.policy.simulate import CaseQuestion, simulate
 
 
 class Investigator:
@@ -31,13 +31,13 @@ class Investigator:
 
     def __init__(self, chains: Chains, evidence: Evidence, edit_at: EditAt) -> None:
         self._chains = chains
-        self._library = Library(chains, evidence)
+        self._library = EvidenceLibrary(chains, evidence)
         self._is_by_files = bool(evidence.given or evidence.trusts)
         self._asker = Asker(chains, edit_at)
         self._records = RecordReader(chains)
         self._edit_at = edit_at
 
-    async def explain(self, failure: Failure) -> list[Finding]:
+    async def explain(self, failure: Failure) -> list[RefusalFinding]:
         """Why it failed: the first broken place, and others that would refuse as well."""
         failure = failure._replace(step=_with_what_was_sent(failure))
         step, error = failure.step, failure.error
@@ -53,23 +53,25 @@ class Investigator:
         recorded = record if isinstance(record, Recorded) else None
         said = said if recorded is None else recorded.said
         asked = await self._asker.of(failure, said, chain)
-        if isinstance(asked, Finding):
+        if isinstance(asked, RefusalFinding):
             return [await self._with_known(asked, failure)]
         found = await self._judge(asked, said, step, hop, chain, error, recorded)
         return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
 
-    async def _record(self, said: Said, step: Step, chain: Sequence[Keys], *, is_fresh: bool) -> Recorded | Fact | None:
+    async def _record(
+        self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool
+    ) -> Recorded | Fact | None:
         """AWS's own record of the refusal, where its answer carries an id."""
         if not said.authorization_id:
             return None
         return await self._records.read(said, step, chain, is_fresh=is_fresh)
 
-    async def _explain_key(self, failure: Failure) -> list[Finding]:
+    async def _explain_key(self, failure: Failure) -> list[RefusalFinding]:
         """Why what may be read can't be decrypted."""
         step, error = failure.step, failure.error
         chain = await self._chains.of(step)
         asked = await self._asker.of_key(failure, chain)
-        if isinstance(asked, Finding):
+        if isinstance(asked, RefusalFinding):
             return [asked]
         # Parameter Store repeats what KMS says, and Secrets Manager nothing of it.
         said = read_refusal(error.aws.message if error.aws else "")
@@ -81,13 +83,13 @@ class Investigator:
         said: Said,
         step: Step,
         hop: int,
-        chain: Sequence[Keys],
+        chain: Sequence[ChainKeys],
         error: DsopsError,
         recorded: Recorded | None = None,
-    ) -> list[Finding]:
+    ) -> list[RefusalFinding]:
         """What the policies say to these questions: the first that is surely refused, else the first."""
         readers, completer = self._library.completer(step, chain)
-        findings: list[Finding] = []
+        findings: list[RefusalFinding] = []
         for question, unread in asked:
             needed = self._asker.actions(step, chain)
             needed = tuple(sorted({*needed, question.action})) if needed else ()
@@ -116,15 +118,15 @@ class Investigator:
             findings = findings or found
         return findings
 
-    def _unlisted(self, about: About, error: DsopsError) -> Finding:
+    def _unlisted(self, about: About, error: DsopsError) -> RefusalFinding:
         """A role that AWS's record knows no trust policy of."""
         arn = about.request.resource
         message = f"AWS's record has no trust policy of {arn}, and every role has one: there is probably no such role"
         remedy = Remedy("check the role's name, path and account", about.edit("role_arn"))
-        place = Place(about.step.name, about.hop, "", arn, "", 0, "", 0)
-        return Finding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
+        place = FaultLocation(about.step.name, about.hop, "", arn, "", 0, "", 0)
+        return RefusalFinding("role-missing", "likely", message, place, remedy=remedy, aws=error.aws)
 
-    async def _with_known(self, finding: Finding, failure: Failure) -> Finding:
+    async def _with_known(self, finding: RefusalFinding, failure: Failure) -> RefusalFinding:
         """With what can be looked up besides: the secret that was probably meant, how long the role's sessions last."""
         if finding.cause == "duration-role":
             return await self._with_limit(finding, failure.step)
@@ -134,7 +136,7 @@ class Investigator:
         text = f"did you mean `{meant}`? else {finding.remedy.text}"
         return finding._replace(remedy=finding.remedy._replace(text=text)) if meant else finding
 
-    async def _with_limit(self, finding: Finding, step: Step) -> Finding:
+    async def _with_limit(self, finding: RefusalFinding, step: Step) -> RefusalFinding:
         """AWS does not say how much less a role allows: whoever may read the role does."""
         role = parse_arn(str(step.settings.get("role_arn", "")))
         for keys in reversed(await self._chains.of(step)):
@@ -156,18 +158,22 @@ class Investigator:
 
     # --- a role that is not there ---------------------------------------------------------------------------
 
-    async def _missing(self, missing: EntityNotFound, about: About, chain: Sequence[Keys], step: Step) -> Finding:
+    async def _missing(
+        self, missing: EntityNotFound, about: About, chain: Sequence[ChainKeys], step: Step
+    ) -> RefusalFinding:
         """A role that does not exist, and the one that was probably meant."""
         arn = about.request.resource
         name = arn.rpartition("/")[2].rpartition(":")[2]
         if name not in missing.message:
             message = f"there is no {about.whom} any more: {missing.message}"
-            place = Place(step.credentials_from, 0, "", about.caller, "", 0, "", 0)
-            return Finding("caller-missing", "likely", message, place, aws=missing.aws)
+            place = FaultLocation(step.credentials_from, 0, "", about.caller, "", 0, "", 0)
+            return RefusalFinding("caller-missing", "likely", message, place, aws=missing.aws)
         if ":secret:" in arn:
-            place = Place(step.name, 0, "", arn, "", 0, "", 0)
+            place = FaultLocation(step.name, 0, "", arn, "", 0, "", 0)
             remedy = Remedy(missing.hint or "check the secret's ARN")
-            return Finding("secret-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
+            return RefusalFinding(
+                "secret-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws
+            )
         account = about.request.resource_account
         names: list[str] = []
         for keys in chain:
@@ -180,10 +186,10 @@ class Investigator:
         meant = by_name.get(nearest(arn.rpartition("/")[2], by_name), "")
         text = f"did you mean {meant}?" if meant else missing.hint or "check the role's name, path and account"
         remedy = Remedy(text, self._edit_at(step.name, "role_arn"))
-        place = Place(step.name, about.hop, "", arn, "", 0, "", 0)
-        return Finding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
+        place = FaultLocation(step.name, about.hop, "", arn, "", 0, "", 0)
+        return RefusalFinding("role-missing", "proven", f"there is no {arn}", place, remedy=remedy, aws=missing.aws)
 
-    async def explain_message(self, text: str, step: Step) -> list[Finding]:
+    async def explain_message(self, text: str, step: Step) -> list[RefusalFinding]:
         """Why a call of some other program was refused, by what it printed; the step's chain reads."""
         chain = await self._chains.of(step)
         if not chain:
@@ -205,7 +211,7 @@ class Investigator:
         asked = [(refused.asked, refused.unread)]
         return _with_fact(await self._judge(asked, refused.said, step, 0, chain, error, recorded), record)
 
-    async def _decoded(self, encoded: str, step: Step, keys: Keys) -> Refused:
+    async def _decoded(self, encoded: str, step: Step, keys: ChainKeys) -> Refused:
         endpoint = self._chains.endpoint(step, "sts")
         try:
             return read_decoded(
@@ -216,7 +222,7 @@ class Investigator:
             denied.retell(denied.message, hint=hint)
             raise
 
-    def _about(self, asked: Asked, step: Step, hop: int) -> About:
+    def _about(self, asked: CaseQuestion, step: Step, hop: int) -> About:
         request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, asked.context)
         return About(request, step, hop, self._edit_at, is_by_files=self._is_by_files)
 
@@ -229,7 +235,7 @@ def _with_what_was_sent(failure: Failure) -> Step:
     return step._replace(proof=step.proof._replace(speaks_of=error.speaks_of))
 
 
-def _with_fact(findings: list[Finding], record: Recorded | Fact | None) -> list[Finding]:
+def _with_fact(findings: list[RefusalFinding], record: Recorded | Fact | None) -> list[RefusalFinding]:
     """Where nothing is proven, AWS's record is what somebody else can look up first."""
     if not isinstance(record, Fact) or not findings or findings[0].certainty == "proven":
         return findings

@@ -22,7 +22,7 @@ from dsops.errors import (
     SecretNotFound,
     ServiceError,
 )
-from dsops.explain.findings.finding import Certainty, Finding, Place, Remedy
+from dsops.explain.findings.finding import Certainty, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.questions.about import EditAt
 from dsops.plan import Step
 
@@ -87,7 +87,7 @@ def is_policys(error: DsopsError) -> bool:
     return "is not authorized to perform" in said or not any(text in said for text, _, _ in _SAID)
 
 
-def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Finding:
+def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> RefusalFinding:
     """What went wrong, in the words of the error; AWS itself says so, or dsops before it asks."""
     cause, key = _cause(error)
     of_who_signs = cause in _OF_WHO_SIGNS
@@ -95,14 +95,14 @@ def finding_of(error: DsopsError, step: Step, hop: int, edit_at: EditAt) -> Find
     if cause == "session-expired" and not store:
         cause = "base-expired"
     where = edit_at(step.name, key) if key else None if of_who_signs else error.where
-    place = Place(store, hop - 1 if of_who_signs else hop, "", "", "", 0, "", 0)
+    place = FaultLocation(store, hop - 1 if of_who_signs else hop, "", "", "", 0, "", 0)
     text = error.hint or _REMEDIES.get(cause, "see what AWS says")
     message = error.message.removeprefix(f"store `{step.name}`: ")
     message = f"{message}: {error.why}" if error.why and error.aws is None else message
     if error.aws is not None and error.aws.message and cause != "clock":
         message = f"{message}: {error.aws.words.rstrip('. ')}"
     certainty: Certainty = "likely" if isinstance(error, ServiceError) else "proven"
-    return Finding(cause, certainty, message, place, remedy=Remedy(text, where), aws=error.aws)
+    return RefusalFinding(cause, certainty, message, place, remedy=Remedy(text, where), aws=error.aws)
 
 
 def _cause(error: DsopsError) -> tuple[str, str]:
@@ -120,7 +120,7 @@ def _cause(error: DsopsError) -> tuple[str, str]:
     return error.code.replace(".", "-"), ""
 
 
-def limit_findings(error: LimitExceeded) -> list[Finding]:
+def limit_findings(error: LimitExceeded) -> list[RefusalFinding]:
     """What AWS would refuse, and dsops does before it asks: one finding for each problem."""
     problems = error.problems
     if not problems and error.where is not None:
@@ -133,6 +133,6 @@ def limit_findings(error: LimitExceeded) -> list[Finding]:
         store = problem.path.removeprefix("secretStores.").partition(".")[0]
         key = problem.path.rpartition(".")[2]
         message = f"`{key}`: {problem.message}" if problem.path.count(".") > 1 else problem.message
-        place = Place(store, 0, "", "", "", 0, "", 0)
-        found.append(Finding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
+        place = FaultLocation(store, 0, "", "", "", 0, "", 0)
+        found.append(RefusalFinding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
     return found

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.secret_policy import SecretsManager, describe_secret, get_resource_policy, list_secret_names
+from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, get_resource_policy, list_secret_names
 from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.evidence.keys import Encrypted, KeyAsker
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
-from dsops.explain.findings.finding import Finding, Place, Remedy
+from dsops.explain.findings.finding import FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.refused import finding_of
 from dsops.explain.questions.about import EditAt
-from dsops.explain.questions.chain import Chains, Keys
-from dsops.explain.questions.request import Caller, context_of_call, questions
+from dsops.explain.questions.chain import ChainKeys, Chains
+from dsops.explain.questions.request import ChainCaller, context_of_call, questions
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
 from dsops.policy.language.letters import lower_case
-from dsops.policy.simulate import Asked, Unread
+from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 from dsops.tasks import settle
 
-Questions = list[tuple[Asked, tuple[Unread, ...]]]
+Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
 
 _READS: Final = {"aws.secretsmanager": "secretsmanager:GetSecretValue", "aws.ssm": "ssm:GetParameters"}
 """What is asked for by a store whose refusal does not say it."""
@@ -48,7 +48,7 @@ class Asker:
         self._edit_at = edit_at
         self._keys = KeyAsker(chains)
 
-    async def of(self, failure: Failure, said: Said, chain: Sequence[Keys]) -> Questions | Finding:
+    async def of(self, failure: Failure, said: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
         """The questions that AWS has put to policies; a finding where there is none to put."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
@@ -64,7 +64,7 @@ class Asker:
             return asked[:1] if said.action else asked
         return await self._question_of_read(failure, said, caller, chain)
 
-    def actions(self, step: Step, chain: Sequence[Keys]) -> tuple[str, ...]:
+    def actions(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[str, ...]:
         """All actions that the hop needs: what is allowed has to be all of them."""
         if step.proof is not None:
             return tuple(asked.action for asked, _ in unsigned_questions(step, step.region))
@@ -74,17 +74,17 @@ class Asker:
         return tuple(sorted(asked.action for asked, _ in questions(step, caller, step.region)))
 
     async def _question_of_read(
-        self, failure: Failure, said: Said, caller: Caller, chain: Sequence[Keys]
-    ) -> Questions | Finding:
+        self, failure: Failure, said: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
+    ) -> Questions | RefusalFinding:
         """The call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region
         resource = said.resource or "*"
         if failure.secret and step.type == "aws.secretsmanager":
-            found: str | Finding = said.resource
+            found: str | RefusalFinding = said.resource
             # AWS tells the whole ARN of a secret that is there, and repeats what was asked for of one that isn't.
             if ":secret:" not in said.resource or said.resource == failure.secret:
                 found = await self._secret_arn(failure, region, chain)
-            if isinstance(found, Finding):
+            if isinstance(found, RefusalFinding):
                 return found
             resource = found
         elif failure.secret and not said.resource and step.type == "aws.ssm":
@@ -94,10 +94,12 @@ class Asker:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
         account = arn.account if arn is not None and arn.account else caller.principal.account
-        asked = Asked(caller.principal, action, resource, account, context_of_call(caller, region))
+        asked = CaseQuestion(caller.principal, action, resource, account, context_of_call(caller, region))
         return [(asked, caller.unread)]
 
-    async def of_key(self, failure: Failure, chain: Sequence[Keys]) -> tuple[Asked, tuple[Unread, ...]] | Finding:
+    async def of_key(
+        self, failure: Failure, chain: Sequence[ChainKeys]
+    ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
         """The question that KMS has put to policies; a finding where there is none to put."""
         step, region = failure.step, failure.region or failure.step.region
         caller = chain[-1].caller if chain else None
@@ -105,29 +107,29 @@ class Asker:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         aws = failure.error.aws
         said = read_refusal(aws.message if aws is not None else "")
-        resource: str | Finding = failure.secret
+        resource: str | RefusalFinding = failure.secret
         if step.type == "aws.secretsmanager":
             resource = await self._secret_arn(failure, region, chain)
-        if isinstance(resource, Finding):
+        if isinstance(resource, RefusalFinding):
             return resource
         named = said.resource or _key_in(aws.message if aws is not None else "")
         return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
 
-    async def meant_secret(self, failure: Failure, chain: Sequence[Keys]) -> str:
+    async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
         """The secret that is nearly called so; "" where there is none, or nobody here may list them."""
         step, region = failure.step, failure.region or failure.step.region
         if step.type != "aws.secretsmanager" or failure.secret.startswith("arn:"):
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+            api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
             if keys.identity.account == chain[-1].identity.account:
                 (names,) = await settle(list_secret_names(api))
                 if not isinstance(names, DsopsError):
                     return nearest(failure.secret, names)
         return ""
 
-    async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[Keys]) -> str | Finding:
+    async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[ChainKeys]) -> str | RefusalFinding:
         """The secret's whole ARN; with question marks at its end where nobody may look it up."""
         step, secret = failure.step, failure.secret
         identity = chain[-1].identity
@@ -137,16 +139,16 @@ class Asker:
             if keys.identity.account != account and named is None:
                 continue
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            api = SecretsManager(self._chains.client, keys.credentials, endpoint)
+            api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
             for look in (_described, _with_policy):
                 try:
                     return await look(api, secret)
                 except EntityNotFound as missing:
-                    place = Place(step.name, 0, "", secret, "", 0, "", 0)
+                    place = FaultLocation(step.name, 0, "", secret, "", 0, "", 0)
                     text = "check name and region; a secret of another account needs its whole ARN"
                     message = f"there is no secret `{secret}` in {region} of account {account}"
                     remedy = Remedy(text, failure.error.where)
-                    return Finding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
+                    return RefusalFinding("secret-missing", "proven", message, place, remedy=remedy, aws=missing.aws)
                 except DsopsError:
                     continue
         if named is not None:
@@ -156,11 +158,11 @@ class Asker:
         return f"arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}{UNKNOWN_SUFFIX}"
 
 
-async def _described(api: SecretsManager, secret: str) -> str:
+async def _described(api: SecretsManagerClient, secret: str) -> str:
     return (await describe_secret(api, secret)).arn
 
 
-async def _with_policy(api: SecretsManager, secret: str) -> str:
+async def _with_policy(api: SecretsManagerClient, secret: str) -> str:
     """The ARN that comes with the secret's policy, which somebody may read who may not describe it."""
     return (await get_resource_policy(api, secret)).arn
 
@@ -171,14 +173,14 @@ def _key_in(message: str) -> str:
     return first if parse_arn(first) is not None else ""
 
 
-def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> Finding:
+def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """A token or an assertion of a provider that is not known here: only a trust policy lets those in, or not."""
     found = finding_of(failure.error, failure.step, hop, edit_at)
     place = found.place._replace(policy_type="role trust policy", of=failure.step.role)
     return found._replace(cause="trust-policy", certainty="likely", place=place)
 
 
-def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> Finding:
+def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """A refusal of which nothing can be read."""
     found = finding_of(failure.error, failure.step, hop, edit_at)
     return found._replace(cause="not-read", certainty="missing")

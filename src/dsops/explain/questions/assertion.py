@@ -21,7 +21,7 @@ _FORMAT_PREFIX: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:"
 _UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
 
-class Told(NamedTuple):
+class AssertedContext(NamedTuple):
     """What the response means to a trust policy."""
 
     principal_arn: str
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     """All that the trust policy has to allow, in AWS's order."""
 
 
-def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> Told:
+def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> AssertedContext:
     """For that role; `principal_arn` is the provider that was named, "" for the one that the response gives."""
     offered = {offer.principal_arn for offer in response.roles if offer.role_arn == str(role)}
     provider = principal_arn or (next(iter(offered)) if len(offered) == 1 else "")
@@ -61,7 +61,7 @@ def read_told(response: SamlResponse, role: Arn, principal_arn: str) -> Told:
         actions.append("sts:TagSession")
     if response.attributes.get(_TRANSITIVE):
         context["sts:TransitiveTagKeys"] = response.attributes[_TRANSITIVE]
-    return Told(provider, context, tuple(actions))
+    return AssertedContext(provider, context, tuple(actions))
 
 
 def _of_provider(issuer: str, provider: str) -> dict[str, tuple[str, ...]]:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from dsops.aws.apis.sts import Identity, get_caller_identity
+from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import Client
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_aws_host, parse_address, resolve_endpoint
 from dsops.errors import DsopsError
 from dsops.explain.questions.opened import is_opened, opened_caller
-from dsops.explain.questions.request import Caller, base_caller, session_caller
+from dsops.explain.questions.request import ChainCaller, base_caller, session_caller
 from dsops.plan import Plan, Step
 from dsops.startup import NamedTuple
 from dsops.tasks import Once, Work
 
 
-class Keys(NamedTuple):
+class ChainKeys(NamedTuple):
     """Credentials that sign calls of the chain, and whose they are."""
 
     credentials: Credentials
-    identity: Identity
-    caller: Caller | None
+    identity: CallerIdentity
+    caller: ChainCaller | None
 
 
 class Chains:
@@ -35,7 +35,7 @@ class Chains:
         self.client = client
         self._sessions = sessions
         self._bases = bases
-        self._keys: dict[int, Once[Keys | None]] = {}
+        self._keys: dict[int, Once[ChainKeys | None]] = {}
 
     def hop(self, step: Step) -> int:
         """1 for a step whose session the base credentials sign for, 2 for the next one."""
@@ -43,7 +43,7 @@ class Chains:
         own = 1 if step.operation or step.type == "aws.sso" else 0
         return own + self.hop(below) if below is not None else own
 
-    async def of(self, step: Step) -> list[Keys]:
+    async def of(self, step: Step) -> list[ChainKeys]:
         """Those who sign the calls before and of that step, the base credentials first."""
         below = self.plan.steps.get(step.credentials_from)
         if below is None:
@@ -62,26 +62,26 @@ class Chains:
         return [*chain, keys] if keys is not None else chain
 
     async def _keys_of(
-        self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
-    ) -> Keys | None:
+        self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
+    ) -> ChainKeys | None:
         """Whose those are, asked of STS once; None when it does not say."""
 
-        def find() -> Work[Keys | None]:
+        def find() -> Work[ChainKeys | None]:
             return self._find(credentials, step, issuer, before)
 
         return await self._keys.setdefault(id(credentials), Once(find)).get()
 
     async def _find(
-        self, credentials: Credentials, step: Step, issuer: Step | None, before: Caller | None
-    ) -> Keys | None:
+        self, credentials: Credentials, step: Step, issuer: Step | None, before: ChainCaller | None
+    ) -> ChainKeys | None:
         try:
             identity = await get_caller_identity(self.client, credentials, self.endpoint(step, "sts"))
         except DsopsError:
             return None
         if issuer is None:
-            return Keys(credentials, identity, base_caller(identity, is_temporary=credentials.is_temporary))
+            return ChainKeys(credentials, identity, base_caller(identity, is_temporary=credentials.is_temporary))
         caller = opened_caller(issuer, identity) if is_opened(issuer) else session_caller(issuer, identity, before)
-        return Keys(credentials, identity, caller)
+        return ChainKeys(credentials, identity, caller)
 
     def endpoint(self, step: Step, service: str, region: str = "") -> Endpoint:
         """Where that service is for the step; a store's own address of a stand-in for AWS is that of all services."""

@@ -13,15 +13,15 @@ from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.authorization_message import MAX_LENGTH
-from dsops.aws.apis.sts import Identity
+from dsops.aws.apis.sts import CallerIdentity
 from dsops.errors import UsageError
 from dsops.explain.evidence.readers import text_of
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.questions.request import Caller, base_caller
+from dsops.explain.questions.request import ChainCaller, base_caller
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.policy.language.conditions import SECRET_KEYS
 from dsops.policy.language.letters import lower_case
-from dsops.policy.simulate import Asked, Unread
+from dsops.policy.simulate import CaseQuestion, Unread
 
 _ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
 _ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"
@@ -31,8 +31,8 @@ class Refused(NamedTuple):
     """A call that AWS refused."""
 
     said: Said
-    caller: Caller
-    asked: Asked
+    caller: ChainCaller
+    asked: CaseQuestion
     unread: tuple[Unread, ...]
 
 
@@ -100,7 +100,7 @@ def _caller_arn(principal_arn: str, user_id: str) -> str:
 
 def _refused(
     said: Said,
-    caller: Caller,
+    caller: ChainCaller,
     action: str,
     resource: str,
     context: Mapping[str, tuple[str, ...]],
@@ -109,13 +109,13 @@ def _refused(
     arn = parse_arn(resource)
     account = arn.account if arn is not None and arn.account else caller.principal.account
     kept = {key: values for key, values in caller.context.items() if key not in context and not context}
-    return Refused(said, caller, Asked(caller.principal, action, resource, account, {**kept, **context}), unread)
+    return Refused(said, caller, CaseQuestion(caller.principal, action, resource, account, {**kept, **context}), unread)
 
 
-def _caller(arn: str, user_id: str) -> Caller | None:
+def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """Whoever that is; a session, unless it is a user, of whom nobody knows whether it has one."""
     found = parse_arn(arn)
-    return base_caller(Identity(found.account, arn, user_id), is_temporary=True) if found is not None else None
+    return base_caller(CallerIdentity(found.account, arn, user_id), is_temporary=True) if found is not None else None
 
 
 Object = Mapping[str, object]

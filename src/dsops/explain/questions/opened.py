@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.sts import Identity
+from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.questions.assertion import read_told
-from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, Caller, Context, session_caller
+from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, ChainCaller, Context, session_caller
 from dsops.explain.questions.unsigned import CLAIMS, unsigned_questions
 from dsops.plan import Step
 from dsops.policy.language.letters import lower_case
@@ -33,7 +33,7 @@ def is_opened(step: Step) -> bool:
     return step.proof is not None
 
 
-def opened_caller(step: Step, identity: Identity) -> Caller | None:
+def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
     """The session that such a step has opened."""
     caller = session_caller(step, identity, None)
     if caller is None:

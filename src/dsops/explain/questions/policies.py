@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.aws.apis.kms import Kms, get_key_policy
-from dsops.aws.apis.secret_policy import SecretsManager
+from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import AccessDenied, DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.evidence.attached import Attached, PolicyText, ReadsAttached
-from dsops.explain.evidence.organization import Membership, OrganizationReader
+from dsops.explain.evidence.organization import AccountPlace, OrganizationReader
 from dsops.explain.evidence.secret import KnownSecret, read_with_any
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import Asked, Place, PolicySet, Unread, is_about_roles, is_kms_key
+from dsops.policy.simulate import CaseQuestion, Place, PolicySet, Unread, is_about_roles, is_kms_key
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10
@@ -27,10 +27,10 @@ _OF_CALLERS: Final[tuple[Place, ...]] = ("identity", "boundary")
 _CALLERS_KEYS: Final = ("aws:principaltag/", "aws:userid")
 
 
-class Completed(NamedTuple):
+class CompletedQuestion(NamedTuple):
     """A question with all that could be read."""
 
-    asked: Asked
+    asked: CaseQuestion
     policies: PolicySet
     unread: tuple[Unread, ...]
 
@@ -54,15 +54,17 @@ class Completer:
         self._secrets: dict[str, Once[KnownSecret]] = {}
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
 
-    async def complete_all(self, questions: Sequence[tuple[Asked, PolicySet]]) -> list[Completed | DsopsError]:
+    async def complete_all(
+        self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
+    ) -> list[CompletedQuestion | DsopsError]:
         """Each question completed, in order, or the error that it met. IAM answers a few at a time: it throttles."""
-        found: list[Completed | DsopsError] = []
+        found: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
             part = questions[start : start + _AT_ONCE]
             found += await settle(*[self.complete(asked, given) for asked, given in part])
         return found
 
-    async def complete(self, asked: Asked, given: PolicySet) -> Completed:
+    async def complete(self, asked: CaseQuestion, given: PolicySet) -> CompletedQuestion:
         """The question with the caller's policies and the role's trust policy, as far as they are not given.
 
         Raises EntityNotFound for a user or role that IAM does not have.
@@ -190,7 +192,7 @@ async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
 
 _TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
 _TAGS_OF_SECRETS: Final = ("aws:ResourceTag", "secretsmanager:ResourceTag")
-FindSecretsManager = Callable[[str, str], Sequence[SecretsManager]]
+FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
 """Takes account and region; gives it with each of the keys that may read there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
 """The same for KMS, where only a key's own account may read its policy."""
@@ -199,13 +201,13 @@ FindKms = Callable[[str, str], Sequence[Kms]]
 class _Question:
     """A question while it is being completed."""
 
-    def __init__(self, asked: Asked, given: PolicySet) -> None:
+    def __init__(self, asked: CaseQuestion, given: PolicySet) -> None:
         self.asked = asked
         self.policies: dict[Place, tuple[tuple[Policy, ...], ...]] = dict(given)
         self.unread: list[Unread] = []
 
-    def completed(self) -> Completed:
-        return Completed(self.asked, self.policies, tuple(self.unread))
+    def completed(self) -> CompletedQuestion:
+        return CompletedQuestion(self.asked, self.policies, tuple(self.unread))
 
     def miss(self, places: Sequence[Place], why: str) -> None:
         """Policies that nobody could read."""
@@ -235,7 +237,7 @@ class _Question:
                 self.miss([place], f"{policy.name} can't be used: {error.problems[0].message}")
         return tuple(compiled)
 
-    def take_membership(self, membership: Membership, place: Place, prefix: str) -> None:
+    def take_membership(self, membership: AccountPlace, place: Place, prefix: str) -> None:
         """The control policies of an account's organization, and what it is called."""
         organization_id, path = membership.organization_id, membership.path
         if organization_id:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.sts import Identity
+from dsops.aws.apis.sts import CallerIdentity
 from dsops.plan import Step
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal, is_unique_id
-from dsops.policy.simulate import Asked, Unread, read_caller
+from dsops.policy.simulate import CaseQuestion, Unread, read_caller
 from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]
@@ -37,7 +37,7 @@ NETWORK: Final = "only AWS sees from which address and network the call comes"
 BASE_SESSION: Final = "nobody tells how the base session was made"
 
 
-class Caller(NamedTuple):
+class ChainCaller(NamedTuple):
     """Who makes a call, and what is known of the session."""
 
     principal: Principal
@@ -51,7 +51,7 @@ class Caller(NamedTuple):
     """Whether the role's ARN is known with its path, which the ARN of a session lacks."""
 
 
-def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
+def base_caller(identity: CallerIdentity, *, is_temporary: bool) -> ChainCaller | None:
     """Whoever signs the first hop; None for what is no caller that policies name."""
     principal = _principal(identity, "")
     if principal is None:
@@ -63,10 +63,10 @@ def base_caller(identity: Identity, *, is_temporary: bool) -> Caller | None:
     if principal.kind == "role-session":
         unread += [Unread("context", BASE_SESSION, _OF_A_BASE_SESSION), Unread("session", BASE_SESSION)]
         context = {"aws:TokenIssueTime": ()}
-    return Caller(principal, "", is_temporary, context, tuple(unread), principal.kind != "role-session")
+    return ChainCaller(principal, "", is_temporary, context, tuple(unread), principal.kind != "role-session")
 
 
-def session_caller(step: Step, identity: Identity, before: Caller | None) -> Caller | None:
+def session_caller(step: Step, identity: CallerIdentity, before: ChainCaller | None) -> ChainCaller | None:
     """The session that a step has issued, called with `before`."""
     settings = step.settings
     principal = _principal(identity, str(settings.get("role_arn", "")))
@@ -74,7 +74,7 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
         return None
     if step.operation == "GetSessionToken":
         has_mfa = "serial_number" in settings
-        return Caller(
+        return ChainCaller(
             principal,
             step.name,
             is_temporary=True,
@@ -97,7 +97,7 @@ def session_caller(step: Step, identity: Identity, before: Caller | None) -> Cal
     # Transitive tags and the source identity of a session of which they are not known come along.
     unread += [] if before is None else [each for each in map(_inherited, before.unread) if each.keys]
     is_exact = principal.kind != "role-session" or "role_arn" in settings
-    return Caller(principal, step.name, True, context, tuple(unread), is_exact)
+    return ChainCaller(principal, step.name, True, context, tuple(unread), is_exact)
 
 
 _HANDED_ON: Final = ("aws:principaltag/", "aws:sourceidentity")
@@ -133,7 +133,7 @@ def _tags(step: Step) -> dict[str, str]:
     return {key: value for key, value in pairs if isinstance(value, str)}
 
 
-def _principal(identity: Identity, role_arn: str) -> Principal | None:
+def _principal(identity: CallerIdentity, role_arn: str) -> Principal | None:
     unique_id = identity.user_id.partition(":")[0]
     try:
         return read_caller(identity.arn, role_arn=role_arn, unique_id=unique_id if is_unique_id(unique_id) else "")
@@ -144,7 +144,9 @@ def _principal(identity: Identity, role_arn: str) -> Principal | None:
 # --- questions ----------------------------------------------------------------------------------------------
 
 
-def questions(step: Step, caller: Caller, region: str, refused: str = "") -> list[tuple[Asked, tuple[Unread, ...]]]:
+def questions(
+    step: Step, caller: ChainCaller, region: str, refused: str = ""
+) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """What AWS asks of policies for that hop, in its order, and what of each is not known.
 
     `refused` is the action that AWS names: it asks for more than the plan knows where a base session brings tags along.
@@ -166,7 +168,7 @@ def questions(step: Step, caller: Caller, region: str, refused: str = "") -> lis
         each._replace(keys=tuple(key for key in (*each.keys, *_of_hop(each)) if key not in said))
         for each in caller.unread
     )
-    return [(Asked(caller.principal, action, str(role), role.account, context), unread) for action in actions]
+    return [(CaseQuestion(caller.principal, action, str(role), role.account, context), unread) for action in actions]
 
 
 _BROUGHT_ALONG: Final = ("sts:SetSourceIdentity", "sts:TagSession")
@@ -182,7 +184,7 @@ def _of_hop(unread: Unread) -> list[str]:
     return [key for known in unread.keys for key in _KEYS_OF_A_HOP.get(known, ())]
 
 
-def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
+def _context_of_hop(step: Step, caller: ChainCaller, region: str) -> Context:
     """What a trust policy is judged by, as far as the plan and the sessions before it say."""
     settings = step.settings
     context = context_of_call(caller, region)
@@ -208,7 +210,7 @@ def _context_of_hop(step: Step, caller: Caller, region: str) -> Context:
     return context
 
 
-def context_of_call(caller: Caller, region: str) -> Context:
+def context_of_call(caller: ChainCaller, region: str) -> Context:
     """The keys that any call of that caller has."""
     context = {key: values for key, values in caller.context.items() if not key.startswith(PASSED_ON)}
     if region:

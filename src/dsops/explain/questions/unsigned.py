@@ -13,7 +13,7 @@ from dsops.explain.questions.request import NETWORK, OF_THE_NETWORK, Context
 from dsops.plan import Step
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import FEDERATED_NAMES, Principal
-from dsops.policy.simulate import Asked, PolicySet, Unread
+from dsops.policy.simulate import CaseQuestion, PolicySet, Unread
 from dsops.stores.saml import assertion_at_hand
 from dsops.stores.web_identity import MOST_SHOWN
 
@@ -47,7 +47,7 @@ CLAIMS: Final = (
 )
 """Claims of a token that are condition keys, besides `sub` and `aud` (IAM User Guide, OIDC federation keys)."""
 
-Unsigned = tuple[Asked, tuple[Unread, ...]]
+Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
 
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
@@ -72,7 +72,9 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
         told = read_told(response, role, named or provider)
         principal = Principal("saml", "", "", federated=told.principal_arn)
         context |= told.context
-        return [(Asked(principal, action, str(role), role.account, context), (network,)) for action in told.actions]
+        return [
+            (CaseQuestion(principal, action, str(role), role.account, context), (network,)) for action in told.actions
+        ]
     keys: tuple[str, ...] = _SAML
     if step.proof is not None and step.proof.speaks_of is not None:
         issuer, _, recipient = step.proof.speaks_of
@@ -81,7 +83,7 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
         keys = (*keys, "saml:iss", "saml:aud")
     principal = Principal("saml", "", "", federated=named or provider)
     why = _SEALED if response is not None else _NOT_AT_HAND
-    asked = Asked(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
+    asked = CaseQuestion(principal, "sts:AssumeRoleWithSAML", str(role), role.account, context)
     return [(asked, (network, Unread("context", why, keys)))]
 
 
@@ -110,7 +112,7 @@ def _by_token(step: Step, role: Arn, region: str, provider: str) -> Unsigned:
     keys = tuple(lower_case(f"{host}:{claim}") for claim in claims)
     unread = Unread("context", "what else the token says is not looked at", keys)
     principal = Principal("web-identity", "", "", federated=federated)
-    asked = Asked(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
+    asked = CaseQuestion(principal, "sts:AssumeRoleWithWebIdentity", str(role), role.account, context)
     return asked, (Unread("context", NETWORK, OF_THE_NETWORK), unread)
 
 
@@ -122,7 +124,7 @@ def _provider(role: Arn, host: str) -> str:
     return host if host in FEDERATED_NAMES else f"arn:{role.partition}:iam::{role.account}:oidc-provider/{host}"
 
 
-def provider_in(asked: Asked, policies: PolicySet) -> str:
+def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
     """The only provider of that kind that the trust policy names; "" where it names several or none."""
     kind = ":saml-provider/" if asked.principal.kind == "saml" else ":oidc-provider/"
     found = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from dsops.policy.evaluation.question import Match, Question, Request
+from dsops.policy.evaluation.question import Match, PreparedRequest, Request
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.match import split_arn
 from dsops.policy.language.policy import Policy, Statement
@@ -124,7 +124,7 @@ class _Denial(NamedTuple):
 
 def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
     """Every policy asked, in AWS's order; the first explicit Deny ends it."""
-    question = Question(request, has_boundary=has_boundary(request, policies))
+    question = PreparedRequest(request, has_boundary=has_boundary(request, policies))
     denial, refusing_organization = _ask_each(question, organization_levels(request, policies))
     if denial is not None:
         return denial
@@ -140,7 +140,7 @@ def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
     return denial or _Answers(refusing_organization, resource, reach, identity, refusing_limit)
 
 
-def _ask_each(question: Question, groups: Sequence[Group]) -> tuple[_Denial | None, PolicyType | None]:
+def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Denial | None, PolicyType | None]:
     """The first explicit Deny, and the first group in which nothing allows."""
     refusing: PolicyType | None = None
     for by, policies in groups:

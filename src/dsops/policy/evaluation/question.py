@@ -41,7 +41,7 @@ class Request(NamedTuple):
 Match = tuple[Policy, Statement]
 
 
-class Question:
+class PreparedRequest:
     """A request prepared for being put to many statements."""
 
     __slots__ = ("_folded", "_raw", "action", "has_boundary", "parts", "principal", "resource", "written_action")

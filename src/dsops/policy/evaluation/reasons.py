@@ -22,17 +22,17 @@ from dsops.policy.evaluation.evaluate import (
     organization_levels,
     resource_type,
 )
-from dsops.policy.evaluation.question import Question, Request
+from dsops.policy.evaluation.question import PreparedRequest, Request
 from dsops.policy.language.conditions import Condition
 from dsops.policy.language.letters import fold, lower_case
 from dsops.policy.language.match import compile_glob
 from dsops.policy.language.policy import Policy, Statement
 from dsops.policy.language.principals import ACCOUNT, DIRECT, ISSUER, UNNAMED, Principal, Reach
-from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, Variable, resolve, tokenize
+from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, PolicyVariable, resolve, tokenize
 from dsops.startup import NamedTuple
 
 
-class Failure(NamedTuple):
+class UnmetElement(NamedTuple):
     """One thing in a statement that kept it from applying."""
 
     element: str
@@ -59,7 +59,7 @@ class StatementReason(NamedTuple):
 
     policy: Policy
     statement: Statement
-    failures: tuple[Failure, ...]
+    failures: tuple[UnmetElement, ...]
     reach: Reach
     """How closely a resource's policy names the caller; UNNAMED for policies without principals."""
 
@@ -83,7 +83,7 @@ class Reason(NamedTuple):
 
 def explain(request: Request, policies: Policies) -> tuple[Reason, ...]:
     """One reason for each type, level and layer that was consulted, in AWS's order."""
-    question = Question(request, has_boundary=has_boundary(request, policies))
+    question = PreparedRequest(request, has_boundary=has_boundary(request, policies))
     reasons = _group_reasons(question, organization_levels(request, policies), is_needed=True)
     reach = UNNAMED
     if policies.resource is not None or must_resource_allow(request, policies):
@@ -97,7 +97,7 @@ def explain(request: Request, policies: Policies) -> tuple[Reason, ...]:
     return tuple(reasons)
 
 
-def _group_reasons(question: Question, groups: Sequence[Group], *, is_needed: bool) -> list[Reason]:
+def _group_reasons(question: PreparedRequest, groups: Sequence[Group], *, is_needed: bool) -> list[Reason]:
     numbers: dict[PolicyType, int] = {}
     reasons = []
     for policy_type, policies in groups:
@@ -115,7 +115,7 @@ _EMPTY_NOTES: Final[dict[PolicyType, str]] = {
 }
 
 
-def _resource_reason(question: Question, request: Request, policies: Policies) -> tuple[Reason, Reach]:
+def _resource_reason(question: PreparedRequest, request: Request, policies: Policies) -> tuple[Reason, Reach]:
     resource = policies.resource
     matched, near = _statements(question, (resource,) if resource is not None else (), is_resource=True)
     reach = max((found.reach for found in matched if found.statement.effect == "Allow"), default=UNNAMED)
@@ -141,7 +141,7 @@ def _effect(matched: Iterable[StatementReason]) -> Effect:
 
 
 def _statements(
-    question: Question, policies: Sequence[Policy], *, is_resource: bool = False
+    question: PreparedRequest, policies: Sequence[Policy], *, is_resource: bool = False
 ) -> tuple[tuple[StatementReason, ...], tuple[StatementReason, ...]]:
     """Those that apply, and those that fail in one element only or have the action right; nearest first."""
     matched, near = [], []
@@ -158,27 +158,29 @@ def _statements(
     return tuple(matched), tuple(near)
 
 
-def _failures(question: Question, policy: Policy, statement: Statement, *, is_resource: bool) -> tuple[Failure, ...]:
+def _failures(
+    question: PreparedRequest, policy: Policy, statement: Statement, *, is_resource: bool
+) -> tuple[UnmetElement, ...]:
     failures = []
     principals, actions, resources = statement.principals, statement.actions, statement.resources
     if principals is not None and not question.reach(statement):
         wanted = tuple(text if kind == "AWS" else f"{kind}: {text}" for kind, text in principals.written)
         actual = _names(question.principal)
-        failures.append(Failure(principals.element, "", "", wanted, actual, _hint(wanted, actual), statement.line))
+        failures.append(UnmetElement(principals.element, "", "", wanted, actual, _hint(wanted, actual), statement.line))
     elif principals is None and is_resource and statement.effect == "Allow":
-        failures.append(Failure("Principal", "", "", (), _names(question.principal), "", statement.line))
+        failures.append(UnmetElement("Principal", "", "", (), _names(question.principal), "", statement.line))
     if not actions.matches(question.action):
         actual = (question.written_action,)
-        failures.append(Failure(actions.element, "", "", actions.written, actual, "", statement.line))
+        failures.append(UnmetElement(actions.element, "", "", actions.written, actual, "", statement.line))
     if resources is not None and not resources.matches(question.resource, question.parts, question.context):
         actual = (question.resource,)
         hint = _unset(question, policy, resources.written) or _hint(resources.written, actual)
-        failures.append(Failure(resources.element, "", "", resources.written, actual, hint, statement.line))
+        failures.append(UnmetElement(resources.element, "", "", resources.written, actual, hint, statement.line))
     failures += _failed_conditions(question, policy, statement)
     return tuple(failures)
 
 
-def _failed_conditions(question: Question, policy: Policy, statement: Statement) -> list[Failure]:
+def _failed_conditions(question: PreparedRequest, policy: Policy, statement: Statement) -> list[UnmetElement]:
     failures = []
     for condition in statement.conditions:
         answer = condition.test(question.context())
@@ -191,7 +193,7 @@ def _failed_conditions(question: Question, policy: Policy, statement: Statement)
             hint = hint or _hint(condition.values, actual)
             hint = hint or ("" if condition.is_secret else _plain_wildcard(question, policy, condition, actual))
         failures.append(
-            Failure(
+            UnmetElement(
                 "Condition",
                 condition.operator,
                 condition.key,
@@ -227,7 +229,7 @@ def _hint(wanted: Sequence[str], actual: Sequence[str]) -> str:
     return ""
 
 
-def _plain_wildcard(question: Question, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
+def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condition, actual: Sequence[str]) -> str:
     """A `*` or `?` under StringEquals, where StringLike would let this request in."""
     if condition.parsed.family != "StringEquals" or condition.parsed.is_negated:
         return ""
@@ -243,7 +245,7 @@ def _plain_wildcard(question: Question, policy: Policy, condition: Condition, ac
 _WITH_VARIABLES: Final = "2012-10-17"
 
 
-def _unset(question: Question, policy: Policy, written: Sequence[str]) -> str:
+def _unset(question: PreparedRequest, policy: Policy, written: Sequence[str]) -> str:
     """The first variable among the values that this request can't fill."""
     variables = [token for text in written for token in _variables(text)]
     if variables and policy.version != _WITH_VARIABLES:
@@ -254,14 +256,14 @@ def _unset(question: Question, policy: Policy, written: Sequence[str]) -> str:
     return ""
 
 
-def _has_one_value(question: Question, variable: Variable) -> bool:
+def _has_one_value(question: PreparedRequest, variable: PolicyVariable) -> bool:
     values = question.context().get(variable.key, ())
     return len(values) == 1 and bool(values[0])
 
 
-def _variables(text: str) -> list[Variable]:
+def _variables(text: str) -> list[PolicyVariable]:
     try:
         tokens = tokenize(text, has_variables=True, has_wildcards=False)
     except ValueError:  # text in version 2008-10-17
         return []
-    return [token for token in tokens if isinstance(token, Variable)]
+    return [token for token in tokens if isinstance(token, PolicyVariable)]

@@ -20,7 +20,16 @@ from dsops.policy.language.match import (
     split_sections,
 )
 from dsops.policy.language.operators import WITH_VARIABLES, Operator, parse_operator
-from dsops.policy.language.tokens import Context, Resolved, Token, Variable, is_static, literal_text, resolve, tokenize
+from dsops.policy.language.tokens import (
+    Context,
+    PolicyVariable,
+    Resolved,
+    Token,
+    is_static,
+    literal_text,
+    resolve,
+    tokenize,
+)
 from dsops.policy.language.values import (
     compare_moments,
     compare_numbers,
@@ -101,7 +110,7 @@ def _compile(parsed: Operator, key: str, values: Sequence[str], *, has_variables
     dynamic: list[tuple[Token, ...]] = []
     for tokens in all_tokens:
         if is_static(tokens):
-            static.append([token for token in tokens if not isinstance(token, Variable)])
+            static.append([token for token in tokens if not isinstance(token, PolicyVariable)])
         else:
             dynamic.append(tokens)
     if parsed.family == "Bool":

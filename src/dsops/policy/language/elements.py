@@ -18,9 +18,9 @@ from dsops.policy.language.match import (
 from dsops.policy.language.tokens import (
     ANY_RUN,
     Context,
+    PolicyVariable,
     Resolved,
     Token,
-    Variable,
     Wildcard,
     is_static,
     resolve,
@@ -47,7 +47,7 @@ ResourceTest = Callable[[str, Sequence[str] | None, Callable[[], Context]], bool
 """Takes the resource, its six parts (None when it is no ARN), and what gives the context to a variable."""
 
 
-class Resources(NamedTuple):
+class ResourceElement(NamedTuple):
     """Resource or NotResource."""
 
     written: tuple[str, ...]
@@ -90,7 +90,9 @@ def compile_actions(written: Sequence[str], *, is_negated: bool) -> Actions:
 
 def _wildcards_only(text: str) -> list[Resolved]:
     return [
-        token for token in tokenize(text, has_variables=False, has_wildcards=True) if not isinstance(token, Variable)
+        token
+        for token in tokenize(text, has_variables=False, has_wildcards=True)
+        if not isinstance(token, PolicyVariable)
     ]
 
 
@@ -139,7 +141,7 @@ class _Dynamic(NamedTuple):
 
 def compile_resources(
     written: Sequence[str], *, is_negated: bool, is_deny: bool, has_variables: bool, completes: bool = False
-) -> Resources:
+) -> ResourceElement:
     """The element; ValueError says which text is no ARN pattern and why.
 
     `completes`: an ARN with fewer than six parts has `*` in those that are missing.
@@ -150,7 +152,7 @@ def compile_resources(
     """
     patterns = [_compile_resource(text, has_variables=has_variables, completes=completes) for text in written]
     test = _any_resource(patterns, is_negated=is_negated, when_unset=is_negated and is_deny)
-    return Resources(tuple(written), is_negated, test)
+    return ResourceElement(tuple(written), is_negated, test)
 
 
 def _compile_resource(text: str, *, has_variables: bool, completes: bool) -> _Pattern:
@@ -201,11 +203,11 @@ def _completed(sections: list[list[Token]]) -> list[list[Token]]:
 
 def _as_literal(token: Token) -> Resolved:
     """A variable means nothing before the fifth colon: its text stays, and no ARN has such a part."""
-    return token.written if isinstance(token, Variable) else token
+    return token.written if isinstance(token, PolicyVariable) else token
 
 
 def _only_resolved(tokens: Sequence[Token]) -> list[Resolved]:
-    return [token for token in tokens if not isinstance(token, Variable)]
+    return [token for token in tokens if not isinstance(token, PolicyVariable)]
 
 
 def _joined(sections: Sequence[Sequence[Token]]) -> list[Token]:

@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.document import Document, Mapping, Node, Sequence
-from dsops.policy.language.policy import Checked, Policy, PolicyKind, Statement
+from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement
 from dsops.policy.language.statement import StatementReader
 
 _NOT_JSON: Final = "This policy contains invalid Json"
 
 
-def read(document: Document, kind: PolicyKind, *, name: str, file: str) -> Checked:
+def read(document: Document, kind: PolicyKind, *, name: str, file: str) -> ParsedPolicy:
     """What `dsops.policy.language.policy.check_policy` gives."""
     reader = _Reader(kind, file)
     version, statements = reader.document(document)
     if not reader.problems:
-        return Checked(Policy(name, kind, version, statements), (), "")
+        return ParsedPolicy(Policy(name, kind, version, statements), (), "")
     # `sorted` keeps the order of problems on one line.
     found = sorted(reader.problems, key=lambda entry: entry[0].where.line)
-    return Checked(None, tuple(problem for problem, _ in found), found[0][1])
+    return ParsedPolicy(None, tuple(problem for problem, _ in found), found[0][1])
 
 
 class _Reader(StatementReader):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, Resolved, Token, Variable, literal_text
+from dsops.policy.language.tokens import ANY_ONE, ANY_RUN, PolicyVariable, Resolved, Token, literal_text
 
 Predicate = Callable[[str], bool]
 
@@ -189,4 +189,4 @@ def compile_arn_sections(sections: Sequence[Sequence[Token]]) -> ArnPredicate | 
 
 
 def _resolved(section: Sequence[Token]) -> list[Resolved]:
-    return [token for token in section if not isinstance(token, Variable)]
+    return [token for token in section if not isinstance(token, PolicyVariable)]

@@ -7,7 +7,7 @@ from typing import Literal
 from dsops.document import Document, parse_json
 from dsops.errors import PolicyInvalid, Problem, Where
 from dsops.policy.language.conditions import Condition
-from dsops.policy.language.elements import Actions, Resources
+from dsops.policy.language.elements import Actions, ResourceElement
 from dsops.policy.language.principals import Principals
 from dsops.startup import NamedTuple
 
@@ -23,7 +23,7 @@ class Statement(NamedTuple):
     effect: Effect
     principals: Principals | None
     actions: Actions
-    resources: Resources | None
+    resources: ResourceElement | None
     """None in a trust policy and where a resource policy leaves it out: what carries the policy is meant."""
     conditions: tuple[Condition, ...]
     line: int
@@ -41,7 +41,7 @@ class Policy(NamedTuple):
     statements: tuple[Statement, ...]
 
 
-class Checked(NamedTuple):
+class ParsedPolicy(NamedTuple):
     """What reading a document gave: a policy or problems, in line order."""
 
     policy: Policy | None
@@ -63,7 +63,7 @@ def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "")
     )
 
 
-def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> Checked:
+def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> ParsedPolicy:
     """The policy that a document is, JSON or YAML, or all that stands against it."""
     from dsops.policy.language.grammar import read
 

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.policy.language.conditions import SECRET_KEYS, Condition, compile_condition
-from dsops.policy.language.elements import Actions, Resources, check_action, compile_actions, compile_resources
+from dsops.policy.language.elements import Actions, ResourceElement, check_action, compile_actions, compile_resources
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.notes import Notes
 from dsops.policy.language.operators import nearest_operator, parse_operator
@@ -221,7 +221,7 @@ class StatementReader(Notes):
                 self.attempt(scalar, path, _check_trusted_action, aws=_NO_STS_ACTION)
         return compile_actions([scalar.text for scalar in texts], is_negated=is_negated)
 
-    def _resources(self, node: Mapping, path: str, *, is_deny: bool) -> Resources | None:
+    def _resources(self, node: Mapping, path: str, *, is_deny: bool) -> ResourceElement | None:
         if "Resource" in self.rules.prohibited:
             return None
         found = self._one_of(node, path, "Resource", is_required=not self.rules.is_resource_optional)
@@ -241,7 +241,7 @@ class StatementReader(Notes):
     def _check_resource(self, text: str) -> None:
         self._compiled([text], is_negated=False, is_deny=False)
 
-    def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> Resources:
+    def _compiled(self, written: list[str], *, is_negated: bool, is_deny: bool) -> ResourceElement:
         return compile_resources(
             written,
             is_negated=is_negated,

@@ -28,7 +28,7 @@ ANY_RUN: Final = Wildcard("*")
 ANY_ONE: Final = Wildcard("?")
 
 
-class Variable(NamedTuple):
+class PolicyVariable(NamedTuple):
     """`${key}` or `${key, 'default'}`: the request's value of that key, as literal text."""
 
     key: str
@@ -37,7 +37,7 @@ class Variable(NamedTuple):
     written: str
 
 
-Token = str | Wildcard | Variable
+Token = str | Wildcard | PolicyVariable
 Resolved = str | Wildcard
 
 
@@ -88,7 +88,7 @@ def _next_special(text: str, position: int, *, has_variables: bool, has_wildcard
     return found.start() if found else len(text)
 
 
-def _read_variable(text: str, start: int) -> tuple[str | Variable, int]:
+def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:
     """The variable or escape that begins at `start`, and the position behind it."""
     brace = text.find("}", start)
     if brace < 0:
@@ -112,12 +112,12 @@ def _read_variable(text: str, start: int) -> tuple[str | Variable, int]:
         raise ValueError("a variable has no name: `${}`")
     if key != key.strip() or "$" in key or "{" in key:
         raise ValueError(f"`${{{key}}}` is not the name of a variable")
-    return Variable(lower_case(key), default, text[start:end]), end
+    return PolicyVariable(lower_case(key), default, text[start:end]), end
 
 
 def is_static(tokens: Iterable[Token]) -> bool:
     """No variable among them."""
-    return not any(isinstance(token, Variable) for token in tokens)
+    return not any(isinstance(token, PolicyVariable) for token in tokens)
 
 
 def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
@@ -128,7 +128,7 @@ def resolve(tokens: Sequence[Token], context: Context) -> list[Resolved] | None:
     """
     resolved: list[Resolved] = []
     for token in tokens:
-        if not isinstance(token, Variable):
+        if not isinstance(token, PolicyVariable):
             resolved.append(token)
             continue
         values = context.get(token.key)

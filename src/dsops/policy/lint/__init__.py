@@ -22,20 +22,20 @@ from dsops.policy.lint import (
     syntax,
     values,
 )
-from dsops.policy.lint.finding import SEVERITIES, Finding, Findings, Rule, Severity
+from dsops.policy.lint.finding import SEVERITIES, Finding, FindingCollector, LintRule, Severity
 from dsops.policy.lint.guess import guess_kind
-from dsops.policy.lint.lookup import Lookup
-from dsops.policy.lint.reference import ActionFacts, Reference, ServiceFacts
+from dsops.policy.lint.lookup import NameLookup
+from dsops.policy.lint.reference import ActionFacts, AuthorizationReference, ServiceFacts
 from dsops.policy.lint.view import look
 
 __all__ = [
     "RULES",
     "SEVERITIES",
     "ActionFacts",
+    "AuthorizationReference",
     "Finding",
-    "Reference",
-    "Report",
-    "Rule",
+    "LintReport",
+    "LintRule",
     "ServiceFacts",
     "Severity",
     "lint",
@@ -43,14 +43,14 @@ __all__ = [
 
 _MODULES: Final = (documents, principals, federation, mfa, conditions, keynames, values, actions, resources, reach)
 
-RULES: Final[tuple[Rule, ...]] = (
+RULES: Final[tuple[LintRule, ...]] = (
     *syntax.RULES,
-    *(rule for module in _MODULES for rule in vars(module).values() if isinstance(rule, Rule)),
+    *(rule for module in _MODULES for rule in vars(module).values() if isinstance(rule, LintRule)),
 )
 """All that can be found, by topic."""
 
 
-class Report(NamedTuple):
+class LintReport(NamedTuple):
     """What was found in one document."""
 
     kind: PolicyKind
@@ -74,9 +74,9 @@ def lint(
     size: int,
     kind: PolicyKind | None = None,
     *,
-    reference: Reference | None = None,
+    reference: AuthorizationReference | None = None,
     has_comments: bool = False,
-) -> Report:
+) -> LintReport:
     """Looks at a document of `size` characters; its kind is guessed when not given.
 
     Without a reference the names of services, actions and their condition keys are not looked at; with one neither, in
@@ -85,14 +85,16 @@ def lint(
     reason = ""
     if kind is None:
         kind, reason = guess_kind(document.root)
-    findings = Findings()
+    findings = FindingCollector()
     syntax.check_syntax(document, kind, findings, has_comments=has_comments)
     if isinstance(document.root, Mapping):
         _check_policy(document.root, size, kind, reference, findings)
-    return Report(kind, reason, findings.in_order(), findings.left_out(), findings.worst())
+    return LintReport(kind, reason, findings.in_order(), findings.left_out(), findings.worst())
 
 
-def _check_policy(root: Mapping, size: int, kind: PolicyKind, reference: Reference | None, findings: Findings) -> None:
+def _check_policy(
+    root: Mapping, size: int, kind: PolicyKind, reference: AuthorizationReference | None, findings: FindingCollector
+) -> None:
     view = look(root, kind)
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)
@@ -102,7 +104,7 @@ def _check_policy(root: Mapping, size: int, kind: PolicyKind, reference: Referen
         principals.check_principals(view, findings, has_fences=is_storable)
     if kind == "trust" and is_storable:
         federation.check_federation(view, findings)
-    lookup = Lookup(reference if is_storable else None)
+    lookup = NameLookup(reference if is_storable else None)
     mfa.check_mfa(view, findings)
     conditions.check_conditions(view, lookup, findings)
     keynames.check_keys(view, lookup, findings)

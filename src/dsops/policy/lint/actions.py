@@ -6,14 +6,14 @@ from typing import Final
 
 from dsops.document import Scalar
 from dsops.policy.language.letters import lower_case
-from dsops.policy.lint.finding import Findings, Rule
-from dsops.policy.lint.lookup import Lookup, meant
+from dsops.policy.lint.finding import FindingCollector, LintRule
+from dsops.policy.lint.lookup import NameLookup, meant
 from dsops.policy.lint.patterns import has_wildcard
 from dsops.policy.lint.view import DocumentView, View
 
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"
 
-UNKNOWN_SERVICE: Final = Rule(
+UNKNOWN_SERVICE: Final = LintRule(
     "action.unknown-service",
     "warning",
     "an action of a service that AWS has not",
@@ -22,7 +22,7 @@ UNKNOWN_SERVICE: Final = Rule(
     cure="write the service's prefix as in the Service Authorization Reference",
     source=_REFERENCE,
 )
-UNKNOWN_ACTION: Final = Rule(
+UNKNOWN_ACTION: Final = LintRule(
     "action.unknown",
     "warning",
     "an action that its service has not",
@@ -31,7 +31,7 @@ UNKNOWN_ACTION: Final = Rule(
     cure="write the action as in the Service Authorization Reference",
     source=_REFERENCE,
 )
-NO_EFFECT: Final = Rule(
+NO_EFFECT: Final = LintRule(
     "action.no-effect",
     "note",
     "an action that no policy decides about",
@@ -44,14 +44,14 @@ NO_EFFECT: Final = Rule(
 _UNDECIDED: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
 
 
-def check_actions(document: DocumentView, lookup: Lookup, findings: Findings) -> None:
+def check_actions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
     """Every action of every statement."""
     for view in document.statements:
         for scalar in view.actions:
             _check_action(scalar, view, lookup, findings)
 
 
-def _check_action(scalar: Scalar, view: View, lookup: Lookup, findings: Findings) -> None:
+def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
     # As an exception from a Deny, AWS's own guide has it.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.guards import SOURCE_KEYS, is_pattern, is_required, passes_without_key
 from dsops.policy.lint.keys import is_multi_valued
-from dsops.policy.lint.lookup import Lookup
+from dsops.policy.lint.lookup import NameLookup
 from dsops.policy.lint.view import Clause, DocumentView, View
 
 _OPERATORS: Final = "AWS IAM User Guide, IAM JSON policy elements: Condition operators"
 _SETS: Final = "AWS IAM User Guide, Set operators for multivalued context keys"
 _GLOBAL: Final = "AWS IAM User Guide, AWS global condition context keys"
 
-ABSENT_PASSES: Final = Rule(
+ABSENT_PASSES: Final = LintRule(
     "condition.absent-key-passes",
     "warning",
     "an Allow holds for requests without the key that guards it",
@@ -24,7 +24,7 @@ ABSENT_PASSES: Final = Rule(
     cure="use the operator without IfExists, or add a Null operator with `false` for the same key",
     source=_OPERATORS,
 )
-FOR_ALL: Final = Rule(
+FOR_ALL: Final = LintRule(
     "condition.for-all-values",
     "warning",
     "ForAllValues in an Allow holds for requests without the key",
@@ -32,7 +32,7 @@ FOR_ALL: Final = Rule(
     cure='add {"Null": {"the same key": "false"}} beside it; for a key with one value leave out ForAllValues',
     source=_SETS,
 )
-FOR_ALL_TAGS: Final = Rule(
+FOR_ALL_TAGS: Final = LintRule(
     "condition.for-all-tags",
     "note",
     "ForAllValues on tag keys also holds for requests without tags",
@@ -40,7 +40,7 @@ FOR_ALL_TAGS: Final = Rule(
     cure='to demand tags add {"Null": {"aws:TagKeys": "false"}}',
     source=_SETS,
 )
-SET_OF_ONE: Final = Rule(
+SET_OF_ONE: Final = LintRule(
     "condition.set-of-one",
     "note",
     "ForAnyValue on a key that has only one value",
@@ -48,7 +48,7 @@ SET_OF_ONE: Final = Rule(
     cure="leave out `ForAnyValue:`",
     source=_SETS,
 )
-NO_SET: Final = Rule(
+NO_SET: Final = LintRule(
     "condition.set-missing",
     "warning",
     "a plain operator on a key with several values",
@@ -56,7 +56,7 @@ NO_SET: Final = Rule(
     cure="write `ForAnyValue:` (one of them is enough) or `ForAllValues:` (each has to match) before the operator",
     source=_SETS,
 )
-WRONG_OPERATOR: Final = Rule(
+WRONG_OPERATOR: Final = LintRule(
     "condition.wrong-operator",
     "warning",
     "an operator for another kind of value than the key has",
@@ -65,7 +65,7 @@ WRONG_OPERATOR: Final = Rule(
     cure="use an operator for the key's kind of value",
     source=f"{_OPERATORS}; Service Authorization Reference",
 )
-PLAIN_STAR: Final = Rule(
+PLAIN_STAR: Final = LintRule(
     "condition.wildcard-is-text",
     "warning",
     "a wildcard under an operator that has none",
@@ -74,7 +74,7 @@ PLAIN_STAR: Final = Rule(
     cure="use StringLike (or StringNotLike), or write the value in full",
     source=_OPERATORS,
 )
-VAGUE_ID: Final = Rule(
+VAGUE_ID: Final = LintRule(
     "condition.wildcard-in-id",
     "warning",
     "a wildcard in the id of an account, an organization or a VPC",
@@ -83,7 +83,7 @@ VAGUE_ID: Final = Rule(
     cure="write the ids in full, several as a list",
     source=f"{_GLOBAL}, Sensitive condition keys",
 )
-SAME_KEY: Final = Rule(
+SAME_KEY: Final = LintRule(
     "condition.same-key",
     "warning",
     "one key stands twice under one operator, in different case",
@@ -91,7 +91,7 @@ SAME_KEY: Final = Rule(
     cure="put the values into one list",
     source="AWS IAM Access Analyzer policy check reference, Duplicate keys with different case",
 )
-CONTRADICTION: Final = Rule(
+CONTRADICTION: Final = LintRule(
     "condition.never",
     "warning",
     "the statement's conditions exclude each other",
@@ -131,7 +131,7 @@ _FITTING: Final = {
 """By the beginning of an operator's name, the types that its values can be read as. Text operators take any."""
 
 
-def check_conditions(document: DocumentView, lookup: Lookup, findings: Findings) -> None:
+def check_conditions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
     """Every operator of every statement."""
     for view in document.statements:
         for clause in view.clauses:
@@ -143,7 +143,7 @@ def check_conditions(document: DocumentView, lookup: Lookup, findings: Findings)
         _check_contradictions(view, findings)
 
 
-def _check_absence(view: View, clause: Clause, findings: Findings) -> None:
+def _check_absence(view: View, clause: Clause, findings: FindingCollector) -> None:
     if view.effect != "Allow" or clause.parsed.family == "Null" or not passes_without_key(clause):
         return
     if is_required(view, clause.lower):
@@ -164,7 +164,7 @@ def _is_claim(lower: str) -> bool:
     return claim in {"sub", "aud"} and ("." in host or host == "saml")
 
 
-def _check_type(clause: Clause, kind: str | None, findings: Findings) -> None:
+def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) -> None:
     parsed = clause.parsed
     if kind is None or parsed.family == "Null":
         return
@@ -182,7 +182,7 @@ def _check_type(clause: Clause, kind: str | None, findings: Findings) -> None:
         findings.add(WRONG_OPERATOR, clause.line, clause.path, message)
 
 
-def _check_wildcards(clause: Clause, document: DocumentView, findings: Findings) -> None:
+def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
     """The values themselves are not repeated: a mistyped key may hold what is secret under the right one."""
     family = clause.parsed.family
     if family in {"StringEquals", "StringEqualsIgnoreCase"}:
@@ -209,7 +209,7 @@ def _repeated(view: View) -> Iterator[Clause]:
             yield clause
 
 
-def _check_contradictions(view: View, findings: Findings) -> None:
+def _check_contradictions(view: View, findings: FindingCollector) -> None:
     for clause in view.clauses:
         is_absent = view.nulls.get(clause.lower) == frozenset({"true"})
         if is_absent and clause.parsed.family != "Null" and not passes_without_key(clause):

@@ -8,11 +8,11 @@ from dsops.document import to_json
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.operators import WITH_VARIABLES
 from dsops.policy.language.policy import KIND_WORDS, PolicyKind
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.view import DocumentView, View
 from dsops.startup import NamedTuple
 
-OLD_VERSION: Final = Rule(
+OLD_VERSION: Final = LintRule(
     "version.old",
     "note",
     "the policy has no `Version`, or the one of 2008",
@@ -21,7 +21,7 @@ OLD_VERSION: Final = Rule(
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM JSON policy elements: Version",
 )
-TEXT_VARIABLES: Final = Rule(
+TEXT_VARIABLES: Final = LintRule(
     "version.variables-are-text",
     "warning",
     "a policy variable in a policy of the 2008 version",
@@ -30,7 +30,7 @@ TEXT_VARIABLES: Final = Rule(
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM policy elements: Variables and tags",
 )
-SAME_SID: Final = Rule(
+SAME_SID: Final = LintRule(
     "sid.twice",
     "warning",
     "two statements have the same Sid",
@@ -39,7 +39,7 @@ SAME_SID: Final = Rule(
     cure="give each statement a Sid of its own, or none",
     source="AWS IAM User Guide, IAM JSON policy elements: Sid",
 )
-ALLOWS_NOTHING: Final = Rule(
+ALLOWS_NOTHING: Final = LintRule(
     "policy.allows-nothing",
     "warning",
     "a policy that must allow something only denies",
@@ -50,7 +50,7 @@ ALLOWS_NOTHING: Final = Rule(
     '"*"}; the Deny statements take away from it',
     source="AWS IAM User Guide, Session policies; Permissions boundaries for IAM entities",
 )
-ONLY_DENIES: Final = Rule(
+ONLY_DENIES: Final = LintRule(
     "policy.only-denies",
     "note",
     "an identity policy that only denies",
@@ -58,7 +58,7 @@ ONLY_DENIES: Final = Rule(
     cure="if it is meant as a session policy or a boundary, check it with `--type session` or `--type boundary`",
     source="AWS IAM User Guide, Policy evaluation logic",
 )
-TOO_LONG: Final = Rule(
+TOO_LONG: Final = LintRule(
     "size.too-long",
     "error",
     "the policy is longer than AWS takes",
@@ -67,7 +67,7 @@ TOO_LONG: Final = Rule(
     cure="use wildcards for actions of one prefix, or spread the statements over several policies",
     source="AWS IAM User Guide, IAM and AWS STS quotas; AWS Organizations User Guide, Quotas",
 )
-NEAR_LIMIT: Final = Rule(
+NEAR_LIMIT: Final = LintRule(
     "size.needs-room",
     "warning",
     "the policy is too long for the usual place, but not for every place",
@@ -76,7 +76,7 @@ NEAR_LIMIT: Final = Rule(
     cure="shorten it, split it, or have the quota raised",
     source="AWS IAM User Guide, IAM and AWS STS quotas",
 )
-WHITE_SPACE: Final = Rule(
+WHITE_SPACE: Final = LintRule(
     "size.white-space",
     "warning",
     "the policy is only too long because of its white space",
@@ -109,7 +109,7 @@ _LIMITS: Final[dict[PolicyKind, _Limit]] = {
 _SECRETS_MANAGER: Final = _Limit(20_480, 20_480)
 
 
-def check_document(document: DocumentView, size: int, compact_size: int, findings: Findings) -> None:
+def check_document(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
     """Everything that is no single statement's."""
     _check_version(document, findings)
     _check_sids(document, findings)
@@ -122,7 +122,7 @@ def compact_length(document: DocumentView) -> int:
     return len(to_json(document.root))
 
 
-def _check_version(document: DocumentView, findings: Findings) -> None:
+def _check_version(document: DocumentView, findings: FindingCollector) -> None:
     if document.has_variables or document.version not in {"", "2008-10-17"}:  # the grammar refuses any other
         return
     found = [place for view in document.statements for place in _variables(view)]
@@ -148,7 +148,7 @@ def _variables(view: View) -> list[tuple[int, str]]:
     return found
 
 
-def _check_sids(document: DocumentView, findings: Findings) -> None:
+def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
     if document.kind not in {"resource", "scp", "rcp"}:  # the grammar of the others refuses it
         return
     lines: dict[str, int] = {}
@@ -160,7 +160,7 @@ def _check_sids(document: DocumentView, findings: Findings) -> None:
             lines[view.sid] = view.sid_line
 
 
-def _check_effects(document: DocumentView, findings: Findings) -> None:
+def _check_effects(document: DocumentView, findings: FindingCollector) -> None:
     statements = document.statements
     if not statements or any(view.effect != "Deny" for view in statements):
         return
@@ -176,7 +176,7 @@ def _check_effects(document: DocumentView, findings: Findings) -> None:
         findings.add(ONLY_DENIES, line, path, "there are only Deny statements: this policy grants nothing by itself")
 
 
-def _check_size(document: DocumentView, size: int, compact_size: int, findings: Findings) -> None:
+def _check_size(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
     limit = _limit(document)
     line = document.root.line
     if compact_size > (limit.most if limit else API_LIMIT):

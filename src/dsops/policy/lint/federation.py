@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
 from dsops.policy.language.letters import lower_case
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.guards import is_pattern, narrows
 from dsops.policy.lint.view import Clause, DocumentView, Named, View
 
 _GUIDE: Final = "AWS IAM User Guide, Identity-provider controls for shared OIDC providers"
 
-NO_TENANT: Final = Rule(
+NO_TENANT: Final = LintRule(
     "oidc.no-tenant",
     "error",
     "everybody who uses a shared OIDC provider may assume the role",
@@ -26,7 +26,7 @@ NO_TENANT: Final = Rule(
     cure="add a condition on the claim that names you",
     source=_GUIDE,
 )
-ANY_TENANT: Final = Rule(
+ANY_TENANT: Final = LintRule(
     "oidc.any-tenant",
     "error",
     "the condition on a shared OIDC provider's claim lets strangers in",
@@ -35,7 +35,7 @@ ANY_TENANT: Final = Rule(
     cure="write the name in full, with the separator behind it: `repo:octo-org/octo-repo:*`",
     source=f"{_GUIDE}; GitHub Docs, OpenID Connect reference",
 )
-WIDE_SUBJECT: Final = Rule(
+WIDE_SUBJECT: Final = LintRule(
     "oidc.wide-subject",
     "note",
     "every branch, or every repository, of an owner may assume the role",
@@ -44,7 +44,7 @@ WIDE_SUBJECT: Final = Rule(
     cure="name what deploys: `repo:octo-org/octo-repo:environment:production` or `...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
 )
-NO_SUBJECT: Final = Rule(
+NO_SUBJECT: Final = LintRule(
     "oidc.no-subject",
     "warning",
     "everyone with a token of the OIDC provider may assume the role",
@@ -54,7 +54,7 @@ NO_SUBJECT: Final = Rule(
     source="AWS IAM User Guide, Create a role for OpenID Connect federation; Amazon EKS User Guide, IAM roles for "
     "service accounts",
 )
-NO_AUDIENCE: Final = Rule(
+NO_AUDIENCE: Final = LintRule(
     "oidc.no-audience",
     "note",
     "the statement does not look at a token's audience",
@@ -63,7 +63,7 @@ NO_AUDIENCE: Final = Rule(
     cure="add a condition StringEquals on the provider's `aud`, such as sts.amazonaws.com",
     source="AWS IAM User Guide, Create a role for OpenID Connect federation",
 )
-OTHER_HOST: Final = Rule(
+OTHER_HOST: Final = LintRule(
     "oidc.other-provider",
     "warning",
     "a condition looks at a claim of another provider than the one that is trusted",
@@ -72,7 +72,7 @@ OTHER_HOST: Final = Rule(
     cure="write the host of the provider, with its path, before the colon",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
 )
-NO_SAML_AUDIENCE: Final = Rule(
+NO_SAML_AUDIENCE: Final = LintRule(
     "saml.no-audience",
     "note",
     "the statement does not look at a SAML assertion's recipient",
@@ -129,7 +129,7 @@ def provider_host(named: Named) -> str:
     return host if arn.service == "iam" and kind == "oidc-provider" else ""
 
 
-def check_federation(document: DocumentView, findings: Findings) -> None:
+def check_federation(document: DocumentView, findings: FindingCollector) -> None:
     """For a trust policy."""
     for view in document.statements:
         if view.effect != "Allow" or view.are_principals_negated:
@@ -142,7 +142,7 @@ def check_federation(document: DocumentView, findings: Findings) -> None:
         _check_saml(view, findings)
 
 
-def _check_provider(view: View, host: str, named: Named, findings: Findings) -> None:
+def _check_provider(view: View, host: str, named: Named, findings: FindingCollector) -> None:
     shared = SHARED.get(lower_case(host))
     if shared is None:
         _check_own_provider(view, host, named, findings)
@@ -165,7 +165,7 @@ def _check_provider(view: View, host: str, named: Named, findings: Findings) -> 
         findings.add(NO_AUDIENCE, named.line, named.path, f"nothing is asked of `{host}:aud`")
 
 
-def _check_own_provider(view: View, host: str, named: Named, findings: Findings) -> None:
+def _check_own_provider(view: View, host: str, named: Named, findings: FindingCollector) -> None:
     """A provider of one's own: its `sub`, or another of its claims, has to be looked at."""
     start = lower_case(f"{host}:")
     if not narrows(view, lambda key: key.startswith(start) and key != f"{start}aud"):
@@ -175,7 +175,7 @@ def _check_own_provider(view: View, host: str, named: Named, findings: Findings)
         findings.add(NO_AUDIENCE, named.line, named.path, f"nothing is asked of `{host}:aud`")
 
 
-def _check_github(clause: Clause, findings: Findings) -> None:
+def _check_github(clause: Clause, findings: FindingCollector) -> None:
     """What a subject such as `repo:OWNER/REPOSITORY:ref:refs/heads/main` leaves open."""
     if not is_pattern(clause):
         return
@@ -197,7 +197,7 @@ def _check_github(clause: Clause, findings: Findings) -> None:
             findings.add(WIDE_SUBJECT, value.line, clause.path, message)
 
 
-def _check_hosts(view: View, hosts: list[str], findings: Findings) -> None:
+def _check_hosts(view: View, hosts: list[str], findings: FindingCollector) -> None:
     """A key that looks like a claim, of a host that is none of the statement's providers."""
     starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
@@ -207,7 +207,7 @@ def _check_hosts(view: View, hosts: list[str], findings: Findings) -> None:
             findings.add(OTHER_HOST, clause.line, clause.path, message, hint=f"write `{hosts[0]}:{claim}`")
 
 
-def _check_saml(view: View, findings: Findings) -> None:
+def _check_saml(view: View, findings: FindingCollector) -> None:
     for named in view.principals:
         arn = parse_arn(named.text) if named.type == "Federated" else None
         if arn is None or arn.resource_type != "saml-provider":

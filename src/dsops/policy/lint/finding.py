@@ -15,7 +15,7 @@ KEPT: Final = 100
 """How many findings of one rule in one document are told; the others are counted."""
 
 
-class Rule(NamedTuple):
+class LintRule(NamedTuple):
     """One thing that can be wrong. Its texts stand in the reference page, in SARIF and in `dsops help CODE`."""
 
     code: str
@@ -31,7 +31,7 @@ class Rule(NamedTuple):
 class Finding(NamedTuple):
     """A rule and a place. Never has the value of an external ID in it."""
 
-    rule: Rule
+    rule: LintRule
     severity: Severity
     """The rule's own, but for a few that are less in some files."""
     line: int
@@ -41,18 +41,18 @@ class Finding(NamedTuple):
     hint: str
 
 
-class Findings:
+class FindingCollector:
     """Collects them: the first of each rule, and how many more there are."""
 
     __slots__ = ("_counts", "_kept")
 
     def __init__(self) -> None:
         self._kept: list[Finding] = []
-        self._counts: dict[Rule, int] = {}
+        self._counts: dict[LintRule, int] = {}
 
     def add(
         self,
-        rule: Rule,
+        rule: LintRule,
         line: int,
         path: str,
         message: str,
@@ -67,7 +67,7 @@ class Findings:
             said = hint if isinstance(hint, str) else hint()
             self._kept.append(Finding(rule, severity or rule.severity, line, path, message, said or rule.cure))
 
-    def is_full(self, rule: Rule) -> bool:
+    def is_full(self, rule: LintRule) -> bool:
         """Whether a further one of that rule would only be counted."""
         return self._counts.get(rule, 0) >= KEPT
 

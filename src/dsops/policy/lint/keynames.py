@@ -7,17 +7,17 @@ from typing import Final
 
 from dsops.document import Scalar
 from dsops.policy.language.operators import WITH_VARIABLES
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.policy.lint.federation import SHARED
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.keys import GLOBAL_KEYS, TAG_KEYS, global_key_type, is_multi_valued
-from dsops.policy.lint.lookup import Lookup, meant
+from dsops.policy.lint.lookup import NameLookup, meant
 from dsops.policy.lint.view import Clause, DocumentView, View
 
 _VARIABLES: Final = "AWS IAM User Guide, IAM policy elements: Variables and tags"
 _REFERENCE: Final = "Service Authorization Reference, Actions, resources, and condition keys for AWS services"
 
-UNKNOWN_KEY: Final = Rule(
+UNKNOWN_KEY: Final = LintRule(
     "condition.unknown-key",
     "warning",
     "a condition key that AWS has not",
@@ -25,7 +25,7 @@ UNKNOWN_KEY: Final = Rule(
     cure="write the key as in the list of global condition keys or in the service's own",
     source=f"AWS IAM User Guide, AWS global condition context keys; {_REFERENCE}",
 )
-UNKNOWN_CLAIM: Final = Rule(
+UNKNOWN_CLAIM: Final = LintRule(
     "oidc.unknown-claim",
     "warning",
     "a claim of an OIDC token that AWS does not look at",
@@ -34,7 +34,7 @@ UNKNOWN_CLAIM: Final = Rule(
     cure="use `sub`, and have the provider put the claim into it where it can (GitHub: a customized subject)",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
 )
-KEY_OF_OTHER_ACTION: Final = Rule(
+KEY_OF_OTHER_ACTION: Final = LintRule(
     "condition.key-not-sent",
     "warning",
     "a condition key that none of the statement's actions has",
@@ -43,7 +43,7 @@ KEY_OF_OTHER_ACTION: Final = Rule(
     cure="use a key that the service lists for the action",
     source=_REFERENCE,
 )
-UNKNOWN_VARIABLE: Final = Rule(
+UNKNOWN_VARIABLE: Final = LintRule(
     "variable.unknown",
     "warning",
     "a policy variable that no request has",
@@ -51,7 +51,7 @@ UNKNOWN_VARIABLE: Final = Rule(
     cure="write the name of a condition key, or give a default: `${aws:PrincipalTag/team, 'none'}`",
     source=_VARIABLES,
 )
-MANY_VALUES: Final = Rule(
+MANY_VALUES: Final = LintRule(
     "variable.many-values",
     "warning",
     "a policy variable of a key with several values",
@@ -64,7 +64,7 @@ MANY_VALUES: Final = Rule(
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})
 
 
-def check_keys(document: DocumentView, lookup: Lookup, findings: Findings) -> None:
+def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
     """Every condition key and every variable."""
     for view in document.statements:
         for clause in view.clauses:
@@ -77,7 +77,7 @@ def check_keys(document: DocumentView, lookup: Lookup, findings: Findings) -> No
                 _check_variables(scalar, path, lookup, findings)
 
 
-def _check_unknown(clause: Clause, lookup: Lookup, findings: Findings) -> None:
+def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
     """The value is not shown: the right key's may be secret."""
     prefix, colon, _ = clause.lower.partition(":")
     if "." in prefix:
@@ -98,7 +98,7 @@ def _check_unknown(clause: Clause, lookup: Lookup, findings: Findings) -> None:
     findings.add(UNKNOWN_KEY, clause.line, clause.path, message, hint=hint)
 
 
-def _check_claim(clause: Clause, lookup: Lookup, findings: Findings) -> None:
+def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
     """A claim of a provider: AWS's data lists those of well-known ones."""
     host, _, claim = clause.lower.rpartition(":")
     if claim in _CLAIMS or "/" in claim:
@@ -108,7 +108,7 @@ def _check_claim(clause: Clause, lookup: Lookup, findings: Findings) -> None:
         findings.add(UNKNOWN_CLAIM, clause.line, clause.path, message)
 
 
-def _check_actions(clause: Clause, view: View, lookup: Lookup, findings: Findings) -> None:
+def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
     """A service's own key that is sent with none of the actions, when all of them are known."""
     is_global = global_key_type(clause.lower) is not None
     if is_global or view.are_actions_negated or not lookup.service(clause.lower.partition(":")[0]):
@@ -121,7 +121,7 @@ def _check_actions(clause: Clause, view: View, lookup: Lookup, findings: Finding
         findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {what}")
 
 
-def _places_of_variables(view: View, lookup: Lookup) -> Iterator[tuple[Scalar, str]]:
+def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scalar, str]]:
     for scalar in view.resources:
         if "${" in scalar.text:
             yield scalar, view.element("Resource")
@@ -134,13 +134,13 @@ def _places_of_variables(view: View, lookup: Lookup) -> Iterator[tuple[Scalar, s
                     yield value, clause.path
 
 
-def _check_variables(scalar: Scalar, path: str, lookup: Lookup, findings: Findings) -> None:
+def _check_variables(scalar: Scalar, path: str, lookup: NameLookup, findings: FindingCollector) -> None:
     try:
         tokens = tokenize(scalar.text, has_variables=True, has_wildcards=False)
     except ValueError:  # the grammar says so
         return
     for token in tokens:
-        if not isinstance(token, Variable):
+        if not isinstance(token, PolicyVariable):
             continue
         kind = lookup.key_type(token.key)
         if is_multi_valued(kind):

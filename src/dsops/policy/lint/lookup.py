@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable
 from dsops.policy.language.letters import lower_case
 from dsops.policy.lint.keys import global_key_type
 from dsops.policy.lint.patterns import filled, glob, has_wildcard, is_template
-from dsops.policy.lint.reference import ActionFacts, Reference, ServiceFacts
+from dsops.policy.lint.reference import ActionFacts, AuthorizationReference, ServiceFacts
 
 
-class Lookup:
+class NameLookup:
     """What is known of names; without a reference only the global condition keys."""
 
-    def __init__(self, reference: Reference | None) -> None:
+    def __init__(self, reference: AuthorizationReference | None) -> None:
         self._reference = reference
         self._actions: dict[str, tuple[ActionFacts, ...] | None] = {}
         self._types: dict[str, str | None] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.policy.language.letters import lower_case
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.guards import is_required
 from dsops.policy.lint.view import Clause, DocumentView, View
 
@@ -16,7 +16,7 @@ _PRESENT: Final = "aws:multifactorauthpresent"
 _AGE: Final = "aws:multifactorauthage"
 _SOURCE: Final = "AWS IAM User Guide, AWS global condition context keys, aws:MultiFactorAuthPresent"
 
-LONG_TERM_KEYS: Final = Rule(
+LONG_TERM_KEYS: Final = LintRule(
     "mfa.long-term-keys",
     "warning",
     "requests signed by long-term keys slip through an MFA condition",
@@ -26,7 +26,7 @@ LONG_TERM_KEYS: Final = Rule(
     cure="in a Deny write BoolIfExists (NumericGreaterThanIfExists), in an Allow plain Bool with `true`",
     source=_SOURCE,
 )
-NULL_TEST: Final = Rule(
+NULL_TEST: Final = LintRule(
     "mfa.null-test",
     "warning",
     "a Null operator can't tell whether MFA was used",
@@ -39,7 +39,7 @@ NULL_TEST: Final = Rule(
 _ABOVE: Final = ("NumericGreaterThan", "NumericGreaterThanEquals")
 
 
-def check_mfa(document: DocumentView, findings: Findings) -> None:
+def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
     """Every statement with one of the two keys."""
     for view in document.statements:
         clauses = [clause for clause in view.clauses if clause.lower in {_PRESENT, _AGE}]
@@ -52,7 +52,7 @@ def check_mfa(document: DocumentView, findings: Findings) -> None:
                 _check_null(view, clause, findings)
 
 
-def _check_operator(view: View, clause: Clause, findings: Findings) -> None:
+def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> None:
     wanted = {lower_case(value.text) for value in clause.values}
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
@@ -70,7 +70,7 @@ def _check_operator(view: View, clause: Clause, findings: Findings) -> None:
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{operator}`")
 
 
-def _check_null(view: View, clause: Clause, findings: Findings) -> None:
+def _check_null(view: View, clause: Clause, findings: FindingCollector) -> None:
     if clause.lower != _PRESENT:
         return
     wanted = {lower_case(value.text) for value in clause.values}

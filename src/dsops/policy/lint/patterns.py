@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dsops.policy.language.match import compile_glob
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 
 
 def has_wildcard(text: str) -> bool:
@@ -16,7 +16,7 @@ def has_wildcard(text: str) -> bool:
 def glob(text: str) -> Callable[[str], bool]:
     """A test for the texts that it matches."""
     tokens = tokenize(text, has_variables=False, has_wildcards=True)
-    return compile_glob([token for token in tokens if not isinstance(token, Variable)])
+    return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])
 
 
 def is_template(text: str) -> bool:

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import is_unique_id
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, narrows
 from dsops.policy.lint.patterns import glob
 from dsops.policy.lint.view import Clause, DocumentView, Named, View
 
-ANYBODY_ASSUMES: Final = Rule(
+ANYBODY_ASSUMES: Final = LintRule(
     "trust.everyone",
     "error",
     "anybody in any AWS account may assume the role",
@@ -23,7 +23,7 @@ ANYBODY_ASSUMES: Final = Rule(
     "aws:PrincipalArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
-PUBLIC: Final = Rule(
+PUBLIC: Final = LintRule(
     "resource.everyone",
     "warning",
     "the policy gives access to everyone",
@@ -33,7 +33,7 @@ PUBLIC: Final = Rule(
     "aws:SourceArn",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
-WHOLE_ACCOUNT: Final = Rule(
+WHOLE_ACCOUNT: Final = LintRule(
     "trust.whole-account",
     "note",
     "a whole account is trusted without a condition",
@@ -44,7 +44,7 @@ WHOLE_ACCOUNT: Final = Rule(
     cure="for a third party add a condition on sts:ExternalId; inside of an organization one on aws:PrincipalOrgID",
     source="AWS IAM User Guide, The confused deputy problem; How to use an external ID",
 )
-ONE_USER: Final = Rule(
+ONE_USER: Final = LintRule(
     "principal.one-user",
     "note",
     "a trust policy that names one user",
@@ -54,7 +54,7 @@ ONE_USER: Final = Rule(
     cure="leave it, or name the account's root to have the account's own policies decide who may",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
-DELETED: Final = Rule(
+DELETED: Final = LintRule(
     "principal.unique-id",
     "warning",
     "a principal is given by its unique id",
@@ -63,7 +63,7 @@ DELETED: Final = Rule(
     cure="name the user's or role's ARN again, or remove the principal",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
 )
-ALL_OTHERS: Final = Rule(
+ALL_OTHERS: Final = LintRule(
     "principal.all-others",
     "error",
     "NotPrincipal in an Allow: everyone else is let in",
@@ -71,7 +71,7 @@ ALL_OTHERS: Final = Rule(
     cure="write `Principal` with those who are meant",
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )
-SPARED: Final = Rule(
+SPARED: Final = LintRule(
     "principal.spared",
     "note",
     "NotPrincipal in a Deny spares fewer than it seems to",
@@ -80,7 +80,7 @@ SPARED: Final = Rule(
     cure='write `"Principal": "*"` and a condition ArnNotEquals on aws:PrincipalArn',
     source="AWS IAM User Guide, AWS JSON policy elements: NotPrincipal",
 )
-WRONG_CALL: Final = Rule(
+WRONG_CALL: Final = LintRule(
     "trust.other-call",
     "warning",
     "those who are named make another call than the one that is allowed",
@@ -90,7 +90,7 @@ WRONG_CALL: Final = Rule(
     cure="write the action that belongs to the principal",
     source="AWS STS API Reference, AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity",
 )
-NO_SESSION_TAGS: Final = Rule(
+NO_SESSION_TAGS: Final = LintRule(
     "trust.no-session-tags",
     "warning",
     "EKS Pod Identity may assume the role, but not tag the session",
@@ -98,7 +98,7 @@ NO_SESSION_TAGS: Final = Rule(
     cure="allow sts:AssumeRole and sts:TagSession",
     source="Amazon EKS User Guide, EKS Pod Identity; AWS IAM User Guide, Pass session tags in AWS STS",
 )
-ANY_SOURCE: Final = Rule(
+ANY_SOURCE: Final = LintRule(
     "service.any-source",
     "warning",
     "an AWS service may use the resource for any of its customers",
@@ -107,7 +107,7 @@ ANY_SOURCE: Final = Rule(
     cure="add a condition on aws:SourceArn or aws:SourceAccount (aws:SourceOrgID for a whole organization)",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
-ANY_SOURCE_ROLE: Final = Rule(
+ANY_SOURCE_ROLE: Final = LintRule(
     "service.any-source-role",
     "note",
     "an AWS service may assume the role without saying for whom",
@@ -144,7 +144,7 @@ class _Fence(NamedTuple):
     """For the actions that it denies, in lower case."""
 
 
-def check_principals(document: DocumentView, findings: Findings, *, has_fences: bool) -> None:
+def check_principals(document: DocumentView, findings: FindingCollector, *, has_fences: bool) -> None:
     """All of it; for a policy of a kind that has principals.
 
     `has_fences`: whether an Allow is compared with what others deny, which takes time for each pair.
@@ -169,7 +169,7 @@ def _line(view: View) -> int:
     return view.principals[0].line if view.principals else view.line
 
 
-def _check_everyone(view: View, fences: Sequence[_Fence], findings: Findings, *, is_trust: bool) -> None:
+def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingCollector, *, is_trust: bool) -> None:
     if not view.is_for_everyone:
         return
 
@@ -209,7 +209,7 @@ def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], 
     )
 
 
-def _check_named(view: View, findings: Findings, *, is_trust: bool) -> None:
+def _check_named(view: View, findings: FindingCollector, *, is_trust: bool) -> None:
     has_agreement = narrows(view, _is_agreed)
     for named in view.principals:
         if named.type != "AWS":
@@ -244,7 +244,7 @@ def _is_agreed(key: str) -> bool:
     return key == "sts:externalid" or key.startswith("aws:principal") or key in SOURCE_KEYS or key in CALLER_KEYS
 
 
-def _check_services(view: View, findings: Findings, *, is_trust: bool) -> None:
+def _check_services(view: View, findings: FindingCollector, *, is_trust: bool) -> None:
     services = [named for named in view.principals if named.type == "Service"]
     if not services:
         return
@@ -266,7 +266,7 @@ def _check_services(view: View, findings: Findings, *, is_trust: bool) -> None:
         findings.add(NO_SESSION_TAGS, pods.line, pods.path, message)
 
 
-def _check_calls(view: View, findings: Findings) -> None:
+def _check_calls(view: View, findings: FindingCollector) -> None:
     """A principal whose own call is not among the actions, when one of the three calls is."""
     allowed = [call for call in _SPELLINGS if _allows(view, call)]
     if view.are_actions_negated or not allowed:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from dsops.document import Scalar
-from dsops.policy.lint.finding import Findings, Rule
-from dsops.policy.lint.lookup import Lookup
+from dsops.policy.lint.finding import FindingCollector, LintRule
+from dsops.policy.lint.lookup import NameLookup
 from dsops.policy.lint.patterns import filled, glob, has_wildcard, overlap
 from dsops.policy.lint.reference import ActionFacts
 from dsops.policy.lint.view import DocumentView, View
 
 _REFERENCE: Final = "Service Authorization Reference, the service's tables of actions and resource types"
 
-OTHER_SERVICE: Final = Rule(
+OTHER_SERVICE: Final = LintRule(
     "resource.other-service",
     "warning",
     "a resource of a service that none of the actions is about",
@@ -22,7 +22,7 @@ OTHER_SERVICE: Final = Rule(
     cure="put the resource into a statement with actions of its own service",
     source=_REFERENCE,
 )
-OTHER_KIND: Final = Rule(
+OTHER_KIND: Final = LintRule(
     "resource.other-kind",
     "warning",
     "an action that can't apply to any of the statement's resources",
@@ -31,7 +31,7 @@ OTHER_KIND: Final = Rule(
     cure="name a resource of the kind that the action is about",
     source=_REFERENCE,
 )
-NEEDS_STAR: Final = Rule(
+NEEDS_STAR: Final = LintRule(
     "resource.needs-star",
     "warning",
     "an action that is only ever allowed on every resource",
@@ -50,19 +50,19 @@ _COMPARISONS: Final = 20_000
 class Reach:
     """Compares the resources of statements with what their actions are about."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: NameLookup) -> None:
         self._lookup = lookup
         self._known: dict[tuple[str, str], bool] = {}
         self._left = _COMPARISONS
 
-    def check(self, document: DocumentView, findings: Findings) -> None:
+    def check(self, document: DocumentView, findings: FindingCollector) -> None:
         """Every statement that names its actions and resources."""
         for view in document.statements:
             is_plain = not view.are_actions_negated and not view.are_resources_negated
             if is_plain and view.resources and not any(_is_everything(scalar.text) for scalar in view.resources):
                 self._check_statement(view, findings)
 
-    def _check_statement(self, view: View, findings: Findings) -> None:
+    def _check_statement(self, view: View, findings: FindingCollector) -> None:
         named = [(scalar, self._lookup.actions(scalar.text)) for scalar in view.actions]
         foreign = self._foreign([facts for _, facts in named], view)
         for scalar in foreign:
@@ -92,7 +92,7 @@ class Reach:
             return []
         return [scalar for scalar in view.resources if _service(scalar.text) not in {"", *services}]
 
-    def _is_idle(self, facts: ActionFacts, resources: Sequence[str], findings: Findings) -> bool:
+    def _is_idle(self, facts: ActionFacts, resources: Sequence[str], findings: FindingCollector) -> bool:
         """Whether the action is about resources, and none of these can be one."""
         if not facts.arns or not resources or findings.is_full(OTHER_KIND):
             return False

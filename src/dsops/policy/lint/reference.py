@@ -25,7 +25,7 @@ class ServiceFacts(NamedTuple):
     """Condition keys, as in ActionFacts, and their types in the words of `keys.KeyType`."""
 
 
-class Reference(Protocol):
+class AuthorizationReference(Protocol):
     """AWS's Service Authorization Reference, or a part of it."""
 
     def services(self) -> Collection[str]:

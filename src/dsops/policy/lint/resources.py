@@ -6,11 +6,11 @@ from typing import Final
 
 from dsops.arn import PARTITIONS, is_account_id
 from dsops.document import Scalar
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.patterns import has_wildcard
 from dsops.policy.lint.view import DocumentView, View
 
-NOT_ACTION: Final = Rule(
+NOT_ACTION: Final = LintRule(
     "action.all-others",
     "warning",
     "NotAction in an Allow",
@@ -18,7 +18,7 @@ NOT_ACTION: Final = Rule(
     cure="write `Action` with what is needed, or deny the named actions in a statement of their own",
     source="AWS IAM User Guide, IAM JSON policy elements: NotAction",
 )
-NOT_RESOURCE: Final = Rule(
+NOT_RESOURCE: Final = LintRule(
     "resource.all-others",
     "warning",
     "NotResource in an Allow",
@@ -26,7 +26,7 @@ NOT_RESOURCE: Final = Rule(
     cure="write `Resource` with what is needed, or deny the named resources in a statement of their own",
     source="AWS IAM User Guide, IAM JSON policy elements: NotResource",
 )
-PARTITION: Final = Rule(
+PARTITION: Final = LintRule(
     "resource.unknown-partition",
     "warning",
     "an ARN of a partition that AWS has not",
@@ -34,7 +34,7 @@ PARTITION: Final = Rule(
     cure="write aws, aws-cn, aws-us-gov or another partition of AWS, or `*` for all",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
 )
-ACCOUNT: Final = Rule(
+ACCOUNT: Final = LintRule(
     "resource.no-account",
     "warning",
     "an ARN whose account is no account",
@@ -43,7 +43,7 @@ ACCOUNT: Final = Rule(
     cure="write all twelve digits, or `*`",
     source="AWS IAM User Guide, Amazon Resource Names (ARNs)",
 )
-EARLY_VARIABLE: Final = Rule(
+EARLY_VARIABLE: Final = LintRule(
     "resource.variable-is-text",
     "warning",
     "a policy variable before an ARN's fifth colon",
@@ -57,7 +57,7 @@ _PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
 _GRANTING: Final = ("identity", "trust", "resource")
 
 
-def check_resources(document: DocumentView, findings: Findings) -> None:
+def check_resources(document: DocumentView, findings: FindingCollector) -> None:
     """Every statement."""
     for view in document.statements:
         if view.effect == "Allow" and document.kind in _GRANTING:
@@ -66,7 +66,7 @@ def check_resources(document: DocumentView, findings: Findings) -> None:
             _check_arn(scalar, view, document, findings)
 
 
-def _check_others(view: View, findings: Findings) -> None:
+def _check_others(view: View, findings: FindingCollector) -> None:
     if view.are_actions_negated and view.actions:
         message = "every action is allowed but those that are named here"
         findings.add(NOT_ACTION, view.actions[0].line, view.element("Action"), message)
@@ -75,7 +75,7 @@ def _check_others(view: View, findings: Findings) -> None:
         findings.add(NOT_RESOURCE, view.resources[0].line, view.element("Resource"), message)
 
 
-def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: Findings) -> None:
+def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
     parts = _split(scalar.text)
     if len(parts) < 3 or parts[0] != "arn":  # `*`, or the grammar says so
         return

@@ -8,13 +8,13 @@ from typing import Final
 from dsops.document import Document, Mapping, Scalar
 from dsops.errors import Problem
 from dsops.policy.language.policy import PolicyKind, check_policy
-from dsops.policy.lint.finding import Findings, Rule, Severity
+from dsops.policy.lint.finding import FindingCollector, LintRule, Severity
 from dsops.policy.lint.view import is_fragment
 
 _JSON: Final = "RFC 8259; AWS IAM User Guide, Grammar of the IAM JSON policy language"
 _GRAMMAR: Final = "AWS IAM User Guide, Grammar of the IAM JSON policy language"
 
-SYNTAX: Final = Rule(
+SYNTAX: Final = LintRule(
     "syntax.invalid",
     "error",
     "the text is not well-formed JSON or YAML",
@@ -22,7 +22,7 @@ SYNTAX: Final = Rule(
     cure="correct the place that is named; what stands below it was not looked at if nothing could be made of it",
     source=_JSON,
 )
-COMMENT: Final = Rule(
+COMMENT: Final = LintRule(
     "syntax.comment",
     "error",
     "a comment in JSON",
@@ -31,7 +31,7 @@ COMMENT: Final = Rule(
     cure="remove it, or say it in a Sid",
     source=_JSON,
 )
-TWICE: Final = Rule(
+TWICE: Final = LintRule(
     "syntax.duplicate-key",
     "error",
     "a key stands twice in one object",
@@ -40,7 +40,7 @@ TWICE: Final = Rule(
     cure="keep one of them; several values of one key are a list",
     source=_JSON,
 )
-FRAGMENT: Final = Rule(
+FRAGMENT: Final = LintRule(
     "grammar.fragment",
     "error",
     "a statement, or a part of one, without the policy around it",
@@ -50,8 +50,8 @@ FRAGMENT: Final = Rule(
 )
 
 
-def _grammar(code: str, what: str, why: str, cure: str, page: str) -> Rule:
-    return Rule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
+def _grammar(code: str, what: str, why: str, cure: str, page: str) -> LintRule:
+    return LintRule(f"grammar.{code}", "error", what, why=why, cure=cure, source=f"AWS IAM User Guide, {page}")
 
 
 _ELEMENTS: Final = "IAM JSON policy elements"
@@ -143,7 +143,7 @@ RULES: Final = (SYNTAX, COMMENT, TWICE, FRAGMENT, *_BY_ELEMENT.values())
 _STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
 
 
-def check_syntax(document: Document, kind: PolicyKind, findings: Findings, *, has_comments: bool) -> None:
+def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
     """Every problem of the text, and every departure from the grammar. `has_comments`: the file is .jsonc."""
     for problem in document.problems:
         rule = _syntax_rule(problem)
@@ -174,14 +174,14 @@ def _wrapped(root: Mapping) -> Document:
     return Document(Mapping((version, statement), root.line), ())
 
 
-def _syntax_rule(problem: Problem) -> Rule:
+def _syntax_rule(problem: Problem) -> LintRule:
     """By the reader's words, which a test holds fast."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
     return TWICE if " stands twice: on line " in problem.message else SYNTAX
 
 
-def _grammar_rule(path: str) -> Rule:
+def _grammar_rule(path: str) -> LintRule:
     first, *others = path.split(".") if path else [""]
     element = first if not _STATEMENT.fullmatch(first) else others[0] if others else "Statement"
     if not element:

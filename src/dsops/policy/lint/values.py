@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.policy.language.principals import is_unique_id
-from dsops.policy.lint.finding import Findings, Rule
+from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.view import Clause, DocumentView, View
 
-PRIVATE_ADDRESS: Final = Rule(
+PRIVATE_ADDRESS: Final = LintRule(
     "condition.private-address",
     "warning",
     "aws:SourceIp is never a private address",
@@ -19,7 +19,7 @@ PRIVATE_ADDRESS: Final = Rule(
     "together with aws:SourceVpce",
     source="AWS IAM User Guide, AWS global condition context keys, aws:SourceIp and aws:VpcSourceIp",
 )
-ONE_USERID: Final = Rule(
+ONE_USERID: Final = LintRule(
     "condition.userid-of-user",
     "note",
     "aws:userid is compared with the id of one IAM user",
@@ -28,7 +28,7 @@ ONE_USERID: Final = Rule(
     cure="for a role compare AROA...:* with StringLike; for people, aws:PrincipalArn or tags are easier to read",
     source="AWS IAM User Guide, IAM identifiers, Unique identifiers",
 )
-BARE_ROLE_ID: Final = Rule(
+BARE_ROLE_ID: Final = LintRule(
     "condition.userid-of-role",
     "warning",
     "aws:userid is compared with the bare id of a role",
@@ -36,7 +36,7 @@ BARE_ROLE_ID: Final = Rule(
     cure="write StringLike and AROA...:*",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Principal key values",
 )
-NO_SESSION_ARN: Final = Rule(
+NO_SESSION_ARN: Final = LintRule(
     "condition.session-arn",
     "warning",
     "aws:PrincipalArn is compared with the ARN of a role's session",
@@ -60,7 +60,7 @@ _PRIVATE: Final = (
 )
 
 
-def check_values(document: DocumentView, findings: Findings) -> None:
+def check_values(document: DocumentView, findings: FindingCollector) -> None:
     """Every condition on one of the three keys."""
     for view in document.statements:
         for clause in view.clauses:
@@ -72,7 +72,7 @@ def check_values(document: DocumentView, findings: Findings) -> None:
                 _check_arns(clause, findings)
 
 
-def _check_addresses(view: View, clause: Clause, findings: Findings) -> None:
+def _check_addresses(view: View, clause: Clause, findings: FindingCollector) -> None:
     private = [value for value in clause.values if _is_private(value.text)]
     if not private:
         return
@@ -109,7 +109,7 @@ def _is_private(text: str) -> bool:
     )
 
 
-def _check_userids(clause: Clause, findings: Findings) -> None:
+def _check_userids(clause: Clause, findings: FindingCollector) -> None:
     if clause.parsed.family not in {"StringEquals", "StringEqualsIgnoreCase", "StringLike"}:
         return
     for value in clause.values:
@@ -124,7 +124,7 @@ def _check_userids(clause: Clause, findings: Findings) -> None:
             findings.add(BARE_ROLE_ID, value.line, clause.path, message, hint=hint)
 
 
-def _check_arns(clause: Clause, findings: Findings) -> None:
+def _check_arns(clause: Clause, findings: FindingCollector) -> None:
     for value in clause.values:
         parts = value.text.split(":", 5)
         if len(parts) == 6 and parts[2] == "sts" and parts[5].startswith("assumed-role/"):

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from dsops.policy.simulate.callers import known_context, read_caller
-from dsops.policy.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Source, Verdict
+from dsops.policy.simulate.case import (
+    EXPECTATIONS,
+    POLICY_TYPES,
+    Case,
+    CaseQuestion,
+    Expected,
+    Groups,
+    Place,
+    PolicySource,
+    Verdict,
+)
 from dsops.policy.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
 from dsops.policy.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
 from dsops.policy.simulate.questions import check_exact_action, is_about_roles, question_problems, resource_account
@@ -15,15 +25,15 @@ __all__ = [
     "FULL_ACCESS",
     "POLICY_TYPES",
     "VERDICTS",
-    "Asked",
     "Case",
+    "CaseQuestion",
     "CaseTable",
     "Expected",
     "Groups",
     "Outcome",
     "Place",
     "PolicySet",
-    "Source",
+    "PolicySource",
     "Unread",
     "Verdict",
     "check_exact_action",

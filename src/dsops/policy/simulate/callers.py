@@ -11,7 +11,7 @@ from dsops.policy.language.conditions import fold_context
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import FEDERATED_NAMES, Principal
 from dsops.policy.language.values import read_moment
-from dsops.policy.simulate.case import Asked
+from dsops.policy.simulate.case import CaseQuestion
 
 SESSION_NAME: Final = "simulated"
 """The name of the session that stands for a role."""
@@ -80,7 +80,7 @@ _TYPES: Final = {
 }
 
 
-def known_context(asked: Asked, now: datetime) -> Context:
+def known_context(asked: CaseQuestion, now: datetime) -> Context:
     """The keys of the request: what AWS would send of such a caller at that time, under what the author says.
 
     Left out is what nobody can know: the address, the region, MFA that was used, tags.

@@ -30,7 +30,7 @@ POLICY_TYPES: Final[dict[str, PolicyType]] = {
 """The names of places, and what AWS's sentences call the policies there."""
 
 
-class Source(NamedTuple):
+class PolicySource(NamedTuple):
     """Where a policy's text is."""
 
     file: str
@@ -43,11 +43,11 @@ class Source(NamedTuple):
     """The way there from the top of the file of cases."""
 
 
-Groups = tuple[tuple[Source, ...], ...]
+Groups = tuple[tuple[PolicySource, ...], ...]
 """Levels, or layers: each must allow, and in each any policy may."""
 
 
-class Asked(NamedTuple):
+class CaseQuestion(NamedTuple):
     """The question: may this caller do this to that."""
 
     principal: Principal
@@ -77,7 +77,7 @@ class Case(NamedTuple):
 
     name: str
     line: int
-    asked: Asked
+    asked: CaseQuestion
     policies: Mapping[Place, Groups]
     """The places that the author speaks of; one with no group has no policy."""
     expected: Expected | None

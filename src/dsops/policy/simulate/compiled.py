@@ -10,7 +10,7 @@ from dsops.arn import parse_arn
 from dsops.policy.evaluation.control import has_resource_control
 from dsops.policy.evaluation.evaluate import Policies
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate.case import Asked, Place
+from dsops.policy.simulate.case import CaseQuestion, Place
 
 PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
 """Levels or layers of policies, by place. A place that is not there has none."""
@@ -32,7 +32,7 @@ def full_access(place: Place) -> Policy:
     return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
 
 
-def compile_policies(found: PolicySet, asked: Asked) -> Policies:
+def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
     """What bears on that question."""
     always = full_access("rcp")
     # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from dsops.policy.evaluation.evaluate import Decision, Effect, PolicyType, Request
 from dsops.policy.language.policy import Statement
 from dsops.policy.simulate.callers import known_context
-from dsops.policy.simulate.case import Asked, Expected, Verdict
+from dsops.policy.simulate.case import CaseQuestion, Expected, Verdict
 from dsops.policy.simulate.compiled import PolicySet, compile_policies, is_kms_key
 from dsops.policy.simulate.questions import is_about_roles, refusal_of_aws
 from dsops.policy.simulate.uncertain import Unread, possible_answers
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
         return "unknown" if "Allow" in self.possible else "deny"
 
 
-def simulate(asked: Asked, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
+def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
     """What AWS would answer, and what it might where something is unread."""
     request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now))
     policies = compile_policies(found, asked)
@@ -57,7 +57,7 @@ def simulate(asked: Asked, found: PolicySet, unread: Sequence[Unread], now: date
     return Outcome(answers.decision, answers.possible, answers.unread, "", answers.at_best, answers.at_worst)
 
 
-def _not_given(asked: Asked, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
+def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
     """The policy that a role or a key always has, where nobody said anything of it."""
     spoken_of = {*found, *(each.place for each in unread)}
     if is_about_roles(asked.action) and "trust" not in spoken_of:

@@ -9,7 +9,7 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.policy.language.elements import check_action
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
-from dsops.policy.simulate.case import Asked
+from dsops.policy.simulate.case import CaseQuestion
 
 _PROVIDERS: Final = {
     "web-identity": ("sts:assumerolewithwebidentity", "an OIDC provider"),
@@ -44,7 +44,7 @@ def is_about_roles(action: str) -> bool:
     return lower_case(action).startswith(_OF_ROLES) and lower_case(action) != "sts:assumeroot"
 
 
-def question_problems(asked: Asked, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
+def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
     """What can't be asked like that: the key of the table that says it, and what is wrong."""
     action, kind = lower_case(asked.action), asked.principal.kind
     for provider, (own_action, words) in _PROVIDERS.items():

@@ -28,7 +28,7 @@ from dsops.policy.evaluation.evaluate import PolicyType
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
 from dsops.policy.simulate.callers import read_caller
-from dsops.policy.simulate.case import EXPECTATIONS, POLICY_TYPES, Asked, Case, Expected, Groups, Place, Verdict
+from dsops.policy.simulate.case import EXPECTATIONS, POLICY_TYPES, Case, CaseQuestion, Expected, Groups, Place, Verdict
 from dsops.policy.simulate.questions import check_exact_action, is_about_roles, question_problems, resource_account
 from dsops.policy.simulate.sources import SourceReader
 
@@ -106,7 +106,7 @@ class _Reader(SourceReader):
 
     # --- the question ---------------------------------------------------------------------------------------
 
-    def _asked(self, both: _Values, node: Node) -> Asked | None:
+    def _asked(self, both: _Values, node: Node) -> CaseQuestion | None:
         principal = self._principal(both, node)
         action = self._action(both, node)
         resource = self.text(*both.at("resource")) if both.get("resource") else "*"
@@ -116,7 +116,7 @@ class _Reader(SourceReader):
         context = self._context(both)
         if principal is None or not action:
             return None
-        return Asked(principal, action, resource, account, context)
+        return CaseQuestion(principal, action, resource, account, context)
 
     def _action(self, both: _Values, node: Node) -> str:
         """Return "" when there is none that could be asked about."""
@@ -174,7 +174,7 @@ class _Reader(SourceReader):
 
     # --- the policies ---------------------------------------------------------------------------------------
 
-    def _policies(self, both: _Values, node_line: int, asked: Asked | None) -> dict[Place, Groups]:
+    def _policies(self, both: _Values, node_line: int, asked: CaseQuestion | None) -> dict[Place, Groups]:
         found: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
@@ -194,7 +194,7 @@ class _Reader(SourceReader):
             self._check_question(both, node_line, asked, found)
         return found
 
-    def _check_question(self, both: _Values, line: int, asked: Asked, found: MappingOf[Place, Groups]) -> None:
+    def _check_question(self, both: _Values, line: int, asked: CaseQuestion, found: MappingOf[Place, Groups]) -> None:
         given = question_problems(asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource")))
         for key, message in given:
             self.note(both.line(key) if both.is_own(key) else line, f"{both.path}.{key}", message)

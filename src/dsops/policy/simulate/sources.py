@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import Problem, Where, nearest
-from dsops.policy.simulate.case import Groups, Place, Source
+from dsops.policy.simulate.case import Groups, Place, PolicySource
 from dsops.policy.simulate.compiled import FULL_ACCESS
 
 T = TypeVar("T")
@@ -82,17 +82,17 @@ class SourceReader:
             self.note(node.line, path, "there can be only one policy here")
         return (group,) if group else ()
 
-    def _group(self, place: Place, node: Node, path: str) -> tuple[Source, ...]:
+    def _group(self, place: Place, node: Node, path: str) -> tuple[PolicySource, ...]:
         if not isinstance(node, Sequence):
             return tuple(self._source(place, node, path))
         return tuple(
             source for index, item in enumerate(node.items) for source in self._source(place, item, f"{path}[{index}]")
         )
 
-    def _source(self, place: Place, node: Node, path: str) -> Iterator[Source]:
+    def _source(self, place: Place, node: Node, path: str) -> Iterator[PolicySource]:
         """A policy written here, one of `policies`, AWS's own, or a file."""
         if isinstance(node, Mapping):
-            yield Source(self._file, node, node.line, path)
+            yield PolicySource(self._file, node, node.line, path)
             return
         name = self.text(node, path)
         if name.lstrip().startswith("{"):
@@ -100,13 +100,13 @@ class SourceReader:
             return
         named = self._named.get(name)
         if isinstance(named, Mapping):
-            yield Source(self._file, named, node.line, path)
+            yield PolicySource(self._file, named, node.line, path)
         elif isinstance(named, Scalar):
-            yield Source(named.text, None, node.line, path)
+            yield PolicySource(named.text, None, node.line, path)
         elif name == FULL_ACCESS.get(place):
-            yield Source("", None, node.line, path)
+            yield PolicySource("", None, node.line, path)
         elif name:
-            yield Source(name, None, node.line, path)
+            yield PolicySource(name, None, node.line, path)
 
 
 def _is_nothing(node: Node) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from dsops.policy.evaluation.evaluate import Decision, Effect, Policies, Request, evaluate
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, Statement, parse_policy
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.policy.simulate.case import POLICY_TYPES, Place
 from dsops.policy.simulate.compiled import full_access
 
@@ -144,7 +144,7 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
         except ValueError:  # plain text in version 2008-10-17
             continue
-        yield from (token.key for token in tokens if isinstance(token, Variable))
+        yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 
 
 def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:

@@ -20,7 +20,7 @@ from dsops.policy.lint.keys import global_key_type, is_multi_valued
 from dsops.sandbox.authorization.authorization_records import Owner, Record
 from dsops.sandbox.authorization.authorize import FULL_RIGHTS, Kept
 from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.sts.assume_role import NO_ROLE
 
 Json = dict[str, Any]  # of any shape, as JSON is
@@ -62,7 +62,7 @@ class Listed(NamedTuple):
         return not self.uri.startswith("arn:")
 
 
-class Reader(NamedTuple):
+class MessageReader(NamedTuple):
     """Who looks, and so what is seen of a record."""
 
     record: Record
@@ -88,7 +88,7 @@ class Reader(NamedTuple):
         return self.sees_caller or any(self.sees_resource(kept.decision) for kept in self.record.decisions)
 
 
-def request_details(reader: Reader) -> Json:
+def request_details(reader: MessageReader) -> Json:
     """What `GetRequestAuthorizationDetails` answers, with all evaluations."""
     decisions = [kept.decision for kept in reader.record.decisions]
     contexts = [_context(reader, decision) for decision in decisions]
@@ -108,7 +108,7 @@ def request_details(reader: Reader) -> Json:
 # --- policies -----------------------------------------------------------------------------------------------
 
 
-def policies(reader: Reader) -> dict[str, Listed]:
+def policies(reader: MessageReader) -> dict[str, Listed]:
     """By URI: what was weighed, whether it matched or not, as far as the reader sees it."""
     found: dict[str, Listed] = {}
     for kept in reader.record.decisions:
@@ -124,7 +124,7 @@ def policies(reader: Reader) -> dict[str, Listed]:
     return found
 
 
-def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, PolicyText]]:
+def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
     """Kind, what it is attached to, and the policy."""
     request, consulted = kept.decision.request, kept.consulted
     owner = record.owners[request.resource_account]
@@ -170,7 +170,7 @@ def _policy(listed: Listed) -> Json:
 # --- evaluations --------------------------------------------------------------------------------------------
 
 
-def _evaluation(reader: Reader, decision: Decision, context: Mapping[str, str]) -> Json:
+def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str, str]) -> Json:
     request, reasons = decision.request, decision.reasons
     matched = [found for reason in reasons for found in _matched(reader, decision, (reason,))]
     evaluation: Json = {
@@ -185,7 +185,7 @@ def _evaluation(reader: Reader, decision: Decision, context: Mapping[str, str]) 
     return evaluation
 
 
-def _checks(reader: Reader, decision: Decision, reasons: Sequence[Reason]) -> Iterator[Json]:
+def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]) -> Iterator[Json]:
     """In AWS's order: RCPs and SCPs from the root down, the resource, the principal, its boundary, its session."""
     of: dict[str, list[Reason]] = {}
     for reason in reasons:
@@ -235,7 +235,7 @@ def _of_all(layers: Sequence[Reason]) -> Effect | None:
 
 
 def _check(
-    reader: Reader, decision: Decision, check_type: str, effect: Effect | None, reasons: Sequence[Reason]
+    reader: MessageReader, decision: Decision, check_type: str, effect: Effect | None, reasons: Sequence[Reason]
 ) -> Json:
     kinds = dict.fromkeys(
         _KINDS[reason.policy_type] for position, reason in enumerate(reasons) if not position or reason.matched
@@ -248,7 +248,7 @@ def _check(
     }
 
 
-def _matched(reader: Reader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
+def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
     """The policies with statements that applied, as far as they are listed."""
     found: dict[str, list[Json]] = {}
     for reason in reasons:
@@ -270,7 +270,7 @@ def _sid(found: StatementReason) -> str:
 # --- the context --------------------------------------------------------------------------------------------
 
 
-def _context(reader: Reader, decision: Decision) -> dict[str, str]:
+def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:
     service = lower_case(decision.request.action.partition(":")[0])
     sees_resource = reader.sees_resource(decision)
     shown = {}

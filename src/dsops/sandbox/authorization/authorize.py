@@ -14,13 +14,13 @@ from dsops.policy.language.policy import Policy, PolicyKind, parse_policy
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
 from dsops.sandbox.organizations.organizations import Levels
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, PolicyText
-from dsops.sandbox.state.world import Grants, World
+from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.world import PrincipalGrants, World
 from dsops.sandbox.sts.sessions import PolicyLayer, Session
 from dsops.sandbox.wire.refusals import access_denied
 
 _KEPT_DECISIONS = 1000
-FULL_RIGHTS = PolicyText(
+FULL_RIGHTS = StoredPolicy(
     "the root user's rights",
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
@@ -30,7 +30,7 @@ _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Prin
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
 
 
-class Question(NamedTuple):
+class AuthorizationQuestion(NamedTuple):
     """Whether the caller may do this."""
 
     action: str
@@ -39,7 +39,7 @@ class Question(NamedTuple):
     account: str
     """Who owns the resource."""
     context: Mapping[str, tuple[str, ...]]
-    resource_policy: PolicyText | None = None
+    resource_policy: StoredPolicy | None = None
     shown: str = ""
     """The resource as the refusal names it, where that is not its ARN: the id as the client wrote it."""
     must_policy_allow: bool = False
@@ -49,11 +49,11 @@ class Question(NamedTuple):
 class Consulted(NamedTuple):
     """What bears on a request, as texts: empty or None for what there is not."""
 
-    identity: tuple[PolicyText, ...] = ()
-    boundary: PolicyText | None = None
+    identity: tuple[StoredPolicy, ...] = ()
+    boundary: StoredPolicy | None = None
     session: Levels = ()
     """Layers, each of which must allow."""
-    resource: PolicyText | None = None
+    resource: StoredPolicy | None = None
     service_control: Levels = ()
     resource_control: Levels = ()
 
@@ -87,14 +87,20 @@ class Judge:
         self._world = world
         self.decisions: deque[Kept] = deque(maxlen=_KEPT_DECISIONS)
 
-    def require(self, caller: Caller, question: Question, request_id: str, now: float) -> None:
+    def require(self, caller: Caller, question: AuthorizationQuestion, request_id: str, now: float) -> None:
         """Raises AccessDenied in AWS's words unless the caller may."""
         decision = self.decide(caller, question, request_id, now)
         if not decision.is_allowed:
             raise denied(decision, question.shown)
 
     def decide(
-        self, caller: Caller, question: Question, request_id: str, now: float, *, is_kept_when_allowed: bool = True
+        self,
+        caller: Caller,
+        question: AuthorizationQuestion,
+        request_id: str,
+        now: float,
+        *,
+        is_kept_when_allowed: bool = True,
     ) -> Decision:
         """What AWS would decide."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
@@ -119,7 +125,7 @@ class Judge:
             found.append(kept)
         return found[::-1]
 
-    def _consulted(self, caller: Caller, question: Question) -> Consulted:
+    def _consulted(self, caller: Caller, question: AuthorizationQuestion) -> Consulted:
         grants = self._grants(caller)
         consulted = Consulted(
             grants.identity,
@@ -135,7 +141,7 @@ class Judge:
             resource_control=organizations.resource_control(question.account, question.action),
         )
 
-    def _grants(self, caller: Caller) -> Grants:
+    def _grants(self, caller: Caller) -> PrincipalGrants:
         """What the caller's own account lets him do."""
         if caller.role is not None:
             return self._world.grants_of_role(caller.role)
@@ -143,8 +149,8 @@ class Judge:
             return self._world.grants_of_user(caller.user)
         if caller.principal.kind == "federated-session":
             # Federated by the root user, who has every right to share.
-            return Grants((FULL_RIGHTS,), None)
-        return Grants((), None)
+            return PrincipalGrants((FULL_RIGHTS,), None)
+        return PrincipalGrants((), None)
 
     def _session_layers(self, account: str, session: Session) -> Levels:
         """What was passed when it was issued, and what GetScopedCredentials narrowed it to since."""
@@ -160,8 +166,8 @@ class Judge:
             layers.insert(0, ())
         return tuple(layers)
 
-    def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[PolicyText, ...]:
-        texts = [PolicyText(SESSION_POLICY, layer.inline)] if layer.inline else []
+    def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[StoredPolicy, ...]:
+        texts = [StoredPolicy(SESSION_POLICY, layer.inline)] if layer.inline else []
         managed = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
         # One that was deleted since allows nothing; the layer still limits.
         return (*texts, *(policy for policy in managed if policy is not None))
@@ -193,5 +199,5 @@ def _all_levels(levels: Levels, kind: PolicyKind) -> tuple[tuple[Policy, ...], .
     return tuple(_all_compiled(level, kind) for level in levels)
 
 
-def _all_compiled(texts: Iterable[PolicyText], kind: PolicyKind) -> tuple[Policy, ...]:
+def _all_compiled(texts: Iterable[StoredPolicy], kind: PolicyKind) -> tuple[Policy, ...]:
     return tuple(compiled(policy.text, kind, policy.name) for policy in texts)

@@ -13,7 +13,7 @@ from dsops.arn import partition_of_region
 from dsops.policy.evaluation.evaluate import Principal
 from dsops.policy.language.letters import lower_case
 from dsops.sandbox.state.world import Role, User, World
-from dsops.sandbox.sts.sessions import Session, Sessions
+from dsops.sandbox.sts.sessions import Session, SessionTable
 from dsops.sandbox.wire.refusals import expired_token, invalid_token
 from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
 from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
@@ -61,7 +61,7 @@ class Caller(NamedTuple):
 
 
 def authenticate(
-    request: HttpRequest, service: str, world: World, sessions: Sessions, *, now: float, wall: float
+    request: HttpRequest, service: str, world: World, sessions: SessionTable, *, now: float, wall: float
 ) -> tuple[Caller, HttpRequest]:
     """The caller, when the signature is his, and the request with its body out of S3's chunks.
 
@@ -96,7 +96,7 @@ def _of_long_term_key(claim: Claim, world: World) -> tuple[Caller, str]:
     return user_caller(world, key.user, claim.access_key_id, claim.region, None), key.secret
 
 
-def _of_session(claim: Claim, world: World, sessions: Sessions, now: float) -> tuple[Caller, str]:
+def _of_session(claim: Claim, world: World, sessions: SessionTable, now: float) -> tuple[Caller, str]:
     key_id = claim.access_key_id
     expires_at = sessions.token_expiry(key_id, claim.session_token)
     if expires_at is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.policy.evaluation.reasons import Failure, Reason, StatementReason
+from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
 from dsops.policy.language.policy import Policy, Statement
 from dsops.sandbox.authorization.authorize import Kept
 from dsops.sandbox.control.clock import iso_time
@@ -62,7 +62,7 @@ def _number(policy: Policy | None, statement: Statement | None) -> int | None:
     return next((number for number, one in enumerate(policy.statements, 1) if one is statement), None)
 
 
-def _failure(failure: Failure) -> dict[str, object]:
+def _failure(failure: UnmetElement) -> dict[str, object]:
     return {
         "element": failure.element,
         "operator": failure.operator,

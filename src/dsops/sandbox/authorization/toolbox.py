@@ -11,9 +11,15 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from dsops.extras import pip_install
-from dsops.sandbox.authorization.authorization_details import Json, Reader, document_of, policies, request_details
+from dsops.sandbox.authorization.authorization_details import (
+    Json,
+    MessageReader,
+    document_of,
+    policies,
+    request_details,
+)
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
-from dsops.sandbox.authorization.authorize import Judge, Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
 from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.rest_routes import find_operation
@@ -22,7 +28,7 @@ from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from dsops.errors import SandboxRefusal
-    from dsops.sandbox.sts.turn import Turn
+    from dsops.sandbox.sts.turn import StsRequest
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50
@@ -62,14 +68,14 @@ class Toolbox:
         self._records = records
         self._judge = judge
 
-    def perform(self, turn: Turn) -> HttpAnswer:
+    def perform(self, turn: StsRequest) -> HttpAnswer:
         """The answer. Raises SandboxRefusal."""
         account = turn.caller.account
-        question = Question(f"iam:{turn.operation}", "*", account, turn.context)
+        question = AuthorizationQuestion(f"iam:{turn.operation}", "*", account, turn.context)
         self._judge.require(turn.caller, question, turn.request_id, turn.now)
         authorization_id = turn.text("authorizationId")
         record = self._records.find(authorization_id, turn.caller.region, turn.now)
-        reader = None if record is None else Reader(record, self._records.owner(account))
+        reader = None if record is None else MessageReader(record, self._records.owner(account))
         if reader is None or not reader.sees_anything:
             raise _not_found("authorization details")
         if turn.operation == "GetRequestAuthorizationPolicy":
@@ -77,7 +83,7 @@ class Toolbox:
         return _answer(_page(request_details(reader), authorization_id, turn.text("nextToken")))
 
 
-def _document(reader: Reader, uri: str) -> Json:
+def _document(reader: MessageReader, uri: str) -> Json:
     """Policies are for the side of whoever was refused (the operation's own text)."""
     listed = policies(reader).get(uri) if reader.sees_caller else None
     document = None if listed is None else document_of(listed)

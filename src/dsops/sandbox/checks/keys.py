@@ -13,7 +13,7 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.resources.given import Parameters, text
 from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.wire.refusals import refusal
 
 _WRITTEN_AS_KEYS: Final = re.compile(
@@ -44,7 +44,7 @@ def check_key_call(
 def _check_exists(key_id: str, caller: Caller, keys: KeyStore) -> None:
     arn = parse_arn(key_id)
     account = caller.account if arn is None else arn.account
-    place = Place(account, caller.region)
+    place = SecretLocation(account, caller.region)
     prefix = f"arn:{caller.partition}:kms:{caller.region}:{account}:"
     name = key_id if arn is None else arn.resource.removeprefix("key/")
     if name.startswith("alias/"):

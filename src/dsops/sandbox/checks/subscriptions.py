@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 
 if TYPE_CHECKING:
     from dsops.sandbox.wire.wire import HttpAnswer
 
 
 @contextmanager
-def no_half_subscription(place: Place) -> Iterator[list[HttpAnswer]]:
+def no_half_subscription(place: SecretLocation) -> Iterator[list[HttpAnswer]]:
     """Takes back the subscriptions made in here unless an answer that refuses nothing is put into the list."""
     from moto.sns.models import sns_backends
 

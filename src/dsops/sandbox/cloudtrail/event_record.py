@@ -23,7 +23,7 @@ from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_dat
 from dsops.sandbox.cloudtrail.event_identity import identity_of
 from dsops.sandbox.control.clock import iso_time
 from dsops.sandbox.state.global_services import region_of_trail
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.cbor import decode
 from dsops.sandbox.wire.models import event_source, service_model
@@ -54,7 +54,7 @@ _KEPT_PARAMETERS = frozenset(
 def record_of(
     request: HttpRequest,
     route: Route,
-    turn: Turn,
+    turn: StsRequest,
     result: Mapping[str, Value],
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
@@ -111,7 +111,7 @@ def id_of(name: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-def _from_where(request: HttpRequest, turn: Turn) -> dict[str, object]:
+def _from_where(request: HttpRequest, turn: StsRequest) -> dict[str, object]:
     """Address and program; of an AWS service that calls by itself, its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
@@ -166,7 +166,7 @@ def _exception_names(service: str) -> Mapping[str, str]:
     return {shape.error_code: shape.name for shape in shapes}
 
 
-def _asked(service: str, turn: Turn) -> dict[str, object]:
+def _asked(service: str, turn: StsRequest) -> dict[str, object]:
     """The request's parameters, and the tags that its session brings along."""
     asked = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "bucket" in asked:
@@ -185,7 +185,7 @@ def _asked(service: str, turn: Turn) -> dict[str, object]:
     return asked
 
 
-def _roles(turn: Turn) -> Iterator[dict[str, str]]:
+def _roles(turn: StsRequest) -> Iterator[dict[str, str]]:
     """The role that is asked for, and the SAML provider that vouches."""
     if not turn.operation.startswith("AssumeRole"):
         return

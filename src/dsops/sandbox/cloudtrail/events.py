@@ -14,8 +14,8 @@ from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.cloudtrail.data_events import is_data_event
 from dsops.sandbox.cloudtrail.event_record import id_of, packed, record_of, unpacked
-from dsops.sandbox.cloudtrail.trail import Trail
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.cloudtrail.trail import EventTrail
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.route import Route
 from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
@@ -31,16 +31,16 @@ class Events:
         self._records: deque[bytes] = deque(maxlen=min(kept, _MOST))
         self.added = 0
         """How many records there have been, those that are gone included."""
-        self.trail: Trail | None = None
+        self.trail: EventTrail | None = None
         """The folder into which all of them go as well."""
-        self.watch: Callable[[Turn, Mapping[str, Value], str], None] | None = None
+        self.watch: Callable[[StsRequest, Mapping[str, Value], str], None] | None = None
         """Is told of each call: what came of it, and the code of its error."""
 
     def add(
         self,
         request: HttpRequest,
         route: Route,
-        turn: Turn,
+        turn: StsRequest,
         result: Mapping[str, Value],
         refused: SandboxRefusal | None,
         answer: HttpAnswer | None = None,
@@ -94,7 +94,7 @@ class Events:
             self.trail.add(kept, recipient, str(record["awsRegion"]))
 
 
-def owner_of_role(turn: Turn) -> str:
+def owner_of_role(turn: StsRequest) -> str:
     """Whose trail has an unsigned call: the account's of the role that it asks for."""
     role = parse_arn(turn.text("RoleArn"))
     return "" if role is None else role.account

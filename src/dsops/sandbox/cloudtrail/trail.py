@@ -19,7 +19,7 @@ from dsops.arn import is_account_id
 from dsops.endpoint import is_region_name
 from dsops.errors import SandboxUnavailable
 from dsops.sandbox.cloudtrail.event_record import unpacked
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 
 DELIVERY_SECONDS: Final = 10
 """Of the sandbox's time. CloudTrail takes about five minutes; nobody waits so long for a test."""
@@ -36,7 +36,7 @@ Where = tuple[str, str]
 """Account and region: each pair has files of its own."""
 
 
-class Trail:
+class EventTrail:
     """Records that wait, and the folder into which they are delivered.
 
     Not safe for several threads: the sandbox's lock is held around it.
@@ -46,7 +46,7 @@ class Trail:
         self,
         folder: str,
         *,
-        clock: Clock,
+        clock: MovableClock,
         accounts: Container[str],
         tell: Callable[[str], None],
         has_data_events: bool = False,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from time import time
 
 
-class Clock:
+class MovableClock:
     """Seconds since 1970, running on from wherever it was moved to, or standing still when frozen."""
 
     def __init__(self, system: Callable[[], float] = time) -> None:

@@ -23,7 +23,7 @@ from dsops.sandbox.control.console import Console
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.control.service_roles import ServiceRoles, find_role
 from dsops.sandbox.control.throttle import read_rate, why_not_limited
-from dsops.sandbox.federation.tokens import Tokens
+from dsops.sandbox.federation.tokens import TokenEndpoints
 from dsops.sandbox.identity_center.oidc import DEVICE_PATH
 from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages, why_not_served
 from dsops.sandbox.saml.responses import SamlResponses
@@ -50,7 +50,7 @@ class Control:
         roles = ServiceRoles(sandbox)
         self.container_token = roles.token
         """What a request for container credentials must carry in its Authorization header."""
-        self.tokens = Tokens(sandbox)
+        self.tokens = TokenEndpoints(sandbox)
         pages = Pages(sandbox)
         saml = SamlResponses(sandbox)
         self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.input_file import read_whole, reason
-from dsops.sandbox.cloudtrail.trail import Trail
+from dsops.sandbox.cloudtrail.trail import EventTrail
 from dsops.sandbox.control.client import LOOPBACK, client_variables
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.control import find_user
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
 from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import Server
+from dsops.sandbox.wire.server import SandboxServer
 
 _MOST_BYTES = 1 << 22
 """Of a seed: four for each character that is parsed."""
@@ -46,10 +46,10 @@ def open_server(
     *,
     host: str = LOOPBACK,
     port: int = 0,
-    clock: Clock | None = None,
+    clock: MovableClock | None = None,
     kept_events: int = 10_000,
     trail: TrailWish | None = None,
-) -> Server:
+) -> SandboxServer:
     """A sandbox with that seed in it, listening; `run()` serves in this thread, `start()` in one of its own.
 
     There is one at a time in a process. Raises SandboxUnavailable and SeedInvalid.
@@ -57,17 +57,17 @@ def open_server(
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)
     if trail is not None:
-        sandbox.events.trail = Trail(
+        sandbox.events.trail = EventTrail(
             trail.folder,
             clock=sandbox.clock,
             accounts=sandbox.world.partitions,
             tell=trail.tell,
             has_data_events=trail.has_data_events,
         )
-    return Server(sandbox, host, port)
+    return SandboxServer(sandbox, host, port)
 
 
-def identity_variables(server: Server, name: str) -> dict[str, str]:
+def identity_variables(server: SandboxServer, name: str) -> dict[str, str]:
     """What a client needs to be that user (`NAME` or `NAME@ACCOUNT`; "" for the default one) in the sandbox."""
     sandbox = server.sandbox
     name = name or sandbox.default_identity

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
-from dsops.sandbox.authorization.resources import Resources
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.authorization.resources.parameters import with_plain_names
 from dsops.sandbox.checks.keys import check_key_call
 from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
@@ -20,7 +20,7 @@ from dsops.sandbox.organizations.planter import organization_models
 from dsops.sandbox.organizations.rules import check_organization_call
 from dsops.sandbox.secrets.reading import list_versions, read_batch, read_secret
 from dsops.sandbox.secrets.rules import check_secret_call, check_secret_name
-from dsops.sandbox.secrets.storage import Place, StoredSecret, Vault
+from dsops.sandbox.secrets.storage import SecretLocation, StoredSecret, Vault
 from dsops.sandbox.state import fence, long_poll
 from dsops.sandbox.state.buckets import check_owners, check_upload
 from dsops.sandbox.state.closed import check_open, check_own
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
-    from dsops.sandbox.sts.turn import Turn
+    from dsops.sandbox.sts.turn import StsRequest
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
     from dsops.sandbox.wire.wire import HttpAnswer
@@ -52,10 +52,10 @@ class Operations:
         self._world = world
         self._vault = vault
         self._judge = judge
-        self._resources = Resources(world, vault)
+        self._resources = ResourceResolver(world, vault)
         self._keys = KeyStore(world)
         self._iam = IamOperations(world, vault, outbound)
-        self._special: Mapping[str, Callable[[Turn, str, str], HttpAnswer]] = {
+        self._special: Mapping[str, Callable[[StsRequest, str, str], HttpAnswer]] = {
             "iam": self._perform_iam,
             "kms": self._perform_keys,
             "organizations": self._perform_organizations,
@@ -66,7 +66,7 @@ class Operations:
         }
         """What moto alone can't do as AWS does it: by turn, account and resource."""
 
-    def perform(self, route: Route, turn: Turn) -> HttpAnswer:
+    def perform(self, route: Route, turn: StsRequest) -> HttpAnswer:
         """The answer. Raises SandboxRefusal where the caller may not, or where it can't be done."""
         service, caller = route.service, turn.caller
         if service == "iam":
@@ -96,7 +96,7 @@ class Operations:
             return answer.mapped(lambda one: one._replace(body=with_request_id(one.body, turn.request_id)))
         return answer
 
-    def _ask(self, service: str, turn: Turn) -> tuple[str, str]:
+    def _ask(self, service: str, turn: StsRequest) -> tuple[str, str]:
         """The account in which it is done and to what, once everything is allowed.
 
         The first question is about what it is done to; a key or a copy's source may be another account's.
@@ -117,7 +117,7 @@ class Operations:
         if not asked:
             # An empty list of things is about nothing in particular.
             action = f"{signing_name(service)}:{turn.operation}"
-            self._require(turn, Question(action, "*", turn.caller.account, {}))
+            self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
         # Only who may do it hears that it can't be done here.
         check_open(service, turn.operation, turn.parameters)
         check_own(
@@ -128,7 +128,7 @@ class Operations:
             raise refusal("NotImplemented", f"The dsops sandbox has no account {account}. Nothing was done.", 501)
         return account, first
 
-    def _perform_secrets(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+    def _perform_secrets(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
         check_secret_name(parameters)
         if turn.operation == "ListSecretVersionIds":
@@ -147,7 +147,7 @@ class Operations:
 
             return json_answer(read_batch(self._vault, caller, parameters, check, decrypt))
         region = caller.region
-        secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), Place(account, region))
+        secret = self._vault.find_secret(turn.text("SecretId") or turn.text("Name"), SecretLocation(account, region))
         check_secret_call(turn.operation, parameters, secret, self._world.has_principal)
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
@@ -156,33 +156,33 @@ class Operations:
             parameters["SecretId"], region = secret.arn, secret.region
         return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
-    def _perform_iam(self, turn: Turn, _account: str, _resource: str) -> HttpAnswer:
+    def _perform_iam(self, turn: StsRequest, _account: str, _resource: str) -> HttpAnswer:
         account = turn.caller.account
         return self._iam.perform(turn, lambda parameters: self._moto("iam", turn, parameters, account, "query"))
 
-    def _perform_s3(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+    def _perform_s3(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         check_owners(turn.parameters)
         if "UploadId" in turn.parameters:
             names = (turn.text(name) for name in ("Bucket", "Key", "UploadId"))
             check_upload(account, turn.caller.partition, *names)
         return self._moto("s3", turn, turn.parameters, account, "rest-xml")
 
-    def _perform_keys(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+    def _perform_keys(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         check_key_call(turn.operation, turn.parameters, turn.caller, self._keys, self._world.has_principal)
         return self._moto("kms", turn, turn.parameters, account, "json")
 
-    def _perform_topics(self, turn: Turn, account: str, _: str) -> HttpAnswer:
-        with no_half_subscription(Place(account, turn.caller.region)) as answers:
+    def _perform_topics(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
+        with no_half_subscription(SecretLocation(account, turn.caller.region)) as answers:
             answers.append(self._moto("sns", turn, turn.parameters, account, "query"))
         return answers[0]._replace(body=with_request_id(answers[0].body, turn.request_id))
 
-    def _perform_parameters(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+    def _perform_parameters(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         operation = turn.operation
         check_parameter_names(operation, turn.parameters)
         parameters = with_plain_names(turn.parameters, turn.caller)
         for use in self._resources.encryption.of_parameters(operation, parameters, turn.caller):
             self._use_key(turn, use, "ssm")
-        place = Place(account, turn.caller.region)
+        place = SecretLocation(account, turn.caller.region)
         missing: list[str] = []
         sent = parameters
         if operation == "GetParameters":
@@ -196,7 +196,7 @@ class Operations:
             answer = with_invalid(answer, missing)
         return with_asked_names(operation, turn.parameters, parameters, answer)
 
-    def _perform_organizations(self, turn: Turn, account: str, _: str) -> HttpAnswer:
+    def _perform_organizations(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         organization_models()
         check_organization_call(self._world.organizations, turn.operation, turn.parameters, turn.caller.account)
         answer = self._moto("organizations", turn, turn.parameters, account, "json")
@@ -206,20 +206,20 @@ class Operations:
     def _moto(
         self,
         service: str,
-        turn: Turn,
+        turn: StsRequest,
         parameters: Mapping[str, object],
         account: str,
         protocol: Protocol,
         region: str = "",
     ) -> HttpAnswer:
         caller = turn.caller
-        call = fence.Call(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
+        call = fence.MotoCall(service, turn.operation, parameters, account, region or caller.region, caller.key_id)
         return long_poll.perform(call, protocol, self._world.lock)
 
-    def _require(self, turn: Turn, question: Question) -> None:
+    def _require(self, turn: StsRequest, question: AuthorizationQuestion) -> None:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
 
-    def _use_key(self, turn: Turn, use: KeyUse, service: Service) -> None:
+    def _use_key(self, turn: StsRequest, use: KeyUse, service: Service) -> None:
         """Raises SandboxRefusal where KMS refuses, in the words of the service that asks it."""
         question = _in_context(turn, use.question)
         # That everybody may use a service's own key is no news: only a refusal is kept among the decisions.
@@ -232,7 +232,7 @@ class Operations:
             raise key_unusable(service, question, use.state, turn.request_id)
 
 
-def _in_context(turn: Turn, question: Question) -> Question:
+def _in_context(turn: StsRequest, question: AuthorizationQuestion) -> AuthorizationQuestion:
     return question._replace(context={**turn.context, "aws:ResourceAccount": (question.account,), **question.context})
 
 

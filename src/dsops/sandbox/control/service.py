@@ -14,7 +14,7 @@ from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
 from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.control.operations import Operations
 from dsops.sandbox.control.throttle import Throttle
@@ -31,9 +31,9 @@ from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import check_role_arn
 from dsops.sandbox.sts.issuing import HOUR
 from dsops.sandbox.sts.service_use import ServiceUse
-from dsops.sandbox.sts.sessions import Issued, Sessions
-from dsops.sandbox.sts.sts import Sts
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.sessions import Issued, SessionTable
+from dsops.sandbox.sts.sts import StsService
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import query_answer
 from dsops.sandbox.wire.models import TOOLBOX, signing_name
 from dsops.sandbox.wire.parameters import read_parameters
@@ -56,8 +56,8 @@ class Answered(NamedTuple):
 class Sandbox:
     """One local AWS. A process has one at a time: moto's backends are the process's."""
 
-    def __init__(self, clock: Clock | None = None, kept_events: int = 10_000) -> None:
-        self.clock = clock or Clock()
+    def __init__(self, clock: MovableClock | None = None, kept_events: int = 10_000) -> None:
+        self.clock = clock or MovableClock()
         self.region = "us-east-1"
         """Where secrets without a region are, and what clients are told to use."""
         self.default_account = ""
@@ -66,14 +66,14 @@ class Sandbox:
         probe(self.world)
         self.vault = Vault(self.world)
         self.keys = KeyStore(self.world)
-        self.sessions = Sessions()
+        self.sessions = SessionTable()
         self.judge = Judge(self.world)
         self.authorization_records = AuthorizationRecords(self.world.organizations)
         self.events = Events(kept_events)
         self.metrics = SandboxMetrics(self.clock.wall(), lambda: len(self.sessions), lambda: self.events.added)
         self.events.watch = self.metrics.called
         self.throttle = Throttle()
-        self.sts = Sts(self.world, self.sessions, self.judge)
+        self.sts = StsService(self.world, self.sessions, self.judge)
         self.issuers = Issuers()
         self.identity_center = IdentityCenter(self.world, self.sessions, self.events, self.throttle, self.clock)
         self._federation = Federation(self.world, self.sessions, self.judge, self.issuers)
@@ -153,7 +153,7 @@ class Sandbox:
         if route.request is not None:
             route = route._replace(request=with_hoisted_headers(request) if route.service == "s3" else request)
         host = request.headers.get("host", "")
-        turn = Turn(caller, route.operation, {}, context, now, request_id, host)
+        turn = StsRequest(caller, route.operation, {}, context, now, request_id, host)
         try:
             self.throttle.check(route.service, caller.account, caller.region)
             if route.operation == "AssumeRole":
@@ -174,7 +174,7 @@ class Sandbox:
         self.events.add(request, route, turn, result, None, answer)
         return answer
 
-    def _with_id(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+    def _with_id(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
         """The refusal; a policy's has an authorization id in it where the seed asks for those."""
         aws = answer_of(refused)
         caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
@@ -183,7 +183,7 @@ class Sandbox:
         found = self.authorization_records.note(route.service, caller.region, decisions)
         return access_denied(with_id(aws.message, found, caller.region, caller.partition)) if found else refused
 
-    def _with_message(self, route: Route, turn: Turn, refused: SandboxRefusal) -> SandboxRefusal:
+    def _with_message(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
         """The refusal; EC2's, but for what only describes, has the encoded authorization message in it."""
         aws = answer_of(refused)
         if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
@@ -197,7 +197,7 @@ class Sandbox:
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         """Whatever signature such a request has is not looked at: the proof in it says who asks."""
         now, region = self.clock.now(), self.region
-        turn = Turn(
+        turn = StsRequest(
             unsigned_caller(region, partition_of_region(region).name),
             route.operation,
             read_parameters(route),
@@ -237,7 +237,7 @@ class Sandbox:
         if self.world.organizations.are_used:
             context |= membership_keys(self.world.organizations.membership(role.account), "Source")
         caller = self.sts.service_caller(role, use.service, region)
-        turn = Turn(caller, "AssumeRole", parameters, context, now, request_id)
+        turn = StsRequest(caller, "AssumeRole", parameters, context, now, request_id)
         route = Route("sts", turn.operation, "query", wants_json=False, fields={}, document={})
         try:
             issued, result = self.sts.issue_to_service(turn, role, use.session_keys)

@@ -12,20 +12,20 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.policy.evaluation.evaluate import Principal
-from dsops.sandbox.authorization.authorize import Judge, Question, denied
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.federation.proof import Proof
+from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.saml import response as saml
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import NO_ROLE
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Session, Sessions
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.sessions import Session, SessionTable
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.parameters import check_member
 from dsops.sandbox.wire.refusals import access_denied, refusal, validation
@@ -40,17 +40,17 @@ UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
 class Federation:
     """The operations, over one world."""
 
-    def __init__(self, world: World, sessions: Sessions, judge: Judge, issuers: Issuers) -> None:
+    def __init__(self, world: World, sessions: SessionTable, judge: Judge, issuers: Issuers) -> None:
         self._world = world
         self._judge = judge
         self._issuing = Issuing(world, sessions, judge)
         self._issuers = issuers
 
-    def prove(self, turn: Turn) -> tuple[Turn, Proof]:
+    def prove(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
         """The turn of whoever the token or assertion speaks of. Raises SandboxRefusal."""
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
-    def _by_token(self, turn: Turn) -> tuple[Turn, Proof]:
+    def _by_token(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
             # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers know whose they are.
             raise refusal(
@@ -63,7 +63,7 @@ class Federation:
         caller = turn.caller._replace(principal=principal, user_id=user_id, subject=proof.subject)
         return turn._replace(caller=caller), proof
 
-    def _by_assertion(self, turn: Turn) -> tuple[Turn, Proof]:
+    def _by_assertion(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
@@ -81,7 +81,7 @@ class Federation:
             said["TransitiveTagKeys"] = proof.transitive_keys
         return turn._replace(caller=caller, parameters={**turn.parameters, **said}), proof
 
-    def assume(self, turn: Turn, proof: Proof) -> dict[str, Value]:
+    def assume(self, turn: StsRequest, proof: IdentityProof) -> dict[str, Value]:
         """The answer of the operation. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
@@ -123,9 +123,9 @@ class Federation:
             result["SourceIdentity"] = proof.source_identity
         return result | token_size(issued)
 
-    def _authorize(self, turn: Turn, role_arn: str, role: Role | None, proof: Proof) -> Role:
+    def _authorize(self, turn: StsRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
         """The role, when its trust policy lets the provider's user assume it so."""
-        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         if turn.operation == _SAML and role is not None:
             saml.check_role_may_be_federated(role.name)
         context = {
@@ -148,7 +148,7 @@ class Federation:
             context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), role.tags)
             context["aws:ResourceAccount"] = (role.account,)
         for action in actions:
-            question = Question(action, role_arn, account_of_role(turn), context, trust)
+            question = AuthorizationQuestion(action, role_arn, account_of_role(turn), context, trust)
             decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 # The guide has one sentence for SAML, whichever permission it is that lacks.
@@ -160,7 +160,7 @@ class Federation:
         return role
 
 
-def _duration(turn: Turn, role: Role, proof: Proof) -> int:
+def _duration(turn: StsRequest, role: Role, proof: IdentityProof) -> int:
     """What was asked for, when the role allows it; a provider can make it shorter and never longer."""
     asked = turn.number("DurationSeconds", HOUR)
     if asked > role.max_session_duration:
@@ -168,7 +168,9 @@ def _duration(turn: Turn, role: Role, proof: Proof) -> int:
     return asked if proof.longest_seconds is None else min(asked, proof.longest_seconds)
 
 
-def _answer(operation: str, proof: Proof, user: Mapping[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
+def _answer(
+    operation: str, proof: IdentityProof, user: Mapping[str, Value], given: Mapping[str, Value]
+) -> dict[str, Value]:
     if operation == _SAML:
         return {
             "Issuer": proof.issuer,
@@ -189,7 +191,7 @@ def _answer(operation: str, proof: Proof, user: Mapping[str, Value], given: Mapp
     }
 
 
-def account_of_role(turn: Turn) -> str:
+def account_of_role(turn: StsRequest) -> str:
     """Whose role is asked for. Raises ValidationError when the ARN is none of a role."""
     arn = parse_arn(turn.text("RoleArn"))
     if arn is None or arn.service != "iam" or arn.resource_type != "role":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
-class Proof(NamedTuple):
+class IdentityProof(NamedTuple):
     """Who somebody is, by the word of an identity provider."""
 
     provider: str

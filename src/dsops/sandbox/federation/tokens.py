@@ -28,7 +28,7 @@ Said = tuple[int, Mapping[str, object]]
 """Status and content of an answer."""
 
 
-class Tokens:
+class TokenEndpoints:
     """The two endpoints, over one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.oidc_keys import provider_of_all, session_keys, trust_keys
-from dsops.sandbox.federation.proof import Proof
+from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.state.world import OidcProvider, World
 from dsops.sandbox.wire.refusals import refusal
 
@@ -33,7 +33,7 @@ _MAX_SUBJECT: Final = 255
 _LAST_MOMENT: Final = 10**15
 
 
-def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> Proof:
+def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
     """The proof, for the roles of an account. Raises SandboxRefusal."""
     # `echo $TOKEN > file` is how guides of CI services write it, and AWS takes the line's end along.
     token = token.strip()
@@ -54,7 +54,7 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
     tags, transitive_keys = _tags(claims.get(_TAGS_CLAIM, {}))
     source_identity = _source_identity(claims)
     host = provider.host_and_path
-    return Proof(
+    return IdentityProof(
         provider.arn,
         issuer,
         subject,

@@ -16,7 +16,7 @@ from dsops.sandbox.state.moto_answers import with_request_id
 from dsops.sandbox.state.root_user import is_about_root, perform_for_root
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Moment, Value, query_answer
 from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.wire import HttpAnswer
@@ -37,7 +37,7 @@ class IamOperations:
         self._service_credentials = ServiceCredentials(world)
         self._devices_and_providers = DevicesAndProviders(world)
 
-    def perform(self, turn: Turn, moto: Moto) -> HttpAnswer:
+    def perform(self, turn: StsRequest, moto: Moto) -> HttpAnswer:
         """The answer. Raises SandboxRefusal."""
         result = self._own_result(turn)
         if result is not None:
@@ -58,13 +58,13 @@ class IamOperations:
             return query_answer("iam", operation, made, turn.request_id)
         return answer._replace(body=with_request_id(answer.body, turn.request_id))
 
-    def _check_has_no_service_credentials(self, turn: Turn) -> None:
+    def _check_has_no_service_credentials(self, turn: StsRequest) -> None:
         user = self._world.user_named(turn.caller.account, turn.text("UserName"))
         if user is not None and self._service_credentials.are_held_by(user):
             message = "Cannot delete entity, must remove referenced objects first."
             raise refusal("DeleteConflict", message, 409)
 
-    def _own_result(self, turn: Turn) -> dict[str, Value] | None:
+    def _own_result(self, turn: StsRequest) -> dict[str, Value] | None:
         """The result of an operation that moto has no part in; None for all others."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):

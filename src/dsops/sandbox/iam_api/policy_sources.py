@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dsops.errors import PolicyInvalid, SandboxRefusal
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, PolicyKind, Statement, parse_policy
-from dsops.policy.language.tokens import Variable, tokenize
+from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.sandbox.state.backends import policies_of
 from dsops.sandbox.wire.refusals import refusal
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
-class Source(NamedTuple):
+class SimulatedPolicy(NamedTuple):
     """A policy under the name that the simulator gives it."""
 
     name: str
@@ -40,18 +40,18 @@ def invalid_input(message: str) -> SandboxRefusal:
     return refusal("InvalidInput", message)
 
 
-def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[Source]:
+def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[SimulatedPolicy]:
     """A `user`'s, `group`'s or `role`'s: inline ones as `role_Deploy_read`, managed ones by their own name."""
     for policy in policies_of(owner):
         is_managed = policy.name.startswith("arn:")
         name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner.name}_{policy.name}"
-        yield Source(name, policy.text)
+        yield SimulatedPolicy(name, policy.text)
 
 
-def of_list(name: str, texts: object) -> list[Source]:
+def of_list(name: str, texts: object) -> list[SimulatedPolicy]:
     """Documents of a parameter: `PolicyInputList.1` and so on."""
     listed = texts if isinstance(texts, list) else []
-    return [Source(f"{name}.{number}", str(text)) for number, text in enumerate(listed, 1)]
+    return [SimulatedPolicy(f"{name}.{number}", str(text)) for number, text in enumerate(listed, 1)]
 
 
 def context_keys(policies: Iterable[Policy]) -> list[str]:
@@ -76,7 +76,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
         except ValueError:  # plain text in version 2008-10-17
             continue
         for token in tokens:
-            if isinstance(token, Variable):
+            if isinstance(token, PolicyVariable):
                 yield token.written[2:-1].partition(",")[0].strip()
 
 

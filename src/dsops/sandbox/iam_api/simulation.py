@@ -18,8 +18,8 @@ from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.authorize import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
-from dsops.sandbox.iam_api.policy_sources import Source, context_keys, invalid_input, of_list, of_owner
-from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, Case, flag, result_of
+from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
+from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import refusal
@@ -34,7 +34,7 @@ class _Entity(NamedTuple):
     """A user, group or role of the account, as the simulator has it act."""
 
     principal: Principal
-    sources: tuple[Source, ...] = ()
+    sources: tuple[SimulatedPolicy, ...] = ()
     boundary: Policy | None = None
     keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Condition keys that say who it is."""
@@ -55,7 +55,7 @@ class Simulation:
             return {"ContextKeyNames": context_keys(source.policy("identity") for source in sources)}
         return None
 
-    def _sources(self, parameters: Parameters, account: str) -> tuple[Source, ...]:
+    def _sources(self, parameters: Parameters, account: str) -> tuple[SimulatedPolicy, ...]:
         listed = tuple(of_list("PolicyInputList", parameters.get("PolicyInputList")))
         if "PolicySourceArn" not in parameters:
             return listed
@@ -76,7 +76,7 @@ class Simulation:
             raise refusal("NotImplemented", message, 501)
         return [partial(result_of, case, action, resources) for action in actions]
 
-    def _case(self, parameters: Parameters, account: str) -> Case:
+    def _case(self, parameters: Parameters, account: str) -> SimulationCase:
         has_source = "PolicySourceArn" in parameters
         holder = self._entity(str(parameters["PolicySourceArn"]), account) if has_source else _nobody(account)
         caller = holder
@@ -96,11 +96,13 @@ class Simulation:
             texts.append((boundaries[0].policy("boundary"), boundaries[0].text))
             policies = policies._replace(boundary=texts[-1][0])
         if parameters.get("ResourcePolicy"):
-            resource = Source(RESOURCE_POLICY, str(parameters["ResourcePolicy"]))
+            resource = SimulatedPolicy(RESOURCE_POLICY, str(parameters["ResourcePolicy"]))
             texts.append((resource.policy("resource"), resource.text))
             policies = policies._replace(resource=texts[-1][0])
         context = {**fold_context(caller.keys), **fold_context(_entries(parameters))}
-        return Case(caller.principal, policies, texts, context, _owner(parameters) or caller.principal.account)
+        return SimulationCase(
+            caller.principal, policies, texts, context, _owner(parameters) or caller.principal.account
+        )
 
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool

@@ -26,7 +26,7 @@ _TRUSTING: Final = (
 """The simulator asks no trust policy: as if the role's trusted the whole account."""
 
 
-class Case(NamedTuple):
+class SimulationCase(NamedTuple):
     """Everything but action and resource."""
 
     principal: Principal
@@ -49,7 +49,7 @@ class _Outcome(NamedTuple):
     decided: Decision
 
 
-def result_of(case: Case, action: str, resources: list[str]) -> dict[str, Value]:
+def result_of(case: SimulationCase, action: str, resources: list[str]) -> dict[str, Value]:
     """The EvaluationResult of an action on all resources; the most restrictive decision stands for it."""
     outcomes = [_weigh(case, action, resource) for resource in resources]
     worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
@@ -77,7 +77,7 @@ def _all_matched(outcomes: Iterable[_Outcome]) -> Iterator[StatementReason]:
         yield from outcome.matched
 
 
-def _specific(case: Case, outcome: _Outcome) -> dict[str, Value]:
+def _specific(case: SimulationCase, outcome: _Outcome) -> dict[str, Value]:
     return {
         "EvalResourceName": outcome.resource,
         "EvalResourceDecision": outcome.decision,
@@ -87,7 +87,7 @@ def _specific(case: Case, outcome: _Outcome) -> dict[str, Value]:
     }
 
 
-def _boundary_detail(case: Case, outcomes: list[_Outcome]) -> dict[str, Value]:
+def _boundary_detail(case: SimulationCase, outcomes: list[_Outcome]) -> dict[str, Value]:
     if case.policies.boundary is None:
         return {}
     is_allowed = not any(_is_refused_by(outcome, "permissions boundary") for outcome in outcomes)
@@ -103,7 +103,7 @@ def flag(is_so: bool) -> str:  # noqa: FBT001 - it is all that it takes
     return "true" if is_so else "false"
 
 
-def _weigh(case: Case, action: str, resource: str) -> _Outcome:
+def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
     policies, owner = case.policies, case.owner
     arn = parse_arn(resource)
     if arn is not None and is_account_id(arn.account):
@@ -123,7 +123,7 @@ def _weigh(case: Case, action: str, resource: str) -> _Outcome:
     return _Outcome(resource, decision, _matched(case, decision, decided), _missing(case, decided.request), decided)
 
 
-def _matched(case: Case, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
+def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
     """The statements that decide, of identity, boundary and resource policies; none for an implicit denial."""
     if decision == "implicitDeny":
         return ()
@@ -138,7 +138,7 @@ def _matched(case: Case, decision: _Decision, decided: Decision) -> tuple[Statem
     )
 
 
-def _missing(case: Case, request: Request) -> tuple[str, ...]:
+def _missing(case: SimulationCase, request: Request) -> tuple[str, ...]:
     """Keys without a value in statements of identity and resource policies about this action and resource."""
     found: dict[str, str] = {}
     policies = [*case.policies.identity, *((case.policies.resource,) if case.policies.resource is not None else ())]
@@ -160,7 +160,7 @@ def _is_about(statement: Statement, request: Request, context: Context) -> bool:
     return resources.matches(request.resource, split_arn(request.resource), lambda: context)
 
 
-def _statements(case: Case, matched: Iterable[StatementReason]) -> list[Value]:
+def _statements(case: SimulationCase, matched: Iterable[StatementReason]) -> list[Value]:
     shown: dict[tuple[int, int], Value] = {}
     for found in matched:
         place, text = next((at, text) for at, (policy, text) in enumerate(case.texts) if policy is found.policy)

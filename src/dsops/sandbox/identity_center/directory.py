@@ -23,7 +23,7 @@ class CenterUser(NamedTuple):
     """Attributes for access control, which sessions have as their tags."""
 
 
-class Assigned(NamedTuple):
+class AssignedRole(NamedTuple):
     """A permission set in an account: the role that it has become."""
 
     account: str
@@ -45,7 +45,7 @@ class Instance(NamedTuple):
     store_id: str
     """`d-...`: of the identity store."""
     users: Mapping[str, CenterUser]
-    roles: Mapping[tuple[str, str], Assigned]
+    roles: Mapping[tuple[str, str], AssignedRole]
     """Account and permission set -> its role."""
     assigned: frozenset[tuple[str, str, str]]
     """User, account, permission set."""
@@ -74,7 +74,7 @@ class Instance(NamedTuple):
         """What the user has there, in order."""
         return sorted(one for name, where, one in self.assigned if (name, where) == (user, account))
 
-    def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[Assigned, Role] | None:
+    def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[AssignedRole, Role] | None:
         """The role that the user gets; None where nothing is assigned, or the role is no more."""
         if (user, account, permission_set) not in self.assigned:
             return None

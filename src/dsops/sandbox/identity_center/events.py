@@ -19,10 +19,10 @@ from dsops.sandbox.cloudtrail.events import Events
 from dsops.sandbox.control.clock import iso_time
 from dsops.sandbox.federation.federation import unsigned_caller
 from dsops.sandbox.identity_center.directory import Instance
-from dsops.sandbox.identity_center.memory import Login
+from dsops.sandbox.identity_center.memory import PortalLogin
 from dsops.sandbox.identity_center.portal import PERSISTENT, Assumed
 from dsops.sandbox.saml.assertion import sign_in
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.refusals import answer_of
 from dsops.sandbox.wire.route import Route
@@ -48,7 +48,7 @@ class CenterEvents:
         self,
         request: HttpRequest,
         instance: Instance,
-        login: Login,
+        login: PortalLogin,
         parameters: Mapping[str, object],
         content: Mapping[str, object],
         now: float,
@@ -71,7 +71,7 @@ class CenterEvents:
         self,
         request: HttpRequest,
         instance: Instance,
-        login: Login,
+        login: PortalLogin,
         operation: str,
         parameters: Mapping[str, object],
         refused: SandboxRefusal | None,
@@ -97,7 +97,7 @@ class CenterEvents:
         self._events.keep(record, instance.owner)
 
     def role_assumed(
-        self, request: HttpRequest, instance: Instance, login: Login, assumed: Assumed, now: float
+        self, request: HttpRequest, instance: Instance, login: PortalLogin, assumed: Assumed, now: float
     ) -> None:
         """AssumeRoleWithSAML in the trail of the role's account, by which Identity Center got the credentials."""
         role, issued, provider = assumed.role, assumed.issued, assumed.assigned.provider_arn
@@ -115,7 +115,7 @@ class CenterEvents:
         }
         if instance.users[login.user].attributes:
             parameters["PrincipalTags"] = dict(instance.users[login.user].attributes)
-        turn = Turn(
+        turn = StsRequest(
             caller, "AssumeRoleWithSAML", parameters, unsigned_context(instance.region, request, now), now, str(uuid4())
         )
         user_arn = f"arn:{instance.partition}:sts::{role.account}:assumed-role/{role.name}/{login.user}"
@@ -132,7 +132,7 @@ class CenterEvents:
         self._events.add(request, route, turn, result, None)
 
     def _record(
-        self, request: HttpRequest, instance: Instance, login: Login, operation: str, now: float, request_id: str
+        self, request: HttpRequest, instance: Instance, login: PortalLogin, operation: str, now: float, request_id: str
     ) -> dict[str, object]:
         return {
             "eventVersion": VERSION,
@@ -159,6 +159,6 @@ def on_behalf_of(instance: Instance, user: str) -> dict[str, str]:
     return {"userId": instance.users[user].user_id, "identityStoreArn": instance.store_arn}
 
 
-def credential_id(login: Login) -> str:
+def credential_id(login: PortalLogin) -> str:
     """What all records of one session have in common; no token can be made of it."""
     return sha256(login.session_id.encode()).hexdigest()

@@ -15,7 +15,15 @@ from hashlib import sha256
 from time import monotonic
 from uuid import uuid4
 
-from dsops.sandbox.identity_center.memory import Client, Code, Device, Held, Login, Table, Tokens
+from dsops.sandbox.identity_center.memory import (
+    AuthorizationCode,
+    BoundedTable,
+    ClientTokens,
+    DeviceLogin,
+    PortalLogin,
+    RegisteredClient,
+    TokenOwner,
+)
 
 ACCOUNT_ACCESS = "sso:account:access"
 """The scope that accounts and roles need. A client that asked for none at all has it too (the CLI's older profiles)."""
@@ -30,19 +38,19 @@ TOKEN_SECONDS = 3600
 _CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 
-class Logins:
+class PortalLogins:
     """Of one Identity Center. Whoever calls holds the world's lock."""
 
     def __init__(self, ticks: Callable[[], float] = monotonic) -> None:
         """`ticks` counts the machine's seconds: how often a client asks has nothing to do with the sandbox's clock."""
         self._key = os.urandom(32)
         self._ticks = ticks
-        self._clients: Table[Client] = Table()
-        self._devices: Table[Device] = Table()
-        self._codes: Table[Code] = Table()
-        self._sessions: Table[Login] = Table()
-        self._access: Table[Held] = Table()
-        self._refresh: Table[Held] = Table()
+        self._clients: BoundedTable[RegisteredClient] = BoundedTable()
+        self._devices: BoundedTable[DeviceLogin] = BoundedTable()
+        self._codes: BoundedTable[AuthorizationCode] = BoundedTable()
+        self._sessions: BoundedTable[PortalLogin] = BoundedTable()
+        self._access: BoundedTable[TokenOwner] = BoundedTable()
+        self._refresh: BoundedTable[TokenOwner] = BoundedTable()
 
     def __len__(self) -> int:
         """How many things are remembered."""
@@ -58,21 +66,21 @@ class Logins:
         grant_types: tuple[str, ...],
         redirect_uris: tuple[str, ...],
         now: float,
-    ) -> tuple[Client, str]:
+    ) -> tuple[RegisteredClient, str]:
         """The client and its secret."""
         client_id, secret = _random(16), _random(48)
-        client = Client(
+        client = RegisteredClient(
             client_id, self._digest(secret), name, scopes, grant_types, redirect_uris, int(now) + CLIENT_SECONDS
         )
         self._clients.put(client_id, client, now)
         return client, secret
 
-    def client(self, client_id: str, now: float) -> Client | None:
+    def client(self, client_id: str, now: float) -> RegisteredClient | None:
         """The client of that id, unless its registration is over."""
         found = self._clients.get(client_id)
         return found if found is not None and found.expires_at > now else None
 
-    def authenticate(self, client_id: str, secret: str, now: float) -> Client | None:
+    def authenticate(self, client_id: str, secret: str, now: float) -> RegisteredClient | None:
         """The client, when that is its secret."""
         found = self.client(client_id, now)
         if found is None or not hmac.compare_digest(found.secret, self._digest(secret)):
@@ -81,14 +89,14 @@ class Logins:
 
     # --- the device's way ----------------------------------------------------------------------------------------
 
-    def start_device(self, client: Client, user: str, now: float) -> tuple[str, Device]:
+    def start_device(self, client: RegisteredClient, user: str, now: float) -> tuple[str, DeviceLogin]:
         """The device code and what there is to know of it; `user` approves at once, "" for nobody."""
         code = _random(32)
-        device = Device(self._user_code(), client.client_id, int(now) + CODE_SECONDS, user)
+        device = DeviceLogin(self._user_code(), client.client_id, int(now) + CODE_SECONDS, user)
         self._devices.put(self._digest(code), device, now)
         return code, device
 
-    def device(self, code: str, client: Client) -> Device | None:
+    def device(self, code: str, client: RegisteredClient) -> DeviceLogin | None:
         """What the client has started with that code; another client's code is none."""
         found = self._devices.get(self._digest(code))
         return found if found is not None and found.client_id == client.client_id else None
@@ -109,11 +117,11 @@ class Logins:
         """The code is good no more."""
         self._devices.take(self._digest(code))
 
-    def waiting(self, now: float) -> list[Device]:
+    def waiting(self, now: float) -> list[DeviceLogin]:
         """Device logins that nobody has decided about, oldest first."""
         return [one for _, one in self._devices.items() if one.expires_at > now and not one.user and not one.is_denied]
 
-    def decide(self, user_code: str, user: str, now: float) -> Device | None:
+    def decide(self, user_code: str, user: str, now: float) -> DeviceLogin | None:
         """Approves the waiting login of that code as a user, or denies it where `user` is ""; None when none waits."""
         wanted = plain_code(user_code)
         for key, one in self._devices.items():
@@ -126,13 +134,13 @@ class Logins:
 
     # --- the browser's way ---------------------------------------------------------------------------------------
 
-    def give_code(self, code: Code, now: float) -> str:
+    def give_code(self, code: AuthorizationCode, now: float) -> str:
         """The text that stands for it."""
         text = _random(32)
         self._codes.put(self._digest(text), code, now)
         return text
 
-    def code(self, text: str, client: Client) -> Code | None:
+    def code(self, text: str, client: RegisteredClient) -> AuthorizationCode | None:
         """What the text stands for, when the client was given it."""
         found = self._codes.get(self._digest(text))
         return found if found is not None and found.client_id == client.client_id else None
@@ -146,17 +154,19 @@ class Logins:
 
     # --- sessions ------------------------------------------------------------------------------------------------
 
-    def log_in(self, client: Client, user: str, scopes: tuple[str, ...], now: float) -> tuple[Login, Tokens]:
+    def log_in(
+        self, client: RegisteredClient, user: str, scopes: tuple[str, ...], now: float
+    ) -> tuple[PortalLogin, ClientTokens]:
         """A new session and its first tokens."""
-        login = Login(str(uuid4()), user, client.client_id, scopes, int(now) + SESSION_SECONDS)
+        login = PortalLogin(str(uuid4()), user, client.client_id, scopes, int(now) + SESSION_SECONDS)
         self._sessions.put(login.session_id, login, now)
         refresh = ""
         if scopes and (not client.grant_types or "refresh_token" in client.grant_types):
             refresh = f"aor{_random(48)}"
-            self._refresh.put(self._digest(refresh), Held(login.session_id, login.expires_at), now)
+            self._refresh.put(self._digest(refresh), TokenOwner(login.session_id, login.expires_at), now)
         return login, self._issue(login, refresh, now)
 
-    def refresh(self, token: str, client: Client, now: float) -> tuple[Login, Tokens] | None:
+    def refresh(self, token: str, client: RegisteredClient, now: float) -> tuple[PortalLogin, ClientTokens] | None:
         """The session, with a new access token and the same refresh token; None for a token that is no good."""
         held = self._refresh.get(self._digest(token))
         login = None if held is None else self._sessions.get(held.session_id)
@@ -164,7 +174,7 @@ class Logins:
             return None
         return login, self._issue(login, token, now)
 
-    def session(self, access_token: str, now: float) -> Login | None:
+    def session(self, access_token: str, now: float) -> PortalLogin | None:
         """Whose token that is; None when it or its session is over."""
         held = self._access.get(self._digest(access_token))
         login = None if held is None or held.expires_at <= now else self._sessions.get(held.session_id)
@@ -174,11 +184,11 @@ class Logins:
         """Ends a session: none of its tokens is good any more."""
         self._sessions.take(session_id)
 
-    def _issue(self, login: Login, refresh: str, now: float) -> Tokens:
+    def _issue(self, login: PortalLogin, refresh: str, now: float) -> ClientTokens:
         ends_at = min(login.expires_at, int(now) + TOKEN_SECONDS) if refresh else login.expires_at
         access = f"aoa{_random(48)}"
-        self._access.put(self._digest(access), Held(login.session_id, ends_at), now)
-        return Tokens(access, int(ends_at - int(now)), refresh)
+        self._access.put(self._digest(access), TokenOwner(login.session_id, ends_at), now)
+        return ClientTokens(access, int(ends_at - int(now)), refresh)
 
     def _user_code(self) -> str:
         letters = "".join(_CODE_LETTERS[byte % len(_CODE_LETTERS)] for byte in os.urandom(8))

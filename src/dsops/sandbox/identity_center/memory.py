@@ -15,7 +15,7 @@ class _Ending(Protocol):
 T = TypeVar("T", bound=_Ending)
 
 
-class Client(NamedTuple):
+class RegisteredClient(NamedTuple):
     """A program that has registered itself."""
 
     client_id: str
@@ -29,7 +29,7 @@ class Client(NamedTuple):
     expires_at: float
 
 
-class Device(NamedTuple):
+class DeviceLogin(NamedTuple):
     """A login by a code that a person types elsewhere."""
 
     user_code: str
@@ -42,7 +42,7 @@ class Device(NamedTuple):
     """When it was asked for last, by the machine's clock."""
 
 
-class Code(NamedTuple):
+class AuthorizationCode(NamedTuple):
     """What a browser brought back to a client that waits on loopback."""
 
     client_id: str
@@ -55,7 +55,7 @@ class Code(NamedTuple):
     """The session for which it was spent; "" before."""
 
 
-class Login(NamedTuple):
+class PortalLogin(NamedTuple):
     """A person's session: ends with its time, or by Logout."""
 
     session_id: str
@@ -65,14 +65,14 @@ class Login(NamedTuple):
     expires_at: float
 
 
-class Held(NamedTuple):
+class TokenOwner(NamedTuple):
     """To whose session a token belongs."""
 
     session_id: str
     expires_at: float
 
 
-class Tokens(NamedTuple):
+class ClientTokens(NamedTuple):
     """What a client gets."""
 
     access: str
@@ -81,7 +81,7 @@ class Tokens(NamedTuple):
     """Empty where the client may not refresh."""
 
 
-class Table(Generic[T]):
+class BoundedTable(Generic[T]):
     """At most so many, by digest or id; what is over goes first, then what is oldest."""
 
     def __init__(self) -> None:

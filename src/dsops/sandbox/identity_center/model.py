@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Tags
 
 DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
@@ -23,7 +23,7 @@ class SeedPermissionSet(NamedTuple):
     """What becomes a role in each account in which it is assigned."""
 
     name: str
-    policies: tuple[PolicyText, ...] = ()
+    policies: tuple[StoredPolicy, ...] = ()
     """Inline ones; a managed one is its ARN with "" as text."""
     session_duration: int = 3600
     boundary: str = ""

@@ -13,8 +13,14 @@ from urllib.parse import urlsplit
 
 from dsops.sandbox.identity_center.answers import oidc_refusal
 from dsops.sandbox.identity_center.directory import Instance
-from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, CODE_SECONDS, INTERVAL_SECONDS, Logins, is_proof_of
-from dsops.sandbox.identity_center.memory import Client, Login, Tokens
+from dsops.sandbox.identity_center.logins import (
+    ACCOUNT_ACCESS,
+    CODE_SECONDS,
+    INTERVAL_SECONDS,
+    PortalLogins,
+    is_proof_of,
+)
+from dsops.sandbox.identity_center.memory import ClientTokens, PortalLogin, RegisteredClient
 
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 AUTHORIZATION_CODE: Final = "authorization_code"
@@ -43,13 +49,13 @@ class Granted(NamedTuple):
     """An answer, and the session that is behind it; None where there is none."""
 
     content: Mapping[str, object]
-    login: Login | None = None
+    login: PortalLogin | None = None
 
 
 class Oidc:
     """The operations, over one instance (None: nobody can log in) and its logins."""
 
-    def __init__(self, instance: Callable[[], Instance | None], logins: Logins) -> None:
+    def __init__(self, instance: Callable[[], Instance | None], logins: PortalLogins) -> None:
         self._instance = instance
         self._logins = logins
         self._operations: Mapping[str, Callable[[Parameters, Visit], Granted]] = {
@@ -57,11 +63,9 @@ class Oidc:
             "StartDeviceAuthorization": self._start_device_authorization,
             "CreateToken": self._create_token,
         }
-        self._grants: Mapping[str, Callable[[Client, Parameters, float], tuple[Login, Tokens]]] = {
-            DEVICE: self._by_device,
-            AUTHORIZATION_CODE: self._by_code,
-            REFRESH: self._by_refresh,
-        }
+        self._grants: Mapping[
+            str, Callable[[RegisteredClient, Parameters, float], tuple[PortalLogin, ClientTokens]]
+        ] = {DEVICE: self._by_device, AUTHORIZATION_CODE: self._by_code, REFRESH: self._by_refresh}
 
     def perform(self, operation: str, parameters: Parameters, visit: Visit) -> Granted:
         """The answer. Raises SandboxRefusal."""
@@ -131,7 +135,9 @@ class Oidc:
             content["refreshToken"] = tokens.refresh
         return Granted(content, login)
 
-    def _by_device(self, client: Client, parameters: Parameters, now: float) -> tuple[Login, Tokens]:
+    def _by_device(
+        self, client: RegisteredClient, parameters: Parameters, now: float
+    ) -> tuple[PortalLogin, ClientTokens]:
         code = _text(parameters, "deviceCode")
         device = self._logins.device(code, client)
         if device is None:
@@ -147,7 +153,9 @@ class Oidc:
         self._logins.spend_device(code)
         return self._logins.log_in(client, device.user, client.scopes, now)
 
-    def _by_code(self, client: Client, parameters: Parameters, now: float) -> tuple[Login, Tokens]:
+    def _by_code(
+        self, client: RegisteredClient, parameters: Parameters, now: float
+    ) -> tuple[PortalLogin, ClientTokens]:
         text = _text(parameters, "code")
         code = self._logins.code(text, client)
         if code is None:
@@ -165,13 +173,15 @@ class Oidc:
         self._logins.spend_code(text, login.session_id)
         return login, tokens
 
-    def _by_refresh(self, client: Client, parameters: Parameters, now: float) -> tuple[Login, Tokens]:
+    def _by_refresh(
+        self, client: RegisteredClient, parameters: Parameters, now: float
+    ) -> tuple[PortalLogin, ClientTokens]:
         found = self._logins.refresh(_text(parameters, "refreshToken"), client, now)
         if found is None:
             raise oidc_refusal("InvalidGrantException", "Invalid refresh token provided")
         return found
 
-    def _authenticated(self, parameters: Parameters, now: float) -> Client:
+    def _authenticated(self, parameters: Parameters, now: float) -> RegisteredClient:
         names = _text(parameters, "clientId"), _text(parameters, "clientSecret")
         if not all(names):
             raise oidc_refusal("InvalidRequestException")
@@ -212,7 +222,7 @@ def _is_scope(scope: str) -> bool:
     return bool(_SCOPE.fullmatch(scope)) and (scope == ACCOUNT_ACCESS or not scope.startswith("sso:"))
 
 
-def _check_grant(client: Client, grant: str) -> None:
+def _check_grant(client: RegisteredClient, grant: str) -> None:
     """Raises UnauthorizedClientException for a grant that the client did not register for."""
     allowed = client.grant_types or (DEVICE, REFRESH)
     if grant not in allowed:

@@ -16,8 +16,8 @@ from dsops.errors import nearest
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
-from dsops.sandbox.identity_center.logins import CODE_SECONDS, Logins
-from dsops.sandbox.identity_center.memory import Client, Code
+from dsops.sandbox.identity_center.logins import CODE_SECONDS, PortalLogins
+from dsops.sandbox.identity_center.memory import AuthorizationCode, RegisteredClient
 from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
 from dsops.sandbox.wire.route import signed_for
 from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
@@ -35,7 +35,7 @@ Said = tuple[int, Mapping[str, object]]
 class _Wish(NamedTuple):
     """A request for a code that can be granted."""
 
-    client: Client
+    client: RegisteredClient
     redirect_uri: str
     state: str
     challenge: str
@@ -160,7 +160,7 @@ class Pages:
     # --- authorization codes -------------------------------------------------------------------------------------
 
     @property
-    def _logins(self) -> Logins:
+    def _logins(self) -> PortalLogins:
         return self._sandbox.identity_center.logins
 
     def _wish(self, query: Query) -> _Wish | _Unwanted:
@@ -191,7 +191,7 @@ class Pages:
     def _grant(self, wish: _Wish, user: str) -> str:
         """Where the browser goes, with a code for that user."""
         now = self._sandbox.clock.now()
-        code = Code(
+        code = AuthorizationCode(
             wish.client.client_id, user, wish.redirect_uri, wish.challenge, wish.scopes, int(now) + CODE_SECONDS
         )
         return _with_query(wish.redirect_uri, {"code": self._logins.give_code(code, now), "state": wish.state})

@@ -8,7 +8,7 @@ from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
 
 from dsops.arn import partition_of_region
-from dsops.sandbox.identity_center.directory import Assigned, CenterUser, Instance
+from dsops.sandbox.identity_center.directory import AssignedRole, CenterUser, Instance
 from dsops.sandbox.identity_center.model import SeedIdentityCenter, SeedPermissionSet
 from dsops.sandbox.saml.assertion import sign_in
 from dsops.sandbox.seed.planter import Planter
@@ -27,7 +27,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
     planter = Planter(world)
     sets = {one.name: one for one in seed.permission_sets}
     providers: dict[str, str] = {}
-    roles: dict[tuple[str, str], Assigned] = {}
+    roles: dict[tuple[str, str], AssignedRole] = {}
     for assignment in seed.assignments:
         account, name = assignment.account, assignment.permission_set
         if account not in providers:
@@ -53,7 +53,7 @@ def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner:
 
 def _plant_role(
     planter: Planter, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
-) -> Assigned:
+) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
     # Of us-east-1 there is no part in it (published ARNs; the guide says `*` where it may or may not be).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
@@ -68,7 +68,7 @@ def _plant_role(
         planter.put_policy(account, "role", name, policy)
     if permission_set.boundary:
         planter.set_role_boundary(made, permission_set.boundary)
-    return Assigned(account, made.unique_id, provider_arn, permission_set.session_duration)
+    return AssignedRole(account, made.unique_id, provider_arn, permission_set.session_duration)
 
 
 def _trust(provider_arn: str, partition: str) -> str:

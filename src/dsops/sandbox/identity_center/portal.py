@@ -12,12 +12,12 @@ from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
 from dsops.sandbox.identity_center.answers import no_access, unauthorized
-from dsops.sandbox.identity_center.directory import Assigned, Instance
-from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, Logins
-from dsops.sandbox.identity_center.memory import Login
+from dsops.sandbox.identity_center.directory import AssignedRole, Instance
+from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, PortalLogins
+from dsops.sandbox.identity_center.memory import PortalLogin
 from dsops.sandbox.saml.response import name_qualifier
 from dsops.sandbox.state.world import Role, SamlProvider, World
-from dsops.sandbox.sts.sessions import Issued, Session, Sessions
+from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
 from dsops.sandbox.wire.refusals import refusal
 
 PERSISTENT = "persistent"
@@ -31,7 +31,7 @@ class Assumed(NamedTuple):
     """What GetRoleCredentials has done on the person's behalf: AssumeRoleWithSAML."""
 
     role: Role
-    assigned: Assigned
+    assigned: AssignedRole
     issued: Issued
     qualifier: str
     """`saml:namequalifier`: of the Identity Center in that account."""
@@ -46,24 +46,24 @@ class Performed(NamedTuple):
     assumed: Assumed | None = None
 
 
-class Portal:
+class AccessPortal:
     """The operations, over one instance and its logins."""
 
     def __init__(
-        self, instance: Callable[[], Instance | None], logins: Logins, world: World, sessions: Sessions
+        self, instance: Callable[[], Instance | None], logins: PortalLogins, world: World, sessions: SessionTable
     ) -> None:
         self._instance = instance
         self._logins = logins
         self._world = world
         self._sessions = sessions
-        self._operations: Mapping[str, Callable[[Instance, Login, Parameters, float], Performed]] = {
+        self._operations: Mapping[str, Callable[[Instance, PortalLogin, Parameters, float], Performed]] = {
             "GetRoleCredentials": self._get_role_credentials,
             "ListAccounts": self._list_accounts,
             "ListAccountRoles": self._list_account_roles,
             "Logout": self._logout,
         }
 
-    def login(self, parameters: Parameters, now: float) -> tuple[Instance, Login]:
+    def login(self, parameters: Parameters, now: float) -> tuple[Instance, PortalLogin]:
         """Whose token came with the request. Raises UnauthorizedException."""
         instance = self._instance()
         login = self._logins.session(str(parameters.get("accessToken", "")), now)
@@ -72,14 +72,16 @@ class Portal:
         return instance, login
 
     def perform(
-        self, operation: str, instance: Instance, login: Login, parameters: Parameters, now: float
+        self, operation: str, instance: Instance, login: PortalLogin, parameters: Parameters, now: float
     ) -> Performed:
         """The answer. Raises SandboxRefusal."""
         if operation != "Logout" and login.scopes and ACCOUNT_ACCESS not in login.scopes:
             raise no_access()
         return self._operations[operation](instance, login, parameters, now)
 
-    def _get_role_credentials(self, instance: Instance, login: Login, parameters: Parameters, now: float) -> Performed:
+    def _get_role_credentials(
+        self, instance: Instance, login: PortalLogin, parameters: Parameters, now: float
+    ) -> Performed:
         account, name = _needed(parameters, "accountId"), _needed(parameters, "roleName")
         found = instance.role_of(self._world, login.user, account, name)
         if found is None:
@@ -115,7 +117,7 @@ class Portal:
         }
         return Performed({"roleCredentials": content}, Assumed(role, assigned, issued, qualifier, f"_{uuid4()}"))
 
-    def _list_accounts(self, instance: Instance, login: Login, parameters: Parameters, _: float) -> Performed:
+    def _list_accounts(self, instance: Instance, login: PortalLogin, parameters: Parameters, _: float) -> Performed:
         accounts, following = _page(instance.accounts_of(login.user), parameters)
         listed = []
         for account in accounts:
@@ -129,14 +131,16 @@ class Portal:
             )
         return Performed({"accountList": listed, **following})
 
-    def _list_account_roles(self, instance: Instance, login: Login, parameters: Parameters, _: float) -> Performed:
+    def _list_account_roles(
+        self, instance: Instance, login: PortalLogin, parameters: Parameters, _: float
+    ) -> Performed:
         account = _needed(parameters, "accountId")
         if account not in instance.accounts_of(login.user):
             raise no_access()
         names, following = _page(instance.permission_sets_of(login.user, account), parameters)
         return Performed({"roleList": [{"roleName": name, "accountId": account} for name in names], **following})
 
-    def _logout(self, _: Instance, login: Login, __: Parameters, ___: float) -> Performed:
+    def _logout(self, _: Instance, login: PortalLogin, __: Parameters, ___: float) -> Performed:
         self._logins.log_out(login.session_id)
         return Performed(None)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.throttle import Throttle
 from dsops.sandbox.identity_center.answers import OIDC, given, oidc_refusal, refused_answer
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.events import CenterEvents
-from dsops.sandbox.identity_center.logins import Logins
+from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
-from dsops.sandbox.identity_center.portal import Portal
+from dsops.sandbox.identity_center.portal import AccessPortal
 from dsops.sandbox.state.world import World
-from dsops.sandbox.sts.sessions import Sessions
+from dsops.sandbox.sts.sessions import SessionTable
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
 from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest, is_loopback
@@ -25,15 +25,17 @@ _MAX_BODY = 100_000
 class IdentityCenter:
     """Over one world. Without an instance clients can register, as on AWS, and go no further."""
 
-    def __init__(self, world: World, sessions: Sessions, events: Events, throttle: Throttle, clock: Clock) -> None:
+    def __init__(
+        self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
+    ) -> None:
         self.instance: Instance | None = None
         """What the seed has made."""
-        self.logins = Logins()
+        self.logins = PortalLogins()
         self._clock = clock
         self._throttle = throttle
         self._events = CenterEvents(events)
         self._oidc = Oidc(lambda: self.instance, self.logins)
-        self._portal = Portal(lambda: self.instance, self.logins, world, sessions)
+        self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
         """The answer, whatever it is. Whoever calls holds the world's lock."""

@@ -13,7 +13,7 @@ from typing import Final, get_args
 from dsops.errors import SandboxRefusal
 from dsops.policy.evaluation.evaluate import Decision
 from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.sandbox.authorization.authorize import Kept, Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Kept
 from dsops.sandbox.authorization.resources.encryption import Service
 from dsops.sandbox.wire.refusals import access_denied, refusal
 
@@ -37,7 +37,7 @@ def key_denied(service: Service, decision: Decision, request_id: str) -> Sandbox
     return access_denied(f"{sentence} {_of_kms('AccessDeniedException', request_id)}")
 
 
-def key_unusable(service: Service, question: Question, state: str, request_id: str) -> SandboxRefusal:
+def key_unusable(service: Service, question: AuthorizationQuestion, state: str, request_id: str) -> SandboxRefusal:
     """Who may use the key learns that nobody can."""
     if service == "secretsmanager":
         is_read = question.action == "kms:Decrypt"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from dsops.sandbox.keys.policies import managed_key_policy
-from dsops.sandbox.secrets.storage import Place
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.secrets.storage import SecretLocation
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Tags, World
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ class Grant(NamedTuple):
     """Its id and its token."""
 
 
-class Key(NamedTuple):
+class KmsKey(NamedTuple):
     """A KMS key."""
 
     arn: str
-    policy: PolicyText
+    policy: StoredPolicy
     aliases: tuple[str, ...]
     tags: Tags
     spec: str
@@ -52,16 +52,16 @@ class KeyStore:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def key(self, place: Place, key_id: str) -> Key | None:
+    def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
         """A key by its id."""
         backend = self._kms(place)
         key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
         if backend is None or key is None:
             return None
         tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(key.id)
-        return Key(
+        return KmsKey(
             key.arn,
-            PolicyText(f"the policy of key {key.id}", key.policy),
+            StoredPolicy(f"the policy of key {key.id}", key.policy),
             tuple(key.aliases),
             tuple(tags.items()),
             key.key_spec,
@@ -72,19 +72,19 @@ class KeyStore:
             key.key_state,
         )
 
-    def key_of_alias(self, place: Place, alias: str) -> str:
+    def key_of_alias(self, place: SecretLocation, alias: str) -> str:
         """The id of the key that an alias such as `alias/app` stands for; "" for none."""
         backend = self._kms(place)
         # An alias of AWS's own (`alias/aws/s3`) has its key made by this very question, as its first use does.
         return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
 
-    def key_of_grant(self, place: Place, token: str) -> str:
+    def key_of_grant(self, place: SecretLocation, token: str) -> str:
         """The id of the key of a grant; "" for none."""
         backend = self._kms(place)
         keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
         return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
 
-    def managed_key(self, place: Place, service: str) -> str:
+    def managed_key(self, place: SecretLocation, service: str) -> str:
         """The id of the key that AWS made for a service in that account and region: its first use makes it."""
         key_id = self.key_of_alias(place, f"alias/aws/{service}")
         backend = self._kms(place)
@@ -96,7 +96,7 @@ class KeyStore:
             key.key_manager, key.policy = "AWS", managed_key_policy(place.account, place.region, service, partition)
         return key_id
 
-    def add(self, place: Place, key_id: str, policy: str | None, alias: str) -> str:
+    def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
         """A new key of a customer's, with its alias; gives its ARN. Without a policy it has the one of CreateKey."""
         from moto.kms.models import kms_backends
 
@@ -109,7 +109,7 @@ class KeyStore:
         backend.create_alias(key.id, alias)
         return key.arn
 
-    def _kms(self, place: Place) -> moto_kms.KmsBackend | None:
+    def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
         """The backend there; None for an account or region that is none of ours."""
         from moto.kms.models import kms_backends
 

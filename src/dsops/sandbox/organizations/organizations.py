@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dsops.policy.evaluation.control import has_resource_control
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 
 if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations
@@ -27,7 +27,7 @@ RootFeature = Literal["RootCredentialsManagement", "RootSessions"]
 ROOT_FEATURES: tuple[RootFeature, ...] = ("RootCredentialsManagement", "RootSessions")
 
 PolicyType = Literal["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
-Levels = tuple[tuple[PolicyText, ...], ...]
+Levels = tuple[tuple[StoredPolicy, ...], ...]
 """Root, organizational units, account; each has to allow."""
 
 
@@ -167,7 +167,7 @@ def _levels(account: str, policy_type: PolicyType) -> Levels:
         return ()
     return tuple(
         tuple(
-            PolicyText(policy_arn(policy), str(policy.content))
+            StoredPolicy(policy_arn(policy), str(policy.content))
             for policy in node.attached_policies
             if policy.type == policy_type
         )

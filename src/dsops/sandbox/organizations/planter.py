@@ -12,7 +12,7 @@ from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.organizations.organizations import IAM, MODULE, Organizations, PolicyType
 from dsops.sandbox.seed.model import SeedNode, SeedOrganization
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, PolicyText
+from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy
 
 if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations
@@ -23,7 +23,7 @@ _FULL_ACCESS: Mapping[PolicyType, str] = {
 }
 """The policies that AWS attaches everywhere."""
 _MANAGEMENT, _MEMBER = "000000000000", "000000000001"
-_DENIES = PolicyText("probe", NOTHING_ALLOWED)
+_DENIES = StoredPolicy("probe", NOTHING_ALLOWED)
 
 
 @cache
@@ -149,7 +149,7 @@ class OrganizationPlanter:
         if not node.has_full_access:
             self._backend.detach_policy(PolicyId=_FULL_ACCESS["SERVICE_CONTROL_POLICY"], TargetId=target)
 
-    def _policy(self, policy_type: PolicyType, policy: PolicyText) -> str:
+    def _policy(self, policy_type: PolicyType, policy: StoredPolicy) -> str:
         """The id of the policy of that name, made when it is attached for the first time."""
         known = self._policies.get(policy.name)
         if known is None:

@@ -32,7 +32,7 @@ _AUDIENCES: Final[Mapping[str, str]] = {"aws-cn": f"{AUDIENCE}:cn-north-1", "aws
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
-class Statement(NamedTuple):
+class AssertionContent(NamedTuple):
     """What an assertion says."""
 
     assertion_id: str
@@ -46,7 +46,7 @@ class Statement(NamedTuple):
     attributes: Mapping[str, tuple[str, ...]]
 
 
-def read_assertion(assertion: Element, partition: str, now: float) -> Statement:
+def read_assertion(assertion: Element, partition: str, now: float) -> AssertionContent:
     """What it says to AWS in that partition at this moment. Raises SandboxRefusal."""
     _check_age(assertion, now)
     recipient = _recipient(assertion, partition, now)
@@ -55,7 +55,9 @@ def read_assertion(assertion: Element, partition: str, now: float) -> Statement:
     ends_at = _session_end(assertion, now)
     issuer = only(assertion, ASSERTION, "Issuer")
     name = "" if issuer is None else text_of(issuer) or ""
-    return Statement(assertion.get("ID", ""), name, subject, subject_type, recipient, ends_at, _attributes(assertion))
+    return AssertionContent(
+        assertion.get("ID", ""), name, subject, subject_type, recipient, ends_at, _attributes(assertion)
+    )
 
 
 def sign_in(partition: str) -> str:

@@ -15,8 +15,8 @@ from hashlib import sha1
 from typing import Final
 
 from dsops.policy.saml_attributes import attribute_keys
-from dsops.sandbox.federation.proof import Proof
-from dsops.sandbox.saml.assertion import Statement, invalid, is_sign_in, read_assertion
+from dsops.sandbox.federation.proof import IdentityProof
+from dsops.sandbox.saml.assertion import AssertionContent, invalid, is_sign_in, read_assertion
 from dsops.sandbox.saml.metadata import Metadata, read_metadata
 from dsops.sandbox.saml.signature import signed_assertion
 from dsops.sandbox.saml.xml import ASSERTION, PROTOCOL, Element, elements_of, only, parse, tag, text_of
@@ -39,7 +39,7 @@ _DURATION: Final = re.compile(r"\d{3,5}", re.ASCII)
 _ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
 
 
-def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> Proof:
+def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> IdentityProof:
     """The proof, for that role. Raises SandboxRefusal."""
     if provider is None:
         raise invalid("Specified provider doesn't exist")
@@ -54,7 +54,7 @@ def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: fl
     if not _are_paired(attributes.get(ROLE, ()), role_arn, provider.arn):
         raise invalid("SAML Assertion doesn't contain the requested Role and Metadata in the attributes")
     qualifier = name_qualifier(statement.issuer, provider)
-    return Proof(
+    return IdentityProof(
         provider.arn,
         statement.issuer,
         statement.subject,
@@ -163,7 +163,7 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
     return tuple((name.removeprefix(PRINCIPAL_TAG), _one(attributes, name, "PrincipalTag") or "") for name in names)
 
 
-def _longest(statement: Statement, now: float) -> int | None:
+def _longest(statement: AssertionContent, now: float) -> int | None:
     """The shorter of SessionDuration and SessionNotOnOrAfter."""
     duration = _one(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):

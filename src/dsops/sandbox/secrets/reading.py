@@ -11,7 +11,7 @@ from typing import cast
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.secrets.storage import Place, StoredSecret, Vault, Version
+from dsops.sandbox.secrets.storage import SecretLocation, StoredSecret, Vault, Version
 from dsops.sandbox.wire.answers import Moment, Value, json_code
 from dsops.sandbox.wire.refusals import answer_of, refusal
 
@@ -23,7 +23,7 @@ _CURRENT = "AWSCURRENT"
 
 def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: Decrypt) -> dict[str, Value]:
     """The answer to GetSecretValue by a caller who may read it, and may `decrypt`. Raises SandboxRefusal."""
-    secret = vault.find_secret(str(parameters["SecretId"]), Place(caller.account, caller.region))
+    secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
     version = _version(secret, caller, str(parameters.get("VersionId", "")), str(parameters.get("VersionStage", "")))
@@ -45,7 +45,7 @@ def read_batch(
         )
     following = ""
     if filters:
-        place = Place(caller.account, caller.region)
+        place = SecretLocation(caller.account, caller.region)
         found = [secret.arn for secret in vault.all_secrets(place) if _matches_all(secret, filters)]
         start, size = _page(parameters)
         ids, following = found[start : start + size], str(start + size) if len(found) > start + size else ""
@@ -64,7 +64,7 @@ def read_batch(
 
 def list_versions(vault: Vault, caller: Caller, parameters: Parameters) -> dict[str, Value]:
     """The answer to ListSecretVersionIds; versions without a label only where the caller asks for those too."""
-    secret = vault.find_secret(str(parameters["SecretId"]), Place(caller.account, caller.region))
+    secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
     shown = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.principals import Carrier
 from dsops.sandbox.state import handlers
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Tags, World
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class StoredSecret(NamedTuple):
     account: str
     region: str
     tags: Tags
-    policy: PolicyText | None
+    policy: StoredPolicy | None
     kms_key: str
     """As it was written: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
@@ -66,7 +66,7 @@ class StoredParameter(NamedTuple):
     kms_key: str
 
 
-class Place(NamedTuple):
+class SecretLocation(NamedTuple):
     """Where a secret or parameter is looked for."""
 
     account: str
@@ -78,14 +78,14 @@ class Vault:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._planned: list[tuple[Place, str, str, str, str]] = []
+        self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
-    def find_secret(self, secret_id: str, place: Place) -> StoredSecret | None:
+    def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
         """By name, full ARN, or ARN without its six random characters; another account's only by ARN."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._named(secret_id, place)
-        place = Place(arn.account, arn.region)
+        place = SecretLocation(arn.account, arn.region)
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
@@ -95,7 +95,7 @@ class Vault:
             return by_suffix
         return self._named(name, place)
 
-    def resource_of(self, secret_id: str, place: Place) -> tuple[str, str]:
+    def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
         """The ARN that policies are matched against for a secret that does not exist, and its account."""
         arn = parse_arn(secret_id)
         if arn is not None and arn.service == "secretsmanager":
@@ -103,7 +103,7 @@ class Vault:
         partition = self._world.partitions[place.account]
         return f"arn:{partition}:secretsmanager:{place.region}:{place.account}:secret:{secret_id}", place.account
 
-    def all_secrets(self, place: Place) -> Iterator[StoredSecret]:
+    def all_secrets(self, place: SecretLocation) -> Iterator[StoredSecret]:
         """Every secret there."""
         for secret in dict.values(self._backend(place).secrets):
             yield _stored(secret)
@@ -119,7 +119,7 @@ class Vault:
                         yield Carrier(secret.policy, partial(_set_policy, secret))
 
     def put_secret(
-        self, place: Place, name: str, string: str | None, binary: str | None, policy: str | None, kms_key: str
+        self, place: SecretLocation, name: str, string: str | None, binary: str | None, policy: str | None, kms_key: str
     ) -> str:
         """A new secret; gives its ARN."""
         backend = self._backend(place)
@@ -133,11 +133,11 @@ class Vault:
         arn: str = json.loads(made)["ARN"]
         return arn
 
-    def put_parameter(self, place: Place, name: str, value: str, kind: str, kms_key: str = "") -> None:
+    def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
         """A parameter that will be there when the first request for one comes: moto's SSM takes 0.7 s to load."""
         self._planned.append((place, name, value, kind, kms_key))
 
-    def parameters(self, place: Place, names: Iterable[str]) -> Iterator[StoredParameter]:
+    def parameters(self, place: SecretLocation, names: Iterable[str]) -> Iterator[StoredParameter]:
         """Those of the names, ARNs, and names with a version or label that exist."""
         for name in names:
             arn = parse_arn(name)
@@ -149,7 +149,7 @@ class Vault:
                     yield from (self._stored(place, each) for each in found.values())
                     break
 
-    def parameters_below(self, place: Place, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
+    def parameters_below(self, place: SecretLocation, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
         """Those that GetParametersByPath with these parameters gives."""
         found, _ = self._parameters(place).get_parameters_by_path(
             str(asked["Path"]),
@@ -160,14 +160,14 @@ class Vault:
         )
         yield from (self._stored(place, each) for each in found)
 
-    def parameter_tags(self, place: Place, name: str) -> Tags:
+    def parameter_tags(self, place: SecretLocation, name: str) -> Tags:
         """The tags of a parameter; none for one that does not exist."""
         if not self._parameters(place).get_parameters([name]):
             return ()
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
-    def drop_leftovers(self, place: Place) -> None:
+    def drop_leftovers(self, place: SecretLocation) -> None:
         """Removes what moto keeps of missing parameters: a name that was looked up, the tags of a deleted one.
 
         moto fails at a name without any version in every later list.
@@ -188,7 +188,7 @@ class Vault:
             key = key or ("alias/aws/ssm" if kind == "SecureString" else "")
             self._parameters(place).put_parameter(name, "", value, kind, "", key, False, [], "text", None, None)
 
-    def _stored(self, place: Place, found: moto_ssm.Parameter) -> StoredParameter:
+    def _stored(self, place: SecretLocation, found: moto_ssm.Parameter) -> StoredParameter:
         key = found.keyid or ""
         arn = f"arn:{self._world.partitions[place.account]}:ssm:{place.region}:{place.account}:parameter/"
         return StoredParameter(
@@ -197,17 +197,17 @@ class Vault:
             "" if is_default_key(key, "ssm") else key,
         )
 
-    def _parameters(self, place: Place) -> moto_ssm.SimpleSystemManagerBackend:
+    def _parameters(self, place: SecretLocation) -> moto_ssm.SimpleSystemManagerBackend:
         from moto.ssm.models import ssm_backends
 
         return ssm_backends[place.account][place.region]
 
-    def _backend(self, place: Place) -> moto_secrets.SecretsManagerBackend:
+    def _backend(self, place: SecretLocation) -> moto_secrets.SecretsManagerBackend:
         from moto.secretsmanager.models import secretsmanager_backends
 
         return secretsmanager_backends[place.account][place.region]
 
-    def _named(self, name: str, place: Place) -> StoredSecret | None:
+    def _named(self, name: str, place: SecretLocation) -> StoredSecret | None:
         if place.account not in self._world.partitions:
             return None
         try:
@@ -230,7 +230,7 @@ def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> Sto
 
     source = secret if isinstance(secret, FakeSecret) else secret.source
     tags = tuple((tag["Key"], tag["Value"]) for tag in source.tags or ())
-    policy = None if source.policy is None else PolicyText(f"the policy of secret {source.name}", source.policy)
+    policy = None if source.policy is None else StoredPolicy(f"the policy of secret {source.name}", source.policy)
     key = source.kms_key_id or ""
     key = "" if is_default_key(key, "secretsmanager") else key
     versions = tuple(

@@ -33,11 +33,11 @@ from dsops.sandbox.seed.model import (
     SeedRole,
     SeedUser,
 )
-from dsops.sandbox.seed.organization import OrganizationReader
+from dsops.sandbox.seed.organization import OrganizationSeedReader
 from dsops.sandbox.seed.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed.providers import read_oidc_providers, read_saml_providers
 from dsops.sandbox.seed.regions import REGION_KEYS, read_region
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
@@ -118,7 +118,7 @@ class _Reader(PolicyNodes):
         organization = None
         if "organization" in keys:
             known = [account.account for account in accounts]
-            organization = OrganizationReader(self, known).read(keys["organization"])
+            organization = OrganizationSeedReader(self, known).read(keys["organization"])
         throttle = {
             key.text: self._rate(key.text, value, f"throttle.{key.text}")
             for key, value in self.entries(keys.get("throttle"), "throttle")
@@ -167,7 +167,7 @@ class _Reader(PolicyNodes):
             for key, value in self.entries(keys.get("roles"), f"{path}.roles")
         )
         policies = tuple(
-            PolicyText(key.text, self.policy(value, f"{path}.policies.{key.text}", "identity"))
+            StoredPolicy(key.text, self.policy(value, f"{path}.policies.{key.text}", "identity"))
             for key, value in self.entries(keys.get("policies"), f"{path}.policies")
         )
         root = self._key(keys["root"], f"{path}.root", is_whole=True) if "root" in keys else None

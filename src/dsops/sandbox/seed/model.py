@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from dsops.sandbox.identity_center.model import SeedIdentityCenter
 from dsops.sandbox.organizations.organizations import RootFeature
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -41,7 +41,7 @@ class SeedUser(NamedTuple):
     source_ip: str = ""
     groups: tuple[str, ...] = ()
     tags: Tags = ()
-    policies: tuple[PolicyText, ...] = ()
+    policies: tuple[StoredPolicy, ...] = ()
     """Inline ones; a managed one is its ARN with "" as text."""
     boundary: str = ""
     """The ARN of a managed policy."""
@@ -56,7 +56,7 @@ class SeedRole(NamedTuple):
     path: str = "/"
     source_ip: str = ""
     tags: Tags = ()
-    policies: tuple[PolicyText, ...] = ()
+    policies: tuple[StoredPolicy, ...] = ()
     boundary: str = ""
     max_session_duration: int = 3600
 
@@ -122,9 +122,9 @@ class SeedAccount(NamedTuple):
     partition: str = "aws"
     root: SeedKey | None = None
     users: tuple[SeedUser, ...] = ()
-    groups: Mapping[str, tuple[PolicyText, ...]] = {}
+    groups: Mapping[str, tuple[StoredPolicy, ...]] = {}
     roles: tuple[SeedRole, ...] = ()
-    policies: tuple[PolicyText, ...] = ()
+    policies: tuple[StoredPolicy, ...] = ()
     """Managed policies of its own."""
     regions: Mapping[str, SeedRegion] = {}
     oidc_providers: tuple[SeedOidcProvider, ...] = ()
@@ -140,8 +140,8 @@ class SeedNode(NamedTuple):
 
     name: str = ""
     """An account's; "" for its id."""
-    service_control: tuple[PolicyText, ...] = ()
-    resource_control: tuple[PolicyText, ...] = ()
+    service_control: tuple[StoredPolicy, ...] = ()
+    resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
     """AWS's FullAWSAccess is attached, as it is unless somebody detaches it."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()

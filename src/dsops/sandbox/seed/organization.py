@@ -19,7 +19,7 @@ from dsops.policy.language.policy import PolicyKind
 from dsops.sandbox.organizations.organizations import IAM, ROOT_FEATURES, RootFeature
 from dsops.sandbox.seed.model import SeedNode, SeedOrganization
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 
 _ID: Final = re.compile(r"o-[a-z0-9]{10,32}")
 _DEEPEST: Final = 5
@@ -30,7 +30,7 @@ _ROOT_KEYS: Final = ("id", "management_account", "feature_set", "root_access", "
 _FEATURE_SETS: Final = ("ALL", "CONSOLIDATED_BILLING")
 
 
-class OrganizationReader:
+class OrganizationSeedReader:
     """Reads `organization`; what is wrong with it is noted."""
 
     def __init__(self, reader: PolicyNodes, accounts: Collection[str]) -> None:
@@ -95,7 +95,7 @@ class OrganizationReader:
             )
         return attached
 
-    def _attached(self, node: Node | None, kind: PolicyKind, path: str) -> tuple[PolicyText, ...]:
+    def _attached(self, node: Node | None, kind: PolicyKind, path: str) -> tuple[StoredPolicy, ...]:
         where = f"{path}.{'service' if kind == 'scp' else 'resource'}_control_policies"
         found = []
         for policy in self._reader.named_policies(node, where, kind, f"{kind}-{len(self._policies) + 1}-"):

@@ -10,15 +10,15 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.identity_center.model import SeedIdentityCenter
 from dsops.sandbox.identity_center.planter import plant_instance
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedUser
 from dsops.sandbox.seed.planter import Planter
 from dsops.sandbox.seed.region_planter import plant_region
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import World
 
 _CORRECT = "correct that part of the seed"
-_FULL_RIGHTS = PolicyText(
+_FULL_RIGHTS = StoredPolicy(
     "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 )
 
@@ -44,7 +44,9 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
             if account.has_outbound_federation:
                 sandbox.sts.outbound.enable(account.account)
             for region, held in account.regions.items():
-                plant_region(sandbox.vault, sandbox.keys, account.partition, Place(account.account, region), held)
+                plant_region(
+                    sandbox.vault, sandbox.keys, account.partition, SecretLocation(account.account, region), held
+                )
         if seed.organization is not None:
             _plant_organization(sandbox.world, seed.organization)
         if seed.identity_center is not None:
@@ -132,6 +134,6 @@ def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> N
         world.source_ips[made.unique_id] = user.source_ip
 
 
-def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[PolicyText]) -> None:
+def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[StoredPolicy]) -> None:
     for policy in policies:
         planter.put_policy(owner, kind, holder, policy)

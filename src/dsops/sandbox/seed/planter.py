@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from dsops.arn import PARTITIONS
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Role, Tags, User, World, view_role, view_user
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Planter:
         """A managed policy of the account; gives its ARN."""
         return self._world.backend(account).create_policy("", path, text, name, []).arn
 
-    def put_policy(self, account: str, kind: str, holder: str, policy: PolicyText) -> None:
+    def put_policy(self, account: str, kind: str, holder: str, policy: StoredPolicy) -> None:
         """An inline policy of a `user`, `group` or `role`; attaches the managed one where `text` is ""."""
         backend = self._world.backend(account)
         if policy.text:

@@ -9,9 +9,9 @@ from dsops.arn import parse_arn
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json, parse_yaml, to_json
 from dsops.errors import Where
 from dsops.input_file import read_whole, reason
-from dsops.policy.language.policy import Checked, PolicyKind, check_policy
+from dsops.policy.language.policy import ParsedPolicy, PolicyKind, check_policy
 from dsops.sandbox.seed.nodes import Nodes
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
 """Endings of what is the name of a file; a policy's own text ends in a brace."""
@@ -26,11 +26,11 @@ class PolicyNodes(Nodes):
         super().__init__(file)
         self._folder = folder
 
-    def policies(self, node: Node | None, path: str) -> tuple[PolicyText, ...]:
+    def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
         """Identity policies and ARNs of managed ones; the text of the latter is ""."""
         return self.named_policies(node, path, "identity", "policy-")
 
-    def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[PolicyText, ...]:
+    def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
         """A list of documents or `{name, document}`; one without a name gets the prefix and its number."""
         if node is None:
             return ()
@@ -42,16 +42,16 @@ class PolicyNodes(Nodes):
             for index, item in enumerate(node.items)
         )
 
-    def _named_policy(self, item: Node, path: str, kind: PolicyKind, name: str) -> PolicyText:
+    def _named_policy(self, item: Node, path: str, kind: PolicyKind, name: str) -> StoredPolicy:
         if kind == "identity" and isinstance(item, Scalar) and item.text.startswith("arn:"):
             if not is_policy_arn(item.text):
                 self.note(item.line, path, f"`{item.text}` is not the ARN of a managed policy")
-            return PolicyText(item.text, "")
+            return StoredPolicy(item.text, "")
         if isinstance(item, Mapping) and item.get("document") is not None:
             keys = self.keys(item, path, ("name", "document"))
             name = self.text(keys["name"], f"{path}.name") if "name" in keys else name
-            return PolicyText(name, self.policy(keys["document"], path, kind))
-        return PolicyText(name, self.policy(item, path, kind))
+            return StoredPolicy(name, self.policy(keys["document"], path, kind))
+        return StoredPolicy(name, self.policy(item, path, kind))
 
     def policy(self, node: Node, path: str, kind: PolicyKind) -> str:
         """The document as JSON text."""
@@ -78,7 +78,7 @@ class PolicyNodes(Nodes):
         self._note_all(check_policy(document, kind, name=name, file=name), path)
         return to_json(document.root) if is_yaml and document.root is not None else text
 
-    def _note_all(self, checked: Checked, path: str, line: int = 0) -> None:
+    def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
         """Adds a policy's problems, each at its own place unless one line stands for the whole."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dsops.sandbox.keys.policies import open_key_policy
 from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Place, Vault
+from dsops.sandbox.secrets.storage import SecretLocation, Vault
 from dsops.sandbox.seed.model import SeedRegion
 
 _OPEN_KEY = "alias/sandbox"
 
 
-def plant_region(vault: Vault, keys: KeyStore, partition: str, place: Place, held: SeedRegion) -> None:
+def plant_region(vault: Vault, keys: KeyStore, partition: str, place: SecretLocation, held: SeedRegion) -> None:
     """Puts keys first, then what they encrypt."""
     arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()}
     for name, secret in held.secrets.items():
@@ -26,7 +26,7 @@ def plant_region(vault: Vault, keys: KeyStore, partition: str, place: Place, hel
             vault.put_parameter(place, name, ",".join(value), "StringList")
 
 
-def open_key(keys: KeyStore, partition: str, place: Place) -> str:
+def open_key(keys: KeyStore, partition: str, place: SecretLocation) -> str:
     """The ARN of a key for secrets that have a policy: with AWS's own key no other account could read them.
 
     Its policy lets everybody decrypt through Secrets Manager; another account has to allow its callers kms:Decrypt.

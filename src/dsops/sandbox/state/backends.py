@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NOTHING_ALLOWED = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
 
 
-class PolicyText(NamedTuple):
+class StoredPolicy(NamedTuple):
     """A policy document and the name or ARN by which its account knows it."""
 
     name: str
@@ -174,17 +174,17 @@ def reset() -> None:
         organizations.organizations_backends.master_accounts.clear()
 
 
-def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[PolicyText]:
+def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[StoredPolicy]:
     """Inline policies, then managed ones in their default versions."""
     for name, text in holder.policies.items():
-        yield PolicyText(name, text)
+        yield StoredPolicy(name, text)
     for policy in holder.managed_policies.values():
         yield default_version(policy)
 
 
-def default_version(policy: moto_iam.ManagedPolicy) -> PolicyText:
+def default_version(policy: moto_iam.ManagedPolicy) -> StoredPolicy:
     """The version of a managed policy that is in force."""
     for version in policy.versions:
         if version.version_id == policy.default_version_id:
-            return PolicyText(policy.arn, version.document)
-    return PolicyText(policy.arn, NOTHING_ALLOWED)
+            return StoredPolicy(policy.arn, version.document)
+    return StoredPolicy(policy.arn, NOTHING_ALLOWED)

@@ -12,18 +12,18 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.function_policy import function_policy
 from dsops.sandbox.authorization.principals import Carrier, replace_principal
 from dsops.sandbox.checks.queue_policies import readable_queue_policy
-from dsops.sandbox.secrets.storage import Place
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.secrets.storage import SecretLocation
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Tags, World
 
 if TYPE_CHECKING:
     from moto.s3 import models as moto_s3
 
 
-class Held(NamedTuple):
+class EstateResource(NamedTuple):
     """A resource that has a policy of its own, or could have."""
 
-    policy: PolicyText | None
+    policy: StoredPolicy | None
     tags: Tags = ()
 
 
@@ -31,7 +31,7 @@ class Bucket(NamedTuple):
     """A bucket, wherever it is: their names are one for all accounts of a partition."""
 
     account: str
-    policy: PolicyText | None
+    policy: StoredPolicy | None
     blocks_public_policy: bool
     restricts_public: bool
     kms_key: str
@@ -46,7 +46,7 @@ class StoredObject(NamedTuple):
     """The key that it is encrypted with; "" for S3's own keys."""
 
 
-class Table(NamedTuple):
+class DynamoTable(NamedTuple):
     """A DynamoDB table."""
 
     partition_key: str
@@ -55,7 +55,7 @@ class Table(NamedTuple):
     tags: Tags
 
 
-class Database(NamedTuple):
+class DatabaseInstance(NamedTuple):
     """A database instance of RDS."""
 
     engine: str
@@ -75,7 +75,7 @@ class Estate:
         found = self._bucket(name, partition)
         if found is None:
             return None
-        policy = None if found.policy is None else PolicyText(f"the policy of bucket {name}", found.policy.decode())
+        policy = None if found.policy is None else StoredPolicy(f"the policy of bucket {name}", found.policy.decode())
         block = found.public_access_block
         return Bucket(
             found.account_id,
@@ -111,7 +111,7 @@ class Estate:
 
     # --- SQS and SNS -------------------------------------------------------------------------------------------
 
-    def queue(self, place: Place, name: str) -> Held | None:
+    def queue(self, place: SecretLocation, name: str) -> EstateResource | None:
         """A queue."""
         from moto.sqs.models import sqs_backends
 
@@ -120,22 +120,22 @@ class Estate:
         if queue is None:
             return None
         text = readable_queue_policy(queue.policy or "")
-        return Held(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
+        return EstateResource(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
 
-    def topic(self, arn: str) -> Held | None:
+    def topic(self, arn: str) -> EstateResource | None:
         """A topic."""
         from moto.sns.models import sns_backends
 
         parts = parse_arn(arn)
-        backend = None if parts is None else self._backend(sns_backends, Place(parts.account, parts.region))
+        backend = None if parts is None else self._backend(sns_backends, SecretLocation(parts.account, parts.region))
         topic = None if backend is None else backend.topics.get(arn)
         if topic is None:
             return None
-        return Held(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
+        return EstateResource(_policy(f"the policy of topic {topic.name}", topic.policy), tuple(topic._tags.items()))  # noqa: SLF001
 
     # --- DynamoDB ----------------------------------------------------------------------------------------------
 
-    def table(self, place: Place, name: str) -> Table | None:
+    def table(self, place: SecretLocation, name: str) -> DynamoTable | None:
         """A table."""
         from moto.dynamodb.models import dynamodb_backends
 
@@ -149,19 +149,19 @@ class Estate:
             for part in index.schema
             if part["KeyType"] == "HASH"
         }
-        return Table(table.hash_key_attr, keys, _listed(table.tags))
+        return DynamoTable(table.hash_key_attr, keys, _listed(table.tags))
 
-    def table_policy(self, place: Place, arn: str) -> PolicyText | None:
+    def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
         """The policy of the table or stream with that ARN."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
         policy = None if backend is None else backend.resource_policies.get(arn)
-        return None if policy is None else PolicyText(f"the policy of {arn}", policy.policy_doc)
+        return None if policy is None else StoredPolicy(f"the policy of {arn}", policy.policy_doc)
 
     # --- Lambda, ECR, EventBridge ------------------------------------------------------------------------------
 
-    def function(self, place: Place, name: str) -> Held | None:
+    def function(self, place: SecretLocation, name: str) -> EstateResource | None:
         """A function; its policy has one statement for each AddPermission."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
@@ -173,9 +173,9 @@ class Estate:
         # AddPermission goes to the latest one, whatever the qualifier: the statement's Resource has it.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
-        return Held(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
+        return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
 
-    def repository(self, place: Place, name: str) -> Held | None:
+    def repository(self, place: SecretLocation, name: str) -> EstateResource | None:
         """An ECR repository."""
         from moto.ecr.models import ecr_backends
 
@@ -184,9 +184,9 @@ class Estate:
         if backend is None or repository is None:
             return None
         tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(repository.arn)
-        return Held(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
+        return EstateResource(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
 
-    def event_bus(self, place: Place, name: str) -> Held | None:
+    def event_bus(self, place: SecretLocation, name: str) -> EstateResource | None:
         """An event bus."""
         from moto.events.models import events_backends
 
@@ -198,7 +198,7 @@ class Estate:
         # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
         every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
         replace_principal([Carrier(written[0], written.append)], every_root, "*")
-        return Held(_policy(f"the policy of event bus {name}", written[-1]))
+        return EstateResource(_policy(f"the policy of event bus {name}", written[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
         """The ARNs of the roles in an instance profile: one at the most."""
@@ -207,7 +207,7 @@ class Estate:
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
-    def profile_of_template(self, place: Place, identifier: str, version: str) -> str:
+    def profile_of_template(self, place: SecretLocation, identifier: str, version: str) -> str:
         """The instance profile that a launch template names, by name or ARN; "" for none."""
         from moto.ec2.exceptions import EC2ClientError
         from moto.ec2.models import ec2_backends
@@ -224,7 +224,7 @@ class Estate:
         profile = data.get("IamInstanceProfile") or {}
         return str(profile.get("Name") or profile.get("Arn") or "")
 
-    def vpc_of(self, place: Place, identifier: str) -> str:
+    def vpc_of(self, place: SecretLocation, identifier: str) -> str:
         """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
         from moto.ec2.models import ec2_backends
 
@@ -242,29 +242,29 @@ class Estate:
         ]
         return next((each.vpc_id or "" for each in held if each.id == identifier), "")
 
-    def database(self, place: Place, name: str) -> Database | None:
+    def database(self, place: SecretLocation, name: str) -> DatabaseInstance | None:
         """A database instance."""
         from moto.rds.models import rds_backends
 
         backend = self._backend(rds_backends, place)
         found = None if backend is None else backend.databases.get(name)
-        return None if found is None else Database(found.engine, found.db_instance_class)
+        return None if found is None else DatabaseInstance(found.engine, found.db_instance_class)
 
-    def held_at(self, arn: str) -> Held:
+    def held_at(self, arn: str) -> EstateResource:
         """The policy and tags of a function, repository or event bus by its ARN; nothing for everything else."""
         parts = parse_arn(arn)
         if parts is None:
-            return Held(None)
-        place = Place(parts.account, parts.region)
+            return EstateResource(None)
+        place = SecretLocation(parts.account, parts.region)
         kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
-        held: Held | None = None
+        held: EstateResource | None = None
         if (parts.service, kind) == ("lambda", "function"):
             held = self.function(place, name.partition(":")[0])
         elif (parts.service, kind) == ("ecr", "repository"):
             held = self.repository(place, name)
         elif (parts.service, kind) == ("events", "event-bus"):
             held = self.event_bus(place, name)
-        return held or Held(None)
+        return held or EstateResource(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
         """The tags of anything that moto can list with its tags; () for what does not exist."""
@@ -279,7 +279,9 @@ class Estate:
                         return tuple(resource.tags.items())
         return ()
 
-    def _backend(self, backends: Any, place: Place) -> Any:  # moto's backends of one service have a type for each
+    def _backend(
+        self, backends: Any, place: SecretLocation
+    ) -> Any:  # moto's backends of one service have a type for each
         """The backend there; None for an account or region that is none of ours."""
         if place.account not in self._world.partitions:
             return None
@@ -295,8 +297,8 @@ def _default_key(encryption: Mapping[str, Any] | None) -> str:  # as the XML of 
     return default.get("KMSMasterKeyID", "") if default.get("SSEAlgorithm", "").startswith("aws:kms") else ""
 
 
-def _policy(name: str, text: str | None) -> PolicyText | None:
-    return PolicyText(name, text) if text else None
+def _policy(name: str, text: str | None) -> StoredPolicy | None:
+    return StoredPolicy(name, text) if text else None
 
 
 def _listed(tags: Iterable[Mapping[str, str]] | None) -> Tags:

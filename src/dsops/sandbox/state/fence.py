@@ -33,7 +33,7 @@ _MOTO_VERSION = (5, 2)
 _ANY_ACCOUNT = "000000000000"
 
 
-class Call(NamedTuple):
+class MotoCall(NamedTuple):
     """One operation that was allowed."""
 
     service: str
@@ -84,7 +84,7 @@ def knows_region(region: str) -> bool:
     return region in secretsmanager_backends[_ANY_ACCOUNT]
 
 
-def perform(call: Call, protocol: Protocol) -> HttpAnswer:
+def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
     """moto's answer to exactly this operation, in the client's protocol; of a client that speaks CBOR in JSON."""
     check_open(call.service, call.operation, call.parameters)
     os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
@@ -119,7 +119,7 @@ def perform(call: Call, protocol: Protocol) -> HttpAnswer:
     return read_answer(call.service, call.operation, spoken, protocol, int(status), given, content)
 
 
-def _serialized(call: Call, protocol: Protocol) -> dict[str, Any]:
+def _serialized(call: MotoCall, protocol: Protocol) -> dict[str, Any]:
     model = operation_model(call.service, call.operation)
     try:
         serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
@@ -175,5 +175,5 @@ def _serializer(protocol: Protocol) -> Any:  # botocore ships no types
     return create_serializer(protocol, include_validation=False)
 
 
-def _unknown_to_moto(call: Call) -> SandboxRefusal:
+def _unknown_to_moto(call: MotoCall) -> SandboxRefusal:
     return not_served(call.service, call.operation, "moto has no such operation")

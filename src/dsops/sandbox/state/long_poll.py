@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from dsops.sandbox.state import fence
-from dsops.sandbox.state.fence import Call
+from dsops.sandbox.state.fence import MotoCall
 from dsops.sandbox.wire.cbor import decode
 from dsops.sandbox.wire.models import Protocol
 from dsops.sandbox.wire.wire import HttpAnswer, Wait
@@ -29,13 +29,13 @@ _LONGEST_SECONDS = 20
 """API reference, ReceiveMessage; moto refuses more without waiting."""
 
 
-def perform(call: Call, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
+def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
     """The answer to an operation; one that waits and finds nothing says how to go on waiting.
 
     Called while the lock is held; what it returns takes the lock for each look.
     """
 
-    def ask_moto(one: Call) -> HttpAnswer:
+    def ask_moto(one: MotoCall) -> HttpAnswer:
         return fence.perform(one, protocol)
 
     member = _FOUND.get((call.service, call.operation))
@@ -54,7 +54,7 @@ def perform(call: Call, protocol: Protocol, lock: AbstractContextManager[object]
     return answer._replace(wait=Wait(seconds, _source(call), ask))
 
 
-def _without_wait(call: Call) -> tuple[int, Call]:
+def _without_wait(call: MotoCall) -> tuple[int, MotoCall]:
     """How long the client wants to wait, and the call that does not."""
     if call.service == "swf":
         return _SWF_SECONDS, call
@@ -67,7 +67,7 @@ def _without_wait(call: Call) -> tuple[int, Call]:
     return seconds, call._replace(parameters={**call.parameters, "WaitTimeSeconds": 0})
 
 
-def _wait_of_queue(call: Call) -> str:
+def _wait_of_queue(call: MotoCall) -> str:
     """`ReceiveMessageWaitTimeSeconds` of the queue; "0" for a queue that is not there."""
     name = "ReceiveMessageWaitTimeSeconds"
     parameters = {"QueueUrl": call.parameters.get("QueueUrl", ""), "AttributeNames": [name]}
@@ -86,7 +86,7 @@ def _is_empty(answer: HttpAnswer, member: str) -> bool:
     return not content.get(member)
 
 
-def _source(call: Call) -> str:
+def _source(call: MotoCall) -> str:
     parts = [call.service, call.operation, call.account, call.region]
     names = ("QueueUrl", "domain", "taskList")
     return json.dumps([*parts, *(call.parameters.get(name) for name in names)], default=str)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, PolicyText, reset
-from dsops.sandbox.state.world import Grants, LongTermKey, MfaDevice, OidcProvider, SamlProvider, User, World, user_arn
+from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.sandbox.state.world import (
+    LongTermKey,
+    MfaDevice,
+    OidcProvider,
+    PrincipalGrants,
+    SamlProvider,
+    User,
+    World,
+    user_arn,
+)
 
 _ACCOUNT = "000000000000"
 _SEED = "GEZDGNBVGY3TQOJQ"
@@ -36,23 +45,23 @@ def _probe_account(world: World) -> str:
     planter = Planter(world)
     user, serial, boundary = _make_user(planter)
     role = planter.add_role(_ACCOUNT, "probe", NOTHING_ALLOWED, "/p/", _TAGS, 7200, "AROAPROBE")
-    planter.put_policy(_ACCOUNT, "role", "probe", PolicyText("of-role", _POLICY))
+    planter.put_policy(_ACCOUNT, "role", "probe", StoredPolicy("of-role", _POLICY))
     planter.set_role_boundary(role, boundary.name)
     provider = planter.add_oidc_provider(_ACCOUNT, "https://id.example.com/p", ["client"])
     saml = planter.add_saml_provider(_ACCOUNT, "probe", "<metadata/>")
-    of_user = (PolicyText("of-user", _POLICY), boundary, PolicyText("of-group", _POLICY))
-    of_role = (PolicyText("of-role", _POLICY),)
+    of_user = (StoredPolicy("of-user", _POLICY), boundary, StoredPolicy("of-group", _POLICY))
+    of_role = (StoredPolicy("of-role", _POLICY),)
     arn = user_arn(_ACCOUNT, "aws", "probe", "/p/")
     claims = {
         "user": user == User(_ACCOUNT, "probe", "AIDAPROBE", arn, _TAGS),
         "key": world.long_term_key("AKIAPROBE") == LongTermKey(user, "secret", is_active=True),
-        "policies of a user": world.grants_of_user(user) == Grants(of_user, boundary),
+        "policies of a user": world.grants_of_user(user) == PrincipalGrants(of_user, boundary),
         "MFA device": list(world.mfa_devices_of(user)) == [MfaDevice(serial, _SEED)],
         "role": world.role_at(f"arn:aws:iam::{_ACCOUNT}:role/p/probe") == role,
         "session duration": role.max_session_duration == 7200,
         "trust policy": role.trust == NOTHING_ALLOWED,
         "tags of a role": role.tags == _TAGS,
-        "policies of a role": world.grants_of_role(role) == Grants(of_role, boundary),
+        "policies of a role": world.grants_of_role(role) == PrincipalGrants(of_role, boundary),
         "OpenID Connect provider": world.oidc_provider(_ACCOUNT, "https://id.example.com/p")
         == OidcProvider(provider, "id.example.com/p", ("client",)),
         "SAML provider": world.saml_provider(saml) == SamlProvider(saml, _ACCOUNT, "probe", "<metadata/>"),
@@ -62,15 +71,15 @@ def _probe_account(world: World) -> str:
     return f"it does not give back what was put in: {', '.join(wrong)}" if wrong else ""
 
 
-def _make_user(planter: Planter) -> tuple[User, str, PolicyText]:
+def _make_user(planter: Planter) -> tuple[User, str, StoredPolicy]:
     """A user with everything that one can have, its MFA serial and its boundary."""
-    boundary = PolicyText(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
+    boundary = StoredPolicy(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
     user = planter.add_user(_ACCOUNT, "probe", "/p/", _TAGS, "AIDAPROBE")
     planter.add_key(user, "AKIAPROBE", "secret")
     planter.add_group(_ACCOUNT, "probes")
     planter.join_group(user, "probes")
-    planter.put_policy(_ACCOUNT, "group", "probes", PolicyText("of-group", _POLICY))
-    planter.put_policy(_ACCOUNT, "user", "probe", PolicyText("of-user", _POLICY))
-    planter.put_policy(_ACCOUNT, "user", "probe", PolicyText(boundary.name, ""))
+    planter.put_policy(_ACCOUNT, "group", "probes", StoredPolicy("of-group", _POLICY))
+    planter.put_policy(_ACCOUNT, "user", "probe", StoredPolicy("of-user", _POLICY))
+    planter.put_policy(_ACCOUNT, "user", "probe", StoredPolicy(boundary.name, ""))
     planter.set_user_boundary(user, boundary.name)
     return user, planter.add_mfa_device(user, "/", "probe", _SEED), boundary

@@ -17,7 +17,7 @@ from dsops.sandbox.organizations.organizations import Organizations
 from dsops.sandbox.state import fence
 from dsops.sandbox.state.backends import (
     NOTHING_ALLOWED,
-    PolicyText,
+    StoredPolicy,
     aws_policies,
     default_version,
     iam_models,
@@ -56,12 +56,12 @@ class Role(NamedTuple):
     tags: Tags
 
 
-class Grants(NamedTuple):
+class PrincipalGrants(NamedTuple):
     """What a user's or role's own account says it may do."""
 
-    identity: tuple[PolicyText, ...]
+    identity: tuple[StoredPolicy, ...]
     """Inline and managed policies, those of a user's groups included."""
-    boundary: PolicyText | None
+    boundary: StoredPolicy | None
 
 
 class LongTermKey(NamedTuple):
@@ -209,33 +209,33 @@ class World:
             return self.role_at(principal) is not None
         return arn.resource_type != "user" or self.user_at(principal) is not None
 
-    def grants_of_user(self, user: User) -> Grants:
+    def grants_of_user(self, user: User) -> PrincipalGrants:
         """The policies that bind a user."""
         backend = self.backend(user.account)
         owner = cast("SandboxUser", backend.users[user.name])
         holders: list[moto_iam.User | moto_iam.Group] = [owner]
         holders += [group for group in backend.groups.values() if owner in group.users]
         texts = [text for holder in holders for text in policies_of(holder)]
-        return Grants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
+        return PrincipalGrants(tuple(texts), self.boundary(user.account, owner.permissions_boundary_arn))
 
-    def grants_of_role(self, role: Role) -> Grants:
+    def grants_of_role(self, role: Role) -> PrincipalGrants:
         """The policies that bind a role and every session of it, those issued before a change included."""
         owner = self.backend(role.account).roles[role.unique_id]
-        return Grants(tuple(policies_of(owner)), self.boundary(role.account, owner.permissions_boundary_arn))
+        return PrincipalGrants(tuple(policies_of(owner)), self.boundary(role.account, owner.permissions_boundary_arn))
 
-    def managed_policy(self, account: str, arn: str) -> PolicyText | None:
+    def managed_policy(self, account: str, arn: str) -> StoredPolicy | None:
         """The default version of a managed policy that principals of this account may use: its own or AWS's."""
         held = self.backend(account).managed_policies.get(arn)
         if held is not None:
             return default_version(held)
         found = self._aws_policy(account, arn)
-        return None if found is None else PolicyText(arn, json.dumps(found[1]["Document"]))
+        return None if found is None else StoredPolicy(arn, json.dumps(found[1]["Document"]))
 
-    def boundary(self, account: str, arn: str | None) -> PolicyText | None:
+    def boundary(self, account: str, arn: str | None) -> StoredPolicy | None:
         """The boundary of that ARN, None for none; one that can't be found allows nothing."""
         if not arn:
             return None
-        return self.managed_policy(account, arn) or PolicyText(arn, NOTHING_ALLOWED)
+        return self.managed_policy(account, arn) or StoredPolicy(arn, NOTHING_ALLOWED)
 
     def oidc_provider(self, account: str, url: str) -> OidcProvider | None:
         """The account's provider of that URL."""

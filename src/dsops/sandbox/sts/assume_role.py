@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from dsops.arn import parse_arn
 from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
@@ -21,11 +21,11 @@ from dsops.sandbox.sts.provided_contexts import ProvidedContexts, read_contexts
 from dsops.sandbox.sts.sealed import Seal
 from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
 from dsops.sandbox.sts.sessions import Issued, Session
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import access_denied, validation
 
-NO_ROLE = PolicyText(
+NO_ROLE = StoredPolicy(
     "no role has this ARN",
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
     '"Action": "sts:AssumeRole"}}',
@@ -39,7 +39,7 @@ class AssumeRole:
         self._issuing = issuing
         self._seal = seal
 
-    def perform(self, turn: Turn) -> dict[str, Value]:
+    def perform(self, turn: StsRequest) -> dict[str, Value]:
         """The answer. Raises SandboxRefusal."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
@@ -81,7 +81,7 @@ class AssumeRole:
 
     def _authorize(
         self,
-        turn: Turn,
+        turn: StsRequest,
         role: Role | None,
         tags: PassedTags,
         source_identity: str,
@@ -90,7 +90,7 @@ class AssumeRole:
     ) -> Role:
         """The role, when the caller may assume it so. All the actions are judged in the same context."""
         role_arn = turn.text("RoleArn")
-        trust = NO_ROLE if role is None else PolicyText(f"the trust policy of role {role.name}", role.trust)
+        trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
         account = turn.caller.account if owner is None else owner.account
         context = assume_context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
@@ -103,7 +103,7 @@ class AssumeRole:
         if contexts.providers:
             actions.append("sts:SetContext")
         for action in actions:
-            self._issuing.require(turn, Question(action, role_arn, account, context, trust))
+            self._issuing.require(turn, AuthorizationQuestion(action, role_arn, account, context, trust))
         if role is None:
             self._issuing.refuse(turn, "sts:AssumeRole", role_arn)
         return role
@@ -125,7 +125,7 @@ def check_role_arn(fields: Mapping[str, str]) -> None:
         raise validation(f"{arn} is invalid")
 
 
-def _source_identity(turn: Turn) -> str:
+def _source_identity(turn: StsRequest) -> str:
     """The one passed or inherited; once set it stays the same along a chain."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
@@ -135,7 +135,7 @@ def _source_identity(turn: Turn) -> str:
     return passed or inherited
 
 
-def _duration(turn: Turn, role: Role) -> int:
+def _duration(turn: StsRequest, role: Role) -> int:
     duration = turn.number("DurationSeconds", HOUR)
     if duration > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
@@ -147,7 +147,7 @@ def _duration(turn: Turn, role: Role) -> int:
 
 
 def assume_context(
-    turn: Turn, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
+    turn: StsRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
     """What a trust policy is judged by, besides who calls."""
     context = dict(turn.context)

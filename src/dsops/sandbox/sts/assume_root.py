@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import source_ip
 from dsops.sandbox.organizations.organizations import IAM, Organizations, RootFeature
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import validation
 
@@ -28,7 +28,7 @@ _TASKS: Mapping[str, RootFeature] = {
 """Name of the task's policy -> the part of centralized root access that it belongs to."""
 
 
-def assume_root(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     """The member's root user, who may do what the task's policy leaves. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, organizations = turn.caller, issuing.world.organizations
@@ -40,7 +40,7 @@ def assume_root(issuing: Issuing, turn: Turn) -> dict[str, Value]:
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     context = {**turn.context, "sts:TaskPolicyArn": (policy_arn,), "aws:ResourceAccount": (member,)}
     # The member's root user has no policy that could allow it: the caller's own account decides.
-    issuing.require(turn, Question("sts:AssumeRoot", resource, caller.account, context))
+    issuing.require(turn, AuthorizationQuestion("sts:AssumeRoot", resource, caller.account, context))
     if not _may_manage(organizations, caller.account, member, feature):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     source_identity = "" if session is None else session.source_identity
@@ -64,7 +64,7 @@ def assume_root(issuing: Issuing, turn: Turn) -> dict[str, Value]:
     return result | token_size(issued)
 
 
-def _member(turn: Turn) -> str:
+def _member(turn: StsRequest) -> str:
     """The account that is meant: named by its id or by its root user's ARN."""
     target = turn.text("TargetPrincipal")
     arn = parse_arn(target)
@@ -75,7 +75,7 @@ def _member(turn: Turn) -> str:
     return target
 
 
-def _task(turn: Turn) -> tuple[str, RootFeature]:
+def _task(turn: StsRequest) -> tuple[str, RootFeature]:
     """The ARN of the task's policy, and what has to be switched on for it."""
     descriptor = turn.parameters.get("TaskPolicyArn")
     arn = str(descriptor.get("arn", "")) if isinstance(descriptor, Mapping) else ""

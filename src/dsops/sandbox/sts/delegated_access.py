@@ -13,7 +13,7 @@ from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
 from dsops.sandbox.sts.sealed import Seal
 from dsops.sandbox.sts.session_policy import check_token_size
 from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import refusal, validation
 
@@ -28,7 +28,7 @@ class _Giver(NamedTuple):
     arn: str
 
 
-def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: Turn) -> dict[str, Value]:
+def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: StsRequest) -> dict[str, Value]:
     """The credentials. Raises SandboxRefusal."""
     issuing.require_action(turn, "sts:GetDelegatedAccessToken")
     opened = seal.open("trade-in", turn.text("TradeInToken"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, NoReturn
 
-from dsops.sandbox.authorization.authorize import Judge, Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
 from dsops.sandbox.state.world import World
-from dsops.sandbox.sts.sessions import MAX_TOKEN, Issued, Session, Sessions
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.sessions import MAX_TOKEN, Issued, Session, SessionTable
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.refusals import access_denied, refusal
 
@@ -19,29 +19,29 @@ class Issuing(NamedTuple):
     """Over one world."""
 
     world: World
-    sessions: Sessions
+    sessions: SessionTable
     judge: Judge
 
-    def require(self, turn: Turn, question: Question) -> None:
+    def require(self, turn: StsRequest, question: AuthorizationQuestion) -> None:
         """Raises AccessDenied unless the caller may."""
         self.judge.require(turn.caller, question, turn.request_id, turn.now)
 
-    def require_action(self, turn: Turn, action: str) -> None:
+    def require_action(self, turn: StsRequest, action: str) -> None:
         """The same for an action without a resource."""
-        self.require(turn, Question(action, "*", turn.caller.account, turn.context))
+        self.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, turn.context))
 
-    def refuse(self, turn: Turn, action: str, resource: str = "") -> NoReturn:
+    def refuse(self, turn: StsRequest, action: str, resource: str = "") -> NoReturn:
         """AccessDenied without a reason."""
         where = f" on resource: {resource}" if resource else ""
         raise access_denied(f"User: {turn.caller.arn} is not authorized to perform: {action}{where}")
 
-    def refuse_restricted(self, turn: Turn) -> None:
+    def refuse_restricted(self, turn: StsRequest) -> None:
         """A GetSessionToken session may call little of STS, a federated user's even less."""
         session = turn.caller.session
         if session is not None and session.kind != "role":
             self.refuse(turn, f"sts:{turn.operation}")
 
-    def issue(self, turn: Turn, session: Session) -> Issued:
+    def issue(self, turn: StsRequest, session: Session) -> Issued:
         """Credentials of that session, when its account has STS switched on where the request went.
 
         IAM User Guide, "Manage AWS STS in an AWS Region": the account that is looked at owns the new credentials.
@@ -61,7 +61,7 @@ def check_region(world: World, account: str, region: str) -> None:
         )
 
 
-def refuse_global_endpoint(turn: Turn) -> None:
+def refuse_global_endpoint(turn: StsRequest) -> None:
     """Some operations are not on sts.amazonaws.com. Through AWS_ENDPOINT_URL every request counts as regional."""
     if turn.host.partition(":")[0].lower() == GLOBAL_HOST:
         raise refusal("InvalidAction", f"Could not find operation {turn.operation} for version 2011-06-15")

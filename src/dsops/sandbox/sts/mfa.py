@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.refusals import access_denied
 
 
-def check_mfa(world: World, turn: Turn) -> float | None:
+def check_mfa(world: World, turn: StsRequest) -> float | None:
     """When a code was shown with this call: now; None without one. Raises AccessDenied for a wrong one."""
     serial, code = turn.text("SerialNumber"), turn.text("TokenCode")
     if not serial and not code:

@@ -14,12 +14,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import Context, request_tags
 from dsops.sandbox.control.clock import iso_time
 from dsops.sandbox.sts.issuing import Issuing, refuse_global_endpoint
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.refusals import access_denied, refusal, validation
 
@@ -62,7 +62,7 @@ class Outbound:
         """The account's issuer; None before it was ever switched on."""
         return self._issuers.get(account)
 
-    def get_web_identity_token(self, turn: Turn) -> dict[str, Value]:
+    def get_web_identity_token(self, turn: StsRequest) -> dict[str, Value]:
         """The token. Raises SandboxRefusal."""
         refuse_global_endpoint(turn)
         caller, session = turn.caller, turn.caller.session
@@ -127,7 +127,7 @@ class Outbound:
             "claims_supported": ["sub", "iss", "aud", "exp", "iat", "jti", CLAIMS],
         }
 
-    def _authorize(self, turn: Turn, seconds: int, tags: Mapping[str, str]) -> None:
+    def _authorize(self, turn: StsRequest, seconds: int, tags: Mapping[str, str]) -> None:
         context: Context = {
             **turn.context,
             **request_tags(tags.items()),
@@ -143,9 +143,9 @@ class Outbound:
             context["sts:IdentityTokenScope"] = tuple(turn.text("Scope").split(" "))
             actions.append("sts:SetWebIdentityTokenScope")
         for action in actions:
-            self._issuing.require(turn, Question(action, "*", turn.caller.account, context))
+            self._issuing.require(turn, AuthorizationQuestion(action, "*", turn.caller.account, context))
 
-    def _claims(self, turn: Turn, tags: Mapping[str, str]) -> dict[str, object]:
+    def _claims(self, turn: StsRequest, tags: Mapping[str, str]) -> dict[str, object]:
         caller, session = turn.caller, turn.caller.session
         claims: dict[str, object] = {
             "aws_account": caller.account,
@@ -196,13 +196,13 @@ def _new_rsa_key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
-def _principal(turn: Turn) -> str:
+def _principal(turn: StsRequest) -> str:
     """The ARN of who asks: a session's role, not the session."""
     caller = turn.caller
     return caller.arn if caller.role is None else caller.role.arn
 
 
-def _check_scope(turn: Turn) -> None:
+def _check_scope(turn: StsRequest) -> None:
     if "Scope" not in turn.parameters:
         return
     scopes = turn.text("Scope").split(" ")
@@ -212,7 +212,7 @@ def _check_scope(turn: Turn) -> None:
         raise validation("A scope value can't be repeated.")
 
 
-def _subject(turn: Turn) -> str:
+def _subject(turn: StsRequest) -> str:
     """Of whom the token speaks: the principal, or whom the session's context names."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import request_tags, source_ip
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
 from dsops.sandbox.sts.sessions import Session
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import access_denied
 
 
-def get_session_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     """Needs no permission, and a policy that names it has no effect."""
     caller = turn.caller
     if caller.session is not None:
@@ -33,7 +33,7 @@ def get_session_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
     return {"Credentials": credentials(issued)} | token_size(issued)
 
 
-def get_federation_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     """A session of the caller's that has another name."""
     caller = turn.caller
     if caller.session is not None:
@@ -44,7 +44,7 @@ def get_federation_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
     tags = read_tags(turn)
     context = {**turn.context, **request_tags(tags.passed)}
     for action in ["sts:GetFederationToken"] + (["sts:TagSession"] if tags.passed else []):
-        issuing.require(turn, Question(action, arn, caller.account, context))
+        issuing.require(turn, AuthorizationQuestion(action, arn, caller.account, context))
     is_sized = packed_size(layer, tags.passed) is not None
     session = Session(
         "federated",
@@ -70,7 +70,7 @@ def get_federation_token(issuing: Issuing, turn: Turn) -> dict[str, Value]:
     return result | token_size(issued)
 
 
-def _duration(turn: Turn) -> int:
+def _duration(turn: StsRequest) -> int:
     """Up to 36 hours for a user; a root user's is cut to one hour without a word."""
     if turn.caller.principal.kind == "root":
         return min(turn.number("DurationSeconds", HOUR), HOUR)

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
 from dsops.sandbox.sts.sealed import Seal
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.refusals import refusal
 
 IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
@@ -33,7 +33,7 @@ class ProvidedContexts(NamedTuple):
         }
 
 
-def read_contexts(turn: Turn, seal: Seal) -> ProvidedContexts:
+def read_contexts(turn: StsRequest, seal: Seal) -> ProvidedContexts:
     """What was passed. Raises InvalidContextAssertion for what nobody said here, or said too long ago."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("ProvidedContexts", ()))
     if not entries:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.session_policy import check_token_size, read_policies
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import access_denied, refusal, validation
 
 _MOST_SCOPES = 3
 
 
-def get_scoped_credentials(issuing: Issuing, turn: Turn) -> dict[str, Value]:
+def get_scoped_credentials(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     """The caller's own session with one policy more, one time less, or both. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, session = turn.caller, turn.caller.session

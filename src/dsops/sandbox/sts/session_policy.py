@@ -12,7 +12,7 @@ from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import check_policy
 from dsops.sandbox.state.world import Tags, World
 from dsops.sandbox.sts.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.refusals import invalid_parameter, malformed_policy, refusal, validation
 
 _MAX_MANAGED = 10
@@ -36,7 +36,7 @@ class PassedTags(NamedTuple):
         return (*self.passed, *self.inherited)
 
 
-def read_policies(turn: Turn, world: World, account: str) -> PolicyLayer | None:
+def read_policies(turn: StsRequest, world: World, account: str) -> PolicyLayer | None:
     """The session policies passed; managed ones must be the account's own or AWS's. Raises SandboxRefusal."""
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
@@ -62,7 +62,7 @@ def read_policies(turn: Turn, world: World, account: str) -> PolicyLayer | None:
     return PolicyLayer(inline, arns)
 
 
-def read_tags(turn: Turn) -> PassedTags:
+def read_tags(turn: StsRequest) -> PassedTags:
     """The tags passed and inherited. Raises SandboxRefusal."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)

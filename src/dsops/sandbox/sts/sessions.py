@@ -68,7 +68,7 @@ class Issued(NamedTuple):
     expires_at: float
 
 
-class Sessions:
+class SessionTable:
     """All sessions that are valid. Not safe for several threads: the sandbox's lock is held around it."""
 
     def __init__(self) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from dsops.policy.evaluation.evaluate import Principal
-from dsops.sandbox.authorization.authorize import Judge, Question, denied
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
 from dsops.sandbox.state import identifiers
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
 from dsops.sandbox.sts.assume_root import assume_root
@@ -24,23 +24,23 @@ from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_tok
 from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
 from dsops.sandbox.sts.sealed import Seal
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.sessions import Issued, Session, Sessions
-from dsops.sandbox.sts.turn import Turn
+from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
+from dsops.sandbox.sts.turn import StsRequest
 from dsops.sandbox.wire.answers import Value
 from dsops.sandbox.wire.refusals import refusal, validation
 
 
-class Sts:
+class StsService:
     """The service, over one world."""
 
-    def __init__(self, world: World, sessions: Sessions, judge: Judge) -> None:
+    def __init__(self, world: World, sessions: SessionTable, judge: Judge) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)
         self.messages = Messages()
         """Those that DecodeAuthorizationMessage reads."""
         self.seal = Seal()
         """Of trade-in tokens and context assertions."""
         self.outbound = Outbound(issuing)
-        self._operations: dict[str, Callable[[Turn], dict[str, Value]]] = {
+        self._operations: dict[str, Callable[[StsRequest], dict[str, Value]]] = {
             "AssumeRole": AssumeRole(issuing, self.seal).perform,
             "AssumeRoot": partial(assume_root, issuing),
             "DecodeAuthorizationMessage": self._decode_authorization_message,
@@ -58,16 +58,16 @@ class Sts:
         """What is served here."""
         return frozenset(self._operations)
 
-    def perform(self, turn: Turn) -> dict[str, Value]:
+    def perform(self, turn: StsRequest) -> dict[str, Value]:
         """The result of the operation. Raises SandboxRefusal."""
         return self._operations[turn.operation](turn)
 
-    def _get_caller_identity(self, turn: Turn) -> dict[str, Value]:
+    def _get_caller_identity(self, turn: StsRequest) -> dict[str, Value]:
         """Needs no permission, and no policy can deny it."""
         caller = turn.caller
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
 
-    def _get_access_key_info(self, turn: Turn) -> dict[str, Value]:
+    def _get_access_key_info(self, turn: StsRequest) -> dict[str, Value]:
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:GetAccessKeyInfo")
         key_id = turn.text("AccessKeyId")
@@ -77,7 +77,7 @@ class Sts:
             raise validation(f"{key_id} is not a valid access key id")
         return {"Account": account}
 
-    def _decode_authorization_message(self, turn: Turn) -> dict[str, Value]:
+    def _decode_authorization_message(self, turn: StsRequest) -> dict[str, Value]:
         """What a message of the caller's own account says; see `messages`."""
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
@@ -94,14 +94,14 @@ class Sts:
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 
     def issue_to_service(
-        self, turn: Turn, role: Role, session_keys: Mapping[str, tuple[str, ...]]
+        self, turn: StsRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
     ) -> tuple[Issued, dict[str, Value]]:
         """A session of a role whose trust policy lets the calling AWS service assume it. Raises SandboxRefusal."""
-        trust = PolicyText(f"the trust policy of role {role.name}", role.trust)
+        trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         tags = read_tags(turn)
         context = assume_context(turn, role, tags, "", None)
         for action in ("sts:AssumeRole", "sts:TagSession") if tags.all else ("sts:AssumeRole",):
-            question = Question(action, role.arn, role.account, context, trust)
+            question = AuthorizationQuestion(action, role.arn, role.account, context, trust)
             decision = self._issuing.judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
                 raise denied(decision)

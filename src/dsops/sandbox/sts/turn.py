@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dsops.sandbox.authorization.caller import Caller
 
 
-class Turn(NamedTuple):
+class StsRequest(NamedTuple):
     """Who asks for what, and the condition keys that don't depend on the operation."""
 
     caller: Caller

@@ -13,28 +13,28 @@ from dsops.sandbox.wire.scalars import scalar
 _DEEPEST = 50
 
 
-class Node(NamedTuple):
+class XmlNode(NamedTuple):
     """An element; names without the namespace's prefix, attributes with it."""
 
     name: str
     attributes: dict[str, str]
-    children: list[Node]
+    children: list[XmlNode]
     text: list[str]
 
-    def named(self, name: str) -> list[Node]:
+    def named(self, name: str) -> list[XmlNode]:
         """The children of that name."""
         return [child for child in self.children if child.name == name]
 
 
-def read_xml(body: bytes) -> Node:
+def read_xml(body: bytes) -> XmlNode:
     """The root element. Raises MalformedXML."""
-    top = Node("", {}, [], [])
+    top = XmlNode("", {}, [], [])
     open_nodes = [top]
 
     def start(name: str, attributes: dict[str, str]) -> None:
         if len(open_nodes) > _DEEPEST:
             raise malformed_xml()
-        node = Node(name.rpartition(":")[2], attributes, [], [])
+        node = XmlNode(name.rpartition(":")[2], attributes, [], [])
         open_nodes[-1].children.append(node)
         open_nodes.append(node)
 
@@ -57,7 +57,7 @@ def read_xml(body: bytes) -> Node:
     return top.children[0]
 
 
-def structure_from_xml(shape: Any, node: Node) -> dict[str, object]:
+def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
     """What the model knows of the element. Raises MalformedXML, MalformedInput."""
     found: dict[str, object] = {}
     for name, member in shape.members.items():
@@ -77,7 +77,7 @@ def structure_from_xml(shape: Any, node: Node) -> dict[str, object]:
     return found
 
 
-def value_from_xml(shape: Any, node: Node) -> object:
+def value_from_xml(shape: Any, node: XmlNode) -> object:
     """The value of one element. Raises MalformedXML, MalformedInput."""
     kind = shape.type_name
     if kind == "structure":
@@ -92,13 +92,13 @@ def value_from_xml(shape: Any, node: Node) -> object:
     return scalar(kind, "".join(node.text))
 
 
-def _flat(shape: Any, nodes: list[Node]) -> object:
+def _flat(shape: Any, nodes: list[XmlNode]) -> object:
     if shape.type_name == "map":
         return _map(shape, nodes)
     return [value_from_xml(shape.member, node) for node in nodes]
 
 
-def _map(shape: Any, entries: list[Node]) -> dict[str, object]:
+def _map(shape: Any, entries: list[XmlNode]) -> dict[str, object]:
     key_name = shape.key.serialization.get("name", "key")
     value_name = shape.value.serialization.get("name", "value")
     found = {}

@@ -27,7 +27,7 @@ _NOT_ROUTED = frozenset(
 )
 
 
-class Found(NamedTuple):
+class RouteMatch(NamedTuple):
     """An operation and what stood in its path."""
 
     operation: str
@@ -50,7 +50,7 @@ class _Template(NamedTuple):
     needed_headers: frozenset[str]
 
 
-def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> Found | None:
+def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> RouteMatch | None:
     """The operation that a request is for; None when there is none. `path` is as sent, percent-encoded.
 
     Raises ValueError for a path whose escapes are no UTF-8.
@@ -70,7 +70,7 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
         return None
     _, template, match = best
     values = (unquote(value, errors="strict") for value in match.groups())
-    return Found(template.operation, dict(zip(template.labels, values, strict=True)))
+    return RouteMatch(template.operation, dict(zip(template.labels, values, strict=True)))
 
 
 @cache

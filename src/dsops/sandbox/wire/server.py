@@ -40,7 +40,7 @@ def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], Htt
     return respond
 
 
-class Server:
+class SandboxServer:
     """A sandbox that listens; ends with `close` or the `with` block."""
 
     def __init__(self, sandbox: Sandbox, host: str = LOOPBACK, port: int = 0) -> None:

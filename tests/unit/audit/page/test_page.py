@@ -13,7 +13,7 @@ from dsops.audit.page import page_of
 from dsops.audit.page.page import POLICY
 from dsops.audit.page.style import DARK, LIGHT, SHADES, STYLE
 from dsops.audit.page.unusual import command_for
-from dsops.audit.report import Answer, Report
+from dsops.audit.report import Answer, AuditReport
 from dsops.errors import DsopsError
 from tests.markup import Node, read
 from tests.reports import ACCOUNTS, BOUNDARY, END, PEOPLE, ROLES, START, answer, busy_report, empty_report, report_of
@@ -32,13 +32,13 @@ SECTIONS = (
 )
 
 
-def section(report: Report, identity: str) -> Node:
+def section(report: AuditReport, identity: str) -> Node:
     """That part of the report's page."""
     (found,) = [each for each in read(page_of(report)).all("section") if each.attributes.get("id") == identity]
     return found
 
 
-def only(*answers: Answer) -> Report:
+def only(*answers: Answer) -> AuditReport:
     """A report that was asked nothing else."""
     return replace(report_of(), answers=answers)
 

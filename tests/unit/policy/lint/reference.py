@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from dsops.document import parse_json
-from dsops.policy.lint import ActionFacts, Report, ServiceFacts, lint
+from dsops.policy.lint import ActionFacts, LintReport, ServiceFacts, lint
 from tests.unit.policy.policies import Json, text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class FewServices:
         return SERVICES.get(_OTHERS.get(lower.partition(":")[0], ""))
 
 
-def report(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> Report:
+def report(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> LintReport:
     """What the lint says of a text or of what becomes one."""
     written = document if isinstance(document, str) else json.dumps(document)
     reference = FewServices() if has_reference else None

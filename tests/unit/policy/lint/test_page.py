@@ -13,7 +13,7 @@ from dsops.policy.lint import RULES
 from tests.scripts.test_scripts import UPDATE
 
 if TYPE_CHECKING:
-    from dsops.policy.lint import Rule
+    from dsops.policy.lint import LintRule
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "policy-check.md"
 
@@ -79,7 +79,7 @@ TOPICS = {
 """The headings by the first word of the code."""
 
 
-def topic(rule: Rule) -> str:
+def topic(rule: LintRule) -> str:
     """Its heading."""
     return TOPICS.get(rule.code.replace(".", "-")) or TOPICS[rule.code.partition(".")[0]]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from dsops.policy import Principal
-from dsops.policy.simulate import Asked, known_context, read_caller
+from dsops.policy.simulate import CaseQuestion, known_context, read_caller
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"
@@ -77,7 +77,7 @@ def test_the_path_and_the_id_of_a_role_can_be_said() -> None:
 
 def context(principal: Principal, said: dict[str, tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
     """The keys of a request of that caller's."""
-    return known_context(Asked(principal, "s3:GetObject", "arn:aws:s3:::b/k", ACCOUNT, said or {}), NOW)
+    return known_context(CaseQuestion(principal, "s3:GetObject", "arn:aws:s3:::b/k", ACCOUNT, said or {}), NOW)
 
 
 def test_a_user_signs_without_a_word_about_mfa() -> None:
@@ -136,7 +136,7 @@ def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
 
 def test_a_question_keeps_values_to_itself() -> None:
     """One of them may be an external ID."""
-    asked = Asked(read_caller("anonymous"), "sts:AssumeRole", "*", "", {"sts:ExternalId": ("hush",)})
+    asked = CaseQuestion(read_caller("anonymous"), "sts:AssumeRole", "*", "", {"sts:ExternalId": ("hush",)})
 
     assert "hush" not in repr(asked)
     assert "sts:ExternalId" in repr(asked)

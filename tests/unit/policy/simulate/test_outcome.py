@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dsops.policy.simulate import Asked, Expected, Outcome, PolicySet, Unread, differences, read_caller, simulate
+from dsops.policy.simulate import CaseQuestion, Expected, Outcome, PolicySet, Unread, differences, read_caller, simulate
 from tests.unit.policy.policies import ACCOUNT, OTHER_ROLE, ROLE, SECRET, allow, deny, policy, trusting
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234"
 
 
-def asked(action: str = "sts:AssumeRole", resource: str = ROLE, principal: str = ALICE, **context: str) -> Asked:
+def asked(action: str = "sts:AssumeRole", resource: str = ROLE, principal: str = ALICE, **context: str) -> CaseQuestion:
     """A question; context keys are written with `__` for the colon."""
     said = {key.replace("__", ":"): (value,) for key, value in context.items()}
     account = resource.split(":")[4] if resource != "*" else ACCOUNT
-    return Asked(read_caller(principal), action, resource, account or ACCOUNT, said)
+    return CaseQuestion(read_caller(principal), action, resource, account or ACCOUNT, said)
 
 
 def given(**found: Policy | None) -> PolicySet:
@@ -34,7 +34,7 @@ def given(**found: Policy | None) -> PolicySet:
     return places
 
 
-def outcome(question: Asked, found: PolicySet, *unread: Unread) -> Outcome:
+def outcome(question: CaseQuestion, found: PolicySet, *unread: Unread) -> Outcome:
     """The answer at noon."""
     return simulate(question, found, unread, NOW)
 

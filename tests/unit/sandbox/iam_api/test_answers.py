@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from tests.sandboxes import ACCOUNT, Lab, Person
 
 POLICY = json.dumps(
@@ -32,7 +32,7 @@ BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 @pytest.fixture
 def admin() -> Person:
     """Who may do anything."""
-    return Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', Clock()).user("admin")
+    return Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 
 
 def test_a_new_role_says_less_than_one_that_is_read(admin: Person) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.iam_api.linked_role_names import linked_roles
 from dsops.sandbox.state.backends import aws_policies
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
@@ -19,7 +19,7 @@ WITHDRAWN = {"AmazonLexBotPolicy"}
 @pytest.fixture
 def lab() -> Lab:
     """A user without rights."""
-    return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{bob: {{}}}}}}, "{OTHER}": {{}}}}', Clock())
+    return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{bob: {{}}}}}}, "{OTHER}": {{}}}}', MovableClock())
 
 
 @pytest.fixture

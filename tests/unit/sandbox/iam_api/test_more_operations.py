@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.sts import totp
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
@@ -17,7 +17,7 @@ TAGS = [{"Key": "team", "Value": "blue"}, {"Key": "stage", "Value": "test"}]
 @pytest.fixture
 def lab() -> Lab:
     """Bob has a device; the clock stands still."""
-    clock = Clock()
+    clock = MovableClock()
     clock.freeze(is_frozen=True)
     users = "{bob: {mfa: {name: bob, seed: JBSWY3DPEHPK3PXP}}, alice: {}}"
     return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {users}}}, "{OTHER}": {{}}}}', clock)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.iam_api.service_principals import is_service_principal
 from dsops.sandbox.state.backends import aws_policies
 from tests.sandboxes import ACCOUNT, Lab
@@ -46,7 +46,7 @@ def test_what_is_built_on_no_service_is_none(name: str) -> None:
 @pytest.mark.parametrize("operation", ["CreateRole", "UpdateAssumeRolePolicy"])
 def test_iam_writes_no_trust_policy_for_an_unknown_service(operation: str) -> None:
     """In AWS's words; for a service that there is it does."""
-    admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', Clock()).user("admin")
+    admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 
     def trust(service: str) -> str:
         statement = {"Effect": "Allow", "Principal": {"Service": [service]}, "Action": "sts:AssumeRole"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.clock import Clock
+from dsops.sandbox.control.clock import MovableClock
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/bob"
@@ -38,7 +38,7 @@ accounts:
     roles: {{Deploy: {{trust: {json.dumps(TRUST)}}}}}
   "{OTHER}": {{}}
 """,
-        Clock(),
+        MovableClock(),
     )
     admin = lab.user("admin")
     admin.call("iam", "CreateGroup", GroupName="team")

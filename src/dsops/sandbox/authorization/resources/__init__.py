@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.resources.dynamodb import DynamoDbResources
@@ -31,13 +31,13 @@ from dsops.sandbox.secrets.storage import Vault
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.world import World
 
-__all__ = ["Resources"]
+__all__ = ["ResourceResolver"]
 
 _PREFIXES = {"dynamodbstreams": "dynamodb"}
 """Service of the model -> prefix of its actions, among those with a module of their own."""
 
 
-class Resources:
+class ResourceResolver:
     """What each operation is about, in one world."""
 
     def __init__(self, world: World, vault: Vault) -> None:
@@ -61,7 +61,9 @@ class Resources:
         }
         self._listed = ListedResources(estate)
 
-    def questions(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(
+        self, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
         """Everything that must be allowed for the operation to be done; the first is about what it is done to.
 
         The account of that first one is where it is done.
@@ -79,7 +81,9 @@ class Resources:
         # Only who may write one learns what is wrong with it.
         check_written_policy(service, operation, parameters, self._world.has_principal)
 
-    def _of_service(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def _of_service(
+        self, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
         known = self._known.get(service)
         if known is None:
             return self._listed.questions(service, operation, parameters, caller)
@@ -87,7 +91,7 @@ class Resources:
 
     def _of_known(
         self, known: Asks, service: str, operation: str, parameters: Parameters, caller: Caller
-    ) -> Iterator[Question]:
+    ) -> Iterator[AuthorizationQuestion]:
         asked: set[str] = set()
         action = f"{_PREFIXES.get(service, service)}:{operation}"
         for question in known.questions(operation, parameters, caller):
@@ -95,10 +99,10 @@ class Resources:
             yield question
         if not asked:
             # An empty batch is about nothing; who may not do it to anything is told so.
-            yield Question(action, "*", caller.account, {})
+            yield AuthorizationQuestion(action, "*", caller.account, {})
         for arn, account in foreign_arns(action.partition(":")[0], parameters, caller.account, asked):
-            yield Question(action, arn, account, {})
+            yield AuthorizationQuestion(action, arn, account, {})
 
-    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> Question:
+    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         """The question about one secret, whether it exists or not."""
         return self._secrets.of_secret(action, secret_id, caller, context)

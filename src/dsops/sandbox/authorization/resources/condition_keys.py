@@ -14,7 +14,7 @@ from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.resources.given import Parameters, inside, many, shown, text
 from dsops.sandbox.authorization.resources.special import bus_arn
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.world import Tags
 
@@ -86,7 +86,7 @@ def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterato
 
 def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estate) -> Context:
     """What is known of one resource: the VPC that it is in, a database's engine, RDS's own names for tags."""
-    place = Place(arn.account, arn.region)
+    place = SecretLocation(arn.account, arn.region)
     if arn.service == "rds":
         context: Context = {f"rds:{arn.resource_type}-tag/{key}": (value,) for key, value in tags}
         database = estate.database(place, arn.resource.partition(":")[2]) if arn.resource_type == "db" else None

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
@@ -25,8 +25,8 @@ from dsops.sandbox.authorization.resources.given import (
     texts,
 )
 from dsops.sandbox.authorization.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
-from dsops.sandbox.secrets.storage import Place
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.secrets.storage import SecretLocation
+from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.estate import Estate
 
 _ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
@@ -50,7 +50,7 @@ class DynamoDbResources:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of DynamoDB."""
         if operation in {"BatchGetItem", "BatchWriteItem"}:
             yield from self._batch(operation, inside(parameters, "RequestItems"), caller, _common(parameters))
@@ -63,11 +63,11 @@ class DynamoDbResources:
         else:
             yield from self._named(operation, parameters, caller)
 
-    def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """The tables and other things that the parameters name, each; everything when they name none."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
-            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+            yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
             return
         index = text(parameters, "IndexName")
         new = inside(parameters, "TableCreationParameters")
@@ -86,13 +86,15 @@ class DynamoDbResources:
         for arn in others:
             yield self._of_arn(operation, arn, caller, context)
         if not tables and not others:
-            yield Question(f"dynamodb:{operation}", "*", caller.account, context)
+            yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
         if operation == "CreateTable":
             for name, action in (("Tags", "TagResource"), ("ResourcePolicy", "PutResourcePolicy")):
                 if parameters.get(name):
                     yield self._of_table(action, tables[0], caller, context)
 
-    def _batch(self, operation: str, items: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+    def _batch(
+        self, operation: str, items: Parameters, caller: Caller, context: Context
+    ) -> Iterator[AuthorizationQuestion]:
         for table in items:
             question = self._of_table(operation, table, caller, context)
             key = self._partition_key(question, caller, "")
@@ -109,7 +111,7 @@ class DynamoDbResources:
                 named = attributes({}, keys)
             yield question._replace(context={**question.context, **leading_keys({}, keys, key), **named})
 
-    def _transaction(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def _transaction(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         context: Context = {**_common(parameters), "dynamodb:EnclosingOperation": (operation,)}
         for item in many(parameters, "TransactItems"):
             for kind, action in _TRANSACTED.items():
@@ -118,12 +120,12 @@ class DynamoDbResources:
                     question = self._of_table(action, text(inner, "TableName"), caller, context)
                     yield _with_items(question, inner, self._partition_key(question, caller, ""))
 
-    def _statement(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def _statement(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         context: Context = {"dynamodb:EnclosingOperation": (operation,)} if operation == "ExecuteTransaction" else {}
         statement = read_statement(text(parameters, "Statement"))
         if statement is None:
             for action in ACTIONS:
-                yield Question(f"dynamodb:{action}", "*", caller.account, context)
+                yield AuthorizationQuestion(f"dynamodb:{action}", "*", caller.account, context)
             return
         question = self._of_table(statement.action, statement.table, caller, context, statement.secondary_index)
         key = self._partition_key(question, caller, statement.secondary_index)
@@ -137,7 +139,9 @@ class DynamoDbResources:
         own |= {"dynamodb:Attributes": named} if named else {}
         yield question._replace(context={**question.context, **own})
 
-    def _of_table(self, action: str, table: str, caller: Caller, context: Context, index: str = "") -> Question:
+    def _of_table(
+        self, action: str, table: str, caller: Caller, context: Context, index: str = ""
+    ) -> AuthorizationQuestion:
         """The question about a table by its name or ARN, or about an index of it."""
         arn = table
         if not table.startswith("arn:"):
@@ -145,39 +149,39 @@ class DynamoDbResources:
         question = self._of_arn(action, arn, caller, context)
         return question._replace(resource=f"{question.resource}/index/{index}") if index else question
 
-    def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> Question:
+    def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         """The question about anything that has an ARN; the policy is a stream's own, else its table's."""
         parts = parse_arn(arn)
         if parts is None or parts.service != "dynamodb":
-            return Question(f"dynamodb:{action}", "*", caller.account, context)
+            return AuthorizationQuestion(f"dynamodb:{action}", "*", caller.account, context)
         found = _TABLE.match(parts.resource)
-        place = Place(parts.account, parts.region)
+        place = SecretLocation(parts.account, parts.region)
         table = None if found is None else self._estate.table(place, found[1])
         if found is None or table is None:
-            return Question(f"dynamodb:{action}", arn, parts.account, context)
+            return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context)
         inner = parts.resource.removeprefix(found[0])
         # Indexes have their table's policy, streams one of their own, backups and exports none.
-        policy: PolicyText | None = None
+        policy: StoredPolicy | None = None
         if inner.startswith("/stream/"):
             policy = self._estate.table_policy(place, arn)
         elif not inner or inner.startswith("/index/"):
             policy = self._estate.table_policy(place, str(parts._replace(resource=found[0])))
         own = tag_keys(("aws:ResourceTag",), table.tags)
-        return Question(f"dynamodb:{action}", arn, parts.account, context | own, policy)
+        return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context | own, policy)
 
-    def _partition_key(self, question: Question, caller: Caller, index: str) -> str:
+    def _partition_key(self, question: AuthorizationQuestion, caller: Caller, index: str) -> str:
         """Of the table or index that a question is about; "" for one that does not exist."""
         parts = parse_arn(question.resource)
         found = None if parts is None else _TABLE.match(parts.resource)
         if parts is None or found is None:
             return ""
-        table = self._estate.table(Place(parts.account, caller.region), found[1])
+        table = self._estate.table(SecretLocation(parts.account, caller.region), found[1])
         if table is None:
             return ""
         return table.index_keys.get(index, "") if index else table.partition_key
 
 
-def _with_items(question: Question, parameters: Parameters, key: str) -> Question:
+def _with_items(question: AuthorizationQuestion, parameters: Parameters, key: str) -> AuthorizationQuestion:
     """With the condition keys of an item's key and attributes."""
     items = [each for each in (inside(parameters, "Key"), inside(parameters, "Item")) if each]
     context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}

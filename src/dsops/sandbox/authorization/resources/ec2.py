@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, many, text
@@ -55,13 +55,13 @@ def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_arn(_KINDS.get(each.rpartition("-")[0], ""), each, caller) for each in ids))
 
 
-def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
     """What is made with tags needs `ec2:CreateTags` on it as well (EC2 User Guide, "Grant permission to tag ...")."""
     for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
         tags = tuple(listed_tags(specification.get("Tags")))
         if tags:
             arn = _arn(text(specification, "ResourceType"), "*", caller)
-            yield Question(
+            yield AuthorizationQuestion(
                 "ec2:CreateTags", arn, caller.account, {**request_tags(tags), "ec2:CreateAction": (operation,)}
             )
 

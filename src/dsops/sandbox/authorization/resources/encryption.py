@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.resources.given import Parameters, text, texts
 from dsops.sandbox.authorization.resources.kms import KmsResources
 from dsops.sandbox.authorization.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Place, StoredParameter, StoredSecret, Vault, is_default_key
+from dsops.sandbox.secrets.storage import SecretLocation, StoredParameter, StoredSecret, Vault, is_default_key
 
 Service = Literal["secretsmanager", "ssm"]
 
@@ -29,7 +29,7 @@ _MOST_STANDARD_BYTES: Final = 4096
 class KeyUse(NamedTuple):
     """One call of a service's to KMS."""
 
-    question: Question
+    question: AuthorizationQuestion
     state: str
     """The key's; "" for one that does not exist."""
     is_managed: bool
@@ -57,7 +57,7 @@ class Encryption:
         has_value = "SecretString" in parameters or "SecretBinary" in parameters
         key = text(parameters, "KmsKeyId")
         if operation == "CreateSecret":
-            place = Place(caller.account, caller.region)
+            place = SecretLocation(caller.account, caller.region)
             arn, _ = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield from self._check_key(key, caller, place, {"SecretARN": arn, "SecretVersionId": _CHECK})
         elif secret is not None and operation == "UpdateSecret" and "KmsKeyId" in parameters:
@@ -66,7 +66,7 @@ class Encryption:
             pairs = _pairs(secret, text(parameters, "ClientRequestToken"))
             yield self._use("secretsmanager", "GenerateDataKey", secret.kms_key, caller, _of(secret), pairs)
 
-    def _check_key(self, key: str, caller: Caller, place: Place, pairs: Mapping[str, str]) -> Iterator[KeyUse]:
+    def _check_key(self, key: str, caller: Caller, place: SecretLocation, pairs: Mapping[str, str]) -> Iterator[KeyUse]:
         for operation in ("GenerateDataKey", "Decrypt"):
             yield self._use("secretsmanager", operation, key, caller, place, pairs)
 
@@ -74,7 +74,7 @@ class Encryption:
 
     def of_parameters(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[KeyUse]:
         """What reading or writing SecureStrings takes."""
-        place = Place(caller.account, caller.region)
+        place = SecretLocation(caller.account, caller.region)
         if operation == "PutParameter":
             yield from self._of_new_parameter(parameters, caller, place)
         if parameters.get("WithDecryption") is not True:
@@ -91,7 +91,7 @@ class Encryption:
                 pairs = {"PARAMETER_ARN": parameter.arn}
                 yield self._use("ssm", "Decrypt", parameter.kms_key, caller, place, pairs)
 
-    def _behind_parameters(self, names: Sequence[str], caller: Caller, place: Place) -> Iterator[KeyUse]:
+    def _behind_parameters(self, names: Sequence[str], caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
         """The secrets that some names stand for; Parameter Store reads them with the caller's permissions."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
@@ -100,7 +100,7 @@ class Encryption:
                 if secret is not None and version is not None:
                     yield self.of_secret(secret, version.version_id, caller)
 
-    def _of_new_parameter(self, parameters: Parameters, caller: Caller, place: Place) -> Iterator[KeyUse]:
+    def _of_new_parameter(self, parameters: Parameters, caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
         name = text(parameters, "Name")
         before = next(self._vault.parameters(place, (name,)), None)
         is_secure = before.is_secure if before is not None else False
@@ -117,7 +117,13 @@ class Encryption:
     # --- both --------------------------------------------------------------------------------------------------
 
     def _use(
-        self, service: Service, operation: str, key: str, caller: Caller, place: Place, pairs: Mapping[str, str]
+        self,
+        service: Service,
+        operation: str,
+        key: str,
+        caller: Caller,
+        place: SecretLocation,
+        pairs: Mapping[str, str],
     ) -> KeyUse:
         """The question; `place` is where the secret is, and so a key that is named without one."""
         arn = parse_arn(key)
@@ -133,8 +139,8 @@ class Encryption:
         return KeyUse(question, "" if found is None else found.state, is_managed)
 
 
-def _of(secret: StoredSecret) -> Place:
-    return Place(secret.account, secret.region)
+def _of(secret: StoredSecret) -> SecretLocation:
+    return SecretLocation(secret.account, secret.region)
 
 
 def _pairs(secret: StoredSecret, version_id: str) -> Mapping[str, str]:

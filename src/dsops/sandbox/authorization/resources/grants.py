@@ -12,7 +12,7 @@ from typing import Final
 
 from dsops.policy.language.principals import check_principal
 from dsops.sandbox.keys.storage import Grant
-from dsops.sandbox.state.backends import PolicyText
+from dsops.sandbox.state.backends import StoredPolicy
 
 _WITHOUT_CONTEXT: Final = frozenset(
     {"DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"}
@@ -23,7 +23,7 @@ _EACH: Final = "ForAllValues:StringEquals"
 
 
 @lru_cache(maxsize=1024)
-def with_grants(policy: PolicyText, grants: tuple[Grant, ...]) -> PolicyText:
+def with_grants(policy: StoredPolicy, grants: tuple[Grant, ...]) -> StoredPolicy:
     """The policy with a statement or two for each grant; a text that can't be read stays as it is."""
     statements = [statement for grant in grants for statement in _statements(grant)]
     if not statements:
@@ -34,7 +34,7 @@ def with_grants(policy: PolicyText, grants: tuple[Grant, ...]) -> PolicyText:
     except (ValueError, KeyError, TypeError):
         return policy
     together = [*(own if isinstance(own, list) else [own]), *statements]
-    return PolicyText(f"{policy.name} and its grants", json.dumps({**document, "Statement": together}))
+    return StoredPolicy(f"{policy.name} and its grants", json.dumps({**document, "Statement": together}))
 
 
 def _statements(grant: Grant) -> Iterator[Mapping[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags
@@ -22,7 +22,7 @@ class IamResources:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of IAM."""
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
@@ -37,15 +37,17 @@ class IamResources:
             resource = self._iam_arn(operation, parameters, caller)
         else:
             resource = f"arn:{caller.partition}:iam::{caller.account}:{linked(parameters)}"
-        yield Question(f"iam:{operation}", resource, caller.account, context)
+        yield AuthorizationQuestion(f"iam:{operation}", resource, caller.account, context)
         if operation in _RENAMES:
-            yield Question(f"iam:{operation}", _renamed(resource, operation, parameters), caller.account, context)
+            yield AuthorizationQuestion(
+                f"iam:{operation}", _renamed(resource, operation, parameters), caller.account, context
+            )
         role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
         if operation == "AddRoleToInstanceProfile" and role is not None:
             passed: Context = {"iam:PassedToService": ("ec2.amazonaws.com",)}
-            yield Question("iam:PassRole", role.arn, caller.account, passed)
+            yield AuthorizationQuestion("iam:PassRole", role.arn, caller.account, passed)
         if parameters.get("Tags") and operation in _IAM_TAGGED:
-            yield Question(f"iam:{_IAM_TAGGED[operation]}", resource, caller.account, context)
+            yield AuthorizationQuestion(f"iam:{_IAM_TAGGED[operation]}", resource, caller.account, context)
 
     def _iam_state(
         self, operation: str, parameters: Parameters, caller: Caller

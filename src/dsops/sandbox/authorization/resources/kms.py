@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import (
@@ -26,7 +26,7 @@ from dsops.sandbox.authorization.resources.given import (
 )
 from dsops.sandbox.authorization.resources.grants import with_grants
 from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.wire.refusals import refusal
 
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -83,7 +83,7 @@ class KmsResources:
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of KMS."""
         context = _context(parameters, caller)
         if operation == "ReEncrypt":
@@ -92,9 +92,11 @@ class KmsResources:
             yield from self._of_alias(operation, parameters, caller, context)
         elif operation == "CreateKey":
             context |= _new_key(parameters)
-            yield Question("kms:CreateKey", "*", caller.account, context)
+            yield AuthorizationQuestion("kms:CreateKey", "*", caller.account, context)
             if parameters.get("Tags"):
-                yield Question("kms:TagResource", f"{_prefix(caller, caller.account)}key/*", caller.account, context)
+                yield AuthorizationQuestion(
+                    "kms:TagResource", f"{_prefix(caller, caller.account)}key/*", caller.account, context
+                )
         elif operation == "Decrypt":
             yield self._of_ciphertext("Decrypt", parameters, "CiphertextBlob", "KeyId", caller, context)
         elif operation == "RetireGrant":
@@ -107,7 +109,9 @@ class KmsResources:
             account = _read(key_id, caller, caller.account).account if key_id else caller.account
             yield _about_all(operation, caller, context)._replace(account=account)
 
-    def through_s3(self, operation: str, key: str, caller: Caller, account: str, bucket: str) -> Iterator[Question]:
+    def through_s3(
+        self, operation: str, key: str, caller: Caller, account: str, bucket: str
+    ) -> Iterator[AuthorizationQuestion]:
         """What S3 asks in the caller's name for an object of the bucket; nothing for the key that S3 has by itself.
 
         `account` is the bucket's, and so the key's where `key` does not say.
@@ -119,7 +123,7 @@ class KmsResources:
 
     def through(
         self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
-    ) -> Question:
+    ) -> AuthorizationQuestion:
         """What a service asks in the caller's name, with `pairs` as encryption context; `account` as above.
 
         A key that can't be any is one that is not there: then it depends on the caller's own policies.
@@ -129,26 +133,26 @@ class KmsResources:
             return self._of_key(operation, key, caller, context, home=account)
         except SandboxRefusal:
             resource = key if key.startswith("arn:") else f"{_prefix(caller, account)}key/{key}"
-            return Question(f"kms:{operation}", resource, account, context)
+            return AuthorizationQuestion(f"kms:{operation}", resource, account, context)
 
-    def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> Question:
+    def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> AuthorizationQuestion:
         """Of one grant, which no other grant allows. A token is enough, and moto looks at nothing else then."""
         token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
         if token:
-            key_id = self._keys.key_of_grant(Place(caller.account, caller.region), token)
+            key_id = self._keys.key_of_grant(SecretLocation(caller.account, caller.region), token)
         if not key_id:
             return _about_all("RetireGrant", caller, context)
         return self._of_key("RetireGrant", key_id, caller, context, grant=token or text(parameters, "GrantId"))
 
     def _of_key(
         self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
-    ) -> Question:
+    ) -> AuthorizationQuestion:
         """The question about a key, named in any of the four ways; `home` is the account where it has none.
 
         `grant` is the only one that counts, where it is about one.
         """
         named = _read(key_id, caller, home or caller.account)
-        place = Place(named.account, caller.region)
+        place = SecretLocation(named.account, caller.region)
         own: Context = {}
         name = named.name
         if named.kind == "alias":
@@ -157,10 +161,12 @@ class KmsResources:
             if not name:
                 # There is no such alias: only who may do it to any says that he may not find it.
                 arn = f"{_prefix(caller, named.account)}{named.name}"
-                return Question(f"kms:{operation}", arn, named.account, context | own)
+                return AuthorizationQuestion(f"kms:{operation}", arn, named.account, context | own)
         key = self._keys.key(place, name)
         if key is None:
-            return Question(f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context)
+            return AuthorizationQuestion(
+                f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context
+            )
         own |= {
             "kms:KeySpec": (key.spec,),
             "kms:KeyUsage": (key.usage,),
@@ -173,11 +179,13 @@ class KmsResources:
         is_open = caller.account == named.account or operation in _FOR_OTHER_ACCOUNTS
         grants = tuple(held for held in key.grants if not grant or grant in held.names)
         policy = with_grants(key.policy, grants) if is_open else None
-        return Question(f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True)
+        return AuthorizationQuestion(
+            f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True
+        )
 
     def _of_ciphertext(
         self, action: str, parameters: Parameters, blob: str, name: str, caller: Caller, context: Context
-    ) -> Question:
+    ) -> AuthorizationQuestion:
         """The key that encrypted it, which a KeyId has to be: it is the one that is used."""
         written = parameters.get(blob)
         key_id = written[:_KEY_ID_BYTES].decode("latin-1") if isinstance(written, bytes) else ""
@@ -195,7 +203,7 @@ class KmsResources:
             )
         return question
 
-    def _re_encryption(self, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def _re_encryption(self, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         algorithms = {"SourceEncryptionAlgorithm": "From", "DestinationEncryptionAlgorithm": "To"}
         from_to = {side: key_if_given("kms:EncryptionAlgorithm", parameters, name) for name, side in algorithms.items()}
         source = _encryption_context(inside(parameters, "SourceEncryptionContext")) | from_to["From"]
@@ -209,7 +217,9 @@ class KmsResources:
         for question in (first, second):
             yield question._replace(context={**question.context, **is_same})
 
-    def _of_alias(self, operation: str, parameters: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+    def _of_alias(
+        self, operation: str, parameters: Parameters, caller: Caller, context: Context
+    ) -> Iterator[AuthorizationQuestion]:
         """The alias, which policies of principals allow, and each key that it names or will name."""
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
@@ -218,9 +228,11 @@ class KmsResources:
                 'Alias must start with the prefix "alias/". Please see '
                 "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
             )
-        yield Question(f"kms:{operation}", f"{_prefix(caller, caller.account)}{alias}", caller.account, context)
+        yield AuthorizationQuestion(
+            f"kms:{operation}", f"{_prefix(caller, caller.account)}{alias}", caller.account, context
+        )
         if operation != "CreateAlias":
-            key_id = self._keys.key_of_alias(Place(caller.account, caller.region), alias)
+            key_id = self._keys.key_of_alias(SecretLocation(caller.account, caller.region), alias)
             if key_id:
                 yield self._of_key(operation, key_id, caller, context)
         if "TargetKeyId" in parameters:
@@ -254,8 +266,8 @@ def _prefix(caller: Caller, account: str) -> str:
     return f"arn:{caller.partition}:kms:{caller.region}:{account}:"
 
 
-def _about_all(operation: str, caller: Caller, context: Context) -> Question:
-    return Question(f"kms:{operation}", "*", caller.account, context)
+def _about_all(operation: str, caller: Caller, context: Context) -> AuthorizationQuestion:
+    return AuthorizationQuestion(f"kms:{operation}", "*", caller.account, context)
 
 
 def _context(parameters: Parameters, caller: Caller) -> Context:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.extras import install_command
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.actions import ACTIONS, PREFIXES
@@ -19,7 +19,7 @@ from dsops.sandbox.authorization.resources.condition_keys import keys_of_entries
 from dsops.sandbox.authorization.resources.foreign import foreign_arns
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, many, shown, texts
 from dsops.sandbox.authorization.resources.special import ANY_KIND, KIND_NAMES, read_special, tagged_as
-from dsops.sandbox.authorization.resources.templates import Place, choices, filled, fits, names_in
+from dsops.sandbox.authorization.resources.templates import ArnPrefix, choices, filled, fits, names_in
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.wire.models import operation_model, service_model
 from dsops.sandbox.wire.refusals import refusal
@@ -54,7 +54,9 @@ class ListedResources:
         self._estate = estate
         self._opened: ServiceReference | None = None
 
-    def questions(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(
+        self, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of the service."""
         if service in {"apigateway", "apigatewayv2"}:
             yield _of_path(service, operation, parameters, caller)
@@ -78,18 +80,18 @@ class ListedResources:
             for entry in tuple(entries) or ({},):
                 yield self._about(f"{prefix}:{use.name}", arn, caller, given, context | entry)
 
-    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> Question:
+    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> AuthorizationQuestion:
         owner = given.owner
         parts = parse_arn(arn)
         if parts is None:
-            return Question(action, "*", owner, context)
+            return AuthorizationQuestion(action, "*", owner, context)
         account = parts.account or owner
         region = parts.region or caller.region
         held = self._estate.held_at(arn)
         tags = held.tags or self._estate.tags_of(tagged_as(arn), account, region)
         own = parts._replace(account=account, region=region)
         context = keys_of_resource(own, given.parameters, tags, self._estate) | context
-        return Question(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), held.policy)
+        return AuthorizationQuestion(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), held.policy)
 
     def _reference(self) -> ServiceReference:
         """Read when the first request needs it: 8 ms, and some more for each service."""
@@ -120,7 +122,7 @@ class _Given:
         self.owner = owner if is_account_id(owner) else caller.account
         self.found = special.arns
         self._kind_names = KIND_NAMES.get(service, {})
-        self.place = Place(caller.partition, caller.region, self.owner)
+        self.place = ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
         """The texts of the first parameter that has one of these names, with those of source and target."""
@@ -213,14 +215,14 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
     return parts is not None and parts.region not in {"", "*", caller.region}
 
 
-def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
     """An operation that AWS's pages don't list: under its own name, on everything."""
-    yield Question(f"{prefix}:{operation}", "*", caller.account, {})
+    yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
     for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
-        yield Question(f"{prefix}:{operation}", arn, account, {})
+        yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
 
 
-def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> Question:
+def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
     """API Gateway's actions are HTTP methods, its resources the paths (Service Authorization Reference)."""
     model = operation_model(service, operation)
     path = str(model.http["requestUri"]).partition("?")[0]
@@ -229,7 +231,7 @@ def _of_path(service: str, operation: str, parameters: Parameters, caller: Calle
         path = path.replace(f"{{{written}}}", str(parameters.get(name, "*")))
     arn = f"arn:{caller.partition}:apigateway:{caller.region}::{path}"
     context = _Given(service, operation, parameters, caller).context(ActionUse("", (), {}))
-    return Question(f"apigateway:{model.http['method']}", arn, caller.account, context)
+    return AuthorizationQuestion(f"apigateway:{model.http['method']}", arn, caller.account, context)
 
 
 def _values(name: str, held: object) -> Iterator[_Value]:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, texts
 from dsops.sandbox.authorization.resources.secrets import SecretResources
-from dsops.sandbox.secrets.storage import Place, Vault
+from dsops.sandbox.secrets.storage import SecretLocation, Vault
 
 
 class ParameterResources:
@@ -21,7 +21,7 @@ class ParameterResources:
         self._vault = vault
         self._secrets = secrets
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of Parameter Store."""
         action = f"ssm:{operation}"
         names = _parameter_names(operation, with_plain_names(parameters, caller))
@@ -30,9 +30,9 @@ class ParameterResources:
             if flag in parameters:
                 context[f"ssm:{flag}"] = (str(parameters[flag]).lower(),)
         if operation == "DescribeParameters":
-            yield Question(action, self._parameter_arn("*", caller, kind=""), caller.account, context)
+            yield AuthorizationQuestion(action, self._parameter_arn("*", caller, kind=""), caller.account, context)
         elif not names:
-            yield Question(action, "*", caller.account, context)
+            yield AuthorizationQuestion(action, "*", caller.account, context)
         for name in names:
             yield self._of_parameter(action, name, caller, context)
             if operation == "PutParameter" and parameters.get("Tags"):
@@ -40,17 +40,19 @@ class ParameterResources:
             if name.startswith(SECRETS_BEHIND_SSM):
                 yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_behind(name), caller, {})
 
-    def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> Question:
+    def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         arn = parse_arn(name)
         if arn is not None and arn.service == "ssm":
             # A parameter has no policy of its own here, so another account's is never allowed.
-            return Question(action, name, arn.account, context)
+            return AuthorizationQuestion(action, name, arn.account, context)
         bare = name.partition(":")[0]
-        place = Place(caller.account, caller.region)
+        place = SecretLocation(caller.account, caller.region)
         # A name that stands for a secret is no parameter and has no tags; moto would fetch the secret for them.
         tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
-        return Question(action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own)
+        return AuthorizationQuestion(
+            action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own
+        )
 
     def _parameter_arn(self, name: str, caller: Caller, kind: str = "parameter/") -> str:
         return f"arn:{caller.partition}:ssm:{caller.region}:{caller.account}:{kind}{name}"

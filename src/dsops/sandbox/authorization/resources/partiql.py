@@ -25,7 +25,7 @@ _NOT_TWICE: Final = frozenset({"SELECT", "DELETE", "INSERT", "UPDATE", "FROM", "
 ACTIONS: Final = ("PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete")
 
 
-class Statement(NamedTuple):
+class PartiqlStatement(NamedTuple):
     """One statement."""
 
     action: str
@@ -39,7 +39,7 @@ class Statement(NamedTuple):
     """All but the verb and the table, as it is written."""
 
 
-def read_statement(text: str) -> Statement | None:
+def read_statement(text: str) -> PartiqlStatement | None:
     """The statement; None for more than one table, for comments, and for all that is no plain statement."""
     tokens = _TOKEN.findall(text)
     words = [token.upper() for token in tokens]
@@ -54,7 +54,7 @@ def read_statement(text: str) -> Statement | None:
     return _of_table(f"PartiQL{words[0].capitalize()}", tokens, at)
 
 
-def _of_table(action: str, tokens: Sequence[str], at: int) -> Statement | None:
+def _of_table(action: str, tokens: Sequence[str], at: int) -> PartiqlStatement | None:
     table = _name(tokens, at)
     has_index = tokens[at + 1 : at + 2] == ["."]
     index = _name(tokens, at + 2) if has_index else ""
@@ -64,7 +64,7 @@ def _of_table(action: str, tokens: Sequence[str], at: int) -> Statement | None:
     words = [token.upper() for token in tokens]
     where = words.index("WHERE") + 1 if "WHERE" in words else len(words)
     behind = at + (3 if has_index else 1)
-    return Statement(
+    return PartiqlStatement(
         action,
         table,
         index,
@@ -80,7 +80,7 @@ def _name(tokens: Sequence[str], at: int) -> str:
     return token if token[:1].isalnum() or token[:1] == "_" else ""
 
 
-def fixes(statement: Statement, partition_key: str) -> bool:
+def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
     """Whether the condition has the partition key equal to something, so that not the whole table is read."""
     places = range(len(statement.condition))
     return not _turns(statement.condition) and any(
@@ -103,7 +103,7 @@ def _follows(words: Sequence[str], at: int) -> str:
     return words[at + 1].upper() if at + 1 < len(words) else ""
 
 
-def key_values(statement: Statement, partition_key: str, parameters: Sequence[str]) -> tuple[str, ...]:
+def key_values(statement: PartiqlStatement, partition_key: str, parameters: Sequence[str]) -> tuple[str, ...]:
     """What the statement wants the partition key to be; "", which no policy has, where that can't be read for sure."""
     found: list[str] = []
     words = statement.words
@@ -118,7 +118,7 @@ def key_values(statement: Statement, partition_key: str, parameters: Sequence[st
     return (*found, "") if found and _turns(words) else tuple(found)
 
 
-def attributes_named(statement: Statement) -> tuple[str, ...]:
+def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
     """The attributes at the top that the statement names."""
     found: dict[str, None] = {}
     for before, word, follows in zip(("", *statement.words), statement.words, (*statement.words[1:], ""), strict=False):

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.resources.given import Parameters, inside, text
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.state.estate import Estate
 from dsops.sandbox.state.world import Role
 
@@ -41,7 +41,7 @@ def passed_roles(
     caller: Caller,
     associated: str,
     role_named: Callable[[str, str], Role | None],
-) -> Iterator[Question]:
+) -> Iterator[AuthorizationQuestion]:
     """A question for each role that the call passes; `associated` is the ARN of what will use it, "" for none."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
@@ -52,15 +52,17 @@ def passed_roles(
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
             continue
-        yield Question("iam:PassRole", arn, parts.account or caller.account, _passed_to(principal, associated))
+        yield AuthorizationQuestion(
+            "iam:PassRole", arn, parts.account or caller.account, _passed_to(principal, associated)
+        )
 
 
-def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[Question]:
+def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[AuthorizationQuestion]:
     """A question for the role of each instance profile that a call of EC2 hands to an instance."""
     for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
         for arn in estate.roles_of_profile(caller.account, name):
             instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
-            yield Question("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
+            yield AuthorizationQuestion("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
 
 
 def _passed_to(principal: str, associated: str) -> Context:
@@ -80,7 +82,7 @@ def _profiles(parameters: Parameters) -> Iterator[str]:
 
 def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
     """Of the launch templates that a request names."""
-    place = Place(caller.account, caller.region)
+    place = SecretLocation(caller.account, caller.region)
     for holder in _structures(parameters, _DEEPEST):
         for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
             named = inside(holder, name)

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, inside, key_if_given, listed_tags, many, text
@@ -43,7 +43,7 @@ class S3Resources:
         self._estate = estate
         self._kms = kms
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of S3."""
         asked = _Asked(self._estate, operation, parameters, caller)
         if operation in _OF_DIRECTORY_BUCKETS or not asked.is_plain:
@@ -51,7 +51,7 @@ class S3Resources:
         elif operation == "ListBuckets":
             # AWS's own example policies allow it on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and user
             # policies"), which a question about `*` would not let through.
-            yield Question("s3:ListAllMyBuckets", asked.arn("*"), caller.account, asked.context, shown="*")
+            yield AuthorizationQuestion("s3:ListAllMyBuckets", asked.arn("*"), caller.account, asked.context, shown="*")
         elif operation == "DeleteObjects":
             yield from self._deletions(asked)
         elif "Key" in parameters:
@@ -59,7 +59,7 @@ class S3Resources:
         else:
             yield from self._of_bucket(asked)
 
-    def _of_bucket(self, asked: _Asked) -> Iterator[Question]:
+    def _of_bucket(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
         operation, parameters = asked.operation, asked.parameters
         context = asked.context
         if operation == "CreateBucket":
@@ -82,7 +82,7 @@ class S3Resources:
         if operation == "PutBucketPolicy" and is_blocked and is_public(text(parameters, "Policy")):
             raise access_denied(_PUBLIC_POLICY_BLOCKED % (asked.caller.arn or "anonymous", asked.name))
 
-    def _of_object(self, asked: _Asked) -> Iterator[Question]:
+    def _of_object(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
         operation, parameters = asked.operation, asked.parameters
         stored = asked.stored(text(parameters, "Key"), text(parameters, "VersionId"))
         context = asked.context | _tags_of(stored) | _tags_passed(operation, parameters)
@@ -100,14 +100,14 @@ class S3Resources:
         if operation in _READS:
             yield from self._reading(asked, stored)
 
-    def _reading(self, asked: _Asked, stored: StoredObject | None) -> Iterator[Question]:
+    def _reading(self, asked: _Asked, stored: StoredObject | None) -> Iterator[AuthorizationQuestion]:
         if stored is None and not text(asked.parameters, "VersionId") and asked.bucket is not None:
             # Only who may list learns that there is no such object (GetObject API reference, "Permissions").
             yield asked.about_bucket("ListBucket", {})
         elif stored is not None and stored.kms_key and asked.operation in {"GetObject", "SelectObjectContent"}:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, asked.caller, asked.owner, asked.name)
 
-    def _encryption(self, asked: _Asked, key: str) -> Iterator[Question]:
+    def _encryption(self, asked: _Asked, key: str) -> Iterator[AuthorizationQuestion]:
         """A key of one's own must be allowed too; S3's own keys let everybody who may use S3."""
         algorithm = text(asked.parameters, "ServerSideEncryption")
         if not algorithm and asked.bucket is not None:
@@ -115,7 +115,7 @@ class S3Resources:
         if key and algorithm.startswith("aws:kms"):
             yield from self._kms.through_s3("GenerateDataKey", key, asked.caller, asked.owner, asked.name)
 
-    def _source(self, asked: _Asked) -> Iterator[Question]:
+    def _source(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
         """The object that is copied, whoever owns it."""
         bucket, key, version = _copy_source(asked.parameters.get("CopySource"))
         source = _Asked(self._estate, asked.operation, {"Bucket": bucket, "VersionId": version}, asked.caller)
@@ -132,7 +132,7 @@ class S3Resources:
         if stored.kms_key:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
 
-    def _deletions(self, asked: _Asked) -> Iterator[Question]:
+    def _deletions(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
         """Each object by itself. AWS does those that are allowed and reports the others; here all are refused."""
         for each in many(inside(asked.parameters, "Delete"), "Objects"):
             key, version = text(each, "Key"), text(each, "VersionId")
@@ -170,20 +170,20 @@ class _Asked:
         """The object as it is now."""
         return self._estate.object(self.name, key, version, self.caller.partition)
 
-    def about_bucket(self, action: str, context: Context) -> Question:
+    def about_bucket(self, action: str, context: Context) -> AuthorizationQuestion:
         """Whether the action is allowed on the bucket."""
         return self._question(action, self.name, context)
 
-    def about_object(self, action: str, key: str, context: Context) -> Question:
+    def about_object(self, action: str, key: str, context: Context) -> AuthorizationQuestion:
         """Whether the action is allowed on the object."""
         return self._question(action, f"{self.name}/{key}", context)
 
-    def about_anything(self) -> Question:
+    def about_anything(self) -> AuthorizationQuestion:
         """What is not known well enough to be about less than everything."""
         prefix = "s3express" if self.operation in _OF_DIRECTORY_BUCKETS else "s3"
-        return Question(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
+        return AuthorizationQuestion(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
 
-    def _question(self, action: str, resource: str, context: Context) -> Question:
+    def _question(self, action: str, resource: str, context: Context) -> AuthorizationQuestion:
         bucket = self.bucket
         arn = self.arn(resource)
         policy = None if bucket is None else bucket.policy
@@ -192,7 +192,7 @@ class _Asked:
             # RestrictPublicBuckets: a public policy is for the bucket's own account only.
             policy = None if is_public(policy.text) else policy
         # S3 writes its ARNs in quotes.
-        return Question(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
+        return AuthorizationQuestion(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
 
 
 _PUBLIC_POLICY_BLOCKED = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags
-from dsops.sandbox.secrets.storage import Place, Vault
+from dsops.sandbox.secrets.storage import SecretLocation, Vault
 
 
 class SecretResources:
@@ -17,35 +17,39 @@ class SecretResources:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of Secrets Manager."""
         context = _secret_context(parameters)
         action = f"secretsmanager:{operation}"
-        place = Place(caller.account, caller.region)
+        place = SecretLocation(caller.account, caller.region)
         if operation == "CreateSecret":
             # The ARN that it would get; the six characters are any.
             arn, account = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
-            yield Question(action, arn, account, context, shown=str(parameters["Name"]))
+            yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
             if parameters.get("Tags"):
-                yield Question("secretsmanager:TagResource", arn, account, context, shown=str(parameters["Name"]))
+                yield AuthorizationQuestion(
+                    "secretsmanager:TagResource", arn, account, context, shown=str(parameters["Name"])
+                )
         elif "SecretId" in parameters:
             yield self.of_secret(action, str(parameters["SecretId"]), caller, context)
         else:
-            yield Question(action, "*", caller.account, context)
+            yield AuthorizationQuestion(action, "*", caller.account, context)
             if operation == "BatchGetSecretValue" and parameters.get("Filters"):
-                yield Question("secretsmanager:ListSecrets", "*", caller.account, context)
+                yield AuthorizationQuestion("secretsmanager:ListSecrets", "*", caller.account, context)
 
-    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> Question:
+    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         """The question about one secret, whether it exists or not: who may not see it does not learn which."""
-        place = Place(caller.account, caller.region)
+        place = SecretLocation(caller.account, caller.region)
         secret = self._vault.find_secret(secret_id, place)
         if secret is None:
             arn, account = self._vault.resource_of(secret_id, place)
-            return Question(action, arn, account, context | {"secretsmanager:SecretId": (arn,)}, shown=secret_id)
+            return AuthorizationQuestion(
+                action, arn, account, context | {"secretsmanager:SecretId": (arn,)}, shown=secret_id
+            )
         own = tag_keys(("aws:ResourceTag", "secretsmanager:ResourceTag"), secret.tags)
         own["secretsmanager:SecretId"] = (secret.arn,)
         own["aws:ResourceAccount"] = (secret.account,)
-        return Question(action, secret.arn, secret.account, context | own, secret.policy)
+        return AuthorizationQuestion(action, secret.arn, secret.account, context | own, secret.policy)
 
 
 def _secret_context(parameters: Parameters) -> Context:

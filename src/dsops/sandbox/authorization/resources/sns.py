@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, key_if_given, listed_tags, text, texts
@@ -23,7 +23,7 @@ class SnsResources:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of SNS."""
         tags = tuple(listed_tags(parameters.get("Tags")))
         context: Context = request_tags(tags)
@@ -46,17 +46,17 @@ class SnsResources:
         for arn in named:
             yield self._of_topic(action, arn, caller, context)
         if not named or "PhoneNumber" in parameters:
-            yield Question(f"sns:{action}", "*", _account_of_push(parameters, caller), context)
+            yield AuthorizationQuestion(f"sns:{action}", "*", _account_of_push(parameters, caller), context)
 
-    def _of_topic(self, action: str, arn: str, caller: Caller, context: Context) -> Question:
+    def _of_topic(self, action: str, arn: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         parts = parse_arn(arn)
         if parts is None or parts.service != "sns":
-            return Question(f"sns:{action}", "*", caller.account, context)
+            return AuthorizationQuestion(f"sns:{action}", "*", caller.account, context)
         held = self._estate.topic(arn)
         if held is None:
-            return Question(f"sns:{action}", arn, parts.account, context)
+            return AuthorizationQuestion(f"sns:{action}", arn, parts.account, context)
         own = tag_keys(("aws:ResourceTag",), held.tags)
-        return Question(f"sns:{action}", arn, parts.account, context | own, held.policy)
+        return AuthorizationQuestion(f"sns:{action}", arn, parts.account, context | own, held.policy)
 
 
 def _account_of_push(parameters: Parameters, caller: Caller) -> str:

@@ -54,7 +54,7 @@ ANY_KIND: Final = "*"
 """In the place of a kind: what was found is all that the operation is about."""
 
 
-class Read(NamedTuple):
+class PartialMatch(NamedTuple):
     """Parameters that are left to be searched, and what was found before."""
 
     parameters: Parameters
@@ -72,9 +72,9 @@ def tagged_as(arn: str) -> str:
     return ":".join(parts[:7]) if parts[2:3] == ["lambda"] and parts[5:6] == ["function"] else arn
 
 
-def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> Read:
+def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """What is found in the ways that only this service has."""
-    reader: Callable[[str, Parameters, Caller], Read] | None = {
+    reader: Callable[[str, Parameters, Caller], PartialMatch] | None = {
         "ec2": _tagged,
         "ecs": _of_cluster,
         "events": _rule_or_bus,
@@ -82,7 +82,7 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
         "lambda": _function,
         "logs": _log_group,
     }.get(service)
-    return Read(parameters, {}) if reader is None else reader(operation, parameters, caller)
+    return PartialMatch(parameters, {}) if reader is None else reader(operation, parameters, caller)
 
 
 def _checked_arn(written: str, service: str, kind: str, caller: Caller) -> Arn:
@@ -98,7 +98,7 @@ def _nothing(written: str, kind: str, caller: Caller) -> SandboxRefusal:
     return refusal("InvalidParameterValue", f"{written} names no {kind} in {caller.region}.")
 
 
-def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Read:
+def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """ECS takes short names, which have no slash, and ARNs."""
     for name, kind in _ECS_KINDS.items():
         for each in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
@@ -106,16 +106,16 @@ def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> Read
                 _checked_arn(each, "ecs", kind, caller)
             elif "/" in each:
                 raise _nothing(each, kind, caller)
-    return Read(parameters, {})
+    return PartialMatch(parameters, {})
 
 
-def _function(_operation: str, parameters: Parameters, caller: Caller) -> Read:
+def _function(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """`NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and whole ARNs; the qualifier also by itself."""
     if "VersionNumber" in parameters:
         parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
     written = text(parameters, "FunctionName")
     if not written:
-        return Read(parameters, {})
+        return PartialMatch(parameters, {})
     account = caller.account
     if written.startswith("arn:"):
         arn = _checked_arn(written, "lambda", "function", caller)
@@ -129,19 +129,19 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Read:
     qualifier = found[2] or text(parameters, "Qualifier")
     name = f"{found[1]}:{qualifier}" if qualifier else found[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
-    return Read(rest, {"function": (function,)}, account)
+    return PartialMatch(rest, {"function": (function,)}, account)
 
 
-def _tagged(operation: str, parameters: Parameters, caller: Caller) -> Read:
+def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """CreateTags and DeleteTags take ids of any kind."""
     if operation not in {"CreateTags", "DeleteTags"}:
-        return Read(parameters, {})
+        return PartialMatch(parameters, {})
     things = tagged_things(texts(parameters, "Resources"), caller)
     rest = {name: value for name, value in parameters.items() if name != "Resources"}
-    return Read(rest, {ANY_KIND: things or ("*",)})
+    return PartialMatch(rest, {ANY_KIND: things or ("*",)})
 
 
-def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read:
+def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """Rules of the default bus have its name nowhere; a bus of another account is named by ARN."""
     named = [text(each, "EventBusName") for each in (parameters, *many(parameters, "Entries"))]
     for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
@@ -149,7 +149,7 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read
             _checked_arn(bus, "events", "event-bus", caller)
     if operation == "PutEvents":
         buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
-        return Read(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
+        return PartialMatch(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
     written = text(parameters, "EventBusName")
     arn = parse_arn(written)
     found = None if arn is None else _BUS.fullmatch(arn.resource)
@@ -157,19 +157,19 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Read
     if arn is not None and found is not None:
         written, owner = found[1], arn.account
     if written == "default":
-        return Read({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
-    return Read({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
+        return PartialMatch({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
+    return PartialMatch({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
 
 
-def _stream(operation: str, parameters: Parameters, caller: Caller) -> Read:  # noqa: ARG001 - as all readers
+def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - as all readers
     """Kinesis's GetRecords has an iterator, in which moto writes the stream's name: `NAME:SHARD:NUMBER` in base64."""
     if operation != "GetRecords":
-        return Read(parameters, {})
+        return PartialMatch(parameters, {})
     try:
         name = base64.decodebytes(text(parameters, "ShardIterator").encode()).decode().partition(":")[0]
     except ValueError:
-        return Read(parameters, {})
-    return Read({**parameters, "StreamName": name}, {})
+        return PartialMatch(parameters, {})
+    return PartialMatch({**parameters, "StreamName": name}, {})
 
 
 def bus_arn(bus: str, caller: Caller) -> str:
@@ -179,13 +179,13 @@ def bus_arn(bus: str, caller: Caller) -> str:
     return f"arn:{caller.partition}:events:{caller.region}:{caller.account}:event-bus/{bus}"
 
 
-def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Read:
+def _log_group(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """AWS puts `:log-stream:` behind a group, so that policies say `log-group:NAME:*` (CloudWatch Logs User Guide)."""
     if operation in _ABOUT_GROUP_ITSELF:
-        return Read(parameters, {})
+        return PartialMatch(parameters, {})
     prefix = f"arn:{caller.partition}:logs:{caller.region}:{caller.account}:log-group:"
     if operation == "DescribeLogGroups":
-        return Read(parameters, {"loggroup": (f"{prefix}:log-stream:",)})
+        return PartialMatch(parameters, {"loggroup": (f"{prefix}:log-stream:",)})
     named = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
     named += [each for name in ("logGroupNames", "logGroupIdentifiers") for each in texts(parameters, name)]
     for each in named:
@@ -197,4 +197,4 @@ def _log_group(operation: str, parameters: Parameters, caller: Caller) -> Read:
     if "logGroupIdentifier" in parameters:
         # The ARN of a stream in the group has the group's name.
         parameters = {**parameters, "logGroupName": [arn.rpartition(":")[2] for arn in arns]}
-    return Read(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})
+    return PartialMatch(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})

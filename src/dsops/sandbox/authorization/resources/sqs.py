@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.sandbox.authorization.authorize import Question
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, text, texts
-from dsops.sandbox.secrets.storage import Place
+from dsops.sandbox.secrets.storage import SecretLocation
 from dsops.sandbox.state.estate import Estate
 
 _ACTIONS: Final[Mapping[str, str]] = {
@@ -33,7 +33,7 @@ class SqsResources:
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
-    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[Question]:
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         """What has to be allowed for an operation of SQS."""
         # `tags` of CreateQueue, `Tags` of TagQueue.
         tags = tuple(listed_tags(parameters.get("tags") or parameters.get("Tags")))
@@ -49,14 +49,16 @@ class SqsResources:
             yield from self._moving(operation, parameters, caller, context)
             return
         else:
-            yield Question(f"sqs:{operation}", "*", caller.account, context)
+            yield AuthorizationQuestion(f"sqs:{operation}", "*", caller.account, context)
             return
         action = _ACTIONS.get(operation, operation)
         yield self._of_queue(action, account, name, caller, context)
         if operation == "CreateQueue" and tags:
             yield self._of_queue("TagQueue", account, name, caller, context)
 
-    def _moving(self, operation: str, parameters: Parameters, caller: Caller, context: Context) -> Iterator[Question]:
+    def _moving(
+        self, operation: str, parameters: Parameters, caller: Caller, context: Context
+    ) -> Iterator[AuthorizationQuestion]:
         """A dead-letter queue's messages go back: reading there, writing where they go."""
         wanted = [("SourceArn", operation)]
         if operation == "StartMessageMoveTask":
@@ -67,18 +69,22 @@ class SqsResources:
                 continue
             arn = parse_arn(text(parameters, name))
             if arn is None or arn.service != "sqs":
-                yield Question(f"sqs:{action}", "*", caller.account, context)
+                yield AuthorizationQuestion(f"sqs:{action}", "*", caller.account, context)
             else:
                 yield self._of_queue(action, arn.account, arn.resource, caller, context)
 
-    def _of_queue(self, action: str, account: str, name: str, caller: Caller, context: Context) -> Question:
-        held = self._estate.queue(Place(account, caller.region), name)
+    def _of_queue(
+        self, action: str, account: str, name: str, caller: Caller, context: Context
+    ) -> AuthorizationQuestion:
+        held = self._estate.queue(SecretLocation(account, caller.region), name)
         arn = f"arn:{caller.partition}:sqs:{caller.region}:{account}:{name}"
         if held is None:
-            return Question(f"sqs:{action}", arn, account, context)
+            return AuthorizationQuestion(f"sqs:{action}", arn, account, context)
         is_closed = action in _OWNERS_ALONE and account != caller.account
         policy = None if is_closed else held.policy
-        return Question(f"sqs:{action}", arn, account, context | tag_keys(("aws:ResourceTag",), held.tags), policy)
+        return AuthorizationQuestion(
+            f"sqs:{action}", arn, account, context | tag_keys(("aws:ResourceTag",), held.tags), policy
+        )
 
 
 def _of_url(url: str, caller: Caller) -> tuple[str, str]:

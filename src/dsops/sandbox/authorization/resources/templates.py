@@ -11,7 +11,7 @@ _MARK: Final = re.compile(r"\$\{(\w+)\}")
 _PLACE: Final = frozenset({"Partition", "Region", "Account"})
 
 
-class Place(NamedTuple):
+class ArnPrefix(NamedTuple):
     """What every ARN of a request begins with."""
 
     partition: str
@@ -24,7 +24,7 @@ def names_in(template: str) -> tuple[str, ...]:
     return tuple(name for name in _MARK.findall(template) if name not in _PLACE)
 
 
-def filled(template: str, place: Place, names: Mapping[str, str]) -> str:
+def filled(template: str, place: ArnPrefix, names: Mapping[str, str]) -> str:
     """The ARN; what has no name is `*`."""
     known = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
     return _MARK.sub(lambda mark: known.get(mark[1], "*"), template)
@@ -47,7 +47,7 @@ def fits(template: str, arn: str) -> bool:
     return _pattern(template).fullmatch(arn) is not None
 
 
-def choices(template: str, place: Place, values: Callable[[str], Sequence[str]]) -> list[str]:
+def choices(template: str, place: ArnPrefix, values: Callable[[str], Sequence[str]]) -> list[str]:
     """An ARN for each value of the last name that has several; [] when a name has none."""
     rows: list[dict[str, str]] = [{}]
     for name in names_in(template):
