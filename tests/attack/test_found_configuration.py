@@ -218,7 +218,7 @@ class TestThroughTheAgent:
         run(agent, "allow")
         program = (
             "import sys\n"
-            "from dsops.cli import project\n"
+            "from dsops.cli.framework import project\n"
             "fetch = project.fetch\n"
             "def late(plan, arguments, runtime, variable=''):\n"
             "    text = open('dsops.yaml').read()\n"

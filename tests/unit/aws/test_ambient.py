@@ -343,7 +343,7 @@ def test_nothing_prints_into_the_answer() -> None:
     import subprocess
 
     program = (
-        "from dsops.aws import ambient_child\n"
+        "from dsops.aws.identity import ambient_child\n"
         "ambient_child.find = lambda profile: print('noise', flush=True) or {'error': profile}\n"
         "ambient_child.main('me')\n"
     )

@@ -22,8 +22,9 @@ def told() -> set[str]:
 def made() -> set[str]:
     """Words in quotes that name causes where findings are made."""
     found = set()
-    for name in ("answer", "causes", "families", "ask", "investigate", "keys", "refused"):
-        text = (SOURCE / f"{name}.py").read_text(encoding="utf-8")
+    names = ("answer", "causes", "families", "ask", "investigate", "keys", "refused")
+    for file in (file for name in names for file in SOURCE.rglob(f"{name}.py")):
+        text = file.read_text(encoding="utf-8")
         found |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
     return found - NO_CAUSES
 
