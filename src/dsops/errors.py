@@ -440,7 +440,7 @@ class LogsUnreadable(UsageError):
 
 
 class QueryRefused(UsageError):
-    """Athena or CloudTrail Lake can't answer as it was asked: workgroup, place of the result, table, or length."""
+    """Athena can't run the query as it was asked: workgroup, place of the result, table, or length."""
 
     code = "audit.query-refused"
 
@@ -667,7 +667,7 @@ class ServiceError(DsopsError):
 
 
 class QueryFailed(ServiceError):
-    """Athena or CloudTrail Lake took a query and did not bring it to its end."""
+    """Athena accepted a query and it failed."""
 
     code = "audit.query-failed"
 

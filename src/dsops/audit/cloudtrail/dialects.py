@@ -1,8 +1,7 @@
 """Where a record's fields are in each engine, and the few words of SQL in which the engines differ.
 
 Athena: the table of https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table-partition-projection.html,
-whose `requestparameters` and the like are JSON in a text. CloudTrail Lake:
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/query-supported-event-schemas.html, where they are maps.
+whose `requestparameters` and the like are columns of JSON text.
 """
 
 from __future__ import annotations
@@ -82,17 +81,6 @@ def _athena(path: str) -> str:
     return path.lower()
 
 
-def _lake(path: str) -> str:
-    first, _, rest = path.partition(".")
-    if first not in _FREE:
-        # `managementevent` is of type boolean there.
-        return f"CAST({path.lower()} AS VARCHAR)" if path == "managementEvent" else path.lower()
-    outer, _, inner = rest.partition(".")
-    text = f"element_at({first.lower()}, '{outer}')"
-    # What is inside is one text: `{accessKeyId=ASIA..., expiration=Nov 20, 2026, 11:00:00 AM, ...}`, or JSON.
-    return f"""regexp_extract({text}, '{inner}"?[=:] *"?(.*?)"?(, "?[a-zA-Z]+"?[=:]|\\}}|$)', 1)""" if inner else text
-
-
 _TRINO_SPOKEN = (
     "coalesce(try(date_parse({0}, '%b %e, %Y, %h:%i:%s %p')), try(CAST(from_iso8601_timestamp({0}) AS TIMESTAMP)))"
 )
@@ -122,9 +110,7 @@ ATHENA = Dialect(
     spoken_time=_TRINO_SPOKEN,
     id="{}",
     unique="CAST(uuid() AS VARCHAR)",
-    # No INTERVAL: CloudTrail Lake does not know it.
     later="date_add('second', {seconds}, {time})",
     median="approx_percentile({}, 0.5)",
 )
-LAKE = ATHENA._replace(name="lake", title="CloudTrail Lake", field=_lake, time="date_trunc('second', {})")
-DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB, LAKE)}
+DIALECTS: Mapping[str, Dialect] = {dialect.name: dialect for dialect in (ATHENA, DUCKDB)}

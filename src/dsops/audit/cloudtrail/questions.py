@@ -311,8 +311,8 @@ def _history() -> str:
         "issued_key",
     )
     hops = range(1, MOST_HOPS + 1)
-    # One row with all hops side by side, told once for each of them: to name the sessions of each hop anew would have
-    # Athena read the table 36 times. CloudTrail Lake lists LEFT, RIGHT and INNER JOIN, and no CROSS JOIN.
+    # One row holds all hops side by side, and is repeated for each hop: a subquery for each hop would make Athena read
+    # the table 36 times.
     before = "\n".join(f"LEFT JOIN sessions s{n} ON s{n}.issued_key = s{n - 1}.signed_by" for n in hops[1:])
     numbers = " UNION ALL ".join(f"SELECT {n}{' AS back' if n == 1 else ''}" for n in hops)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dsops.audit.cloudtrail.dialects import ATHENA, LAKE, Dialect
+from dsops.audit.cloudtrail.dialects import ATHENA, Dialect
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
@@ -20,7 +20,7 @@ def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, sou
         "issues": issues(),
         "uses": uses(dialect),
     }
-    # Athena and CloudTrail Lake read the table anew wherever a relation stands: none is named without need.
+    # Athena reads the table again wherever a relation is named, so only the needed ones are.
     needed = list(relations)[: list(relations).index(question.needs) + 1]
     named = ",\n".join(f"{name} AS (\n  {relations[name]})" for name in needed)
     asked_for = sql_of(question, asked, dialect)
@@ -37,9 +37,6 @@ def days_of(dialect: Dialect, begin: str, end: str) -> str:
     if dialect == ATHENA:
         bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
         bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []
-    elif dialect == LAKE:
-        bounds = [f"eventtime >= '{begin} 00:00:00'"] if begin else []
-        bounds += [f"eventtime <= '{end} 23:59:59'"] if end else []
     else:
         bounds = []
     return " AND ".join(bounds)

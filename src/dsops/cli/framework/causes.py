@@ -274,7 +274,6 @@ _QUERIES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("the table is in another database or region", "name it: `--from DATABASE.TABLE`, `--region`"),
         ("there is no table yet", "create the one of docs/how-to/audit-sql.md, or of Athena's documentation"),
         ("the workgroup has no place for results", "name one with `--output s3://BUCKET/PREFIX/`"),
-        ("the account has no CloudTrail Lake, which takes no new customers", "ask the logs with `--dialect athena`"),
     ),
     "audit.query-failed": _causes(
         ("too much is read at once", "ask of fewer days: `--begin`, `--end`"),
