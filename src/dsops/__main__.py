@@ -64,9 +64,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
         if code is not None:
             return code
     from dsops.dumps import leave_no_core_dump
-    from dsops.startup import own_process
 
-    own_process()
     leave_no_core_dump()
     from dsops.cli import main as run_here
 

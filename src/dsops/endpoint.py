@@ -5,11 +5,12 @@ What stands in the partitions' tables is checked against botocore's endpoint rul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from dsops.arn import PARTITIONS, Partition, partition_of_region
 from dsops.errors import ConfigError, VariableInvalid
-from dsops.startup import NamedTuple, pattern
+from dsops.startup import NamedTuple
 
 # The service -> its id in AWS_ENDPOINT_URL_<ID>.
 SERVICE_IDS = {
@@ -38,15 +39,15 @@ GLOBAL_REGION = "aws-global"
 """The pseudo-region of https://sts.amazonaws.com, which is signed for us-east-1."""
 
 # A region goes into a host name: anything but a plain label could point the credentials at another host.
-_REGION = pattern(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
-_HOST_NAME = pattern(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
+_REGION = re.compile(r"(?![0-9]+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?\Z")
 # One slash between segments and no `.` or `..`: signers differ in what they make of those.
-_PATH = pattern(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
-_IPV6 = pattern(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:%-]+)*/?\Z")
+_IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]\Z")
 # 127.0.0.256 is no address but a name, which a resolver may look up in somebody's domain.
-_LOOPBACK_IPV4 = pattern(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
+_LOOPBACK_IPV4 = re.compile(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}\Z")
 # What stands between a service and AWS's domain in AWS's own names; `s3` there makes it somebody's bucket.
-_REGION_OF_AWS = pattern(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
+_REGION_OF_AWS = re.compile(r"(?:[a-z]{2}|eusc)(?:-[a-z]+){1,3}-[0-9]{1,2}\Z")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # IAM has one address for a whole partition, and no rule that would give it:

@@ -1,15 +1,11 @@
-"""What keeps a cold start short: stand-ins for `typing` and `re.compile` that cost nothing until they are used.
+"""Stand-ins for `typing` that cost a cold start nothing.
 
-A cold `exec` defines 66 records and compiles 40 patterns. `typing.NamedTuple` took 10 ms of its 71, `re.compile` 7 and
-importing `typing` 3 (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
-imports takes them from here; elsewhere `typing` is as good.
+A cold `exec` defines about 70 records. `typing.NamedTuple` compiles code for each, 19 ms of a run of 80, and importing
+`typing` takes 3 ms more (docs/decisions/0014-startup.md). A type checker sees the real ones. Every module that `exec`
+imports takes them from here; elsewhere use `typing`.
 """
 
 from __future__ import annotations
-
-import _thread
-import gc
-import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
         "TYPE_CHECKING",
         "Any",
         "Generic",
-        "LazyPatterns",
         "Literal",
         "NamedTuple",
         "NewType",
@@ -28,72 +23,7 @@ if TYPE_CHECKING:
         "Protocol",
         "TypeVar",
         "cast",
-        "own_process",
-        "pattern",
-        "serve_long",
     ]
-
-
-class _Pattern:
-    """A compiled pattern that is compiled at its first use."""
-
-    __slots__ = ("_compiled", "_flags", "_text")
-
-    def __init__(self, text: str, flags: int = 0) -> None:
-        self._text = text
-        self._flags = flags
-        self._compiled: re.Pattern[str] | None = None
-
-    def __getattr__(self, name: str) -> object:
-        if self._compiled is None:
-            self._compiled = _compile(self._text, self._flags)
-        return getattr(self._compiled, name)
-
-    def __repr__(self) -> str:
-        return f"pattern({self._text!r})"
-
-
-_compile = re.compile
-
-
-def pattern(text: str, flags: int = 0) -> re.Pattern[str]:
-    """What `re.compile` gives, compiled when it is first used; a mistake in it shows then, so every one has a test."""
-    lazy: Any = _Pattern(text, flags)
-    result: re.Pattern[str] = lazy
-    return result
-
-
-_is_own = False
-
-
-def own_process() -> None:
-    """Tune this process for one short command. Only the entry point of `dsops` calls it: a library has a host."""
-    global _is_own  # noqa: PLW0603 - one process, one answer
-    _is_own = True
-    # The collector, looking through all that the imports and the config create, took 4 ms of a cold run (6 %).
-    gc.set_threshold(100_000, 10, 10)
-
-
-def serve_long() -> None:
-    """Undo `own_process` where the process turns out to serve: requests leave cycles that hold their bodies."""
-    gc.set_threshold(700, 10, 10)
-
-
-class LazyPatterns:
-    """Within the block, `re.compile` gives patterns that are compiled at their first use, for an import to be short.
-
-    It swaps a function that every thread uses. So it does nothing in a process that is not the command's own, nor
-    while another thread runs.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        if _is_own and _thread._count() == 0:  # noqa: SLF001 - threads besides the main one; threading has it, and costs 2 ms
-            re.compile = pattern  # type: ignore[assignment]  # narrower: the modules in question pass text
-
-    def __exit__(self, *_: object) -> None:
-        re.compile = _compile
 
 
 if not TYPE_CHECKING:

@@ -6,20 +6,19 @@ import re
 
 from dsops.document import MAX_DEPTH, Document, Mapping, Node, Scalar, Sequence
 from dsops.errors import ConfigTooLarge, Problem, SyntaxInvalid, Where
-from dsops.startup import pattern
 
-_SPACE = pattern(r"[ \t\n\r]*")
-_STRING = pattern(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
+_SPACE = re.compile(r"[ \t\n\r]*")
+_STRING = re.compile(r'"([^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*)"')
 # What documents are mostly made of, taken at once where nothing is wrong with it: a comma, a key, and a text or the
 # bracket in which a value begins; a comma and a text of a list. Everything else goes the long way.
 _W, _TEXT = r"[ \t\n\r]*", r'"([^"\\\x00-\x1f]*)"'
 _PAIR = rf"{_TEXT}{_W}:{_W}(?:{_TEXT}(?={_W}[,}}])|(?=[{{\[]))"
-_FIRST_PAIR, _NEXT_PAIR = pattern(_W + _PAIR), pattern(f"{_W},{_W}{_PAIR}")
+_FIRST_PAIR, _NEXT_PAIR = re.compile(_W + _PAIR), re.compile(f"{_W},{_W}{_PAIR}")
 _ITEM = rf"{_TEXT}(?={_W}[,\]])"
-_FIRST_ITEM, _NEXT_ITEM = pattern(_W + _ITEM), pattern(f"{_W},{_W}{_ITEM}")
-_NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
-_WORD = pattern(r"(?:true|false|null)(?![0-9A-Za-z_])")
-_ESCAPE = pattern(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
+_FIRST_ITEM, _NEXT_ITEM = re.compile(_W + _ITEM), re.compile(f"{_W},{_W}{_ITEM}")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?(?![0-9A-Za-z_.+-])")
+_WORD = re.compile(r"(?:true|false|null)(?![0-9A-Za-z_])")
+_ESCAPE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))")
 _LETTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
