@@ -12,7 +12,6 @@ from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
 SYSLOG, OTLP = "syslog", "otlp"
-SINKS = (SYSLOG, OTLP)
 
 FACILITIES = (
     "kern",

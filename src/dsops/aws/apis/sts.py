@@ -20,9 +20,6 @@ class AssumedRole(NamedTuple):
     """A role's session. `credentials.arn` is the caller that it makes."""
 
     credentials: Credentials
-    assumed_role_id: str
-    packed_policy_size: int | None
-    """Per cent of what a session may carry; None when neither policy nor tags were sent."""
     source_identity: str
     """Also where it was inherited."""
 
@@ -274,13 +271,7 @@ def _assumed_role(client: Client, call: Call, reply: Reply) -> AssumedRole:
     arn = user.text_of("Arn") if user is not None else ""
     if user is None or not arn:
         raise lacks(call.endpoint, call.action, "AssumedRoleUser")
-    size = reply.result.text_of("PackedPolicySize")
-    return AssumedRole(
-        _credentials(client, call, reply, arn=arn),
-        user.text_of("AssumedRoleId"),
-        int(size) if size.isascii() and size.isdigit() and len(size) <= 6 else None,
-        reply.result.text_of("SourceIdentity"),
-    )
+    return AssumedRole(_credentials(client, call, reply, arn=arn), reply.result.text_of("SourceIdentity"))
 
 
 def _credentials(client: Client, call: Call, reply: Reply, *, arn: str) -> Credentials:
