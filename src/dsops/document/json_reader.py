@@ -50,7 +50,7 @@ class _Reader:
         self._line = 1
         self._counted = 0
         self._comma_line = 0
-        # Found once: finding a lazy pattern's method takes as long as a short match.
+        # Looked up once: finding a method takes as long as a short match.
         self._match_space, self._match_string = _SPACE.match, _STRING.match
         self._match_pair, self._match_item = _NEXT_PAIR.match, _NEXT_ITEM.match
 

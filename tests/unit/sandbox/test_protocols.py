@@ -144,10 +144,20 @@ def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
         b"\xc1\xfb\x7f\xf0\x00\x00\x00\x00\x00\x00",
         b"\x7f\x41\x00\xff",
         b"\xa1\x61\xff\x00",
+        b"\xa1\x61n\xf8\x20",
+        b"\xa1\x41n\x01",
+        b"\xa2\x61n\x01\x61n\x02",
+        b"\xa1\x61n\xd8\x23\x61x",
+        b"\xa1\x61n\xd8\x1c\x81\xd8\x1d\x00",
+        b"\xa1\x61n\xd9\x03\xe7\x01",
+        b"\xa1\x61n\xc1\xf5",
+        b"\xa1\x61n\xc0\x742026-11-28T00:00:00Z",
     ],
 )
 def test_cbor_that_is_none_is_refused(body: bytes) -> None:
-    """Cut off, too deep, too long, of the wrong kind."""
+    """CBOR that is cut off, too deep, too long or of the wrong kind is refused, and so are duplicate keys and all tags
+    but the one of a moment.
+    """
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
 
     with pytest.raises(SandboxRefusal) as caught:
