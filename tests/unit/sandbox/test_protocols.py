@@ -155,9 +155,7 @@ def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
     ],
 )
 def test_cbor_that_is_none_is_refused(body: bytes) -> None:
-    """CBOR that is cut off, too deep, too long or of the wrong kind is refused, and so are duplicate keys and all tags
-    but the one of a moment.
-    """
+    """Malformed or too deep CBOR is refused, and so are duplicate keys, keys that are no text, and tags."""
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
 
     with pytest.raises(SandboxRefusal) as caught:
