@@ -36,31 +36,31 @@ if not TYPE_CHECKING:
             return property(lambda record: tuple.__getitem__(record, index))
 
     class _Form:
-        """What stands for a type only; it may be written with [...] and be a class's base."""
+        """A name of `typing` that only a type checker reads: it can be subscripted, and be a base class."""
 
         def __class_getitem__(cls, _: object) -> type[_Form]:
             return cls
 
     class Generic(_Form):
-        """For a type checker."""
+        """A base class for a type checker."""
 
     Any = Literal = NoReturn = _Form
     Protocol = object
 
     def TypeVar(name: str, **_: object) -> str:  # noqa: N802 - typing's name
-        """For a type checker."""
+        """The name; only a type checker reads more."""
         return name
 
     def NewType(_: str, base: type) -> type:  # noqa: N802 - typing's name
-        """The type itself, which makes no difference but to a type checker."""
+        """The base type; the new type exists for a type checker only."""
         return base
 
     def cast(_: object, value: object) -> object:
-        """The value; a type checker takes it for what is said of it."""
+        """The value, unchanged; a type checker takes it as the given type."""
         return value
 
     class _RecordType(type):
-        """Makes a class with annotated fields a tuple with names, as `typing.NamedTuple` does, but compiles nothing."""
+        """Makes a class with annotated fields a named tuple, as `typing.NamedTuple` does, without compiling code."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> type:
             if bases != (_Blank,):  # a class derived from a record
@@ -75,7 +75,7 @@ if not TYPE_CHECKING:
             return type.__new__(cls, name, (_Record,), namespace)
 
     class _Record(tuple):
-        """What every record can do; the part of `typing.NamedTuple` that dsops uses."""
+        """The methods of a record: the part of `typing.NamedTuple` that dsops uses."""
 
         __slots__ = ()
         _fields: tuple[str, ...] = ()
@@ -105,24 +105,24 @@ if not TYPE_CHECKING:
             return f"{type(self).__name__}({shown})"
 
     def _complete(cls: type[_Record], values: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
-        """The values of all fields, in order."""
+        """The values of all fields in order: positional, by name, defaults."""
         fields = cls._fields
         if len(values) > len(fields):
             raise TypeError(f"{cls.__name__} takes {len(fields)} values and was given {len(values)}")
-        found = list(values)
+        complete = list(values)
         for field in fields[len(values) :]:
             if field in named:
-                found.append(named.pop(field))
+                complete.append(named.pop(field))
             elif field in cls._field_defaults:
-                found.append(cls._field_defaults[field])
+                complete.append(cls._field_defaults[field])
             else:
                 raise TypeError(f"{cls.__name__} needs a value for {field}")
         if named:
             raise TypeError(f"{cls.__name__} has no field {next(iter(named))}, or has it twice")
-        return tuple(found)
+        return tuple(complete)
 
     class _Base:
-        """Stands in the list of bases of a class statement, and has the class made by `_RecordType`."""
+        """`NamedTuple` as a base: `_Blank` takes its place, whose metaclass builds the record."""
 
         def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
             if len(bases) != 1:

@@ -1,7 +1,7 @@
-"""The trail's file -> its receivers: a process of its own, which nobody waits for, or `dsops audit send`.
+"""Sends the trail's file to its receivers: a background process, or `dsops audit send`.
 
-The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
-does not take waits, and whoever runs dsops next is told.
+The file is the queue. A line is sent at least once, in order, and the cursor moves when the receiver has accepted it.
+Lines that are not accepted wait, and the next run of dsops warns.
 """
 
 from __future__ import annotations
@@ -23,43 +23,44 @@ from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
-"""Between attempts. After the last one it is given up, until somebody runs dsops again."""
+"""Seconds between attempts. After the last one the sender gives up, until dsops runs again."""
 GIVEN_UP_SECONDS = sum(_PAUSES)
-"""So long a receiver that is gone is tried."""
+"""How long a receiver that does not respond is tried."""
 _REST_SECONDS = 60
-"""A receiver that has failed so often is left alone for a while, whoever comes."""
+"""After so many failures no run tries the receiver for this long."""
 _LINGER_SECONDS = 2.0
-"""How long it looks for more before it ends: the next run may come at once, and starting anew costs more."""
+"""How long the sender waits for more lines before it ends: the next run may come at once, and a new start costs more.
+"""
 _LOOK_SECONDS = 0.1
 _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""Hands lines over; gives what is to be told of those that were not taken, else "". Raises SinkFailed, LineRefused."""
+"""Sends lines; returns a message about rejected lines, or "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
-    """The time, and waiting for it to pass."""
+    """The time, and waiting."""
 
     def now(self) -> float:
-        """In seconds since 1970."""
+        """Seconds since 1970."""
         return time.time()
 
     def steady(self) -> float:
-        """Seconds since some moment, whatever the time is set to."""
+        """Seconds of a clock that is never adjusted."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Sleep."""
         time.sleep(seconds)
 
 
 class Sender:
-    """Sends what a trail holds to its receivers. Call while it is one's turn."""
+    """Sends a trail's lines to its receivers. Use it only while holding the `SenderTurn`."""
 
     def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
-        """A receiver that has no cursor begins at the trail's end. Raises AuditFailed where none can be read."""
+        """A receiver without a cursor begins at the trail's end. Raises AuditFailed if the cursors can't be read."""
         self._path = path = settings.file
         self._sinks = sinks = settings.sinks
         self._sends_sandbox = settings.sends_sandbox
@@ -68,22 +69,22 @@ class Sender:
         known = cursors.load(path)
         self.cursors = {sink.name: known.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
         self.counts = dict.fromkeys(self.cursors, 0)
-        """How many lines each has got by now."""
+        """The lines that each receiver has accepted so far."""
 
     def round(self, *, insists: bool = False) -> bool:
-        """Gives each receiver its next lines; whether any has taken some. `insists`: also those that are resting."""
+        """Send each receiver its next lines; return whether any accepted some. `insists`: try paused receivers, too."""
         has_moved = False
         for sink in self._sinks:
             cursor = self.cursors[sink.name]
             if not insists and cursor.is_resting(self._clock.now()):
                 continue
-            found = look(self._path, cursor.position, _MOST_BYTES)
-            if found.lines:
-                has_moved = self._give(sink, cursor, found) or has_moved
+            next_lines = look(self._path, cursor.position, _MOST_BYTES)
+            if next_lines.lines:
+                has_moved = self._give(sink, cursor, next_lines) or has_moved
         return has_moved
 
     def is_done(self) -> bool:
-        """Whether nothing waits for a receiver that may be tried now, or soon."""
+        """Whether no line waits for a receiver that may still be tried."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -108,12 +109,12 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Whether it is a record, and not one of a sandbox, which is no business of a receiver's."""
+        """Whether the line is a record, and not one of a sandbox, unless those are sent."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Hands them over, by halves where one of them is refused; what is to be told of those that were left out."""
+        """Send lines, in halves if one is refused; return a message about the refused ones, and the number accepted."""
         if not lines:
             return "", 0
         try:
@@ -125,24 +126,24 @@ class Sender:
             taken = refused.taken
             middle = len(lines) // 2 if taken is None else max(taken, 1)
             parts = [lines[:middle], lines[middle:]] if not taken else [lines[taken : taken + 1], lines[taken + 1 :]]
-        told, count = [], taken or 0
+        messages, count = [], taken or 0
         for part in parts:
             words, number = self._hand(sink, part)
-            told += [words] if words else []
+            messages += [words] if words else []
             count += number
-        return "; ".join(told), count
+        return "; ".join(messages), count
 
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
         try:
-            # Those of receivers that are not configured any more go.
+            # Cursors of receivers that are not configured any more are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
             return  # a full disk: what was sent is sent once more, which is better than not at all
 
 
 def _gap(found: Look, position: Position) -> str:
-    """What is missing between what was sent and what is there now."""
+    """A message about lines that were removed before they were sent; "" if none were."""
     first = next((place for place in map(link_of, map(record_in, found.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
@@ -150,7 +151,7 @@ def _gap(found: Look, position: Position) -> str:
 
 
 def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
-    """Sends until there is nothing more, and then for a moment looks for more."""
+    """Send until all lines are sent, and then wait a moment for more."""
     until = clock.steady() + _LONGEST_SECONDS
     quiet_since = clock.steady()
     while clock.steady() < until:
@@ -159,7 +160,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # Who wrote while it was our turn has started nobody.
+            # A run that wrote while we held the lock has started no sender.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -168,7 +169,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
 
 
 def sending(environ: Mapping[str, str], clock: Clock) -> Send:
-    """What really hands lines over; headers and proxies are those of that environment."""
+    """The function that sends lines, with headers and proxies of that environment."""
 
     def send(sink: Sink, lines: Sequence[bytes]) -> str:
         if sink.kind == OTLP:
@@ -184,7 +185,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Whether it is ours; who only looks whether somebody sends holds it for a moment."""
+    """Take the lock, with retries: a run that only checks for a sender holds it for a moment."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()
@@ -194,8 +195,8 @@ def take_turn(turn: SenderTurn, clock: Clock) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    """The process: `words` are the trail's path."""
-    leave_no_core_dump()  # a sink may need a token
+    """The background process; `words` is the path of the trail."""
+    leave_no_core_dump()  # A receiver may need a token.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
@@ -211,7 +212,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Whoever reads a pipe that the run had open waits for its end."""
+    """Close inherited descriptors: a program that reads a pipe of the run would wait for its end."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with suppress(OSError):

@@ -24,7 +24,7 @@ def text_of(question: AuditQuestion, dialect: Dialect, asked: QuestionOptions = 
     """The whole statement."""
     if dialect == DUCKDB:
         return standalone(question, asked, "logs/**/*.json.gz")
-    return whole(question, asked, dialect, "cloudtrail_logs", days_of(dialect, "2026-11-01", "2026-11-30"))
+    return whole(question, asked, dialect, "cloudtrail_logs", days_of("2026-11-01", "2026-11-30"))
 
 
 def parsed(text: str, reader: str) -> Any:
@@ -59,8 +59,8 @@ def test_only_a_question_of_uses_reads_the_table_twice() -> None:
 def test_days_select_athenas_partitions() -> None:
     """A first and a last day limit the partitions that Athena reads; without them it reads all."""
     both = "\"timestamp\" >= '2026/11/01' AND \"timestamp\" <= '2026/11/30'"
-    assert both == days_of(ATHENA, "2026-11-01", "2026-11-30")
-    assert not days_of(ATHENA, "", "")
+    assert both == days_of("2026-11-01", "2026-11-30")
+    assert not days_of("", "")
     assert "WHERE \"timestamp\" >= '2026/11/01'" in text_of(QUESTIONS["failures"], ATHENA)
 
 

@@ -410,9 +410,9 @@ def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
 
 WRITER = """
 import sys
-from dsops.audit.trail import append, Limits
+from dsops.audit.trail import append, TrailLimits
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-limits = Limits(max_bytes=4000, keep=100_000)
+limits = TrailLimits(max_bytes=4000, keep=100_000)
 for number in range(count):
     append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, limits)
 """
@@ -514,7 +514,7 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
     ten.with_name("audit.jsonl.head").unlink()
     assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
     write(ten, "next")
-    assert any("the trail's head was gone before this line" in each for each in findings(ten))
+    assert any("the trail's head was gone when this line was written" in each for each in findings(ten))
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
@@ -522,7 +522,7 @@ def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
     found = findings(ten)
-    assert any("lines had been cut off before this one" in each for each in found)
+    assert any("lines before this one had been cut off" in each for each in found)
     assert any("8 to 10 is missing" in each for each in found)
 
 

@@ -1,10 +1,10 @@
-"""A question as one statement, from the table of records to the answer."""
+"""A question as one SQL statement, from the table of records to the answer."""
 
 from __future__ import annotations
 
 import re
 
-from dsops.audit.cloudtrail.dialects import ATHENA, Dialect
+from dsops.audit.cloudtrail.dialects import Dialect
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
@@ -12,7 +12,7 @@ _WITH = re.compile(r"\A\s*WITH\s+")
 
 
 def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:
-    """One SELECT, over what `source` is to that engine; `where` says which records are looked at."""
+    """One SELECT over `source`, the engine's table or file list; `where` limits the records."""
     relations = {
         "fields": fields(dialect, source, where),
         "records": records(dialect),
@@ -29,14 +29,11 @@ def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, sou
     return f"WITH {named}{joint}{further.strip()}\n"
 
 
-def days_of(dialect: Dialect, begin: str, end: str) -> str:
-    """Which partitions are read: those of the days from `begin` to `end`, `YYYY-MM-DD`, either "" for open.
+def days_of(begin: str, end: str) -> str:
+    """SQL for the partitions of Athena's table from day `begin` to `end`, `YYYY-MM-DD`, either "" for open.
 
-    Athena: the partition column `timestamp` of the documented table, written `YYYY/MM/DD`.
+    The partition column `timestamp` of the documented table is written `YYYY/MM/DD`.
     """
-    if dialect == ATHENA:
-        bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
-        bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []
-    else:
-        bounds = []
+    bounds = [f"\"timestamp\" >= '{begin.replace('-', '/')}'"] if begin else []
+    bounds += [f"\"timestamp\" <= '{end.replace('-', '/')}'"] if end else []
     return " AND ".join(bounds)

@@ -75,7 +75,7 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
         files = named or _LOGS
         return AskedQuestion(question, asked, dialect, files, standalone(question, asked, files), begin)
     table = _table(named)
-    sql = whole(question, asked, dialect, table, days_of(dialect, begin, end))
+    sql = whole(question, asked, dialect, table, days_of(begin, end))
     return AskedQuestion(question, asked, dialect, table, sql, begin)
 
 

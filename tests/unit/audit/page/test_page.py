@@ -250,7 +250,7 @@ class TestMetrics:
         report = only(answer("failures"))
         page = read(page_of(report))
         assert [each.text for each in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
-        assert "not asked" in section(report, "unusual").text
+        assert "does not include these questions" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
         """No table, no plot, and nowhere an empty paragraph."""
