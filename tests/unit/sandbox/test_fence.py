@@ -207,9 +207,9 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
 
 
 def test_what_stays_shut_is_not_said_to_be_a_package_away() -> None:
-    """CloudFormation with its package would only read what can't be made; another service is served with one."""
+    """CloudFormation with its package would only read resources that can't be created; another service is served with one."""
     missing = ModuleNotFoundError(name="cfnlint")
     shut = lacking("cloudformation", missing).message
-    assert "moto would make things of other services without asking who may" in shut
+    assert "moto would create resources of other services without checking permissions" in shut
     assert "pip" not in shut
     assert pip_install("moto[apigateway]") in lacking("apigateway", missing).message

@@ -87,7 +87,7 @@ def _probe() -> str:
         "trusted service": organizations.trusts_service(_MEMBER, IAM),
     }
     wrong = [name for name, is_so in claims.items() if not is_so]
-    return f"it does not give back what was put in: {', '.join(wrong)}" if wrong else ""
+    return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
 class OrganizationPlanter:

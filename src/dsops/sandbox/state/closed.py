@@ -9,10 +9,10 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.refusals import refusal
 
 _RUNS_NOTHING = "it runs no code and no containers"
-_MAKES_OTHERS = "moto would make things of other services without asking who may"
-_TAGS_OTHERS = "moto would tag things of other services without asking who may"
-_NO_KEYS = "moto would make up keys that nobody accepts"
-_SENDS_NOTHING = "it sends nothing into the network"
+_MAKES_OTHERS = "moto would create resources of other services without checking permissions"
+_TAGS_OTHERS = "moto would tag resources of other services without checking permissions"
+_NO_KEYS = "moto would return credentials that no service accepts"
+_SENDS_NOTHING = "it sends no requests to the network"
 _CLOSED: Mapping[tuple[str, str], str] = {
     ("batch", "SubmitJob"): _RUNS_NOTHING,
     ("cognito-identity", "GetCredentialsForIdentity"): _NO_KEYS,
@@ -96,7 +96,9 @@ def check_own(
         if arn is None or arn.service in _NAME_PRINCIPALS or arn.account not in accounts or arn.account == account:
             continue
         if not any(resource.startswith(text) or text.startswith(resource.rstrip("*")) for resource in asked - {"*"}):
-            raise not_served(service, operation, f"{text} is another account's, and moto would not ask who may")
+            raise not_served(
+                service, operation, f"{text} belongs to another account, and moto would not check permissions"
+            )
 
 
 def not_served(service: str, operation: str, why: str) -> SandboxRefusal:

@@ -118,7 +118,9 @@ def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, st
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
     """501: what has to be installed."""
     if shut := SHUT.get(service):
-        return not_served(service, "*", f"{shut}, and an installed {error.name} would only read what can't be made")
+        return not_served(
+            service, "*", f"{shut}, and an installed {error.name} would only read resources that can't be created"
+        )
     extra = SERVED[service].module
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(

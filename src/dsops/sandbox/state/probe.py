@@ -34,7 +34,7 @@ def probe(world: World) -> None:
         reset()
     if problem:
         raise SandboxUnavailable(
-            "this moto is not one that the sandbox can hold its state in",
+            "the sandbox does not work with the installed moto",
             why=problem,
             hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
@@ -68,7 +68,7 @@ def _probe_account(world: World) -> str:
         "boundary that is gone": world.boundary(_ACCOUNT, "arn:aws:iam::000000000000:policy/gone") is not None,
     }
     wrong = [name for name, is_so in claims.items() if not is_so]
-    return f"it does not give back what was put in: {', '.join(wrong)}" if wrong else ""
+    return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
 def _make_user(planter: Planter) -> tuple[User, str, StoredPolicy]:
