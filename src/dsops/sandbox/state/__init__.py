@@ -1,4 +1,5 @@
-"""What the sandbox holds: the world of accounts, moto's backends, and the fence through which every call to moto goes.
+"""The sandbox's state: accounts, moto's backends, and the fence through which every call to moto goes.
 
-The only room that knows moto. Requests come in that were parsed and allowed; moto's answers go out, corrected to AWS's.
+The only package that imports moto. It receives parsed and authorized operations and returns moto's answers, corrected
+to AWS's.
 """

@@ -1,4 +1,4 @@
-"""Service and path -> the code of moto that answers there, held to the one operation that was allowed."""
+"""Find moto's handler for a service and path, and pin it to the one authorized operation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from dsops.sandbox.wire.served import SERVED
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# What moto's response classes take and give.
+# The signature of moto's response handlers.
 Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
 
 OPERATION = "dsops.operation"
-"""Where in the environment of moto's request the operation stands."""
+"""The key in the WSGI environment of moto's request that holds the operation."""
 _MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
-# moto's `urls` finds out here which of two API versions is meant; we know.
+# moto's `urls` picks one of two API versions from the request; here the service decides.
 _CHOSEN: Mapping[str, tuple[str, str]] = {
     "elb": ("moto.elb.responses", "ELBResponse"),
     "elbv2": ("moto.elbv2.responses", "ELBV2Response"),
 }
-# Where moto expects a service; the first that it knows is taken.
+# The host names under which moto may serve a service; the first match is used.
 _HOSTS = (
     "{prefix}.{region}.amazonaws.com",
     "{prefix}.amazonaws.com",
@@ -42,7 +42,7 @@ _HOSTS = (
 
 
 class Gate(NamedTuple):
-    """Where a request has to go."""
+    """The host and the handler of a request to moto."""
 
     host: str
     handler: Handler
@@ -50,7 +50,7 @@ class Gate(NamedTuple):
 
 @contextmanager
 def quiet_surroundings() -> Iterator[None]:
-    """No variable of moto's, and for as long as this lasts none of AWS's either."""
+    """Within the context, hide AWS's variables; remove moto's for good."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
@@ -63,34 +63,34 @@ def quiet_surroundings() -> Iterator[None]:
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:
-    """Who answers at that path; None when moto has nothing there. Raises NotImplemented where moto lacks a package."""
+    """Return the handler for that path; None when moto has none. Raises NotImplemented where moto lacks a package."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)
         url = f"https://{host}{path}"
         for pattern, handler in load(service):
             if pattern.match(url):
-                held = _held(handler, operation)
-                return None if held is None else Gate(host, held)
+                pinned_handler = _held(handler, operation)
+                return None if pinned_handler is None else Gate(host, pinned_handler)
     return None
 
 
 @cache
 def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
-    """Imports moto's part for a service: patterns of addresses, and who answers there."""
+    """Import moto's module for a service; return its URL patterns and handlers."""
     module = f"moto.{SERVED[service].module}"
     try:
         with quiet_surroundings():
             urls = import_module(f"{module}.urls")
-            chosen: Handler | None = None
+            dispatcher: Handler | None = None
             if service in _CHOSEN:
                 where, name = _CHOSEN[service]
-                chosen = getattr(import_module(where), name).dispatch
+                dispatcher = getattr(import_module(where), name).dispatch
         _keep_from_waiting(service)
     except ModuleNotFoundError as error:
         raise lacking(service, error) from error
     return tuple(
-        (re.compile(path.format(base)), chosen or handler)
+        (re.compile(path.format(base)), dispatcher or handler)
         for path, handler in urls.url_paths.items()
         if "{0}" in path
         for base in urls.url_bases
@@ -98,7 +98,7 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 
 def _keep_from_waiting(service: str) -> None:
-    """Takes out of moto what would wait under the sandbox's lock.
+    """Patch the code of moto that would wait under the sandbox's lock.
 
     SWF sleeps for a second when a poll finds nothing. A function that another service calls (SNS, SQS, S3, DynamoDB
     streams) runs in Docker for up to five minutes, although moto is told to run none.
@@ -111,12 +111,12 @@ def _keep_from_waiting(service: str) -> None:
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
-    """What moto takes from a function: its result, whether it failed, its log."""
+    """Return what moto expects of a function: result, whether it failed, log."""
     return "", False, ""
 
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
-    """501: what has to be installed."""
+    """Return a NotImplemented error (501) that names the package to install."""
     if shut := SHUT.get(service):
         return not_served(
             service, "*", f"{shut}, and an installed {error.name} would only read resources that can't be created"

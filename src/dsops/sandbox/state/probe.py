@@ -1,4 +1,4 @@
-"""Tries out everything of moto that the sandbox builds on, before it serves anybody."""
+"""Check at start that moto stores and returns everything that the sandbox relies on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAGS = (("k", "v"),)
 
 
 def probe(world: World) -> None:
-    """Makes one of everything and reads it back; refuses a moto that holds any of it differently."""
+    """Store one of each kind of resource and read it back; raises SandboxUnavailable when any differs."""
     try:
         problem = _probe_account(world)
     except Exception as error:  # noqa: BLE001 - whatever a changed moto raises
@@ -72,7 +72,7 @@ def _probe_account(world: World) -> str:
 
 
 def _make_user(planter: Planter) -> tuple[User, str, StoredPolicy]:
-    """A user with everything that one can have, its MFA serial and its boundary."""
+    """Make a user with all that a user can have; return it, its MFA serial and its boundary."""
     boundary = StoredPolicy(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
     user = planter.add_user(_ACCOUNT, "probe", "/p/", _TAGS, "AIDAPROBE")
     planter.add_key(user, "AKIAPROBE", "secret")
