@@ -22,7 +22,7 @@ class SandboxMetrics:
     """All metrics of a sandbox."""
 
     def __init__(self, started: float, sessions: Callable[[], float], records: Callable[[], float]) -> None:
-        """`started` in seconds since 1970; `sessions` returns the live sessions, `records` the events recorded so far."""
+        """`started` in seconds since 1970; `sessions` counts live sessions, `records` recorded events."""
         self._requests = Counter(
             "dsops_sandbox_requests",
             "Requests answered, by result.",

@@ -156,7 +156,7 @@ def words_for_malformed(text: str) -> str:
 
 @cache
 def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
-    """`/service-role/NAME` -> (NAME, what moto's data says of it): one partition's worth, 25 ms, on first use."""
+    """Map `/service-role/NAME` to (NAME, policy data), for one partition; takes 25 ms on first use."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     policies: dict[str, dict[str, object]] = json.loads(aws_managed_policies_data)

@@ -102,7 +102,7 @@ def check_own(
 
 
 def not_served(service: str, operation: str, why: str) -> SandboxRefusal:
-    """501, with the reason."""
+    """Return a NotImplemented error (501) with the reason."""
     message = f"The dsops sandbox does not serve {service}:{operation}: {why}. Nothing was done."
     return refusal("NotImplemented", message, 501)
 

@@ -224,7 +224,7 @@ class Estate:
         backend = self._backend(ec2_backends, place)
         templates = {} if backend is None else backend.launch_templates
         template = next(
-            (template_ for template_ in templates.values() if identifier in {template_.id, template_.name}), None
+            (candidate for candidate in templates.values() if identifier in {candidate.id, candidate.name}), None
         )
         if template is None:
             return ""
@@ -236,7 +236,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """Return the VPC of a subnet, security group, interface, route table or network ACL, or of a VPC itself; "" for none."""
+        """Return the VPC of a VPC resource (subnet, security group, interface ...) or of a VPC itself; "" for none."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)

@@ -131,16 +131,16 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
 
 
 def _held(handler: Any, operation: str) -> Handler | None:
-    """The handler, unable to do anything but the operation; None for what can't be held."""
+    """Return the handler pinned to the operation; None for a handler that can't be pinned."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
         return None
     if handler.__name__ != "dispatch":
-        # It goes by method and path alone, which were built from what was allowed.
-        found: Handler = handler
-        return found
-    held: Handler = handler.__func__.__get__(_holding(owner, operation))
-    return held
+        # A handler per path: it depends on method and path alone, which were built from the authorized operation.
+        path_handler: Handler = handler
+        return path_handler
+    pinned_handler: Handler = handler.__func__.__get__(_holding(owner, operation))
+    return pinned_handler
 
 
 @cache
@@ -152,18 +152,18 @@ def _holding(owner: type, operation: str) -> type:
     from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
     if camelcase_to_underscores(operation) not in method_names_from_class(owner):
-        # Batch, Polly and X-Ray name their methods by paths, and look at nothing else.
+        # Batch, Polly and X-Ray choose their methods by path alone.
         return owner if "_get_action" in vars(owner) else _refusing(owner)
     return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
 
 
 def _refusing(owner: type) -> type:
-    """moto has no such operation, whatever it would find."""
+    """A subclass that performs no operation, for one that moto does not have."""
     return type(owner.__name__, (owner,), {"_get_action": _no_action})
 
 
 def _allowed_action(self: Any) -> str:
-    # What it finds is not looked at, but the labels of the path that it puts down on the way are needed.
+    # The result is ignored, but the call also stores the path's labels, which the operation needs.
     super(type(self), self)._get_action()
     operation: str = self.normalized_request.environ[OPERATION]
     return operation

@@ -1,5 +1,5 @@
-"""HTTP bytes -> a routed request with typed parameters, and an answer -> the bytes of its protocol.
+"""Wire formats: HTTP bytes -> a routed request with typed parameters, and an answer -> bytes of its protocol.
 
-The server loop, routing, the readers and writers of AWS's five protocols, signatures, and what S3 adds to them. It
-decides nothing about permissions and holds no state. Any room of the sandbox may import it.
+The server loop, routing, the readers and writers of AWS's five protocols, signatures, and S3's additions to them.
+Decides no permissions and holds no state. Any package of the sandbox may import it.
 """

@@ -1,4 +1,4 @@
-"""SQS in the query protocol, which its SDKs spoke until November 2023: names on the wire, and answers in XML.
+"""SQS's query protocol, which its SDKs used until November 2023: wire names and XML answers.
 
-AWS serves it beside JSON. botocore's model has JSON's names only, and moto is spoken to in JSON.
+AWS serves it besides JSON. botocore's model has only the names of JSON, and moto is called in JSON.
 """
