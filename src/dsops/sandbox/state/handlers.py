@@ -145,9 +145,9 @@ def _held(handler: Any, operation: str) -> Handler | None:
 
 @cache
 def _holding(owner: type, operation: str) -> type:
-    """moto's response class; where it would look for an operation's name, it is told the one that was allowed.
+    """A subclass of moto's response class that always performs the authorized operation.
 
-    moto reads the name from the query or a form in the body too, which clients can write.
+    moto would read the operation's name from the query or a form in the body, which clients control.
     """
     from moto.core.utils import camelcase_to_underscores, method_names_from_class
 

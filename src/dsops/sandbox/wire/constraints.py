@@ -117,7 +117,10 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _matches_tag_class(text: str) -> bool:
-    """Match the tag character class. To AWS a letter beyond U+FFFF is two units, neither a letter (measured, July 2026)."""
+    """Match the characters of a tag.
+
+    To AWS a letter beyond U+FFFF is two units, and neither is a letter (measured, July 2026).
+    """
     return all(
         (letter <= "\uffff" and unicodedata.category(letter)[0] in "LZN") or letter in "_.:/=+-@" for letter in text
     )

@@ -99,7 +99,10 @@ def signing_name(service: str) -> str:
 
 
 def event_source(service: str) -> str:
-    """Return the name in CloudTrail's eventSource. IAM Toolbox events have their own, though signed for iam (seen on AWS)."""
+    """Return the service name in CloudTrail's eventSource.
+
+    The IAM Toolbox's events have its own name, although its requests are signed for iam (seen on AWS).
+    """
     return service if service == TOOLBOX else signing_name(service)
 
 

@@ -39,7 +39,7 @@ class _Query:
 
     @staticmethod
     def written(name: str, member: Any) -> str:
-        """What a member is called on the wire; a flattened list goes by the name of its items."""
+        """Return a member's name on the wire; a flattened list takes the name of its items."""
         if member.type_name == "list" and member.serialization.get("flattened"):
             name = member.member.serialization.get("name", name)
         own: str = member.serialization.get("name", name)
@@ -64,7 +64,7 @@ class _Query:
 
     @staticmethod
     def entry(shape: Any) -> tuple[str, str]:
-        """What key and value of a map's entry are called."""
+        """Return the names of key and value in a map's entry."""
         return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dsops.errors import AwsAnswer, SandboxRefusal
 
 
 def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
-    """Create an exception for AWS's error; `message` None omits the Message element. Codes are STS's (query protocol)."""
+    """Create an exception for AWS's error, with STS's code; `message` None omits the Message element."""
     text = "" if message is None else message
     return SandboxRefusal(text or code, aws=AwsAnswer(code, text, status, "", ""))
 

@@ -261,7 +261,7 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Of services with the same target prefix, return the one with the operation; Timestream's two share some of them."""
+    """Of services with the same target prefix, return the one with the operation; timestream-write if both have it."""
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None

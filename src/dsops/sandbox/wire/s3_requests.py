@@ -46,7 +46,7 @@ def bucket_in_host(request: HttpRequest) -> str:
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """Copy headers that the signer put into a presigned URL's query back to the headers, as SDKs do with `x-amz-acl`."""
+    """Turn `x-amz-` query parameters of a presigned URL back into headers, as in `x-amz-acl`: SDKs hoist them."""
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}
