@@ -335,5 +335,5 @@ def _not_served(request: HttpRequest, service: str) -> SandboxRefusal:
     if name in SIGNED_AS:
         why = "in the protocol of this request, or at its path"
     else:
-        why = "as moto, which keeps its state, has no such service"
+        why = "because moto, which holds its state, has no such service"
     return refusal("NotImplemented", f"The dsops sandbox does not serve {name} {why}. Nothing was done.", 501)

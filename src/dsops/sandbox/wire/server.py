@@ -111,7 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         number = error.errno or 0
         if number < 0 or number == errno.EADDRNOTAVAIL:  # below 0: getaddrinfo's
-            why, hint = "that is no address of this machine", "choose another with --host, or leave it out"
+            why, hint = "this machine does not have that address", "choose another with --host, or leave it out"
         else:
             # Python appends its own words to the system's message.
             why, hint = os.strerror(number).lower(), "choose another port with --port; 0 takes a free one"
@@ -125,7 +125,7 @@ def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
     except Exception:  # noqa: BLE001 - the server goes on serving
         traceback.print_exc(file=sys.stderr)
         request_id = new_request_id()
-        failed = refusal("InternalFailure", "The sandbox failed; its standard error says where.", 500)
+        failed = refusal("InternalFailure", "The sandbox failed; see its standard error for the traceback.", 500)
         return Answered(answer_refusal(request, None, failed, request_id), request_id)
 
 
