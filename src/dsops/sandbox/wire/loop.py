@@ -235,7 +235,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         """Serve until `end` is called or the process is interrupted."""
         with suppress(SystemExit, KeyboardInterrupt):
             while self._map:
-                # One look at all connections; waitress waits at most a second for them, too.
+                # Poll all connections once, waiting at most a second, as waitress does.
                 self.asyncore.loop(timeout=self._waiting.pause(1.0), use_poll=True, map=self._map, count=1)
                 self._waiting.look()
 
