@@ -31,7 +31,7 @@ _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*"
 
 
 class AuthorizationQuestion(NamedTuple):
-    """One authorization check: may the caller perform this action on this resource?"""
+    """One authorization check: whether the caller may perform this action on this resource."""
 
     action: str
     resource: str
@@ -174,7 +174,7 @@ class Judge:
 
 
 def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
-    """Return AccessDenied (403) with AWS's message; `shown` replaces the resource's ARN where the service names an id."""
+    """Return AccessDenied (403) with AWS's message; `shown` replaces the ARN where the service names an id."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown and shown != request.resource:

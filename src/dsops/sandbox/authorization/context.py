@@ -67,7 +67,10 @@ def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
 
 
 def s3_context(request: HttpRequest, now: float) -> Context:
-    """Return the keys about an S3 request's signature (Amazon S3 API Reference, "... Signature Version 4 ... policy keys")."""
+    """Return the keys about the signature of an S3 request.
+
+    Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys".
+    """
     # True, as for aws:SecureTransport, of the endpoint that the sandbox stands in for.
     context: Context = {"s3:TlsVersion": ("1.3",)}
     query = dict(parse_qsl(request.query))

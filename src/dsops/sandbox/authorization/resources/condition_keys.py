@@ -58,8 +58,8 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
     context: Context = {}
     for key, paths in _PATHS.items():
         if key in listed:
-            values_ = next((values for path in paths if (values := _at(parameters, path))), ())
-            context |= {key: values_} if values_ else {}
+            key_values = next((values for path in paths if (values := _at(parameters, path))), ())
+            context |= {key: key_values} if key_values else {}
     if "ec2:Region" in listed:
         context["ec2:Region"] = (caller.region,)
     if "events:creatorAccount" in listed:
@@ -69,7 +69,7 @@ def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: C
         context["events:TargetArn"] = tuple(text(target, "Arn") for target in many(parameters, "Targets"))
     if "EventPattern" in parameters:
         context |= {
-            key: values_ for key in _PATTERN_KEYS if key in listed and (values_ := _in_pattern(parameters, key))
+            key: key_values for key in _PATTERN_KEYS if key in listed and (key_values := _in_pattern(parameters, key))
         }
     return context
 

@@ -52,7 +52,9 @@ _WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
 
 def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
     """Return the ARNs of the ids in CreateTags and DeleteTags; `*` for an unknown type of id."""
-    return tuple(dict.fromkeys(_arn(_KINDS.get(id_.rpartition("-")[0], ""), id_, caller) for id_ in ids))
+    return tuple(
+        dict.fromkeys(_arn(_KINDS.get(resource_id.rpartition("-")[0], ""), resource_id, caller) for resource_id in ids)
+    )
 
 
 def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:

@@ -121,7 +121,7 @@ class _Given:
         special = read_special(service, operation, parameters, caller)
         self.operation = operation
         self.parameters = special.parameters
-        self.values = [value for name, value_ in self.parameters.items() for value in _values(name, value_)]
+        self.values = [value for name, raw_value in self.parameters.items() for value in _values(name, raw_value)]
         owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
         self.owner = owner if is_account_id(owner) else caller.account
         self.found = special.arns
@@ -203,7 +203,7 @@ def _arns(use: ActionUse, given: _Given) -> list[str]:
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether a type that AWS marks as required is one of alternatives: a listener of an ALB or NLB, a tagged resource."""
+    """Whether a required type is one of alternatives: a listener of an ALB or NLB, or any tagged resource."""
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 

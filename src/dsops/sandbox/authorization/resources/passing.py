@@ -102,8 +102,6 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
 def _roles(value: object, deeper: int) -> Iterator[str]:
     """Yield the texts, single or in a list, of parameters whose name ends in `role`, `roleArn` or their plural."""
     for holder in _structures(value, deeper):
-        for name, value_ in holder.items():
+        for name, entry in holder.items():
             if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):
-                yield from (
-                    text for text in (value_ if isinstance(value_, list) else (value_,)) if isinstance(text, str)
-                )
+                yield from (text for text in (entry if isinstance(entry, list) else (entry,)) if isinstance(text, str))

@@ -133,7 +133,10 @@ class S3Resources:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
 
     def _deletions(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
-        """Yield a question for each object. AWS deletes the allowed ones and reports the rest; here one denial refuses all."""
+        """Yield a question for each object.
+
+        AWS deletes the objects that are allowed and reports the others; here one denial refuses the whole request.
+        """
         for entry in many(inside(asked.parameters, "Delete"), "Objects"):
             key, version = text(entry, "Key"), text(entry, "VersionId")
             context = asked.context | _tags_of(asked.stored(key, version))
