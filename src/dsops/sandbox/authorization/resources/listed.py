@@ -227,7 +227,7 @@ def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller
 
 
 def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
-    """Return API Gateway's question: actions are HTTP methods, resources are paths (Service Authorization Reference)."""
+    """Return API Gateway's question: its actions are HTTP methods, its resources are paths (per AWS's reference)."""
     model = operation_model(service, operation)
     path = str(model.http["requestUri"]).partition("?")[0]
     for name, shape in model.input_shape.members.items() if model.input_shape else ():

@@ -143,7 +143,7 @@ def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMa
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
     """Find a rule's bus: rules on the default bus do not name it; another account's bus is named by ARN."""
-    named = [text(each, "EventBusName") for each in (parameters, *many(parameters, "Entries"))]
+    named = [text(holder, "EventBusName") for holder in (parameters, *many(parameters, "Entries"))]
     for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
         if bus.startswith("arn:"):
             _checked_arn(bus, "events", "event-bus", caller)
