@@ -95,7 +95,7 @@ class TokenEndpoints:
         if policy is not None:
             checked = check_policy(parse_json(json.dumps(policy), "policy"), "session", name="policy")
             if checked.policy is None:
-                return 400, {"error": f"the policy is none: {checked.problems[0].message}"}
+                return 400, {"error": f"the policy is invalid: {checked.problems[0].message}"}
             content["policy"] = json.dumps(policy)
         with self._sandbox.world.lock:
             if not has_giver(self._sandbox.world, principal):
@@ -134,4 +134,4 @@ class TokenEndpoints:
         known_issuers = f"it has {own}" if own else "the seed has no provider with `issued_by_sandbox: true`"
         if named:
             return f"the sandbox holds no keys of {named}: {known_issuers}"
-        return f"say whose token it is: {known_issuers}"
+        return f"name the issuer of the token: {known_issuers}"

@@ -28,7 +28,7 @@ def parse(content: bytes) -> Element:
     content.decode("utf-8")
     # In UTF-8 a DOCTYPE has no other spelling; refusing a comment with these characters is harmless.
     if b"<!DOCTYPE" in content:
-        raise ValueError("there is a document type in it")
+        raise ValueError("the SAML document has a DOCTYPE")
     try:
         return etree.fromstring(content, strict_parser())
     except etree.XMLSyntaxError as error:
