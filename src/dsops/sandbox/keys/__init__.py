@@ -1,4 +1,4 @@
-"""KMS keys: looked up and made, the policies that AWS gives them, and the refusals of services that use them.
+"""KMS keys: lookup and creation, AWS's default policies, and the errors of services that use keys.
 
 Imported by `secrets`, `seed` and `authorization`.
 """

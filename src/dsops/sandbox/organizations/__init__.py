@@ -1,4 +1,4 @@
-"""AWS Organizations: which accounts belong together, which control policies bind them, and the checks of its API.
+"""AWS Organizations: membership of accounts, control policies, and the checks of its API.
 
 Imported by `authorization`, `control` and `seed`.
 """

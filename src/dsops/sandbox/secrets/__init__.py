@@ -1,4 +1,4 @@
-"""Secrets Manager and Parameter Store: reading secrets, the checks before a write, and the storage behind both.
+"""Secrets Manager and Parameter Store: reading secrets, checks before writes, and their storage.
 
-Imported by `control`, `seed` and the rooms that look up a resource's policy.
+Imported by `control`, `seed` and the packages that look up resource policies.
 """
