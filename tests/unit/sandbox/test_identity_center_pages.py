@@ -150,7 +150,7 @@ def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
-@pytest.mark.parametrize(("answer", "outcome"), [("approve", "goes on as"), ("deny", "was refused")])
+@pytest.mark.parametrize(("answer", "outcome"), [("approve", "signed in as"), ("deny", "was denied")])
 def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
     """With the code, and who it is; what became of it is shown."""
     program = center.register()
@@ -246,7 +246,7 @@ def test_a_program_decides_by_code_or_address(center: Center) -> None:
     ("code", "status", "words"),
     [
         ("BBBB-BBBB", 404, "no login waits for that code"),
-        ("http://127.0.0.1:4566/other", 400, "neither the address of a code's page nor"),
+        ("http://127.0.0.1:4566/other", 400, "must be a user code, or a link"),
         ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client of that id"),
         ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
     ],
@@ -264,7 +264,7 @@ def test_an_address_that_asks_for_too_much_is_told(center: Center) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("", "say as whom: it has alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
+    [("", "name a user: there are alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
 )
 def test_who_logs_in_must_be_known(center: Center, name: str, words: str) -> None:
     """With several users it has to be said."""

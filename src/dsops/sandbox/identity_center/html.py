@@ -60,13 +60,13 @@ def form_page(client: str, users: Sequence[str], target: str, *, code: str = "",
 
 def decided_page(user: str) -> HttpAnswer:
     """Return the result page of a device login; `user` is "" when it was denied."""
-    content = f"<p>The program goes on as <b>{escape(user)}</b>.</p>" if user else "<p>The program was refused.</p>"
+    content = f"<p>The program is signed in as <b>{escape(user)}</b>.</p>" if user else "<p>The sign-in was denied.</p>"
     return html_answer(200, _page("You can close this window", content))
 
 
 def refused_page(status: int, why: str) -> HttpAnswer:
     """Return an error page with the reason."""
-    return html_answer(status, _page("That did not work", f"<p>{escape(why)}</p>"))
+    return html_answer(status, _page("Sign-in failed", f"<p>{escape(why)}</p>"))
 
 
 def html_answer(status: int, text: str, more: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:

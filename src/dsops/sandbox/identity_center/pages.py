@@ -24,7 +24,7 @@ from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
-_NOBODY_WAITS = "no login waits for that code: it is wrong, decided, or older than ten minutes"
+_NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
 _CHALLENGES = range(43, 129)  # RFC 7636, 4.2
 
 Query = Mapping[str, str]
@@ -146,7 +146,7 @@ class Pages:
         if address.path == DEVICE_PATH:
             return self._decide_device(query.get("user_code", ""), user)
         if not address.path.endswith(AUTHORIZE_PATH):
-            return 400, {"error": "that is neither the address of a code's page nor one that ends in /authorize"}
+            return 400, {"error": "`code` must be a user code, or a link to the device page or to /authorize"}
         wish = self._wish(query)
         if isinstance(wish, _Unwanted):
             return 400, {"error": wish.why}
@@ -171,10 +171,10 @@ class Pages:
         """
         client = self._logins.client(query.get("client_id", ""), self._sandbox.clock.now())
         if client is None or AUTHORIZATION_CODE not in client.grant_types:
-            return _Unwanted("no client of that id has registered for this kind of login")
+            return _Unwanted("no client with that id is registered for authorization codes")
         redirect_uri, state = query.get("redirect_uri", ""), query.get("state", "")
         if not any(is_same_redirect(own, redirect_uri) for own in client.redirect_uris):
-            return _Unwanted("the redirect address is not one that the client has registered")
+            return _Unwanted("the redirect URI is not registered for this client")
         scopes = tuple(query.get("scopes", query.get("scope", "")).replace(",", " ").split())
         challenge = query.get("code_challenge", "")
         error = ""
@@ -185,7 +185,7 @@ class Pages:
         elif not set(scopes) <= set(client.scopes):
             error = "invalid_scope"
         if error:
-            why = f"the address asks for what can't be given: {error}"
+            why = f"the authorization request is invalid: {error}"
             return _Unwanted(why, _with_query(redirect_uri, {"error": error, "state": state}))
         return _Wish(client, redirect_uri, state, challenge, scopes or client.scopes)
 
@@ -221,7 +221,7 @@ def _user(instance: Instance, name: str) -> str:
 def _no_user(instance: Instance, name: str) -> str:
     names = ", ".join(instance.users)
     if not name:
-        return f"say as whom: it has {names}"
+        return f"name a user: there are {names}"
     suggestion = nearest(name, list(instance.users))
     return f"there is no user {name}" + (f": did you mean {suggestion}?" if suggestion else f": it has {names}")
 

@@ -33,7 +33,7 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Return the policy of a key that a seed does not describe: full access for its account, decryption via the service.
+    """Return the policy of an undescribed key: its account has full access, all may decrypt via the service.
 
     Callers of other accounts also need permission from their own account, as with every key.
     """

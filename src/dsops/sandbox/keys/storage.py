@@ -98,7 +98,7 @@ class KeyStore:
         return key_id
 
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
-        """Create a customer managed key with its alias; return its ARN. Without a policy it gets CreateKey's default."""
+        """Create a customer managed key with its alias; return its ARN. The default policy is CreateKey's."""
         from moto.kms.models import kms_backends
 
         backend = kms_backends[place.account][place.region]

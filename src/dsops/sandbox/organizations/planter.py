@@ -42,7 +42,7 @@ def organization_models() -> Any:  # a module has no type that could be named
         models.organizations_backends.master_accounts.pop(_MEMBER, None)
     if problem:
         raise SandboxUnavailable(
-            "this moto is not one that the sandbox can hold an organization in",
+            "the sandbox's organizations do not work with the installed moto",
             why=problem,
             hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
@@ -154,9 +154,11 @@ class OrganizationPlanter:
         policy_id = self._policies.get(policy.name)
         if policy_id is None:
             made = self._backend.create_policy(Name=policy.name, Description="", Type=policy_type, Content=policy.text)
-            policy_ = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
+            moto_policy = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
             # Deterministic, because errors name it: the same seed gives the same text.
-            policy_id = self._policies[policy.name] = policy_.id = f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
+            policy_id = self._policies[policy.name] = moto_policy.id = (
+                f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
+            )
         return policy_id
 
     def _rename(self, organization_id: str) -> None:
