@@ -1,4 +1,4 @@
-"""What services check before they act that moto does not, and the error for what moto fails at instead.
+"""Checks of services that moto lacks, and errors for moto's failures.
 
 One module for each service. Each raises SandboxRefusal.
 """
