@@ -17,7 +17,9 @@ class Members:
         """One more member; a note for one of another organization."""
         self._manager = self._manager or manager
         if manager != self._manager:
-            self.notes.append(f"{member} is no member of {manager}: a sandbox has one organization, {self._manager}'s")
+            self.notes.append(
+                f"{member} is left out of {manager}'s organization: a sandbox has only one, {self._manager}'s"
+            )
             return
         self._members[member] = None
 

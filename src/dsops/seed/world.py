@@ -62,7 +62,7 @@ class SeedWorld:
         elif step.operation == "AssumeRoot":
             self._add_root_task(step, steps)
         elif step.operation == "AssumeRoleWithSAML":
-            why = "which role it is, only the identity provider's response says"
+            why = "its role is only named in the identity provider's response"
             self.notes.append(f"store `{step.name}` is left out: {why}")
 
     def _add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
@@ -105,7 +105,7 @@ class SeedWorld:
             (need,) = issue_needs(step, "", {})
             member, own = arn_of(need.resource), arn_of(caller.arn)
             if member.account == own.account:
-                why = f"{own.account} is its caller's account, and no member of it"
+                why = f"{own.account} is the caller's own account, not a member account"
                 self.notes.append(f"store `{step.name}` is left out: {why}")
                 continue
             self._partitions.setdefault(member.account, own.partition)
@@ -220,7 +220,9 @@ class SeedWorld:
         name = arn.resource.removeprefix("parameter") if arn else f"{prefix}{key}"
         name = name.partition(":")[0]  # what follows is a version or a label
         if account != own.account:
-            self.notes.append(f"parameter {key} is another account's, which the sandbox does not share: left out")
+            self.notes.append(
+                f"parameter {key} is left out: it belongs to another account, and the sandbox does not share parameters"
+            )
             return
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))

@@ -24,8 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Says what the marker is, for --markers and --strict-markers."""
     config.addinivalue_line(
         "markers",
-        "sandbox_seed(seed): what the `sandbox` of this test starts with: YAML text, a mapping, a Seed, or a Path "
-        "(relative to the test's file); it goes before the fixture `sandbox_seed`",
+        "sandbox_seed(seed): the seed of this test's `sandbox`: YAML text, a mapping, a Seed, or a Path "
+        "(relative to the test's file); overrides the fixture `sandbox_seed`",
     )
 
 

@@ -43,7 +43,7 @@ class SandboxProcess:
             except (EOFError, OSError) as error:
                 self._end()
                 raise SandboxUnavailable(
-                    "the process of the sandbox has ended", hint="what it wrote last is on the standard error"
+                    "the process of the sandbox has ended", hint="see its last output on standard error"
                 ) from error
             except BaseException:  # Ctrl-C: its answer would be taken for the next one's
                 self._end()
@@ -61,8 +61,8 @@ class SandboxProcess:
         """
         if act not in ("open", "close"):
             raise SandboxUnavailable(
-                "a sandbox can't be changed or looked at by a forked child of its test",
-                hint="do that before the fork, or in the parent; its address serves the child as well",
+                "a forked child process can't control the sandbox of its parent",
+                hint="do that before the fork, or in the parent; the child can use its URL",
             )
         self._pid, self._of_parent, self._child, self._lock = os.getpid(), self._child, None, Lock()
 

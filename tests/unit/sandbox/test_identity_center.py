@@ -548,7 +548,7 @@ def test_an_identity_center_without_people_is_none() -> None:
     """Nobody could log in."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{}}}}\nidentity_center: {{}}\n', "seed.yaml")
-    assert [one.message for one in caught.value.problems] == ["there is nobody who could log in"]
+    assert [one.message for one in caught.value.problems] == ["`users` is empty, so no user could log in"]
 
 
 def test_a_policy_that_is_none_is_told_with_its_place() -> None:

@@ -78,7 +78,10 @@ def _person(session: Session) -> dict[str, object]:
 
 
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
-    """Return the token's provider and claims; {} for SAML. Claims were seen for the providers that all accounts have."""
+    """Return the token's provider and claims; {} for SAML.
+
+    Claims were seen on AWS for the providers that all accounts have.
+    """
     provider = keys["aws:FederatedProvider"][0]
     if "saml:sub" in keys:
         return {}

@@ -161,7 +161,7 @@ def _said(body: bytes) -> Mapping[str, object]:
 
 @cache
 def _exception_names(service: str) -> Mapping[str, str]:
-    """What the wire calls an error -> the exception's name, which CloudTrail records."""
+    """Map error codes on the wire to exception names, which CloudTrail records."""
     shapes = service_model(service).error_shapes
     return {shape.error_code: shape.name for shape in shapes}
 

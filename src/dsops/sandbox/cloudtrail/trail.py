@@ -69,7 +69,7 @@ class EventTrail:
 
     @property
     def waiting(self) -> int:
-        """How many records are not delivered yet."""
+        """The number of records not delivered yet."""
         return sum(map(len, self._waiting.values()))
 
     def add(self, packed: bytes, account: str, region: str) -> None:

@@ -99,10 +99,10 @@ class DevicesAndProviders:
     # --- devices and clients -------------------------------------------------------------------------------------
 
     def _device(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
-        serial, wanted = self._existing("MFADevice", parameters, account), str(parameters.get("UserName", ""))
+        serial, user_name = self._existing("MFADevice", parameters, account), str(parameters.get("UserName", ""))
         device = self._world.backend(account).virtual_mfa_devices[serial]
         user = device.user
-        if user is None or device.enable_date is None or wanted not in {"", user.name}:
+        if user is None or device.enable_date is None or user_name not in {"", user.name}:
             raise _no_such_entity(f"MFA Device with serial number {serial} is not enabled.")
         return {"UserName": user.name, "SerialNumber": serial, "EnableDate": Moment(device.enable_date.timestamp())}
 

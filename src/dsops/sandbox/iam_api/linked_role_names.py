@@ -26,7 +26,7 @@ class LinkedRole(NamedTuple):
 
 @cache
 def linked_roles() -> dict[str, LinkedRole]:
-    """Service principal -> its role."""
+    """Return service principal -> its service-linked role."""
     found = {}
     for line in _ROLES.splitlines():
         service, role, policy, *rest = line.split()

@@ -43,7 +43,7 @@ def _is_built_on_service(label: str) -> bool:
 
 @cache
 def _names() -> frozenset[str]:
-    """Prefixes of actions, and what the principals of service-linked roles are made of; 4 ms, on first use."""
+    """Return action prefixes and parts of service-linked roles' principals; takes 4 ms on first use."""
     reference = open_reference()
     labels = {label for service in linked_roles() for label in service.removesuffix(".amazonaws.com").split(".")}
     return frozenset(labels | _MORE | set(() if reference is None else reference.services()))

@@ -27,7 +27,7 @@ from dsops.sandbox.wire.refusals import refusal
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Limit of actions in a page, times resources, times ten plus the number of statements: larger requests block all others.
+"""Limit of actions in a page x resources x (10 + statements): larger requests would block all others.
 """
 
 
@@ -108,7 +108,7 @@ class Simulation:
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool
     ) -> tuple[tuple[Policy, ...], ...]:
-        """The levels that the request has, or those of the principal's account in its organization."""
+        """Return the SCP levels in the request, or those of the principal's account."""
         levels = cast("list[Parameters]", parameters.get("OrderedOrganizationPolicyInputList") or [])
         name = "ServiceControlPolicyInputList"
         from_request = tuple(

@@ -112,7 +112,7 @@ class _Reader(PolicyNodes):
                 self.note(key.line, path, f"`{key.text}` is not an account id", "12 digits, in quotes")
             accounts.append(self._account(key.text, node, path, region))
         if "accounts" in keys and not accounts:
-            self.note(keys["accounts"].line, "accounts", "there is no account in it")
+            self.note(keys["accounts"].line, "accounts", "`accounts` is empty")
         if not accounts:
             return Seed()
         organization = None
@@ -191,7 +191,10 @@ class _Reader(PolicyNodes):
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
-        """Yield the regions with STS deactivated; us-east-1 can't be (IAM User Guide, "Manage AWS STS in an AWS Region")."""
+        """Yield the regions with STS deactivated, which can't include us-east-1.
+
+        IAM User Guide, "Manage AWS STS in an AWS Region".
+        """
         for region in self.texts(node, path):
             if region == "us-east-1" and node is not None:
                 self.note(node.line, path, "STS can't be switched off in us-east-1")
@@ -282,7 +285,7 @@ class _Reader(PolicyNodes):
         if own.secrets or own.parameters or own.keys:
             first = next((key for key in REGION_KEYS if key in keys), "secrets")
             if not region:
-                self.note(keys[first].line, f"{path}.{first}", "say in which region: put it under `regions`")
+                self.note(keys[first].line, f"{path}.{first}", "name the region: put this under `regions`")
             elif region in regions:
                 self.note(keys[first].line, f"{path}.{first}", f"put these under `regions.{region}` with the others")
             regions[region] = own

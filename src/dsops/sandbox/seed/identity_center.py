@@ -44,7 +44,9 @@ class IdentityCenterReader:
         keys = reader.keys(node, path, _KEYS)
         users = tuple(self._users(keys.get("users"), f"{path}.users"))
         if not users:
-            reader.note(node.line, f"{path}.users", "there is nobody who could log in", "add `users: {alice: {}}`")
+            reader.note(
+                node.line, f"{path}.users", "`users` is empty, so no user could log in", "add `users: {alice: {}}`"
+            )
         sets = tuple(self._permission_sets(keys.get("permission_sets"), f"{path}.permission_sets"))
         region = reader.region(keys["region"], f"{path}.region") if "region" in keys else self._region
         assignments = tuple(

@@ -29,7 +29,7 @@ class Nodes:
         self.problems.append(Problem(Where(self.file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
-        """Return a mapping's values by key; reports and drops unknown keys. An empty value counts as an empty mapping."""
+        """Return a mapping's values by key; reports and drops unknown keys. Empty means an empty mapping."""
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
         if not isinstance(node, Mapping):
@@ -95,7 +95,7 @@ class Nodes:
     def matching(
         self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], what: str
     ) -> str:
-        """Return the text under that key, "" if absent; reports a text that is not valid (`what` says what it must be)."""
+        """Return the text under that key, "" if absent; reports an invalid one (`what` describes a valid one)."""
         if name not in keys:
             return ""
         text = self.text(keys[name], f"{path}.{name}")

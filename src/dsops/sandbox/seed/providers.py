@@ -74,7 +74,9 @@ def _read_saml(reader: Nodes, node: Node, path: str) -> SeedSamlProvider:
         try:
             read_metadata(metadata)
         except ValueError as error:
-            reader.note(keys["metadata"].line, f"{path}.metadata", f"this is no metadata of a SAML provider: {error}")
+            reader.note(
+                keys["metadata"].line, f"{path}.metadata", f"this is not the metadata of a SAML provider: {error}"
+            )
     return SeedSamlProvider(name, metadata)
 
 
@@ -116,7 +118,7 @@ def _key_set(reader: Nodes, node: Node | None, path: str) -> str:
         reader.note(node.line, path, 'this must be a JSON Web Key Set: {"keys": [{"kid": ..., "kty": ...}]}')
         return ""
     if any("d" in key or "k" in key for key in key_set["keys"]):
-        reader.note(node.line, path, "there is a private key in it", "only the public ones, as the issuer shows them")
+        reader.note(node.line, path, "`jwks` contains a private key", "only the public ones, as the issuer shows them")
     return text
 
 
