@@ -24,7 +24,7 @@ class Members:
         self._members[member] = None
 
     def organization(self) -> SeedOrganization | None:
-        """With centralized root access; None where nobody needs one."""
+        """Return the organization with centralized root access; None if it is not needed."""
         if not self._members:
             return None
         root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))

@@ -230,7 +230,7 @@ class SeedWorld:
     # --- the whole -----------------------------------------------------------------------------------------------
 
     def seed(self, region: str) -> Seed:
-        """Everything; the first account is a developer's, who is the default identity."""
+        """Return the seed; a developer's account comes first, and the developer is the default identity."""
         first = next(iter(self._developers))
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)

@@ -203,7 +203,7 @@ def _outcome(keeper: SandboxKeeper, act: str, parameters: Mapping[str, Any]) -> 
         return ANSWER, keeper.do(act, **parameters)
     except DsopsError as error:
         return FAILURE, pack_error(error)
-    except Exception:  # shown by the suite
+    except Exception:  # noqa: BLE001 - the suite shows it
         return BUG, traceback.format_exc()
 
 

@@ -26,7 +26,7 @@ class SecretSubject(NamedTuple):
     fetch: Callable[[Sequence[SecretReference]], Mapping[SecretReference, Secret | DsopsError]]
     """Calls `store.fetch` with a suitable step, credentials and context."""
     plain: Mapping[str, str]
-    """Keys that exist, at least two, and their values; one of them JSON: an object with a field `user`."""
+    """At least two existing keys and their values; one value is a JSON object with a field `user`."""
     json_key: str
     missing_key: str
     """A key that does not exist; "" if all keys that can be requested exist."""

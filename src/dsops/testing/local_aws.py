@@ -45,7 +45,7 @@ class Identity:
         return caller_arn(self)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return an environment in which a program acts as this identity: `subprocess.run(..., env=alice.environment())`.
+        """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
 
         Made from `environ` (by default this process's) without variables that point an AWS client elsewhere.
         """

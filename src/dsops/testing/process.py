@@ -32,7 +32,7 @@ class SandboxProcess:
         """Kept alive: collecting it would wait for the parent's process."""
 
     def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
-        """Return the result of an operation of `child.SandboxKeeper`. Raises its error, or SandboxUnavailable if it ended."""
+        """Return the result of an operation of `child.SandboxKeeper`; raises its error or SandboxUnavailable."""
         if self._pid != os.getpid():
             self._begin_in_child(act)
         with self._lock:
