@@ -31,7 +31,10 @@ def make_lab() -> LabFactory:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A sandbox where Alice may assume Jump; Jump may assume Target, which needs an external ID, and read its secrets."""
+    """A sandbox where Alice may assume Jump, and Jump may assume Target with an external ID.
+
+    Target may read its account's secrets.
+    """
     return make_lab(SEED)
 
 

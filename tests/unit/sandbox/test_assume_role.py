@@ -138,7 +138,7 @@ def test_a_trust_that_names_the_account_leaves_it_to_the_callers_policy(make_lab
 
 
 def test_a_trust_that_names_the_user_is_enough_in_one_account(make_lab: LabFactory) -> None:
-    """A trusted user needs no identity policy within the role's account (measured on live AWS); another user is denied."""
+    """A user whom the trust policy names needs no identity policy within the account (measured on live AWS)."""
     lab = make_lab(one_role(trust(ALICE)))
 
     assert lab.user("alice").assume(R).arn.endswith("/R/session")
@@ -272,7 +272,10 @@ def test_the_schemas_bounds_come_before_the_role(lab: Lab, duration: int, bound:
 
 
 def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
-    """A chained role lasts at most an hour; if the role's maximum is exceeded, too, that error comes first (measured)."""
+    """A chained role lasts at most an hour.
+
+    If the role's maximum is exceeded, too, that error comes first (measured).
+    """
     jump = lab.user("alice").assume(JUMP)
 
     assert jump.refused_role(LONG, DurationSeconds=3601).message == (
@@ -429,7 +432,10 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
 
 
 def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
-    """Transitive tags are passed on along the chain; the next role must allow sts:TagSession, too, and can't reset them."""
+    """Transitive tags are passed on along the chain.
+
+    The next role must allow sts:TagSession, too, and the tags can't be set again.
+    """
     both = '["sts:AssumeRole", "sts:TagSession"]'
     hop = f'{{AWS: "arn:aws:iam::{ACCOUNT}:role/R"}}'
     tagged = '{StringEquals: {"aws:PrincipalTag/kept": "1"}}'

@@ -19,7 +19,7 @@ TRUST = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "%
 
 
 def seed(organization: str = "  root_access: true") -> str:
-    """Return a seed with a management account, a delegated administrator (OTHER), a member with a root key and a stranger."""
+    """Return a seed with a management account, a delegated administrator, a member and a stranger."""
     return f"""
 organization:
   management_account: "{OWNER}"

@@ -95,7 +95,10 @@ def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
 
 
 def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
-    """A session expires to the second by the sandbox's clock, reported before a wrong signature or a deleted role (measured)."""
+    """A session expires to the second by the sandbox's clock.
+
+    The expiry is reported before a wrong signature or a deleted role (measured).
+    """
     session = lab.user("alice").assume(JUMP, DurationSeconds=900)
 
     lab.sandbox.clock.advance(899)

@@ -191,7 +191,10 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
 
 
 def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
-    """A secret read through Parameter Store is named by its path; missing ones are in InvalidParameters (both recorded)."""
+    """A secret read through Parameter Store is named by its path.
+
+    Missing ones are in InvalidParameters (both recorded).
+    """
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
     path = "/aws/reference/secretsmanager/s"
 

@@ -133,7 +133,7 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob, who may do nothing yet, and a role for services."""
+    """A sandbox with Bob, who has no permissions yet, and a role for services."""
     return Lab.of(SEED, MovableClock())
 
 
@@ -187,7 +187,7 @@ def test_a_vpc_is_known_by_what_is_in_it(lab: Lab) -> None:
 
 
 def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
-    """RunInstances names only the subnet: interface and subnet have its ec2:Vpc; the instance has none, per AWS's list."""
+    """For RunInstances in a subnet, subnet and network interface have ec2:Vpc; the instance has none."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
@@ -220,7 +220,10 @@ def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
 def test_a_role_is_passed_for_one_resource(
     lab: Lab, service: str, operation: str, parameters: dict[str, Any], associated: str
 ) -> None:
-    """iam:AssociatedResourceArn names the resource for a passed role (IAM User Guide, "Grant ... permissions to pass a role")."""
+    """iam:AssociatedResourceArn names the resource that will use a passed role.
+
+    IAM User Guide, "Grant a user permissions to pass a role".
+    """
     backend = lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")

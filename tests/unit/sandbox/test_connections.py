@@ -255,7 +255,7 @@ def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
 
 @pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
 def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
-    """What a request put into it would be a header of its own: the answer is a 500 instead."""
+    """A line break in an answer's header gives a 500 instead of an injected header."""
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
     loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)

@@ -156,7 +156,7 @@ def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> 
 
 @pytest.mark.parametrize("page", ["", "http://x", "javascript:x", "https://x\r\nA: b", "https://\xe4"])
 def test_a_page_is_an_https_address(control: Control, reader: Person, page: str) -> None:
-    """Nothing else stands in the Location header."""
+    """The destination must be a plain https URL, because it goes into the Location header."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     assert ask(control, Action="login", SigninToken=token, Destination=page).status == 400
 

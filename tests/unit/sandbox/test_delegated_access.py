@@ -41,7 +41,7 @@ CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An owner with secrets, and a partner in another account."""
+    """A sandbox with an owner of secrets, and a partner in another account."""
     return make_lab(SEED)
 
 
@@ -136,7 +136,7 @@ WISHES: list[tuple[Any, int]] = [
 
 @pytest.mark.parametrize(("wish", "status"), WISHES)
 def test_a_wish_for_a_token_is_checked(lab: Lab, wish: Any, status: int) -> None:
-    """What no person could have agreed to."""
+    """Invalid requests for a trade-in token are refused."""
     assert ask(Control(lab.sandbox), "trade-in-token", "POST", wish)[0] == status
 
 

@@ -1,4 +1,4 @@
-"""Encryption keys of secrets and parameters: readers need kms:Decrypt, too; errors are in the calling service's words."""
+"""Keys of secrets and parameters: readers need kms:Decrypt, too; errors have the calling service's words."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seed(
     users: Mapping[str, tuple[object, ...]] | None = None,
     **more: object,
 ) -> str:
-    """Return a seed: `reader` with these statements besides reading, `guest` of another account, a key with its policy."""
+    """Return a seed: `reader` with these statements, `guest` of another account, a key with its policy."""
     people = {"reader": statements, **(users or {})}
     shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
     return json.dumps(
