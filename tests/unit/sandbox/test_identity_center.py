@@ -416,7 +416,7 @@ def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
 
 
 def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
-    """A login is recorded as CreateToken and GetRoleCredentials in the management account, and AssumeRoleWithSAML in the role's."""
+    """A login is recorded in the management account, and its AssumeRoleWithSAML in the role's account."""
     token = center.log_in("alice", SCOPE)
     admin = center.role(token, OTHER, "Admin")
     _ = admin.arn

@@ -163,7 +163,7 @@ def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
 
 
 def test_the_answer_says_where_the_person_goes(center: Center) -> None:
-    """A device login's answer has the page's URL, a code of eight consonants, ten minutes and an interval of a second."""
+    """A device login's answer has the page's URL, a code of eight consonants and the polling times."""
     started = center.start_device(center.register())
 
     assert started["verificationUri"] == "http://127.0.0.1:4566/_sandbox/device"
@@ -240,7 +240,10 @@ def test_another_clients_code_is_none(center: Center) -> None:
 
 
 def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
-    """The third poll within a second gets SlowDown by the machine's clock, because the AWS CLI starts with two at once."""
+    """The third poll within a second gets SlowDown.
+
+    The AWS CLI starts with two polls at once. The machine's clock counts.
+    """
     moments = iter([0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
     logins = PortalLogins(ticks=lambda: next(moments))
     oidc = Oidc(lambda: lab.sandbox.identity_center.instance, logins)

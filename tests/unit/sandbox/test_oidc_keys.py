@@ -169,7 +169,7 @@ def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
 
 
 def test_a_session_of_web_identity_is_traced_to_its_provider(make_lab: LabFactory) -> None:
-    """A web identity session's records have webIdFederationData with the provider, without claims for the account's own."""
+    """Records of a web identity session have its provider in webIdFederationData, without claims."""
     issuer = "https://gitlab.com"
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"
     text = seed(issuer, StringEquals={"gitlab.com:project_id": "42"})
