@@ -1,8 +1,10 @@
-"""In a network of its own: answers at AWS's link-local addresses as ECS, EKS and EC2 do, and says what dsops finds.
+"""Serve AWS's link-local addresses as ECS, EKS and EC2 do; print which credentials dsops finds there.
+
+Run it in a network namespace of its own:
 
     unshare -rn python metadata_addresses.py
 
-prints an object: what was asked -> key id and source.
+It prints a JSON object: name of the case -> key id and source.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ ADDRESSES = ("169.254.170.2", "169.254.170.23", "169.254.169.254")
 
 
 class Service(BaseHTTPRequestHandler):
-    """All three: which key is given says which address and path was asked."""
+    """Plays the ECS, EKS and EC2 endpoints; the key id in its answer names the address and path that were requested."""
 
     def do_PUT(self) -> None:
-        """The token of the instance metadata service."""
+        """Answer with the session token of the instance metadata service (IMDSv2)."""
         self._answer(b"the-token")
 
     def do_GET(self) -> None:
-        """A role's name, or keys."""
+        """Answer with a role name (EC2's list of roles) or with credentials."""
         host, path = self.connection.getsockname()[0], self.path
         if path == "/latest/meta-data/iam/security-credentials/":
             self._answer(b"WebServer")
@@ -47,11 +49,11 @@ class Service(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Standard error is for what goes wrong."""
+        """Log no requests: stderr is for failures only."""
 
 
 def main() -> None:
-    """Serves, asks and prints."""
+    """Start the servers, let dsops look for credentials in each case, print the results."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)

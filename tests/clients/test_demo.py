@@ -1,4 +1,4 @@
-"""`make demo`'s script: a command with secrets through two roles, and what AWS saw of it."""
+"""The script of `make demo`: a command that gets secrets through two roles, and the calls that AWS recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
-    """Caller, role and expiry of both hops, the secrets read, the command's own output; no secret anywhere."""
+    """The demo prints caller, role and expiry of both hops, the names of secrets read, and no secret value."""
     done = subprocess.run(
         [sys.executable, "examples/demo/run.py"],
         cwd=ROOT,
@@ -36,7 +36,7 @@ def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
 
 
 def test_the_demo_starts_somewhere_else_too(tmp_path: Path) -> None:
-    """It finds its files whatever the working folder is."""
+    """The demo finds its files from any working folder."""
     done = subprocess.run(
         [sys.executable, ROOT / "examples/demo/run.py"],
         cwd=tmp_path,

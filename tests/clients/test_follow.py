@@ -1,4 +1,4 @@
-"""`dsops sandbox events --follow` beside whoever makes the calls."""
+"""`dsops sandbox events --follow` while other processes make calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 
 
 def test_calls_are_told_as_they_are_made(sandbox: LocalAws) -> None:
-    """What was before, then each new one, once; Ctrl-C ends it."""
+    """`events --follow` prints past events, then each new one exactly once, and Ctrl-C ends it."""
     admin = sandbox.user()
     assert admin.arn
     command = [str(BIN / "dsops"), "sandbox", "events", "--follow", "--json", "--last", "5"]

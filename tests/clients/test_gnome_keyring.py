@@ -1,4 +1,4 @@
-"""The real GNOME Keyring, on a bus of its own: what a seed goes through on a desktop, open and locked."""
+"""The real GNOME Keyring on its own D-Bus session: storing TOTP seeds with the keyring open and locked."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ secretstorage.get_default_collection(bus).lock()
 
 @pytest.fixture
 def desktop() -> Iterator[Path]:
-    """A home whose path is short enough for sockets."""
+    """A home folder whose path is short enough for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def session(home: Path, *lines: str) -> str:
-    """What these shell lines print in a desktop session whose keyring was opened by the login."""
+    """The output of shell lines in a desktop session whose keyring was unlocked at login."""
     script = "\n".join(
         (
             "printf login-password | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1",
@@ -67,7 +67,7 @@ def session(home: Path, *lines: str) -> str:
 
 
 def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
-    """By the Secret Service, in an encrypted file; after the removal there is none."""
+    """`mfa add` stores a seed in GNOME Keyring's encrypted file, `mfa code` uses it, and `mfa remove` deletes it."""
     told = session(
         desktop,
         f"seed | dsops mfa add {DEVICE}",
@@ -84,7 +84,7 @@ def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
 
 
 def test_a_locked_one_is_told_as_that(desktop: Path) -> None:
-    """Its question for the password has nobody to answer here; on a desktop it is a window."""
+    """A locked keyring is the error keyring.locked: without a desktop nobody can answer its password window."""
     told = session(
         desktop,
         f"seed | dsops mfa add {DEVICE} > /dev/null 2>&1",

@@ -1,4 +1,4 @@
-"""Many at once, each of them somebody else: nobody is ever taken for another, nor reads another's secret."""
+"""Many threads call the sandbox at once, each with its own identity: no call is answered for another identity."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SEED = "accounts:\n" + "".join(
 
 @pytest.fixture(scope="module")
 def server() -> SandboxServer:
-    """Accounts with one user, one role and one secret each; the secrets have one name."""
+    """A sandbox with accounts of one user, one role and one secret each; the secrets share one name."""
     return open_server(read_seed(SEED, "seed.yaml"))
 
 
 def mistaken(server: SandboxServer, number: int) -> list[str]:
-    """What this person was told that belongs to somebody else."""
+    """Make calls as one user; return all answers that belong to another identity."""
     world = server.sandbox.world
     with world.lock:
         user = find_user(server.sandbox, f"user{number}@{number:012}")
@@ -68,6 +68,6 @@ def mistaken(server: SandboxServer, number: int) -> list[str]:
 
 
 def test_nobody_is_taken_for_another(server: SandboxServer) -> None:
-    """Eight threads, each with keys and sessions of an account of its own."""
+    """Eight threads with keys and sessions of eight accounts never get another account's identity or secret."""
     with server, ThreadPoolExecutor(PEOPLE) as pool:
         assert list(pool.map(lambda number: mistaken(server, number), range(1, PEOPLE + 1))) == [[]] * PEOPLE

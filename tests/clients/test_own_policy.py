@@ -1,4 +1,4 @@
-"""`session_policy: auto` as the sandbox enforces it: what the environment reads is read, and nothing besides."""
+"""`session_policy: auto`, enforced by the sandbox: the session reads what its environment reads and nothing else."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ envs:
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Ada:
-    """A user with a configuration, and with an agent of her own where she wants one."""
+    """A user with a configuration, with or without an agent of her own."""
 
     def __init__(self, sandbox: LocalAws, folder: Path, *, has_agent: bool) -> None:
         self.sandbox = sandbox
@@ -100,19 +100,19 @@ class Ada:
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
         if has_agent:
-            # A socket's address must be short, and pytest's folders are not.
+            # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
             self.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
             del self.environ["DSOPS_AGENT"]
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
+        """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
             [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )
 
     def session(self, store: str, environment: str) -> boto3.Session:
-        """The session that a command gets."""
+        """The session that `dsops exec --credentials` hands to a command."""
         code = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('AWS_')}))"
         done = self.dsops("exec", "--env", environment, "--credentials", store, "--", sys.executable, "-c", code)
         assert not done.returncode, done.stderr
@@ -122,13 +122,13 @@ class Ada:
         )
 
     def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
-        """A client of the sandbox."""
+        """A boto3 client whose endpoint is the sandbox."""
         return session.client(service, region_name=region, endpoint_url=self.sandbox.url)
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "agent"])
 def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
-    """Ada, without an agent and with one that ends with the test."""
+    """Ada without an agent, and with an agent that is stopped when the test ends."""
     person = Ada(sandbox, tmp_path, has_agent=request.param)
     yield person
     if request.param:
@@ -137,14 +137,14 @@ def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> It
 
 
 def refusal(call: Any, **parameters: object) -> str:
-    """The message with which a call is refused."""
+    """The error message of a call that must be denied."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return str(caught.value)
 
 
 def test_an_environment_is_read_through_it(ada: Ada) -> None:
-    """Chain, tags, secrets and parameters; twelve of them in a batch, from a role that may do everything."""
+    """An environment is readable through `auto` with a chain, session tags, parameters and a batch of secrets."""
     done = ada.dsops("exec", "--env", "production", "--", "sh", "-c", "echo $DB $FLAG")
     assert (done.returncode, done.stdout) == (0, "the-db the-flag\n"), done.stderr
     assert ada.dsops("get", "--env", "staging", "DB").stdout == "staged"
@@ -155,13 +155,13 @@ def test_an_environment_is_read_through_it(ada: Ada) -> None:
 
 
 def test_what_may_be_missing_is_found_missing_not_denied(ada: Ada) -> None:
-    """Defaults stand in, an optional variable is left out."""
+    """Optional and default variables whose secret does not exist count as missing, not as access denied."""
     done = ada.dsops("render", "--env", "lacking")
     assert (done.returncode, done.stdout) == (0, "DB=none\nFLAG=none\n"), done.stderr
 
 
 def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: Ada) -> None:
-    """Names that begin alike, other regions, other versions, lists, other services and roles: all denied."""
+    """An `auto` session may not read similar names, other regions or versions, list secrets, or use other services."""
     session = ada.session("power", "production")
     secrets, ssm = ada.client(session, "secretsmanager"), ada.client(session, "ssm")
 
@@ -185,7 +185,7 @@ def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: A
 
 
 def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
-    """BatchGetSecretValue has no resource; each secret in it is decided by itself."""
+    """BatchGetSecretValue, which has no resource, returns the environment's secrets and denies each other one."""
     secrets = ada.client(ada.session("power", "many"), "secretsmanager")
 
     answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
@@ -195,7 +195,7 @@ def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
 
 
 def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
-    """Without secrets of its own."""
+    """The `auto` session of a hop may assume the next role, but no other, and reads no secrets."""
     session = ada.session("jump", "production")
     sts = ada.client(session, "sts")
 
@@ -208,7 +208,7 @@ def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
 
 
 def test_two_environments_have_two_sessions(ada: Ada) -> None:
-    """One that reads staging's secret is not handed to whoever asks for production's."""
+    """The agent never serves the session of one environment to another environment."""
     staging = ada.client(ada.session("power", "staging"), "secretsmanager")
     production = ada.client(ada.session("power", "production"), "secretsmanager")
 
@@ -219,7 +219,7 @@ def test_two_environments_have_two_sessions(ada: Ada) -> None:
 
 
 def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
-    """Without an environment `dsops credentials` does not know what it would be for."""
+    """`dsops credentials` for an `auto` store without --env fails before any call."""
     done = ada.dsops("credentials", "power")
     assert done.returncode == 2
     assert "secretStores.power.session_policy: `auto` lets a session do what is done with it here" in done.stderr
@@ -227,7 +227,7 @@ def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
 
 
 def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) -> None:
-    """It harms nobody until it is asked for."""
+    """doctor skips an `auto` store that no environment uses, and reports no failure for it."""
     with (ada.folder / "dsops.yaml").open("a") as file:
         file.write("include: more.yaml\n")
     idle = "idle: {type: aws.sts, role_arn: 'arn:aws:iam::123456789012:role/Other', session_policy: auto}"
@@ -238,7 +238,7 @@ def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) 
 
 
 def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
-    """As a `credential_process`, and for whoever asks who it is."""
+    """`credentials` and `whoami` take --env for an `auto` store, also as a `credential_process`."""
     done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")
     assert not done.returncode, done.stderr
     found = json.loads(done.stdout)
@@ -251,7 +251,7 @@ def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
 
 
 def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
-    """Whoever has to do that in a hurry says no environment: what the session may do is nothing to it."""
+    """`revoke` of an `auto` store's role needs no environment; an `auto` session may not attach the policy."""
     done = ada.dsops("revoke", "power", "--apply", "--yes")
     assert done.returncode == 0, done.stderr
     assert "arn:aws:iam::123456789012:role/Power: sessions issued before" in done.stdout
@@ -261,7 +261,7 @@ def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
 
 
 def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> None:
-    """Both hops, of the environment that is named; without one the error says so."""
+    """`explain --env` explains both hops of an `auto` session; without --env the error asks for it."""
     for store in ("jump", "power"):
         done = ada.dsops("explain", store, "--env", "production")
         assert done.returncode == 0, done.stderr
@@ -273,7 +273,7 @@ def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> N
 
 
 def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: Ada) -> None:
-    """Its session reads the policies, which `auto` does not let it: that is told, and no error."""
+    """An `auto` session cannot read the policies that `explain --message` needs: that is shown, and is no error."""
     (ada.folder / "said").write_text(
         "User: arn:aws:sts::123456789012:assumed-role/Power/x is not authorized to perform: s3:GetObject on resource: "
         '"arn:aws:s3:::b/k" because no session policy allows the s3:GetObject action'
@@ -285,7 +285,7 @@ def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: 
 
 
 def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`dsops.open()`: each environment with its own session."""
+    """`dsops.open()` gives each environment its own `auto` session."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     library = dsops.open(tmp_path / "dsops.yaml", sandbox.user("ada").environment(), folder=tmp_path)
     assert library.secrets("production")["DB"].reveal() == "the-db"
@@ -299,7 +299,7 @@ def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
 
 
 def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Path) -> None:
-    """Roles, trust and secrets are derived from it, `auto` or not."""
+    """A sandbox made by `--from` has the roles, trust policies and secrets that an `auto` configuration needs."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]
     allow_found(tmp_path, {"HOME": str(tmp_path)})

@@ -1,4 +1,4 @@
-"""A day of boto3 in two accounts, read back from the folder of log files that the sandbox has written of it."""
+"""Two days of boto3 calls in two accounts, read back from the sandbox's folder of CloudTrail files."""
 
 from __future__ import annotations
 
@@ -68,34 +68,34 @@ MORNING = datetime(2026, 7, 13, 9, 0, 0, tzinfo=UTC)
 
 
 class Day:
-    """The sandbox of the day, its clock, and what came back from it."""
+    """The sandbox that is played in, its clock, and the sessions it gave."""
 
     def __init__(self, server: SandboxServer) -> None:
         self._server = server
         self.sessions: dict[str, Any] = {}
 
     def move_to(self, moment: datetime) -> None:
-        """Later."""
+        """Move the clock to this time."""
         with self._server.sandbox.world.lock:
             self._server.sandbox.move_clock(moment.timestamp())
 
     def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
-        """A client of the sandbox."""
+        """A boto3 client whose endpoint is the sandbox."""
         return session.client(service, endpoint_url=self._server.url, region_name=region)
 
     def alice(self) -> boto3.Session:
-        """She, with her long-term key."""
+        """boto3 as alice, with her long-term key."""
         variables = identity_variables(self._server, "alice")
         return boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
 
     def with_mfa(self) -> boto3.Session:
-        """She, with a session for which she showed a code."""
+        """boto3 as alice, with a session for which she entered an MFA code."""
         code = code_at(MFA_SEED, self._server.sandbox.clock.now())
         answer = self.client(self.alice(), "sts").get_session_token(SerialNumber=MFA, TokenCode=code)
         return self._session("mfa", answer)
 
     def assume(self, caller: boto3.Session, role: str, name: str, **more: object) -> boto3.Session:
-        """A session of the role, by an endpoint in Ireland."""
+        """A session of the role, from the regional STS endpoint in Ireland."""
         answer = self.client(caller, "sts", "eu-west-1").assume_role(RoleArn=role, RoleSessionName=name, **more)
         return self._session(name, answer)
 
@@ -107,7 +107,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
-    """The folder after two days: MFA, a chain of two over the border of an account, denials, a secret."""
+    """The folder of log files after two days: MFA, a chain across two accounts, denials, a secret."""
     folder = tmp_path_factory.mktemp("trail")
     clock = MovableClock()
     clock.set(MORNING.timestamp())
@@ -139,7 +139,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
 
 
 def records(folder: Path, account: str, region: str, day: str) -> list[dict[str, Any]]:
-    """Those of one folder, oldest first."""
+    """The records of one account, region and day, oldest first."""
     found: list[dict[str, Any]] = []
     for path in folder.glob(f"AWSLogs/{account}/CloudTrail/{region}/2026/07/{day}/*.json.gz"):
         found += json.loads(gzip.decompress(path.read_bytes()))["Records"]
@@ -147,7 +147,7 @@ def records(folder: Path, account: str, region: str, day: str) -> list[dict[str,
 
 
 def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) -> None:
-    """And nothing is elsewhere: who came with a session that had ended was nobody."""
+    """Each account, region and day has its folder; a call with an expired session is recorded nowhere."""
     folder, _ = played
 
     told = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
@@ -162,7 +162,7 @@ def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) ->
 
 
 def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day]) -> None:
-    """Field for field: who called, how he became that one, what he asked for and what he got."""
+    """The AssumeRole record of the second hop has CloudTrail's fields: caller, session issuer, request, response."""
     folder, day = played
     issued = day.sessions["deploy-2"]
 
@@ -232,7 +232,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
 
 
 def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
-    """The same event; of the caller it has id and account."""
+    """The role's account has its own record of the AssumeRole, with only id and account of the caller."""
     folder, _ = played
 
     own = records(folder, HOME, "eu-west-1", "13")[-1]
@@ -250,7 +250,7 @@ def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
 
 
 def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
-    """A user's session says so; the code is nowhere."""
+    """The first hop's record says that MFA was used; the MFA code is in no record."""
     folder, day = played
 
     (token,) = records(folder, HOME, "us-east-1", "13")
@@ -280,7 +280,7 @@ def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
 
 
 def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
-    """In the caller's account; what a role's session did later is in the role's."""
+    """Denials are recorded in the caller's account with AWS's message; a role session's calls in the role's account."""
     folder, _ = played
 
     denied = records(folder, HOME, "eu-west-1", "13")[1]
@@ -300,7 +300,7 @@ def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
 
 
 def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
-    """IAM's calls in us-east-1, wherever the client thought it was."""
+    """IAM calls are recorded in us-east-1 and in the folder of the next day, whatever region the client uses."""
     folder, _ = played
 
     (record,) = records(folder, HOME, "us-east-1", "14")
@@ -310,7 +310,7 @@ def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
 
 
 def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
-    """No key, token, code, external ID or value in any byte of it."""
+    """No key, token, MFA code, external ID or secret value is in any file of the folder."""
     folder, day = played
 
     text = "".join(gzip.decompress(path.read_bytes()).decode() for path in folder.rglob("*.gz"))
@@ -324,7 +324,7 @@ def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
 
 
 def test_the_report_over_the_folder_tells_the_day(played: tuple[Path, Day]) -> None:
-    """Who assumed what, what was refused, how long it was used, and who was behind the second hop."""
+    """`audit report` on the folder shows role use, denials, session durations and the user behind the second hop."""
     folder, day = played
     alice = f"arn:aws:iam::{HOME}:user/alice"
 
