@@ -59,16 +59,16 @@ def main() -> None:
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
         server = ThreadingHTTPServer((address, 80), Service)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    asked = {
+    environments = {
         "ecs": {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"},
         "eks": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"},
         "ec2": {},
     }
-    found = {}
-    for name, variables in asked.items():
+    credentials_by_name = {}
+    for name, variables in environments.items():
         credentials = load_ambient({"HOME": "/nowhere", "PATH": os.environ["PATH"], **variables}, "/")
-        found[name] = (credentials.access_key_id, credentials.source)
-    print(json.dumps(found))
+        credentials_by_name[name] = (credentials.access_key_id, credentials.source)
+    print(json.dumps(credentials_by_name))
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def aws_cli_2(environ: Environ) -> str:
 def _python_of(script: str) -> str:
     """The Python interpreter that runs a script, from its first line; ours for a program that is no Python script."""
     with open(script, "rb") as program:
-        asked, _, more = program.readline().decode("ascii", "replace").strip().removeprefix("#!").partition(" ")
-    return asked if "/python" in asked and not more else sys.executable
+        interpreter, _, more = program.readline().decode("ascii", "replace").strip().removeprefix("#!").partition(" ")
+    return interpreter if "/python" in interpreter and not more else sys.executable
 
 
 @cache

@@ -87,7 +87,7 @@ def ada(sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
     shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
 
 
-def test_a_session_that_aws_calls_expired_is_issued_anew(ada: Ada) -> None:
+def test_a_session_that_aws_calls_expired_is_replaced(ada: Ada) -> None:
     """When AWS calls a cached session expired, the agent drops it, assumes the role again and the run succeeds."""
     assert [ada.token(), ada.token()] == ["the-token"] * 2
     assert ada.roles_assumed() == 1
@@ -96,7 +96,7 @@ def test_a_session_that_aws_calls_expired_is_issued_anew(ada: Ada) -> None:
     assert ada.roles_assumed() == 2
 
 
-def test_a_role_that_was_made_anew_is_assumed_anew(ada: Ada) -> None:
+def test_a_recreated_role_is_assumed_again(ada: Ada) -> None:
     """When a role is deleted and created again, AWS rejects the agent's old session and the role is assumed again."""
     assert ada.token() == "the-token"
     iam = ada.sandbox.user("admin").boto3_session().client("iam")
@@ -112,7 +112,7 @@ def test_a_role_that_was_made_anew_is_assumed_anew(ada: Ada) -> None:
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
+def test_a_machine_whose_clock_jumps(ada: Ada, hours: int) -> None:
     """After the agent's clock jumps by an hour, it refreshes or rejects its sessions and corrects its signatures."""
     moment = ada.folder / "moment"
     moment.write_text("0")
@@ -125,8 +125,8 @@ def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
             time.sleep(0.05)
         assert ada.token() == "the-token"
         moment.write_text(str(hours * 3600))
-        said = ada.dsops("exec", "--env", "production", "--", "true").stderr
-        assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in said
+        stderr = ada.dsops("exec", "--env", "production", "--", "true").stderr
+        assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in stderr
         assert [ada.token(), ada.token()] == ["the-token"] * 2
         moment.write_text("0")
         assert ada.token() == "the-token"

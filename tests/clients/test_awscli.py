@@ -68,7 +68,7 @@ def in_sandbox(folder: Path, script: str, *options: str) -> subprocess.Completed
     return dsops(folder, "sandbox", "run", "--seed", "seed.yaml", *options, "--", "sh", "-c", script, check=False)
 
 
-def test_it_finds_its_caller(tmp_path: Path) -> None:
+def test_get_caller_identity_as_admin_and_user(tmp_path: Path) -> None:
     """`aws sts get-caller-identity` returns the identity chosen by `--as`."""
     script = "aws sts get-caller-identity --output json"
 
@@ -98,7 +98,7 @@ def test_it_assumes_a_role_and_reads_a_secret(tmp_path: Path) -> None:
     assert lines[-2] == "invented"
 
 
-def test_what_is_made_with_it_counts(tmp_path: Path) -> None:
+def test_a_role_created_by_the_aws_cli_can_be_assumed(tmp_path: Path) -> None:
     """A role made by `aws iam create-role` can be assumed, and its inline policy allows reading a secret."""
     (tmp_path / "trust.json").write_text(
         json.dumps(
@@ -142,7 +142,7 @@ def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
         (("--as", "mallory", "--", "true"), 2, "no user `mallory`"),
     ],
 )
-def test_what_can_not_be_run_is_said(tmp_path: Path, words: Sequence[str], code: int, said: str) -> None:
+def test_a_command_that_cannot_be_run(tmp_path: Path, words: Sequence[str], code: int, said: str) -> None:
     """A command that cannot be run is reported on stderr with its own exit code."""
     done = dsops(tmp_path, "sandbox", "run", *words, check=False)
 
@@ -150,7 +150,7 @@ def test_what_can_not_be_run_is_said(tmp_path: Path, words: Sequence[str], code:
     assert said in done.stderr
 
 
-def test_a_seed_that_is_wrong_is_told_with_its_lines(tmp_path: Path) -> None:
+def test_a_wrong_seed_is_reported_with_lines(tmp_path: Path) -> None:
     """All errors of a seed file are reported at once, with line numbers, and the command is not run."""
     (tmp_path / "seed.yaml").write_text('accounts:\n  "1": {}\n  "111111111111": {userz: {}}\n')
 
@@ -234,7 +234,7 @@ def test_a_role_of_a_task_is_played(served: str, tmp_path: Path) -> None:
     assert shell(tmp_path, script).startswith("arn:aws:sts::222222222222:assumed-role/Task/")
 
 
-def test_a_refusal_can_be_understood(served: str, tmp_path: Path) -> None:
+def test_decisions_explain_a_denial(served: str, tmp_path: Path) -> None:
     """`dsops sandbox decisions` names the condition that failed, but never the value of the external ID."""
     assert served
     script = """
@@ -243,12 +243,12 @@ def test_a_refusal_can_be_understood(served: str, tmp_path: Path) -> None:
         --external-id a-wrong-one || true
     dsops sandbox decisions
     """
-    told = shell(tmp_path, script)
+    output = shell(tmp_path, script)
 
-    assert "may not sts:AssumeRole on arn:aws:iam::222222222222:role/Target" in told
-    assert "Condition StringEquals sts:ExternalId" in told
-    assert "test-external-id" not in told
-    assert "a-wrong-one" not in told
+    assert "may not sts:AssumeRole on arn:aws:iam::222222222222:role/Target" in output
+    assert "Condition StringEquals sts:ExternalId" in output
+    assert "test-external-id" not in output
+    assert "a-wrong-one" not in output
 
 
 def test_the_clock_can_be_moved(served: str, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_the_clock_can_be_moved(served: str, tmp_path: Path) -> None:
     dsops sandbox clock --advance 3600 >&2
     aws sts get-caller-identity 2>&1 || true
     """
-    told = shell(tmp_path, script)
+    output = shell(tmp_path, script)
 
-    assert told.startswith("111111111111\n")
-    assert "(ExpiredToken)" in told
+    assert output.startswith("111111111111\n")
+    assert "(ExpiredToken)" in output

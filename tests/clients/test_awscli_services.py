@@ -26,7 +26,7 @@ def run(folder: Path, script: str) -> str:
     return done.stdout
 
 
-def test_files_go_there_and_back(tmp_path: Path) -> None:
+def test_files_are_uploaded_and_downloaded(tmp_path: Path) -> None:
     """The AWS CLI uploads a 9 MB file in parts, lists and downloads it; a presigned URL reads a file."""
     (tmp_path / "large").write_bytes(os.urandom(9_000_000))
     (tmp_path / "small").write_text("text")

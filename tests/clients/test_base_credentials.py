@@ -156,7 +156,7 @@ def test_an_instance_is_named_by_its_id(machine: Machine) -> None:
     assert through_agent["base_source"] == "the instance's role"
 
 
-def test_a_pod_is_named_also_when_its_session_was_held(machine: Machine) -> None:
+def test_a_pod_is_named_for_a_cached_session(machine: Machine) -> None:
     """The agent remembers the source of a cached session's base credentials; the EKS endpoint is not asked again."""
     folder = machine.folder / "pods.eks.amazonaws.com"
     folder.mkdir()
@@ -175,7 +175,7 @@ def test_a_pod_is_named_also_when_its_session_was_held(machine: Machine) -> None
     assert "source   store secrets, through target and jump, from the container's role (EKS Pod Identity)\n" in text
 
 
-def test_keys_win_over_a_profile_and_that_is_told(machine: Machine) -> None:
+def test_keys_take_precedence_over_a_profile_with_a_note(machine: Machine) -> None:
     """With both AWS_PROFILE and keys set, whoami (on stderr) and doctor (beside the source) say which one is used."""
     ada = machine.sandbox.user("ada").credentials
     keys = {"AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal()}
@@ -196,8 +196,8 @@ def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
     config = machine.folder / "dsops.yaml"
     config.write_text(CONFIG.replace("jump: {type: aws.sts,", "jump: {type: aws.sts, profile: ada,"))
     wrong = {"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG0", "AWS_SECRET_ACCESS_KEY": "wrong"}
-    told = machine.told("target", **wrong)
-    assert told["base_source"] == "profile ada (the credentials file)"
+    answer = machine.told("target", **wrong)
+    assert answer["base_source"] == "profile ada (the credentials file)"
     done = machine.dsops("doctor", **wrong)
     assert "base credentials of profile ada  ok" in done.stdout
     assert "user/ada from profile ada (the credentials file)" in done.stdout

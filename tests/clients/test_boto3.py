@@ -124,8 +124,8 @@ def test_parameters(server: SandboxServer) -> None:
 
     assert ssm.get_parameter(Name="/app/db", WithDecryption=True)["Parameter"]["Value"] == "hidden"
     assert ssm.get_parameter(Name="/app/db")["Parameter"]["Value"] != "hidden"
-    found = ssm.get_parameters_by_path(Path="/app", Recursive=True, WithDecryption=True)["Parameters"]
-    assert [parameter["Name"] for parameter in found] == ["/app/db"]
+    parameters = ssm.get_parameters_by_path(Path="/app", Recursive=True, WithDecryption=True)["Parameters"]
+    assert [parameter["Name"] for parameter in parameters] == ["/app/db"]
 
 
 def test_a_refreshing_role_profile_of_boto3(
@@ -150,7 +150,7 @@ def test_a_refreshing_role_profile_of_boto3(
     assert arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
 
 
-def test_a_refusal_with_an_id_can_be_looked_up() -> None:
+def test_a_denied_call_is_looked_up_by_its_authorization_id() -> None:
     """IAM's toolbox client reads the details of a denied call by its authorization id, and the policy as a document."""
     seed = "authorization_ids: [sts]\n" + SEED.lstrip()
     with open_server(read_seed(seed, "seed.yaml")) as server:
@@ -163,7 +163,7 @@ def test_a_refusal_with_an_id_can_be_looked_up() -> None:
             toolbox.get_paginator("get_request_authorization_details").paginate(authorizationId=authorization_id)
         )
         [check] = [each for each in pages[0]["evaluations"][0]["checks"] if each["evaluatedEffect"] == "IMPLICIT_DENY"]
-        [trust] = [each for each in pages[0]["policies"] if each["type"] == "RESOURCE_BASED_POLICY"]
+        [trust] = [policy for policy in pages[0]["policies"] if policy["type"] == "RESOURCE_BASED_POLICY"]
         document = toolbox.get_request_authorization_policy(authorizationId=authorization_id, policyUri=trust["uri"])[
             "policyDocument"
         ]

@@ -61,7 +61,7 @@ def signing_key(aws: StubAws) -> str:
     ],
     ids=["aws", "boto3"],
 )
-def test_they_sign_with_the_session_of_the_store(command: list[str], dsops: Dsops, aws: StubAws) -> None:
+def test_clients_sign_with_the_stores_session(command: list[str], dsops: Dsops, aws: StubAws) -> None:
     """The AWS CLI and boto3 sign with the session of the role that dsops assumed with the base keys."""
     done = subprocess.run(
         command, cwd=os.environ["HOME"], env=dsops.environ, capture_output=True, text=True, check=False
@@ -109,7 +109,7 @@ def on_terminal(dsops: Dsops, *command: str) -> Terminal:
     ],
     ids=["to a file", "in the middle of a pipe", "behind a pipe"],
 )
-def test_the_person_at_the_terminal_is_asked_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
+def test_the_prompt_uses_the_terminal_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
     """The MFA prompt uses the terminal itself, so it works however the AWS CLI redirects dsops' streams."""
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {line}; echo done") as terminal:
         terminal.expect(QUESTION)
@@ -136,7 +136,7 @@ def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: Stu
     assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
 
 
-def test_the_third_code_that_is_not_accepted_is_the_end(dsops: Dsops, aws: StubAws) -> None:
+def test_the_third_rejected_code_is_an_error(dsops: Dsops, aws: StubAws) -> None:
     """After the third rejected code the client shows dsops' error, which contains none of the codes."""
     codes = ("111111", "222222", "333333")
     aws.wrong_codes = set(codes)
@@ -146,9 +146,9 @@ def test_the_third_code_that_is_not_accepted_is_the_end(dsops: Dsops, aws: StubA
             terminal.type(f"{code}\n")
         assert QUESTION not in terminal.expect("done")
     assert aws.calls == ["AssumeRole"] * 3
-    told = (dsops.folder / "errors").read_text()
-    assert "error[mfa.refused]" in told
-    assert not any(code in told for code in codes)
+    text = (dsops.folder / "errors").read_text()
+    assert "error[mfa.refused]" in text
+    assert not any(code in text for code in codes)
 
 
 def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> None:
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> 
     assert aws.calls == []
 
 
-def test_a_tool_with_plugins_is_asked_past(dsops: Dsops, aws: StubAws) -> None:
+def test_the_prompt_of_a_plugin_with_pipes(dsops: Dsops, aws: StubAws) -> None:
     """When a tool runs the client as a plugin with pipes for streams, the prompt appears on the tool's terminal."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "same-group", *AWS.split(" ")]
@@ -172,18 +172,18 @@ def test_a_tool_with_plugins_is_asked_past(dsops: Dsops, aws: StubAws) -> None:
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
 
 
-def test_a_plugin_in_a_group_of_its_own_is_told_what_to_set(dsops: Dsops, aws: StubAws) -> None:
+def test_a_plugin_in_a_background_process_group(dsops: Dsops, aws: StubAws) -> None:
     """A plugin in a background process group fails at once with a hint: reading the terminal would stop it."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "own-group", *AWS.split(" ")]
     with on_terminal(dsops, *command) as terminal:
-        said = terminal.expect("mfa.required")
-        assert QUESTION not in said
+        screen = terminal.expect("mfa.required")
+        assert QUESTION not in screen
         terminal.expect("dsops mfa add")
     assert aws.calls == []
 
 
-def test_a_seed_in_the_keyring_answers_where_nobody_can(dsops: Dsops, aws: StubAws, home: Path) -> None:
+def test_a_seed_in_the_keyring_answers_for_a_plugin(dsops: Dsops, aws: StubAws, home: Path) -> None:
     """A TOTP seed in the keyring answers MFA for a plugin that cannot prompt; nobody is asked."""
     keyring = StubKeyring(home)
     dsops.environ |= keyring.environ

@@ -92,7 +92,7 @@ class Machine:
         done = self.dsops("doctor", "--env", environment, "--json", *words)
         answer = json.loads(done.stdout)
         assert answer["is_healthy"] is (done.returncode == 0), done.stderr
-        checks = {each["name"]: each for each in answer["checks"]}
+        checks = {check["name"]: check for check in answer["checks"]}
         return Findings(done.returncode, checks, answer["fixes"], done.stderr)
 
 
@@ -122,10 +122,16 @@ def closed_port() -> int:
         return port
 
 
-def test_on_a_machine_without_a_fault_all_is_well(machine: Machine) -> None:
+def test_a_machine_without_a_fault(machine: Machine) -> None:
     """On a machine without faults, doctor reports no failure, no warning and nothing to fix."""
-    found = machine.doctor("--fix")
-    assert (found.code, found.of("failed"), found.of("warning"), found.fixes, found.stderr) == (0, [], [], [], "")
+    findings = machine.doctor("--fix")
+    assert (findings.code, findings.of("failed"), findings.of("warning"), findings.fixes, findings.stderr) == (
+        0,
+        [],
+        [],
+        [],
+        "",
+    )
 
 
 # --- faults that make a run fail -------------------------------------------------------------------------------
@@ -217,37 +223,37 @@ FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
 
 
 @pytest.mark.parametrize(("breaks", "failed", "code"), FAULTS, ids=lambda each: getattr(each, "__name__", ""))
-def test_what_was_broken_is_what_fails(
+def test_the_broken_thing_is_the_check_that_fails(
     machine: Machine, breaks: Callable[[Machine], str], failed: list[str], code: str
 ) -> None:
     """The broken thing is the only failed check; checks that need it are skipped and name an earlier check."""
-    found = machine.doctor(environment=breaks(machine))
+    findings = machine.doctor(environment=breaks(machine))
 
-    assert found.of("failed") == failed, json.dumps(found.checks, indent=1)
-    assert found.code == 6
-    assert found.checks[failed[0]]["errors"][0]["code"] == code
-    assert found.checks[failed[0]]["hint"] or found.checks[failed[0]]["errors"][0]["problems"]
-    for name in found.of("skipped"):
-        detail = found.checks[name]["detail"]
+    assert findings.of("failed") == failed, json.dumps(findings.checks, indent=1)
+    assert findings.code == 6
+    assert findings.checks[failed[0]]["errors"][0]["code"] == code
+    assert findings.checks[failed[0]]["hint"] or findings.checks[failed[0]]["errors"][0]["problems"]
+    for name in findings.of("skipped"):
+        detail = findings.checks[name]["detail"]
         if detail.startswith("needs "):
             needed = detail.removeprefix("needs ")
-            assert list(found.checks).index(needed) < list(found.checks).index(name)
-    assert "hush" not in json.dumps(found.checks) + found.stderr
+            assert list(findings.checks).index(needed) < list(findings.checks).index(name)
+    assert "hush" not in json.dumps(findings.checks) + findings.stderr
 
 
-def test_a_config_file_of_aws_that_is_garbled_is_named(machine: Machine) -> None:
+def test_a_garbled_aws_config_file_is_named(machine: Machine) -> None:
     """A syntax error in ~/.aws/config is reported with its line, and all other checks still run."""
-    found = machine.doctor(environment=_garbled_aws_config(machine))
-    assert found.code == 6
-    assert str(machine.folder / ".aws" / "config") in found.checks["environment production"]["detail"]
-    assert {"file modes", "certificates", "proxies", "clock", "agent"} <= set(found.checks)
+    findings = machine.doctor(environment=_garbled_aws_config(machine))
+    assert findings.code == 6
+    assert str(machine.folder / ".aws" / "config") in findings.checks["environment production"]["detail"]
+    assert {"file modes", "certificates", "proxies", "clock", "agent"} <= set(findings.checks)
 
 
 def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> None:
     """Without an environment name all environments are checked; a broken one does not hide the others' results."""
     machine.config.write_text(CONFIG + "  broken: {TOKEN: {from: {store: secrets, key: '${NOT_SET}'}}}\n")
     done = machine.dsops("doctor", "--json")
-    checks = {each["name"]: each["status"] for each in json.loads(done.stdout)["checks"]}
+    checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 6
     assert (checks["environment broken"], checks["store secrets (denied)"]) == ("failed", "failed")
     assert (checks["store secrets (production)"], checks["store secrets (many)"]) == ("ok", "ok")
@@ -256,20 +262,20 @@ def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> No
 # --- faults that a run survives --------------------------------------------------------------------------------
 
 
-def test_batches_that_are_refused_break_nothing(machine: Machine) -> None:
+def test_denied_batches_are_a_warning(machine: Machine) -> None:
     """A denied BatchGetSecretValue is a warning, and its hint has the policy statement that is missing."""
-    found = machine.doctor(environment="many")
-    assert (found.code, found.of("warning")) == (0, ["batches of secrets"])
-    assert '"Action": "secretsmanager:BatchGetSecretValue"' in found.checks["batches of secrets"]["hint"]
+    findings = machine.doctor(environment="many")
+    assert (findings.code, findings.of("warning")) == (0, ["batches of secrets"])
+    assert '"Action": "secretsmanager:BatchGetSecretValue"' in findings.checks["batches of secrets"]["hint"]
 
 
-def test_a_server_that_answers_calls_alone_breaks_nothing(machine: Machine) -> None:
+def test_a_server_that_cuts_off_the_probe_is_a_warning(machine: Machine) -> None:
     """An endpoint that cuts off the doctor's probe, but answers all API calls, is a warning and no failure."""
     forwarded = _forwarded(int(machine.sandbox.url.rpartition(":")[2]))
     with StubServer(lambda seen: Answer(raw=b"HTTP/1.1 20") if seen.method == "GET" else forwarded(seen)) as server:
         machine.go_to(server.url)
-        found = machine.doctor()
-    assert (found.code, found.of("failed"), found.of("warning")) == (0, [], ["endpoint sts.us-east-1"])
+        findings = machine.doctor()
+    assert (findings.code, findings.of("failed"), findings.of("warning")) == (0, [], ["endpoint sts.us-east-1"])
 
 
 @pytest.mark.parametrize(
@@ -293,9 +299,9 @@ def test_certificates_are_looked_at(
             machine.environ["AWS_CA_BUNDLE"] = str(authority.bundle)
         if fault == "cut off":
             authority.bundle.write_text(authority.bundle.read_text()[:200])
-        found = machine.doctor()
-    assert (found.of("failed"), found.of("warning")) == (failed, warned), json.dumps(found.checks, indent=1)
-    assert found.code == (6 if failed else 0)
+        findings = machine.doctor()
+    assert (findings.of("failed"), findings.of("warning")) == (failed, warned), json.dumps(findings.checks, indent=1)
+    assert findings.code == (6 if failed else 0)
 
 
 def _forwarded(port: int) -> Callable[[Any], Answer]:
@@ -322,7 +328,7 @@ def _forwarded(port: int) -> Callable[[Any], Answer]:
 # --- --fix -----------------------------------------------------------------------------------------------------
 
 
-def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
+def test_fix_repairs_file_modes(machine: Machine) -> None:
     """Loose file modes are reported by the first run, changed only with --fix, and the next run reports nothing."""
     (machine.folder / ".aws").mkdir()
     credentials = machine.folder / ".aws" / "credentials"
@@ -360,24 +366,24 @@ def with_agent(machine: Machine) -> Iterator[Machine]:
     shutil.rmtree(machine.environ["XDG_RUNTIME_DIR"])
 
 
-def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None:
+def test_a_working_agent_is_reported_and_left_alone(with_agent: Machine) -> None:
     """doctor reports a working agent and leaves its sessions alone, also with --fix; it does not use them."""
     assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
 
-    found = with_agent.doctor("--fix")
+    findings = with_agent.doctor("--fix")
 
-    assert (found.code, found.of("warning"), found.fixes) == (0, [], [])
-    assert f"process {status['pid']}, since {status['started']}" in found.checks["agent"]["detail"]
+    assert (findings.code, findings.of("warning"), findings.fixes) == (0, [], [])
+    assert f"process {status['pid']}, since {status['started']}" in findings.checks["agent"]["detail"]
     end = status["sessions"][0]["expiration"]
-    assert found.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
+    assert findings.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
     after = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
-    assert [(each["key_id"], each["uses"]) for each in after["sessions"]] == [
-        (each["key_id"], each["uses"]) for each in status["sessions"]
+    assert [(session["key_id"], session["uses"]) for session in after["sessions"]] == [
+        (session["key_id"], session["uses"]) for session in status["sessions"]
     ]
 
 
-def test_what_is_left_of_a_killed_agent_is_removed(with_agent: Machine) -> None:
+def test_fix_removes_the_socket_of_a_killed_agent(with_agent: Machine) -> None:
     """--fix removes the socket that a killed agent left; the next run starts another agent with or without that."""
     assert with_agent.dsops("agent", "start").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)

@@ -99,14 +99,14 @@ def place(tmp_path: Path, aws: StubAws) -> Place:
 def clients(url: str) -> dict[str, list[str]]:
     """Name -> command that calls GetCallerIdentity. Debian's AWS CLI 2 ignores AWS_ENDPOINT_URL and gets an option."""
     code = "import boto3; boto3.client('sts').get_caller_identity()"
-    one = str(Path(sys.executable).with_name("aws"))
+    aws_cli_1 = str(Path(sys.executable).with_name("aws"))
     words = ["sts", "get-caller-identity", "--endpoint-url", url]
-    found = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [one, *words]}
+    commands = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [aws_cli_1, *words]}
     try:
-        found["aws-cli-2"] = [aws_cli_2(OUTSIDE), *words]
+        commands["aws-cli-2"] = [aws_cli_2(OUTSIDE), *words]
     except ToolMissingError:
-        found["aws-cli-2"] = []
-    return found
+        commands["aws-cli-2"] = []
+    return commands
 
 
 @pytest.mark.parametrize("client", ["boto3", "aws-cli-1", "aws-cli-2"])
@@ -124,7 +124,7 @@ def test_a_program_works_as_the_role(client: str, place: Place, aws: StubAws, tm
     assert ["AKIAEXAMPLEEXAMPLE01", "ASIAEXAMPLEEXAMPLE01"] == credential
 
 
-def test_another_profile_in_the_environment_is_where_it_begins(place: Place, aws: StubAws, tmp_path: Path) -> None:
+def test_the_profile_in_the_environment_provides_the_base_keys(place: Place, aws: StubAws, tmp_path: Path) -> None:
     """`aws --profile target` starts from the keys of the profile that AWS_PROFILE names."""
     place.exported()
     keys = place.aws_folder / "credentials"
@@ -136,7 +136,7 @@ def test_another_profile_in_the_environment_is_where_it_begins(place: Place, aws
     assert ["AssumeRole", "GetCallerIdentity"] == aws.calls
 
 
-def test_a_profile_that_begins_with_itself_ends_with_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
+def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
     """A profile whose dsops call starts from itself ends with an error instead of starting processes forever.
 
     A line written by hand without `--for-profile` does that.
@@ -175,7 +175,7 @@ def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
     ]
 
 
-def test_a_session_for_what_is_read_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
+def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
     """A store with `session_policy: auto` gets a profile only with `--env`; that profile sends the policy."""
     config = CONFIG.replace("role_session_name: test", "session_policy: auto").replace("credentials_from: next", "&")
     config = config.replace("&", "region: us-east-1, credentials_from: target").replace(
@@ -210,18 +210,18 @@ def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
 
     assert first.startswith(OWN)
     assert OWN == copy.read_text()
-    assert [0o640, 0o640] == [stat.S_IMODE(each.stat().st_mode) for each in (place.config, copy)]
+    assert [0o640, 0o640] == [stat.S_IMODE(path.stat().st_mode) for path in (place.config, copy)]
     assert first == place.exported()
     assert OWN == copy.read_text()
     assert ["config", "config.before-dsops", "credentials"] == sorted(os.listdir(place.aws_folder))
 
 
-def test_a_new_file_is_its_owners_alone(place: Place) -> None:
+def test_a_new_file_is_private(place: Place) -> None:
     """A new AWS config file is readable by its owner only (0600 in a 0700 folder), as `aws configure` makes it."""
     shutil.rmtree(place.aws_folder)
     place.exported()
 
-    assert [0o700, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (place.aws_folder, place.config)]
+    assert [0o700, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (place.aws_folder, place.config)]
 
 
 def test_a_link_stays_one(place: Place) -> None:
@@ -235,7 +235,7 @@ def test_a_link_stays_one(place: Place) -> None:
     assert kept.read_text().startswith(OWN)
 
 
-def test_a_profile_of_ones_own_is_never_replaced(place: Place) -> None:
+def test_a_profile_of_the_user_is_never_replaced(place: Place) -> None:
     """A profile with the same name that the user wrote is never replaced; the error suggests --prefix."""
     text = "[profile target]\nregion = x\n"
     place.config.write_text(text)
@@ -262,7 +262,7 @@ def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
 
 
-def test_a_profile_is_no_permission_for_a_changed_file(place: Place) -> None:
+def test_a_changed_file_must_be_allowed_again(place: Place) -> None:
     """A line added to the repository's file after the export does not run until the file is allowed again."""
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
     path = place.project / "dsops.yaml"
@@ -285,7 +285,7 @@ def test_a_profile_is_no_permission_for_a_changed_file(place: Place) -> None:
         (("--prefix", "a b"), "can't be the name"),
     ],
 )
-def test_what_can_not_be_exported_is_told(place: Place, words: tuple[str, ...], says: str) -> None:
+def test_arguments_that_cannot_be_exported(place: Place, words: tuple[str, ...], says: str) -> None:
     """Arguments that cannot be exported are an error with nothing on stdout."""
     done = place.dsops("export", "aws-config", *words)
 
@@ -293,7 +293,7 @@ def test_what_can_not_be_exported_is_told(place: Place, words: tuple[str, ...], 
     assert says in done.stderr
 
 
-def test_dsops_is_started_as_it_was(tmp_path: Path) -> None:
+def test_the_exported_command(tmp_path: Path) -> None:
     """The exported command runs dsops' script, or `python -P -m dsops`, which no module in a folder can shadow."""
     script = tmp_path / "dsops"
     script.write_text("")

@@ -149,7 +149,7 @@ def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
     assert "not reached" not in job.log
 
 
-def test_a_session_for_what_is_read_is_exported_for_the_environment(job: Runner) -> None:
+def test_an_auto_session_is_exported_for_the_environment(job: Runner) -> None:
     """A session with `session_policy: auto` is limited to what the environment `env` reads."""
     (job.workspace / "dsops.yaml").write_text(
         CONFIG.replace("    web_identity: github\n", "    web_identity: github\n    session_policy: auto\n")
@@ -227,7 +227,7 @@ def test_a_configuration_and_a_folder_are_named(job: Runner) -> None:
     assert job.shown[-2:] == ["app", "***"]
 
 
-def test_an_audience_is_asked_for(job: Runner) -> None:
+def test_the_audience_input(job: Runner) -> None:
     """An audience in the provider's list is accepted; any other fails the job with AWS's reason in the log."""
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1", "export": "true"}
     assert job.use(ROOT, **role, audience="mine") is not None, job.log
@@ -276,7 +276,7 @@ def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
     assert not [line for line in job.shown if line.startswith("::") and not line.startswith("::error title=dsops::")]
 
 
-def test_a_folder_may_be_called_anything(job: Runner) -> None:
+def test_a_folder_named_like_shell_code(job: Runner) -> None:
     """A working folder whose name is shell code is used as a name and never run."""
     folder = job.workspace / "$(touch MARK); 'touch MARK'"
     folder.mkdir()
@@ -294,18 +294,18 @@ def test_a_folder_may_be_called_anything(job: Runner) -> None:
         ({"role_to_assume": ROLE, "credentials": "job", "export": "true"}, "either credentials or role-to-assume"),
     ],
 )
-def test_inputs_that_make_no_sense_are_refused(job: Runner, inputs: dict[str, str], said: str) -> None:
+def test_contradictory_inputs_are_refused(job: Runner, inputs: dict[str, str], said: str) -> None:
     """Contradictory inputs fail the job with an error annotation before anything is downloaded."""
     assert job.use(ROOT, **inputs) is None
     assert job.shown[-1].startswith("::error title=dsops::")
     assert said in job.shown[-1]
 
 
-def test_without_inputs_it_installs_and_no_more(job: Runner) -> None:
+def test_without_inputs_it_only_installs(job: Runner) -> None:
     """Without inputs the action only installs dsops; `dsops`, and nothing else of its folder, is on PATH."""
     assert job.use(ROOT) == {"arn": "", "expiration": ""}
     folder = Path(job.environ["PATH"].partition(":")[0])
-    assert [each.name for each in folder.iterdir()] == ["dsops"]
+    assert [path.name for path in folder.iterdir()] == ["dsops"]
     assert job.run('dsops exec --env production -- sh -c "test -n \\"$TOKEN\\" || test -n \\"\\$TOKEN\\""')[0] == 0
 
 
@@ -382,7 +382,7 @@ def test_the_runner_reads_expressions(text: str, value: object) -> None:
     assert value == Expression(text, {"inputs.a": "true", "inputs.b": "x"}.__getitem__).value()
 
 
-def test_the_runner_knows_no_more_than_it_says() -> None:
+def test_the_runner_fails_on_unsupported_syntax() -> None:
     """The test's runner fails on any expression or file syntax that it does not implement."""
     for text in ("contains(inputs.a, 'x')", "inputs.a > 1", "'a' 'b'"):
         with pytest.raises(AssertionError):

@@ -86,8 +86,8 @@ class Job:
         """Run these script lines after the component's `before_script`; return exit code and log."""
         job = component(**inputs)[inputs.get("job", ".dsops")]
         assert job.keys() == {"image", "id_tokens", "variables", "before_script"}
-        variables = {name: each["value"] for name, each in job["variables"].items()}
-        assert not [name for name, each in job["variables"].items() if each["expand"] is not False]
+        variables = {name: variable["value"] for name, variable in job["variables"].items()}
+        assert not [name for name, variable in job["variables"].items() if variable["expand"] is not False]
         # https://docs.gitlab.com/runner/shells/: one shell for both lists, which ends with the first line that fails.
         lines = ["set -e", "set -o pipefail" if self.shell == "bash" else ":", *job["before_script"], *script]
         done = subprocess.run(
@@ -138,11 +138,11 @@ def component(**inputs: str) -> dict[str, Any]:
     https://docs.gitlab.com/ci/inputs/: an inserted value is not parsed as YAML again.
     """
     header, content = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
-    known = header["spec"]["inputs"]
-    assert not inputs.keys() - known.keys()
+    declared = header["spec"]["inputs"]
+    assert not inputs.keys() - declared.keys()
     inputs = {"source": "dsops", **inputs}
-    given = {name: inputs.get(name, each.get("default")) for name, each in known.items()}
-    assert None not in given.values()
+    values = {name: inputs.get(name, value.get("default")) for name, value in declared.items()}
+    assert None not in values.values()
 
     def put(node: Any) -> Any:  # any YAML node
         match node:
@@ -151,7 +151,7 @@ def component(**inputs: str) -> dict[str, Any]:
             case list():
                 return [put(each) for each in node]
             case str():
-                return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: str(given[match[1]]), node)
+                return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: str(values[match[1]]), node)
         return node
 
     jobs = put(content)
@@ -257,4 +257,4 @@ def test_a_source_has_to_be_named() -> None:
     """The input `source` has no default: `dsops` would install whatever package an index has by that name."""
     header, _ = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
     assert "default" not in header["spec"]["inputs"]["source"]
-    assert all("default" in each for name, each in header["spec"]["inputs"].items() if name != "source")
+    assert all("default" in declaration for name, declaration in header["spec"]["inputs"].items() if name != "source")

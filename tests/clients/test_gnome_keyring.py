@@ -68,7 +68,7 @@ def session(home: Path, *lines: str) -> str:
 
 def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
     """`mfa add` stores a seed in GNOME Keyring's encrypted file, `mfa code` uses it, and `mfa remove` deletes it."""
-    told = session(
+    output = session(
         desktop,
         f"seed | dsops mfa add {DEVICE}",
         "dsops mfa code 2> /dev/null",
@@ -76,20 +76,20 @@ def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
         "dsops mfa remove",
         "dsops mfa list",
     )
-    lines = told.splitlines()
+    lines = output.splitlines()
     assert lines[0].startswith(f"the keyring (SecretService Keyring) has the seed of {DEVICE}; ")
     assert pyotp.TOTP(SEED).verify(lines[1], valid_window=1)
     assert "readable" not in lines
     assert lines[-1].startswith("dsops: note: the keyring has no seeds of dsops")
 
 
-def test_a_locked_one_is_told_as_that(desktop: Path) -> None:
+def test_a_locked_keyring_is_an_error(desktop: Path) -> None:
     """A locked keyring is the error keyring.locked: without a desktop nobody can answer its password window."""
-    told = session(
+    output = session(
         desktop,
         f"seed | dsops mfa add {DEVICE} > /dev/null 2>&1",
         f"{sys.executable} -c '{LOCK}'",
         "dsops mfa code",
         f"seed | dsops mfa add {DEVICE} --replace",
     )
-    assert told.count("error[keyring.locked]: the keyring (SecretService Keyring) is locked") == 2
+    assert output.count("error[keyring.locked]: the keyring (SecretService Keyring) is locked") == 2

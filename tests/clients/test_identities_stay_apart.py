@@ -62,12 +62,12 @@ def mistaken(server: SandboxServer, number: int) -> list[str]:
             arn = session.client("sts", **keys, **options).get_caller_identity()["Arn"]
             wrong += [] if arn == f"arn:aws:sts::{number:012}:assumed-role/Own/s{turn}" else [arn]
             reader = session.client("secretsmanager", **keys, **options)
-            found = reader.get_secret_value(SecretId="shared/name")["SecretString"]
-            wrong += [] if found == f"secret of {number}" else [found]
+            value = reader.get_secret_value(SecretId="shared/name")["SecretString"]
+            wrong += [] if value == f"secret of {number}" else [value]
     return wrong
 
 
-def test_nobody_is_taken_for_another(server: SandboxServer) -> None:
+def test_no_identity_is_mixed_up(server: SandboxServer) -> None:
     """Eight threads with keys and sessions of eight accounts never get another account's identity or secret."""
     with server, ThreadPoolExecutor(PEOPLE) as pool:
         assert list(pool.map(lambda number: mistaken(server, number), range(1, PEOPLE + 1))) == [[]] * PEOPLE

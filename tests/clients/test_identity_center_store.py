@@ -154,10 +154,10 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
         text=True,
     )
     approved = desk.dsops("sandbox", "approve", "--user", "alice", "--wait", "30")
-    output, said = waiting.communicate(timeout=30)
+    output, stderr = waiting.communicate(timeout=30)
     assert approved.returncode == 0, approved.stderr
     typed = r"open this address in any browser, and type the code [A-Z]{4}-[A-Z]{4}:\n  \S+/_sandbox/device\n"
-    assert re.search(typed, said)
+    assert re.search(typed, stderr)
     answer = json.loads(output)
     assert ("corp", ["dev", "ops"], True) == (answer["session"], answer["stores"], answer["is_renewed"])
     assert arn() == desk.caller()
@@ -167,14 +167,14 @@ def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
     """Without BROWSER and display, `login` says so and falls back to a device code; a denial ends it with code 3."""
     waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
-    _, said = waiting.communicate(timeout=30)
-    assert "no browser can be opened here, so that a code is used" in said
-    assert "error[login.failed]: the login was denied on the page" in said
+    _, stderr = waiting.communicate(timeout=30)
+    assert "no browser can be opened here, so that a code is used" in stderr
+    assert "error[login.failed]: the login was denied on the page" in stderr
     assert waiting.returncode == 3
     assert not desk.file.exists()
 
 
-def test_what_a_browser_prints_is_no_part_of_the_answer(desk: Login) -> None:
+def test_output_of_the_browser_goes_to_stderr(desk: Login) -> None:
     """Output of the browser process goes to stderr, so that stdout has nothing but the JSON answer."""
     done = desk.dsops("login", "--json", BROWSER="dsops sandbox approve --user bob %s")
     assert START_URL == json.loads(done.stdout)["start_url"]
@@ -187,7 +187,7 @@ def test_a_denial_in_the_browser_ends_the_wait(desk: Login) -> None:
     assert "error[login.failed]: the login was denied on the page" in done.stderr
 
 
-def test_a_browser_that_cannot_be_opened_is_told(desk: Login) -> None:
+def test_a_browser_that_cannot_be_opened(desk: Login) -> None:
     """If no browser starts, `login` prints the URL and waits; the error of a timeout suggests --device."""
     done = desk.dsops("login", "--timeout", "1", BROWSER="/nonexistent/browser %s")
     assert "open the address above yourself" in done.stderr
@@ -208,7 +208,7 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
     assert not desk.file.exists()
 
 
-def test_another_login_is_another_person_to_the_agent(desk: Login) -> None:
+def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
     """The agent never serves bob a session of alice's login; with her token back in the file it serves hers again."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
@@ -250,8 +250,8 @@ def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
         )
         for user in ("alice", "bob", "alice")
     ]
-    said = [each.communicate(timeout=60)[0] for each in running]
-    assert [0] * 3 == [each.returncode for each in running], said
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert [0] * 3 == [process.returncode for process in running], outputs
     assert desk.caller() in (arn("alice"), arn("bob"))
 
 
@@ -259,7 +259,7 @@ def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
     """No part of a login's tokens appears in --debug or --verbose output, errors, plans, agent replies or events."""
     desk.log_in("bob")
     members = json.loads(desk.file.read_text())
-    told = [
+    runs = [
         desk.dsops(*words)
         for words in (
             ("whoami", "dev", "--debug", "--verbose"),
@@ -271,11 +271,11 @@ def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
         )
     ]
     desk.end_token()
-    told.append(desk.dsops("whoami", "dev", "--no-agent", "--debug", "--verbose"))
-    told.append(desk.dsops("login", "--debug", BROWSER="dsops sandbox approve --user alice %s"))
+    runs.append(desk.dsops("whoami", "dev", "--no-agent", "--debug", "--verbose"))
+    runs.append(desk.dsops("login", "--debug", BROWSER="dsops sandbox approve --user alice %s"))
     members |= {f"new {name}": value for name, value in json.loads(desk.file.read_text()).items()}
-    told.append(desk.dsops("logout", "--debug", "--verbose"))
-    everything = "".join(done.stdout + done.stderr for done in told) + json.dumps(desk.sandbox.events())
+    runs.append(desk.dsops("logout", "--debug", "--verbose"))
+    everything = "".join(done.stdout + done.stderr for done in runs) + json.dumps(desk.sandbox.events())
     secret = {name: value for name, value in members.items() if name.endswith(("Token", "Secret"))}
     assert 6 == len(secret)
     assert [] == [name for name, value in secret.items() if value in everything]
@@ -309,8 +309,8 @@ def test_many_processes_may_renew_at_once(desk: Login) -> None:
         )
         for _ in range(4)
     ]
-    said = [each.communicate(timeout=60)[0] for each in running]
-    assert [0] * 4 == [each.returncode for each in running], said
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert [0] * 4 == [process.returncode for process in running], outputs
     assert "accessToken" in json.loads(desk.file.read_text())
     assert {".json"} == {path.suffix for path in desk.file.parent.iterdir()}
 
@@ -331,7 +331,7 @@ def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     assert "nobody had logged in" in desk.dsops("logout").stdout
 
 
-def test_a_login_does_not_hang_on_what_a_session_may_do(desk: Login) -> None:
+def test_login_and_logout_of_an_auto_role(desk: Login) -> None:
     """`login` and `logout` of a role with `session_policy: auto` need no environment."""
     role = 'role/Next", credentials_from: dev'
     assert role in CONFIG
@@ -370,7 +370,7 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
     assert not desk.file.exists()
 
 
-def test_what_is_not_assigned_is_named(desk: Login) -> None:
+def test_a_permission_set_that_is_not_assigned(desk: Login) -> None:
     """A permission set that is not assigned to the user fails by name; doctor reports it for that store alone."""
     desk.log_in("bob")
     assert f"this login has no permission set ReadOnly in account {OPS}" in desk.caller("ops")
@@ -380,16 +380,16 @@ def test_what_is_not_assigned_is_named(desk: Login) -> None:
     assert re.search(r"store ops +failed", checked.stdout)
 
 
-def test_the_plan_says_until_when_without_asking_anybody(desk: Login) -> None:
+def test_the_plan_shows_the_login_without_a_call(desk: Login) -> None:
     """`dsops plan` shows the login, its expiry, permission set and account without a call."""
     assert "nobody has logged in" in desk.dsops("plan", "--env", "production").stdout
     desk.log_in()
-    asked = len(desk.sandbox.events())
-    said = desk.dsops("plan", "--env", "production").stdout
-    assert "no base credentials: the login of sso-session corp\n" in said
-    assert f"  dev: GetRoleCredentials {DEV}/Developer\n" in said
-    assert re.search(r"logged in until 20\S+Z, then renewed, in us-east-1\n", said)
-    assert asked == len(desk.sandbox.events())
+    calls_before = len(desk.sandbox.events())
+    stdout = desk.dsops("plan", "--env", "production").stdout
+    assert "no base credentials: the login of sso-session corp\n" in stdout
+    assert f"  dev: GetRoleCredentials {DEV}/Developer\n" in stdout
+    assert re.search(r"logged in until 20\S+Z, then renewed, in us-east-1\n", stdout)
+    assert calls_before == len(desk.sandbox.events())
 
 
 def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
@@ -419,15 +419,15 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
-        said = [running.stdout.readline().strip()]
+        lines = [running.stdout.readline().strip()]
         for user in ("alice", "bob"):
             desk.log_in(user)
             running.stdin.write("\n")
             running.stdin.flush()
-            said.append(running.stdout.readline().strip())
+            lines.append(running.stdout.readline().strip())
         running.stdin.close()
-    assert "sso.login-required" == said[0]
-    assert 2 == len({each for each in said[1:] if each.startswith("ASIA")})
+    assert "sso.login-required" == lines[0]
+    assert 2 == len({line for line in lines[1:] if line.startswith("ASIA")})
 
 
 def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
@@ -468,12 +468,12 @@ def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
 def aws(desk: Login) -> Iterator[str]:
     """The machine's AWS CLI 2. Debian's ignores AWS_ENDPOINT_URL, so AWS's host names lead to the sandbox."""
     try:
-        found = aws_cli_2(OUTSIDE)
+        path = aws_cli_2(OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
     with amazon(desk.sandbox.url, desk.folder) as ways:
         desk.environ |= {**ways, "AWS_PAGER": ""}
-        yield found
+        yield path
 
 
 def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:

@@ -119,10 +119,10 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
     folder = tmp_path / "home" / ".aws"
     folder.mkdir(parents=True)
     process = folder / "process"
-    held = ada.credentials
+    ada_keys = ada.credentials
     process.write_text(
-        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{held.access_key_id}", '
-        f'"SecretAccessKey": "{held.secret_access_key.reveal()}"}}\'\n'
+        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{ada_keys.access_key_id}", '
+        f'"SecretAccessKey": "{ada_keys.secret_access_key.reveal()}"}}\'\n'
     )
     process.chmod(0o700)
     token = folder / "token"
@@ -131,8 +131,8 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
     token.write_bytes(minted.stdout.strip())
     (folder / "config").write_bytes(CONFIG.format(process=process, token=token).encode())
     (folder / "credentials").write_text(
-        f"[default]\naws_access_key_id = {held.access_key_id}\n"
-        f"aws_secret_access_key = {held.secret_access_key.reveal()}\n"
+        f"[default]\naws_access_key_id = {ada_keys.access_key_id}\n"
+        f"aws_secret_access_key = {ada_keys.secret_access_key.reveal()}\n"
     )
     kept = {name: value for name, value in ada.environment({}).items() if name.startswith("AWS_ENDPOINT")}
     program.environ = {
@@ -168,16 +168,16 @@ def theirs(dsops: Dsops, profile: str) -> str:
 
 
 @pytest.mark.parametrize(("profile", "store"), SAME.items())
-def test_a_store_is_who_the_profile_is(dsops: Dsops, profile: str, store: str) -> None:
+def test_a_store_has_the_identity_of_its_profile(dsops: Dsops, profile: str, store: str) -> None:
     """Imported stores have their profile's identity: with keys, through another role, by a program or a token."""
     assert 0 == imported(dsops).returncode
     assert theirs(dsops, profile) == caller(dsops, store)
 
 
-def test_a_source_in_the_environment_is_the_environment(dsops: Dsops, aws: LocalAws) -> None:
+def test_credential_source_environment(dsops: Dsops, aws: LocalAws) -> None:
     """A profile with `credential_source = Environment` becomes a store that uses the environment's keys."""
-    held = aws.account(HOME).user("ada").credentials
-    keys = {"AWS_ACCESS_KEY_ID": held.access_key_id, "AWS_SECRET_ACCESS_KEY": held.secret_access_key.reveal()}
+    ada_keys = aws.account(HOME).user("ada").credentials
+    keys = {"AWS_ACCESS_KEY_ID": ada_keys.access_key_id, "AWS_SECRET_ACCESS_KEY": ada_keys.secret_access_key.reveal()}
     assert 0 == imported(dsops).returncode
     mine = caller(dsops, "from-environment", **keys)
     dsops.environ |= keys
@@ -197,7 +197,7 @@ def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
         assert secret not in text + done.stderr.decode()
 
 
-def test_a_file_that_exists_is_kept(dsops: Dsops) -> None:
+def test_an_existing_file_is_not_overwritten(dsops: Dsops) -> None:
     """--out never overwrites an existing file."""
     (dsops.folder / "dsops.yaml").write_text("mine")
     done = imported(dsops)
@@ -215,7 +215,7 @@ def test_a_file_that_exists_is_kept(dsops: Dsops) -> None:
         (("--out", "no/where/dsops.yaml"), {}, "mkdir -p no/where"),
     ],
 )
-def test_what_can_not_be_imported_says_what_to_do(
+def test_profiles_that_cannot_be_imported(
     dsops: Dsops, words: tuple[str, ...], environ: dict[str, str], says: str
 ) -> None:
     """Profiles that cannot be imported are an error with a hint, and nothing is written."""

@@ -163,7 +163,7 @@ def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
     assert (desk.in_aws(), desk.keyring.secrets) == ({}, {})
 
 
-def test_a_rotation_may_delete_what_it_replaces(desk: Desk) -> None:
+def test_a_rotation_with_delete_old(desk: Desk) -> None:
     """`rotate --delete-old` deletes the replaced key, and an older inactive key that would block the new one."""
     desk.add()
     desk.allow(*STEPS)
@@ -181,7 +181,7 @@ def test_a_rotation_may_delete_what_it_replaces(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("missing", STEPS)
-def test_a_step_that_is_denied_leaves_a_key_that_works_and_the_next_run_goes_on(desk: Desk, missing: str) -> None:
+def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(desk: Desk, missing: str) -> None:
     """If IAM denies a step, the error names the key in use and the missing permission; the next run completes it."""
     desk.add()
     desk.allow(*[step for step in STEPS if step != missing])
@@ -201,7 +201,7 @@ def test_a_step_that_is_denied_leaves_a_key_that_works_and_the_next_run_goes_on(
     assert desk.works()
 
 
-def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
+def test_a_key_that_cannot_be_stored_is_deleted_in_iam(desk: Desk) -> None:
     """A new key that the keyring rejects is deleted in IAM: its secret is lost and it takes one of two key slots."""
     desk.add()
     desk.allow(*STEPS)
@@ -220,7 +220,7 @@ def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, number: signal.Signals) -> None:
+def test_a_rotation_interrupted_while_storing_the_new_key(desk: Desk, number: signal.Signals) -> None:
     """Ctrl-C during a rotation deletes the new key; after SIGKILL the next run names the key whose secret is lost."""
     desk.add()
     desk.allow(*STEPS)
@@ -249,7 +249,7 @@ def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, nu
         assert f"--access-key-id {lost}" in desk.dsops("keys", "rotate", "ada").stderr
 
 
-def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk) -> None:
+def test_a_killed_rotation_is_completed_with_its_new_key(desk: Desk) -> None:
     """A rotation killed after it stored the new key is completed by the next `rotate`, with that key."""
     desk.add()
     desk.allow(*STEPS)
@@ -265,7 +265,7 @@ def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk
     assert desk.works()
 
 
-def test_what_is_removed_here_is_still_in_aws(desk: Desk) -> None:
+def test_a_removed_key_stays_in_aws(desk: Desk) -> None:
     """`keys remove` leaves the key in IAM unless --from-aws is passed; --old refuses a key that is still active."""
     desk.add()
     desk.allow(*[step for step in STEPS if step != "iam:UpdateAccessKey"])
@@ -281,19 +281,19 @@ def test_what_is_removed_here_is_still_in_aws(desk: Desk) -> None:
     assert desk.dsops("keys", "remove", "ada").returncode == 3
 
 
-def test_a_key_that_replaces_a_rotation_says_what_is_lost(desk: Desk) -> None:
+def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> None:
     """`add --replace` during a rotation reports that the secret of the rotation's other key is gone."""
     desk.add()
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
     second = desk.entry.key_id
-    given = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
-    done = desk.dsops("keys", "add", "ada", "--replace", given=given)
+    key_lines = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
+    done = desk.dsops("keys", "add", "ada", "--replace", given=key_lines)
     assert f"the secret of {desk.first[0]}, of a rotation, is gone" in done.stderr
     assert desk.works()
 
 
-def test_two_rotations_at_once_are_one(desk: Desk) -> None:
+def test_a_concurrent_rotation_is_refused(desk: Desk) -> None:
     """A second rotation at the same time fails: it would create a third key."""
     desk.add()
     desk.allow(*STEPS)
@@ -303,7 +303,7 @@ def test_two_rotations_at_once_are_one(desk: Desk) -> None:
     assert "another dsops" in done.stderr
 
 
-def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
+def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
     """If IAM demands MFA, the keyring's seed answers with one code; without a seed the error names the option."""
     desk.add()
     desk.allow(*STEPS, condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
@@ -315,7 +315,7 @@ def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
     done = desk.dsops("keys", "rotate", "ada", "--serial-number", DEVICE, "--delete-old")
     assert done.returncode == 0, done.stderr
     assert desk.in_aws() == {desk.entry.key_id: "Active"}
-    called = [each["eventName"] for each in desk.sandbox.events() if each["eventSource"] == "sts.amazonaws.com"]
+    called = [event["eventName"] for event in desk.sandbox.events() if event["eventSource"] == "sts.amazonaws.com"]
     assert called.count("GetSessionToken") == 1
 
 
@@ -331,7 +331,7 @@ def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
         ("a,b\n1,2", "no columns"),
     ],
 )
-def test_what_aws_does_not_know_or_is_no_key_is_not_kept(desk: Desk, given: str, told: str) -> None:
+def test_an_invalid_key_is_not_stored(desk: Desk, given: str, told: str) -> None:
     """A key that AWS rejects or that is malformed is not stored, and the error does not repeat its secret."""
     done = desk.dsops("keys", "add", "ada", given=given.format(first=desk.first[0]))
     assert (done.returncode, desk.keyring.secrets) != (0, {})
@@ -341,7 +341,7 @@ def test_what_aws_does_not_know_or_is_no_key_is_not_kept(desk: Desk, given: str,
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "profile"])
-def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
+def test_a_key_is_read_in_every_format(desk: Desk, form: str) -> None:
     """`keys add` reads the AWS CLI's JSON, the console's CSV and a profile; it says if the file still has the key."""
     key_id, secret = desk.first
     file = desk.folder / "given"
@@ -363,7 +363,7 @@ def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
     assert desk.works()
 
 
-def test_a_key_is_typed_unseen(desk: Desk) -> None:
+def test_a_typed_key_is_not_echoed(desk: Desk) -> None:
     """Typed keys are not echoed; a malformed key id is reported before the secret is asked for."""
     command = ["env", "-i", *(f"{name}={value}" for name, value in desk.environ.items()), "dsops", "keys", "add", "ada"]
     with Terminal(command) as terminal:
@@ -380,7 +380,7 @@ def test_a_key_is_typed_unseen(desk: Desk) -> None:
     assert desk.works()
 
 
-def test_a_key_is_not_replaced_unasked(desk: Desk) -> None:
+def test_a_key_is_replaced_only_with_the_option(desk: Desk) -> None:
     """`keys add` never replaces a stored key without --replace, since its secret could not be recovered."""
     desk.add()
     done = desk.dsops("keys", "add", "ada", given="\n".join(desk.first))
@@ -423,7 +423,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
         assert [session["store"] for session in status["sessions"]] == ["reader"]
         assert desk.dsops("keys", "rotate", "ada").returncode == 0
         assert desk.dsops(*run).stdout == "the-secret\n"
-        assumed = [each for each in desk.sandbox.events() if each["eventName"] == "AssumeRole"]
+        assumed = [event for event in desk.sandbox.events() if event["eventName"] == "AssumeRole"]
         assert [each["userIdentity"]["accessKeyId"] for each in assumed] == [desk.first[0], desk.entry.key_id]
         other = StubKeyring(Path(tempfile.mkdtemp(dir=desk.folder)))
         done = desk.dsops(*run, **other.environ)

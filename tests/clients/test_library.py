@@ -44,7 +44,7 @@ def opened(server: SandboxServer, folder: Path, *, uses_sandbox_time: bool = Fal
     return dsops.open(folder / "dsops.yaml", variables, folder=folder, now=now, **more)
 
 
-def test_secrets_are_values_that_don_t_show_themselves(server: SandboxServer, tmp_path: Path) -> None:
+def test_secrets_have_no_value_in_their_repr(server: SandboxServer, tmp_path: Path) -> None:
     """`secrets` returns a mapping in the configuration's order; its repr shows no value."""
     secrets = opened(server, tmp_path).secrets("production")
     assert secrets["TOKEN"].reveal() == "invented-token"
@@ -111,7 +111,7 @@ def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> Non
         dsops.open(tmp_path / "none.yaml", {})
 
 
-def test_importing_dsops_costs_nothing_of_it() -> None:
+def test_importing_dsops_imports_no_other_module() -> None:
     """`import dsops` imports no other module; `open` is loaded on first use, and other names raise AttributeError."""
     program = "import sys; before = set(sys.modules); import dsops; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)

@@ -215,8 +215,8 @@ class Talk:
 
     def end(self) -> tuple[int, str]:
         """End the command; return exit code and stderr."""
-        _, told = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, told
+        _, stderr = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, stderr
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
     assert json.loads(done.stdout) == TARGET
 
 
-def test_an_environments_variables_come_besides_with_one_assumed_role(world: World) -> None:
+def test_credentials_and_environment_assume_one_role_once(world: World) -> None:
     """With --env and --credentials of the same store, its role is assumed once for secrets and command."""
     variables = shown(world, "--credentials", "target", "--env", "production")
     assert variables["TOKEN"] == "invented-token"
@@ -267,7 +267,7 @@ def test_an_environments_variables_come_besides_with_one_assumed_role(world: Wor
     assert world.calls("AssumeRole") == 1
 
 
-def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
+def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None:
     """Without --serve dsops replaces itself with the command (execve): the process id stays the same."""
     talk = Talk(
         [sys.executable, "-c", CLOCKED, "--credentials", "target", "--", "sh", "-c", "echo $$"],
@@ -294,7 +294,7 @@ def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
         (("--credentials", "target", "--listen", "192.0.2.1"), "can't listen on 192.0.2.1"),
     ],
 )
-def test_what_can_not_be_is_said_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
+def test_impossible_options_fail_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
     """Impossible combinations exit with 125 before the command starts."""
     done = world.run(*words, "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (125, "")
@@ -318,7 +318,7 @@ def test_boto3_goes_on_past_expiry(world: World) -> None:
         assert served.end() == (0, "")
 
 
-def test_it_goes_on_with_the_token_that_is_in_the_file_by_then(world: World) -> None:
+def test_a_rotated_token_file_is_read_for_each_renewal(world: World) -> None:
     """A rotated web identity token file (as on Kubernetes) is read again for each renewal."""
 
     def mint() -> None:
@@ -364,7 +364,7 @@ region = ap-south-1
 """
 
 
-def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World) -> None:
+def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
     """Keys of `[default]` in HOME, which botocore prefers to a container endpoint, are hidden by two empty files."""
     mallory = identity_variables(world.server, "mallory")
     folder = Path(os.environ["HOME"]) / ".aws"
@@ -450,7 +450,7 @@ def serving(world: World, *words: str) -> tuple[Talk, str, str]:
     return talk, address, token
 
 
-def test_only_the_token_opens_it(world: World) -> None:
+def test_the_server_demands_the_token(world: World) -> None:
     """The server answers 401 to another command's token, to no token, and to another user's guess."""
     first, address, token = serving(world)
     second, other_address, other_token = serving(world)
@@ -490,8 +490,8 @@ def test_it_ends_with_the_command(world: World) -> None:
         assert fetch(address, token) == "200"
         assert talk.process.stdin
         talk.process.stdin.write("\n")
-        code, told = talk.end()
-        assert (code, told) == (7, "")
+        code, stderr = talk.end()
+        assert (code, stderr) == (7, "")
     assert fetch(address, token) == "refused"
 
 
@@ -569,7 +569,7 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
 def _own_address() -> str:
     """An IPv4 address of this machine that is not loopback; "" if there is none."""
     done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
-    return next((each for each in done.stdout.split() if ":" not in each), "")
+    return next((part for part in done.stdout.split() if ":" not in part), "")
 
 
 class Outage:
@@ -620,7 +620,7 @@ def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: 
         assert talk.end() == (0, "")
 
 
-def test_a_renewal_that_hangs_keeps_nothing_up(world: World) -> None:
+def test_a_renewal_that_hangs_blocks_nothing(world: World) -> None:
     """While a renewal hangs, the command is served its valid session, and a signal ends dsops within 5 seconds."""
     outage = Outage(world)
     with outage.server:
@@ -684,7 +684,7 @@ def test_one_code_lasts_for_twelve_hours(world: World) -> None:
         assert world.calls("GetSessionToken") == 1
         world.pass_seconds(2 * 3600)
         assert "assumed-role" not in talk.ask()
-        code_, told = talk.end()
+        code_, stderr = talk.end()
     assert code_ == 0
-    assert "one MFA session of arn:aws:iam::111111111111:mfa/alice serves `sensitive`: for 12 hours" in told
-    assert "the command's session of `sensitive` has ended and could not be renewed" in told
+    assert "one MFA session of arn:aws:iam::111111111111:mfa/alice serves `sensitive`: for 12 hours" in stderr
+    assert "the command's session of `sensitive` has ended and could not be renewed" in stderr

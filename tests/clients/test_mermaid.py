@@ -91,34 +91,34 @@ def words(box: dict[str, Any]) -> list[str]:
 def test_a_configuration_is_understood(folder: Path) -> None:
     """Mermaid finds every node with its label, every edge from the right node, every account with its nodes."""
     graph = graph_of(TEXT)
-    found = read(folder, mermaid_text(graph))
-    assert found["type"] == "flowchart-v2"
-    assert {f"n{at}": [each.name, *each.facts] for at, each in enumerate(graph.nodes, 1)} == {
-        box["id"]: words(box) for box in found["boxes"]
+    parsed = read(folder, mermaid_text(graph))
+    assert parsed["type"] == "flowchart-v2"
+    assert {f"n{at}": [node.name, *node.facts] for at, node in enumerate(graph.nodes, 1)} == {
+        box["id"]: words(box) for box in parsed["boxes"]
     }
-    ids = {each.key: f"n{at}" for at, each in enumerate(graph.nodes, 1)}
-    lines = {(ids[each.parent], ids[each.key]) for each in graph.nodes if each.parent is not None}
-    assert lines == {(edge["start"], edge["end"]) for edge in found["edges"]}
-    assert {"account 111111111111", "account 222222222222"} == {group["title"] for group in found["groups"]}
+    ids = {node.key: f"n{at}" for at, node in enumerate(graph.nodes, 1)}
+    lines = {(ids[node.parent], ids[node.key]) for node in graph.nodes if node.parent is not None}
+    assert lines == {(edge["start"], edge["end"]) for edge in parsed["edges"]}
+    assert {"account 111111111111", "account 222222222222"} == {group["title"] for group in parsed["groups"]}
 
 
-def test_no_name_is_markup(folder: Path) -> None:
+def test_names_are_escaped(folder: Path) -> None:
     """Text with Mermaid markup, as name of a node, fact, account or outcome, is shown as plain text."""
     nodes = [GraphNode(("base",), "caller", "base credentials", (), None)]
     nodes += [
         GraphNode(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
     ]
     tried: dict[Key, NodeOutcome] = {("step", str(at)): NodeOutcome("denied", name) for at, name in enumerate(NASTY)}
-    found = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
-    assert len(nodes) == len(found["boxes"])
-    for name, box in zip(NASTY, sorted(found["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):
-        shown = plain(name)
-        assert [shown.strip(), f"denied: {shown}".strip(), shown.strip(), "x"] == [each.strip() for each in words(box)]
+    parsed = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
+    assert len(nodes) == len(parsed["boxes"])
+    for name, box in zip(NASTY, sorted(parsed["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):
+        label = plain(name)
+        assert [label.strip(), f"denied: {label}".strip(), label.strip(), "x"] == [word.strip() for word in words(box)]
         assert box["classes"] == ["denied"]
-    assert len(NASTY) == len(found["groups"]) == sum(edge["stroke"] == "dotted" for edge in found["edges"])
+    assert len(NASTY) == len(parsed["groups"]) == sum(edge["stroke"] == "dotted" for edge in parsed["edges"])
 
 
-def test_its_limit_is_the_one_that_is_noted(folder: Path) -> None:
+def test_the_limit_of_edges(folder: Path) -> None:
     """Mermaid draws MOST_EDGES edges and refuses one more; 300 stores with 300 variables stay below that."""
     chain = "\n".join(["flowchart LR", *[f"  n0 --> n{number + 1}" for number in range(MOST_EDGES)]])
     assert MOST_EDGES == len(read(folder, chain)["edges"])

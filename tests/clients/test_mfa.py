@@ -101,10 +101,10 @@ def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbo
 
     AWS accepts signatures that are 3 minutes off, but no MFA code.
     """
-    secret, told = desk.read(minutes * 60)
-    assert secret == "the-secret\n", told
-    assert "waiting" not in told
-    refused = [each for each in sandbox.events() if each["eventName"] == "AssumeRole" and each.get("errorCode")]
+    secret, stderr = desk.read(minutes * 60)
+    assert secret == "the-secret\n", stderr
+    assert "waiting" not in stderr
+    refused = [event for event in sandbox.events() if event["eventName"] == "AssumeRole" and event.get("errorCode")]
     assert len([each for each in refused if "MultiFactor" in each.get("errorMessage", "")]) == (minutes != 0)
 
 
@@ -113,4 +113,4 @@ def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
     runs = [desk.start() for _ in range(2)]
     done = [run.communicate(timeout=100) for run in runs]
     assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done
-    assert sum("for the next MFA code" in told for _, told in done) <= 1
+    assert sum("for the next MFA code" in stderr for _, stderr in done) <= 1

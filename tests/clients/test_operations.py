@@ -144,7 +144,7 @@ class Adas(Desk):
 
     def operations(self) -> list[str]:
         """The successful STS operations that issued sessions so far."""
-        called = [each for each in self.sandbox.events() if "errorCode" not in each]
+        called = [event for event in self.sandbox.events() if "errorCode" not in event]
         return [each["eventName"] for each in called if each["eventName"] not in _ONLY_ASKING]
 
 
@@ -155,18 +155,18 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Adas]:
         yield made
 
 
-def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Adas) -> None:
+def test_get_session_token_with_mfa(desk: Adas) -> None:
     """GetSessionToken with an MFA code opens a role whose trust policy asks for MFA; a call without MFA is denied."""
     code = desk.sandbox.totp(DEVICE)
-    shown = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
-    assert "arn:aws:iam::111111111111:user/ada" in shown
-    assert "in 11 h 59 min" in shown
+    stdout = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
+    assert "arn:aws:iam::111111111111:user/ada" in stdout
+    assert "in 11 h 59 min" in stdout
     assert desk.caller("guarded").endswith("assumed-role/Guarded/" + desk.caller("guarded").rpartition("/")[2])
     assert "no MFA code was sent" in desk.caller("unguarded")
     assert desk.operations() == ["GetSessionToken", "AssumeRole"]
 
 
-def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: Adas) -> None:
+def test_get_session_token_without_mfa(desk: Adas) -> None:
     """GetSessionToken without MFA lasts `duration_seconds`; with temporary base credentials no call is made."""
     assert "in 14 min" in desk.dsops("whoami", "plain", "--no-agent").stdout
     issued = desk.dsops("credentials", "plain", "--format", "env").stdout
@@ -184,7 +184,7 @@ def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: A
     denied = desk.dsops("get", "--env", "other", "B").stderr
     assert "secret.access-denied" in denied
     assert desk.caller("guest") == "arn:aws:sts::111111111111:federated-user/guest"
-    called = next(each for each in desk.sandbox.events() if each["eventName"] == "GetFederationToken")
+    called = next(event for event in desk.sandbox.events() if event["eventName"] == "GetFederationToken")
     assert called["requestParameters"]["name"] == "guest"
     assert called["requestParameters"]["tags"] == [{"key": "team", "value": "blue"}]
 
@@ -192,16 +192,16 @@ def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: A
 def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
     """AssumeRoot gives 15 minutes as a member account's root user at a regional endpoint; other accounts are denied."""
     done = desk.dsops("whoami", "root")
-    shown = done.stdout + done.stderr
-    assert "arn:aws:iam::222222222222:root" in shown
-    assert "in 14 min" in shown
+    output = done.stdout + done.stderr
+    assert "arn:aws:iam::222222222222:root" in output
+    assert "in 14 min" in output
     desk.config.write_text(
         desk.config.read_text().replace('target_principal: "222222222222"', 'target_principal: "333333333333"')
     )
     assert "not authorized" in desk.caller("root")
 
 
-def test_a_context_provider_speaks_for_a_person(desk: Adas) -> None:
+def test_a_context_assertion(desk: Adas) -> None:
     """The trust policy sees the user of a context assertion; a forged assertion is refused and not shown."""
     wish = {"context": {"identitystore:UserId": "1111"}}
     good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
@@ -211,7 +211,7 @@ def test_a_context_provider_speaks_for_a_person(desk: Adas) -> None:
     assert good not in bad
 
 
-def test_an_assertion_in_a_file_is_a_role(desk: Adas) -> None:
+def test_a_saml_response_in_a_file(desk: Adas) -> None:
     """A SAML response in a file gives its role without any key; the session outlives the response."""
     desk.respond("Deploy")
     done = desk.dsops("get", "--env", "company", "A", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
@@ -225,7 +225,7 @@ def test_an_assertion_in_a_file_is_a_role(desk: Adas) -> None:
     assert "log in again" in late
 
 
-def test_another_persons_assertion_is_another_session(desk: Adas) -> None:
+def test_another_users_saml_response_is_another_session(desk: Adas) -> None:
     """The agent never serves a session of one user's SAML response to another; invalid responses are not sent."""
     desk.respond("Deploy")
     assert desk.caller("file").endswith("Deploy/alice")
@@ -237,7 +237,7 @@ def test_another_persons_assertion_is_another_session(desk: Adas) -> None:
     assert "there is no SAML response in" in desk.caller("file")
 
 
-def test_a_command_prints_the_assertion(desk: Adas) -> None:
+def test_a_saml_response_from_a_command(desk: Adas) -> None:
     """A command prints the SAML response for the store's provider; a forged one is refused and not shown."""
     response = desk.respond("Deploy")
     assert desk.caller("process") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
@@ -264,7 +264,7 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 """
 
 
-def test_a_login_in_the_browser_brings_the_assertion(desk: Adas) -> None:
+def test_a_saml_login_in_the_browser(desk: Adas) -> None:
     """A SAML login opens the browser after Enter and ignores junk from another window; the agent keeps its session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"
@@ -272,10 +272,10 @@ def test_a_login_in_the_browser_brings_the_assertion(desk: Adas) -> None:
     browser.chmod(0o700)
     words = [f"{name}={value}" for name, value in {**desk.environ, "BROWSER": str(browser)}.items()]
     with Terminal(["/usr/bin/env", "-i", *words, "dsops", "whoami", "login", "--no-agent"]) as terminal:
-        said = terminal.expect("Enter opens it")
-        assert "store `login` needs a login. This page will open in your browser:" in said
-        assert f"  http://127.0.0.1:{desk.port}/login" in said.splitlines()
-        assert f"http://127.0.0.1:{desk.port}/saml" in said
+        screen = terminal.expect("Enter opens it")
+        assert "store `login` needs a login. This page will open in your browser:" in screen
+        assert f"  http://127.0.0.1:{desk.port}/login" in screen.splitlines()
+        assert f"http://127.0.0.1:{desk.port}/saml" in screen
         terminal.type("\r")
         terminal.expect("assumed-role/Deploy/alice")
         assert terminal.code() == 0

@@ -116,9 +116,9 @@ class Ada:
         code = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('AWS_')}))"
         done = self.dsops("exec", "--env", environment, "--credentials", store, "--", sys.executable, "-c", code)
         assert not done.returncode, done.stderr
-        found = json.loads(done.stdout)
+        document = json.loads(done.stdout)
         return boto3.Session(
-            found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"], "us-east-1"
+            document["AWS_ACCESS_KEY_ID"], document["AWS_SECRET_ACCESS_KEY"], document["AWS_SESSION_TOKEN"], "us-east-1"
         )
 
     def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
@@ -143,7 +143,7 @@ def refusal(call: Any, **parameters: object) -> str:
     return str(caught.value)
 
 
-def test_an_environment_is_read_through_it(ada: Ada) -> None:
+def test_an_environment_is_read_through_an_auto_session(ada: Ada) -> None:
     """An environment is readable through `auto` with a chain, session tags, parameters and a batch of secrets."""
     done = ada.dsops("exec", "--env", "production", "--", "sh", "-c", "echo $DB $FLAG")
     assert (done.returncode, done.stdout) == (0, "the-db the-flag\n"), done.stderr
@@ -154,13 +154,13 @@ def test_an_environment_is_read_through_it(ada: Ada) -> None:
     assert "BatchGetSecretValue" not in done.stderr
 
 
-def test_what_may_be_missing_is_found_missing_not_denied(ada: Ada) -> None:
+def test_optional_secrets_are_missing_and_not_denied(ada: Ada) -> None:
     """Optional and default variables whose secret does not exist count as missing, not as access denied."""
     done = ada.dsops("render", "--env", "lacking")
     assert (done.returncode, done.stdout) == (0, "DB=none\nFLAG=none\n"), done.stderr
 
 
-def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: Ada) -> None:
+def test_an_auto_session_reads_its_environment_only(ada: Ada) -> None:
     """An `auto` session may not read similar names, other regions or versions, list secrets, or use other services."""
     session = ada.session("power", "production")
     secrets, ssm = ada.client(session, "secretsmanager"), ada.client(session, "ssm")
@@ -189,8 +189,8 @@ def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
     secrets = ada.client(ada.session("power", "many"), "secretsmanager")
 
     answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
-    assert [each["SecretString"] for each in answer["SecretValues"]] == ["m0"]
-    assert [each["SecretId"] for each in answer["Errors"]] == ["prod/db"]
+    assert [secret_value["SecretString"] for secret_value in answer["SecretValues"]] == ["m0"]
+    assert [error["SecretId"] for error in answer["Errors"]] == ["prod/db"]
     assert "no session policy" in refusal(secrets.batch_get_secret_value, Filters=[{"Key": "name", "Values": ["prod"]}])
 
 
@@ -218,7 +218,7 @@ def test_two_environments_have_two_sessions(ada: Ada) -> None:
     assert "no session policy" in refusal(production.get_secret_value, SecretId="staging/db")
 
 
-def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
+def test_an_auto_session_needs_an_environment(ada: Ada) -> None:
     """`dsops credentials` for an `auto` store without --env fails before any call."""
     done = ada.dsops("credentials", "power")
     assert done.returncode == 2
@@ -226,7 +226,7 @@ def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
     assert not [event for event in ada.sandbox.events() if event["eventName"] == "AssumeRole"]
 
 
-def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) -> None:
+def test_doctor_skips_an_unused_auto_store(ada: Ada) -> None:
     """doctor skips an `auto` store that no environment uses, and reports no failure for it."""
     with (ada.folder / "dsops.yaml").open("a") as file:
         file.write("include: more.yaml\n")
@@ -237,12 +237,12 @@ def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) 
     assert (checks["store power"], checks["store idle"]) == ("ok", "skipped")
 
 
-def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
+def test_commands_take_the_environment_of_an_auto_session(ada: Ada) -> None:
     """`credentials` and `whoami` take --env for an `auto` store, also as a `credential_process`."""
     done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")
     assert not done.returncode, done.stderr
-    found = json.loads(done.stdout)
-    session = boto3.Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], "us-east-1")
+    document = json.loads(done.stdout)
+    session = boto3.Session(document["AccessKeyId"], document["SecretAccessKey"], document["SessionToken"], "us-east-1")
     secrets = ada.client(session, "secretsmanager")
     assert secrets.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
     assert "no session policy" in refusal(secrets.get_secret_value, SecretId="staging/db")
@@ -250,7 +250,7 @@ def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
     assert "assumed-role/Power/" in done.stdout, done.stderr
 
 
-def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
+def test_the_role_of_an_auto_session_can_be_revoked(ada: Ada) -> None:
     """`revoke` of an `auto` store's role needs no environment; an `auto` session may not attach the policy."""
     done = ada.dsops("revoke", "power", "--apply", "--yes")
     assert done.returncode == 0, done.stderr
@@ -260,7 +260,7 @@ def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
     assert "the session of store `jump` may not attach a policy" in done.stderr
 
 
-def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> None:
+def test_explain_takes_the_environment_of_an_auto_session(ada: Ada) -> None:
     """`explain --env` explains both hops of an `auto` session; without --env the error asks for it."""
     for store in ("jump", "power"):
         done = ada.dsops("explain", store, "--env", "production")
@@ -272,7 +272,7 @@ def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> N
     assert "`--env`" in done.stderr
 
 
-def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: Ada) -> None:
+def test_a_message_is_explained_with_an_auto_session(ada: Ada) -> None:
     """An `auto` session cannot read the policies that `explain --message` needs: that is shown, and is no error."""
     (ada.folder / "said").write_text(
         "User: arn:aws:sts::123456789012:assumed-role/Power/x is not authorized to perform: s3:GetObject on resource: "
@@ -284,7 +284,7 @@ def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: 
     assert ada.dsops("explain", "power", "--message", "said").returncode == 2
 
 
-def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
+def test_the_library_gives_each_environment_its_auto_session(sandbox: LocalAws, tmp_path: Path) -> None:
     """`dsops.open()` gives each environment its own `auto` session."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     library = dsops.open(tmp_path / "dsops.yaml", sandbox.user("ada").environment(), folder=tmp_path)
@@ -298,7 +298,7 @@ def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
         library.credentials("power")
 
 
-def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Path) -> None:
+def test_a_sandbox_made_from_the_configuration(tmp_path: Path) -> None:
     """A sandbox made by `--from` has the roles, trust policies and secrets that an `auto` configuration needs."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]

@@ -82,7 +82,7 @@ def stores_of(text: str) -> dict[str, dict[str, Any]]:
     return stores
 
 
-def test_thirteen_configurations_stand_on_the_page() -> None:
+def test_the_page_has_thirteen_configurations() -> None:
     """The page has thirteen configurations, as the issue counts, so the tests below skip none."""
     assert len(CONFIGURATIONS) == 13
 
@@ -109,9 +109,11 @@ def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
         account, role_name = role.split(":")[4], role.rpartition("/")[2]
         assert caller.startswith(f"arn:aws:sts::{account}:assumed-role/{role_name}/"), name
         if "role_session_name" in store:
-            wanted = re.escape(store["role_session_name"]).replace(r"\$\{TIMESTAMP\}", r"\d{8}T\d{6}Z")
-            wanted = re.sub(r"\\\$\\\{(\w+)\\\}", lambda match: ENVIRONMENT[match[1]], wanted)
-            assert re.fullmatch(wanted, caller.rpartition("/")[2]), name
+            session_name_pattern = re.escape(store["role_session_name"]).replace(r"\$\{TIMESTAMP\}", r"\d{8}T\d{6}Z")
+            session_name_pattern = re.sub(
+                r"\\\$\\\{(\w+)\\\}", lambda match: ENVIRONMENT[match[1]], session_name_pattern
+            )
+            assert re.fullmatch(session_name_pattern, caller.rpartition("/")[2]), name
 
 
 def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
 def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) -> None:
     """The page's too long duration is refused before any call, with the reason on the page; the correct one works."""
     text = "secretStores:\n" + textwrap.indent(DURATIONS.text, "  ")
-    line = next(number for number, each in enumerate(text.splitlines(), 1) if "TOO LONG" in each)
+    line = next(number for number, text_line in enumerate(text.splitlines(), 1) if "TOO LONG" in text_line)
     write(tmp_path, "dsops.yaml", text)
 
     script = "dsops credentials aws-sts-valid --format json; dsops credentials aws-sts-long || exit $?"

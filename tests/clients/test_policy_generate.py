@@ -94,8 +94,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
     done = generate(tmp_path_factory.mktemp("generated"), "--caller", ADA)
     assert not done.returncode, done.stderr
     assert EXTERNAL_ID not in done.stdout
-    found: Generated = json.loads(done.stdout.replace("<external id of jump>", EXTERNAL_ID))
-    return found
+    document: Generated = json.loads(done.stdout.replace("<external id of jump>", EXTERNAL_ID))
+    return document
 
 
 def run(generated: Generated, folder: Path) -> Mapping[str, str]:
@@ -157,7 +157,9 @@ def test_without_any_one_statement_or_action_it_is_denied(generated: Generated, 
                     continue
                 less = json.loads(text)
                 _, changed = list(documents(less))[number]
-                changed["Statement"][index]["Action"] = [each for each in actions if each != action] or UNUSED
+                changed["Statement"][index]["Action"] = [
+                    other_action for other_action in actions if other_action != action
+                ] or UNUSED
                 with pytest.raises(DsopsError) as caught:
                     run(less, tmp_path)
                 assert is_denial(caught.value), (name, action, caught.value)
@@ -178,12 +180,12 @@ def test_the_conditions_hold_for_what_is_sent_and_for_nothing_else(
 ) -> None:
     """With another external ID, source identity or tag in the trust policy the environment is denied."""
     changed = json.loads(json.dumps(generated))
-    found = 0
+    changes = 0
     for statement in changed["roles"][0]["trust"]["Statement"]:
         for key in statement.get("Condition", {}).get(condition, {}):
             statement["Condition"][condition][key] = "false" if condition == "Bool" else "something-else"
-            found += 1
-    assert found
+            changes += 1
+    assert changes
     with pytest.raises(DsopsError) as caught:
         run(changed, tmp_path)
     assert is_denial(caught.value)
@@ -206,9 +208,9 @@ def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
         "111111111111/base.permissions.json",
     ]
     for kind, ending in (("trust", "trust"), ("identity", "permissions"), ("session", "session")):
-        wanted = [file for file in files if file.endswith(f".{ending}.json")]
+        policy_files = [file for file in files if file.endswith(f".{ending}.json")]
         checked = subprocess.run(
-            [str(BIN / "dsops"), "policy", "check", "--type", kind, *wanted],
+            [str(BIN / "dsops"), "policy", "check", "--type", kind, *policy_files],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -62,7 +62,7 @@ Generated = dict[str, Any]
 def claims() -> str:
     """An unsigned web identity token with these claims."""
     body = {"iss": ISSUER, "sub": "pod:a", "aud": "sts.amazonaws.com", "exp": 4102444800, "iat": 1}
-    parts = [urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in ({"alg": "RS256"}, body)]
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "RS256"}, body)]
     return ".".join([*parts, "c2lnbmF0dXJl"])
 
 
@@ -80,8 +80,8 @@ def generate(folder: Path, environment: str, *words: str) -> Generated:
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off"},
     )
     assert not done.returncode, done.stderr
-    found: Generated = json.loads(done.stdout)
-    return found
+    document: Generated = json.loads(done.stdout)
+    return document
 
 
 def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mapping[str, str]:
@@ -113,7 +113,7 @@ def denied(generated: Generated, folder: Path, **options: str) -> bool:
     with pytest.raises(DsopsError) as caught:
         run(generated, folder, **options)
     errors = caught.value.errors if isinstance(caught.value, Failures) else (caught.value,)
-    return all(isinstance(each, (AccessDenied, AssumeRoleDenied, SecretAccessDenied)) for each in errors)
+    return all(isinstance(error, (AccessDenied, AssumeRoleDenied, SecretAccessDenied)) for error in errors)
 
 
 @pytest.mark.parametrize("environment", VALUES)
@@ -129,7 +129,7 @@ def test_each_way_works_with_its_policies_and_with_nothing_less(environment: str
                 continue  # AWS's own key encrypts the sandbox's secrets, so kms:Decrypt cannot be missing.
             less = json.loads(json.dumps(generated))
             changed = statements(less)[number]
-            changed["Action"] = [each for each in actions(changed) if each != action] or UNUSED
+            changed["Action"] = [other_action for other_action in actions(changed) if other_action != action] or UNUSED
             assert denied(less, tmp_path), (number, action)
             tried += 1
     assert tried == {"pod": 3, "staff": 3, "guest": 4, "own": 1}[environment]
@@ -145,17 +145,17 @@ def statements(generated: Generated) -> list[dict[str, Any]]:
 
 def actions(statement: dict[str, Any]) -> list[str]:
     """The actions of a statement."""
-    found = statement["Action"]
-    return found if isinstance(found, list) else [found]
+    actions_value = statement["Action"]
+    return actions_value if isinstance(actions_value, list) else [actions_value]
 
 
-def test_somebody_elses_token_is_not_let_in(tmp_path: Path) -> None:
+def test_a_token_of_another_subject_is_denied(tmp_path: Path) -> None:
     """A web identity token with another subject than the token at generation time is denied."""
     assert denied(generate(tmp_path, "pod"), tmp_path, subject="pod:b")
 
 
 @pytest.mark.parametrize("environment", ["own", "guest"])
-def test_a_caller_who_is_not_known_reads_in_the_account_that_is_its_own(environment: str, tmp_path: Path) -> None:
+def test_without_a_caller_secrets_are_of_its_own_account(environment: str, tmp_path: Path) -> None:
     """Without --caller the policies name no account, and the caller still reads the secrets of its own account."""
     generated = generate(tmp_path, environment)
     assert "111111111111" not in json.dumps([generated["bases"], generated["sessions"]])

@@ -69,11 +69,11 @@ def without_policy(html: str) -> str:
 @contextmanager
 def counting() -> Iterator[tuple[str, list[str]]]:
     """A server on loopback: its address, and the list of paths requested from it."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_response(204)
             self.end_headers()
 
@@ -84,7 +84,7 @@ def counting() -> Iterator[tuple[str, list[str]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", paths
     finally:
         server.shutdown()
         thread.join(timeout=SECONDS)
@@ -95,7 +95,7 @@ def test_everything_is_there(tmp_path: Path) -> None:
     """Chromium and our parser find the same sections, plots, tables and Content-Security-Policy."""
     html = page_of(busy_report())
     seen, made = read(dom(tmp_path, html)), read(html)
-    assert [each.text for each in seen.all("h2")] == [each.text for each in made.all("h2")]
+    assert [element.text for element in seen.all("h2")] == [element.text for element in made.all("h2")]
     assert [len(seen.all(tag)) for tag in ("svg", "table", "rect", "td")] == [
         len(made.all(tag)) for tag in ("svg", "table", "rect", "td")
     ]
@@ -114,23 +114,23 @@ def with_traps(html: str, address: str) -> str:
     return html.replace("</main>", f"{traps}</main>")
 
 
-def test_nothing_could_be_loaded_or_run(tmp_path: Path) -> None:
+def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
     """The Content-Security-Policy stops injected scripts, images, styles and frames.
 
     It is the second defence: the property tests exclude that text becomes markup.
     """
     html = page_of(busy_report())
-    with counting() as (address, asked):
+    with counting() as (address, paths):
         assert title(tmp_path, with_traps(html, address)) == "Who assumed what: dsops audit report"
-        assert asked == []
+        assert paths == []
 
 
 def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
     """Without the policy the injected markup loads and runs, so the test above can fail."""
     html = page_of(busy_report())
-    with counting() as (address, asked):
+    with counting() as (address, paths):
         assert title(tmp_path, without_policy(with_traps(html, address))) == "it ran"
-        assert {"/script", "/picture", "/style", "/frame"} <= set(asked)
+        assert {"/script", "/picture", "/style", "/frame"} <= set(paths)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -106,9 +106,9 @@ def at(aws: LocalAws, dsops: Dsops, store: str, ago: timedelta) -> Mapping[str, 
     """A session of the store that was issued this long ago."""
     now = aws.clock.now()
     aws.clock.move_to(now - ago)
-    held = session(dsops, store)
+    variables = session(dsops, store)
     aws.clock.move_to(now)
-    return held
+    return variables
 
 
 def test_the_policy_is_printed_and_nothing_is_done(dsops: Dsops, aws: LocalAws) -> None:
@@ -144,15 +144,15 @@ def test_an_old_session_is_denied_and_a_new_one_works(dsops: Dsops, aws: LocalAw
     assert may_list_roles(aws, session(dsops, "worker"))
 
 
-def test_a_session_of_the_same_second_does_not_slip_through(dsops: Dsops, aws: LocalAws) -> None:
+def test_a_session_of_the_same_second_is_denied(dsops: Dsops, aws: LocalAws) -> None:
     """A session issued in the same second as the revocation is denied: AWS keeps issue times in seconds."""
     aws.clock.freeze()
     aws.clock.move_to(aws.clock.now().replace(microsecond=0))
-    held = session(dsops, "worker")
+    variables = session(dsops, "worker")
     done = dsops.run("revoke", "worker", "--apply", "--yes")
 
     assert 0 == done.returncode, done.stderr
-    assert not may_list_roles(aws, held)
+    assert not may_list_roles(aws, variables)
 
 
 def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) -> None:
@@ -165,7 +165,7 @@ def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) 
     assert b"does not end sessions of other roles" in done.stderr
 
 
-def test_a_named_moment_spares_what_came_after_it(dsops: Dsops, aws: LocalAws) -> None:
+def test_before_denies_only_older_sessions(dsops: Dsops, aws: LocalAws) -> None:
     """With --before only sessions issued before that moment are denied."""
     older = at(aws, dsops, "worker", ago=HOUR / 2)
     newer = at(aws, dsops, "worker", ago=HOUR / 6)
@@ -187,7 +187,7 @@ def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
     assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
 
 
-def test_a_policy_that_somebody_wrote_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
+def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
     """A policy of the same name that dsops did not write is not replaced: it may have other statements."""
     iam = aws.account(HOME).user("ada").boto3_session().client("iam")
     iam.put_role_policy(RoleName="Worker", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(POLICY))
@@ -242,7 +242,7 @@ def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
         assert ["AWSRevokeOlderSessions"] == iam.list_role_policies(RoleName="Worker")["PolicyNames"]
 
 
-def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) -> None:
+def test_a_denied_caller_gets_the_missing_action(dsops: Dsops, aws: LocalAws) -> None:
     """A denied PutRolePolicy is an error that names the action and suggests --with."""
     program = ready(dsops, aws.account(HOME).user("bob"))
     done = program.run("revoke", WORKER, "--apply", "--yes")
@@ -269,7 +269,9 @@ def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_can_not_be_is_refused(dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str) -> None:
+def test_invalid_arguments_are_refused(
+    dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str
+) -> None:
     """Invalid arguments are refused and nothing is attached."""
     done = dsops.run("revoke", *words)
 
@@ -279,7 +281,7 @@ def test_what_can_not_be_is_refused(dsops: Dsops, aws: LocalAws, words: tuple[st
 
 
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 2), ("\n", 2), ("\x03", 130)])
-def test_a_person_is_asked(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
+def test_apply_asks_for_confirmation(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
     """`--apply` asks on the terminal; only `yes` attaches the policy, other answers and Ctrl-C do not."""
     variables = [f"{name}={value}" for name, value in dsops.environ.items()]
     command = ["env", "-C", str(dsops.folder), "-i", *variables, *dsops.command("revoke", "worker", "--apply")]
@@ -326,4 +328,4 @@ def test_the_agent_forgets_the_sessions_of_that_role_alone(tmp_path: Path, aws: 
 
 def held_by(dsops: Agent) -> set[str]:
     """The stores whose sessions the agent holds."""
-    return {each["store"] for each in dsops.status()["sessions"]}
+    return {entry["store"] for entry in dsops.status()["sessions"]}

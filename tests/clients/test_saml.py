@@ -63,12 +63,12 @@ def test_boto3_becomes_the_role(server: SandboxServer) -> None:
         "persistent",
         "https://signin.aws.amazon.com/saml",
     )
-    given = answer["Credentials"]
+    credentials = answer["Credentials"]
     secrets = boto3.client(
         "secretsmanager",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
         **options,
     )
     assert secrets.get_secret_value(SecretId="db")["SecretString"] == "invented"

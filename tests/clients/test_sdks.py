@@ -200,11 +200,11 @@ class Client:
 def client(request: pytest.FixtureRequest, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Each client in turn; skipped if its toolchain is not installed."""
     try:
-        one = Client(request.param, url, tmp_path_factory.mktemp("home"))
+        started = Client(request.param, url, tmp_path_factory.mktemp("home"))
     except ToolMissingError as missing:
         pytest.skip(str(missing))
-    yield one
-    one.close()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +241,7 @@ def control(url: str, path: str, body: dict[str, object]) -> Any:
         return json.loads(answer.read())
 
 
-def test_it_says_who_it_is(alice: Conversation) -> None:
+def test_get_caller_identity(alice: Conversation) -> None:
     """GetCallerIdentity returns alice's ARN for the keys in the environment."""
     assert alice.granted("identity") == {"arn": "arn:aws:iam::111111111111:user/alice"}
 
@@ -380,7 +380,7 @@ def test_other_services_are_used_by_the_same_session(
     told(client, missing, "ResourceNotFoundException")
 
 
-def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
+def test_a_created_role_can_be_assumed(client: Client, alice: Conversation) -> None:
     """A role that the client creates can be assumed; creating it again is EntityAlreadyExists."""
     name = f"Made-by-{client.name}"
     trust = json.dumps(

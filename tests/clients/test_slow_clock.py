@@ -74,13 +74,13 @@ def sandbox_seed() -> str:
 def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run dsops with a clock that is off by this many seconds."""
     (folder / "dsops.yaml").write_text(CONFIG)
-    known = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
+    variables = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
     command = [sys.executable, PROGRAM, str(seconds), *words]
-    allow_found(folder, known)
+    allow_found(folder, variables)
     return subprocess.run(
         command,
         cwd=folder,
-        env=known,
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
@@ -96,17 +96,15 @@ def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: st
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-20, "behind"), (20, "ahead of")])
-def test_signed_calls_are_corrected_and_that_is_told_once(
-    sandbox: LocalAws, tmp_path: Path, minutes: int, side: str
-) -> None:
+def test_signatures_are_corrected_with_one_note(sandbox: LocalAws, tmp_path: Path, minutes: int, side: str) -> None:
     """Signatures are corrected after two services rejected them, and one note explains the wrong clock."""
-    secret, said = read(sandbox, tmp_path, minutes * MINUTE, "key")
+    secret, stderr = read(sandbox, tmp_path, minutes * MINUTE, "key")
     assert secret == "the-token\n"
-    assert said.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
-    assert said.count("\n") == 1
+    assert stderr.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
+    assert stderr.count("\n") == 1
 
 
-def test_a_clock_that_is_a_little_wrong_is_nothing_to_tell(sandbox: LocalAws, tmp_path: Path) -> None:
+def test_a_slightly_wrong_clock_causes_no_note(sandbox: LocalAws, tmp_path: Path) -> None:
     """A clock that is 2 minutes off causes no message, since AWS accepts it."""
     assert read(sandbox, tmp_path, -2 * MINUTE, "key") == ("the-token\n", "")
 
@@ -129,9 +127,9 @@ def test_a_token_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: P
     """A web identity token is sent even if it looks expired by the wrong clock: AWS decides by its own."""
     words = ("token", "--iss", "https://oidc.example.com", "--sub", "me", "--expires", "300")
     token = minted(sandbox, tmp_path, *words)
-    secret, said = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
+    secret, stderr = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
     assert secret == "the-token\n"
-    assert said.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
+    assert stderr.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
     assert outcomes(sandbox, "AssumeRoleWithWebIdentity") == [None]
 
 
@@ -139,13 +137,13 @@ def test_an_assertion_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_pa
     """A SAML response, valid for five minutes, is sent even if it looks expired by the wrong clock."""
     role = "arn:aws:iam::123456789012:role/Reader"
     (tmp_path / "response.b64").write_text(minted(sandbox, tmp_path, "saml", "--role", role, "--session-name", "ada"))
-    secret, said = read(sandbox, tmp_path, 20 * MINUTE, "assertion")
-    assert secret == "the-token\n", said
-    assert "this machine's clock is 20 minutes ahead of that of secretsmanager at " in said
+    secret, stderr = read(sandbox, tmp_path, 20 * MINUTE, "assertion")
+    assert secret == "the-token\n", stderr
+    assert "this machine's clock is 20 minutes ahead of that of secretsmanager at " in stderr
     assert outcomes(sandbox, "AssumeRoleWithSAML") == [None]
 
 
-def test_whoami_tells_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
+def test_whoami_notes_the_wrong_clock(sandbox: LocalAws, tmp_path: Path) -> None:
     """`whoami` notes the wrong clock on stderr and prints its usual answer."""
     done = run(sandbox, tmp_path, -20 * MINUTE, "whoami")
     assert done.returncode == 0, done.stdout
@@ -163,7 +161,7 @@ def test_doctor_finds_a_wrong_clock(sandbox: LocalAws, tmp_path: Path, seconds: 
     assert (checks["clock"]["status"], done.returncode) == (status, code), done.stdout
     assert checks["store by-key (key)"]["status"] == "ok"
     if status != "ok":
-        told, side = checks["clock"]["detail"].split(" s ", 1)
-        assert abs(int(told) - abs(seconds)) <= 2
+        difference, side = checks["clock"]["detail"].split(" s ", 1)
+        assert abs(int(difference) - abs(seconds)) <= 2
         assert side.startswith("behind sts at " if seconds < 0 else "ahead of sts at ")
         assert "set the clock" in checks["clock"]["hint"]

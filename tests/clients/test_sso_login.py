@@ -143,24 +143,24 @@ def log_in(server: SandboxServer, home: Path, *, seconds: int = 3600, user: str 
     """Write the token cache of `aws sso login` for the session `corp`, expiring in `seconds`; return the token."""
     client = oidc(server)
     made = client.register_client(clientName="botocore-client-corp", clientType="public", scopes=[SCOPE])
-    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
-    started = client.start_device_authorization(**who, startUrl=START_URL)
+    registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**registration, startUrl=START_URL)
     approve(server, started["userCode"], user)
-    given = client.create_token(**who, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"])
+    token = client.create_token(**registration, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"])
     now = datetime.now(UTC)
     moments = {"expiresAt": now + timedelta(seconds=seconds), "registrationExpiresAt": now + timedelta(days=90)}
     content = {
         "startUrl": START_URL,
         "region": "us-east-1",
-        "accessToken": given["accessToken"],
-        "refreshToken": given["refreshToken"],
-        **who,
+        "accessToken": token["accessToken"],
+        "refreshToken": token["refreshToken"],
+        **registration,
         **{name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()},
     }
     cache = home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     (cache / f"{hashlib.sha1(b'corp', usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(content))
-    return str(given["accessToken"])
+    return str(token["accessToken"])
 
 
 # --- SDKs with a cached token --------------------------------------------------------------------------------------
@@ -172,11 +172,11 @@ def client(
 ) -> Iterator[Client]:
     """Each client in turn; skipped if its toolchain is not installed."""
     try:
-        one = Client(request.param, server.url, tmp_path_factory.mktemp("home"))
+        started = Client(request.param, server.url, tmp_path_factory.mktemp("home"))
     except ToolMissingError as missing:
         pytest.skip(str(missing))
-    yield one
-    one.close()
+    yield started
+    started.close()
 
 
 def test_a_profile_with_a_session_is_its_users_role(client: Client, server: SandboxServer, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Sand
     assert "No access" in other.refused("identity").message
 
 
-def test_a_token_that_is_over_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
+def test_an_expired_token_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
     """The SDK itself refreshes an expired token with the refresh token in the cache."""
     log_in(server, tmp_path, seconds=-60)
     before = server.sandbox.events.added
@@ -202,7 +202,7 @@ def test_a_token_that_is_over_is_refreshed(client: Client, server: SandboxServer
 
     assert client.finding(AWS_PROFILE="reader", **home).granted("identity")["arn"].endswith("/alice")
 
-    created = [one for one in server.sandbox.events.records(before) if one["eventName"] == "CreateToken"]
+    created = [record for record in server.sandbox.events.records(before) if record["eventName"] == "CreateToken"]
     assert [one["requestParameters"]["grantType"] for one in created] == ["refresh_token"]
 
 
@@ -309,7 +309,7 @@ def test_the_aws_cli_logs_in_and_out(
 @pytest.mark.parametrize(
     ("way", "words"), [("device", "AccessDeniedException"), ("browser", "Failed to retrieve an authorization code")]
 )
-def test_the_aws_cli_is_told_of_a_refusal(
+def test_a_denied_login_ends_the_aws_cli(
     device_option: list[str], aws: Callable[..., subprocess.CompletedProcess[str]], words: str
 ) -> None:
     """A denied login ends `aws sso login` at once with its own error."""
@@ -318,7 +318,7 @@ def test_the_aws_cli_is_told_of_a_refusal(
     assert words in refused.stderr
 
 
-def test_the_aws_cli_lists_what_there_is(
+def test_the_aws_cli_lists_accounts_and_roles(
     aws: Callable[..., subprocess.CompletedProcess[str]], server: SandboxServer, tmp_path: Path
 ) -> None:
     """`aws sso` lists the token's accounts and roles and gets credentials for one of them."""
@@ -336,11 +336,11 @@ def test_the_aws_cli_lists_what_there_is(
         "--output",
         "text",
     )
-    given = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
+    credentials = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
     other = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Other")
 
     assert (accounts.stdout, roles.stdout) == (f"{ACCOUNT}\n", "Reader\n")
-    assert json.loads(given.stdout)["roleCredentials"]["accessKeyId"].startswith("ASIA")
+    assert json.loads(credentials.stdout)["roleCredentials"]["accessKeyId"].startswith("ASIA")
     assert "ForbiddenException" in other.stderr
 
 
@@ -373,7 +373,7 @@ def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
-def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) -> None:
+def test_an_authorization_code_is_exchanged_for_a_token(server: SandboxServer) -> None:
     """An authorization code with its PKCE verifier gives a token, with which boto3 lists accounts and logs out."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
@@ -391,18 +391,18 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) ->
     token = client.create_token(**wish)["accessToken"]
     sso = portal(server)
     accounts = [
-        one["accountId"]
+        entry["accountId"]
         for page in sso.get_paginator("list_accounts").paginate(accessToken=token)
-        for one in page["accountList"]
+        for entry in page["accountList"]
     ]
-    given = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
+    credentials = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
     caller = boto3.client(
         "sts",
         endpoint_url=server.url,
         region_name="us-east-1",
-        aws_access_key_id=given["accessKeyId"],
-        aws_secret_access_key=given["secretAccessKey"],
-        aws_session_token=given["sessionToken"],
+        aws_access_key_id=credentials["accessKeyId"],
+        aws_secret_access_key=credentials["secretAccessKey"],
+        aws_session_token=credentials["sessionToken"],
     ).get_caller_identity()
     sso.logout(accessToken=token)
 
@@ -416,27 +416,27 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) ->
         client.create_token(**wish)
 
 
-def test_a_person_who_denies_sends_the_browser_back_without_a_code(server: SandboxServer) -> None:
+def test_a_denied_login_redirects_without_a_code(server: SandboxServer) -> None:
     """A denial redirects the browser with OAuth's `access_denied` instead of a code."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "deny")
     assert brought == {"error": "access_denied", "state": "st&te"}
 
 
-def test_boto3_names_each_refusal(server: SandboxServer) -> None:
+def test_boto3_raises_each_modelled_error(server: SandboxServer) -> None:
     """boto3 raises each error as its modelled exception with OAuth's code; `ForbiddenException` is in no model."""
     client, sso = oidc(server), portal(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
-    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
-    started = client.start_device_authorization(**who, startUrl=START_URL)
-    poll = {**who, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
+    registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**registration, startUrl=START_URL)
+    poll = {**registration, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
 
     with pytest.raises(client.exceptions.AuthorizationPendingException) as pending:
         client.create_token(**poll)
     with pytest.raises(client.exceptions.InvalidClientException) as unknown:
         client.create_token(**{**poll, "clientSecret": "x"})
     with pytest.raises(client.exceptions.InvalidRequestException) as elsewhere:
-        client.start_device_authorization(**who, startUrl="https://d-0000000000.awsapps.com/start")
+        client.start_device_authorization(**registration, startUrl="https://d-0000000000.awsapps.com/start")
     approve(server, started["userCode"])
     token = client.create_token(**poll)["accessToken"]
     with pytest.raises(ClientError, match=r"\(ForbiddenException\).*No access"):

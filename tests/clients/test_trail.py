@@ -140,19 +140,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
 
 def records(folder: Path, account: str, region: str, day: str) -> list[dict[str, Any]]:
     """The records of one account, region and day, oldest first."""
-    found: list[dict[str, Any]] = []
+    log_records: list[dict[str, Any]] = []
     for path in folder.glob(f"AWSLogs/{account}/CloudTrail/{region}/2026/07/{day}/*.json.gz"):
-        found += json.loads(gzip.decompress(path.read_bytes()))["Records"]
-    return sorted(found, key=lambda record: record["eventTime"])
+        log_records += json.loads(gzip.decompress(path.read_bytes()))["Records"]
+    return sorted(log_records, key=lambda record: record["eventTime"])
 
 
 def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) -> None:
     """Each account, region and day has its folder; a call with an expired session is recorded nowhere."""
     folder, _ = played
 
-    told = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
+    folders = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
 
-    assert told == {
+    assert folders == {
         f"{HOME}/CloudTrail/us-east-1/2026/07/13",
         f"{HOME}/CloudTrail/eu-west-1/2026/07/13",
         f"{HOME}/CloudTrail/us-east-1/2026/07/14",
@@ -173,7 +173,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
     assert re.fullmatch(r"127\.0\.0\.1:\d+", record["tlsDetails"].pop("clientProvidedHostHeader"))
     ids = {record.pop(name) for name in ("eventID", "requestID", "sharedEventID")}
     assert len(ids) == 3
-    assert all(UUID.fullmatch(each) for each in ids)
+    assert all(UUID.fullmatch(identifier) for identifier in ids)
     assert record == {
         "eventVersion": "1.11",
         "userIdentity": {
@@ -279,7 +279,7 @@ def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
     assert first["responseElements"]["credentials"]["expiration"] == "Jul 13, 2026, 9:15:00 AM"
 
 
-def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
+def test_denials_are_recorded_with_awss_message(played: tuple[Path, Day]) -> None:
     """Denials are recorded in the caller's account with AWS's message; a role session's calls in the role's account."""
     folder, _ = played
 
@@ -323,32 +323,35 @@ def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
     assert "invented" not in text
 
 
-def test_the_report_over_the_folder_tells_the_day(played: tuple[Path, Day]) -> None:
+def test_the_report_on_the_folder(played: tuple[Path, Day]) -> None:
     """`audit report` on the folder shows role use, denials, session durations and the user behind the second hop."""
     folder, day = played
     alice = f"arn:aws:iam::{HOME}:user/alice"
 
     report = report_on(find_logs([str(folder)]), ["logs"], questions=(*REPORTED, HISTORY), session="deploy-2")
-    told = {answer.question: [list(row) for row in answer.rows] for answer in report.answers}
+    rows_by_question = {answer.question: [list(row) for row in answer.rows] for answer in report.answers}
 
     later = MORNING.replace(minute=5)
-    assert told["failures"] == [[TARGET, "AccessDenied", 1, 1, MORNING, MORNING]]
-    assert told["durations"] == [
+    assert rows_by_question["failures"] == [[TARGET, "AccessDenied", 1, 1, MORNING, MORNING]]
+    assert rows_by_question["durations"] == [
         ["GetSessionToken", 1, 0, 43_200, 43_200, 0, 0],
         [JUMP, 1, 0, 900, 900, 300, 300],
         [TARGET, 1, 0, 3600, 3600, 0, 0],
     ]
-    assert told["principals"] == [
+    assert rows_by_question["principals"] == [
         ["GetSessionToken", alice, 1, 0, MORNING, MORNING],
         [JUMP, alice, 1, 0, MORNING, MORNING],
         [TARGET, JUMP, 1, 1, MORNING, later],
     ]
-    assert told["accounts"] == [[HOME, AWAY, 2, 1, 1, 1, MORNING, later]]
-    assert told["chains"] == [[f"{alice} > GetSessionToken > {JUMP} > {TARGET}", 3, 1, later, later]]
+    assert rows_by_question["accounts"] == [[HOME, AWAY, 2, 1, 1, 1, MORNING, later]]
+    assert rows_by_question["chains"] == [[f"{alice} > GetSessionToken > {JUMP} > {TARGET}", 3, 1, later, later]]
     keys = [day.sessions[name]["Credentials"]["AccessKeyId"] for name in ("mfa", "deploy", "deploy-2")]
-    assert [[hop, name, role, identity, key] for hop, _, name, _, role, _, identity, _, _, key in told["history"]] == [
+    assert [
+        [hop, name, role, identity, key]
+        for hop, _, name, _, role, _, identity, _, _, key in rows_by_question["history"]
+    ] == [
         [1, "GetSessionToken", "GetSessionToken", "", keys[0]],
         [2, "AssumeRole", JUMP, "ada", keys[1]],
         [3, "AssumeRole", TARGET, "ada", keys[2]],
     ]
-    assert {row[1]: row[2] for row in told["events"]} == {"sts": 4, "secretsmanager": 2, "iam": 1}
+    assert {row[1]: row[2] for row in rows_by_question["events"]} == {"sts": 4, "secretsmanager": 2, "iam": 1}

@@ -83,7 +83,7 @@ def test_boto3_reads_the_token_from_its_file(
     assert session.client("secretsmanager").get_secret_value(SecretId="db")["SecretString"] == "invented"
 
 
-def test_boto3_hears_why_another_repository_is_refused(server: SandboxServer) -> None:
+def test_boto3_gets_the_reason_for_another_repository(server: SandboxServer) -> None:
     """boto3 raises InvalidIdentityToken for a bad token, and AccessDenied for one that the trust policy excludes."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
@@ -155,9 +155,9 @@ def test_a_job_finds_its_token_by_the_variables_of_github(server: SandboxServer,
     assert "AWS_ACCESS_KEY_ID=" not in done.stdout
 
 
-def test_dsops_says_what_it_can_not_mint(server: SandboxServer, tmp_path: Path) -> None:
+def test_tokens_that_cannot_be_minted(server: SandboxServer, tmp_path: Path) -> None:
     """`dsops sandbox token` rejects an unknown issuer, a missing subject and a malformed claim."""
-    for words, said in (
+    for words, message in (
         (["--sub", "s", "--iss", "https://login.example.com"], "holds no keys of https://login.example.com"),
         ([], "--sub is missing"),
         (["--sub", "s", "actor"], "`actor` is not NAME=VALUE"),
@@ -173,4 +173,4 @@ def test_dsops_says_what_it_can_not_mint(server: SandboxServer, tmp_path: Path) 
             check=False,
         )
         assert done.returncode in {2, 5}
-        assert said in done.stderr
+        assert message in done.stderr

@@ -98,7 +98,7 @@ class Pod(Desk):
 
     def sessions(self) -> list[str]:
         """The token subjects of the sessions that the sandbox issued."""
-        called = [each for each in self.sandbox.events() if each["eventName"] == "AssumeRoleWithWebIdentity"]
+        called = [event for event in self.sandbox.events() if event["eventName"] == "AssumeRoleWithWebIdentity"]
         return [each["userIdentity"]["userName"] for each in called if "errorCode" not in each]
 
 
@@ -126,20 +126,20 @@ def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
     assert pod.sessions() == ["pod:one", "pod:two"]
 
 
-def test_a_token_that_has_expired_is_told_kindly(pod: Pod) -> None:
+def test_an_expired_token_has_a_hint(pod: Pod) -> None:
     """An expired token fails with a hint to get a new one; a session made with it before goes on."""
     pod.file.write_text(pod.mint("pod:one", seconds=60))
     assert pod.secret() == "the-secret"
     pod.sandbox.clock.advance(3600)
     assert pod.secret() == "the-secret"
     pod.dsops("agent", "stop")
-    said = pod.secret()
-    assert "Token expired" in said
-    assert "get a new token" in said
-    assert pod.mint("pod:one").split(".")[0] not in said
+    stderr = pod.secret()
+    assert "Token expired" in stderr
+    assert "get a new token" in stderr
+    assert pod.mint("pod:one").split(".")[0] not in stderr
 
 
-def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> None:
+def test_a_tokens_session_lasts_as_long_as_the_role_allows(pod: Pod) -> None:
     """A token's session may last as long as the role allows (2 hours); 3 hours are refused, with `duration_seconds`."""
     pod.file.write_text(pod.mint("pod:one"))
     assert "in 1 h 59 min" in pod.dsops("whoami", "role", "--no-agent").stdout
@@ -194,7 +194,7 @@ def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
         assert (done.returncode, done.stdout) == (0, "the-secret\n"), done.stderr
 
 
-def test_a_long_program_goes_on_with_the_token_that_is_there_by_then(pod: Pod) -> None:
+def test_the_library_reads_the_token_file_for_each_session(pod: Pod) -> None:
     """`dsops.open` reads the token file for each session; a token of another subject than planned is refused."""
     library = dsops.open(folder=pod.folder, environ=pod.environ, now=pod.sandbox.clock.now)
     with pytest.raises(NoCredentials, match="there is no token in"):

@@ -201,7 +201,7 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
                     await client.upload_part(**upload, PartNumber=number, Body=body)
                     for number, body in enumerate(bodies, 1)
                 ]
-                parts = [{"PartNumber": number, "ETag": one["ETag"]} for number, one in enumerate(sent, 1)]
+                parts = [{"PartNumber": number, "ETag": part["ETag"]} for number, part in enumerate(sent, 1)]
                 return await client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
             answer = await getattr(client, _snake_case(operation))(**parameters)
             return {**answer, "Body": (await answer["Body"].read()).decode()} if "Body" in answer else answer
