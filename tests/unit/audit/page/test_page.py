@@ -1,4 +1,4 @@
-"""The whole page: its parts in order, what is unusual first in words, and nothing that could be loaded or run."""
+"""The audit report's HTML page: sections in order, findings in words, nothing that loads or runs."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ SECTIONS = (
 
 
 def section(report: AuditReport, identity: str) -> Node:
-    """That part of the report's page."""
+    """One section of the report's page."""
     (found,) = [each for each in read(page_of(report)).all("section") if each.attributes.get("id") == identity]
     return found
 
 
 def only(*answers: Answer) -> AuditReport:
-    """A report that was asked nothing else."""
+    """A report with these answers only."""
     return replace(report_of(), answers=answers)
 
 
 def test_sections_stand_in_order() -> None:
-    """What was read, what is unusual, four metrics, throttling and costs, the summary; all named in the links."""
+    """The page has its sections in order (read, unusual, four metrics, costs, summary), and the links name each."""
     page = read(page_of(busy_report()))
     assert tuple(each.text for each in page.all("h2")) == SECTIONS
     assert tuple(each.text for each in page.one("nav").all("a")) == SECTIONS[1:]
@@ -54,17 +54,17 @@ def test_sections_stand_in_order() -> None:
 
 
 def test_headings_are_never_skipped() -> None:
-    """One h1, and below each heading only the next level: who listens goes from heading to heading."""
+    """The page has one h1, and no heading skips a level, so a screen reader can walk through them."""
     levels = [int(each.tag[1]) for each in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", each.tag)]
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
 
 class TestRead:
-    """What was read."""
+    """The section on what was read."""
 
     def test_everything_is_counted(self) -> None:
-        """Period, calls, copies, files, what was skipped; the folders as they were named."""
+        """Period, calls, copies, files and skipped files are counted, and the folders named."""
         found = section(busy_report(), "read")
         assert [each.text for each in found.all("dd")] == [
             "52,310 580 more records are copies",
@@ -76,7 +76,7 @@ class TestRead:
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """With the reason; of very many the first ones. Where there is none nothing is said."""
+        """Unreadable files are listed with the reason, the first ones of very many; without any there is no list."""
         found = section(busy_report(), "read").one("div", "warning")
         assert found.all("li")[1].text == "logs/organisation/2026/11/17/secret.json: permission denied"
         many = section(report_of(unreadable=(("a", "b"),) * 1000), "read").one("div", "warning")
@@ -84,16 +84,16 @@ class TestRead:
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """It cuts what all other sections show."""
+        """`--since` is shown, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
 
 class TestUnusual:
-    """What stands out."""
+    """The section on unusual events."""
 
     def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
-        """Seven kinds, each linked from the list at the top."""
+        """Each of seven kinds of findings has an explanation, a next step and a link in the summary list."""
         found = section(busy_report(), "unusual")
         assert found.one("p", "lead").text == "7 things to look at"
         assert [each.text for each in found.one("ul", "links").all("a")] == [
@@ -112,14 +112,14 @@ class TestUnusual:
         assert not found.all("ul", "well")
 
     def test_what_is_well_is_one_line_each(self) -> None:
-        """Rather than an empty table."""
+        """A kind without findings is one line, not an empty table."""
         found = section(report_of(), "unusual")
         assert found.one("p", "lead").text == "Nothing."
         assert len(found.one("ul", "well").all("li")) == 7
         assert not found.all("table")
 
     def test_what_is_new_is_not_known_without_something_older(self) -> None:
-        """Logs that begin at the boundary do not show that nobody is new."""
+        """Logs that begin at the boundary cannot tell what is new: the section says unknown."""
         found = section(report_of(first=BOUNDARY), "unusual")
         (first, second) = found.all("li", "unknown")
         assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
@@ -127,7 +127,7 @@ class TestUnusual:
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
     def test_whoever_stands_in_two_rows_is_counted_once(self) -> None:
-        """The heading counts users and principals, the table has a row for each role."""
+        """A principal new on two roles is counted once in the heading, with a table row for each role."""
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
@@ -136,7 +136,7 @@ class TestUnusual:
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
 
     def test_many_rows_are_folded_and_then_cut(self) -> None:
-        """Ten are seen at once, so that the next kind is not far; fifty are there."""
+        """Ten rows are visible, fifty are in the page, and the rest is counted."""
         rows = [(f"user {index}", "s3", "PutObject", "", "AccessDenied", 3, START, END) for index in range(60)]
         item = section(report_of(answer("denials", *rows)), "unusual").one("section", "item")
         assert [len(each.all("tr")) for each in item.all("tbody")] == [10, 40]
@@ -146,7 +146,7 @@ class TestUnusual:
         assert not few.all("details")
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
-        """By service; what `dsops help` is asked for exists."""
+        """A denial names the `dsops help` topic of its service, and that topic exists."""
         assert command_for("sts") == "dsops help sts.access-denied"
         assert command_for("ssm") == command_for("secretsmanager") == "dsops help secret.access-denied"
         assert command_for("s3") == "dsops explain --message FILE"
@@ -154,7 +154,7 @@ class TestUnusual:
         assert {command_for(service).split()[-1] for service in ("sts", "ssm")} <= codes
 
     def test_without_a_call_there_is_nothing_to_say(self) -> None:
-        """An empty folder is not a quiet one."""
+        """A report without calls says that there was no call, not that all is well."""
         assert section(empty_report(), "unusual").one("p").text == "There was no call to look at."
 
 
@@ -163,10 +163,10 @@ def _all(kind: type[DsopsError]) -> set[type[DsopsError]]:
 
 
 class TestMetrics:
-    """The page's four metrics, and what follows them."""
+    """The sections of the four metrics, costs and summary."""
 
     def test_failures_are_a_share_a_timeline_and_bars(self) -> None:
-        """Two plots over one axis, and a bar for each role and code."""
+        """Failures are a share, a timeline of two plots on one axis, and bars by role and code."""
         found = section(busy_report(), "failures")
         assert found.one("p", "lead").text == "73 of 2,674 requests for a session failed: 2.7 %."
         assert [each.one("figcaption").text for each in found.all("figure")] == [
@@ -176,7 +176,7 @@ class TestMetrics:
         assert [each.text for each in found.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
 
     def test_sessions_are_counted_by_whichever_question_was_asked(self) -> None:
-        """The timeline knows them, too: of failures alone all would have failed."""
+        """The number of session requests comes from `failures` or `timeline`: failures alone would be 100 %."""
         asked = (answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)), answer("timeline", (START, 3, 1, 1)))
         found = section(only(*asked), "failures")
         assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
@@ -184,7 +184,7 @@ class TestMetrics:
         assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
 
     def test_without_a_failure_that_is_said(self) -> None:
-        """And no plot of nothing is drawn."""
+        """Without failures the section says so and draws no plot of them."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
         found = section(report, "failures")
         assert found.one("p", "lead").text == "Every request for a session was granted."
@@ -192,14 +192,14 @@ class TestMetrics:
         assert not found.all("ul")
 
     def test_hours_far_away_are_not_drawn_and_told(self) -> None:
-        """One record of 1970 does not make one column of everything else."""
+        """Hours far from all others (a record of 1970) are counted but not drawn."""
         hours = [(START + timedelta(hours=hour), 1, 0, 1) for hour in range(20)]
         found = section(report_of(answer("timeline", (START.replace(year=1970), 1, 0, 1), *hours)), "failures")
         assert found.all("p", "more")[0].text == "2 hours far from all others: not drawn."
         assert "per hour" in found.one("figcaption").text
 
     def test_durations_are_used_against_asked(self) -> None:
-        """In one sentence, and a bar for each role."""
+        """Durations are one sentence and a bar for each role: time used of time asked for."""
         found = section(busy_report(), "durations")
         assert found.one("p", "lead").text == (
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
@@ -215,13 +215,13 @@ class TestMetrics:
         assert found.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
 
     def test_principals_are_counted_by_role(self) -> None:
-        """Each once, however many roles they had."""
+        """Principals are counted once in total, and for each role in bars."""
         found = section(busy_report(), "principals")
         assert found.one("p", "lead").text == "6 principals asked for 6 roles."
         assert [each.text for each in found.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
 
     def test_accounts_are_pairs(self) -> None:
-        """How many calls, pairs and accounts there are."""
+        """Requests between accounts are counted by calls, pairs and accounts."""
         found = section(busy_report(), "accounts")
         assert found.one("p", "lead").text == (
             "2,495 requests from one account to another: 4 pairs, from 2 accounts to 4 accounts."
@@ -232,7 +232,7 @@ class TestMetrics:
         )
 
     def test_costs_are_events_and_what_the_cache_saved(self) -> None:
-        """By category in words, by service in bars."""
+        """Costs are events by category and service, and calls that the cache saved (only dsops' own trail knows)."""
         found = section(busy_report(), "costs")
         assert found.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
         assert "5,431 calls did not have to be made." in found.text
@@ -240,20 +240,20 @@ class TestMetrics:
 
     @pytest.mark.parametrize(("by", "head"), [("role", "Role"), ("principal", "Principal"), ("account", "Accounts")])
     def test_the_summary_is_by_what_was_asked(self, by: str, head: str) -> None:
-        """And says so in caption and column."""
+        """The summary's caption and column name what it is grouped by."""
         report = report_of(answer("summary", ("x", 2, 1, 1, 1, 1, 900, None, START, END)), by=by)
         found = section(report, "summary")
         assert (found.one("caption").text, found.all("th")[0].text) == (f"Requests for sessions by {by}", head)
 
     def test_what_was_not_asked_is_left_out(self) -> None:
-        """A section without its question would say that all is well."""
+        """A question that was not asked has no section: an empty one would look as if all is well."""
         report = only(answer("failures"))
         page = read(page_of(report))
         assert [each.text for each in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
         assert "not asked" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
-        """No table, no plot, and nowhere an empty paragraph."""
+        """Sections without data are one line: no table, no plot, no empty paragraph."""
         page = read(page_of(empty_report()))
         assert not page.all("table")
         assert not page.all("svg")
@@ -261,10 +261,10 @@ class TestMetrics:
 
 
 class TestAlone:
-    """The file needs nothing and runs nothing."""
+    """The page is self-contained and runs nothing."""
 
     def test_the_policy_comes_before_everything_it_forbids(self) -> None:
-        """Nothing is loaded, nothing runs, no form is sent, no base is set."""
+        """The Content-Security-Policy stands before everything it forbids: loads, scripts, forms, base."""
         head = read(page_of(busy_report())).one("head")
         first = head.all("meta")[1]
         assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
@@ -272,7 +272,7 @@ class TestAlone:
         assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
     def test_nothing_is_named_that_could_be_loaded(self) -> None:
-        """No script, no source, no address besides links within the page and an empty icon."""
+        """The page has no script, no source and no URL but links within the page and an empty icon."""
         text = page_of(busy_report())
         page = read(text)
         assert not page.all("script")
@@ -282,14 +282,14 @@ class TestAlone:
         assert not re.search(r"https?:|//|url\(|@import|@font-face", text)
 
     def test_it_is_small_and_the_same_each_time(self) -> None:
-        """Ten thousand rows of each kind do not make ten megabytes."""
+        """Ten thousand rows of each kind give a page under 1 MB, and the same input gives the same page."""
         assert page_of(busy_report()) == page_of(busy_report())
         some = [each for each in busy_report().answers if each.rows]
         large = report_of(*(answer(each.question, *(each.rows * 10_000)[:10_000]) for each in some))
         assert len(page_of(large).encode()) < 1_000_000
 
     def test_colours_can_be_told_apart(self) -> None:
-        """7 to 1 for every text on its ground, 3 to 1 for shapes (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+        """Text has a contrast of 7 to 1 and shapes 3 to 1, light and dark (WCAG 2.2, 1.4.6 and 1.4.11)."""
         for palette in (LIGHT, DARK):
             for ground in ("paper", "box"):
                 for text in ("ink", "soft", "link"):
