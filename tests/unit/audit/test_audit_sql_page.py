@@ -27,15 +27,15 @@ def table() -> Any:
 
 def paths(columns: Any, before: str = "") -> set[str]:
     """Column names, nested ones with their parents' names; each is of type text."""
-    found: set[str] = set()
+    collected: set[str] = set()
     for column in columns:
         name, kind = f"{before}{column.name}", column.args["kind"]
         if kind.this is exp.DataType.Type.STRUCT:
-            found |= paths(kind.expressions, f"{name}.")
+            collected |= paths(kind.expressions, f"{name}.")
         else:
             assert kind.this is exp.DataType.Type.TEXT, name
-            found.add(name)
-    return found
+            collected.add(name)
+    return collected
 
 
 def read() -> set[str]:
@@ -54,7 +54,9 @@ def test_it_has_the_partition_by_which_days_are_chosen() -> None:
     statement = table()
     partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
     properties = {
-        each.name: each.args["value"].name for each in statement.find_all(exp.Property) if type(each) is exp.Property
+        table_property.name: table_property.args["value"].name
+        for table_property in statement.find_all(exp.Property)
+        if type(table_property) is exp.Property
     }
     assert "timestamp" in partitions
     assert "\"timestamp\" >= '2026/11/20'" == days_of(ATHENA, "2026-11-20", "")
@@ -72,11 +74,13 @@ def reads(question: AuditQuestion, since: datetime | None) -> int:
     """How often the statement reads the table, with every named relation expanded."""
     text = whole(question, QuestionOptions(since=since, session="x"), ATHENA, "logs")
     statement: Any = sqlglot.parse_one(text, dialect="athena")
-    relations = {each.alias: each.this for each in statement.find_all(exp.CTE)}
+    relations = {relation.alias: relation.this for relation in statement.find_all(exp.CTE)}
     statement.set("with_", None)
 
     def count(part: Any) -> int:
-        return sum(1 if each.name == "logs" else count(relations[each.name]) for each in part.find_all(exp.Table))
+        return sum(
+            1 if relation.name == "logs" else count(relations[relation.name]) for relation in part.find_all(exp.Table)
+        )
 
     return count(statement)
 
@@ -84,9 +88,9 @@ def reads(question: AuditQuestion, since: datetime | None) -> int:
 def test_how_often_a_question_names_the_table_is_told() -> None:
     """The page says how often each question reads the table, which is the maximum that it costs."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    told = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
+    result_text = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
     since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}
     without = {name: reads(question, None) for name, question in QUESTIONS.items()}
 
-    assert since == {name: told.get(name, 1) for name in QUESTIONS}
+    assert since == {name: result_text.get(name, 1) for name in QUESTIONS}
     assert since | {"new-principals": 4, "new-accounts": 4} == without

@@ -43,12 +43,12 @@ def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialec
     assert list(question.columns) == statement.named_selects
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: relation.name)
 def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> None:
     """Every relation in the statement is defined in it, except the table."""
     statement = parsed(text_of(question, ATHENA), "athena")
-    defined = {each.alias for each in statement.find_all(exp.CTE)}
-    assert {"cloudtrail_logs"} == {each.name for each in statement.find_all(exp.Table)} - defined
+    defined = {relation.alias for relation in statement.find_all(exp.CTE)}
+    assert {"cloudtrail_logs"} == {relation.name for relation in statement.find_all(exp.Table)} - defined
 
 
 def test_only_a_question_of_uses_reads_the_table_twice() -> None:
@@ -99,4 +99,4 @@ def test_a_text_that_looks_like_sql_stays_a_text() -> None:
     """Text that looks like SQL is parsed as one literal."""
     hostile = "x' OR 1=1; DROP TABLE calls; -- $since $median(x)"
     statement = parsed(text_of(QUESTIONS["history"], ATHENA, QuestionOptions(session=hostile)), "athena")
-    assert 3 == sum(1 for each in statement.find_all(exp.Literal) if each.name == hostile)
+    assert 3 == sum(1 for sql_literal in statement.find_all(exp.Literal) if sql_literal.name == hostile)

@@ -157,8 +157,8 @@ def test_a_statement_that_is_too_long_is_not_sent(make: Maker) -> None:
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_question_fits_into_what_the_lake_takes(question: AuditQuestion) -> None:
     """Each question fits CloudTrail Lake's maximum, with room for a long session ARN."""
-    asked = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
-    text = whole(question, asked, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
+    options = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
+    text = whole(question, options, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
     endpoint = resolve_endpoint("cloudtrail", "us-east-1", {})
     LakeEngine(Lake(make_client(make_runtime()), SESSION, endpoint, STORE)).check(text)
 
@@ -168,10 +168,13 @@ def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_pat
     """The declared type of each column is the one that DuckDB returns."""
     (tmp_path / "a.json").write_text('{"Records": []}')
     text = standalone(question, QuestionOptions(session="x"), str(tmp_path / "a.json"))
-    told = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
+    result_text = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
     for name in question.columns:
         kind = "time" if name in TIMES else "number" if name in NUMBERS else "text"
-        assert {"TIMESTAMP": "time", "VARCHAR": "text"}.get(told[name], "number") == kind, (name, told[name])
+        assert {"TIMESTAMP": "time", "VARCHAR": "text"}.get(result_text[name], "number") == kind, (
+            name,
+            result_text[name],
+        )
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:
 
 def events(path: Path, position: Position, most_bytes: int = 1 << 20) -> tuple[list[str], Position]:
     """The names of all lines after the position, and the new position."""
-    found: list[str] = []
+    collected: list[str] = []
     for _ in range(10_000):
         seen = look(str(path), position, most_bytes)
         if not seen.lines:
-            return found, seen.position
-        found += [json.loads(line)["eventName"] if line.startswith(b"{") else "?" for line in seen.lines]
+            return collected, seen.position
+        collected += [json.loads(line)["eventName"] if line.startswith(b"{") else "?" for line in seen.lines]
         position = seen.position
     raise AssertionError("there is no end")
 
@@ -57,8 +57,8 @@ def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None
     place = end_of(str(path))
     assert events(path, place) == ([], place)
     write(path, "A", "B")
-    found, place = events(path, place)
-    assert found == ["A", "B"]
+    event_names, place = events(path, place)
+    assert event_names == ["A", "B"]
     assert place.number == 2
 
 
@@ -68,8 +68,8 @@ def test_what_comes_behind_the_end_comes_once(path: Path) -> None:
     place = end_of(str(path))
     assert events(path, place)[0] == []
     write(path, "C")
-    found, place = events(path, place)
-    assert found == ["C"]
+    event_names, place = events(path, place)
+    assert event_names == ["C"]
     assert events(path, place)[0] == []
 
 
@@ -104,9 +104,9 @@ def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) ->
     write(path, *(f"F{number}" for number in range(150)), limits=SMALL)
     for file in sorted(path.parent.glob("audit.*.jsonl"))[:-1]:
         file.unlink()
-    found, end = events(path, place)
-    assert found[-1] == "F149"
-    assert 0 < len(found) < 150
+    event_names, end = events(path, place)
+    assert event_names[-1] == "F149"
+    assert 0 < len(event_names) < 150
     assert end.number == 200
 
 
@@ -138,8 +138,8 @@ def test_a_file_whose_end_was_cut_is_read_from_its_start(path: Path) -> None:
     place = end_of(str(path))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]))
-    found, place = events(path, place)
-    assert found == ["A", "B"]
+    event_names, place = events(path, place)
+    assert event_names == ["A", "B"]
     assert events(path, place)[0] == []
 
 
@@ -149,8 +149,8 @@ def test_what_is_no_line_of_a_trail_passes_by(path: Path) -> None:
     place = end_of(str(path))
     with path.open("ab") as file:
         file.write(b"not ours\n")
-    found, place = events(path, place)
-    assert found == ["?"]
+    event_names, place = events(path, place)
+    assert event_names == ["?"]
     assert events(path, place)[0] == []
     with path.open("ab") as file:
         file.write(b"nor this\n")
@@ -197,6 +197,6 @@ def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: 
     with path.open("ab") as file:
         file.write(b"\n")
     write(path, "B", "C")
-    found, place = events(path, place, most_bytes)
-    assert found == ["TrailDamaged", "B", "C"]
+    event_names, place = events(path, place, most_bytes)
+    assert event_names == ["TrailDamaged", "B", "C"]
     assert events(path, place, most_bytes) == ([], place)

@@ -63,8 +63,8 @@ def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> N
     scene.journal.write()
     scene.journal.write()
     facts = [record["additionalEventData"] for record in scene.records()]
-    assert [each.get("environment") for each in facts] == [None, "production"]
-    assert {each["command"] for each in facts} == {"exec"}
+    assert [fact.get("environment") for fact in facts] == [None, "production"]
+    assert {fact["command"] for fact in facts} == {"exec"}
 
 
 def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
@@ -159,30 +159,30 @@ def record(act: Act) -> dict[str, Any]:
     text = record_of(act, origin_here("run", 7, "/work"), {"command": "get"}, NOON)
     assert text.isascii()
     assert b"\n" not in text
-    found: dict[str, Any] = json.loads(text)
-    return found
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
     """A record has CloudTrail's fields; what only dsops knows is in `additionalEventData`."""
-    asked = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
-    found = record(
+    parameters = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
+    call_record = record(
         Act(
             "AssumeRole",
             "sts",
             "us-east-1",
             caller="arn:aws:sts::111111111111:assumed-role/Jump/ada",
             key="ASIA1",
-            asked=asked,
+            asked=parameters,
             request_id="r-1",
             facts={"hop": 2},
         )
     )
-    assert found.pop("eventID").count("-") == 4
-    assert found.pop("userAgent").startswith("dsops/")
-    facts = found.pop("additionalEventData")
+    assert call_record.pop("eventID").count("-") == 4
+    assert call_record.pop("userAgent").startswith("dsops/")
+    facts = call_record.pop("additionalEventData")
     assert (facts["hop"], facts["command"], facts["run"], facts["pid"]) == (2, "get", "run", 7)
-    assert found == {
+    assert call_record == {
         "eventVersion": "1.11",
         "userIdentity": {
             "type": "AssumedRole",
@@ -194,7 +194,7 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
         "eventSource": "sts.amazonaws.com",
         "eventName": "AssumeRole",
         "awsRegion": "us-east-1",
-        "requestParameters": asked,
+        "requestParameters": parameters,
         "responseElements": None,
         "requestID": "r-1",
         "readOnly": True,
@@ -205,8 +205,8 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
 
 def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
     """A failure has AWS's error code if AWS refused, else dsops' code; several failures list their codes."""
-    said = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
-    error = SecretNotFound("could not read it", aws=said)
+    aws_answer = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
+    error = SecretNotFound("could not read it", aws=aws_answer)
     call, run = record(READ._replace(error=error)), record(Act("Get", error=error))
 
     assert (call["errorCode"], call["errorMessage"], call["requestID"]) == (
@@ -247,13 +247,13 @@ def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, d
     recorder = Recorder(origin)
     for act, facts, seconds in told:
         now = NOON + timedelta(seconds=seconds)
-        found = json.loads(recorder.record(act, facts, now), object_pairs_hook=pairs_once)
+        document = json.loads(recorder.record(act, facts, now), object_pairs_hook=pairs_once)
         alone = json.loads(record_of(act, origin, facts, now))
-        assert {**found, "eventID": ""} == {**alone, "eventID": ""}
-        assert found["eventTime"] == f"2026-11-24T12:00:0{seconds}Z"
-        assert found["userIdentity"].get("arn", "") == ("" if act.identity else act.caller)
+        assert {**document, "eventID": ""} == {**alone, "eventID": ""}
+        assert document["eventTime"] == f"2026-11-24T12:00:0{seconds}Z"
+        assert document["userIdentity"].get("arn", "") == ("" if act.identity else act.caller)
         code = {"code": "secret.not-found"} if act.error else {}
-        assert found["additionalEventData"] == {**facts, **act.facts, **code, **origin._asdict()}
+        assert document["additionalEventData"] == {**facts, **act.facts, **code, **origin._asdict()}
 
 
 @pytest.mark.parametrize(
@@ -261,17 +261,17 @@ def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, d
 )
 def test_odd_names_stay_in_their_line(name: str) -> None:
     """Newlines, control characters and markup in names stay within the line, as JSON escapes."""
-    found = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
-    assert found["additionalEventData"]["secret"] == found["requestParameters"]["secretId"] == name
+    read_record = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
+    assert read_record["additionalEventData"]["secret"] == read_record["requestParameters"]["secretId"] == name
 
 
 def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
     """Lone surrogates are replaced everywhere in the line, so every JSON parser reads it."""
     act = READ._replace(facts={"secret": "a\udcffb\U0001f600"}, caller="\ud800")
     line = record_of(act, origin_here("run", 7, "/work/\udcff"), {"program": "\udcfe"}, NOON)
-    found = json.loads(line)
-    json.dumps(found, ensure_ascii=False).encode()
-    facts = found["additionalEventData"]
+    document = json.loads(line)
+    json.dumps(document, ensure_ascii=False).encode()
+    facts = document["additionalEventData"]
     assert (facts["secret"], facts["folder"], facts["program"]) == ("a\ufffdb\U0001f600", "/work/\ufffd", "\ufffd")
     assert b"\n" not in line
     assert line.isascii()

@@ -52,9 +52,9 @@ def told(path: Path) -> list[dict[str, Any]]:
 
 def findings(path: Path) -> list[str]:
     """The findings of `verify`; none of them is harmless."""
-    found = verify(find_trail(str(path))).findings
-    assert not any(each.is_harmless for each in found)
-    return [each.message for each in found]
+    verification = verify(find_trail(str(path))).findings
+    assert not any(finding.is_harmless for finding in verification)
+    return [finding.message for finding in verification]
 
 
 def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
     assert findings(path) == [f"6 lines were lost before this line, {text.format(THEN, LATER)}"]
     assert count(path, 9, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [6, 1]
+    assert [facts["lines"] for facts in told(path)] == [6, 1]
 
 
 def test_one_line_is_told_as_one(path: Path) -> None:
@@ -92,8 +92,8 @@ def test_the_count_never_grows(path: Path) -> None:
     write(path)
     [loss] = told(path)
     assert (loss["lines"], len(loss["processes"])) == (100 << 40, 20)
-    [found] = findings(path)
-    assert f"other processes ({80 << 40})" in found
+    [finding] = findings(path)
+    assert f"other processes ({80 << 40})" in finding
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"lines": "2"}', '{"lines": 1, "processes": [{}]}', "\0x", "9" * 5000])
@@ -106,7 +106,7 @@ def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> Non
     assert findings(path) == ["lines were lost before this line, and it is not known how many"]
     count(path, 7, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [0, 1]
+    assert [facts["lines"] for facts in told(path)] == [0, 1]
 
 
 def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatc
         assert told(path) == []
         assert not count(path, 7, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [1]
+    assert [facts["lines"] for facts in told(path)] == [1]
 
 
 def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
@@ -185,5 +185,5 @@ def test_many_processes_count_at_once(path: Path) -> None:
         write(path)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
     write(path)
-    assert sum(each["lines"] for each in told(path)) == 200
+    assert sum(facts["lines"] for facts in told(path)) == 200
     assert verify(find_trail(str(path))).lines == 52 + len(told(path))

@@ -91,8 +91,8 @@ def test_bodies_hold_each_other_as_lines_do() -> None:
     """A log's body is the unchanged line, so a receiver can verify the hash chain."""
     first = line(1)
     request = parsed(otlp.body_of([first, line(2, hash_of(first))], NOW))
-    one, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
-    assert json.loads(two)["chain"]["previous"] == hash_of(one)
+    first_body, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
+    assert json.loads(two)["chain"]["previous"] == hash_of(first_body)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_lines_of_several_machines_are_apart() -> None:
     """Lines of several hosts become several resources; their order is kept."""
     lines = [line(number, additionalEventData={"host": host}) for number, host in enumerate("aaba", 1)]
     hosts = [
-        (attributes(each.resource.attributes)["host.name"], len(each.scope_logs[0].log_records))
-        for each in parsed(otlp.body_of(lines, NOW)).resource_logs
+        (attributes(resource_log.resource.attributes)["host.name"], len(resource_log.scope_logs[0].log_records))
+        for resource_log in parsed(otlp.body_of(lines, NOW)).resource_logs
     ]
     assert hosts == [("a", 2), ("b", 1), ("a", 1)]
 
@@ -126,16 +126,21 @@ def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
 def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "", **sink: Any) -> tuple[str, Seen]:
     """The result of sending two lines, and the request. Any: fields of a Sink."""
     with StubServer(lambda _seen: answer) as server:
-        told = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
+        result = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
         [seen] = server.seen
-        return told, seen
+        return result, seen
 
 
 @pytest.mark.parametrize("path", ["", "/v1/logs"])
 def test_lines_are_posted_to_v1_logs(path: str) -> None:
     """Lines are posted as JSON to /v1/logs; a status of 200 is success."""
-    told, seen = send(Answer(body=b"{}"), path=path)
-    assert (told, seen.method, seen.target, seen.header("Content-Type")) == ("", "POST", "/v1/logs", "application/json")
+    warning, seen = send(Answer(body=b"{}"), path=path)
+    assert (warning, seen.method, seen.target, seen.header("Content-Type")) == (
+        "",
+        "POST",
+        "/v1/logs",
+        "application/json",
+    )
     assert len(parsed(seen.body).resource_logs[0].scope_logs[0].log_records) == 2
 
 
@@ -211,8 +216,8 @@ def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) ->
             send(Answer(status, json.dumps({"message": words}).encode()), environ, headers=headers)
         assert caught.value.message == f"it answered {status}: unknown token *** (***)"
     partial = {"partialSuccess": {"rejectedLogRecords": 1, "errorMessage": "x" * 190 + words}}
-    told, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
-    assert "abc" not in told
+    warning, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
+    assert "abc" not in warning
 
 
 def test_what_is_no_text_in_the_answer_can_be_told() -> None:
@@ -249,8 +254,8 @@ def test_what_the_environment_says_wrongly_is_a_failure_like_others(environ: Map
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_either_transport_will_do(transport: str) -> None:
     """Sending works with pycurl and with urllib3."""
-    told, seen = send(Answer(), {"DSOPS_TRANSPORT": transport}, headers=(("x-who", Secret("ada")),))
-    assert (told, seen.header("x-who"), seen.header("Content-Type")) == ("", "ada", "application/json")
+    warning, seen = send(Answer(), {"DSOPS_TRANSPORT": transport}, headers=(("x-who", Secret("ada")),))
+    assert (warning, seen.header("x-who"), seen.header("Content-Type")) == ("", "ada", "application/json")
 
 
 def test_a_certificate_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

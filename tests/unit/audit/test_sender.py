@@ -60,9 +60,9 @@ class Receivers:
         """Receive lines."""
         self.attempts.append(sink.name)
         names = [json.loads(line)["eventName"] for line in lines]
-        told = self.mood(sink, names)
+        result_text = self.mood(sink, names)
         self.taken[sink.name] += names
-        return told
+        return result_text
 
 
 @pytest.fixture
@@ -132,10 +132,10 @@ def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
     for name, facts in (("A", {}), ("B", {"sandbox": True}), ("C", {"sandbox": "yes"})):
         append(str(path), [body(name, facts)], body, NOW, TrailLimits())
     settings = Settings(file=str(path), sinks=(ONE,), sends_sandbox=sends)
-    one = Sender(settings, receivers, clock)
-    while one.round():
+    line_sender = Sender(settings, receivers, clock)
+    while line_sender.round():
         pass
-    assert (receivers.taken[ONE.name], one.is_done()) == (taken, True)
+    assert (receivers.taken[ONE.name], line_sender.is_done()) == (taken, True)
 
 
 def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
@@ -331,9 +331,9 @@ def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> 
     # The other process's turn: it works while this one waits, and gives up as `run` does.
     clock.meanwhile = lambda: holder.give() if not another.round() and another.is_done() else None
 
-    asked = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
+    status = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
 
-    assert asked.cursors[gone.name].failure == "no such file or directory"
+    assert status.cursors[gone.name].failure == "no such file or directory"
 
 
 def test_a_full_disk_sends_twice_rather_than_not_at_all(
@@ -398,9 +398,9 @@ def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: M
     """Cursors with impossible numbers raise AuditFailed: they would crash a sender."""
     cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})
     sent = path.with_name("audit.jsonl.sent")
-    known = json.loads(sent.read_text())
-    known["receivers"]["x"].update(changes)
-    sent.write_text(json.dumps(known))
+    document = json.loads(sent.read_text())
+    document["receivers"]["x"].update(changes)
+    sent.write_text(json.dumps(document))
     with pytest.raises(AuditFailed, match="says how far the receivers have got"):
         cursors.load(str(path))
 
@@ -415,9 +415,12 @@ def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
 
 def test_cursors_are_what_they_were(path: Path) -> None:
     """Cursors are saved with mode 0600 and loaded unchanged."""
-    known = {"a": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines"), "b": Cursor(Position())}
-    cursors.save(str(path), known)
-    assert cursors.load(str(path)) == known
+    known_names = {
+        "a": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines"),
+        "b": Cursor(Position()),
+    }
+    cursors.save(str(path), known_names)
+    assert cursors.load(str(path)) == known_names
     assert path.with_name("audit.jsonl.sent").stat().st_mode & 0o777 == 0o600
 
 

@@ -43,10 +43,10 @@ def test_without_a_word_there_is_none(tmp_path: Path) -> None:
 )
 def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) -> None:
     """`syslog` is a socket or host, alone or with a facility; the default is authpriv (10)."""
-    shown = target.replace("~", str(tmp_path))
-    assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown, 10),)
+    shown_text = target.replace("~", str(tmp_path))
+    assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown_text, 10),)
     text = f"audit:\n  syslog: {{to: '{target}', facility: LOCAL3, ca_file: ~/ca.pem, format: RFC5424}}\n"
-    assert sinks(tmp_path, text) == (Sink("syslog", shown, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
+    assert sinks(tmp_path, text) == (Sink("syslog", shown_text, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
 
 
 @pytest.mark.parametrize(
@@ -54,18 +54,18 @@ def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) 
 )
 def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
     """`otlp` is an https URL, or http on loopback; header values are not in repr."""
-    shown = endpoint.rstrip("/")
-    assert sinks(tmp_path, f"audit: {{otlp: '{endpoint}'}}\n") == (Sink("otlp", shown),)
+    shown_text = endpoint.rstrip("/")
+    assert sinks(tmp_path, f"audit: {{otlp: '{endpoint}'}}\n") == (Sink("otlp", shown_text),)
     [sink] = sinks(tmp_path, f"audit: {{otlp: {{endpoint: '{endpoint}', headers: {{Authorization: Bearer hush}}}}}}\n")
     [(name, value)] = sink.headers
-    assert (sink.target, name, value.reveal()) == (shown, "Authorization", "Bearer hush")
+    assert (sink.target, name, value.reveal()) == (shown_text, "Authorization", "Bearer hush")
     assert "hush" not in repr(sink)
 
 
 def test_both_may_be_there(tmp_path: Path) -> None:
     """Both receivers may be configured, besides the mode."""
-    found = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
-    assert [sink.name for sink in found] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
+    sink_list = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
+    assert [sink.name for sink in sink_list] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_both_may_be_there(tmp_path: Path) -> None:
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, path: str, message: str) -> None:
     """A mistake is reported with path and line, and without header values."""
-    found = problems(tmp_path, f"audit:\n  {text}\n")
-    assert (found[0].path, found[0].where.line) == (path, 2)
-    assert found[0].message.startswith(message)
-    assert "hush" not in str(found)
+    problem_list = problems(tmp_path, f"audit:\n  {text}\n")
+    assert (problem_list[0].path, problem_list[0].where.line) == (path, 2)
+    assert problem_list[0].message.startswith(message)
+    assert "hush" not in str(problem_list)
 
 
 def test_headers_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
     """A local socket gets a datagram per line in the format of syslog(3): local time, program, process id."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + each for each in LINES]
+        assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + text for text in LINES]
 
 
 @pytest.mark.parametrize(
@@ -98,29 +98,29 @@ def test_a_local_socket_may_get_rfc_5424(tmp_path: Path) -> None:
     """A local socket gets RFC 5424 if configured."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, format="rfc5424"), LINES)
-        assert [parse(each).text for each in receiver.take(3)] == LINES
+        assert [parse(message).text for message in receiver.take(3)] == LINES
 
 
 def test_a_local_socket_may_be_a_stream(tmp_path: Path) -> None:
     """A local stream socket is detected and gets messages with their lengths (RFC 6587)."""
     with Stream(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def test_udp_gets_a_datagram_each() -> None:
     """UDP gets a datagram per line, with the configured facility."""
     with Datagrams() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, facility=16), LINES)
-        messages = [parse(each) for each in receiver.take(3)]
-    assert [(each.facility, each.text) for each in messages] == [(16, each) for each in LINES]
+        messages = [parse(text) for text in receiver.take(3)]
+    assert [(message.facility, message.text) for message in messages] == [(16, text) for text in LINES]
 
 
 def test_tcp_gets_messages_with_their_lengths() -> None:
     """TCP gets all messages with their lengths on one connection."""
     with Stream() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def authority(folder: Path) -> Authority:
@@ -135,7 +135,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
         with pytest.raises(SinkFailed, match="its certificate is not trusted"):
             syslog.send(Sink(SYSLOG, receiver.target), LINES)
         syslog.send(Sink(SYSLOG, receiver.target, ca_file=str(signer.bundle)), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def names(path: Path) -> list[str]:
 
 def findings(path: Path, noted: str = "", *, is_harmless: bool = False) -> list[str]:
     """The findings of `verify`."""
-    found = verify(find_trail(str(path)), noted=noted).findings
-    return [f"{each.line}: {each.message}" for each in found if each.is_harmless is is_harmless]
+    verification = verify(find_trail(str(path)), noted=noted).findings
+    return [f"{finding.line}: {finding.message}" for finding in verification if finding.is_harmless is is_harmless]
 
 
 def head_of(path: Path) -> str:
@@ -147,7 +147,7 @@ def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
     assert findings(path) == []
 
     older[0].unlink()
-    assert any("no line says that those before it were removed" in each for each in findings(path))
+    assert any("no line says that those before it were removed" in finding for finding in findings(path))
 
 
 def test_files_too_old_are_removed(path: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> No
     path.unlink()
     write(path, "d")
     assert names(path) == ["TrailDamaged", "d"]
-    assert any("the file before this line was gone" in each for each in findings(path))
+    assert any("the file before this line was gone" in finding for finding in findings(path))
 
 
 def _name_twice(path: Path) -> None:
@@ -328,10 +328,10 @@ def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest
         for _ in range(5):
             with pytest.raises(AuditFailed):
                 write(path, "lost")
-        held = len(os.listdir("/dev/fd"))
+        held_values = len(os.listdir("/dev/fd"))
     monkeypatch.undo()
     write(path, "b")
-    assert held - before == 2  # the test's own descriptor, and the waiting thread's
+    assert held_values - before == 2  # the test's own descriptor, and the waiting thread's
     assert names(path) == ["a", "b"]
     _wait_for_descriptors(before)
 
@@ -428,10 +428,10 @@ def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
 
     trail = find_trail(str(path))
-    found = [name for file in trail.files for name in names(Path(file))]
-    assert sorted(found) == sorted(f"w{writer}-{number}" for writer in range(8) for number in range(50))
+    files = [name for file in trail.files for name in names(Path(file))]
+    assert sorted(files) == sorted(f"w{writer}-{number}" for writer in range(8) for number in range(50))
     for writer in range(8):
-        own = [name for name in found if name.startswith(f"w{writer}-")]
+        own = [name for name in files if name.startswith(f"w{writer}-")]
         assert own == [f"w{writer}-{number}" for number in range(50)]
     assert verify(trail).findings == ()
 
@@ -499,9 +499,9 @@ def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) 
 def test_lines_that_changed_places_are_found(ten: Path) -> None:
     """Swapped and repeated lines are found."""
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
-    assert any("stands here after" in each for each in findings(ten))
+    assert any("stands here after" in finding for finding in findings(ten))
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:], lines[9]])
-    assert any("moved or repeated" in each for each in findings(ten))
+    assert any("moved or repeated" in finding for finding in findings(ten))
 
 
 def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
@@ -517,16 +517,16 @@ def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> Non
     ten.with_name("audit.jsonl.head").unlink()
     assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
     write(ten, "next")
-    assert any("the trail's head was gone before this line" in each for each in findings(ten))
+    assert any("the trail's head was gone before this line" in finding for finding in findings(ten))
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
     """A cut end is found, also after the next line: that line has the hash of the missing one."""
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
-    found = findings(ten)
-    assert any("lines had been cut off before this one" in each for each in found)
-    assert any("8 to 10 is missing" in each for each in found)
+    finding_list = findings(ten)
+    assert any("lines had been cut off before this one" in finding for finding in finding_list)
+    assert any("8 to 10 is missing" in finding for finding in finding_list)
 
 
 def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:

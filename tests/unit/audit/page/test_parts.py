@@ -15,22 +15,22 @@ class TestTable:
     def test_a_cell_is_shown_as_what_it_is(self) -> None:
         """Cells show durations with units, UTC times, right-aligned numbers with commas, and a dash for nothing."""
         rows = answer("durations", (ROLES[0], 1411, 20, 3600, 43200, None, None)).records()
-        found = read(table("Durations", ("role", "sessions", "asked_max", "used_max"), rows))
-        assert [each.text for each in found.all("th")] == ["Role", "Sessions", "Asked, most", "Used, most"]
-        assert {each["scope"] for each in found.all("th")} == {"col"}
-        cells = found.all("td")
-        assert [each.text for each in cells] == ["deploy/ProdDeploy 222233334444", "1,411", "12 h", "\N{EN DASH}"]
-        assert [each["class"] for each in cells] == ["name", "number", "number", "name"]
-        assert [each["data-label"] for each in cells] == ["Role", "Sessions", "Asked, most", "Used, most"]
-        assert found.one("caption").text == "Durations"
+        parsed = read(table("Durations", ("role", "sessions", "asked_max", "used_max"), rows))
+        assert [element.text for element in parsed.all("th")] == ["Role", "Sessions", "Asked, most", "Used, most"]
+        assert {element["scope"] for element in parsed.all("th")} == {"col"}
+        cells = parsed.all("td")
+        assert [cell.text for cell in cells] == ["deploy/ProdDeploy 222233334444", "1,411", "12 h", "\N{EN DASH}"]
+        assert [cell["class"] for cell in cells] == ["name", "number", "number", "name"]
+        assert [cell["data-label"] for cell in cells] == ["Role", "Sessions", "Asked, most", "Used, most"]
+        assert parsed.one("caption").text == "Durations"
 
     def test_a_long_one_is_cut_and_says_so(self) -> None:
         """A table longer than MOST_ROWS is cut, and a line says how many rows there are."""
         rows = answer("saved", *((f"Call{index}", index) for index in range(MOST_ROWS + 1))).records()
-        found = read(folded("Calls", ("name", "calls"), rows))
-        assert len(found.all("tr")) == MOST_ROWS + 1
-        assert found.one("p", "more").text == "1 more row: --json has all."
-        assert found.one("summary").text == "Calls: 51 rows"
+        parsed = read(folded("Calls", ("name", "calls"), rows))
+        assert len(parsed.all("tr")) == MOST_ROWS + 1
+        assert parsed.one("p", "more").text == "1 more row: --json has all."
+        assert parsed.one("summary").text == "Calls: 51 rows"
         assert not read(table("Calls", ("name", "calls"), rows[:MOST_ROWS])).all("p")
 
 
@@ -44,23 +44,22 @@ class TestPairs:
             (ACCOUNTS[0], ACCOUNTS[1], 20, 5, 1, 1, START, END),
             (ACCOUNTS[1], ACCOUNTS[0], 5, 0, 1, 1, START, END),
         ).records()
-        found = read(pairs(rows))
-        assert [each.text for each in found.all("li")] == [
+        parsed = read(pairs(rows))
+        assert [element.text for element in parsed.all("li")] == [
             "111122223333 → 22223333444420 calls20 5 refused",
             "222233334444 → 1111222233335 calls5",
         ]
 
     def test_many_are_a_matrix_with_every_call_in_it(self) -> None:
-        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed as others, nothing is lost.
-        """
+        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed, nothing is lost."""
         rows = answer("accounts", *many_pairs(200)).records()
-        found = read(pairs(rows)).one("table", "matrix")
-        assert [len(row.all("td")) for row in found.all("tr")] == [1] + [12] * 12
-        heads = [each.text for each in found.all("th")]
+        parsed = read(pairs(rows)).one("table", "matrix")
+        assert [len(row.all("td")) for row in parsed.all("tr")] == [1] + [12] * 12
+        heads = [element.text for element in parsed.all("th")]
         assert (heads[11], heads[-1], len(heads)) == ("others", "others", 24)
-        titles = [each["title"] for each in found.all("td") if "title" in each.attributes]
-        told = [int(title.split(" call")[0].replace(",", "")) for title in titles]
-        assert sum(told) == sum(int(str(row["calls"])) for row in rows)
+        titles = [element["title"] for element in parsed.all("td") if "title" in element.attributes]
+        result_text = [int(title.split(" call")[0].replace(",", "")) for title in titles]
+        assert sum(result_text) == sum(int(str(row["calls"])) for row in rows)
 
     def test_what_was_refused_has_a_sign(self) -> None:
         """Refusals have a sign in the cell, not only a colour."""
@@ -88,8 +87,8 @@ class TestChains:
             (f"{PIPELINE} > {jump} > {deploy} > {ROLES[3]}", 3, 1, START, END),
             (f"{PEOPLE[0]} > {jump} > {deploy} > {read_role}", 3, 2, START, END),
         ).records()
-        found = read(chains(rows))
-        assert [each.text for each in found.all("text", "name")] == [
+        parsed = read(chains(rows))
+        assert [element.text for element in parsed.all("text", "name")] == [
             "ci/github-actions",
             "dsops-jump",
             "deploy/ProdDeploy",
@@ -100,12 +99,12 @@ class TestChains:
             "deploy/ProdDeploy",
             "ReadSecrets",
         ]
-        assert [each.text for each in found.all("text") if "session" in each.text] == [
+        assert [element.text for element in parsed.all("text") if "session" in element.text] == [
             "87 sessions",
             "1 session",
             "2 sessions",
         ]
-        assert len(found.all("path")) == 7
+        assert len(parsed.all("path")) == 7
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:
         """A principal's name may contain the separator: the number of hops decides where it ends."""
@@ -116,6 +115,6 @@ class TestChains:
     def test_only_the_first_are_drawn(self) -> None:
         """Only the first ten chains are drawn, and a line says so."""
         rows = answer("chains", *((f"p{index} > a > b > c", 3, 1, START, END) for index in range(100))).records()
-        found = read(chains(rows))
-        assert len(found.all("rect")) == 4 * MOST_DRAWN
-        assert found.one("p", "more").text == "The first 10 chains are drawn."
+        parsed = read(chains(rows))
+        assert len(parsed.all("rect")) == 4 * MOST_DRAWN
+        assert parsed.one("p", "more").text == "The first 10 chains are drawn."

@@ -17,7 +17,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def lengths(plot: Node) -> list[str]:
     """The length of each bar; "" where none is drawn."""
     drawn = [bar.all("rect", "fill") for bar in plot.all("svg", "bar")]
-    return [found[0]["width"] if found else "" for found in drawn]
+    return [rectangles[0]["width"] if rectangles else "" for rectangles in drawn]
 
 
 def rows(*values: int) -> list[Bar]:
@@ -32,7 +32,7 @@ class TestBars:
         """Bars are proportional to the largest, which is 100 % long."""
         plot = read(bars(rows(40, 20, 1), "calls"))
         assert lengths(plot) == ["100%", "50%", "2.5%"]
-        assert [each.one("b").text for each in plot.all("li")] == ["40", "20", "1"]
+        assert [element.one("b").text for element in plot.all("li")] == ["40", "20", "1"]
         assert plot.all("title")[0].text == "40 calls"
 
     def test_one_number_fills_its_line(self) -> None:
@@ -52,7 +52,7 @@ class TestBars:
 
     def test_who_listens_is_spared_the_picture(self) -> None:
         """Bars are hidden from screen readers: the number is text beside them."""
-        assert {each["aria-hidden"] for each in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
+        assert {element["aria-hidden"] for element in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
 
 
 class TestUses:
@@ -77,7 +77,7 @@ class TestUses:
     def test_the_axis_is_in_percent(self) -> None:
         """The axis runs from 0 % to 100 %."""
         axis = read(uses([Use(Markup("a"), 900, 900, 1, 1)])).one("svg", "axis")
-        assert [(each["x"], each.text) for each in axis.all("text")] == [
+        assert [(element["x"], element.text) for element in axis.all("text")] == [
             ("0%", "0 %"),
             ("25%", "25 %"),
             ("50%", "50 %"),
@@ -108,13 +108,23 @@ class TestTimeline:
         """Columns are proportional on an axis that ends at a round number."""
         plot = self.columns(4, 2, 0, 1)
         drawn = plot.all("rect", "fill")
-        assert [float(each["height"]) for each in drawn] == [112, 56, 28]
-        assert {float(each["y"]) + float(each["height"]) for each in drawn} == {120}
-        assert [each.text for each in plot.all("text")] == ["0", "1", "2", "3", "4", "12:00", "13:00", "14:00", "15:00"]
+        assert [float(rectangle["height"]) for rectangle in drawn] == [112, 56, 28]
+        assert {float(rectangle["y"]) + float(rectangle["height"]) for rectangle in drawn} == {120}
+        assert [element.text for element in plot.all("text")] == [
+            "0",
+            "1",
+            "2",
+            "3",
+            "4",
+            "12:00",
+            "13:00",
+            "14:00",
+            "15:00",
+        ]
 
     def test_columns_stand_in_their_hours(self) -> None:
         """Each hour has its quarter of the width; a zero leaves it empty."""
-        lefts = [float(each["x"].removesuffix("%")) for each in self.columns(4, 2, 0, 1).all("rect", "fill")]
+        lefts = [float(element["x"].removesuffix("%")) for element in self.columns(4, 2, 0, 1).all("rect", "fill")]
         assert [left // 25 for left in lefts] == [0, 1, 3]
 
     def test_what_is_not_nothing_is_seen(self) -> None:
@@ -125,7 +135,7 @@ class TestTimeline:
         """All zeros give an empty plot with axes."""
         plot = self.columns(0, 0, 0)
         assert not plot.all("rect", "fill")
-        assert [each.text for each in plot.all("text")][:2] == ["0", "1"]
+        assert [element.text for element in plot.all("text")][:2] == ["0", "1"]
 
     def test_one_hour_is_no_wall(self) -> None:
         """A single column is as narrow as one of a dozen."""

@@ -116,7 +116,7 @@ def test_one_wrong_clock_does_not_squeeze_all_others() -> None:
     """`usual_span` leaves out a record of 1970 beside a day's, and nothing of a long, even log."""
     day = [NOON + timedelta(hours=hour) for hour in range(24)]
     assert usual_span([datetime(1970, 1, 1, tzinfo=UTC), *day]) == (day[0], day[-2])
-    even = [NOON + timedelta(days=each) for each in range(500)]
+    even = [NOON + timedelta(days=number) for number in range(500)]
     assert usual_span(even) == (even[0], even[-1])
     assert usual_span([NOON, NOON + timedelta(days=9000)]) == (NOON, NOON + timedelta(days=9000))
     assert usual_span([]) is None

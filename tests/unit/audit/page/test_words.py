@@ -73,23 +73,23 @@ def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: st
 def test_times_are_utc_and_whole_seconds() -> None:
     """Times are UTC in whole seconds, with a machine-readable attribute."""
     time = datetime(2026, 11, 20, 12, 0, 0, 999, tzinfo=timezone(timedelta(hours=1)))
-    shown = read(moment(time)).one("time")
-    assert (shown.text, shown["datetime"]) == ("2026-11-20 11:00:00", "2026-11-20T11:00:00Z")
+    shown_text = read(moment(time)).one("time")
+    assert (shown_text.text, shown_text["datetime"]) == ("2026-11-20 11:00:00", "2026-11-20T11:00:00Z")
     assert read(moment(datetime(1, 1, 1, tzinfo=UTC))).text == "0001-01-01 00:00:00"
 
 
 def test_a_role_is_named_by_its_path_and_account() -> None:
     """A role is shown by path, name and account; the full ARN is the title."""
-    shown = read(name(ROLE))
-    assert shown.text == "ci/Deploy 123456789012"
-    assert shown.all("span")[0]["title"] == ROLE
+    shown_text = read(name(ROLE))
+    assert shown_text.text == "ci/Deploy 123456789012"
+    assert shown_text.all("span")[0]["title"] == ROLE
 
 
 def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
     """A role of IAM Identity Center is shown without AWS's long path and random suffix; others keep theirs."""
     reserved = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"
-    shown = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
-    assert shown.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
+    shown_text = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
+    assert shown_text.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
     own = read(name("arn:aws:iam::123456789012:role/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"))
     assert own.text == "AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
 
