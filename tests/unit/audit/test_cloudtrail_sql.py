@@ -43,7 +43,7 @@ def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialec
     assert list(question.columns) == statement.named_selects
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: relation.name)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
 def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> None:
     """Every relation in the statement is defined in it, except the table."""
     statement = parsed(text_of(question, ATHENA), "athena")

@@ -132,7 +132,7 @@ def test_service_control_policies_use_the_whole_language() -> None:
     ],
 )
 def test_a_resource_control_policy_denies_everybody_something(change: dict[str, Json], message: str) -> None:
-    """Principal "*", Effect Deny, named services; but for AWS's own RCPFullAWSAccess."""
+    """An RCP has Principal "*", Effect Deny and named services; AWS's RCPFullAWSAccess is the exception."""
     import re
 
     assert re.search(message, refusal("rcp", RCP | change))
