@@ -18,19 +18,11 @@ from dsops.audit.trail import WriteResult
 from dsops.errors import DsopsError
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from dsops.audit.sender import main; main(sys.argv[1:])"
-_ENVIRONMENT = (
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_STATE_HOME",
-    "DSOPS_TRANSPORT",
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
-    "https_proxy",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "HTTP_PROXY",
-    "no_proxy",
-    "NO_PROXY",
+_ENVIRONMENT = tuple(
+    """
+    HOME XDG_CONFIG_HOME XDG_STATE_HOME DSOPS_TRANSPORT OTEL_EXPORTER_OTLP_HEADERS OTEL_EXPORTER_OTLP_LOGS_HEADERS
+    https_proxy HTTPS_PROXY http_proxy HTTP_PROXY no_proxy NO_PROXY
+    """.split()
 )
 """The only variables of a run's environment that the sender gets."""
 

@@ -14,18 +14,12 @@ from typing import NamedTuple
 from dsops.audit.cloudtrail.dialects import Dialect
 from dsops.audit.cloudtrail.relations import MOST_HOPS
 
-THROTTLED = (
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "Client.RequestLimitExceeded",
-    "SlowDown",
-    "ProvisionedThroughputExceededException",
-    "PriorRequestNotComplete",
+THROTTLED = tuple(
+    """
+    Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException
+    TooManyRequestsException RequestLimitExceeded Client.RequestLimitExceeded SlowDown
+    ProvisionedThroughputExceededException PriorRequestNotComplete
+    """.split()
 )
 """AWS's error codes for throttling."""
 
