@@ -63,8 +63,8 @@ def load(path: str) -> dict[str, Cursor]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AuditFailed(
-            f"{path}.sent can't be read, which says how far the receivers have got",
-            hint="remove it: they go on with what is written then",
+            f"{path}.sent can't be read, which has the progress of the receivers",
+            hint="remove it: the receivers then get new lines only",
         ) from error
 
 

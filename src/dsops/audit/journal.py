@@ -16,7 +16,7 @@ from dsops.audit.trail import Append, WriteResult, append
 from dsops.errors import AuditFailed, DsopsError, UserConfigInvalid
 from dsops.runtime import SANDBOX, Act, note_who_answered
 
-_COUNTED = "which the next line says, and `dsops audit verify`"
+_COUNTED = "as the next line and `dsops audit verify` will say"
 
 
 class TrailJournal:
@@ -112,7 +112,7 @@ class TrailJournal:
             author, count = Author(self._pid, str(self._facts.get("command", ""))), len(records)
             is_counted = count_lost(settings.file, author, count, why, now)
             lost = "1 line is lost" if count == 1 else f"{count} lines are lost"
-            self._lost = f"{lost}, {_COUNTED if is_counted else 'and that could not be put down either'}"
+            self._lost = f"{lost}, {_COUNTED if is_counted else 'and the loss could not be recorded'}"
 
         return self._append(settings.file, records, self._mark, now, settings.limits, lose)
 

@@ -215,7 +215,7 @@ def _check(status: os.stat_result, shown: str, *, is_folder: bool = False) -> No
     elif status.st_mode & 0o022:
         why = "others may write it"
     elif not is_folder and status.st_nlink != 1:
-        why = "it has another name besides"
+        why = "it has more than one hard link"
     if why:
         hint = f"look at it with `ls -ld {shown}`, and move it away or make it yours alone"
         raise AuditFailed(f"the audit trail was not written: {shown} can't be relied on", why=why, hint=hint)

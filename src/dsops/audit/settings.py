@@ -109,7 +109,9 @@ def _read(path: str) -> tuple[bytes, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise UserConfigInvalid(f"{path} can't be read", why=reason(error), hint="let yourself read it") from error
+        raise UserConfigInvalid(
+            f"{path} can't be read", why=reason(error), hint="give yourself read permission"
+        ) from error
     return data, status.st_mode
 
 

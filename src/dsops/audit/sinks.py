@@ -161,11 +161,11 @@ class _Reader:
             if not re.fullmatch(_HEADER, name.text):
                 # The name is not shown: a whole line in quotes contains the value.
                 hint = "write `Name: value`, with the value in quotes of its own"
-                self._wrong(name, "headers", "a name under `headers` is none that a header can have", hint)
+                self._wrong(name, "headers", "a name under `headers` is not a valid header name", hint)
             elif name.text.lower() in _RESERVED:
-                self._wrong(name, "headers", f"`{name.text}` is no header that can be set")
+                self._wrong(name, "headers", f"`{name.text}` is a header that can't be set")
             elif not is_header_value(text):
-                message = f"the value of `{name.text}` is no text that a header can hold"
+                message = f"the value of `{name.text}` is not valid in a header"
                 self._wrong(value, "headers", message, "it is printable ASCII, without spaces at its ends")
             else:
                 headers.append((name.text, Secret(text)))

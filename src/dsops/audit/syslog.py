@@ -162,5 +162,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, TimeoutError):
-        return f"it takes nothing within {_SECONDS:.0f} s"
+        return f"it accepted nothing within {_SECONDS:.0f} s"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

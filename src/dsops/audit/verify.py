@@ -100,9 +100,9 @@ class _Check:
                     self._take(line, place, record or {})
         for strange in self._strange:
             if strange is self._last and not strange.is_whole:
-                self._find(strange, "the last line ends in the middle: a run was broken off", is_harmless=True)
+                self._find(strange, "the last line ends in the middle: a run was interrupted", is_harmless=True)
             else:
-                self._find(strange, "this is no line of an audit trail")
+                self._find(strange, "this is not a line of an audit trail")
 
     def _take(self, line: Line, place: Link, record: dict[str, object]) -> None:
         facts = record.get("additionalEventData")
@@ -111,8 +111,8 @@ class _Check:
         for strange in self._strange:
             # The mark has the hash of the incomplete line, and explains only that one.
             is_torn = name == DAMAGED and kind == TORN and event_facts.get("sha256") == hash_of(strange.data)
-            text = "a run was broken off in this line, and the next one marked it"
-            self._find(strange, text if is_torn else "this is no line of an audit trail", is_harmless=is_torn)
+            text = "a run was interrupted in this line, and the next one marked it"
+            self._find(strange, text if is_torn else "this is not a line of an audit trail", is_harmless=is_torn)
         self._strange = []
         if name == DAMAGED and kind != TORN:
             self._find(line, _KINDS.get(kind, f"damage of the kind `{kind}` was recorded here"))
@@ -130,7 +130,7 @@ class _Check:
         if self._place is None:
             self._first, self._first_file, self._first_line = place.number, line.file, line.line
             if place.number == 1 and place.previous != START:
-                self._find(line, "line 1 names a line before it: it was changed, or others were taken away")
+                self._find(line, "line 1 has the hash of a line before it: it was changed, or lines were removed")
             return
         expected = self._place.number + 1
         if place.number > expected:
@@ -170,7 +170,7 @@ class _Check:
                 TrailDefect(file, 0, f"number {number}, the last one, is not the line that was written")
             )
         elif trail.head.number < number:
-            text = f"a run was broken off before its lines were entered in the head, which names {trail.head.number}"
+            text = f"a run was interrupted before its lines were entered in the head, which names {trail.head.number}"
             self._findings.append(TrailDefect(file, 0, text, is_harmless=True))
 
     def add_lost(self, trail: Trail) -> None:
@@ -186,7 +186,7 @@ class _Check:
         """The result, with a finding if no line has the noted hash."""
         if noted and noted not in self._hashes:
             self._findings.append(
-                TrailDefect("", 0, f"no line has the hash {noted}: the trail is another one than when that was noted")
+                TrailDefect("", 0, f"no line has the hash {noted}: the trail is not the one that it was noted from")
             )
         last = self._place.number if self._place is not None else 0
         return Verification(self._count, self._first, last, self._hash, tuple(self._findings))

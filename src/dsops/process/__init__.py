@@ -82,7 +82,7 @@ def start_failure(command: str, environment: Mapping[bytes, bytes], error: OSErr
     if error.errno == errno.ENOENT and os.path.exists(command):
         return _without_interpreter(command)
     reason = os.strerror(error.errno or 0).lower()
-    hint = f"`file {command}` says what it is: is it a program of this machine?"
+    hint = f"`file {command}` shows its type: was it built for this machine?"
     return CommandNotExecutable(f"the command `{command}` can't be started", why=reason, hint=hint)
 
 
@@ -97,7 +97,7 @@ def _without_interpreter(command: str) -> CommandNotExecutable:
     why = "the interpreter or loader that it needs does not exist"
     hint = ""
     if line.startswith(b"#!") and line.endswith(b"\r\n"):
-        why = f"its lines end as on Windows: there is no `{named}\\r`, which its first one names"
+        why = f"its lines end as on Windows: its first line names `{named}\\r`, which does not exist"
         hint = f"`sed -i 's/\\r$//' {command}`"
     elif line.startswith(b"#!") and named:
         why = f"its first line names `{named}`, which does not exist"
@@ -115,12 +115,12 @@ def _refusal(candidate: str) -> CommandNotExecutable:
 def _why_not_found(name: str) -> str:
     if not name:
         return "its name is empty"
-    return "there is no such file" if "/" in name else "no folder of the PATH has it"
+    return "there is no such file" if "/" in name else "it is in no folder of the PATH"
 
 
 def _hint(name: str) -> str:
     if " " in name:
-        return f"a line for a shell needs one: `-- sh -c '{name}'`"
+        return f"to run a shell command line, write `-- sh -c '{name}'`"
     if "/" not in name and os.path.isfile(name):
-        return f"a file of the working folder is named with its folder: `./{name}`"
+        return f"to run a file of the working folder, write `./{name}`"
     return ""

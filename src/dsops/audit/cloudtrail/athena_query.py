@@ -100,7 +100,7 @@ class AthenaQuery:
             spent = clock() - begun
             on_progress(status, spent)
             if spent >= timeout_seconds:
-                hint = "ask of fewer days (`--begin`, `--end`), or give it more time with `--timeout SECONDS`"
+                hint = "read fewer days (`--begin`, `--end`), or give it more time with `--timeout SECONDS`"
                 message = f"Athena was not done within {timeout_seconds:g} s"
                 raise self._with_call(QueryTooSlow(message, hint=hint))
             await pause(min(wait, max(0.0, timeout_seconds - spent)))
@@ -159,6 +159,6 @@ def _check_length(sql: str) -> None:
     length = len(sql.encode("utf-8", "surrogateescape"))
     if length > athena.MOST_BYTES:
         raise QueryRefused(
-            f"as SQL the question has {length} bytes, and Athena takes {athena.MOST_BYTES}",
-            hint="what is long in it is what you gave: `--session`, or the table's name",
+            f"the question's SQL has {length} bytes, and Athena takes at most {athena.MOST_BYTES}",
+            hint="shorten `--session`, or the table's name",
         )

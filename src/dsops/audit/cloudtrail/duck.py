@@ -272,9 +272,9 @@ def _no_pattern(path: str) -> str:
 
 _REASONS: Final[Mapping[str, str]] = {
     "end of gzip": "its gzip stream ends too early",
-    "not a gzip": "it is no gzip file",
+    "not a gzip": "it is not a gzip file",
     "utf-8": "it is not UTF-8",
-    "malformed json": "it is no JSON, or ends too early",
+    "malformed json": "it is not JSON, or ends too early",
     "out of memory": "it does not fit into memory",
     _TOO_SMALL: "it does not fit into memory",
     "no space left": _FULL,

@@ -110,7 +110,7 @@ def _look(path: str, form: Form | None) -> LogFile:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "It is no plain file")
+            raise OSError(0, "It is not a regular file")
         size = status.st_size
         if not size:
             raise OSError(0, "It is empty")

@@ -39,7 +39,7 @@ def chains(rows: Records) -> Markup:
         element("title", "Chains of sessions", id="chains-title"),
         element(
             "desc",
-            "From left to right who began and the roles after it; the table below has the same in words.",
+            "From left to right: the first caller and the roles after it. The table below has the same in words.",
             id="chains-desc",
         ),
         Markup("\n" + "\n".join(shapes(drawing)) + "\n"),

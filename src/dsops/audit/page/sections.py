@@ -171,7 +171,7 @@ def _principals(report: AuditReport) -> Markup:
 def _accounts(report: AuditReport) -> Markup:
     rows = records_of(report, "accounts")
     if not rows:
-        return _lead("No role was asked for from another account.")
+        return _lead("No role was requested from another account.")
     sources = counted(len({row["from_account"] for row in rows}), "account")
     targets = counted(len({row["to_account"] for row in rows}), "account")
     crossed = counted(_total(rows, "calls"), "request")
@@ -247,7 +247,7 @@ def _costs(report: AuditReport) -> Markup:
 
 def _saved(rows: Records) -> Markup:
     if not rows:
-        return element("p", "None is written down: only dsops' own trail knows of calls that were not made.")
+        return element("p", "None is recorded: only dsops' own trail counts calls that were not made.")
     drawn_rows = [Bar(element("code", name(text_of(row["name"]))), number_of(row["calls"])) for row in rows[:MOST_BARS]]
     words = f"{counted(_total(rows, 'calls'), 'call')} did not have to be made."
     return joined([element("p", words), bars(drawn_rows, "calls", of=len(rows))])

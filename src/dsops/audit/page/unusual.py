@@ -67,9 +67,9 @@ _KINDS = (
     _Kind(
         "denials",
         lambda number: f"{counted(number, 'denial')} that {'repeats' if number == 1 else 'repeat'}",
-        "The same principal was refused the same call at least three times: something asks again and again for what it "
+        "The same principal was refused the same call at least three times: a program keeps requesting what it "
         "may not do.",
-        "`dsops explain STORE` tries a chain and names the policy that says no; `dsops explain --message FILE` reads "
+        "`dsops explain STORE` tries a chain and names the policy that denies it; `dsops explain --message FILE` reads "
         "the message that another program got. A caller that you do not know may be probing for permissions.",
         ("principal", "call", "role", "calls", "last", "help"),
         "No denial repeats.",

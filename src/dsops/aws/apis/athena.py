@@ -151,7 +151,7 @@ def failure(api: Athena, seen: QueryState, table: str) -> DsopsError:
             "the output, kms:Decrypt where they are encrypted"
         )
         return AccessDenied(f"not allowed to read {table} by Athena", why=why, hint=hint, aws=aws)
-    hint = "ask of fewer days (`--begin`, `--end`); the query stands in Athena's history with all its words"
+    hint = "read fewer days (`--begin`, `--end`); the query stands in Athena's history with all its words"
     return QueryFailed(f"Athena could not answer from {table}", why=why, hint=hint, aws=aws)
 
 

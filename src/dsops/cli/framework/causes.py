@@ -276,14 +276,14 @@ _QUERIES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("the workgroup has no place for results", "name one with `--output s3://BUCKET/PREFIX/`"),
     ),
     "audit.query-failed": _causes(
-        ("too much is read at once", "ask of fewer days: `--begin`, `--end`"),
+        ("too much is read at once", "read fewer days: `--begin`, `--end`"),
         ("a log file is damaged", "AWS's words name it; `dsops audit report` passes over such files"),
     ),
     "audit.query-cancelled": _causes(
         ("somebody stopped it, or a limit of the workgroup did", "look at the query in Athena's history")
     ),
     "audit.query-too-slow": _causes(
-        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or ask of fewer days")
+        ("it waits behind other queries, or reads a lot", "raise `--timeout`, or read fewer days")
     ),
 }
 

@@ -246,7 +246,7 @@ class TestMetrics:
         part = section(busy_report(), "costs")
         assert part.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
         assert "5,431 calls did not have to be made." in part.text
-        assert "only dsops' own trail knows" in section(report_of(), "costs").text
+        assert "only dsops' own trail counts" in section(report_of(), "costs").text
 
     @pytest.mark.parametrize(("by", "head"), [("role", "Role"), ("principal", "Principal"), ("account", "Accounts")])
     def test_the_summary_is_by_what_was_asked(self, by: str, head: str) -> None:
