@@ -26,7 +26,7 @@ FULL = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resourc
 
 
 def seed(organization: str, *, trust: str = f'["{OTHER}", "{OWNER}", "{STRANGER}"]') -> str:
-    """Return a seed with a management account, two members in the unit `Workloads` and a stranger, each with a secret."""
+    """Return a seed with a management account, two members and a stranger, each with a secret."""
     return f"""
 organization:
   id: o-exampleorg1

@@ -1,4 +1,4 @@
-"""GetScopedCredentials: a session narrows itself, and never gets more; sizes of session tokens; closed regions."""
+"""GetScopedCredentials, sizes of session tokens, and regions with STS deactivated."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ FULL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*
 
 
 def allow(action: str) -> str:
-    """A policy that allows this."""
+    """Return a policy that allows the action."""
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
 
 
 def narrowed(person: Person, **parameters: object) -> Person:
-    """The caller's session with less."""
+    """Return the caller's narrowed session."""
     answer = person.call("sts", "GetScopedCredentials", **parameters)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def refused(person: Person, **parameters: object) -> tuple[str, int]:
-    """Code and status of the refusal."""
+    """Return code and status of the error."""
     error = person.refused("sts", "GetScopedCredentials", **parameters)
     return error.code, error.status
 
 
 @pytest.fixture
 def session(lab: Lab) -> Person:
-    """A role's session that may do everything in STS."""
+    """A role session with all permissions in STS."""
     return lab.user("alice").assume(JUMP, "s1", SourceIdentity="ada")
 
 
 def test_it_stays_who_it_is(session: Person) -> None:
-    """ARN, id and source identity; the answer says so."""
+    """A narrowed session keeps ARN, id and source identity."""
     answer = session.call("sts", "GetScopedCredentials", Policy=allow("sts:*"))
     inner = Person(session.lab, Keys.of(answer["Credentials"]))
 
@@ -54,7 +54,7 @@ def test_it_stays_who_it_is(session: Person) -> None:
 
 
 def test_a_policy_limits_and_never_adds(session: Person) -> None:
-    """What neither the role nor the policy allows stays closed."""
+    """A scope limits permissions and never adds any."""
     key = {"AccessKeyId": session.keys.access_key_id}
     inner = narrowed(session, Policy=allow("iam:*"))
 
@@ -67,7 +67,7 @@ def test_a_policy_limits_and_never_adds(session: Person) -> None:
 
 
 def test_layers_add_up_to_three(session: Person) -> None:
-    """Each has to allow; a fourth is refused, a shorter time is not."""
+    """Up to three scopes add up; a fourth is refused, a shorter duration is not."""
     key = {"AccessKeyId": session.keys.access_key_id}
     first = narrowed(session, Policy=allow("sts:Get*"))
     second = narrowed(first, Policy=allow("sts:*"))
@@ -80,7 +80,7 @@ def test_layers_add_up_to_three(session: Person) -> None:
 
 
 def test_it_ends_no_later_than_the_session(session: Person) -> None:
-    """Without a time it ends with it, with one sooner; never after."""
+    """A narrowed session never ends after the calling session."""
     clock = session.lab.sandbox.clock
     same, short = narrowed(session, Policy=FULL), narrowed(session, DurationSeconds=60)
 
@@ -94,14 +94,14 @@ def test_it_ends_no_later_than_the_session(session: Person) -> None:
 
 
 def test_long_term_keys_have_nothing_to_narrow(lab: Lab) -> None:
-    """And one of the two has to be given."""
+    """Long-term keys are refused, and one of Policy and DurationSeconds is required."""
     assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
     assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
     assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)
 
 
 def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
-    """A GetSessionToken session, which otherwise calls little of STS."""
+    """A GetSessionToken session can be narrowed, although it may call little else of STS."""
     admin = lab.user("admin", OTHER)
     session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
     inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
@@ -112,7 +112,7 @@ def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
 
 
 def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
-    """No identity policy stands beside it: the scope alone says what is left."""
+    """For a root user's session the scope alone decides."""
     key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
     lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
     root = lab.with_keys(Keys(**key))
@@ -125,7 +125,7 @@ def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
 
 
 def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
-    """His session has no policy, so it has no permissions; a scope of its own must not look like one."""
+    """A federated session without a policy stays without permissions when narrowed."""
     admin = lab.user("admin", OTHER)
     bare = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann")["Credentials"]))
     limited = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann", Policy=FULL)["Credentials"]))
@@ -135,7 +135,7 @@ def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
 
 
 def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> None:
-    """aws:TokenIssueTime stays, so a Deny of sessions older than now reaches it, and MFA stays what it was."""
+    """A narrowed session keeps aws:TokenIssueTime and MFA, so that revoking old sessions reaches it."""
     session.lab.sandbox.clock.advance(600)
     narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
     inner = session.lab.sandbox.judge.decisions[-1].decision.request.context
@@ -147,7 +147,7 @@ def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> No
 
 
 def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
-    """The policy must allow the next hop, and an hour is the most."""
+    """Role chaining from a narrowed session needs the scope's permission."""
     plain = session.lab.user("alice").assume(JUMP)
     closed, opened = narrowed(plain, Policy=allow("iam:*")), narrowed(plain, Policy=allow("sts:*"))
     target = f"arn:aws:iam::{OTHER}:role/Target"
@@ -160,7 +160,7 @@ def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
 
 
 def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
-    """MinimumSessionTokenSize; it works like any other, and only as a whole."""
+    """MinimumSessionTokenSize sets the token's length; a truncated or changed token is invalid."""
     admin = lab.user("admin")
     for size in (0, 191, 192, 1000, MAX_TOKEN):
         answer = admin.call("sts", "GetSessionToken", MinimumSessionTokenSize=size)
@@ -179,7 +179,7 @@ def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
 
 
 def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
-    """SessionTokenUtilization and PackedPolicySize say by how much."""
+    """Policies and tags enlarge the token, as SessionTokenUtilization and PackedPolicySize report."""
     alice = lab.user("alice")
     bare = alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
     full = alice.call(
@@ -197,7 +197,7 @@ def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
 
 
 def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
-    """Each is short enough by itself; the token has no room for three of them."""
+    """Scopes that together exceed the token's size are refused."""
 
     def long_policy(number: int) -> str:
         letters = b32encode(shake_256(bytes([number])).digest(1200)).decode()
@@ -215,7 +215,7 @@ def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
 
 
 def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory) -> None:
-    """Whose credentials they would be decides, not who asks; who has some may use them there."""
+    """In a region with STS deactivated, the account of the new credentials decides; existing ones work."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{OTHER}"}}, '
         'Action: "sts:AssumeRole"}}'
@@ -242,7 +242,7 @@ def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory)
 
 
 def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) -> None:
-    """Federated sessions are the role's account's, too; elsewhere they tell their size like all others."""
+    """Federated sessions are refused, too, where the role's account has deactivated STS."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:'
         'oidc-provider/id.example.com"}, Action: "sts:AssumeRoleWithWebIdentity"}}'
@@ -268,7 +268,7 @@ def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) ->
 
 
 def test_us_east_1_can_not_be_closed() -> None:
-    """A seed that says so is told."""
+    """A seed that deactivates STS in us-east-1 is refused."""
     from tests.unit.sandbox.test_seedfile import problems
 
     told = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')

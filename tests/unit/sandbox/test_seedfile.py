@@ -1,4 +1,4 @@
-"""A seed file: what it can hold, and everything that is wrong with one at once."""
+"""Seed files: their content, and all problems reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.sandbox.conftest import LabFactory
 
 
 def problems(text: str) -> list[str]:
-    """`line path: message (hint)` of each problem."""
+    """Return `line path: message (hint)` of each problem."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(text, "seed.yaml")
     return [
@@ -29,18 +29,18 @@ def problems(text: str) -> list[str]:
 
 
 def test_the_least_seed_is_an_account() -> None:
-    """Empty values are empty mappings."""
+    """The smallest seed is one account; empty values are empty mappings."""
     for text in ('accounts: {"123456789012": {}}', 'accounts:\n  "123456789012":\n'):
         assert [account.account for account in read_seed(text, "seed.yaml").accounts] == ["123456789012"]
 
 
 def test_an_account_id_keeps_its_zeros() -> None:
-    """Also without quotes, as YAML would read it as a number."""
+    """An account id keeps its leading zeros, even unquoted."""
     assert read_seed("accounts: {012345678901: {}}", "seed.yaml").accounts[0].account == "012345678901"
 
 
 def test_every_problem_is_told_with_its_line() -> None:
-    """Unknown keys with the nearest known one, wrong values with what they should be."""
+    """All problems are reported with lines, suggestions and valid forms."""
     text = """
 acounts: {}
 region: nowhere
@@ -112,7 +112,7 @@ accounts:
     ],
 )
 def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
-    """Each with its line and what to do."""
+    """Further problems are reported with line and hint."""
     assert problem in problems(text)
 
 
@@ -123,7 +123,7 @@ TRUST = (
 
 
 def test_two_users_can_not_have_one_key() -> None:
-    """The second is told where the first is."""
+    """A repeated access key id is reported with its first place."""
     text = """
 accounts:
   "111111111111":
@@ -137,7 +137,7 @@ accounts:
 
 
 def test_two_of_one_id_would_be_one() -> None:
-    """A session is its role's by its id, and an address its user's, in whichever account."""
+    """A repeated unique id is reported, even across accounts, because sessions refer to it."""
     text = f"""
 accounts:
   "111111111111":
@@ -154,7 +154,7 @@ accounts:
 
 
 def test_no_value_that_may_be_a_secret_is_told() -> None:
-    """Neither an MFA seed nor a key."""
+    """Messages contain neither MFA seeds nor keys."""
     text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
 
     told = "\n".join(problems(text))
@@ -164,7 +164,7 @@ def test_no_value_that_may_be_a_secret_is_told() -> None:
 
 
 def test_everything_that_a_seed_can_hold_is_there(make_lab: LabFactory) -> None:
-    """Each key of the format, seen from outside."""
+    """Every key of the seed format takes effect."""
     lab = make_lab(f"""
 region: eu-west-1
 default_identity: alice
@@ -246,7 +246,7 @@ accounts:
 
 
 def value_of(lab: Lab, region: str, name: str) -> object:
-    """The administrator reads a secret."""
+    """Return a secret's value, read by the administrator."""
     admin = lab.user("admin")
     admin.region = region
     answer = admin.call("secretsmanager", "GetSecretValue", SecretId=name)
@@ -254,7 +254,7 @@ def value_of(lab: Lab, region: str, name: str) -> object:
 
 
 def test_admin_is_in_every_account_with_full_rights(make_lab: LabFactory) -> None:
-    """Also when the seed names one, with the keys that it says."""
+    """Every account has an `admin` with full rights, with the seed's keys if it names one."""
     lab = make_lab("""
 accounts:
   "111111111111": {users: {admin: {access_key_id: AKIAADMINADMINADMIN0, secret_access_key: s}}}
@@ -267,7 +267,7 @@ accounts:
 
 
 def test_another_partition_is_one(make_lab: LabFactory) -> None:
-    """ARNs, regions and keys of China."""
+    """An account in China's partition has that partition's ARNs, regions and keys."""
     lab = make_lab("""
 region: cn-north-1
 accounts:
@@ -289,7 +289,7 @@ accounts:
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
 def test_every_partition_can_be_one(make_lab: LabFactory, partition: Partition) -> None:
-    """Those that moto knows nothing of, too: roles, AWS's own policies, and a secret that only the role may read."""
+    """Every partition works, even those that moto lacks: roles, AWS managed policies and secrets."""
     name, region = partition.name, partition.global_region
     lab = make_lab(f"""
 region: {region}
@@ -316,14 +316,14 @@ accounts:
 
 
 def test_what_moto_does_not_take_is_told(make_lab: LabFactory) -> None:
-    """A role whose policy is too much for it: the account is named."""
+    """A seed that moto refuses is reported with the account."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
     assert caught.value.message == "account 111111111111 can't be made"
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
-    """Or that is not UTF-8."""
+    """A missing or unreadable seed file is reported."""
     path = os.path.join(tmp_path, "seed.yaml")
     with pytest.raises(SeedInvalid, match="can't be read"):
         read_seed_file(path)
@@ -334,7 +334,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
 
 
 def test_policies_may_be_files_beside_the_seed(tmp_path: Path) -> None:
-    """JSON or YAML, alone or with a name, wherever a policy can stand; the text is the file's."""
+    """Policies may be JSON or YAML files wherever a policy can be."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     (tmp_path / "role").mkdir()
@@ -360,7 +360,7 @@ accounts:
 
 
 def test_what_is_wrong_with_a_policys_file_is_told_at_its_own_line(tmp_path: Path) -> None:
-    """One that is missing or is no text at the line of the seed, after which the other files' lines come."""
+    """Problems of a policy file have the file's own lines; a missing file has the seed's line."""
     (tmp_path / "wrong.json").write_text('{"Version": "2012-10-17",\n "Statement": {"Effect": "Allow"}}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     text = f"""
@@ -381,7 +381,7 @@ accounts:
 
 
 def test_the_demos_seed_is_one() -> None:
-    """The example in the repository."""
+    """The demo's seed in the repository is valid."""
     seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
 
     assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]
@@ -389,7 +389,7 @@ def test_the_demos_seed_is_one() -> None:
 
 
 def test_the_references_example_is_one(make_lab: LabFactory) -> None:
-    """What docs/reference/sandbox.md shows works as it says."""
+    """The example in docs/reference/sandbox.md works as described."""
     with open(os.path.join(os.path.dirname(__file__), "../../../docs/reference/sandbox.md"), encoding="utf-8") as file:
         example = file.read().split("```yaml\n")[1].split("```")[0]
     lab = make_lab(example)
