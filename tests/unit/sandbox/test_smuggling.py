@@ -1,4 +1,4 @@
-"""What was allowed is what is done: requests that say one thing to whoever judges them and another to moto."""
+"""Request smuggling: what was authorized is what is performed, whatever else a request says to moto."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Tables, queues and a bucket, of which the writer may write `mine`."""
+    """A sandbox with tables, queues and a bucket, of which the writer may write `mine`."""
     lab = make_lab(SEED)
     for admin in (lab.user("admin"), lab.user("admin", OTHER)):
         for name in ("mine", "theirs"):
@@ -54,19 +54,19 @@ def lab(make_lab: LabFactory) -> Lab:
 def send(
     person: Person, service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: str = ""
 ) -> HttpAnswer:
-    """The answer to a signed request of any form."""
+    """Send a signed request of any form; return the answer."""
     request = sign(person.keys, service, "us-east-1", method, path, headers, body, query)
     return person.lab.sandbox.handle(request).answer
 
 
 def count(lab: Lab, account: str, table: str) -> int:
-    """How many items a table has."""
+    """Return the number of items in a table."""
     admin = lab.user("admin", account)
     return int(admin.call("dynamodb", "Scan", TableName=table)["Count"])
 
 
 def messages(lab: Lab, account: str, queue: str) -> int:
-    """How many messages a queue has."""
+    """Return the number of messages in a queue."""
     found = lab.user("admin", account).call(
         "sqs", "GetQueueAttributes", QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -77,7 +77,7 @@ def messages(lab: Lab, account: str, queue: str) -> int:
     "query", ["Action=DeleteTable&TableName=theirs", "TableName=theirs", "Action=DeleteTable&Action=PutItem", "a=b"]
 )
 def test_a_query_beside_json_means_nothing(lab: Lab, query: str) -> None:
-    """moto prefers what is there to the body."""
+    """A query beside a JSON body, which moto would prefer, is ignored."""
     body = json.dumps({"TableName": "mine", "Item": {"k": {"S": "x&TableName=theirs&"}}}).encode()
     headers = {**JSON, "X-Amz-Target": "DynamoDB_20120810.PutItem"}
 
@@ -100,7 +100,7 @@ def test_a_query_beside_json_means_nothing(lab: Lab, query: str) -> None:
     ],
 )
 def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
-    """WSGI joins headers that are sent twice."""
+    """A doubled X-Amz-Target, which WSGI joins, is refused."""
     body = json.dumps({"TableName": "theirs", "Item": {"k": {"S": "x"}}}).encode()
 
     answer = send(lab.user("admin"), "dynamodb", "POST", "/", {**JSON, "X-Amz-Target": target}, body)
@@ -129,7 +129,7 @@ def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
     ],
 )
 def test_a_queues_url_is_read_once(lab: Lab, url: str) -> None:
-    """moto reads what stands behind the last slash, and nothing of whose it is."""
+    """Odd queue URLs never reach another queue, although moto reads only the end of a URL."""
     lab.user("writer").answer("sqs", "SendMessage", QueueUrl=url, MessageBody="x")
 
     assert messages(lab, "111111111111", "theirs") == 0
@@ -137,14 +137,14 @@ def test_a_queues_url_is_read_once(lab: Lab, url: str) -> None:
 
 
 def test_a_queue_of_ones_own_is_written_to(lab: Lab) -> None:
-    """The counter-example: it is the right that is missing, not the message."""
+    """The writer can send to its own queue (counter-example)."""
     lab.user("writer").call("sqs", "SendMessage", QueueUrl="http://x/111111111111/mine", MessageBody="x")
 
     assert messages(lab, "111111111111", "mine") == 1
 
 
 def test_a_payload_is_no_form(lab: Lab) -> None:
-    """moto takes a parameter from the body as a form before it takes it from the path."""
+    """A body that looks like a form does not replace parameters of the path, although moto would prefer it."""
     admin = lab.user("admin")
     places = []
     for name in ("mine", "theirs"):
@@ -164,7 +164,7 @@ def test_a_payload_is_no_form(lab: Lab) -> None:
 
 
 def test_a_text_is_no_other_parameter(lab: Lab) -> None:
-    """moto takes a parameter from JSON as a form before it takes it from JSON."""
+    """A text inside JSON that looks like a form does not replace other parameters."""
     admin = lab.user("admin")
     for name in ("mine", "theirs"):
         admin.call("logs", "CreateLogGroup", logGroupName=name)
@@ -189,7 +189,7 @@ def test_a_text_is_no_other_parameter(lab: Lab) -> None:
     ],
 )
 def test_a_key_is_what_it_is(lab: Lab, path: str) -> None:
-    """Dots and slashes are letters: no way round leads to another key."""
+    """Dots and slashes in a path are part of the object key and lead to no other key."""
     send(lab.user("writer"), "s3", "PUT", path, {}, b"x")
 
     keys = [held["Key"] for held in lab.user("admin").call("s3", "ListObjects", Bucket="bucket").get("Contents", [])]
@@ -198,7 +198,7 @@ def test_a_key_is_what_it_is(lab: Lab, path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
 def test_an_object_is_no_form(lab: Lab, kind: str) -> None:
-    """Its content type is the client's, and moto would read key, file and policy out of such a body."""
+    """An object's body is not read as a form, whatever content type the client sends."""
     form = b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\ntheirs/x\r\n--b--\r\n'
     for body in (b"key=theirs/x&file=stolen&Action=x", form):
         answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", {"Content-Type": kind}, body)
@@ -210,7 +210,7 @@ def test_an_object_is_no_form(lab: Lab, kind: str) -> None:
 
 @pytest.mark.parametrize("value", ["v\r\nX-Moto-Account-Id: 222222222222", "v\nx", "v\0"])
 def test_a_header_is_one_line(lab: Lab, value: str) -> None:
-    """A presigned URL can carry what no header could."""
+    """A line break in a header value from a presigned query is refused."""
     query = f"x-amz-meta-m={quote(value)}"
     keys = lab.user("writer").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/mine/x", {}, b"", query, presigned_seconds=60)
@@ -232,7 +232,7 @@ def test_a_header_is_one_line(lab: Lab, value: str) -> None:
     ],
 )
 def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str]) -> None:
-    """Account, region and encoding are what was judged."""
+    """Client headers about account, region or encoding have no effect on moto."""
     answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", headers, b"text")
 
     assert answer.status == 200, answer.body
@@ -254,7 +254,7 @@ def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str
 @pytest.mark.parametrize("host", [HOST, "motoapi.amazonaws.com", "169.254.169.254", "bucket.localhost"])
 @pytest.mark.parametrize("service", ["", "s3", "sqs", "motoapi", "lambda"])
 def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host: str, service: str) -> None:
-    """Whatever host and service a request names: what is there afterwards is what was."""
+    """moto's own pages are unreachable under any host and service name."""
     keys = lab.user("writer").keys
     request = HttpRequest(method, path, "", {"host": host}, b"", "203.0.113.7")
     if service:
@@ -268,7 +268,7 @@ def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host:
 
 
 def test_a_packed_body_does_not_grow_for_ever(lab: Lab) -> None:
-    """A few kilobytes of zeros are refused; what is packed honestly is read, and what is cut off is not."""
+    """A gzip body that expands too much or is truncated is refused; a valid one is read."""
     admin = lab.user("admin")
     headers = {
         "Content-Encoding": "gzip",
@@ -287,7 +287,7 @@ def test_a_packed_body_does_not_grow_for_ever(lab: Lab) -> None:
 
 
 def test_moto_is_told_what_it_does(lab: Lab) -> None:
-    """Also where a request to it names another operation: it does the one that was allowed."""
+    """moto performs the authorized operation even if its request names another one."""
     gate = find_gate("sns", "ListTopics", "/", "us-east-1", "111111111111")
     assert gate is not None
     url = f"https://{gate.host}/?Action=CreateTopic&Name=t"

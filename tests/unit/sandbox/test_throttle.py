@@ -1,4 +1,4 @@
-"""Throttling that is switched on: a bucket for each service, account and region; clients' own retries get through."""
+"""Throttling: a token bucket for each service, account and region, and clients' retries."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.unit.sandbox.test_seedfile import problems
 
 
 class Seconds:
-    """A clock that stands where it was put."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str = "us-east-1") -> int:
-    """How many of so many requests got through."""
+    """Return how many of `number` requests got through."""
     through = 0
     for _ in range(number):
         try:
@@ -40,7 +40,7 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
 
 
 def test_a_bucket_fills_as_time_goes() -> None:
-    """A second's worth to begin with, and never more than that."""
+    """A bucket starts with a second's worth of requests and refills up to that."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 5})
@@ -53,7 +53,7 @@ def test_a_bucket_fills_as_time_goes() -> None:
 
 
 def test_less_than_one_a_second_is_one_now_and_then() -> None:
-    """Half a request a second: every other second."""
+    """A rate of 0.5 allows one request every other second."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 0.5})
@@ -66,7 +66,7 @@ def test_less_than_one_a_second_is_one_now_and_then() -> None:
 
 
 def test_accounts_regions_and_services_have_their_own() -> None:
-    """One that is empty leaves the others full."""
+    """Accounts, regions and services have separate buckets."""
     throttle = Throttle(Seconds())
     throttle.limit({"sts": 1})
 
@@ -79,7 +79,7 @@ def test_accounts_regions_and_services_have_their_own() -> None:
 
 
 def test_buckets_don_t_grow_without_end() -> None:
-    """Those that are full again are let go of; one that isn't is kept."""
+    """Full buckets are dropped; one that is not full is kept."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 1})
@@ -106,12 +106,15 @@ def test_buckets_don_t_grow_without_end() -> None:
     ],
 )
 def test_a_rate_is_a_number_of_requests(text: str, rate: float | None) -> None:
-    """From 0 on, and finite."""
+    """A rate is a finite number from 0 on."""
     assert read_rate(text) == rate
 
 
 def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
-    """400, in the shape of its protocol; and the trail has it. Without a limit nothing is throttled."""
+    """A throttled call gets the service's own error with status 400 and is recorded.
+
+    Without a limit nothing is throttled.
+    """
     lab = make_lab("accounts: {'111111111111': {secrets: {db: x}}}")
     admin = lab.user("admin")
     for _ in range(30):
@@ -132,7 +135,7 @@ def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
 
 
 def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) -> None:
-    """A wrong signature is refused as such, however often it comes."""
+    """Requests with an invalid signature take no tokens."""
     from dataclasses import replace
 
     lab = make_lab("accounts: {'111111111111': {}}")
@@ -146,7 +149,7 @@ def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) ->
 
 
 def test_a_token_is_throttled_by_the_roles_account(make_lab: LabFactory) -> None:
-    """Nobody signs AssumeRoleWithWebIdentity."""
+    """AssumeRoleWithWebIdentity is throttled in the role's account, because it is unsigned."""
     lab = make_lab("accounts: {'111111111111': {}}")
     lab.sandbox.throttle.limit({"sts": 1})
     wanted = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}
@@ -156,7 +159,7 @@ def test_a_token_is_throttled_by_the_roles_account(make_lab: LabFactory) -> None
 
 
 def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
-    """`throttle:` and `POST /_sandbox/throttle`; what is no limit is refused."""
+    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid ones are refused."""
     lab = make_lab("throttle: {sts: 5, secretsmanager: 0.5}\naccounts: {'111111111111': {}}")
     control = Control(lab.sandbox)
 

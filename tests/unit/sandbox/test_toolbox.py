@@ -1,4 +1,4 @@
-"""Refusals with an authorization id, and what the IAM Toolbox tells of them, to whom."""
+"""Denials with an authorization id, and what the IAM Toolbox shows of them to permitted accounts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ accounts:
 
 
 def id_of(refused: RefusedError) -> str:
-    """The id in AWS's words."""
+    """Return the authorization id in the error's message."""
     found = re.search(
         r" complete details, or call the GetRequestAuthorizationDetails API with the following authorization id: "
         r"([0-9a-z]{1,256})$",
@@ -84,17 +84,17 @@ def id_of(refused: RefusedError) -> str:
 
 
 def told(person: Person, authorization_id: str, **more: object) -> dict[str, Any]:
-    """What GetRequestAuthorizationDetails answers."""
+    """Return the answer of GetRequestAuthorizationDetails."""
     return person.call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=authorization_id, **more)
 
 
 def checks(details: dict[str, Any]) -> list[tuple[str, str]]:
-    """Kind and effect of the last question's checks."""
+    """Return type and effect of the last evaluation's checks."""
     return [(each["checkType"], each["evaluatedEffect"]) for each in details["evaluations"][-1]["checks"]]
 
 
 def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]]:
-    """URI and Sid of what matched in that check."""
+    """Return URI and Sid of the statements that matched in that check."""
     return [
         (policy["uri"], statement["sid"])
         for check in details["evaluations"][-1]["checks"]
@@ -108,7 +108,7 @@ def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]
 
 
 def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> None:
-    """Behind the sentence as it is without."""
+    """A denial ends with AWS's link and authorization id."""
     lab = make_lab(SEED)
 
     refused = lab.user("ada").refused("kms", "ListKeys")
@@ -131,12 +131,12 @@ def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> 
     ],
 )
 def test_the_link_goes_to_the_partitions_console(partition: str, console: str) -> None:
-    """In the region of the refusal."""
+    """The link goes to the partition's console and the denial's region."""
     assert f"Go to {console}iam/home?region=eu-west-1#/" in with_id("No", "1a", "eu-west-1", partition)
 
 
 def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> None:
-    """As it is with most of AWS's services; with services named, theirs alone."""
+    """Denials have ids only for services that the seed names."""
     plain = make_lab(SEED.replace("authorization_ids: [all]\n", ""))
     without = plain.user("ada").refused("kms", "ListKeys")
     some = make_lab(SEED.replace("[all]", "[iam]"))
@@ -148,7 +148,7 @@ def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> No
 
 
 def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
-    """Anonymous requests are not recorded, the guide says."""
+    """Anonymous requests get no id, as the user guide says."""
     lab = make_lab(SEED)
     decisions = lab.sandbox.judge.decisions
     lab.user("bob").refused("kms", "ListKeys")
@@ -165,7 +165,7 @@ def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
 
 
 def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
-    """The root user may assume no role, whatever policies say: nothing was weighed."""
+    """A refusal without policy evaluation (a root user assuming a role) has no id."""
     lab = make_lab(
         SEED.replace(
             "    users:\n      ada:",
@@ -179,7 +179,7 @@ def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
 
 
 def test_an_event_has_the_id(make_lab: LabFactory) -> None:
-    """CloudTrail keeps the whole message; reading details is an event of the toolbox's own name."""
+    """CloudTrail records the whole message; reading details has the Toolbox's own event source."""
     lab = make_lab(SEED)
     refused = lab.user("bob").refused("iam", "ListUsers")
     lab.user("reader").call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=id_of(refused))
@@ -195,7 +195,7 @@ def test_an_event_has_the_id(make_lab: LabFactory) -> None:
 
 
 def test_ids_are_never_the_same() -> None:
-    """And have the form of the model."""
+    """Ids are unique and have the model's form."""
     ids = {new_id() for _ in range(100)}
 
     assert len(ids) == 100
@@ -206,7 +206,7 @@ def test_ids_are_never_the_same() -> None:
 
 
 def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
-    """Check, policy by its ARN, statement by its Sid; the other checks say what they would."""
+    """The denying statement is named by check, policy ARN and Sid; other checks have their own results."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("kms", "ListKeys")
 
@@ -236,7 +236,7 @@ def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
 
 
 def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> None:
-    """Each level is a check of its own, with the ARN of the root or account."""
+    """Each level of SCPs is a check with the ARN of its root or account."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("sqs", "ListQueues")
 
@@ -255,7 +255,7 @@ def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> Non
 
 
 def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
-    """The boundary allows no tables, though the user's own policies do; nobody else's check refuses."""
+    """A boundary without an Allow is an implicit deny of its own check only."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("dynamodb", "ListTables")
 
@@ -268,7 +268,7 @@ def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFacto
 
 
 def test_a_trust_policy_is_the_check_of_the_resource(make_lab: LabFactory) -> None:
-    """What the call had is told as AWS's examples write it; the external ID that was sent is not."""
+    """The trust policy is the resource check; the context has AWS's format and no external ID."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(
         DEPLOY, ExternalId="not-the-one", Tags=[{"Key": "ticket", "Value": "7"}, {"Key": "why", "Value": "so"}]
@@ -289,7 +289,7 @@ def test_a_trust_policy_is_the_check_of_the_resource(make_lab: LabFactory) -> No
 
 
 def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> None:
-    """The one that was allowed, and the one that was not; what only one of them was judged by is its own."""
+    """Each question of a request is an evaluation with the context keys that the others lack."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     tags = [{"Key": "ticket", "Value": "7"}]
     refused = lab.user("ada").refused_role(DEPLOY, ExternalId=EXTERNAL_ID, Tags=tags)
@@ -302,7 +302,7 @@ def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> No
 
 
 def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
-    """What stands in for its trust policy is nobody's."""
+    """A missing role shows no trust policy."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(f"{DEPLOY}y")
 
@@ -313,7 +313,7 @@ def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
 
 
 def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
-    """It is attached to the role, as AWS's example has it."""
+    """A session policy is a check, attached to the role."""
     lab = make_lab(SEED)
     little = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}'
     session = lab.user("ada").assume(DEPLOY, ExternalId=EXTERNAL_ID, Policy=little)
@@ -326,7 +326,7 @@ def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
 
 
 def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: LabFactory) -> None:
-    """There either of the two may allow, so they are one requirement; the statement that denies is told."""
+    """Within an account, a resource policy's Deny belongs to the principal check and names its statement."""
     denying = (
         '{Version: "2012-10-17", Statement: [{Sid: NotAda, Effect: Deny, Principal: "*", Action: "*", Resource: "*"}]}'
     )
@@ -347,7 +347,10 @@ def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: 
 
 
 def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
-    """Deleted or changed since, it is still what was weighed; another URI is none."""
+    """The policy is shown as it was at the denial, even if changed or deleted since.
+
+    An unknown URI is refused.
+    """
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     admin = lab.user("admin")
@@ -371,7 +374,7 @@ def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
 
 
 def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> None:
-    """Who may read details may not read policies by that, and who may neither reads nothing."""
+    """GetRequestAuthorizationDetails and GetRequestAuthorizationPolicy need separate permissions."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     reader, bob = lab.user("reader"), lab.user("bob")
@@ -388,7 +391,7 @@ def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> No
 
 
 def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: LabFactory) -> None:
-    """The management account of the one who was refused may; an account outside hears that there is nothing."""
+    """The organization's management account may read a record; an account outside gets a 404."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
 
@@ -400,7 +403,7 @@ def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: 
 
 
 def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
-    """The role's account: its trust policy and the role's tags. The caller's: its own policies, and no trust policy."""
+    """In a cross-account denial each side sees only its own policies and tags."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused_role(PARTNER))
 
@@ -425,7 +428,7 @@ def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
 
 
 def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
-    """By the sandbox's clock."""
+    """A record can be read for a day, by the sandbox's clock, in its region."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     admin = lab.user("admin")
@@ -443,7 +446,7 @@ def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
 
 
 def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
-    """A thousand are kept."""
+    """The latest thousand records are kept."""
     lab = make_lab(SEED)
     lab.user("ada").refused("kms", "ListKeys")
     records, kept = lab.sandbox.authorization_records, lab.sandbox.judge.decisions[-1]
@@ -456,7 +459,7 @@ def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
 
 @pytest.mark.parametrize("wrong", ["NOT-AN-ID", "a" * 257])
 def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> None:
-    """By the model's pattern and length."""
+    """A malformed id is refused by the model's pattern and length."""
     refused = (
         make_lab(SEED).user("admin").refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong)
     )
@@ -465,7 +468,7 @@ def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> N
 
 
 def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page has the token of the next; one of another id's is refused."""
+    """Evaluations are paged; a page token of another id is refused."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     monkeypatch.setattr(toolbox, "_PAGE", 1)
     tags = [{"Key": "ticket", "Value": "7"}]
@@ -489,7 +492,7 @@ def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.Mon
 
 
 def test_a_service_that_is_none_is_told() -> None:
-    """With the one that was meant."""
+    """An unknown service in `authorization_ids` is reported with a suggestion."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'authorization_ids: [iamm]\naccounts: {{"{ACCOUNT}": {{}}}}', "seed.yaml")
 

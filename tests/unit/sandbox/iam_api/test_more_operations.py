@@ -1,4 +1,4 @@
-"""Operations of IAM that moto lacks: service-specific credentials, tags of devices and providers, clients, devices."""
+"""IAM operations that moto lacks: service-specific credentials, tags, client ids, MFA devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS = [{"Key": "team", "Value": "blue"}, {"Key": "stage", "Value": "test"}]
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob has a device; the clock stands still."""
+    """A sandbox with a frozen clock, where Bob has a device."""
     clock = MovableClock()
     clock.freeze(is_frozen=True)
     users = "{bob: {mfa: {name: bob, seed: JBSWY3DPEHPK3PXP}}, alice: {}}"
@@ -25,7 +25,7 @@ def lab() -> Lab:
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may do anything."""
+    """An administrator."""
     return lab.user("admin")
 
 
@@ -33,7 +33,7 @@ def admin(lab: Lab) -> Person:
 
 
 def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
-    """Its password is shown when it is made and when it is reset, and only then."""
+    """A service-specific credential's password is returned on creation and reset only."""
     made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
     credential = made["ServiceSpecificCredential"]
     which = {"UserName": "bob", "ServiceSpecificCredentialId": credential["ServiceSpecificCredentialId"]}
@@ -49,7 +49,7 @@ def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
 
 
 def test_only_two_for_a_service_and_user(admin: Person) -> None:
-    """The second has a name of its own; the third is too many, for the other service it is not."""
+    """A user can have two credentials for a service, the second under another name."""
     names = [
         admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)[
             "ServiceSpecificCredential"
@@ -64,7 +64,7 @@ def test_only_two_for_a_service_and_user(admin: Person) -> None:
 
 
 def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> None:
-    """In AWS's words; the other user's credential is no credential of this one."""
+    """Unknown services, users and credentials are refused with AWS's messages."""
     unknown = admin.refused("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="sqs.amazonaws.com")
     nobody = admin.refused("iam", "ListServiceSpecificCredentials", UserName="nobody")
     made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
@@ -81,7 +81,7 @@ def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> No
 
 
 def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
-    """DeleteConflict, until it is gone."""
+    """A user with a service-specific credential can't be deleted."""
     admin.call("iam", "CreateUser", UserName="carol")
     made = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
     identifier = made["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
@@ -99,7 +99,7 @@ def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
 
 @pytest.mark.parametrize("kind", ["MFADevice", "InstanceProfile"])
 def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
-    """Those that it is made with as well."""
+    """Tags of devices and profiles are stored on creation, changed and removed."""
     if kind == "MFADevice":
         made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
         which = {"SerialNumber": made["VirtualMFADevice"]["SerialNumber"]}
@@ -117,7 +117,7 @@ def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
 
 
 def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
-    """NoSuchEntity; another account's device is not there either."""
+    """Tags of a missing resource get NoSuchEntity, also for another account's device."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     assert [] == admin.call("iam", "ListMFADeviceTags", SerialNumber=serial)["Tags"]
     assert "NoSuchEntity" == admin.refused("iam", "ListMFADeviceTags", SerialNumber=f"{serial}x").code
@@ -130,7 +130,7 @@ def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
 
 
 def test_a_device_says_whose_it_is(admin: Person) -> None:
-    """And is not another's."""
+    """GetMFADevice returns a device's user, and refuses another user's name."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     device = admin.call("iam", "GetMFADevice", SerialNumber=serial)
 
@@ -139,7 +139,7 @@ def test_a_device_says_whose_it_is(admin: Person) -> None:
 
 
 def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
-    """Consecutive ones of this device."""
+    """ResyncMFADevice needs two consecutive codes of the device."""
     now = lab.sandbox.clock.now()
     codes = [totp.code_at("JBSWY3DPEHPK3PXP", now + step * totp.STEP_SECONDS) for step in (0, 1)]
     which = {"UserName": "bob", "SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/bob"}
@@ -153,7 +153,7 @@ def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
 
 
 def test_a_providers_clients_come_and_go(lab: Lab, admin: Person) -> None:
-    """What AssumeRoleWithWebIdentity asks for an audience sees them."""
+    """Client ids of a provider can be added and removed, and take effect at once."""
     admin.call("iam", "CreateOpenIDConnectProvider", Url=ISSUER, ClientIDList=["first"])
 
     def clients() -> tuple[str, ...]:
