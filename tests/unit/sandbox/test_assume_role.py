@@ -41,7 +41,7 @@ ALICE = f'{{AWS: "arn:aws:iam::{ACCOUNT}:user/alice"}}'
 ROOT = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
 
 
-# --- the answer ------------------------------------------------------------------------------------------------
+# --- answer ----------------------------------------------------------------------------------------------------
 
 
 def test_the_answer_has_awss_shape(lab: Lab) -> None:
@@ -110,7 +110,7 @@ def test_the_session_is_who_it_says(lab: Lab) -> None:
     assert lab.user("alice").assume(JUMP, "s1").arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
 
 
-# --- who may -----------------------------------------------------------------------------------------------------
+# --- permissions -------------------------------------------------------------------------------------------------
 
 
 def test_a_refusal_does_not_say_why(lab: Lab) -> None:
@@ -297,7 +297,7 @@ def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
     session.assume(LONG)
 
 
-# --- the schema --------------------------------------------------------------------------------------------------
+# --- schema ------------------------------------------------------------------------------------------------------
 
 
 def test_missing_parameters_are_null(lab: Lab) -> None:
@@ -341,7 +341,7 @@ def test_an_arn_that_is_one_gets_further(lab: Lab) -> None:
     assert "roleSessionName" in lab.user("alice").refused_role("arn:a:b:::something/test-role", "a b").message
 
 
-# --- policies that come along --------------------------------------------------------------------------------
+# --- session policies ----------------------------------------------------------------------------------------
 
 
 def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
@@ -528,7 +528,7 @@ def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: 
     assert "sts:AssumeRole" in alice.refused_role(R).message
 
 
-# --- who never may -----------------------------------------------------------------------------------------------
+# --- callers that can never assume roles -------------------------------------------------------------------------
 
 
 def test_root_may_not_assume_roles(make_lab: LabFactory) -> None:

@@ -81,7 +81,7 @@ def call(
     return status, code or "", message or ""
 
 
-# --- the Authorization header --------------------------------------------------------------------------------------
+# --- Authorization header ------------------------------------------------------------------------------------------
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 

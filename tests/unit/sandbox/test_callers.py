@@ -91,7 +91,7 @@ def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
     assert refused_identity(alice) == INVALID
 
 
-# --- expiry, and issuers that go -------------------------------------------------------------------------------
+# --- expiry, and deleted issuers -------------------------------------------------------------------------------
 
 
 def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
@@ -159,7 +159,7 @@ def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
     assert session.refused("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16).code == "AccessDenied"
 
 
-# --- who may call what --------------------------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------------------------------------
 
 
 def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:

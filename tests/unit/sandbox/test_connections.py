@@ -88,7 +88,7 @@ def is_open(connection: socket.socket) -> bool:
     return came.startswith(b"HTTP/1.1 200 ")
 
 
-# --- slow ------------------------------------------------------------------------------------------------------
+# --- slow clients ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("begun", [b"POST / HT", NOTHING_ASKED, NOTHING_ASKED + b"Content-Length: 9\r\n\r\nabc"])
@@ -137,7 +137,7 @@ def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
         assert ask(server.url, "health")["status"] == "ok"
 
 
-# --- rude ------------------------------------------------------------------------------------------------------
+# --- clients that break the protocol ---------------------------------------------------------------------------
 
 
 def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> None:
@@ -241,7 +241,7 @@ def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) ->
         assert ask(server.url, "health")["status"] == "ok"
 
 
-# --- many ------------------------------------------------------------------------------------------------------
+# --- many connections ------------------------------------------------------------------------------------------
 
 
 def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:

@@ -39,7 +39,7 @@ def ask(
     return answer.status, json.loads(answer.body)
 
 
-# --- who may ask ---------------------------------------------------------------------------------------------------
+# --- authentication ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:4566", "localhost:4566", "localhost", "[::1]:4566", "127.0.0.1"])
@@ -106,7 +106,7 @@ def test_what_is_not_there_is_said(control: Control, path: str, method: str, sta
     assert ask(control, path, method)[0] == status
 
 
-# --- the clock -------------------------------------------------------------------------------------------------
+# --- clock -----------------------------------------------------------------------------------------------------
 
 
 def test_the_clock_moves(lab: Lab, control: Control) -> None:
@@ -289,7 +289,7 @@ def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
     assert ask(control, "container-credentials/Elsewhere", headers=token)[0] == 403
 
 
-# --- what happened -----------------------------------------------------------------------------------------------
+# --- events and decisions ----------------------------------------------------------------------------------------
 
 
 def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:

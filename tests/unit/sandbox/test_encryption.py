@@ -83,7 +83,7 @@ def to_account(account: str, *actions: str, **conditions: object) -> dict[str, A
     return found | ({"Condition": conditions} if conditions else {})
 
 
-# --- whoever reads ----------------------------------------------------------------------------------------------
+# --- decryption permissions of readers --------------------------------------------------------------------------
 
 CASES: dict[str, tuple[tuple[object, ...], bool]] = {
     "nothing": ((), False),
@@ -143,7 +143,7 @@ def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> Non
     assert [(each["ErrorCode"], each["Message"]) for each in answer["Errors"]] == [NOT_ALLOWED]
 
 
-# --- another account --------------------------------------------------------------------------------------------
+# --- cross-account access ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) ->
         assert read(lab.user("guest", OTHER), described["ARN"]) == expected
 
 
-# --- AWS's own keys ---------------------------------------------------------------------------------------------
+# --- AWS managed keys -------------------------------------------------------------------------------------------
 
 
 def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFactory) -> None:
@@ -306,7 +306,7 @@ def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> No
     writer.call("secretsmanager", "UpdateSecret", SecretId="app", Description="of the application", **TOKEN)
 
 
-# --- a key that nobody can use ----------------------------------------------------------------------------------
+# --- unusable keys ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

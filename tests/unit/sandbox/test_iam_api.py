@@ -178,7 +178,7 @@ def test_a_boundary_must_exist(admin: Person) -> None:
     assert admin.refused("iam", "GetUser", UserName="carol").code == "NoSuchEntity"
 
 
-# --- roles and whom they trust -----------------------------------------------------------------------------------
+# --- trust policies ----------------------------------------------------------------------------------------------
 
 
 def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) -> None:
@@ -356,7 +356,7 @@ def test_names_are_unique_whatever_their_case(admin: Person) -> None:
     assert (refused.code, refused.status) == ("EntityAlreadyExists", 409)
 
 
-# --- who may do what to whom ------------------------------------------------------------------------------------
+# --- permissions on users ---------------------------------------------------------------------------------------
 
 
 def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None:

@@ -378,7 +378,7 @@ def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
     assert center.poll_refused(program, started)[0] == "SlowDownException: slow_down"
 
 
-# --- the wire --------------------------------------------------------------------------------------------------------
+# --- protocol --------------------------------------------------------------------------------------------------------
 
 
 def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
@@ -494,11 +494,11 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
     records = json.dumps(list(lab.sandbox.events.records()))
     logins = lab.sandbox.identity_center.logins
     kept = repr({name: vars(value) for name, value in vars(logins).items() if isinstance(value, BoundedTable)})
-    assert "botocore-client-dev" in kept  # that it is all in there
+    assert "botocore-client-dev" in kept  # the tables are included
     assert [one for one in secrets if one in records or one in kept] == []
 
 
-# --- the seed --------------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------------
 
 
 def test_everything_that_is_wrong_with_a_seed_is_told_at_once() -> None:

@@ -145,7 +145,7 @@ def test_a_registration_ends_after_ninety_days(center: Center, lab: Lab) -> None
     assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
 
 
-# --- the device's way ------------------------------------------------------------------------------------------------
+# --- device code flow ------------------------------------------------------------------------------------------------
 
 
 def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
@@ -299,7 +299,7 @@ def test_a_grant_is_for_who_registered_for_it(center: Center) -> None:
     )
 
 
-# --- the browser's way -----------------------------------------------------------------------------------------------
+# --- authorization code flow -----------------------------------------------------------------------------------------
 
 
 def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
@@ -442,7 +442,7 @@ def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center
     assert "refreshToken" not in given
 
 
-# --- bounds ----------------------------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -39,7 +39,7 @@ def headers_of(center: Center) -> dict[str, str]:
     return dict(center.browse("GET", "/_sandbox/device").headers)
 
 
-# --- the browser's way -----------------------------------------------------------------------------------------------
+# --- authorization code flow -----------------------------------------------------------------------------------------
 
 
 def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
@@ -137,7 +137,7 @@ def test_scope_is_understood_by_both_names(center: Center) -> None:
     assert brought(center.authorize(program, scopes="", scope="other"))["error"] == "invalid_scope"
 
 
-# --- the device's way ------------------------------------------------------------------------------------------------
+# --- device code flow ------------------------------------------------------------------------------------------------
 
 
 def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
@@ -178,7 +178,7 @@ def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
-# --- whom the pages serve --------------------------------------------------------------------------------------------
+# --- security of the pages -------------------------------------------------------------------------------------------
 
 
 def test_no_other_page_can_decide(center: Center) -> None:
@@ -223,7 +223,7 @@ def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None
     assert found["Referrer-Policy"] == "same-origin"
 
 
-# --- programs --------------------------------------------------------------------------------------------------------
+# --- JSON answers for programs ---------------------------------------------------------------------------------------
 
 
 def test_a_program_decides_by_code_or_address(center: Center) -> None:
@@ -303,7 +303,7 @@ def test_other_pages_can_not_ask_for_an_approval(center: Center) -> None:
     assert center.browse("POST", "/_sandbox/approve", body=body, origin=f"http://{HOST}").status == 403
 
 
-# --- without a person ------------------------------------------------------------------------------------------------
+# --- automatic approval ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
     assert found["context"]["action"] == "secretsmanager:ListSecrets"
 
 
-def _swollen(lab: Lab) -> Any:  # the last decision, with conditions that do not compress
+def _swollen(lab: Lab) -> Any:  # the last decision, with incompressible conditions
     kept = lab.sandbox.judge.decisions[-1]
     request = kept.decision.request
     noise = {f"aws:PrincipalTag/{i}": (os.urandom(128).hex(),) for i in range(200)}

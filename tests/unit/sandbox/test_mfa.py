@@ -212,7 +212,7 @@ def test_a_device_that_does_not_exist_can_not_be_enabled(lab: Lab) -> None:
     assert refused.code == "NoSuchEntity"
 
 
-# --- the codes themselves --------------------------------------------------------------------------------------
+# --- codes -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

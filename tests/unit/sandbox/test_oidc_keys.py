@@ -83,7 +83,7 @@ def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | N
     assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))
 
 
-# --- issuers that every account knows --------------------------------------------------------------------------
+# --- preregistered issuers -------------------------------------------------------------------------------------
 
 
 def seed(issuer: str, **wanted: object) -> str:

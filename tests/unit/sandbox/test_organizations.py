@@ -313,7 +313,7 @@ def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory)
     assert lab.user("admin", STRANGER).refused_role(ROLE).message.endswith(f"on resource: {ROLE}")
 
 
-# --- the seed and moto ---------------------------------------------------------------------------------------------
+# --- seed and moto -------------------------------------------------------------------------------------------------
 
 
 def test_what_is_wrong_with_an_organization_is_told_with_its_line() -> None:

@@ -22,7 +22,7 @@ def test_this_moto_is_one_that_holds_everything() -> None:
     assert sandbox.world.long_term_key("AKIAPROBE") is None
 
 
-def forget(name: str) -> Any:  # moto's methods take and give whatever they like
+def forget(name: str) -> Any:  # moto's methods have various signatures
     """Return a backend method that does nothing."""
 
     def method(*_: object, **__: object) -> None:

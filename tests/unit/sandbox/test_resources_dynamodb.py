@@ -83,7 +83,7 @@ POLICY = json.dumps(
 ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
 def test_a_name_is_ones_own_and_an_arn_somebodys(desk: Desk) -> None:
@@ -121,7 +121,7 @@ def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
     assert desk.allows(theirs, "dynamodbstreams", "DescribeStream", StreamArn=stream)
 
 
-# --- several -----------------------------------------------------------------------------------------------------
+# --- several resources -------------------------------------------------------------------------------------------
 
 
 def test_an_index_is_not_its_table(desk: Desk) -> None:

@@ -52,7 +52,7 @@ def policy(principal: object, *actions: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-# --- the key's policy --------------------------------------------------------------------------------------------
+# --- key policies ------------------------------------------------------------------------------------------------
 
 
 def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:

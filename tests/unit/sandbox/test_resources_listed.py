@@ -228,7 +228,7 @@ def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> N
     assert not desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123", "i-4567"])
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def put_function(**permission: str) -> None:
         }
     )
     permission = {"StatementId": "s", "Action": "lambda:InvokeFunction", **permission}
-    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's type forgets None
+    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's annotation lacks None
 
 
 def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
@@ -362,7 +362,7 @@ def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
     assert desk.allows(desk.caller("admin"), "events", "PutEvents", Entries=entries)
 
 
-# --- conditions and what else is needed --------------------------------------------------------------------------
+# --- conditions and further permissions --------------------------------------------------------------------------
 
 
 def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:

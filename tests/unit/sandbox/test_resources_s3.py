@@ -67,7 +67,7 @@ ARN_OF_STRANGER = f"arn:aws:iam::{OTHER}:user/stranger"
 ARN_OF_OTHER_ADMIN = f"arn:aws:iam::{OTHER}:user/admin"
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
 def test_full_rights_end_at_the_account(desk: Desk) -> None:
@@ -162,7 +162,7 @@ def test_block_public_policy_refuses_public_policies(desk: Desk, condition: obje
         assert desk.allows(desk.caller("admin"), "s3", "PutBucketPolicy", Bucket="shelf", Policy=text)
 
 
-# --- what -------------------------------------------------------------------------------------------------------
+# --- actions and resources --------------------------------------------------------------------------------------
 
 
 def test_objects_are_allowed_by_their_names(desk: Desk) -> None:

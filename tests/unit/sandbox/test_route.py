@@ -180,7 +180,7 @@ def test_a_character_beyond_the_bmp_fails_an_arns_pattern() -> None:
     assert f"'roleArn'{FAILED}satisfy regular expression" in refused_parameters(body)[1]
 
 
-# --- shapes of refusals ------------------------------------------------------------------------------------------
+# --- error formats -----------------------------------------------------------------------------------------------
 
 
 def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:

@@ -275,7 +275,7 @@ def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
     assert ("x-amz-meta-m", "v") in head.headers
 
 
-# --- nobody, and who may not ---------------------------------------------------------------------------------------
+# --- anonymous and denied requests ---------------------------------------------------------------------------------
 
 
 def unsigned(method: str, path: str, query: str = "", body: bytes = b"", host: str = HOST) -> HttpRequest:

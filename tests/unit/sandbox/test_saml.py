@@ -123,7 +123,7 @@ def invalid(message: str) -> tuple[str, str, int]:
     return "InvalidIdentityToken", message, 400
 
 
-# --- good assertions -------------------------------------------------------------------------------------------
+# --- valid assertions ------------------------------------------------------------------------------------------
 
 
 def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
@@ -333,7 +333,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
     assert refused(lab, signed(lab, asked(SessionDuration=[duration])))[0] == "InvalidIdentityToken"
 
 
-# --- for whom and when -----------------------------------------------------------------------------------------
+# --- recipient, audience and times -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -571,7 +571,7 @@ def test_a_moment_is_a_moment(lab: Lab, moment: str) -> None:
     assert refused(lab, signed(lab, conditions=conditions)) == invalid("NotOnOrAfter in the response is not a time")
 
 
-# --- the role and its trust policy -----------------------------------------------------------------------------
+# --- roles and trust policies ----------------------------------------------------------------------------------
 
 
 def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
@@ -703,7 +703,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-# --- the provider ----------------------------------------------------------------------------------------------
+# --- providers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -778,7 +778,7 @@ def test_a_sign_in_that_failed_is_told_as_the_provider_tells_it(lab: Lab) -> Non
     assert refused(lab, encoded(response))[::2] == ("IDPRejectedClaim", 403)
 
 
-# --- the trail -------------------------------------------------------------------------------------------------
+# --- CloudTrail ------------------------------------------------------------------------------------------------
 
 
 def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:

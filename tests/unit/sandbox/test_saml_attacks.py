@@ -298,10 +298,10 @@ def test_both_signatures_have_to_be_good() -> None:
     broken = CORP.sign(good_assertion())
     broken.find("saml:Subject/saml:NameID", NAMESPACES).text = "mallory"
     assert judged(CORP.sign(CORP.response(NOW, broken))) == SIGNED
-    assert judged(CORP.sign(CORP.response(NOW, CORP.sign(changed)))) == "= mallory"  # the provider itself says so
+    assert judged(CORP.sign(CORP.response(NOW, CORP.sign(changed)))) == "= mallory"  # signed by the provider itself
 
 
-# --- signatures that are none ----------------------------------------------------------------------------------
+# --- invalid signatures ----------------------------------------------------------------------------------------
 
 
 def test_without_a_signature_nothing_is_believed() -> None:
@@ -452,7 +452,7 @@ def test_a_signature_without_a_part_is_none(name: str) -> None:
     assert judged(response) == SIGNED
 
 
-# --- texts that mean two things --------------------------------------------------------------------------------
+# --- ambiguous texts -------------------------------------------------------------------------------------------
 
 
 def test_a_comment_in_a_name_cuts_nothing_off() -> None:
@@ -492,7 +492,7 @@ def test_a_role_with_something_inside_its_name_is_none(inside: str) -> None:
     assert verdict == ("= alice" if inside == "<!---->" else told)
 
 
-# --- XML that does things --------------------------------------------------------------------------------------
+# --- dangerous XML ---------------------------------------------------------------------------------------------
 
 
 BOMB = b"<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>" + b"".join(

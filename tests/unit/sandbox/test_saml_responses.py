@@ -138,7 +138,7 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
         assert assume(lab, said["assertion"], DEPLOY, SANDBOXED)["Subject"] == "user"
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
     assert opened.assume(target, ExternalId="unique-customer-id-12345").arn.endswith("assumed-role/Target/session")
 
 
-# --- the size of a token -----------------------------------------------------------------------------------------
+# --- token size --------------------------------------------------------------------------------------------------
 
 
 def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
@@ -211,7 +211,7 @@ def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
     assert narrowed(second, Policy=FULL).arn == session.arn
 
 
-# --- regions in which STS is switched off --------------------------------------------------------------------------
+# --- regions without STS -------------------------------------------------------------------------------------------
 
 
 def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory) -> None:

@@ -187,7 +187,7 @@ def test_names_have_an_alphabet(lab: Lab) -> None:
     assert taken.code == "ResourceExistsException"
 
 
-# --- who may -----------------------------------------------------------------------------------------------------
+# --- permissions -------------------------------------------------------------------------------------------------
 
 
 def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
@@ -317,7 +317,7 @@ def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
     admin.call("secretsmanager", "PutResourcePolicy", **wish)
 
 
-# --- batches -----------------------------------------------------------------------------------------------------
+# --- BatchGetSecretValue -----------------------------------------------------------------------------------------
 
 
 def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:

@@ -214,7 +214,7 @@ def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
         assert set().union(*pool.map(work, range(16))) == {200}
 
 
-# --- what a client is given -----------------------------------------------------------------------------------
+# --- client settings ------------------------------------------------------------------------------------------
 
 
 def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: SandboxServer) -> None:
@@ -262,7 +262,7 @@ def test_a_user_who_is_not_there_has_no_keys(server: SandboxServer) -> None:
     assert identity_variables(server, "admin@222222222222")["AWS_ACCESS_KEY_ID"]
 
 
-# --- finding one that runs -------------------------------------------------------------------------------------
+# --- finding a running sandbox ---------------------------------------------------------------------------------
 
 
 def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> None:

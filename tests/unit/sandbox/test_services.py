@@ -381,7 +381,7 @@ def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> N
     create("own", "copy")
 
 
-# --- what stays closed ---------------------------------------------------------------------------------------------
+# --- refused operations --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_run(client: ClientOf) -> None:

@@ -104,7 +104,7 @@ def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]
     ]
 
 
-# --- the id ----------------------------------------------------------------------------------------------------
+# --- authorization ids -----------------------------------------------------------------------------------------
 
 
 def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> None:
@@ -202,7 +202,7 @@ def test_ids_are_never_the_same() -> None:
     assert all(re.fullmatch("[0-9a-z]{25}", each) for each in ids)
 
 
-# --- what is told ----------------------------------------------------------------------------------------------
+# --- details ---------------------------------------------------------------------------------------------------
 
 
 def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
@@ -370,7 +370,7 @@ def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
     assert (missing.code, missing.status) == ("ResourceNotFoundException", 404)
 
 
-# --- who may look, when and where --------------------------------------------------------------------------------
+# --- access to records -------------------------------------------------------------------------------------------
 
 
 def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> None:
@@ -488,7 +488,7 @@ def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.Mon
     assert refused.code == "ValidationException"
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
 def test_a_service_that_is_none_is_told() -> None:

@@ -146,7 +146,7 @@ def invalid(message: str) -> tuple[str, str, int]:
     return "InvalidIdentityToken", message, 400
 
 
-# --- good tokens -----------------------------------------------------------------------------------------------
+# --- valid tokens ----------------------------------------------------------------------------------------------
 
 
 def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
@@ -318,7 +318,7 @@ def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> N
     assert session.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-# --- bad tokens ------------------------------------------------------------------------------------------------
+# --- invalid tokens --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -580,7 +580,7 @@ def test_a_moment_is_a_number(lab: Lab, moment: object) -> None:
     assert refused(lab, FOREIGN_ROLE, token) == invalid(NOT_A_JWT)
 
 
-# --- the role --------------------------------------------------------------------------------------------------
+# --- roles -----------------------------------------------------------------------------------------------------
 
 
 def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
@@ -622,7 +622,7 @@ def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
     assert b"MissingAuthenticationToken" in answer.body
 
 
-# --- what is told of it ----------------------------------------------------------------------------------------
+# --- records and decisions -------------------------------------------------------------------------------------
 
 
 def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
@@ -652,7 +652,7 @@ def test_a_decision_says_what_the_trust_policy_wanted(lab: Lab) -> None:
     ]
 
 
-# --- tokens for the asking -------------------------------------------------------------------------------------
+# --- token endpoints -------------------------------------------------------------------------------------------
 
 
 def ask(control: Control, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -747,7 +747,7 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
     assert "issued_by_sandbox" in said["message"]
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
