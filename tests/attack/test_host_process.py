@@ -184,7 +184,7 @@ OWN = {
     "process/watch.py": "the command, while it watches a child",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
-    "sandbox/wire/loop.py": "the sandbox's server",
+    "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
     "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
 }

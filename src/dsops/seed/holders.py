@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dsops.arn import Arn, parse_arn
 from dsops.errors import DsopsError
 from dsops.sandbox.seed.model import SeedRole
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _SHORTEST_MAXIMUM_SECONDS = 3600
 

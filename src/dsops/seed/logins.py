@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from dsops.arn import partition_of_region
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.plan import Step
-from dsops.sandbox.identity_center.model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
+from dsops.sandbox.seed.identity_center_model import (
+    SeedAssignment,
+    SeedCenterUser,
+    SeedIdentityCenter,
+    SeedPermissionSet,
+)
 from dsops.seed.holders import Holder
 from dsops.stores.sso_login import session_of
 

@@ -18,10 +18,10 @@ from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
 from dsops.extras import install_command
 
 if TYPE_CHECKING:
+    from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.control.service import Sandbox
-    from dsops.sandbox.secrets.storage import SecretLocation
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import SandboxServer
+    from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
 """The kind of a result: the value, a packed DsopsError, or a traceback."""
@@ -67,7 +67,7 @@ class Acts:
     """The operations of a test on its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        from dsops.sandbox.seed.planter import Planter
+        from dsops.sandbox.state.iam_builder import Planter
 
         self._sandbox = sandbox
         self._planter = Planter(sandbox.world)
@@ -81,7 +81,7 @@ class Acts:
 
     def keys(self, name: str) -> tuple[str, str]:
         """Return an access key of a user, NAME or NAME@ACCOUNT ("": the default user), with its secret."""
-        from dsops.sandbox.control.control import find_user
+        from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity
         user = find_user(self._sandbox, name)
@@ -113,7 +113,7 @@ class Acts:
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.state.backends import StoredPolicy
+        from dsops.sandbox.state.iam_backend import StoredPolicy
 
         for policy in policies:
             self._planter.put_policy(account, kind, name, StoredPolicy(*policy))
@@ -131,7 +131,7 @@ class Acts:
 
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
         """Create a secret; return its ARN. With a policy and no key it gets a key that other accounts can use."""
-        from dsops.sandbox.seed.region_planter import open_key
+        from dsops.sandbox.seed.region_setup import open_key
 
         place = self._place(account)
         if policy is not None and not kms_key:
@@ -144,7 +144,7 @@ class Acts:
         self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> SecretLocation:
-        from dsops.sandbox.secrets.storage import SecretLocation
+        from dsops.sandbox.state.secrets import SecretLocation
 
         return SecretLocation(account, self._sandbox.region)
 

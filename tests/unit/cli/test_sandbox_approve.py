@@ -17,9 +17,9 @@ from botocore.config import Config
 
 from dsops.cli import main
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
 
 SEED = """

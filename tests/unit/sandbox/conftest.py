@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from tests.sandboxes import Lab
 
 

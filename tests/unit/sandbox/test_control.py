@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

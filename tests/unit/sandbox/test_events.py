@@ -12,11 +12,11 @@ import botocore
 
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, id_of
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.state.global_services import region_of_trail
-from dsops.sandbox.sts.sessions import MAX_TOKEN
+from dsops.sandbox.state.sessions import MAX_TOKEN
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

@@ -455,7 +455,7 @@ def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
 def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
     """All AWS managed policies can be parsed: an unparsable one would allow nothing."""
     from dsops.policy.language.policy import parse_policy
-    from dsops.sandbox.state.backends import aws_policies
+    from dsops.sandbox.state.iam_backend import aws_policies
 
     make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')
     for name, (_, data) in aws_policies().items():

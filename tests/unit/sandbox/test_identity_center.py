@@ -9,10 +9,10 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.identity_center.memory import BoundedTable
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.identity_center.records import BoundedTable
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.state.iam_builder import Planter
 from tests.identity_center import SCOPE, Center, unsigned_request
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, sign
 from tests.unit.sandbox.conftest import LabFactory

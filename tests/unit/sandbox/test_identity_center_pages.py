@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
 from tests.identity_center import REDIRECT, SCOPE, Center, authorize_query, brought
 from tests.sandboxes import ACCOUNT, HOST, Lab
 from tests.unit.sandbox.conftest import LabFactory

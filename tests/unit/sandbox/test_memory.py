@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from dsops.sandbox.sts.sessions import Session, SessionTable
+from dsops.sandbox.state.sessions import Session, SessionTable
 from tests.sandboxes import ACCOUNT, Keys, Lab
 
 ROLE_ID = "AROAEXAMPLEEXAMPLE123"

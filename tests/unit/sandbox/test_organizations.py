@@ -8,11 +8,11 @@ import pytest
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.policy.evaluation.control import has_resource_control
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.organizations.planter import _taught_models, organization_models
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.planter import Planter
+from dsops.sandbox.seed.organization_setup import _taught_models, organization_models
+from dsops.sandbox.state.iam_builder import Planter
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.sts.outbound import CLAIMS
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory

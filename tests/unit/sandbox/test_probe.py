@@ -11,7 +11,7 @@ import pytest
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.state.backends import iam_models
+from dsops.sandbox.state.iam_backend import iam_models
 
 
 def test_this_moto_is_one_that_holds_everything() -> None:

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.models import Protocol, operation_model, operation_names, protocols
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.served import SERVED
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.wire.service_table import SERVED
 from tests.shapes import ShapeMaker, written_request
 
 # Operations with the same wire format as others, or with an endpoint of their own.

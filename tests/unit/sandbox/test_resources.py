@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.wire.models import operation_model, operation_names
 from dsops.service_reference import open_reference
 from tests.sandboxes import ACCOUNT, Lab

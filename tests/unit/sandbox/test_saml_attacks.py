@@ -25,7 +25,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.saml.response import verify
 from dsops.sandbox.state.world import SamlProvider
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.errors import answer_of
 from tests.identity_provider import NAMESPACES, PERSISTENT, Element, IdentityProvider, encoded
 from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, asked
 

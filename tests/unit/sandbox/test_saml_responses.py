@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory

@@ -12,7 +12,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox.control.launch import read_seed_file
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import SeedKey
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory

@@ -17,11 +17,11 @@ from dsops.errors import SandboxUnavailable
 from dsops.runtime import empty_file
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import identity_variables, open_server
-from dsops.sandbox.control.running import Announcement, ask, find_running, tell
+from dsops.sandbox.control.running_sandboxes import Announcement, ask, find_running, tell
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.setup import plant
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedUser
-from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, Keys, sign
 
 SEED = Seed((SeedAccount(ACCOUNT, users=(SeedUser("alice"),)), SeedAccount("222222222222")))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.sandbox.authorization.authorize import Kept
-from dsops.sandbox.organizations.organizations import Organizations
+from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.models import EVERY_SERVICE
 
 _KEPT: Final = 1000

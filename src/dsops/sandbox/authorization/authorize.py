@@ -13,11 +13,11 @@ from dsops.policy.evaluation.sentence import denial_sentence
 from dsops.policy.language.policy import Policy, PolicyKind, parse_policy
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
-from dsops.sandbox.organizations.organizations import Levels
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.organizations import Levels
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import PrincipalGrants, World
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.wire.refusals import access_denied
+from dsops.sandbox.wire.errors import access_denied
 
 _KEPT_DECISIONS = 1000
 FULL_RIGHTS = StoredPolicy(

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from dsops.arn import partition_of_region
 from dsops.policy.evaluation.evaluate import Principal
 from dsops.policy.language.letters import lower_case
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, User, World
-from dsops.sandbox.sts.sessions import Session, SessionTable
-from dsops.sandbox.wire.refusals import expired_token, invalid_token
+from dsops.sandbox.wire.errors import expired_token, invalid_token
 from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
 from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
-from dsops.sandbox.wire.wire import HttpRequest
 
 # The time window is 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
 _WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}

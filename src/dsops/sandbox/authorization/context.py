@@ -12,10 +12,10 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.organizations.organizations import Membership
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.state.organizations import Membership
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.wire import HttpRequest
 
 Context = dict[str, tuple[str, ...]]
 

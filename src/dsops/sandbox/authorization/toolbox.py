@@ -20,15 +20,15 @@ from dsops.sandbox.authorization.authorization_details import (
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from dsops.errors import SandboxRefusal
-    from dsops.sandbox.sts.turn import StsRequest
+    from dsops.sandbox.authorization.request import StsRequest
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.arn import Arn, parse_arn
-from dsops.sandbox.sts.turn import StsRequest
+from dsops.sandbox.authorization.request import StsRequest
 
 _OPERATIONS: Mapping[str, frozenset[str]] = {
     "cloudwatch": frozenset(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.sts.sessions import Session
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.state.sessions import Session
 
 _PRINCIPAL_TYPES = {
     "user": "IAMUser",

@@ -19,17 +19,17 @@ from uuid import NAMESPACE_URL
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.policy.language.letters import lower_case
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.global_services import region_of_trail
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.cbor import decode
+from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.models import event_source, service_model
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.responses import Moment, Value
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 VERSION = "1.11"
 """Version of the record format, as seen in AWS's records in 2026."""

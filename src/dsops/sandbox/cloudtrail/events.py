@@ -12,13 +12,13 @@ from typing import Any
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.cloudtrail.data_events import is_data_event
 from dsops.sandbox.cloudtrail.event_record import id_of, packed, record_of, unpacked
 from dsops.sandbox.cloudtrail.trail import EventTrail
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.responses import Value
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 _MOST = 2**31
 """More than any machine holds; a deque's maxlen must not exceed a C integer."""

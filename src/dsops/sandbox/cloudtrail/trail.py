@@ -18,8 +18,8 @@ from typing import Final
 from dsops.arn import is_account_id
 from dsops.endpoint import is_region_name
 from dsops.errors import SandboxUnavailable
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import unpacked
-from dsops.sandbox.control.clock import MovableClock
 
 DELIVERY_SECONDS: Final = 10
 """Delay of a delivery in the sandbox's time. CloudTrail takes about five minutes, too long for a test."""

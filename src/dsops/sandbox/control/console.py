@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 from dsops.sandbox.authorization.caller import session_caller
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.sts.sessions import Session
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.state.sessions import Session
 
 _LINK_SECONDS = 15 * 60
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 900, 43_200

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.input_file import read_whole, reason
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.trail import EventTrail
 from dsops.sandbox.control.client import LOOPBACK, client_variables
-from dsops.sandbox.control.clock import MovableClock
-from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.endpoints import find_user
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.setup import plant
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import SandboxServer
 
 _MOST_BYTES = 1 << 22
 """Maximum size of a seed file: four bytes for each character that the parser accepts."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dsops.openmetrics import Counter, Gauge, Histogram, ReadCounter, Registry
 from dsops.openmetrics.process import process_metrics
 from dsops.openmetrics.roles import RoleMetrics
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.wire.responses import Moment, Value
 
 _LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 5)
 """Bucket bounds in seconds: most requests take less than a millisecond, loading a service takes nearly a second."""

@@ -9,37 +9,38 @@ from typing import TYPE_CHECKING
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.authorization.resources.parameters import with_plain_names
-from dsops.sandbox.checks.keys import check_key_call
-from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
-from dsops.sandbox.checks.subscriptions import no_half_subscription
+from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
-from dsops.sandbox.keys.refusals import key_denied, key_unusable
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.organizations.planter import organization_models
-from dsops.sandbox.organizations.rules import check_organization_call
-from dsops.sandbox.secrets.reading import list_versions, read_batch, read_secret
-from dsops.sandbox.secrets.rules import check_secret_call, check_secret_name
-from dsops.sandbox.secrets.storage import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.seed.organization_setup import organization_models
+from dsops.sandbox.services import queue_addresses
+from dsops.sandbox.services.kms_denials import key_denied, key_unusable
+from dsops.sandbox.services.kms_requests import check_key_call
+from dsops.sandbox.services.organizations import check_organization_call
+from dsops.sandbox.services.secret_checks import check_secret_call, check_secret_name
+from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
+from dsops.sandbox.services.sns_subscriptions import no_half_subscription
+from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
+from dsops.sandbox.state.backend_responses import in_cbor, with_request_id
 from dsops.sandbox.state.buckets import check_owners, check_upload
-from dsops.sandbox.state.closed import check_open, check_own
-from dsops.sandbox.state.moto_answers import in_cbor, with_request_id
-from dsops.sandbox.wire import queues, s3_requests
-from dsops.sandbox.wire.answers import json_answer
+from dsops.sandbox.state.closed_operations import check_open, check_own
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.wire import s3_requests
+from dsops.sandbox.wire.errors import invalid_token, refusal
 from dsops.sandbox.wire.models import signing_name
-from dsops.sandbox.wire.refusals import invalid_token, refusal
+from dsops.sandbox.wire.responses import json_answer
 
 if TYPE_CHECKING:
     from dsops.sandbox.authorization.authorize import Judge
     from dsops.sandbox.authorization.caller import Caller
+    from dsops.sandbox.authorization.request import StsRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
+    from dsops.sandbox.http.messages import HttpAnswer
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
-    from dsops.sandbox.sts.turn import StsRequest
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
-    from dsops.sandbox.wire.wire import HttpAnswer
 
 # Services that find resources of other regions by ARN and answer themselves when there is none.
 _OWN_REGIONS = frozenset({"secretsmanager"})
@@ -85,9 +86,9 @@ class Operations:
         if special is not None:
             answer = special(turn, account, resource)
         elif service == "sqs":
-            answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
-            answer = queues.with_compact_redrive(answer, turn.operation)
-            answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
+            answer = self._moto(service, turn, queue_addresses.ready(turn.parameters, resource), account, protocol)
+            answer = queue_addresses.with_compact_redrive(answer, turn.operation)
+            answer = queue_addresses.with_host(answer, turn.operation, caller.region, turn.host)
         else:
             answer = self._moto(service, turn, turn.parameters, account, protocol)
         if route.protocol == "cbor":

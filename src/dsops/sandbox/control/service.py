@@ -12,36 +12,36 @@ from dsops.sandbox.authorization.authorization_records import AuthorizationRecor
 from dsops.sandbox.authorization.authorize import Judge
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
-from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.control.operations import Operations
-from dsops.sandbox.control.throttle import Throttle
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.identity_center.answers import CENTER_SERVICES
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.identity_center.responses import CENTER_SERVICES
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
-from dsops.sandbox.keys.refusals import is_through_service
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.services.kms_denials import is_through_service
+from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
+from dsops.sandbox.state.rate_limits import Throttle
+from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import check_role_arn
 from dsops.sandbox.sts.issuing import HOUR
 from dsops.sandbox.sts.service_use import ServiceUse
-from dsops.sandbox.sts.sessions import Issued, SessionTable
 from dsops.sandbox.sts.sts import StsService
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import query_answer
+from dsops.sandbox.wire.error_responses import answer_refusal
+from dsops.sandbox.wire.errors import access_denied, answer_of, refusal
 from dsops.sandbox.wire.models import TOOLBOX, signing_name
 from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.refusal_answers import answer_refusal
-from dsops.sandbox.wire.refusals import access_denied, answer_of, refusal
+from dsops.sandbox.wire.responses import query_answer
 from dsops.sandbox.wire.route import Route, find_route
 from dsops.sandbox.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 
 class Answered(NamedTuple):

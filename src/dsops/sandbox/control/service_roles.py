@@ -15,11 +15,11 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.state.world import Role
 from dsops.sandbox.sts.service_use import ServiceUse, of_function, of_pod, of_task
-from dsops.sandbox.wire.wire import HttpRequest
 
 # The name of a Kubernetes namespace or service account (RFC 1123) and the name of a Lambda function.
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")

@@ -15,20 +15,20 @@ from dsops.policy.evaluation.evaluate import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.saml import response as saml
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import NO_ROLE
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Session, SessionTable
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
 from dsops.sandbox.wire.parameters import check_member
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 _SAML: Final = "AssumeRoleWithSAML"
 _WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.oidc_keys import provider_of_all, session_keys, trust_keys
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.state.world import OidcProvider, World
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import refusal
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 _TAGS_CLAIM: Final = "https://aws.amazon.com/tags"

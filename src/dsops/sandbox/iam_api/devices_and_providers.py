@@ -7,11 +7,11 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.resources.given import listed_tags, texts
+from dsops.sandbox.authorization.resources.parameter_values import listed_tags, texts
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.iam_api.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
-from dsops.sandbox.iam_api.protected import LINKED_PATH, is_linked
+from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
+from dsops.sandbox.iam_api.protected_entities import LINKED_PATH, is_linked
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

@@ -11,8 +11,8 @@ from dsops.errors import PolicyInvalid, SandboxRefusal
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, PolicyKind, Statement, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
-from dsops.sandbox.state.backends import policies_of
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.state.iam_backend import policies_of
+from dsops.sandbox.wire.errors import refusal
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam

@@ -15,9 +15,7 @@ from dsops.errors import SandboxRefusal
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import PolicyKind, check_policy
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.principals import Carrier, principals_of, replace_principal
-from dsops.sandbox.authorization.resources.carriers import resource_policies
-from dsops.sandbox.iam_api.protected import (
+from dsops.sandbox.iam_api.protected_entities import (
     CHANGES_OF_POLICIES,
     CHANGES_OF_ROLES,
     check_attachable,
@@ -26,14 +24,16 @@ from dsops.sandbox.iam_api.protected import (
     check_role_change,
 )
 from dsops.sandbox.iam_api.service_principals import is_service_principal
+from dsops.sandbox.resource_policies.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.saml.rules import check_new_saml_provider, check_saml_provider
-from dsops.sandbox.secrets.storage import Vault
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.state.backends import words_for_malformed
-from dsops.sandbox.state.upkeep import Upkeep
+from dsops.sandbox.state.iam_backend import words_for_malformed
+from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_entities import Upkeep
+from dsops.sandbox.state.resource_policies import resource_policies
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.state.world import Role, User, World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.refusals import malformed_policy, refusal, validation
+from dsops.sandbox.wire.errors import malformed_policy, refusal, validation
 
 Parameters = Mapping[str, object]
 

@@ -15,8 +15,8 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.identifiers import unique_id
 from dsops.sandbox.state.world import User, World
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 

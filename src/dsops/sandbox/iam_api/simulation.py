@@ -21,8 +21,8 @@ from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Value
 
 Parameters = Mapping[str, object]
 _PAGE: Final = 100

@@ -14,7 +14,7 @@ from dsops.policy.language.policy import Policy, Statement, parse_policy
 from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
-from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.responses import Value
 
 _Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
 _RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from dsops.sandbox.wire.wire import HttpAnswer
+from dsops.sandbox.http.messages import HttpAnswer
 
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),

@@ -15,7 +15,7 @@ from hashlib import sha256
 from time import monotonic
 from uuid import uuid4
 
-from dsops.sandbox.identity_center.memory import (
+from dsops.sandbox.identity_center.records import (
     AuthorizationCode,
     BoundedTable,
     ClientTokens,

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from dsops.sandbox.identity_center.answers import oidc_refusal
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.logins import (
     ACCOUNT_ACCESS,
@@ -20,7 +19,8 @@ from dsops.sandbox.identity_center.logins import (
     PortalLogins,
     is_proof_of,
 )
-from dsops.sandbox.identity_center.memory import ClientTokens, PortalLogin, RegisteredClient
+from dsops.sandbox.identity_center.records import ClientTokens, PortalLogin, RegisteredClient
+from dsops.sandbox.identity_center.responses import oidc_refusal
 
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 AUTHORIZATION_CODE: Final = "authorization_code"

@@ -14,13 +14,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dsops.errors import nearest
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
 from dsops.sandbox.identity_center.logins import CODE_SECONDS, PortalLogins
-from dsops.sandbox.identity_center.memory import AuthorizationCode, RegisteredClient
 from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
+from dsops.sandbox.identity_center.records import AuthorizationCode, RegisteredClient
 from dsops.sandbox.wire.route import signed_for
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
-from dsops.sandbox.identity_center.answers import no_access, unauthorized
 from dsops.sandbox.identity_center.directory import AssignedRole, Instance
 from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, PortalLogins
-from dsops.sandbox.identity_center.memory import PortalLogin
+from dsops.sandbox.identity_center.records import PortalLogin
+from dsops.sandbox.identity_center.responses import no_access, unauthorized
 from dsops.sandbox.saml.response import name_qualifier
+from dsops.sandbox.state.sessions import Issued, Session, SessionTable
 from dsops.sandbox.state.world import Role, SamlProvider, World
-from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 PERSISTENT = "persistent"
 _MOST_LISTED = 100

@@ -7,10 +7,10 @@ name (`/token`), but unsigned JSON is not sent to buckets, and signed requests a
 
 from __future__ import annotations
 
-from dsops.sandbox.identity_center.answers import OIDC, PORTAL
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.identity_center.responses import OIDC, PORTAL
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
-from dsops.sandbox.wire.wire import HttpRequest
 
 TOKEN_HEADER = "x-amz-sso_bearer_token"
 """AWS's only header with an underscore."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.clock import MovableClock
-from dsops.sandbox.control.throttle import Throttle
-from dsops.sandbox.identity_center.answers import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.events import CenterEvents
 from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
 from dsops.sandbox.identity_center.portal import AccessPortal
+from dsops.sandbox.identity_center.responses import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.state.rate_limits import Throttle
+from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import World
-from dsops.sandbox.sts.sessions import SessionTable
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest, is_loopback
 
 _MAX_BODY = 100_000
 """Maximum body in bytes: above the size of any client's JSON."""

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.saml.xml import ASSERTION, Element, elements_of, only, tag, text_of
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 AUDIENCE: Final = "urn:amazon:webservices"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 Parameters = Mapping[str, object]
 

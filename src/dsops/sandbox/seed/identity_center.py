@@ -10,7 +10,7 @@ from typing import Final
 from dsops.arn import partition_of_region
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import nearest
-from dsops.sandbox.identity_center.model import (
+from dsops.sandbox.seed.identity_center_model import (
     DEFAULT_START_URL,
     SeedAssignment,
     SeedCenterUser,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from dsops.sandbox.identity_center.model import SeedIdentityCenter
-from dsops.sandbox.organizations.organizations import RootFeature
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organizations import RootFeature
 from dsops.sandbox.state.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"

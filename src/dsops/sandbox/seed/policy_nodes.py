@@ -11,7 +11,7 @@ from dsops.errors import Where
 from dsops.input_file import read_whole, reason
 from dsops.policy.language.policy import ParsedPolicy, PolicyKind, check_policy
 from dsops.sandbox.seed.nodes import Nodes
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
 """Suffixes that mark a text as a file name; a policy's own text ends in a brace."""

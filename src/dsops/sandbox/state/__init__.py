@@ -1,5 +1,5 @@
-"""The sandbox's state: accounts, moto's backends, and the fence through which every call to moto goes.
+"""The state of the sandbox: accounts, sessions, moto's backends, and the fence through which every call to moto goes.
 
-The only package that imports moto. It receives parsed and authorized operations and returns moto's answers, corrected
-to AWS's.
+The only room that knows moto. Requests come in that were parsed and allowed; moto's answers go out, corrected to AWS's.
+Imported by every room above it.
 """

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 # These may read another account's bucket: the authorization has covered it. CreateBucket must see all bucket names.
 _ACROSS = frozenset({"CopyObject", "UploadPartCopy", "CreateBucket"})

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.function_policy import function_policy
-from dsops.sandbox.authorization.principals import Carrier, replace_principal
-from dsops.sandbox.checks.queue_policies import readable_queue_policy
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.resource_policies.function_policy import function_policy
+from dsops.sandbox.resource_policies.principals import Carrier, replace_principal
+from dsops.sandbox.resource_policies.queue_policy import readable_queue_policy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import Tags, World
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.checks.failures import failure
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.state.backend_failures import failure
+from dsops.sandbox.state.backend_responses import read_answer
 from dsops.sandbox.state.buckets import reach
-from dsops.sandbox.state.closed import check_open, not_served
+from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
-from dsops.sandbox.state.moto_answers import read_answer
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpAnswer
 
 if TYPE_CHECKING:
     from moto.core.request import Request

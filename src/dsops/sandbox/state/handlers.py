@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.extras import pip_install
-from dsops.sandbox.state.closed import SHUT, not_served
+from dsops.sandbox.state.closed_operations import SHUT, not_served
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 
 if TYPE_CHECKING:
     from moto.core.request import Request

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.sandbox.state.iam_builder import Planter
 from dsops.sandbox.state.world import (
     LongTermKey,
     MfaDevice,

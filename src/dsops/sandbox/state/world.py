@@ -13,9 +13,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from dsops.arn import Arn, parse_arn
-from dsops.sandbox.organizations.organizations import Organizations
 from dsops.sandbox.state import fence
-from dsops.sandbox.state.backends import (
+from dsops.sandbox.state.iam_backend import (
     NOTHING_ALLOWED,
     StoredPolicy,
     aws_policies,
@@ -24,11 +23,12 @@ from dsops.sandbox.state.backends import (
     policies_of,
     reset,
 )
+from dsops.sandbox.state.organizations import Organizations
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
-    from dsops.sandbox.state.backends import SandboxUser
+    from dsops.sandbox.state.iam_backend import SandboxUser
 
 
 Tags = tuple[tuple[str, str], ...]

@@ -13,17 +13,17 @@ from dsops.policy.language.letters import lower_case
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Issued, Session
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.provided_contexts import ProvidedContexts, read_contexts
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Issued, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied, validation
+from dsops.sandbox.wire.errors import access_denied, validation
+from dsops.sandbox.wire.responses import Value
 
 NO_ROLE = StoredPolicy(
     "no role has this ARN",

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import source_ip
-from dsops.sandbox.organizations.organizations import IAM, Organizations, RootFeature
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.organizations import IAM, Organizations, RootFeature
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import validation
+from dsops.sandbox.wire.errors import validation
+from dsops.sandbox.wire.responses import Value
 
 _LONGEST = 900
 _TASKS: Mapping[str, RootFeature] = {

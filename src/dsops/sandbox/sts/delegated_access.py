@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import check_token_size
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal, validation
+from dsops.sandbox.wire.errors import refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 DURATIONS = range(300, 43_201)
 """Allowed lengths of a delegated session in seconds (IAM API Reference, CreateDelegationRequest)."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple, NoReturn
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import MAX_TOKEN, Issued, Session, SessionTable
 from dsops.sandbox.state.world import World
-from dsops.sandbox.sts.sessions import MAX_TOKEN, Issued, Session, SessionTable
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 HOUR = 3600
 GLOBAL_HOST = "sts.amazonaws.com"

@@ -16,12 +16,12 @@ from uuid import uuid4
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import Context, request_tags
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.sts.issuing import Issuing, refuse_global_endpoint
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Moment, Value
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

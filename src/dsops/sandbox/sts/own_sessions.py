@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import request_tags, source_ip
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import Session
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied
+from dsops.sandbox.wire.errors import access_denied
+from dsops.sandbox.wire.responses import Value
 
 
 def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
-from dsops.sandbox.sts.sealed import Seal
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.sts.sealed_tokens import Seal
+from dsops.sandbox.wire.errors import refusal
 
 IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 

@@ -6,11 +6,11 @@ policy allows or denies it.
 
 from __future__ import annotations
 
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.session_policy import check_token_size, read_policies
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 _MOST_SCOPES = 3
 

@@ -10,10 +10,10 @@ from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import check_policy
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
 from dsops.sandbox.state.world import Tags, World
-from dsops.sandbox.sts.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.refusals import invalid_parameter, malformed_policy, refusal, validation
+from dsops.sandbox.wire.errors import invalid_parameter, malformed_policy, refusal, validation
 
 _MAX_MANAGED = 10
 _POLICY_CHARACTERS = 2048

@@ -12,8 +12,10 @@ from dsops.policy.evaluation.evaluate import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.state import identifiers
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Issued, Session, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
 from dsops.sandbox.sts.assume_root import assume_root
@@ -22,12 +24,10 @@ from dsops.sandbox.sts.issuing import HOUR, Issuing
 from dsops.sandbox.sts.outbound import Outbound
 from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_token
 from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal, validation
+from dsops.sandbox.wire.errors import refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 
 class StsService:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 
 PREFIX = "x-amz-checksum-"
 # The Castagnoli and NVMe polynomials, bits reversed.

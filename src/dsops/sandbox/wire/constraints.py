@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import validation
+from dsops.sandbox.wire.errors import validation
 
 # botocore ships no types: its shapes are Any in here.
 _UNICODE_CLASS = r"\p{L}\p{Z}\p{N}"

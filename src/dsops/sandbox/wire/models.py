@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from dsops.errors import nearest
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 
 TOOLBOX: Final = "iam-toolbox"
 """moto lacks this service, so it is not in the table of services."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.constraints import check_parameters, check_presence, check_value
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.json_reader import structure_from_json
 from dsops.sandbox.wire.models import TOOLBOX, Protocol, operation_model
-from dsops.sandbox.wire.read_json import structure_from_json
-from dsops.sandbox.wire.read_query import structure_from_query
-from dsops.sandbox.wire.read_rest import structure_from_request
-from dsops.sandbox.wire.read_xml import malformed_xml
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.query_reader import structure_from_query
+from dsops.sandbox.wire.rest_reader import structure_from_request
 from dsops.sandbox.wire.route import Route
+from dsops.sandbox.wire.xml_reader import malformed_xml
 
 # Services whose validation was measured, with AWS's messages. For others the model may be stricter than the service.
 _CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})

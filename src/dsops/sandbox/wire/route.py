@@ -16,13 +16,13 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.wire.cbor import decode
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operation_names, protocols, signing_name
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.s3_requests import bucket_in_host, with_hoisted_headers
-from dsops.sandbox.wire.served import ALSO_SIGNED_AS, SERVED
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED
 
 MAX_BODY = 10_000_000
 """Maximum bytes in a request to STS; a larger one gets a 413 with an empty body."""

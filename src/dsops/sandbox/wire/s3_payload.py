@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.checksums import PREFIX
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"

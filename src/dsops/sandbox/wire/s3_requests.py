@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.checksums import check_checksums
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import operation_model
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.s3_payload import unsigned_body
-from dsops.sandbox.wire.wire import HttpRequest
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _BUCKET_IN_HOST = re.compile(

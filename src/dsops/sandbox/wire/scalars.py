@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.s3_payload import UNSIGNED, ChunkSigner, opened, stated_payload
-from dsops.sandbox.wire.wire import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _TERMINATOR = "aws4_request"

@@ -13,10 +13,10 @@ from hashlib import sha1
 from urllib.parse import parse_qsl
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.s3_requests import bucket_in_host
 from dsops.sandbox.wire.signature import Claim
-from dsops.sandbox.wire.wire import HttpRequest
 
 _REGION = "us-east-1"
 # The signed query parameters: those that select a subresource or change the answer.

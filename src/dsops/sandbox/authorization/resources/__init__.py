@@ -14,21 +14,21 @@ from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.authorization.resources.dynamodb import DynamoDbResources
 from dsops.sandbox.authorization.resources.ec2 import tags_at_creation
 from dsops.sandbox.authorization.resources.encryption import Encryption
-from dsops.sandbox.authorization.resources.foreign import foreign_arns
-from dsops.sandbox.authorization.resources.given import Asks, Parameters
 from dsops.sandbox.authorization.resources.iam import IamResources
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.listed import ListedResources
-from dsops.sandbox.authorization.resources.parameters import ParameterResources
-from dsops.sandbox.authorization.resources.passing import passed_roles, roles_in_profiles
+from dsops.sandbox.authorization.resources.parameter_values import Asks, Parameters
+from dsops.sandbox.authorization.resources.pass_role import passed_roles, roles_in_profiles
+from dsops.sandbox.authorization.resources.policy_documents import check_written_policy
+from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
+from dsops.sandbox.authorization.resources.reference.resolver import ListedResources
 from dsops.sandbox.authorization.resources.s3 import S3Resources
-from dsops.sandbox.authorization.resources.secrets import SecretResources
+from dsops.sandbox.authorization.resources.secretsmanager import SecretResources
 from dsops.sandbox.authorization.resources.sns import SnsResources
 from dsops.sandbox.authorization.resources.sqs import SqsResources
-from dsops.sandbox.authorization.resources.written import check_written_policy
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.authorization.resources.ssm import ParameterResources
 from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.state.world import World
 
 __all__ = ["ResourceResolver"]

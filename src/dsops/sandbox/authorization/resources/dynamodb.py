@@ -14,7 +14,7 @@ from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
-from dsops.sandbox.authorization.resources.given import (
+from dsops.sandbox.authorization.resources.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -25,9 +25,9 @@ from dsops.sandbox.authorization.resources.given import (
     texts,
 )
 from dsops.sandbox.authorization.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.secrets import SecretLocation
 
 _ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
 _TABLES: Final = ("TableName", "SourceTableName", "TargetTableName")

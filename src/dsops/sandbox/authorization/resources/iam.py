@@ -8,11 +8,11 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, listed_tags
-from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags
 from dsops.sandbox.iam_api.linked_roles import linked_name
-from dsops.sandbox.iam_api.protected import LINKED_PATH
-from dsops.sandbox.state.root_user import is_about_root
+from dsops.sandbox.iam_api.protected_entities import LINKED_PATH
+from dsops.sandbox.iam_api.root_user import is_about_root
 from dsops.sandbox.state.world import World
 
 

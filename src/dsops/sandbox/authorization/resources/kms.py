@@ -15,7 +15,8 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import (
+from dsops.sandbox.authorization.resources.kms_grants import with_grants
+from dsops.sandbox.authorization.resources.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -24,10 +25,9 @@ from dsops.sandbox.authorization.resources.given import (
     text,
     texts,
 )
-from dsops.sandbox.authorization.resources.grants import with_grants
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.wire.errors import refusal
 
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")

@@ -15,9 +15,16 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, inside, key_if_given, listed_tags, many, text
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.public import is_public
+from dsops.sandbox.authorization.resources.parameter_values import (
+    Parameters,
+    inside,
+    key_if_given,
+    listed_tags,
+    many,
+    text,
+)
+from dsops.sandbox.authorization.resources.public_access import is_public
 from dsops.sandbox.authorization.resources.s3_actions import (
     ALSO_WITH,
     ALSO_WITH_NEW_BUCKET,
@@ -27,7 +34,7 @@ from dsops.sandbox.authorization.resources.s3_actions import (
     ON_VERSION,
 )
 from dsops.sandbox.state.estate import Bucket, Estate, StoredObject
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 _READS = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "SelectObjectContent"})
 _WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
