@@ -253,7 +253,7 @@ def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize("service", CLASSES)
-def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: str) -> None:
+def test_nine_of_ten_operations_resolve_to_resources(lab: Lab, service: str) -> None:
     """At least 90 % of each service's operations have the right actions and ARNs, and the page has the numbers."""
     found = dict(rows(lab, service))
     right = sum(found.values())
@@ -265,7 +265,7 @@ def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: s
 
 
 @pytest.mark.parametrize("service", CLASSES)
-def test_the_table_agrees_with_awss_reference(service: str) -> None:
+def test_the_table_agrees_with_aws_reference(service: str) -> None:
     """Each action in the table exists in AWS's reference and has that resource type."""
     reference = open_reference()
     assert reference is not None

@@ -126,7 +126,7 @@ def invalid(message: str) -> tuple[str, str, int]:
 # --- valid assertions ------------------------------------------------------------------------------------------
 
 
-def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
+def test_a_valid_assertion_gives_a_session(lab: Lab) -> None:
     """The answer has AWS's fields; the session is the role's and may read the secret."""
     answer = assume(lab, signed(lab))
 
@@ -145,7 +145,7 @@ def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> N
     assert session.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
 
 
-def test_the_subject_stays_with_the_session(lab: Lab) -> None:
+def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
     """saml:sub is a condition key of the session's later requests."""
     answer = assume(lab, signed(lab, subject="bob"))
 
@@ -163,7 +163,7 @@ def test_the_response_may_be_signed_too(lab: Lab, what: str) -> None:
     assert assume(lab, encoded(response))["Subject"] == "alice"
 
 
-def test_any_signing_certificate_of_the_metadata_will_do(make_lab: LabFactory) -> None:
+def test_any_signing_certificate_of_the_metadata_is_accepted(make_lab: LabFactory) -> None:
     """Any signing certificate in the metadata is accepted, as during a key rotation."""
     other = IdentityProvider(days=3000)
     lab = make_lab(SEED.replace(CORP.metadata(), CORP.metadata(other.certificate)))
@@ -189,7 +189,7 @@ def test_base64_may_be_wrapped(lab: Lab) -> None:
     assert assume(lab, "\n".join(response[at : at + 76] for at in range(0, len(response), 76)))["Subject"] == "alice"
 
 
-def test_tags_and_source_identity_come_out_of_the_assertion(lab: Lab) -> None:
+def test_tags_and_source_identity_are_from_the_assertion(lab: Lab) -> None:
     """Tags and source identity come from the assertion and need sts:TagSession and sts:SetSourceIdentity."""
     more: dict[str, Any] = {"PrincipalTag:team": ["red"], "TransitiveTagKeys": ["team"], "SourceIdentity": ["me@x.org"]}
 
@@ -225,7 +225,7 @@ def test_tags_in_an_assertion_have_the_limits_of_all_tags(lab: Lab, more: dict[s
 
 
 @pytest.mark.parametrize("identity", ["a", "aws:root", "two words", "x" * 257])
-def test_a_source_identity_of_another_form_is_refused(lab: Lab, identity: str) -> None:
+def test_a_malformed_source_identity_is_refused(lab: Lab, identity: str) -> None:
     """A malformed source identity is refused with the user guide's message."""
     assert refused(lab, signed(lab, asked(TAGGED, SourceIdentity=[identity])), TAGGED) == invalid(
         'Source Identity must match [a-zA-Z_0-9+=,.@-]{2,64} and not begin with "aws:"'
@@ -275,7 +275,7 @@ def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: lis
 
 
 @pytest.mark.parametrize("value", [f"{DEPLOY},{PROVIDER}", f"{PROVIDER},{DEPLOY}", f" {DEPLOY} ,\n {PROVIDER} "])
-def test_role_and_provider_stand_in_either_order(lab: Lab, value: str) -> None:
+def test_role_and_provider_may_be_in_either_order(lab: Lab, value: str) -> None:
     """Role and provider may be in either order, with or without white space."""
     assert assume(lab, signed(lab, {**asked(), f"{ATTRIBUTES}Role": [value]}))["Subject"] == "alice"
 
@@ -302,7 +302,7 @@ def lifetime(lab: Lab, answer: dict[str, Any]) -> int:
         (7200, None, 60, 60),
     ],
 )
-def test_the_shortest_of_the_durations_counts(
+def test_the_shortest_duration_applies(
     lab: Lab, asked_seconds: int | None, duration: str | None, session_end: int | None, expected: int
 ) -> None:
     """The session has the shortest of DurationSeconds, SessionDuration and SessionNotOnOrAfter."""
@@ -351,7 +351,7 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
         ("https://app.example.com/saml", False),
     ],
 )
-def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
+def test_the_recipient_must_be_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
     """The recipient must be AWS's sign-in URL, global or regional."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
     data = f'NotOnOrAfter="{{until}}" Recipient="{recipient}"'.replace("\n", "&#10;")
@@ -372,9 +372,7 @@ def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken:
         ("aws-us-gov", "signin.amazonaws-us-gov.com", "urn:amazon:webservices:govcloud"),
     ],
 )
-def test_each_partition_has_a_sign_in_of_its_own(
-    make_lab: LabFactory, partition: str, place: str, audience: str
-) -> None:
+def test_each_partition_has_its_own_recipient(make_lab: LabFactory, partition: str, place: str, audience: str) -> None:
     """Each partition has its own sign-in URL, and assertions for another partition are refused."""
     role, provider = (arn.replace("arn:aws:", f"arn:{partition}:") for arn in (DEPLOY, PROVIDER))
     seed = SEED.replace("arn:aws:", f"arn:{partition}:").replace(SIGN_IN, f"https://{place}/saml")
@@ -416,7 +414,7 @@ def test_each_partition_has_a_sign_in_of_its_own(
         f'<saml:SubjectConfirmation Method="{BEARER}"/>',
     ],
 )
-def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: str) -> None:
+def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -> None:
     """There must be one bearer confirmation with recipient and end; AWS's message has a typo."""
     assert refused(lab, signed(lab, confirmation=confirmation)) == invalid(
         "Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter"
@@ -434,7 +432,7 @@ def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: s
         (["urn:amazon:webservices:evil"], False),
     ],
 )
-def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
+def test_aws_must_be_an_audience(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
     """The audience must include AWS, by URN or sign-in URL."""
     listed = "".join(f"<saml:Audience>{name}</saml:Audience>" for name in audiences)
     own = "<saml:Audience>urn:amazon:webservices</saml:Audience>"
@@ -465,7 +463,7 @@ def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken:
         ),
     ],
 )
-def test_every_condition_has_to_hold(lab: Lab, conditions: str, message: str) -> None:
+def test_all_conditions_must_be_met(lab: Lab, conditions: str, message: str) -> None:
     """All conditions must hold, and unknown ones are refused."""
     assert refused(lab, signed(lab, conditions=conditions)) == invalid(message)
 
@@ -486,7 +484,7 @@ def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
     )
 
 
-def test_a_response_ends_when_it_says(lab: Lab) -> None:
+def test_a_response_expires(lab: Lab) -> None:
     """A response expires at its own end, to the second."""
     lab.sandbox.clock.freeze(is_frozen=True)
     lab.sandbox.clock.set(int(lab.sandbox.clock.now()))
@@ -498,7 +496,7 @@ def test_a_response_ends_when_it_says(lab: Lab) -> None:
     assert refused(lab, response) == ("ExpiredTokenException", "The assertion is expired", 400)
 
 
-def test_a_response_of_the_future_is_refused(lab: Lab) -> None:
+def test_a_response_from_the_future_is_refused(lab: Lab) -> None:
     """A response from the future is refused until its time."""
     response = signed(lab)
     lab.sandbox.clock.set(lab.sandbox.clock.now() - 60)
@@ -507,7 +505,7 @@ def test_a_response_of_the_future_is_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("where", ["IssueInstant", "NotBefore of Conditions", "NotBefore of SubjectConfirmationData"])
-def test_each_beginning_counts(lab: Lab, where: str) -> None:
+def test_all_not_before_times_are_checked(lab: Lab, where: str) -> None:
     """The assertion, its conditions and its confirmation may each set a beginning; all must have passed."""
     now = lab.sandbox.clock.now()
     later = f'NotBefore="{written(now + 60)}"'
@@ -526,7 +524,7 @@ def test_each_beginning_counts(lab: Lab, where: str) -> None:
     assert assume(lab, response)["Subject"] == "alice"
 
 
-def test_an_assertion_says_when_it_was_issued(lab: Lab) -> None:
+def test_an_assertion_needs_an_issue_time(lab: Lab) -> None:
     """An assertion without IssueInstant is refused."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked())
@@ -538,7 +536,7 @@ def test_an_assertion_says_when_it_was_issued(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("what", ["assertion", "response"])
-def test_the_destination_is_aws_where_there_is_one(lab: Lab, what: str) -> None:
+def test_a_destination_must_be_aws(lab: Lab, what: str) -> None:
     """If the response has a Destination it must be AWS's sign-in URL, signed or not."""
     now = lab.sandbox.clock.now()
     for destination, is_taken in ((SIGN_IN, True), ("", True), ("https://app.example.com/saml", False)):
@@ -553,7 +551,7 @@ def test_the_destination_is_aws_where_there_is_one(lab: Lab, what: str) -> None:
             assert refused(lab, document) == invalid("The Destination of the response is not AWS")
 
 
-def test_a_session_of_the_provider_that_is_over_is_no_session(lab: Lab) -> None:
+def test_an_expired_provider_session_is_refused(lab: Lab) -> None:
     """A past SessionNotOnOrAfter is refused."""
     end = written(lab.sandbox.clock.now() - 1)
     statements = f'<saml:AuthnStatement AuthnInstant="{{now}}" SessionNotOnOrAfter="{end}"/>'
@@ -564,7 +562,7 @@ def test_a_session_of_the_provider_that_is_over_is_no_session(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "moment", ["", "tomorrow", "2026-13-01T00:00:00Z", "2999-01-01T00:00:00", "2999-01-01", "9999-12-31T23:59:59-23:59"]
 )
-def test_a_moment_is_a_moment(lab: Lab, moment: str) -> None:
+def test_malformed_times_are_refused(lab: Lab, moment: str) -> None:
     """A malformed or ambiguous time in the assertion is refused."""
     conditions = CONDITIONS.replace('NotOnOrAfter="{until}"', f'NotOnOrAfter="{moment}"')
 
@@ -574,7 +572,7 @@ def test_a_moment_is_a_moment(lab: Lab, moment: str) -> None:
 # --- roles and trust policies ----------------------------------------------------------------------------------
 
 
-def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
+def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
     """A role that trusts another provider and a missing role give the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
 
@@ -583,14 +581,14 @@ def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
     assert refused(lab, said["assertion"], TAGGED, SANDBOXED) == SAID_NO
 
 
-def test_without_a_name_nobody_is_let_in(lab: Lab) -> None:
+def test_a_name_id_is_required(lab: Lab) -> None:
     """An assertion without exactly one NameID gets the error of a denying trust policy."""
     assert refused(lab, signed(lab, name_id="")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID></saml:NameID>")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID>")) == SAID_NO
 
 
-def test_roles_of_identity_center_are_not_for_saml(lab: Lab) -> None:
+def test_identity_center_roles_are_closed_to_other_providers(lab: Lab) -> None:
     """Roles of IAM Identity Center are refused, whatever their trust policy says."""
     role = f"arn:aws:iam::{ACCOUNT}:role/AWSReservedSSO_Admin_0123456789abcdef"
 
@@ -608,7 +606,7 @@ def test_roles_of_identity_center_are_not_for_saml(lab: Lab) -> None:
         ("aws:FederatedProvider", PROVIDER),
     ],
 )
-def test_what_the_assertion_says_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
+def test_values_of_the_assertion_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
     """Each SAML condition key is met by the assertion's value and missed by another."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"{key}": "{value}"'))
     assert assume(lab, signed(lab))["Subject"] == "alice"
@@ -636,7 +634,7 @@ def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: 
     assert refused(lab, signed(lab)) == SAID_NO
 
 
-def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
+def test_attributes_are_not_condition_keys_of_the_session(lab: Lab) -> None:
     """The session keeps only the subject's name, qualifier and type as condition keys, per the user guide."""
     answer = assume(lab, signed(lab, {**asked(), "urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff"]}))
 
@@ -650,7 +648,7 @@ def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
     ]
 
 
-def test_an_organization_may_close_its_roles_to_saml(make_lab: LabFactory) -> None:
+def test_an_rcp_can_deny_saml(make_lab: LabFactory) -> None:
     """A resource control policy can restrict AssumeRoleWithSAML in member accounts by the assertion's subject."""
     statement = {
         "Effect": "Deny",
@@ -720,12 +718,12 @@ def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) 
 @pytest.mark.parametrize(
     ("role", "provider"), [("nothing-valid-in-here", PROVIDER), (DEPLOY, "nothing-valid-in-here"), (PROVIDER, PROVIDER)]
 )
-def test_what_is_no_arn_is_said_to_be_none(lab: Lab, role: str, provider: str) -> None:
+def test_invalid_arns_are_refused(lab: Lab, role: str, provider: str) -> None:
     """A malformed role or provider ARN is refused first."""
     assert refused(lab, "AAAA", role, provider)[:2] == ("ValidationError", "Request ARN is invalid")
 
 
-def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
+def test_a_provider_created_by_the_api_works(lab: Lab) -> None:
     """CreateSAMLProvider, UpdateSAMLProvider and DeleteSAMLProvider take effect at once."""
     admin = lab.user("admin", OTHER)
     new = f"arn:aws:iam::{OTHER}:saml-provider/New"
@@ -757,7 +755,7 @@ def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
         ({"AddPrivateKey": "x"}, "NotImplemented"),
     ],
 )
-def test_a_provider_that_can_not_be_made_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
+def test_an_invalid_provider_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
     """An invalid provider (name taken, unreadable metadata, encryption) is refused and changes nothing."""
     admin = lab.user("admin")
     wish = {"Name": "Other", "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(), **more}
@@ -770,7 +768,7 @@ def test_a_provider_that_can_not_be_made_is_refused(lab: Lab, more: dict[str, st
     assert len(admin.call("iam", "ListSAMLProviders")["SAMLProviderList"]) == 2
 
 
-def test_a_sign_in_that_failed_is_told_as_the_provider_tells_it(lab: Lab) -> None:
+def test_a_failed_sign_in_is_reported_with_its_status(lab: Lab) -> None:
     """A response with a status other than Success gets IDPRejectedClaim."""
     now = lab.sandbox.clock.now()
     response = CORP.response(now, status="urn:oasis:names:tc:SAML:2.0:status:Responder")
@@ -781,7 +779,7 @@ def test_a_sign_in_that_failed_is_told_as_the_provider_tells_it(lab: Lab) -> Non
 # --- CloudTrail ------------------------------------------------------------------------------------------------
 
 
-def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:
+def test_records_have_the_federated_user_but_not_the_assertion(lab: Lab) -> None:
     """The CloudTrail record has the SAML user, assertion id, tags, role and provider, but not the assertion."""
     tags: dict[str, Any] = {"PrincipalTag:Team": ["red"], "TransitiveTagKeys": ["Team"]}
     response = signed(lab, asked(TAGGED, **tags))
@@ -812,7 +810,7 @@ def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:
     assert answer["Credentials"]["SecretAccessKey"] not in json.dumps(granted)
 
 
-def test_a_saml_session_is_no_web_identity(lab: Lab) -> None:
+def test_a_saml_session_has_no_web_identity_keys(lab: Lab) -> None:
     """Later calls of a SAML session have an empty webIdFederationData."""
     session = lab.with_keys(Keys.of(assume(lab, signed(lab))["Credentials"]))
     session.call("secretsmanager", "GetSecretValue", SecretId="db")
@@ -820,7 +818,7 @@ def test_a_saml_session_is_no_web_identity(lab: Lab) -> None:
     assert list(lab.sandbox.events.records())[-1]["userIdentity"]["sessionContext"]["webIdFederationData"] == {}
 
 
-def test_a_person_with_keys_may_send_an_assertion_too(lab: Lab) -> None:
+def test_signed_requests_are_accepted(lab: Lab) -> None:
     """A signature on the request, valid or not, is ignored."""
     person = lab.with_keys(Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 

@@ -20,7 +20,7 @@ def lab(make_lab: LabFactory) -> Lab:
     return make_lab(SEED)
 
 
-def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
+def test_a_response_is_issued_on_request(lab: Lab) -> None:
     """The endpoint issues a response with the requested content, which STS accepts."""
     role = TAGGED
     trust = {
@@ -56,7 +56,7 @@ def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
     assert (session.tags, session.transitive_keys) == ((("team", "red"),), ("team",))
 
 
-def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
+def test_an_invalid_response_is_issued_on_request(lab: Lab) -> None:
     """Responses that AWS would refuse are issued, too, for testing."""
     control = Control(lab.sandbox)
     for more, code in (
@@ -87,7 +87,7 @@ def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
         ({"role": "arn:aws:iam::333333333333:role/x"}, 404, "there is none in that account"),
     ],
 )
-def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int, said: str) -> None:
+def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int, said: str) -> None:
     """Invalid requests, roles and ambiguous providers are refused."""
     answered, answer = ask(Control(lab.sandbox), wish)
 
@@ -95,14 +95,14 @@ def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int, 
     assert said in answer["error"]
 
 
-def test_the_only_provider_of_the_account_is_meant(lab: Lab) -> None:
+def test_the_only_provider_of_the_account_is_the_default(lab: Lab) -> None:
     """Without a named provider the account's only one is used."""
     status, said = ask(Control(lab.sandbox), {"role": f"arn:aws:iam::{OTHER}:role/x"})
 
     assert (status, said["provider"]) == (200, f"arn:aws:iam::{OTHER}:saml-provider/Corp")
 
 
-def test_its_metadata_makes_an_account_believe_the_sandbox(lab: Lab) -> None:
+def test_the_metadata_creates_a_provider_for_the_sandbox(lab: Lab) -> None:
     """`GET /_sandbox/saml` returns metadata that CreateSAMLProvider accepts."""
     control = Control(lab.sandbox)
     _, said = ask(control, None, "GET")
@@ -128,7 +128,7 @@ def test_a_web_page_gets_no_response(lab: Lab) -> None:
     assert ask(control, None, "GET", origin="https://evil.example")[0] == 403
 
 
-def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
+def test_the_certificate_never_expires(lab: Lab) -> None:
     """The sandbox's certificate is valid wherever its clock is moved to."""
     control = Control(lab.sandbox)
     for moment in (1.0e9, 2.0e10):
@@ -160,7 +160,7 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
         ("[{name: a, issued_by_sandbox: true}, {name: a, issued_by_sandbox: true}]", "`a` is in this account already"),
     ],
 )
-def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
+def test_an_invalid_provider_is_a_seed_problem(providers: str, message: str) -> None:
     """An invalid SAML provider in a seed is reported with its reason."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{saml_providers: {providers}}}}}', "seed.yaml")

@@ -41,7 +41,7 @@ def session(lab: Lab) -> Person:
     return lab.user("alice").assume(JUMP, "s1", SourceIdentity="ada")
 
 
-def test_it_stays_who_it_is(session: Person) -> None:
+def test_the_caller_stays_the_same(session: Person) -> None:
     """A narrowed session keeps ARN, id and source identity."""
     answer = session.call("sts", "GetScopedCredentials", Policy=allow("sts:*"))
     inner = Person(session.lab, Keys.of(answer["Credentials"]))
@@ -53,7 +53,7 @@ def test_it_stays_who_it_is(session: Person) -> None:
     assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"])
 
 
-def test_a_policy_limits_and_never_adds(session: Person) -> None:
+def test_a_policy_only_limits(session: Person) -> None:
     """A scope limits permissions and never adds any."""
     key = {"AccessKeyId": session.keys.access_key_id}
     inner = narrowed(session, Policy=allow("iam:*"))
@@ -66,7 +66,7 @@ def test_a_policy_limits_and_never_adds(session: Person) -> None:
     assert narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", **key)["Account"] == ACCOUNT
 
 
-def test_layers_add_up_to_three(session: Person) -> None:
+def test_at_most_three_layers_of_policies(session: Person) -> None:
     """Up to three scopes add up; a fourth is refused, a shorter duration is not."""
     key = {"AccessKeyId": session.keys.access_key_id}
     first = narrowed(session, Policy=allow("sts:Get*"))
@@ -79,7 +79,7 @@ def test_layers_add_up_to_three(session: Person) -> None:
     assert third.call("sts", "GetScopedCredentials", DurationSeconds=60)["ScopedPoliciesCount"] == 3
 
 
-def test_it_ends_no_later_than_the_session(session: Person) -> None:
+def test_scoped_credentials_expire_with_the_session(session: Person) -> None:
     """A narrowed session never ends after the calling session."""
     clock = session.lab.sandbox.clock
     same, short = narrowed(session, Policy=FULL), narrowed(session, DurationSeconds=60)
@@ -93,14 +93,14 @@ def test_it_ends_no_later_than_the_session(session: Person) -> None:
     assert same.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_long_term_keys_have_nothing_to_narrow(lab: Lab) -> None:
+def test_long_term_keys_can_not_be_scoped(lab: Lab) -> None:
     """Long-term keys are refused, and one of Policy and DurationSeconds is required."""
     assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
     assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
     assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)
 
 
-def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
+def test_a_user_session_can_be_scoped(lab: Lab) -> None:
     """A GetSessionToken session can be narrowed, although it may call little else of STS."""
     admin = lab.user("admin", OTHER)
     session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
@@ -111,7 +111,7 @@ def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
     assert session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["SecretString"]
 
 
-def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
+def test_a_root_session_can_be_scoped(make_lab: LabFactory) -> None:
     """For a root user's session the scope alone decides."""
     key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
     lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
@@ -124,7 +124,7 @@ def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
     assert session.call("secretsmanager", "CreateSecret", Name="x", SecretString="y")["ARN"]
 
 
-def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
+def test_a_federated_user_without_permissions_is_refused(lab: Lab) -> None:
     """A federated session without a policy stays without permissions when narrowed."""
     admin = lab.user("admin", OTHER)
     bare = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann")["Credentials"]))
@@ -134,7 +134,7 @@ def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
     assert narrowed(limited, Policy=FULL).call("secretsmanager", "ListSecrets")["SecretList"]
 
 
-def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> None:
+def test_scoped_credentials_are_revoked_with_the_session(session: Person) -> None:
     """A narrowed session keeps aws:TokenIssueTime and MFA, so that revoking old sessions reaches it."""
     session.lab.sandbox.clock.advance(600)
     narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
@@ -146,7 +146,7 @@ def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> No
     assert inner["aws:MultiFactorAuthPresent"] == outer["aws:MultiFactorAuthPresent"] == ("false",)
 
 
-def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
+def test_role_chaining_keeps_the_limits(session: Person) -> None:
     """Role chaining from a narrowed session needs the scope's permission."""
     plain = session.lab.user("alice").assume(JUMP)
     closed, opened = narrowed(plain, Policy=allow("iam:*")), narrowed(plain, Policy=allow("sts:*"))
@@ -159,7 +159,7 @@ def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
 # --- token size --------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
+def test_a_token_has_the_requested_size(lab: Lab) -> None:
     """MinimumSessionTokenSize sets the token's length; a truncated or changed token is invalid."""
     admin = lab.user("admin")
     for size in (0, 191, 192, 1000, MAX_TOKEN):
@@ -196,7 +196,7 @@ def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
     assert "PackedPolicySize" not in bare
 
 
-def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
+def test_invalid_scopes_are_refused(session: Person) -> None:
     """Scopes that together exceed the token's size are refused."""
 
     def long_policy(number: int) -> str:
@@ -214,7 +214,7 @@ def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
 # --- regions without STS -------------------------------------------------------------------------------------------
 
 
-def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory) -> None:
+def test_a_region_can_be_disabled_for_an_account(make_lab: LabFactory) -> None:
     """In a region with STS deactivated, the account of the new credentials decides; existing ones work."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{OTHER}"}}, '
@@ -241,7 +241,7 @@ def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory)
     assert other.assume(role).arn
 
 
-def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) -> None:
+def test_a_token_is_refused_in_a_disabled_region(make_lab: LabFactory) -> None:
     """Federated sessions are refused, too, where the role's account has deactivated STS."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:'
@@ -267,7 +267,7 @@ def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) ->
             assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"]) == 900
 
 
-def test_us_east_1_can_not_be_closed() -> None:
+def test_us_east_1_can_not_be_disabled() -> None:
     """A seed that deactivates STS in us-east-1 is refused."""
     from tests.unit.sandbox.test_seedfile import problems
 

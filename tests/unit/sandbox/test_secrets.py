@@ -97,7 +97,7 @@ def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
     assert read(reader, arn_of(lab, "ends-abcdef")) == "tricky"
 
 
-def test_regions_hold_their_own(lab: Lab) -> None:
+def test_regions_have_separate_secrets(lab: Lab) -> None:
     """Each region has its own secrets; an unknown region is refused."""
     reader = lab.user("reader")
     reader.region = "eu-west-1"
@@ -108,7 +108,7 @@ def test_regions_hold_their_own(lab: Lab) -> None:
     assert reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/text").code == "InvalidRegion"
 
 
-def test_accounts_hold_their_own(lab: Lab) -> None:
+def test_accounts_have_separate_secrets(lab: Lab) -> None:
     """A name refers to the caller's account."""
     assert read(lab.user("guest", OTHER), "prod/db") == "of-the-other"
 
@@ -116,7 +116,7 @@ def test_accounts_hold_their_own(lab: Lab) -> None:
 # --- values ------------------------------------------------------------------------------------------------------
 
 
-def test_the_answer_has_what_awss_has(lab: Lab) -> None:
+def test_the_answer_has_aws_fields(lab: Lab) -> None:
     """The answer has AWS's fields for a binary secret."""
     answer = lab.user("reader").call("secretsmanager", "GetSecretValue", SecretId="prod/key")
 
@@ -159,7 +159,7 @@ def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
     assert read(reader, "prod/db")
 
 
-def test_a_secret_marked_for_deletion_is_closed(lab: Lab) -> None:
+def test_a_secret_marked_for_deletion_can_not_be_changed(lab: Lab) -> None:
     """A secret scheduled for deletion can't be written or recreated, but described."""
     admin = lab.user("admin")
     admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
@@ -174,7 +174,7 @@ def test_a_secret_marked_for_deletion_is_closed(lab: Lab) -> None:
     assert admin.call("secretsmanager", "DescribeSecret", SecretId="prod/db")["DeletedDate"]
 
 
-def test_names_have_an_alphabet(lab: Lab) -> None:
+def test_names_have_a_limited_alphabet(lab: Lab) -> None:
     """Invalid and taken names are refused with AWS's errors."""
     admin = lab.user("admin")
 
@@ -190,7 +190,7 @@ def test_names_have_an_alphabet(lab: Lab) -> None:
 # --- permissions -------------------------------------------------------------------------------------------------
 
 
-def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
+def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
     """A caller without permission gets AccessDenied for a missing secret, too, with the id as sent."""
     stranger, arn = lab.user("stranger"), arn_of(lab, "prod/db")
 
@@ -203,7 +203,7 @@ def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
         )
 
 
-def test_who_may_read_learns_that_there_is_none(lab: Lab) -> None:
+def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
     """An authorized caller gets ResourceNotFoundException for a missing secret."""
     refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
 
@@ -222,7 +222,7 @@ def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
     assert refused.code == "AccessDeniedException"
 
 
-def test_other_operations_are_moto_s_under_the_same_rules(lab: Lab) -> None:
+def test_moto_operations_are_authorized_too(lab: Lab) -> None:
     """Operations performed by moto are authorized like all others."""
     admin = lab.user("admin")
     made = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
@@ -234,7 +234,7 @@ def test_other_operations_are_moto_s_under_the_same_rules(lab: Lab) -> None:
         assert lab.user("reader").refused("secretsmanager", operation, **parameters).code == "AccessDeniedException"
 
 
-def test_creating_is_judged_on_the_arn_it_will_have(make_lab: LabFactory) -> None:
+def test_create_secret_is_authorized_on_the_future_arn(make_lab: LabFactory) -> None:
     """CreateSecret is authorized on the future ARN, by prefix or by pattern."""
     seed = """
 accounts:
@@ -266,7 +266,7 @@ def policy_for(principal: str, effect: str = "Allow") -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
-def test_a_secrets_policy_can_name_a_user_of_its_account(lab: Lab) -> None:
+def test_a_resource_policy_can_allow_a_user_of_its_account(lab: Lab) -> None:
     """A secret's policy that names a user of its account is enough, and its Deny beats all allows."""
     admin, stranger = lab.user("admin"), lab.user("stranger")
     me = f"arn:aws:iam::{ACCOUNT}:user/stranger"
@@ -278,7 +278,7 @@ def test_a_secrets_policy_can_name_a_user_of_its_account(lab: Lab) -> None:
     assert "with an explicit deny in a resource-based policy" in refused.message
 
 
-def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) -> None:
+def test_across_accounts_both_must_allow_and_a_customer_managed_key_is_needed(lab: Lab) -> None:
     """Across accounts, both policies must allow, and the secret must not use the default KMS key."""
     admin, guest, blocked = lab.user("admin"), lab.user("guest", OTHER), lab.user("blocked", OTHER)
     made = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
@@ -297,7 +297,7 @@ def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) 
 
 
 @pytest.mark.parametrize("policy", ["no json", "{}", '{"Statement": {"Effect": "Allow", "Action": "*"}}'])
-def test_a_malformed_resource_policy_is_not_written(lab: Lab, policy: str) -> None:
+def test_a_malformed_resource_policy_is_refused(lab: Lab, policy: str) -> None:
     """A malformed resource policy gets MalformedPolicyDocumentException."""
     refused = lab.user("admin").refused(
         "secretsmanager", "PutResourcePolicy", SecretId="prod/db", ResourcePolicy=policy
@@ -320,7 +320,7 @@ def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
 # --- BatchGetSecretValue -----------------------------------------------------------------------------------------
 
 
-def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:
+def test_a_batch_is_authorized_per_secret(lab: Lab) -> None:
     """A batch returns what may be read, and the rest in Errors."""
     ids = ["prod/db", "prod/closed", "prod/none", "prod/text"]
 
@@ -331,7 +331,7 @@ def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:
     assert errors == {"prod/closed": "AccessDeniedException", "prod/none": "ResourceNotFoundException"}
 
 
-def test_a_batch_needs_a_permission_of_its_own(lab: Lab) -> None:
+def test_a_batch_needs_a_separate_permission(lab: Lab) -> None:
     """A batch needs secretsmanager:BatchGetSecretValue, whose denial names no resource."""
     refused = lab.user("single").refused("secretsmanager", "BatchGetSecretValue", SecretIdList=["prod/db"])
 
@@ -362,7 +362,7 @@ def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
         {"SecretIdList": ["a"], "MaxResults": 2},
     ],
 )
-def test_a_batch_is_by_list_or_by_filter(lab: Lab, parameters: dict[str, object]) -> None:
+def test_a_batch_has_either_list_or_filter(lab: Lab, parameters: dict[str, object]) -> None:
     """A batch needs either a list or a filter, and pages only with a filter."""
     refused = lab.user("admin").refused("secretsmanager", "BatchGetSecretValue", **parameters)
 
@@ -372,7 +372,7 @@ def test_a_batch_is_by_list_or_by_filter(lab: Lab, parameters: dict[str, object]
 # --- Parameter Store ---------------------------------------------------------------------------------------------
 
 
-def test_a_parameter_is_read_by_who_may(lab: Lab) -> None:
+def test_reading_a_parameter_needs_permission(lab: Lab) -> None:
     """A parameter is read by name, version and ARN; its resource has no double slash."""
     reader = lab.user("reader")
 
@@ -385,7 +385,7 @@ def test_a_parameter_is_read_by_who_may(lab: Lab) -> None:
     assert f"on resource: arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/dev/c because" in refused.message
 
 
-def test_several_parameters_are_allowed_one_by_one(lab: Lab) -> None:
+def test_parameters_are_authorized_separately(lab: Lab) -> None:
     """Each of several parameters must be allowed; missing ones are in InvalidParameters."""
     reader = lab.user("reader")
 
@@ -396,7 +396,7 @@ def test_several_parameters_are_allowed_one_by_one(lab: Lab) -> None:
     assert "parameter/dev/c" in refused.message
 
 
-def test_a_path_is_allowed_as_a_whole(lab: Lab) -> None:
+def test_a_path_is_authorized_as_a_whole(lab: Lab) -> None:
     """GetParametersByPath is authorized on the whole path."""
     reader = lab.user("reader")
 
@@ -405,14 +405,14 @@ def test_a_path_is_allowed_as_a_whole(lab: Lab) -> None:
     assert reader.refused("ssm", "GetParametersByPath", Path="/").code == "AccessDeniedException"
 
 
-def test_another_accounts_parameter_is_not_read(lab: Lab) -> None:
+def test_parameters_of_other_accounts_are_not_readable(lab: Lab) -> None:
     """Another account's parameter is denied, because parameters have no resource policy."""
     arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"
 
     assert lab.user("admin", OTHER).refused("ssm", "GetParameter", Name=arn).code == "AccessDeniedException"
 
 
-def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> None:
+def test_a_secret_through_parameter_store_needs_its_own_permission(lab: Lab) -> None:
     """`/aws/reference/secretsmanager/...` also needs secretsmanager:GetSecretValue."""
     name = "/aws/reference/secretsmanager/prod/text"
     admin = lab.user("admin")
@@ -425,7 +425,7 @@ def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> N
     assert answer["Parameter"]["Value"] == "plain"
 
 
-def test_a_missing_secret_behind_parameter_store_is_a_missing_parameter(lab: Lab) -> None:
+def test_a_missing_secret_through_parameter_store_is_a_missing_parameter(lab: Lab) -> None:
     """A missing secret behind a parameter name gets ParameterNotFound."""
     name = "/aws/reference/secretsmanager/nowhere"
 

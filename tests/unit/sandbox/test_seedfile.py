@@ -28,18 +28,18 @@ def problems(text: str) -> list[str]:
     ]
 
 
-def test_the_least_seed_is_an_account() -> None:
+def test_the_minimal_seed_is_an_account() -> None:
     """The smallest seed is one account; empty values are empty mappings."""
     for text in ('accounts: {"123456789012": {}}', 'accounts:\n  "123456789012":\n'):
         assert [account.account for account in read_seed(text, "seed.yaml").accounts] == ["123456789012"]
 
 
-def test_an_account_id_keeps_its_zeros() -> None:
+def test_an_account_id_keeps_leading_zeros() -> None:
     """An account id keeps its leading zeros, even unquoted."""
     assert read_seed("accounts: {012345678901: {}}", "seed.yaml").accounts[0].account == "012345678901"
 
 
-def test_every_problem_is_told_with_its_line() -> None:
+def test_all_problems_are_reported_with_line() -> None:
     """All problems are reported with lines, suggestions and valid forms."""
     text = """
 acounts: {}
@@ -111,7 +111,7 @@ accounts:
         ),
     ],
 )
-def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
+def test_other_problems_are_reported(text: str, problem: str) -> None:
     """Further problems are reported with line and hint."""
     assert problem in problems(text)
 
@@ -122,7 +122,7 @@ TRUST = (
 )
 
 
-def test_two_users_can_not_have_one_key() -> None:
+def test_access_keys_are_unique() -> None:
     """A repeated access key id is reported with its first place."""
     text = """
 accounts:
@@ -136,7 +136,7 @@ accounts:
     ]
 
 
-def test_two_of_one_id_would_be_one() -> None:
+def test_ids_are_unique() -> None:
     """A repeated unique id is reported, even across accounts, because sessions refer to it."""
     text = f"""
 accounts:
@@ -153,7 +153,7 @@ accounts:
     ]
 
 
-def test_no_value_that_may_be_a_secret_is_told() -> None:
+def test_messages_contain_no_secrets() -> None:
     """Messages contain neither MFA seeds nor keys."""
     text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
 
@@ -163,7 +163,7 @@ def test_no_value_that_may_be_a_secret_is_told() -> None:
     assert "my-secret" not in told
 
 
-def test_everything_that_a_seed_can_hold_is_there(make_lab: LabFactory) -> None:
+def test_all_parts_of_a_seed_are_planted(make_lab: LabFactory) -> None:
     """Every key of the seed format takes effect."""
     lab = make_lab(f"""
 region: eu-west-1
@@ -253,7 +253,7 @@ def value_of(lab: Lab, region: str, name: str) -> object:
     return answer.get("SecretString", answer.get("SecretBinary"))
 
 
-def test_admin_is_in_every_account_with_full_rights(make_lab: LabFactory) -> None:
+def test_every_account_has_an_administrator(make_lab: LabFactory) -> None:
     """Every account has an `admin` with full rights, with the seed's keys if it names one."""
     lab = make_lab("""
 accounts:
@@ -266,7 +266,7 @@ accounts:
         assert lab.user("admin", account).call("iam", "ListUsers")["Users"]
 
 
-def test_another_partition_is_one(make_lab: LabFactory) -> None:
+def test_a_seed_may_use_another_partition(make_lab: LabFactory) -> None:
     """An account in China's partition has that partition's ARNs, regions and keys."""
     lab = make_lab("""
 region: cn-north-1
@@ -288,7 +288,7 @@ accounts:
 
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
-def test_every_partition_can_be_one(make_lab: LabFactory, partition: Partition) -> None:
+def test_all_partitions_are_supported(make_lab: LabFactory, partition: Partition) -> None:
     """Every partition works, even those that moto lacks: roles, AWS managed policies and secrets."""
     name, region = partition.name, partition.global_region
     lab = make_lab(f"""
@@ -315,14 +315,14 @@ accounts:
     assert secret["ARN"].startswith(f"arn:{name}:secretsmanager:{region}:111111111111:secret:s-")
 
 
-def test_what_moto_does_not_take_is_told(make_lab: LabFactory) -> None:
+def test_values_that_moto_refuses_are_reported(make_lab: LabFactory) -> None:
     """A seed that moto refuses is reported with the account."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
     assert caught.value.message == "account 111111111111 can't be made"
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
+def test_a_missing_file_is_reported(tmp_path: os.PathLike[str]) -> None:
     """A missing or unreadable seed file is reported."""
     path = os.path.join(tmp_path, "seed.yaml")
     with pytest.raises(SeedInvalid, match="can't be read"):
@@ -333,7 +333,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
         read_seed_file(path)
 
 
-def test_policies_may_be_files_beside_the_seed(tmp_path: Path) -> None:
+def test_policies_may_be_separate_files(tmp_path: Path) -> None:
     """Policies may be JSON or YAML files wherever a policy can be."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
@@ -359,7 +359,7 @@ accounts:
     assert account.policies == (StoredPolicy("managed", allow),)
 
 
-def test_what_is_wrong_with_a_policys_file_is_told_at_its_own_line(tmp_path: Path) -> None:
+def test_problems_of_a_policy_file_are_reported_with_its_line(tmp_path: Path) -> None:
     """Problems of a policy file have the file's own lines; a missing file has the seed's line."""
     (tmp_path / "wrong.json").write_text('{"Version": "2012-10-17",\n "Statement": {"Effect": "Allow"}}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
@@ -380,7 +380,7 @@ accounts:
     assert {str(problem.where) for problem in caught.value.problems[2:]} == {f"{tmp_path}/wrong.json:2"}
 
 
-def test_the_demos_seed_is_one() -> None:
+def test_the_seed_of_the_demo_is_valid() -> None:
     """The demo's seed in the repository is valid."""
     seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
 
@@ -388,7 +388,7 @@ def test_the_demos_seed_is_one() -> None:
     assert seed.accounts[0].users[0].key == SeedKey("", "")
 
 
-def test_the_references_example_is_one(make_lab: LabFactory) -> None:
+def test_the_example_of_the_reference_is_valid(make_lab: LabFactory) -> None:
     """The example in docs/reference/sandbox.md works as described."""
     with open(os.path.join(os.path.dirname(__file__), "../../../docs/reference/sandbox.md"), encoding="utf-8") as file:
         example = file.read().split("```yaml\n")[1].split("```")[0]

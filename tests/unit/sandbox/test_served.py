@@ -77,7 +77,7 @@ def row(service: str, entry: Served) -> str:
     return f'    "{service}": Served({written}),'
 
 
-def test_the_table_is_that_of_the_models() -> None:
+def test_the_table_agrees_with_the_models() -> None:
     """The table matches the installed botocore and moto."""
     table = found()
     if UPDATE:
@@ -103,7 +103,7 @@ def test_the_table_is_that_of_the_models() -> None:
     assert shared_names() == ALSO_SIGNED_AS
 
 
-def test_no_service_is_told_from_another_by_nothing() -> None:
+def test_all_services_are_distinguishable() -> None:
     """Services with the same signing name differ in target, version or path, except Timestream's."""
     keys = [entry[1:] for entry in SERVED.values() if entry.target or entry.version]
 

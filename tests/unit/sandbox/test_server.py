@@ -90,7 +90,7 @@ def test_it_listens_on_loopback_only(server: SandboxServer) -> None:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-def test_it_listens_on_ipv6_when_told() -> None:
+def test_it_listens_on_ipv6_on_request() -> None:
     """The server can listen on IPv6; the URL has brackets."""
     try:
         running = open_server(SEED, host="::1")
@@ -101,7 +101,7 @@ def test_it_listens_on_ipv6_when_told() -> None:
         assert ask(running.url, "health")["status"] == "ok"
 
 
-def test_an_answer_has_awss_headers(server: SandboxServer) -> None:
+def test_an_answer_has_aws_headers(server: SandboxServer) -> None:
     """An answer has content type, both request ids and a date."""
     answer = post(server)
 
@@ -134,7 +134,7 @@ def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
         b"A" * 300_000,
     ],
 )
-def test_rubbish_is_survived(server: SandboxServer, data: bytes) -> None:
+def test_invalid_http_does_not_stop_the_server(server: SandboxServer, data: bytes) -> None:
     """Garbage gets no 5xx, and the next request is served."""
     answer = exchange(server, data)
 
@@ -143,7 +143,7 @@ def test_rubbish_is_survived(server: SandboxServer, data: bytes) -> None:
     assert post(server).status == 200
 
 
-def test_a_bug_is_awss_internal_failure(
+def test_a_bug_is_an_internal_failure(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A bug gives a 500 InternalFailure and a traceback on stderr, and the server keeps serving."""
@@ -162,7 +162,7 @@ def test_a_bug_is_awss_internal_failure(
     assert post(server, keys=keys).status == 200
 
 
-def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
+def test_a_port_in_use_is_reported(server: SandboxServer) -> None:
     """A taken port is reported with a hint."""
     with pytest.raises(SandboxUnavailable) as caught:
         SandboxServer(server.sandbox, port=server.port)
@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
         ("192.0.2.1", 0, "this machine does not have that address", "--host"),
     ],
 )
-def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
+def test_an_unusable_address_is_reported(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
     """An invalid host or port is reported with the flag to change."""
     with pytest.raises(SandboxUnavailable) as caught:
         SandboxServer(server.sandbox, host=host, port=port)
@@ -187,7 +187,7 @@ def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port:
     assert flag in caught.value.hint
 
 
-def test_the_port_is_free_again_after_it() -> None:
+def test_the_port_is_released_at_the_end() -> None:
     """The port is free after the server is closed, even with an open connection."""
     with open_server(SEED) as first:
         connection = http.client.HTTPConnection("127.0.0.1", first.port, timeout=10)
@@ -217,7 +217,7 @@ def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
 # --- client settings ------------------------------------------------------------------------------------------
 
 
-def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: SandboxServer) -> None:
+def test_client_settings_point_to_the_sandbox_only(server: SandboxServer) -> None:
     """A client's environment points at the sandbox only: rivals removed, settings kept, no proxy."""
     inherited = {
         "PATH": "/bin",
@@ -255,7 +255,7 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: San
     assert child["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_a_user_who_is_not_there_has_no_keys(server: SandboxServer) -> None:
+def test_a_missing_user_has_no_keys(server: SandboxServer) -> None:
     """An unknown user is reported with the name."""
     with pytest.raises(SandboxUnavailable, match="no user `mallory`"):
         identity_variables(server, "mallory")
@@ -279,7 +279,7 @@ def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> No
     announcement.withdraw()
 
 
-def test_the_announcement_is_the_users_own(server: SandboxServer, tmp_path: Path) -> None:
+def test_the_announcement_is_private(server: SandboxServer, tmp_path: Path) -> None:
     """The announcement is in a private folder and file without keys; a folder writable by others is ignored."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement(server.url, environ)
@@ -293,7 +293,7 @@ def test_the_announcement_is_the_users_own(server: SandboxServer, tmp_path: Path
         find_running(None, environ)
 
 
-def test_where_nothing_can_be_written_nobody_is_told(server: SandboxServer) -> None:
+def test_an_unwritable_announcement_is_ignored(server: SandboxServer) -> None:
     """Without a writable folder the sandbox is not announced, but serves and is found by its port."""
     environ = {"XDG_RUNTIME_DIR": os.devnull}
     announcement = Announcement(server.url, environ)
@@ -304,7 +304,7 @@ def test_where_nothing_can_be_written_nobody_is_told(server: SandboxServer) -> N
     announcement.withdraw()
 
 
-def test_a_sandbox_that_is_gone_is_passed_over(server: SandboxServer, tmp_path: Path) -> None:
+def test_an_ended_sandbox_is_ignored(server: SandboxServer, tmp_path: Path) -> None:
     """The file of a killed sandbox is skipped."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement("http://127.0.0.1:1", environ)
@@ -313,7 +313,7 @@ def test_a_sandbox_that_is_gone_is_passed_over(server: SandboxServer, tmp_path: 
     assert find_running(None, environ) == server.url
 
 
-def test_of_several_one_must_be_named(server: SandboxServer, tmp_path: Path) -> None:
+def test_one_of_several_must_be_chosen(server: SandboxServer, tmp_path: Path) -> None:
     """With several sandboxes the error lists their ports."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     folder = tmp_path / "dsops"
@@ -325,7 +325,7 @@ def test_of_several_one_must_be_named(server: SandboxServer, tmp_path: Path) -> 
     assert str(server.port) in caught.value.hint
 
 
-def test_its_endpoints_can_be_asked_and_told(server: SandboxServer) -> None:
+def test_endpoints_can_be_read_and_written(server: SandboxServer) -> None:
     """Control endpoints can be called by `ask` and `tell`, and their errors are reported."""
     before = server.sandbox.clock.now()
 
@@ -338,7 +338,7 @@ def test_its_endpoints_can_be_asked_and_told(server: SandboxServer) -> None:
         ask("http://127.0.0.1:1", "health")
 
 
-def test_what_answers_rubbish_is_no_sandbox() -> None:
+def test_another_server_is_not_a_sandbox() -> None:
     """Another program on the port is reported as no sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         from threading import Thread
@@ -356,6 +356,6 @@ def test_what_answers_rubbish_is_no_sandbox() -> None:
         thread.join()
 
 
-def test_the_wire_is_json(server: SandboxServer) -> None:
+def test_control_endpoints_use_json(server: SandboxServer) -> None:
     """Control endpoints answer with one JSON object."""
     assert set(json.loads(fetch(server, "GET", "/_sandbox/clock").text)) == {"status", "now", "is_frozen"}

@@ -114,7 +114,7 @@ def test_objects_are_put_and_read(client: ClientOf) -> None:
     assert refused(lambda: s3.get_object(Bucket="bucket", Key=key, IfNoneMatch=found["ETag"])) == "304"
 
 
-def test_large_objects_come_in_parts(client: ClientOf) -> None:
+def test_large_objects_are_uploaded_in_parts(client: ClientOf) -> None:
     """boto3's multipart uploads with parallel parts work."""
     s3, body = client("s3"), os.urandom(9_000_000)
     s3.create_bucket(Bucket="bucket")
@@ -127,7 +127,7 @@ def test_large_objects_come_in_parts(client: ClientOf) -> None:
     assert s3.head_object(Bucket="bucket", Key="large")["ETag"].endswith('-2"')
 
 
-def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: SandboxServer) -> None:
+def test_expect_100_continue_is_answered(client: ClientOf, server: SandboxServer) -> None:
     """`Expect: 100-continue` gets its 100 before the body is sent."""
     client("s3").create_bucket(Bucket="bucket")
     keys = identity_variables(server, "admin")
@@ -162,7 +162,7 @@ def test_items_are_put_and_read(client: ClientOf) -> None:
     assert refused(put) == "AccessDeniedException"
 
 
-def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
+def test_messages_are_sent_through_topics_and_queues(client: ClientOf) -> None:
     """A message published to a topic arrives in the subscribed queue."""
     sqs, sns = client("sqs"), client("sns")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
@@ -177,7 +177,7 @@ def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
     assert refused(lambda: client("sqs", "reader").send_message(QueueUrl=url, MessageBody="x")) == "AccessDenied"
 
 
-def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: SandboxServer) -> None:
+def test_queue_urls_point_to_the_sandbox(client: ClientOf, server: SandboxServer) -> None:
     """Queue URLs point at the sandbox, because some SDKs send requests to them."""
     sqs = client("sqs")
 
@@ -205,7 +205,7 @@ def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
     assert refused(lambda: client("kms", "reader").encrypt(KeyId=key, Plaintext=b"x")) == "AccessDeniedException"
 
 
-def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
+def test_ec2_has_its_own_protocol(client: ClientOf) -> None:
     """EC2's flat lists and error format are used."""
     ec2 = client("ec2")
     vpc = ec2.create_vpc(
@@ -219,7 +219,7 @@ def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
     assert refused(lambda: client("ec2", "nobody").describe_vpcs()) == "UnauthorizedOperation"
 
 
-def test_ec2_says_why_in_a_message_that_can_be_decoded(client: ClientOf) -> None:
+def test_ec2_denials_have_an_encoded_message(client: ClientOf) -> None:
     """EC2's denials have an encoded message that can be decoded, except for Describe operations."""
     text = message_of(lambda: client("ec2", "reader").create_vpc(CidrBlock="10.1.0.0/16"))
     encoded = text.partition("Encoded authorization failure message: ")[2]
@@ -270,7 +270,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("service", ASKED)
-def test_other_services_are_served_and_guarded(client: ClientOf, service: str) -> None:
+def test_other_services_are_served_and_authorized(client: ClientOf, service: str) -> None:
     """Services of each protocol answer an administrator and deny a user without permissions."""
     assert getattr(client(service), ASKED[service])()["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert refused(getattr(client(service, "nobody"), ASKED[service])) in {"AccessDenied", "AccessDeniedException"}
@@ -279,7 +279,7 @@ def test_other_services_are_served_and_guarded(client: ClientOf, service: str) -
 # --- accounts and regions ------------------------------------------------------------------------------------------
 
 
-def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
+def test_accounts_and_regions_are_separate(client: ClientOf) -> None:
     """Accounts and regions do not share resources."""
     client("sqs").create_queue(QueueName="q")
     client("dynamodb").create_table(
@@ -297,7 +297,7 @@ def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
     assert client("s3", account=OTHER).list_buckets()["Buckets"] == []
 
 
-def test_a_bucket_is_reached_by_its_name_from_another_account_only_where_both_allow(client: ClientOf) -> None:
+def test_a_bucket_of_another_account_needs_both_permissions(client: ClientOf) -> None:
     """A bucket of another account is accessible only if both policies allow."""
     s3, stranger = client("s3"), client("s3", account=OTHER)
     s3.create_bucket(Bucket="bucket")
@@ -312,7 +312,7 @@ def test_a_bucket_is_reached_by_its_name_from_another_account_only_where_both_al
     assert refused(lambda: stranger.put_object(Bucket="bucket", Key="k", Body=b"x")) == "AccessDenied"
 
 
-def test_a_copy_needs_both_sides(client: ClientOf) -> None:
+def test_a_copy_needs_both_permissions(client: ClientOf) -> None:
     """A copy across accounts needs permission on source and target, and belongs to the target's owner."""
     s3, stranger = client("s3"), client("s3", account=OTHER)
     s3.create_bucket(Bucket="source")
@@ -330,7 +330,7 @@ def test_a_copy_needs_both_sides(client: ClientOf) -> None:
     assert refused(lambda: s3.get_object(Bucket="target", Key="copy")) == "AccessDenied"
 
 
-def test_an_arn_of_another_region_is_not_this_regions_namesake(client: ClientOf) -> None:
+def test_an_arn_of_another_region_is_not_found(client: ClientOf) -> None:
     """An ARN of another region is refused, although moto would use the resource of that name in this one."""
     client("dynamodb").create_table(
         TableName="T",
@@ -384,7 +384,7 @@ def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> N
 # --- refused operations --------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_run(client: ClientOf) -> None:
+def test_no_code_is_run(client: ClientOf) -> None:
     """Functions and jobs are stored but not run; invoking them is refused."""
     assert "runs no code" in message_of(lambda: client("lambda").invoke(FunctionName="f"))
     job = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}
@@ -393,7 +393,7 @@ def test_nothing_is_run(client: ClientOf) -> None:
     assert refused(lambda: client("lambda", "nobody").invoke(FunctionName="f")) == "AccessDeniedException"
 
 
-def test_nothing_is_sent_into_the_network(client: ClientOf) -> None:
+def test_no_network_requests_are_made(client: ClientOf) -> None:
     """SNS subscriptions to HTTP endpoints are refused, because moto would post to them."""
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
@@ -403,7 +403,7 @@ def test_nothing_is_sent_into_the_network(client: ClientOf) -> None:
         assert "requests to the network" in message_of(lambda: sns.subscribe(**asked))  # noqa: B023 - called at once
 
 
-def test_what_moto_would_do_something_else_for_is_not_done(client: ClientOf) -> None:
+def test_operations_that_moto_performs_wrongly_are_refused(client: ClientOf) -> None:
     """S3 operations that moto would misinterpret are refused."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
@@ -412,7 +412,7 @@ def test_what_moto_would_do_something_else_for_is_not_done(client: ClientOf) -> 
     assert "moto has no such operation" in message_of(lambda: s3.get_bucket_request_payment(Bucket="bucket"))
 
 
-def test_an_upload_goes_on_under_its_own_key_only(client: ClientOf) -> None:
+def test_an_upload_is_continued_under_its_own_key_only(client: ClientOf) -> None:
     """A multipart upload works under its own key only, although moto checks the upload id alone."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
@@ -431,7 +431,7 @@ def test_an_upload_goes_on_under_its_own_key_only(client: ClientOf) -> None:
     assert s3.get_object(Bucket="bucket", Key="a")["Body"].read() == b"text"
 
 
-def test_a_package_that_is_missing_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service with a missing package gets a 501 that names it."""
     monkeypatch.setitem(sys.modules, "moto.glacier.urls", None)
     load.cache_clear()

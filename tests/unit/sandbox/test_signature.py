@@ -69,7 +69,7 @@ def test_a_presigned_request_of_botocore_is_accepted() -> None:
     check(presigned(SESSION), SESSION)
 
 
-def test_a_presigned_body_counts_only_with_its_hash_stated() -> None:
+def test_a_presigned_body_needs_its_hash() -> None:
     """A presigned request without `x-amz-content-sha256` must not have a body."""
     assert refusal_of(presigned()._replace(body=b"x"))[0] == "SignatureDoesNotMatch"
 
@@ -92,7 +92,7 @@ def test_an_unsigned_payload_is_refused() -> None:
     assert refusal_of(request)[0] == "SignatureDoesNotMatch"
 
 
-def test_a_body_that_is_not_what_its_stated_hash_says_is_refused() -> None:
+def test_a_body_must_match_its_hash() -> None:
     """A body that differs from its signed hash is refused."""
     stated = {**FORM, "X-Amz-Content-SHA256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", stated, b"")
@@ -101,7 +101,7 @@ def test_a_body_that_is_not_what_its_stated_hash_says_is_refused() -> None:
     assert refusal_of(request._replace(body=BODY))[0] == "SignatureDoesNotMatch"
 
 
-def test_a_request_without_signature_is_told_so() -> None:
+def test_a_missing_signature_is_reported() -> None:
     """A request without a signature gets MissingAuthenticationToken."""
     assert refusal_of(HttpRequest("POST", "/", "", {"host": "h"}, BODY, "127.0.0.1")) == (
         "MissingAuthenticationToken",
@@ -121,7 +121,7 @@ def test_a_request_without_signature_is_told_so() -> None:
         ),
     ],
 )
-def test_the_scope_must_fit(region: str, service: str, message: str) -> None:
+def test_the_scope_must_match(region: str, service: str, message: str) -> None:
     """Wrong region and service of the credential scope are reported together."""
     assert refusal_of(signed(region=region), service=service) == ("SignatureDoesNotMatch", message)
 
@@ -142,7 +142,7 @@ def test_a_wrong_terminator_and_date_are_named() -> None:
     )
 
 
-def test_fifteen_minutes_are_the_most() -> None:
+def test_a_signature_is_valid_for_15_minutes() -> None:
     """A signature is accepted up to 15 minutes off; beyond, the message has the bounds."""
     request = signed()
 
@@ -156,7 +156,7 @@ def test_fifteen_minutes_are_the_most() -> None:
     assert early.endswith("+ 15 min.)")
 
 
-def test_a_presigned_request_ends_when_it_says() -> None:
+def test_a_presigned_request_expires() -> None:
     """A presigned request expires X-Amz-Expires seconds after X-Amz-Date, at most seven days."""
     check(presigned(seconds=60), at=now() + 50)
     assert refusal_of(presigned(seconds=60), at=now() + 70) == ("RequestExpired", "Request has expired.")
@@ -200,7 +200,7 @@ def test_a_presigned_request_ends_when_it_says() -> None:
         ),
     ],
 )
-def test_a_malformed_header_is_answered_in_awss_words(header: str, code: str, message: str) -> None:
+def test_a_malformed_header_gets_the_error_of_aws(header: str, code: str, message: str) -> None:
     """Each kind of malformed Authorization header gets AWS's message."""
     assert refusal_of(with_header(signed(), "authorization", header)) == (code, message)
 
@@ -226,14 +226,14 @@ def test_a_header_without_any_date_is_incomplete() -> None:
     ("query", "message"),
     [("a=%yy", "Illegal hex character in escape % pattern: %yy"), ("a=%2", "Incomplete trailing escape % sequence")],
 )
-def test_a_broken_escape_in_the_query_comes_first(query: str, message: str) -> None:
+def test_a_broken_escape_in_the_query_is_reported_first(query: str, message: str) -> None:
     """A broken escape in the query is reported before the signature is checked."""
     request = HttpRequest("GET", "/", query, {"host": "h"}, b"", "127.0.0.1")
 
     assert refusal_of(request) == ("MalformedQueryString", message)
 
 
-def test_spaces_inside_a_signed_header_are_one() -> None:
+def test_spaces_inside_a_signed_header_are_collapsed() -> None:
     """Repeated spaces in a signed header count as one, as for botocore."""
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", {**FORM, "X-Amz-Meta": "a   b"}, BODY)
 
@@ -251,7 +251,7 @@ texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=1
     keys=st.sampled_from([KEYS, SESSION]),
     region=st.sampled_from(["us-east-1", "eu-west-3", "us-gov-west-1", "cn-north-1"]),
 )
-def test_whatever_botocore_signs_is_accepted(
+def test_random_requests_signed_by_botocore_are_accepted(
     body: bytes, query: list[tuple[str, str]], keys: Keys, region: str
 ) -> None:
     """Random bodies, queries and regions signed by botocore are accepted."""

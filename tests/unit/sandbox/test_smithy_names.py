@@ -96,7 +96,7 @@ def test_both_names_of_a_service_find_it(service: str) -> None:
         assert expected == outcome(request, operation), path
 
 
-def test_no_two_services_share_a_name_but_timestreams() -> None:
+def test_only_timestream_services_share_a_name() -> None:
     """Only the two Timestream services share a target name; a new such pair would need a new rule."""
     names = Counter(target for service in EVERY_SERVICE for target in targets_of(service))
 
@@ -104,7 +104,7 @@ def test_no_two_services_share_a_name_but_timestreams() -> None:
     assert ("cloudtrail",) == TARGETS["CloudTrail_20131101"]
 
 
-def test_an_operation_that_the_service_lacks_is_unknown() -> None:
+def test_an_operation_of_another_service_is_unknown() -> None:
     """An unknown operation of a known service gets UnknownOperationException."""
     headers = {**signature("cloudtrail"), "x-amz-target": "CloudTrail_20131101.NoSuch"}
 
@@ -160,9 +160,7 @@ def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore
         ("ssm", "GetParameter", "AmazonSSM", "ParameterNotFound"),
     ],
 )
-def test_a_client_that_speaks_cbor_is_answered_in_cbor(
-    service: str, operation: str, name: str, expected: object
-) -> None:
+def test_a_cbor_client_gets_cbor(service: str, operation: str, name: str, expected: object) -> None:
     """CBOR clients get CBOR answers, from moto and from the sandbox itself."""
     lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}')
     body = encode({"SecretId": "missing", "Name": "missing"})

@@ -39,7 +39,7 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
     return through
 
 
-def test_a_bucket_fills_as_time_goes() -> None:
+def test_a_bucket_refills_with_time() -> None:
     """A bucket starts with a second's worth of requests and refills up to that."""
     clock = Seconds()
     throttle = Throttle(clock)
@@ -52,7 +52,7 @@ def test_a_bucket_fills_as_time_goes() -> None:
     assert passed(throttle, 20) == 5
 
 
-def test_less_than_one_a_second_is_one_now_and_then() -> None:
+def test_a_rate_may_be_below_one() -> None:
     """A rate of 0.5 allows one request every other second."""
     clock = Seconds()
     throttle = Throttle(clock)
@@ -65,7 +65,7 @@ def test_less_than_one_a_second_is_one_now_and_then() -> None:
     assert passed(throttle, 5) == 1
 
 
-def test_accounts_regions_and_services_have_their_own() -> None:
+def test_accounts_regions_and_services_have_separate_buckets() -> None:
     """Accounts, regions and services have separate buckets."""
     throttle = Throttle(Seconds())
     throttle.limit({"sts": 1})
@@ -78,7 +78,7 @@ def test_accounts_regions_and_services_have_their_own() -> None:
     assert passed(throttle, 50) == 50
 
 
-def test_buckets_don_t_grow_without_end() -> None:
+def test_full_buckets_are_dropped() -> None:
     """Full buckets are dropped; one that is not full is kept."""
     clock = Seconds()
     throttle = Throttle(clock)
@@ -105,12 +105,12 @@ def test_buckets_don_t_grow_without_end() -> None:
         ("1e9", None),
     ],
 )
-def test_a_rate_is_a_number_of_requests(text: str, rate: float | None) -> None:
+def test_a_rate_is_a_finite_number(text: str, rate: float | None) -> None:
     """A rate is a finite number from 0 on."""
     assert read_rate(text) == rate
 
 
-def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
+def test_a_throttled_call_gets_the_error_of_the_service(make_lab: LabFactory) -> None:
     """A throttled call gets the service's own error with status 400 and is recorded.
 
     Without a limit nothing is throttled.
@@ -134,7 +134,7 @@ def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
     assert admin.call("iam", "ListUsers")["Users"]
 
 
-def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) -> None:
+def test_unauthenticated_requests_take_no_tokens(make_lab: LabFactory) -> None:
     """Requests with an invalid signature take no tokens."""
     from dataclasses import replace
 
@@ -148,7 +148,7 @@ def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) ->
     assert admin.arn
 
 
-def test_a_token_is_throttled_by_the_roles_account(make_lab: LabFactory) -> None:
+def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFactory) -> None:
     """AssumeRoleWithWebIdentity is throttled in the role's account, because it is unsigned."""
     lab = make_lab("accounts: {'111111111111': {}}")
     lab.sandbox.throttle.limit({"sts": 1})

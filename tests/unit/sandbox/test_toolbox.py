@@ -107,7 +107,7 @@ def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]
 # --- authorization ids -----------------------------------------------------------------------------------------
 
 
-def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> None:
+def test_a_denial_ends_with_link_and_id(make_lab: LabFactory) -> None:
     """A denial ends with AWS's link and authorization id."""
     lab = make_lab(SEED)
 
@@ -130,12 +130,12 @@ def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> 
         ("aws-us-gov", "https://eu-west-1.console.amazonaws-us-gov.com/"),
     ],
 )
-def test_the_link_goes_to_the_partitions_console(partition: str, console: str) -> None:
+def test_the_link_goes_to_the_console_of_the_partition(partition: str, console: str) -> None:
     """The link goes to the partition's console and the denial's region."""
     assert f"Go to {console}iam/home?region=eu-west-1#/" in with_id("No", "1a", "eu-west-1", partition)
 
 
-def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> None:
+def test_ids_are_given_for_configured_services_only(make_lab: LabFactory) -> None:
     """Denials have ids only for services that the seed names."""
     plain = make_lab(SEED.replace("authorization_ids: [all]\n", ""))
     without = plain.user("ada").refused("kms", "ListKeys")
@@ -147,7 +147,7 @@ def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> No
     assert id_of(named)
 
 
-def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
+def test_anonymous_requests_get_no_id(make_lab: LabFactory) -> None:
     """Anonymous requests get no id, as the user guide says."""
     lab = make_lab(SEED)
     decisions = lab.sandbox.judge.decisions
@@ -164,7 +164,7 @@ def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
     assert records.note("kms", "us-east-1", []) == ""
 
 
-def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
+def test_refusals_without_policy_evaluation_have_no_id(make_lab: LabFactory) -> None:
     """A refusal without policy evaluation (a root user assuming a role) has no id."""
     lab = make_lab(
         SEED.replace(
@@ -178,7 +178,7 @@ def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
     assert "authorization id" not in root.refused_role(DEPLOY).message
 
 
-def test_an_event_has_the_id(make_lab: LabFactory) -> None:
+def test_cloudtrail_records_the_id(make_lab: LabFactory) -> None:
     """CloudTrail records the whole message; reading details has the Toolbox's own event source."""
     lab = make_lab(SEED)
     refused = lab.user("bob").refused("iam", "ListUsers")
@@ -194,7 +194,7 @@ def test_an_event_has_the_id(make_lab: LabFactory) -> None:
     assert second["requestParameters"] == {"authorizationId": id_of(refused)}
 
 
-def test_ids_are_never_the_same() -> None:
+def test_ids_are_unique() -> None:
     """Ids are unique and have the model's form."""
     ids = {new_id() for _ in range(100)}
 
@@ -235,7 +235,7 @@ def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
     assert all(re.fullmatch("inline:[0-9a-f]{16}", policy["uri"]) for policy in inline)
 
 
-def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> None:
+def test_an_scp_check_names_its_root_or_account(make_lab: LabFactory) -> None:
     """Each level of SCPs is a check with the ARN of its root or account."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("sqs", "ListQueues")
@@ -254,7 +254,7 @@ def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> Non
     assert len(full["attachedTo"]) == 2
 
 
-def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
+def test_a_missing_allow_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
     """A boundary without an Allow is an implicit deny of its own check only."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("dynamodb", "ListTables")
@@ -267,7 +267,7 @@ def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFacto
     assert {"EXPLICIT_DENY"}.isdisjoint(effect for _, effect in checks(details))
 
 
-def test_a_trust_policy_is_the_check_of_the_resource(make_lab: LabFactory) -> None:
+def test_a_trust_policy_is_the_resource_check(make_lab: LabFactory) -> None:
     """The trust policy is the resource check; the context has AWS's format and no external ID."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(
@@ -301,7 +301,7 @@ def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> No
     assert all(not set(each["context"]) & set(details["requestContext"]) for each in details["evaluations"])
 
 
-def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
+def test_a_missing_role_has_no_policy(make_lab: LabFactory) -> None:
     """A missing role shows no trust policy."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(f"{DEPLOY}y")
@@ -312,7 +312,7 @@ def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
     assert "RESOURCE_BASED_POLICY" not in [policy["type"] for policy in details["policies"]]
 
 
-def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
+def test_a_session_policy_is_a_check(make_lab: LabFactory) -> None:
     """A session policy is a check, attached to the role."""
     lab = make_lab(SEED)
     little = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}'
@@ -325,7 +325,7 @@ def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
     assert (listed["inline"], listed["attachedTo"]) == (True, [{"arn": DEPLOY}])
 
 
-def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: LabFactory) -> None:
+def test_within_an_account_a_resource_deny_is_in_the_principal_check(make_lab: LabFactory) -> None:
     """Within an account, a resource policy's Deny belongs to the principal check and names its statement."""
     denying = (
         '{Version: "2012-10-17", Statement: [{Sid: NotAda, Effect: Deny, Principal: "*", Action: "*", Resource: "*"}]}'
@@ -346,7 +346,7 @@ def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: 
 # --- policies --------------------------------------------------------------------------------------------------
 
 
-def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
+def test_the_policy_is_shown_as_it_was(make_lab: LabFactory) -> None:
     """The policy is shown as it was at the denial, even if changed or deleted since.
 
     An unknown URI is refused.
@@ -373,7 +373,7 @@ def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
 # --- access to records -------------------------------------------------------------------------------------------
 
 
-def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> None:
+def test_the_two_operations_need_separate_permissions(make_lab: LabFactory) -> None:
     """GetRequestAuthorizationDetails and GetRequestAuthorizationPolicy need separate permissions."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
@@ -390,7 +390,7 @@ def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> No
     assert "iam:GetRequestAuthorizationDetails" in refused[1].message
 
 
-def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: LabFactory) -> None:
+def test_the_management_account_may_read_records_of_members(make_lab: LabFactory) -> None:
     """The organization's management account may read a record; an account outside gets a 404."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
@@ -402,7 +402,7 @@ def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: 
     assert (refused.code, refused.status) == ("ResourceNotFoundException", 404)
 
 
-def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
+def test_each_account_sees_its_own_policies_and_tags(make_lab: LabFactory) -> None:
     """In a cross-account denial each side sees only its own policies and tags."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused_role(PARTNER))
@@ -427,7 +427,7 @@ def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
         assert side.refused("iam-toolbox", "GetRequestAuthorizationPolicy", **of_policy).status == 404
 
 
-def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
+def test_a_record_is_kept_for_a_day_in_its_region(make_lab: LabFactory) -> None:
     """A record can be read for a day, by the sandbox's clock, in its region."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
@@ -445,7 +445,7 @@ def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
     assert gone.code == "ResourceNotFoundException"
 
 
-def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
+def test_the_oldest_records_are_dropped(make_lab: LabFactory) -> None:
     """The latest thousand records are kept."""
     lab = make_lab(SEED)
     lab.user("ada").refused("kms", "ListKeys")
@@ -458,7 +458,7 @@ def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["NOT-AN-ID", "a" * 257])
-def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> None:
+def test_a_malformed_id_is_refused(make_lab: LabFactory, wrong: str) -> None:
     """A malformed id is refused by the model's pattern and length."""
     refused = (
         make_lab(SEED).user("admin").refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong)
@@ -467,7 +467,7 @@ def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> N
     assert (refused.code, refused.status) == ("ValidationException", 400)
 
 
-def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluations_are_paged(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations are paged; a page token of another id is refused."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     monkeypatch.setattr(toolbox, "_PAGE", 1)
@@ -491,7 +491,7 @@ def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.Mon
 # --- seed ------------------------------------------------------------------------------------------------------
 
 
-def test_a_service_that_is_none_is_told() -> None:
+def test_an_unknown_service_is_reported() -> None:
     """An unknown service in `authorization_ids` is reported with a suggestion."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'authorization_ids: [iamm]\naccounts: {{"{ACCOUNT}": {{}}}}', "seed.yaml")

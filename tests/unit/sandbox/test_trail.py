@@ -54,7 +54,7 @@ def at(lab: Lab, moment: str) -> None:
     lab.sandbox.move_clock(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
 
 
-def test_files_have_the_names_that_cloudtrail_gives_them(lab: Lab, tmp_path: Path) -> None:
+def test_files_have_cloudtrail_names(lab: Lab, tmp_path: Path) -> None:
     """Files have CloudTrail's names by account, region and day, and are private to the user."""
     at(lab, "2026-07-13T10:04:59")
     trail = start_trail(lab, tmp_path / "trail")
@@ -72,7 +72,7 @@ def test_files_have_the_names_that_cloudtrail_gives_them(lab: Lab, tmp_path: Pat
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
 
 
-def test_the_files_have_every_record(lab: Lab, tmp_path: Path) -> None:
+def test_the_files_have_all_records(lab: Lab, tmp_path: Path) -> None:
     """The files have the same records as `dsops sandbox events`, per account, denied calls included."""
     trail = start_trail(lab, tmp_path)
     jump = lab.user("alice").assume(JUMP, "s1")
@@ -88,7 +88,7 @@ def test_the_files_have_every_record(lab: Lab, tmp_path: Path) -> None:
     assert delivered(tmp_path, ACCOUNT)[2]["sharedEventID"] == delivered(tmp_path, OTHER)[0]["sharedEventID"]
 
 
-def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
+def test_each_day_of_a_moved_clock_has_a_folder(lab: Lab, tmp_path: Path) -> None:
     """After the clock is moved, earlier records are in the folder of their day."""
     at(lab, "2026-12-30T23:59:00")
     start_trail(lab, tmp_path)
@@ -111,7 +111,7 @@ def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
     ]
 
 
-def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
+def test_each_region_has_separate_files(lab: Lab, tmp_path: Path) -> None:
     """Each region has its own files: STS where it was called, IAM in us-east-1."""
     trail = start_trail(lab, tmp_path)
     admin = lab.user("admin")
@@ -126,7 +126,7 @@ def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
     assert [name.split("/")[3] for name in files(tmp_path)] == ["eu-west-1", "us-east-1"]
 
 
-def test_what_is_ten_seconds_old_is_delivered(lab: Lab, tmp_path: Path) -> None:
+def test_records_are_delivered_after_ten_seconds(lab: Lab, tmp_path: Path) -> None:
     """Records are delivered when ten seconds old by the sandbox's clock, with or without a further call."""
     trail = start_trail(lab, tmp_path)
     clock, alice = lab.sandbox.clock, lab.user("alice")
@@ -148,7 +148,7 @@ def test_what_is_ten_seconds_old_is_delivered(lab: Lab, tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
 
 
-def test_many_records_do_not_wait(lab: Lab, tmp_path: Path) -> None:
+def test_many_records_are_delivered_at_once(lab: Lab, tmp_path: Path) -> None:
     """Five hundred records are delivered at once, even with a frozen clock."""
     start_trail(lab, tmp_path)
     alice = lab.user("alice")
@@ -158,7 +158,7 @@ def test_many_records_do_not_wait(lab: Lab, tmp_path: Path) -> None:
     assert [len(delivered(tmp_path)), len(files(tmp_path))] == [500, 1]
 
 
-def test_old_logs_stay(lab: Lab, tmp_path: Path) -> None:
+def test_old_logs_are_kept(lab: Lab, tmp_path: Path) -> None:
     """A folder that is used again keeps its old files."""
     for _ in range(2):
         trail = start_trail(lab, tmp_path)
@@ -169,7 +169,7 @@ def test_old_logs_stay(lab: Lab, tmp_path: Path) -> None:
     assert len({record["eventID"] for record in delivered(tmp_path)}) == 2
 
 
-def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp_path: Path) -> None:
+def test_data_events_are_recorded_on_request(make_lab: LabFactory, tmp_path: Path) -> None:
     """With data events the trail has their resources, but not their content.
 
     The event history does not have them.
@@ -213,7 +213,7 @@ def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp
     assert [record["eventName"] for record in lab.sandbox.events.records()] == ["CreateBucket"]
 
 
-def test_calls_that_move_data_are_not_there_otherwise(make_lab: LabFactory, tmp_path: Path) -> None:
+def test_data_events_are_not_recorded_by_default(make_lab: LabFactory, tmp_path: Path) -> None:
     """Without data events the trail has management events only; reading a secret is one."""
     lab = make_lab('accounts: {"111111111111": {secrets: {db: invented}}}')
     trail = start_trail(lab, tmp_path)
@@ -226,7 +226,7 @@ def test_calls_that_move_data_are_not_there_otherwise(make_lab: LabFactory, tmp_
     assert [record["eventName"] for record in delivered(tmp_path)] == ["CreateBucket", "GetSecretValue"]
 
 
-def test_nothing_secret_is_in_the_files(lab: Lab, tmp_path: Path) -> None:
+def test_the_files_contain_no_secrets(lab: Lab, tmp_path: Path) -> None:
     """The files contain no keys, tokens, external IDs or secret values."""
     trail = start_trail(lab, tmp_path, has_data_events=True)
     jump = lab.user("alice").assume(JUMP)
@@ -243,7 +243,7 @@ def test_nothing_secret_is_in_the_files(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("account", ["999999999999", "../../../outside"])
-def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
+def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
     """An unknown account in an unsigned request gets no files."""
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").refused(
@@ -259,7 +259,7 @@ def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, acc
     assert files(tmp_path) == []
 
 
-def test_a_disk_that_takes_nothing_stops_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
     """A disk that can't be written to is reported once; records are delivered when it is writable again."""
     told: list[str] = []
     trail = start_trail(lab, tmp_path, told)
@@ -280,7 +280,7 @@ def test_a_disk_that_takes_nothing_stops_nothing(lab: Lab, tmp_path: Path) -> No
     assert all(NAME.fullmatch(name) for name in files(tmp_path))
 
 
-def test_what_could_never_be_written_is_counted(lab: Lab, tmp_path: Path) -> None:
+def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
     """Records beyond the memory limit are dropped and counted."""
     told: list[str] = []
     trail = start_trail(lab, tmp_path, told, most_waiting=4)
@@ -295,7 +295,7 @@ def test_what_could_never_be_written_is_counted(lab: Lab, tmp_path: Path) -> Non
     assert told[1:] == [f"9 records of the trail were not written to {tmp_path}"]
 
 
-def test_a_folder_that_can_not_be_written_is_told_at_once(lab: Lab, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> None:
     """A folder that can't be written to is refused at start."""
     (tmp_path / "file").write_text("no folder")
 

@@ -51,7 +51,7 @@ def test_a_bucket_is_opened_by_its_policy(lab: Lab) -> None:
     assert mine.answer("s3", "GetObject", Bucket="shelf", Key="a/b c").body == b"text"
 
 
-def test_what_is_copied_across_accounts_was_readable(lab: Lab) -> None:
+def test_copying_across_accounts_needs_read_permission(lab: Lab) -> None:
     """Only a readable object can be copied across accounts; the copy belongs to the target's owner."""
     mine, theirs = lab.user("admin"), lab.user("admin", OTHER)
     mine.call("s3", "CreateBucket", Bucket="shelf")
@@ -160,7 +160,7 @@ def test_a_function_is_opened_by_a_permission(lab: Lab) -> None:
     assert theirs.refused("lambda", "DeleteFunction", FunctionName=arn).code == "AccessDeniedException"
 
 
-def test_things_of_one_name_are_two(lab: Lab) -> None:
+def test_resources_of_the_same_name_are_separate(lab: Lab) -> None:
     """Resources of the same name in two accounts are separate."""
     for account in (ACCOUNT, OTHER):
         admin = lab.user("admin", account)

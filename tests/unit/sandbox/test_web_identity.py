@@ -149,7 +149,7 @@ def invalid(message: str) -> tuple[str, str, int]:
 # --- valid tokens ----------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
+def test_a_valid_token_gives_a_session(lab: Lab) -> None:
     """The answer has AWS's fields; the session is the role's and may read the secret."""
     answer = assume(lab, DEPLOY, minted(lab))
 
@@ -163,7 +163,7 @@ def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
     assert session.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
 
 
-def test_the_subject_stays_with_the_session(lab: Lab) -> None:
+def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
     """HOST:sub is a condition key of the session's later requests."""
     answer = assume(lab, DEPLOY, minted(lab, sub="repo:org/app:pull_request"))
 
@@ -171,13 +171,13 @@ def test_the_subject_stays_with_the_session(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-def test_the_end_of_a_line_belongs_to_no_token(lab: Lab) -> None:
+def test_a_trailing_line_break_is_ignored(lab: Lab) -> None:
     """A trailing line break after the token is accepted; a space inside is not."""
     assert assume(lab, DEPLOY, minted(lab) + "\n")["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab).replace(".", ". ", 1))[0] == "InvalidIdentityToken"
 
 
-def test_keys_that_an_issuer_publishes_verify_its_tokens(lab: Lab) -> None:
+def test_tokens_are_verified_with_published_keys(lab: Lab) -> None:
     """Tokens are verified with the key set in the seed, RSA and elliptic curves alike."""
     claims = claims_of(lab, PUBLISHED)
 
@@ -187,7 +187,7 @@ def test_keys_that_an_issuer_publishes_verify_its_tokens(lab: Lab) -> None:
     assert by_curve["SubjectFromWebIdentityToken"] == by_rsa["SubjectFromWebIdentityToken"] == "somebody"
 
 
-def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
+def test_a_provider_created_by_the_api_works(make_lab: LabFactory) -> None:
     """CreateOpenIDConnectProvider and DeleteOpenIDConnectProvider take effect at once."""
     lab = make_lab(SEED)
     admin = lab.user("admin", OTHER)
@@ -210,7 +210,7 @@ def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
     assert refused(lab, role, minted(lab))[0] == "InvalidIdentityToken"
 
 
-def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> None:
+def test_session_tags_and_source_identity_are_from_the_token(lab: Lab) -> None:
     """Tags and source identity come from the token and need sts:TagSession and sts:SetSourceIdentity."""
     claims = {
         TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]},
@@ -240,7 +240,7 @@ def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> Non
         {"principal_tags": {}, "transitive_tag_keys": [1]},
     ],
 )
-def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
+def test_malformed_tags_are_refused(lab: Lab, claim: object) -> None:
     """A tag in a token must have a list of exactly one value."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
 
@@ -256,7 +256,7 @@ def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
         ("two words", "ValidationError"),
     ],
 )
-def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, code: str) -> None:
+def test_a_malformed_source_identity_is_refused(lab: Lab, claim: object, code: str) -> None:
     """A malformed source identity in a token is refused."""
     token = minted(lab, CLUSTER, {"https://aws.amazon.com/source_identity": claim})
 
@@ -277,7 +277,7 @@ def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, l
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: {"principal_tags": tags}}))[0] == code
 
 
-def test_githubs_own_claims_are_condition_keys_for_the_trust_policy(make_lab: LabFactory) -> None:
+def test_github_claims_are_condition_keys_of_the_trust_policy(make_lab: LabFactory) -> None:
     """GitHub's claims that AWS lists are condition keys of the trust policy; others (run_id) are absent."""
     wanted = '{"token.actions.githubusercontent.com:%s": "7"}'
     labs = {
@@ -305,7 +305,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> None:
+def test_the_role_limits_the_session_duration(lab: Lab) -> None:
     """MaxSessionDuration limits the session, which expires by the sandbox's clock."""
     assert refused(lab, DEPLOY, minted(lab), DurationSeconds=3601)[:2] == (
         "ValidationError",
@@ -335,7 +335,7 @@ def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> N
         f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(b'[' * 9000).decode()}.AA",
     ],
 )
-def test_what_is_no_token_is_said_to_be_none(lab: Lab, token: str) -> None:
+def test_an_invalid_token_is_refused(lab: Lab, token: str) -> None:
     """Garbage instead of a token gets AWS's error."""
     code, message, status = refused(lab, DEPLOY, token)
 
@@ -363,7 +363,7 @@ def test_an_unsigned_token_is_refused(lab: Lab) -> None:
         assert refused(lab, DEPLOY, token) == invalid("Token signature invalid")
 
 
-def test_a_public_key_is_no_password(lab: Lab) -> None:
+def test_a_public_key_is_not_an_hmac_secret(lab: Lab) -> None:
     """An HS256 token keyed with the issuer's public key is refused (algorithm confusion)."""
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa","typ":"JWT"}').rstrip(b"=")
     body = base64.urlsafe_b64encode(json.dumps(claims_of(lab, PUBLISHED)).encode()).rstrip(b"=")
@@ -384,7 +384,7 @@ def test_another_issuers_key_is_refused(lab: Lab) -> None:
     assert refused(lab, DEPLOY, forged) == invalid("Token signature invalid")
 
 
-def test_the_key_must_be_of_the_kind_that_the_token_says(lab: Lab) -> None:
+def test_the_key_must_fit_the_algorithm(lab: Lab) -> None:
     """A key must fit the token's algorithm and be meant for signatures."""
     claims = claims_of(lab, PUBLISHED)
 
@@ -393,7 +393,7 @@ def test_the_key_must_be_of_the_kind_that_the_token_says(lab: Lab) -> None:
         assert refused(lab, FOREIGN_ROLE, token) == invalid("Token signature invalid")
 
 
-def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
+def test_a_key_inside_the_token_is_ignored(lab: Lab) -> None:
     """A key in the token's own header is ignored."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "mine"}
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
@@ -404,7 +404,7 @@ def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("header", ["jwk", "jku", "x5u", "x5c"])
-def test_no_header_says_where_a_key_is(lab: Lab, header: str) -> None:
+def test_headers_that_point_to_keys_are_ignored(lab: Lab, header: str) -> None:
     """Headers that point to a key are ignored; the issuer's own key decides."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa"}
     stranger = rsa.generate_private_key(65537, 2048)
@@ -418,7 +418,7 @@ def test_no_header_says_where_a_key_is(lab: Lab, header: str) -> None:
     assert assume(lab, FOREIGN_ROLE, good)["Audience"] == "app"
 
 
-def test_the_key_of_another_issuer_is_no_key_of_this_one(lab: Lab) -> None:
+def test_a_key_id_of_another_issuer_is_unknown(lab: Lab) -> None:
     """A key id of another issuer is unknown."""
     keys: list[tuple[object, str]] = [("rsa", NO_KEY), ("curve", NO_KEY), ("", NO_KEY), (7, NOT_A_JWT)]
     for key_id, message in (*keys, (["rsa"], NOT_A_JWT), ({"rsa": 1}, NOT_A_JWT), (None, NOT_A_JWT)):
@@ -431,7 +431,7 @@ def test_the_key_of_another_issuer_is_no_key_of_this_one(lab: Lab) -> None:
     "header",
     [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "x"}, {"b64": False}, {"b64": True}],
 )
-def test_what_a_token_calls_critical_is_not_understood(lab: Lab, header: dict[str, object]) -> None:
+def test_critical_headers_are_refused(lab: Lab, header: dict[str, object]) -> None:
     """A token with critical headers is refused (RFC 7515, 4.1.11), even if validly signed."""
     token = signed_as_it_stands({"alg": "RS256", "kid": "rsa", **header}, claims_of(lab, PUBLISHED))
 
@@ -439,7 +439,7 @@ def test_what_a_token_calls_critical_is_not_understood(lab: Lab, header: dict[st
 
 
 @pytest.mark.parametrize("name", ["sub", "aud", "iss", "exp", "alg", "kid"])
-def test_a_name_stands_in_a_token_once(lab: Lab, name: str) -> None:
+def test_repeated_names_are_refused(lab: Lab, name: str) -> None:
     """A token with a repeated name is refused, because parsers could read different values."""
     header, claims = {"alg": "RS256", "kid": "rsa"}, claims_of(lab, PUBLISHED)
     twice = dict(header if name in header else claims)[name]
@@ -454,7 +454,7 @@ def test_a_name_stands_in_a_token_once(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("moment", [True, "1", [], {}, 10**400], ids=["true", "text", "list", "object", "huge"])
-def test_every_moment_is_a_number(lab: Lab, name: str, moment: object) -> None:
+def test_times_must_be_numbers(lab: Lab, name: str, moment: object) -> None:
     """Times that are not numbers are refused."""
     token = signed_as_it_stands({"alg": "RS256", "kid": "rsa"}, {**claims_of(lab, PUBLISHED), name: moment})
 
@@ -462,7 +462,7 @@ def test_every_moment_is_a_number(lab: Lab, name: str, moment: object) -> None:
 
 
 @pytest.mark.parametrize("depth", [100, 900, 9000])
-def test_claims_may_be_deep_but_not_bottomless(lab: Lab, depth: int) -> None:
+def test_deeply_nested_claims_cause_no_failure(lab: Lab, depth: int) -> None:
     """Deeply nested claims never cause a failure."""
     claims = json.dumps(claims_of(lab, PUBLISHED))[:-1] + ', "deep": ' + "[" * depth + "]" * depth + "}"
     answer = send(lab, FOREIGN_ROLE, signed_texts('{"alg": "RS256", "kid": "rsa"}', claims))
@@ -492,7 +492,7 @@ def test_a_changed_token_is_refused(lab: Lab) -> None:
     assert refused(lab, DEPLOY, f"{head}.{body}.{mark}") == invalid("Token signature invalid")
 
 
-def test_an_issuer_out_of_reach_has_no_keys(lab: Lab) -> None:
+def test_an_issuer_without_keys_is_unreachable(lab: Lab) -> None:
     """An issuer whose keys the sandbox does not have gets AWS's error for an unreachable issuer."""
     token = jwt.encode(claims_of(lab, FOREIGN), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
@@ -500,7 +500,7 @@ def test_an_issuer_out_of_reach_has_no_keys(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("issuer", ["https://unknown.example.com", f"{GITHUB}/", f"{GITHUB}.evil.example"])
-def test_an_issuer_that_the_account_does_not_know_is_named(lab: Lab, issuer: str) -> None:
+def test_an_unknown_issuer_is_named(lab: Lab, issuer: str) -> None:
     """An unknown issuer is named in the error; the whole URL must match."""
     token = jwt.encode(claims_of(lab, issuer), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
@@ -518,18 +518,18 @@ def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
 
 
 @pytest.mark.parametrize("audience", ["somebody-else", ["a", "b"], [], 7, {"sts.amazonaws.com": 1}, [["other"]]])
-def test_a_token_for_somebody_else_is_refused(lab: Lab, audience: object) -> None:
+def test_a_token_for_another_audience_is_refused(lab: Lab, audience: object) -> None:
     """The audience must be a client id of the provider."""
     assert refused(lab, DEPLOY, minted(lab, aud=audience)) == invalid("Incorrect token audience")
 
 
-def test_the_authorised_party_is_the_audience_where_there_is_one(lab: Lab) -> None:
+def test_the_authorized_party_takes_precedence(lab: Lab) -> None:
     """`azp` takes precedence over `aud`."""
     assert refused(lab, DEPLOY, minted(lab, azp="somebody-else")) == invalid("Incorrect token audience")
     assert assume(lab, DEPLOY, minted(lab, aud="whatever", azp="sts.amazonaws.com"))["Audience"] == "sts.amazonaws.com"
 
 
-def test_one_audience_of_several_is_enough(lab: Lab) -> None:
+def test_one_matching_audience_is_enough(lab: Lab) -> None:
     """One matching audience of several is enough, and is the one that the trust policy sees."""
     assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
@@ -551,7 +551,7 @@ def test_a_token_expires_to_the_second(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
-def test_a_token_of_the_future_is_refused(lab: Lab, name: str) -> None:
+def test_a_token_from_the_future_is_refused(lab: Lab, name: str) -> None:
     """A token from the future is refused until its time."""
     moment = int(lab.sandbox.clock.now()) + 60
     token = minted(lab, GITHUB, {name: moment})
@@ -562,7 +562,7 @@ def test_a_token_of_the_future_is_refused(lab: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["aud", "sub", "exp", "iat"])
-def test_claims_that_have_to_be_there_are_asked_for(lab: Lab, name: str) -> None:
+def test_missing_claims_are_refused(lab: Lab, name: str) -> None:
     """A token without a required claim is refused."""
     claims = claims_of(lab, PUBLISHED)
     del claims[name]
@@ -572,7 +572,7 @@ def test_claims_that_have_to_be_there_are_asked_for(lab: Lab, name: str) -> None
 
 
 @pytest.mark.parametrize("moment", [True, "soon", float("inf"), float("nan"), None, [1]])
-def test_a_moment_is_a_number(lab: Lab, moment: object) -> None:
+def test_the_expiry_must_be_a_number(lab: Lab, moment: object) -> None:
     """An `exp` that is not a number is refused."""
     body = json.dumps({**claims_of(lab, PUBLISHED), "exp": moment}).encode()
     token = jwt.PyJWS().encode(body, RSA_KEY, "RS256", headers={"kid": "rsa"})
@@ -583,7 +583,7 @@ def test_a_moment_is_a_number(lab: Lab, moment: object) -> None:
 # --- roles -----------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
+def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
     """A denying role, one that trusts another provider and a missing one give the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
     denied = ("AccessDenied", SAID_NO, 403)
@@ -594,7 +594,7 @@ def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("arn", ["nothing-valid-in-here", f"arn:aws:iam::{ACCOUNT}:user/alice"])
-def test_what_is_no_roles_arn_is_said_to_be_none(lab: Lab, arn: str) -> None:
+def test_an_invalid_role_arn_is_refused(lab: Lab, arn: str) -> None:
     """A RoleArn that is not a role's gets the federated operations' own message."""
     assert refused(lab, arn, minted(lab))[:2] == ("ValidationError", "Request ARN is invalid")
 
@@ -607,12 +607,12 @@ def test_parameters_are_checked_before_the_token(lab: Lab) -> None:
     assert message.startswith("2 validation errors detected: ")
 
 
-def test_access_tokens_of_amazon_and_facebook_can_not_be_judged(lab: Lab) -> None:
+def test_access_tokens_of_amazon_and_facebook_are_refused(lab: Lab) -> None:
     """Access tokens of Amazon and Facebook are refused, because only their servers can verify them."""
     assert refused(lab, DEPLOY, "token", ProviderId="www.amazon.com")[0] == "IDPCommunicationError"
 
 
-def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
+def test_assume_role_needs_a_signature(lab: Lab) -> None:
     """AssumeRole stays closed to unsigned requests."""
     fields = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": DEPLOY, "RoleSessionName": "ci"}
     headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
@@ -625,7 +625,7 @@ def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
 # --- records and decisions -------------------------------------------------------------------------------------
 
 
-def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
+def test_records_have_the_federated_user_but_not_the_token(lab: Lab) -> None:
     """Records of the role's account have the federated user, granted or denied, but not the token."""
     good, bad = minted(lab), minted(lab, seconds=-1)
     assume(lab, DEPLOY, good)
@@ -641,7 +641,7 @@ def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
     assert bad not in json.dumps(denied)
 
 
-def test_a_decision_says_what_the_trust_policy_wanted(lab: Lab) -> None:
+def test_a_decision_shows_the_unmet_condition(lab: Lab) -> None:
     """A decision shows the unmet condition with the token's subject."""
     refused(lab, DEPLOY, minted(lab, sub="repo:evil/app:x"))
 
@@ -664,7 +664,7 @@ def ask(control: Control, method: str, path: str, body: object = None, **headers
     return answer.status, json.loads(answer.body)
 
 
-def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
+def test_a_token_is_issued_on_request(lab: Lab) -> None:
     """The token endpoint issues a token with the requested claims, which STS accepts."""
     wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
 
@@ -676,7 +676,7 @@ def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"iss": None}, {"exp": "soon"}, {"sub": [1]}, {"aud": {}}])
-def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[str, object]) -> None:
+def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dict[str, object]) -> None:
     """Tokens with invalid claims are issued, too, for testing refusals."""
     wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
 
@@ -697,7 +697,7 @@ def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[
         ({"iss": GITHUB, "sub": "s", "aud": "a", "expires_seconds": 10**12}, 400),
     ],
 )
-def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int) -> None:
+def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int) -> None:
     """Invalid requests, unknown and ambiguous issuers are refused."""
     answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
 
@@ -713,7 +713,7 @@ def test_a_web_page_gets_no_token(lab: Lab) -> None:
     assert ask(control, "GET", "github", origin="https://evil.example")[0] == 403
 
 
-def test_a_job_of_github_actions_gets_its_token(lab: Lab) -> None:
+def test_a_github_actions_job_gets_its_token(lab: Lab) -> None:
     """The GitHub endpoint exchanges a job's bearer token for a token; the default audience is AWS's."""
     control = Control(lab.sandbox)
     bearer = f"Bearer {control.tokens.github_token}"
@@ -728,7 +728,7 @@ def test_a_job_of_github_actions_gets_its_token(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}"])
-def test_a_job_without_its_bearer_token_gets_none(lab: Lab, given: str) -> None:
+def test_a_job_without_bearer_token_is_refused(lab: Lab, given: str) -> None:
     """Without the right bearer token the GitHub endpoint answers 401."""
     control = Control(lab.sandbox)
 
@@ -737,7 +737,7 @@ def test_a_job_without_its_bearer_token_gets_none(lab: Lab, given: str) -> None:
     assert status == 401
 
 
-def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) -> None:
+def test_without_github_provider_there_is_no_token(make_lab: LabFactory) -> None:
     """Without GitHub's provider in the seed the endpoint names what is missing."""
     control = Control(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}').sandbox)
 
@@ -782,7 +782,7 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
         ),
     ],
 )
-def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
+def test_an_invalid_provider_is_a_seed_problem(providers: str, message: str) -> None:
     """An invalid OIDC provider in a seed is reported with its reason."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{oidc_providers: {providers}}}}}', "seed.yaml")
@@ -790,7 +790,7 @@ def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, mes
     assert [problem.message for problem in caught.value.problems] == [message]
 
 
-def test_a_person_with_keys_may_send_a_token_too(lab: Lab) -> None:
+def test_signed_requests_are_accepted(lab: Lab) -> None:
     """A signature on the request, valid or not, is ignored."""
     person = Person(lab, Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 

@@ -35,7 +35,7 @@ def admin() -> Person:
     return Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 
 
-def test_a_new_role_says_less_than_one_that_is_read(admin: Person) -> None:
+def test_create_role_omits_fields_that_get_role_returns(admin: Person) -> None:
     """CreateRole omits MaxSessionDuration and RoleLastUsed, which GetRole returns.
 
     AWS's answers to LocalStack's tests.
@@ -48,7 +48,7 @@ def test_a_new_role_says_less_than_one_that_is_read(admin: Person) -> None:
     assert plain | {"MaxSessionDuration", "RoleLastUsed"} == set(read)
 
 
-def test_every_document_is_encoded_once(admin: Person) -> None:
+def test_documents_are_url_encoded_once(admin: Person) -> None:
     """Policy documents are URL-encoded exactly once in every answer, even with percent signs."""
     admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
     admin.call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=POLICY)
@@ -98,7 +98,7 @@ def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
     assert f"arn:aws:iam::{ACCOUNT}:user/team/v" == plain["Arn"]
 
 
-def test_a_policy_says_how_often_it_is_a_boundary(admin: Person) -> None:
+def test_boundary_usage_is_counted(admin: Person) -> None:
     """PermissionsBoundaryUsageCount counts users and roles; a policy's id has AWS's form."""
     made = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
     admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=made["Arn"])
@@ -110,7 +110,7 @@ def test_a_policy_says_how_often_it_is_a_boundary(admin: Person) -> None:
 
 
 @pytest.mark.parametrize("kind", ["User", "Role", "Group"])
-def test_an_eleventh_managed_policy_is_too_many(admin: Person, kind: str) -> None:
+def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) -> None:
     """An eleventh managed policy gets LimitExceeded; attaching one of the ten again does not."""
     trust = {"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}
     admin.call("iam", f"Create{kind}", **{f"{kind}Name": "x"}, **trust)
@@ -125,7 +125,7 @@ def test_an_eleventh_managed_policy_is_too_many(admin: Person, kind: str) -> Non
     assert ("LimitExceeded", message, 409) == (refused.code, refused.message, refused.status)
 
 
-def test_what_is_no_arn_is_not_attached(admin: Person) -> None:
+def test_a_malformed_policy_arn_is_refused(admin: Person) -> None:
     """A malformed ARN gets ValidationError, an ARN of no policy NoSuchEntity."""
     admin.call("iam", "CreateUser", UserName="u")
     malformed = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn="a-name-that-is-no-arn-at-all")

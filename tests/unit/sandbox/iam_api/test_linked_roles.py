@@ -28,7 +28,7 @@ def admin(lab: Lab) -> Person:
     return lab.user("admin")
 
 
-def test_every_policy_of_the_table_is_one_of_awss() -> None:
+def test_all_policies_of_the_table_are_aws_managed() -> None:
     """All policies in the table are AWS managed policies below aws-service-role/."""
     known = {path.removeprefix("/aws-service-role/") for path in aws_policies()}
 
@@ -52,7 +52,7 @@ def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
         assert ([] if linked.policy in WITHDRAWN else [linked.policy]) == [each["PolicyName"] for each in held]
 
 
-def test_a_suffix_is_for_the_services_that_allow_one(admin: Person) -> None:
+def test_only_some_services_allow_a_suffix(admin: Person) -> None:
     """A custom suffix is accepted for services that allow one, such as AutoScaling, and refused for others."""
     role = admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="x")
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com", CustomSuffix="x")
@@ -71,7 +71,7 @@ def test_a_second_role_of_that_name_is_refused(admin: Person) -> None:
     assert ("InvalidInput", message) == (refused.code, refused.message)
 
 
-def test_a_service_that_is_not_in_the_table_is_not_guessed(admin: Person) -> None:
+def test_a_service_outside_the_table_is_not_implemented(admin: Person) -> None:
     """A service outside the table gets a 501, and no role is created."""
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="nosuch.amazonaws.com")
 
@@ -79,7 +79,7 @@ def test_a_service_that_is_not_in_the_table_is_not_guessed(admin: Person) -> Non
     assert [] == admin.call("iam", "ListRoles", PathPrefix="/aws-service-role/")["Roles"]
 
 
-def test_deleting_gives_a_task_that_can_be_asked_about(lab: Lab, admin: Person) -> None:
+def test_deletion_returns_a_task(lab: Lab, admin: Person) -> None:
     """Deletion returns a task, whose status only the account can read."""
     admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
 
@@ -93,7 +93,7 @@ def test_deleting_gives_a_task_that_can_be_asked_about(lab: Lab, admin: Person) 
     assert "NoSuchEntity" == other.code
 
 
-def test_a_role_of_ones_own_is_not_deleted_as_a_services(admin: Person) -> None:
+def test_an_ordinary_role_is_not_deleted_as_service_linked(admin: Person) -> None:
     """DeleteServiceLinkedRole of an ordinary role gets NoSuchEntity."""
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
@@ -111,7 +111,7 @@ def test_a_role_of_ones_own_is_not_deleted_as_a_services(admin: Person) -> None:
         ("AWSServiceRoleForECS", "batch.amazonaws.com", 403),
     ],
 )
-def test_the_question_names_the_role_and_the_service(
+def test_creation_is_authorized_on_role_and_service(
     lab: Lab, admin: Person, resource: str, service: str, status: int
 ) -> None:
     """Creation is authorized on the role's ARN with iam:AWSServiceName, as in AWS's guides."""

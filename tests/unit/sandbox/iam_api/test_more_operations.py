@@ -32,7 +32,7 @@ def admin(lab: Lab) -> Person:
 # --- service-specific credentials --------------------------------------------------------------------------------
 
 
-def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
+def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
     """A service-specific credential's password is returned on creation and reset only."""
     made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
     credential = made["ServiceSpecificCredential"]
@@ -48,7 +48,7 @@ def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
     assert [] == admin.call("iam", "ListServiceSpecificCredentials", UserName="bob")["ServiceSpecificCredentials"]
 
 
-def test_only_two_for_a_service_and_user(admin: Person) -> None:
+def test_two_credentials_for_a_service_and_user(admin: Person) -> None:
     """A user can have two credentials for a service, the second under another name."""
     names = [
         admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)[
@@ -63,7 +63,7 @@ def test_only_two_for_a_service_and_user(admin: Person) -> None:
     admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="cassandra.amazonaws.com")
 
 
-def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> None:
+def test_unknown_services_users_and_ids_are_refused(lab: Lab, admin: Person) -> None:
     """Unknown services, users and credentials are refused with AWS's messages."""
     unknown = admin.refused("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="sqs.amazonaws.com")
     nobody = admin.refused("iam", "ListServiceSpecificCredentials", UserName="nobody")
@@ -80,7 +80,7 @@ def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> No
     assert "NoSuchEntity" == foreign.code
 
 
-def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
+def test_a_user_with_a_credential_is_not_deleted(admin: Person) -> None:
     """A user with a service-specific credential can't be deleted."""
     admin.call("iam", "CreateUser", UserName="carol")
     made = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
@@ -98,7 +98,7 @@ def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
 
 
 @pytest.mark.parametrize("kind", ["MFADevice", "InstanceProfile"])
-def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
+def test_tags_are_stored_changed_and_removed(admin: Person, kind: str) -> None:
     """Tags of devices and profiles are stored on creation, changed and removed."""
     if kind == "MFADevice":
         made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
@@ -116,7 +116,7 @@ def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
     assert {"team": "red"} == tags()
 
 
-def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
+def test_tags_of_a_missing_resource(lab: Lab, admin: Person) -> None:
     """Tags of a missing resource get NoSuchEntity, also for another account's device."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     assert [] == admin.call("iam", "ListMFADeviceTags", SerialNumber=serial)["Tags"]
@@ -129,7 +129,7 @@ def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
 # --- devices and clients -----------------------------------------------------------------------------------------
 
 
-def test_a_device_says_whose_it_is(admin: Person) -> None:
+def test_a_device_has_its_user(admin: Person) -> None:
     """GetMFADevice returns a device's user, and refuses another user's name."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     device = admin.call("iam", "GetMFADevice", SerialNumber=serial)
@@ -152,7 +152,7 @@ def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
     assert "InvalidAuthenticationCode" == refused.code
 
 
-def test_a_providers_clients_come_and_go(lab: Lab, admin: Person) -> None:
+def test_client_ids_are_added_and_removed(lab: Lab, admin: Person) -> None:
     """Client ids of a provider can be added and removed, and take effect at once."""
     admin.call("iam", "CreateOpenIDConnectProvider", Url=ISSUER, ClientIDList=["first"])
 

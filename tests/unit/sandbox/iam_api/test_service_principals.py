@@ -20,7 +20,7 @@ GUIDES = (
 )
 
 
-def test_every_service_in_awss_own_policies_is_one() -> None:
+def test_principals_of_managed_policies_are_accepted() -> None:
     """All 284 service principals in AWS managed policies are accepted."""
     text = "".join(json.dumps(data["Document"]) for _, data in aws_policies().values())
     named = set(re.findall(r'"([a-z0-9.-]+\.amazonaws\.com)"', text))
@@ -30,7 +30,7 @@ def test_every_service_in_awss_own_policies_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", GUIDES.split())
-def test_the_services_of_the_guides_are(name: str) -> None:
+def test_principals_of_the_guides_are_accepted(name: str) -> None:
     """Service principals named in AWS's guides are accepted."""
     assert is_service_principal(f"{name}.amazonaws.com")
 
@@ -38,13 +38,13 @@ def test_the_services_of_the_guides_are(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["nosuch.amazonaws.com", "amazonaws.com", "us-east-1.amazonaws.com", "ec2.example.com", "ec2", ""]
 )
-def test_what_is_built_on_no_service_is_none(name: str) -> None:
+def test_invented_principals_are_refused(name: str) -> None:
     """Invented names, bare regions and other domains are refused."""
     assert not is_service_principal(name)
 
 
 @pytest.mark.parametrize("operation", ["CreateRole", "UpdateAssumeRolePolicy"])
-def test_iam_writes_no_trust_policy_for_an_unknown_service(operation: str) -> None:
+def test_a_trust_policy_with_an_unknown_service_is_refused(operation: str) -> None:
     """A trust policy with an unknown service principal is refused with AWS's message."""
     admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 

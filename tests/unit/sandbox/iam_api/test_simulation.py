@@ -69,7 +69,7 @@ def decision(admin: Person, *policies: str, **parameters: Any) -> str:
 @pytest.mark.parametrize(
     ("arn", "kind", "name"), [(USER, "User", "bob"), (ROLE, "Role", "Deploy"), (GROUP, "Group", "team")]
 )
-def test_a_principals_own_policies_are_weighed(admin: Person, arn: str, kind: str, name: str) -> None:
+def test_a_principals_own_policies_are_evaluated(admin: Person, arn: str, kind: str, name: str) -> None:
     """A principal's own policies are evaluated, with one result an action and statement positions as on AWS."""
     owner = {f"{kind}Name": name}
     admin.call("iam", f"Put{kind}Policy", **owner, PolicyName="p", PolicyDocument=document({"Sid": "", **PUT}))
@@ -127,7 +127,7 @@ def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
     assert "ResourceSpecificResults" not in result
 
 
-def test_a_deny_is_the_only_statement_that_is_named(admin: Person) -> None:
+def test_a_deny_is_the_only_listed_statement(admin: Person) -> None:
     """An explicit deny lists the denying statement only, and decides for the action."""
     resources = [f"{BUCKET}/secret", f"{BUCKET}/plain"]
     (result,) = simulate(admin, document(PUT, DENY), ResourceArns=resources)
@@ -152,7 +152,7 @@ CONFUSING = {**PUT, "Condition": {"StringEquals": {"aws:userid": ['}{"Statement"
         (json.dumps({"Statement": [CONFUSING], "Version": "2012-10-17"}), CONFUSING),
     ],
 )
-def test_statements_are_found_where_they_stand(admin: Person, text: str, statement: dict[str, Any]) -> None:
+def test_positions_of_statements(admin: Person, text: str, statement: dict[str, Any]) -> None:
     """Statement positions are found in spite of confusing braces in strings."""
     entry = {"ContextKeyName": "aws:userid", "ContextKeyValues": ["x"], "ContextKeyType": "string"}
     (result,) = simulate(admin, text, ResourceArns=[f"{BUCKET}/plain"], ContextEntries=[entry])
@@ -166,7 +166,7 @@ def test_statements_are_found_where_they_stand(admin: Person, text: str, stateme
     assert statement == json.loads(text[first : last + 1])
 
 
-def test_context_decides_and_what_is_missing_is_told(admin: Person) -> None:
+def test_context_decides_and_missing_keys_are_listed(admin: Person) -> None:
     """Context entries decide, and missing keys are listed per resource, or at the top for `*`."""
     policy = document(
         {**PUT, "Resource": f"{BUCKET}/${{aws:username}}/*", "Condition": {"StringEquals": {"aws:PrincipalTag/t": "x"}}}
@@ -187,7 +187,7 @@ def test_context_decides_and_what_is_missing_is_told(admin: Person) -> None:
     assert "allowed" == decision(admin, policy, ResourceArns=[resource], ContextEntries=entries)
 
 
-def test_a_principals_own_keys_are_known(admin: Person) -> None:
+def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
     """A principal's name, tags and ARN are known condition keys."""
     conditions = {"aws:username": "bob", "aws:PrincipalTag/color": "blue", "aws:PrincipalArn": USER}
     document_ = document({**PUT, "Condition": {"StringEquals": conditions}})
@@ -237,7 +237,7 @@ def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> Non
 @pytest.mark.parametrize(
     ("identity", "owner", "said"), [([], ACCOUNT, "allowed"), ([], OTHER, "implicitDeny"), ([PUT], OTHER, "allowed")]
 )
-def test_a_resource_policy_is_weighed_for_its_caller(
+def test_a_resource_policy_is_evaluated_for_its_caller(
     admin: Person, identity: list[dict[str, str]], owner: str, said: str
 ) -> None:
     """A resource policy suffices in the caller's account; in another's both must allow."""
@@ -253,7 +253,7 @@ def test_a_resource_policy_is_weighed_for_its_caller(
     assert "InvalidInput" == refused.code
 
 
-def test_a_roles_trust_policy_has_no_part_in_it(admin: Person) -> None:
+def test_a_trust_policy_is_not_evaluated(admin: Person) -> None:
     """A role's trust policy is not evaluated, as on AWS (aws/aws-cli#10314)."""
     may = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE})
     given = {"ActionNames": ["sts:AssumeRole"], "ResourceArns": [ROLE]}
@@ -262,7 +262,7 @@ def test_a_roles_trust_policy_has_no_part_in_it(admin: Person) -> None:
     assert "implicitDeny" == decision(admin, document(PUT), **given)
 
 
-def test_results_come_in_pages(admin: Person) -> None:
+def test_results_are_paged(admin: Person) -> None:
     """Results are paged by MaxItems."""
     given = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
     first = admin.call("iam", "SimulateCustomPolicy", **given, MaxItems=2)
@@ -288,14 +288,14 @@ def test_results_come_in_pages(admin: Person) -> None:
         ),
     ],
 )
-def test_what_can_t_be_simulated_is_refused(admin: Person, parameters: dict[str, Any], code: str) -> None:
+def test_invalid_simulations_are_refused(admin: Person, parameters: dict[str, Any], code: str) -> None:
     """Invalid principals, actions and page markers are refused."""
     refused = admin.refused("iam", "SimulatePrincipalPolicy", **({"ActionNames": ["s3:PutObject"]} | parameters))
 
     assert code == refused.code
 
 
-def test_simulating_takes_a_permission_on_the_principal(lab: Lab, admin: Person) -> None:
+def test_simulation_needs_a_permission_on_the_principal(lab: Lab, admin: Person) -> None:
     """Simulation needs iam:SimulatePrincipalPolicy on the principal's ARN."""
     allowed = document({"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": USER})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allowed)
@@ -328,7 +328,7 @@ def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["ReadOnlyAccess", "ResourcePolicy", "PolicyInputList.1", "user_bob_inline"])
-def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
+def test_policies_of_the_same_name_are_distinguished(admin: Person, name: str) -> None:
     """Policies of the same name are distinguished."""
     statements = [{**PUT, "Action": f"s3:PutObject{number}"} for number in range(20)]
     own = admin.call("iam", "CreatePolicy", PolicyName=name, PolicyDocument=document(*statements, PUT))
@@ -349,7 +349,7 @@ def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
     assert {"IAM Policy"} == {each["SourcePolicyType"] for each in result["MatchedStatements"]}
 
 
-def test_a_request_that_would_hold_up_all_others_is_refused(admin: Person) -> None:
+def test_a_simulation_that_blocks_others_is_refused(admin: Person) -> None:
     """A simulation that would block other requests is refused with a 501."""
     many = {"ActionNames": ["s3:PutObject"] * 1000, "ResourceArns": [f"{BUCKET}/{number}" for number in range(1000)]}
 
