@@ -112,8 +112,8 @@ def test_the_session_is_limited_to_its_task(lab: Lab) -> None:
 
     assert auditor.call("iam", "GetUser")["User"]["Arn"] == ROOT
     assert auditor.call("iam", "ListMFADevices")["MFADevices"] == []
-    said = auditor.refused("iam", "DeleteAccessKey", **key).message
-    assert f"on resource: {ROOT} with an explicit deny in a session policy: {AUDIT}" in said
+    message = auditor.refused("iam", "DeleteAccessKey", **key).message
+    assert f"on resource: {ROOT} with an explicit deny in a session policy: {AUDIT}" in message
     assert deleter.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
     assert deleter.refused("iam", "ListUsers").code == "AccessDenied"
     assert deleter.refused("iam", "ListAccessKeys", UserName="admin").code == "AccessDenied"

@@ -75,11 +75,11 @@ def test_a_token_belongs_to_its_key(lab: Lab) -> None:
 def test_a_created_key_works_at_once(lab: Lab) -> None:
     """A new access key works at once, and a deleted one no longer works."""
     admin = lab.user("admin")
-    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
-    nobody = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+    created = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    nobody = lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     assert nobody.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
-    admin.call("iam", "DeleteAccessKey", UserName="nobody", AccessKeyId=made["AccessKeyId"])
+    admin.call("iam", "DeleteAccessKey", UserName="nobody", AccessKeyId=created["AccessKeyId"])
     assert refused_identity(nobody) == INVALID
 
 

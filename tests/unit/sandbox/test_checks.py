@@ -125,32 +125,32 @@ def test_a_parameter_name_with_and_without_leading_slash(admin: Person) -> None:
 def test_a_refused_subscription_is_not_created(admin: Person) -> None:
     """A subscription with invalid attributes is refused and not created."""
     topic = admin.call("sns", "CreateTopic", Name="t")["TopicArn"]
-    asked = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
+    parameters = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
 
-    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    admin.refused("sns", "Subscribe", **parameters, Attributes={"NoSuch": "x"})
     assert [] == admin.call("sns", "ListSubscriptions")["Subscriptions"]
-    admin.call("sns", "Subscribe", **asked)
-    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    admin.call("sns", "Subscribe", **parameters)
+    admin.refused("sns", "Subscribe", **parameters, Attributes={"NoSuch": "x"})
     assert 1 == len(admin.call("sns", "ListSubscriptions")["Subscriptions"])
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
     """ListSecretVersionIds returns KMS keys and pages, and unlabelled versions only on request."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
-    made = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
-    made += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
+    created = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
+    created += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
     admin.call("secretsmanager", "CreateSecret", Name="own", SecretString="1", KmsKeyId=key)
 
     shown = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s")
-    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=made[0]["ARN"], IncludeDeprecated=True)
+    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=created[0]["ARN"], IncludeDeprecated=True)
     page = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1)
     after = admin.call(
         "secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1, NextToken=page["NextToken"]
     )
 
-    assert (made[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
+    assert (created[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
     assert [["AWSPREVIOUS"], ["AWSCURRENT"]] == [each["VersionStages"] for each in shown["Versions"]]
-    assert [each["VersionId"] for each in made] == [each["VersionId"] for each in every["Versions"]]
+    assert [each["VersionId"] for each in created] == [each["VersionId"] for each in every["Versions"]]
     assert [["DefaultEncryptionKey"]] * 3 == [each["KmsKeyIds"] for each in every["Versions"]]
     assert shown["Versions"] == page["Versions"] + after["Versions"]
     assert "NextToken" not in after

@@ -192,9 +192,9 @@ def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
     vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
 
-    asked = desk.questions(desk.caller("admin"), "ec2", "RunInstances", **RUN, SubnetId=subnet)
+    questions = desk.questions(desk.caller("admin"), "ec2", "RunInstances", **RUN, SubnetId=subnet)
 
-    known = {each.resource.rpartition(":")[2].partition("/")[0]: each.context.get("ec2:Vpc") for each in asked}
+    known = {each.resource.rpartition(":")[2].partition("/")[0]: each.context.get("ec2:Vpc") for each in questions}
     assert (f"arn:aws:ec2:{HERE}:vpc/{vpc}",) == known["subnet"] == known["network-interface"]
     assert known["instance"] is None
 

@@ -259,7 +259,7 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
 
 def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None:
     """Writing a SecureString needs kms:Encrypt, an advanced one kms:GenerateDataKey, too; new versions keep the key."""
-    wish = {"Name": "/app/token", "Value": "v", "Overwrite": True}
+    parameters = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
     lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))
     for name, tier, lacks in (
@@ -269,10 +269,10 @@ def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None
         ("both", "Advanced", ""),
     ):
         if lacks:
-            said = lab.user(name).refused("ssm", "PutParameter", Tier=tier, **wish).message
-            assert f"is not authorized to perform: {lacks} on resource: {KEY}" in said
+            message = lab.user(name).refused("ssm", "PutParameter", Tier=tier, **parameters).message
+            assert f"is not authorized to perform: {lacks} on resource: {KEY}" in message
         else:
-            lab.user(name).call("ssm", "PutParameter", Tier=tier, **wish)
+            lab.user(name).call("ssm", "PutParameter", Tier=tier, **parameters)
 
 
 # --- writing secrets --------------------------------------------------------------------------------------------

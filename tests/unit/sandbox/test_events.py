@@ -173,9 +173,9 @@ def test_errors_of_other_services_are_recorded(lab: Lab) -> None:
     nowhere = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
     nobody = admin.refused("iam", "GetUser", UserName="none")
 
-    told = [(record["errorCode"], record["errorMessage"]) for record in records(lab)]
+    recorded = [(record["errorCode"], record["errorMessage"]) for record in records(lab)]
 
-    assert told == [("ResourceNotFoundException", nowhere.message), ("NoSuchEntityException", nobody.message)]
+    assert recorded == [("ResourceNotFoundException", nowhere.message), ("NoSuchEntityException", nobody.message)]
 
 
 def test_a_sessions_issuer_is_named(lab: Lab) -> None:
@@ -210,9 +210,9 @@ def test_read_only_is_recorded(lab: Lab) -> None:
     lab.user("admin").call("sts", "GetFederationToken", Name="ada")
     lab.user("admin").call("iam", "CreateUser", UserName="new")
 
-    told = {record["eventName"]: record["readOnly"] for record in records(lab)}
+    recorded = {record["eventName"]: record["readOnly"] for record in records(lab)}
 
-    assert told == {"AssumeRole": True, "GetSessionToken": True, "GetFederationToken": False, "CreateUser": False}
+    assert recorded == {"AssumeRole": True, "GetSessionToken": True, "GetFederationToken": False, "CreateUser": False}
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
@@ -222,9 +222,9 @@ def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
     admin.call("iam", "ListUsers")
     admin.call("sts", "GetCallerIdentity")
 
-    told = {record["eventName"]: record["awsRegion"] for record in records(lab)}
+    recorded = {record["eventName"]: record["awsRegion"] for record in records(lab)}
 
-    assert told == {"ListUsers": "us-east-1", "GetCallerIdentity": "eu-west-1"}
+    assert recorded == {"ListUsers": "us-east-1", "GetCallerIdentity": "eu-west-1"}
 
 
 def test_global_services_are_those_of_botocore() -> None:
@@ -268,7 +268,7 @@ def test_records_contain_no_secrets(lab: Lab) -> None:
     target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
     admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="hidden-value")
     admin.call("ssm", "PutParameter", Name="/p", Value="hidden-parameter", Type="SecureString")
-    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    created = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
     lab.user("alice").refused(
         "sts", "GetSessionToken", SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode="918273"
     )
@@ -282,7 +282,7 @@ def test_records_contain_no_secrets(lab: Lab) -> None:
         "invented",
         "hidden-value",
         "hidden-parameter",
-        made["SecretAccessKey"],
+        created["SecretAccessKey"],
         "918273",
     ):
         assert str(secret) not in text
@@ -353,7 +353,7 @@ def test_container_credentials_are_recorded(make_lab: LabFactory) -> None:
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{Task: {{trust: {task}}}, Other: {{trust: {other}}}}}}}}}')
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
-    given = ask(control, "container-credentials/Task", headers=token)[1]
+    response = ask(control, "container-credentials/Task", headers=token)[1]
     ask(control, "container-credentials/Other", headers=token)
     granted, denied = records(lab)
 
@@ -361,8 +361,8 @@ def test_container_credentials_are_recorded(make_lab: LabFactory) -> None:
     assert granted["sourceIPAddress"] == granted["userAgent"] == "ecs-tasks.amazonaws.com"
     assert "tlsDetails" not in granted
     assert granted["recipientAccountId"] == ACCOUNT
-    assert granted["responseElements"]["credentials"]["accessKeyId"] == given["AccessKeyId"]
-    assert given["SecretAccessKey"] not in json.dumps(granted)
+    assert granted["responseElements"]["credentials"]["accessKeyId"] == response["AccessKeyId"]
+    assert response["SecretAccessKey"] not in json.dumps(granted)
     assert denied["errorCode"] == "AccessDenied"
     assert denied["requestParameters"]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/Other"
 

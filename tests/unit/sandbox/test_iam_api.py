@@ -131,8 +131,8 @@ def test_a_boundary_passed_to_create_user_applies(lab: Lab, admin: Person) -> No
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
     admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))
-    made = admin.call("iam", "CreateAccessKey", UserName="carol")["AccessKey"]
-    carol = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+    created = admin.call("iam", "CreateAccessKey", UserName="carol")["AccessKey"]
+    carol = lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     assert not may(carol)
     admin.call("iam", "DeleteUserPermissionsBoundary", UserName="carol")
@@ -183,7 +183,7 @@ def test_a_boundary_must_exist(admin: Person) -> None:
 
 def test_a_created_role_can_be_assumed(lab: Lab, admin: Person) -> None:
     """A role created through IAM enforces its trust policy, maximum duration and later changes."""
-    made = admin.call(
+    created = admin.call(
         "iam",
         "CreateRole",
         RoleName="New",
@@ -193,13 +193,13 @@ def test_a_created_role_can_be_assumed(lab: Lab, admin: Person) -> None:
     )["Role"]
     alice = lab.user("alice")
 
-    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
-    alice.assume(made["Arn"], DurationSeconds=7200)
+    assert created["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
+    alice.assume(created["Arn"], DurationSeconds=7200)
     assert alice.refused_role(f"arn:aws:iam::{ACCOUNT}:role/New").code == "AccessDenied"
     admin.call(
         "iam", "UpdateAssumeRolePolicy", RoleName="New", PolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/bob")
     )
-    assert alice.refused_role(made["Arn"]).code == "AccessDenied"
+    assert alice.refused_role(created["Arn"]).code == "AccessDenied"
 
 
 def test_update_role_keeps_omitted_values(admin: Person) -> None:
@@ -222,8 +222,8 @@ def test_a_recreated_user_is_not_trusted(lab: Lab, admin: Person) -> None:
     )["Role"]["Arn"]
 
     def key_of_dave() -> Person:
-        made = admin.call("iam", "CreateAccessKey", UserName="dave")["AccessKey"]
-        return lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+        created = admin.call("iam", "CreateAccessKey", UserName="dave")["AccessKey"]
+        return lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     dave = key_of_dave()
     user_id = dave.call("sts", "GetCallerIdentity")["UserId"]
@@ -264,12 +264,12 @@ def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
 )
 def test_principals_of_a_trust_policy_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
     """A trust policy's principals must exist in this sandbox's accounts; other accounts are not checked."""
-    wish = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
+    parameters = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
 
     if is_known:
-        assert admin.call("iam", "CreateRole", **wish)["Role"]
+        assert admin.call("iam", "CreateRole", **parameters)["Role"]
     else:
-        refused = admin.refused("iam", "CreateRole", **wish)
+        refused = admin.refused("iam", "CreateRole", **parameters)
         assert (refused.code, refused.message) == (
             "MalformedPolicyDocument",
             f'Invalid principal in policy: "AWS":"{principal}"',

@@ -126,8 +126,8 @@ def test_a_user_without_assignment_is_refused(center: Center) -> None:
     """Unassigned roles, other accounts and unknown roles all get the same error."""
     token = center.log_in("bob", SCOPE)
     for account, name in ((ACCOUNT, "Long"), (OTHER, "Admin"), (ACCOUNT, "Nobody"), ("999999999999", "Reader")):
-        wish = {"accessToken": token, "accountId": account, "roleName": name}
-        assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+        parameters = {"accessToken": token, "accountId": account, "roleName": name}
+        assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **parameters)
 
 
 def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
@@ -139,8 +139,8 @@ def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
     backend.delete_role(name)
     Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust)
 
-    wish = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
-    assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+    parameters = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
+    assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **parameters)
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("Reader", 3600), ("Long", 43200)])
@@ -360,9 +360,9 @@ def test_a_token_without_account_scope_is_refused(center: Center) -> None:
 @pytest.mark.parametrize("missing", ["accountId", "roleName"])
 def test_missing_parameters_are_an_invalid_request(center: Center, missing: str) -> None:
     """A missing parameter gets InvalidRequestException, not the error for an unassigned role."""
-    wish = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
-    del wish[missing]
-    assert center.refused("sso", "GetRoleCredentials", **wish)[::2] == ("InvalidRequestException", 400)
+    parameters = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
+    del parameters[missing]
+    assert center.refused("sso", "GetRoleCredentials", **parameters)[::2] == ("InvalidRequestException", 400)
 
 
 def test_too_many_requests_are_throttled(center: Center, lab: Lab) -> None:
@@ -456,12 +456,12 @@ def test_a_login_is_recorded(center: Center, lab: Lab) -> None:
 def test_a_refusal_is_recorded(center: Center, lab: Lab) -> None:
     """A denied call is recorded with the user; one with an invalid token is not recorded."""
     token = center.log_in("bob", SCOPE)
-    wish = {"accountId": OTHER, "roleName": "Admin"}
-    center.refused("sso", "GetRoleCredentials", accessToken=token, **wish)
+    parameters = {"accountId": OTHER, "roleName": "Admin"}
+    center.refused("sso", "GetRoleCredentials", accessToken=token, **parameters)
     last = list(lab.sandbox.events.records())[-1]
     assert (last["errorCode"], last["errorMessage"]) == ("ForbiddenException", "No access")
     before = lab.sandbox.events.added
-    center.refused("sso", "GetRoleCredentials", accessToken="x", **wish)
+    center.refused("sso", "GetRoleCredentials", accessToken="x", **parameters)
     assert before == lab.sandbox.events.added
 
 
@@ -470,10 +470,14 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    center.role(given["accessToken"], ACCOUNT, "Reader")
+    response = center.poll(program, started)
+    center.role(response["accessToken"], ACCOUNT, "Reader")
     center.call(
-        "sso-oidc", "CreateToken", **program.parameters, grantType="refresh_token", refreshToken=given["refreshToken"]
+        "sso-oidc",
+        "CreateToken",
+        **program.parameters,
+        grantType="refresh_token",
+        refreshToken=response["refreshToken"],
     )
     browser = center.register_for_browser()
     code = center.code_for(browser, "alice")
@@ -483,8 +487,8 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
         browser.secret,
         started["deviceCode"],
         code,
-        given["accessToken"],
-        given["refreshToken"],
+        response["accessToken"],
+        response["refreshToken"],
         again["accessToken"],
         again["refreshToken"],
     ]
@@ -521,8 +525,10 @@ identity_center:
     with pytest.raises(SeedInvalid) as caught:
         read_seed(seed, "seed.yaml")
 
-    told = [(one.where.line, one.path.removeprefix("identity_center."), one.message) for one in caught.value.problems]
-    assert told == [
+    reported = [
+        (one.where.line, one.path.removeprefix("identity_center."), one.message) for one in caught.value.problems
+    ]
+    assert reported == [
         (6, "start_url", "`start_url` must be like https://d-1234567890.awsapps.com/start"),
         (7, "auto_approve", "there is no user `alicia`"),
         (9, "users.alice.email", "`email` must be an address with an @"),
@@ -561,9 +567,9 @@ def test_without_an_identity_center_logins_are_refused(make_lab: LabFactory) -> 
     """Without an Identity Center clients can register, but not log in."""
     center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
     program = center.register(SCOPE)
-    wish = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
+    parameters = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
 
-    refused = center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    refused = center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
     assert refused == ("InvalidRequestException: invalid_request", "Invalid start url provided", 400)
     assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken="x")
@@ -572,9 +578,9 @@ def test_without_an_identity_center_logins_are_refused(make_lab: LabFactory) -> 
 
 def test_a_registration_has_its_expiry(center: Center, lab: Lab) -> None:
     """A registration expires after 90 days, and its answer omits the endpoints, as AWS's are null."""
-    made = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
+    created = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
     now = datetime.fromtimestamp(lab.sandbox.clock.now(), UTC)
 
-    assert made["clientIdIssuedAt"] == int(now.timestamp())
-    assert made["clientSecretExpiresAt"] - made["clientIdIssuedAt"] == 90 * 86400
-    assert not {"authorizationEndpoint", "tokenEndpoint"} & made.keys()
+    assert created["clientIdIssuedAt"] == int(now.timestamp())
+    assert created["clientSecretExpiresAt"] - created["clientIdIssuedAt"] == 90 * 86400
+    assert not {"authorizationEndpoint", "tokenEndpoint"} & created.keys()

@@ -82,7 +82,7 @@ def who(center: Center, token: str) -> str:
 )
 def test_invalid_registrations_are_refused(center: Center, changes: dict[str, Any], code: str) -> None:
     """Invalid registrations get the model's exceptions, misspelled scopes included."""
-    wish = {
+    parameters = {
         "clientName": "x",
         "clientType": "public",
         "grantTypes": ["authorization_code"],
@@ -90,7 +90,7 @@ def test_invalid_registrations_are_refused(center: Center, changes: dict[str, An
         "redirectUris": ["http://127.0.0.1/oauth/callback"],
         **changes,
     }
-    assert center.refused("sso-oidc", "RegisterClient", **wish)[0] == code
+    assert center.refused("sso-oidc", "RegisterClient", **parameters)[0] == code
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_invalid_registrations_are_refused(center: Center, changes: dict[str, An
 )
 def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
     """Redirect URIs other than plain http on loopback are refused (RFC 8252)."""
-    wish = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
-    refused = center.refused("sso-oidc", "RegisterClient", **wish)
+    parameters = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
+    refused = center.refused("sso-oidc", "RegisterClient", **parameters)
     assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
 
 
@@ -141,8 +141,8 @@ def test_a_registration_expires_after_ninety_days(center: Center, lab: Lab) -> N
     move(lab, 90 * 86400 - 1)
     assert center.start_device(program)["userCode"]
     move(lab, 1)
-    wish = {**program.parameters, "startUrl": START_URL}
-    assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**program.parameters, "startUrl": START_URL}
+    assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
 
 # --- device code flow ------------------------------------------------------------------------------------------------
@@ -155,11 +155,11 @@ def test_a_user_approves_a_device_by_its_code(center: Center) -> None:
 
     assert center.poll_refused(program, started) == PENDING
     center.approve(started["userCode"], "bob")
-    given = center.poll(program, started)
+    response = center.poll(program, started)
 
-    assert who(center, given["accessToken"]) == "bob"
-    assert (given["tokenType"], given["expiresIn"]) == ("Bearer", 3600)
-    assert given["refreshToken"]
+    assert who(center, response["accessToken"]) == "bob"
+    assert (response["tokenType"], response["expiresIn"]) == ("Bearer", 3600)
+    assert response["refreshToken"]
 
 
 def test_the_answer_has_the_verification_url(center: Center) -> None:
@@ -251,8 +251,8 @@ def test_polling_too_often_gets_slow_down(lab: Lab) -> None:
     def perform(operation: str, **parameters: object) -> Mapping[str, object]:
         return oidc.perform(operation, parameters, Visit("http://127.0.0.1:4566", True, 1_000_000_000)).content
 
-    made = perform("RegisterClient", clientName="x", clientType="public")
-    who_asks = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    created = perform("RegisterClient", clientName="x", clientType="public")
+    who_asks = {"clientId": created["clientId"], "clientSecret": created["clientSecret"]}
     started = perform("StartDeviceAuthorization", **who_asks, startUrl=START_URL)
     poll = {**who_asks, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
     asked = []
@@ -284,15 +284,15 @@ def test_a_start_url_copied_from_a_browser_is_accepted(center: Center, url: str)
 )
 def test_another_start_url_is_refused(center: Center, url: str) -> None:
     """Another start URL is refused with AWS's message."""
-    wish = {**center.register().parameters, "startUrl": url}
-    assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**center.register().parameters, "startUrl": url}
+    assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
 
 def test_a_grant_must_be_registered(center: Center) -> None:
     """A client can only use the grants that it registered for."""
     browser, device = center.register_for_browser(), center.register(SCOPE)
-    wish = {**browser.parameters, "startUrl": START_URL}
-    assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**browser.parameters, "startUrl": START_URL}
+    assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
     assert NOT_FOR_IT == exchange_refused(center, **center.exchange(device, "x"))
     assert exchange_refused(center, **device.parameters, grantType="password")[0] == (
         "UnsupportedGrantTypeException: unsupported_grant_type"
@@ -306,10 +306,10 @@ def test_a_code_and_its_verifier_give_a_token(center: Center) -> None:
     """An authorization code and its PKCE verifier (RFC 7636's example) are redeemed for a token."""
     assert challenge_of(VERIFIER) == CHALLENGE
     program = center.register_for_browser()
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
 
-    assert who(center, given["accessToken"]) == "bob"
-    assert given["refreshToken"]
+    assert who(center, response["accessToken"]) == "bob"
+    assert response["refreshToken"]
 
 
 @pytest.mark.parametrize(
@@ -338,13 +338,13 @@ def test_a_reused_code_ends_the_session(center: Center) -> None:
     """A code that is redeemed twice ends the session, because it was stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
-    assert who(center, given["accessToken"]) == "alice"
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
+    assert who(center, response["accessToken"]) == "alice"
 
     assert exchange_refused(center, **center.exchange(program, code)) == NO_GRANT
 
-    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
-    refresh = {"grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    assert center.refused("sso", "ListAccounts", accessToken=response["accessToken"])[0] == "UnauthorizedException"
+    refresh = {"grantType": "refresh_token", "refreshToken": response["refreshToken"]}
     assert exchange_refused(center, **program.parameters, **refresh) == NO_REFRESH
 
 
@@ -384,16 +384,16 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    refresh = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    response = center.poll(program, started)
+    refresh = {**program.parameters, "grantType": "refresh_token", "refreshToken": response["refreshToken"]}
 
     move(lab, 1800)
     again = center.call("sso-oidc", "CreateToken", **refresh)
-    assert again["accessToken"] != given["accessToken"]
-    assert (again["refreshToken"], again["expiresIn"]) == (given["refreshToken"], 3600)
-    assert who(center, given["accessToken"]) == who(center, again["accessToken"]) == "alice"
+    assert again["accessToken"] != response["accessToken"]
+    assert (again["refreshToken"], again["expiresIn"]) == (response["refreshToken"], 3600)
+    assert who(center, response["accessToken"]) == who(center, again["accessToken"]) == "alice"
     move(lab, 1800)
-    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
+    assert center.refused("sso", "ListAccounts", accessToken=response["accessToken"])[0] == "UnauthorizedException"
     assert who(center, again["accessToken"]) == "alice"
     move(lab, 28800 - 3600 - 60)
     assert center.call("sso-oidc", "CreateToken", **refresh)["expiresIn"] == 60
@@ -406,11 +406,11 @@ def test_a_refresh_token_is_bound_to_its_client(center: Center) -> None:
     program, thief = center.register(SCOPE), center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    for who_asks, token in ((thief, given["refreshToken"]), (program, "aor"), (program, given["accessToken"])):
-        wish = {**who_asks.parameters, "grantType": "refresh_token", "refreshToken": token}
-        assert exchange_refused(center, **wish) == NO_REFRESH
-    assert center.refused("sso", "ListAccounts", accessToken=given["refreshToken"])[0] == "UnauthorizedException"
+    response = center.poll(program, started)
+    for who_asks, token in ((thief, response["refreshToken"]), (program, "aor"), (program, response["accessToken"])):
+        parameters = {**who_asks.parameters, "grantType": "refresh_token", "refreshToken": token}
+        assert exchange_refused(center, **parameters) == NO_REFRESH
+    assert center.refused("sso", "ListAccounts", accessToken=response["refreshToken"])[0] == "UnauthorizedException"
 
 
 def test_logout_ends_refreshing(center: Center) -> None:
@@ -418,10 +418,10 @@ def test_logout_ends_refreshing(center: Center) -> None:
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    center.answer("sso", "Logout", accessToken=given["accessToken"])
-    wish = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
-    assert exchange_refused(center, **wish) == NO_REFRESH
+    response = center.poll(program, started)
+    center.answer("sso", "Logout", accessToken=response["accessToken"])
+    parameters = {**program.parameters, "grantType": "refresh_token", "refreshToken": response["refreshToken"]}
+    assert exchange_refused(center, **parameters) == NO_REFRESH
 
 
 def test_without_scope_there_is_no_refresh_token(center: Center) -> None:
@@ -429,17 +429,17 @@ def test_without_scope_there_is_no_refresh_token(center: Center) -> None:
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    assert given["expiresIn"] == 28800
-    assert "refreshToken" not in given
+    response = center.poll(program, started)
+    assert response["expiresIn"] == 28800
+    assert "refreshToken" not in response
 
 
 def test_without_the_refresh_grant_there_is_no_refresh_token(center: Center) -> None:
     """A client that did not register for refreshing gets no refresh token."""
     program = center.register_for_browser(grantTypes=["authorization_code"])
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
-    assert given["expiresIn"] == 28800
-    assert "refreshToken" not in given
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
+    assert response["expiresIn"] == 28800
+    assert "refreshToken" not in response
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------

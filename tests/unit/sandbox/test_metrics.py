@@ -35,11 +35,11 @@ def test_requests_are_counted_by_result(lab: Lab) -> None:
 
     found = told(lab)
 
-    asked = {"service": "sts", "operation": "GetCallerIdentity"}
+    parameters = {"service": "sts", "operation": "GetCallerIdentity"}
     assert found["dsops_sandbox_requests_total"] == [
-        ({**asked, "result": "ok"}, 1),
+        ({**parameters, "result": "ok"}, 1),
         ({"service": "sts", "operation": "AssumeRole", "result": "refused"}, 1),
-        ({**asked, "result": "refused"}, 1),
+        ({**parameters, "result": "refused"}, 1),
     ]
     assert ({"service": "sts"}, 3) in found["dsops_sandbox_request_seconds_count"]
     assert found["dsops_sandbox_events_total"] == [({}, 2)]

@@ -162,8 +162,8 @@ def test_a_device_created_through_iam_works(lab: Lab) -> None:
     import base64
 
     admin = lab.user("admin")
-    made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="phone")["VirtualMFADevice"]
-    seed, serial = made["Base32StringSeed"].decode(), made["SerialNumber"]
+    created = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="phone")["VirtualMFADevice"]
+    seed, serial = created["Base32StringSeed"].decode(), created["SerialNumber"]
     base64.b32decode(seed)
     now = lab.sandbox.clock.now()
     first, second = code_at(seed, now - 30), code_at(seed, now)

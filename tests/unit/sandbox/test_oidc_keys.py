@@ -119,11 +119,11 @@ def test_google_needs_no_provider(make_lab: LabFactory) -> None:
 
 def test_cognito_amr_is_multivalued(make_lab: LabFactory) -> None:
     """Cognito's `amr` is multi-valued, works with ForAnyValue as in the guide, and stays with the session."""
-    wanted = {
+    expected = {
         "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
         "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
     }
-    lab = make_lab(seed(COGNITO, **wanted))
+    lab = make_lab(seed(COGNITO, **expected))
     claims = {"aud": "us-east-1:pool", "sub": "us-east-1:me", "amr": ["authenticated", "accounts.google.com"]}
 
     answer = assume(lab, CI, minted(lab, COGNITO, claims))

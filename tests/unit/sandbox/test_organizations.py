@@ -185,9 +185,9 @@ def test_an_invalid_policy_denies(make_lab: LabFactory) -> None:
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         lab = make_lab(seed(workloads("")))
         backend = _taught_models().organizations_backends[OWNER]["aws"]
-        made = backend.create_policy(Name="broken", Description="", Type=kind, Content="{}")
+        created = backend.create_policy(Name="broken", Description="", Type=kind, Content="{}")
         assert read(lab) == "ok"
-        backend.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+        backend.attach_policy(PolicyId=created["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
         assert "explicit deny" in read(lab)
 
 
@@ -247,8 +247,8 @@ def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
         f"oidc_providers: [{{url: 'https://{issuer}', client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}]}}}}"
     )
     for repository, status in (("our-org/app", 200), ("their-org/app", 403)):
-        wish = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
-        token = ask(Control(lab.sandbox), "token", "POST", wish)[1]["token"]
+        parameters = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
+        token = ask(Control(lab.sandbox), "token", "POST", parameters)[1]["token"]
         answer = lab.user("admin").answer(
             "sts",
             "AssumeRoleWithWebIdentity",
@@ -330,7 +330,7 @@ organization:
   delegated_administrators: {"111111111111": [iam.amazonaws.com], "222222222222": [ec2.amazonaws.com]}
   management_account: "111111111111"
 """
-    told = problems(text)
+    reported = problems(text)
 
     for expected in (
         "3 organization.id: `id` must be like o-exampleorg1",
@@ -342,9 +342,11 @@ organization:
         "10 organization.delegated_administrators.111111111111: `111111111111` is not a member account",
         "10 organization.delegated_administrators.222222222222: `ec2.amazonaws.com` has no effect here",
     ):
-        assert any(problem.startswith(expected) or expected.split(": ", 1)[1] in problem for problem in told), expected
-    assert any("service_control_policies[0]" in problem and "7 " in problem for problem in told)
-    assert any("no policy would be left" in problem for problem in told)
+        assert any(problem.startswith(expected) or expected.split(": ", 1)[1] in problem for problem in reported), (
+            expected
+        )
+    assert any("service_control_policies[0]" in problem and "7 " in problem for problem in reported)
+    assert any("no policy would be left" in problem for problem in reported)
 
 
 def test_policy_names_are_unique() -> None:

@@ -39,15 +39,15 @@ def test_the_organization_of_the_seed_exists(lab: Lab) -> None:
 def test_an_attached_policy_applies_at_once(lab: Lab) -> None:
     """An attached policy takes effect at once, and a detached one no longer applies."""
     owner = lab.user("admin", OWNER)
-    made = owner.call(
+    created = owner.call(
         "organizations", "CreatePolicy", Name="NoSecrets", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
     )["Policy"]["PolicySummary"]
     assert read(lab) == "ok"
-    owner.call("organizations", "AttachPolicy", PolicyId=made["Id"], TargetId=ACCOUNT)
+    owner.call("organizations", "AttachPolicy", PolicyId=created["Id"], TargetId=ACCOUNT)
 
-    assert f"service control policy: {made['Arn']}" in read(lab)
+    assert f"service control policy: {created['Arn']}" in read(lab)
     assert read(lab, OTHER) == "ok"
-    owner.call("organizations", "DetachPolicy", PolicyId=made["Id"], TargetId=ACCOUNT)
+    owner.call("organizations", "DetachPolicy", PolicyId=created["Id"], TargetId=ACCOUNT)
     assert read(lab) == "ok"
 
 
@@ -86,17 +86,17 @@ def test_an_organization_can_be_made_in_a_sandbox_without_one(make_lab: LabFacto
     status = owner.call("organizations", "CreateAccount", AccountName="new", Email="new@example.com")
     account = status["CreateAccountStatus"]["AccountId"]
     full = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-    made = owner.call(
+    created = owner.call(
         "organizations", "CreatePolicy", Name="D", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
     )["Policy"]["PolicySummary"]["Id"]
-    owner.call("organizations", "AttachPolicy", PolicyId=made, TargetId=account)
+    owner.call("organizations", "AttachPolicy", PolicyId=created, TargetId=account)
     role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
     lab.sandbox.world.backend(account).put_role_policy(role.rpartition("/")[2], "full", full)
 
     session = owner.assume(role)
     assert session.call("iam", "ListRoles")["Roles"]
-    said = session.refused("secretsmanager", "ListSecrets").message
-    assert "with an explicit deny in a service control policy" in said
+    message = session.refused("secretsmanager", "ListSecrets").message
+    assert "with an explicit deny in a service control policy" in message
 
 
 def test_only_the_management_account_may_make_changes(make_lab: LabFactory) -> None:
@@ -123,14 +123,14 @@ def test_a_malformed_policy_is_refused(lab: Lab) -> None:
     allowing = DENY.replace("Deny", "Allow")
     rcp = allowing.replace('"Action"', '"Principal": "*", "Action"')
     policy = owner.call("organizations", "CreatePolicy", Name="A", Content=DENY, **common)["Policy"]
-    made = policy["PolicySummary"]["Id"]
+    created = policy["PolicySummary"]["Id"]
 
     for call, parameters in (
         ("CreatePolicy", {"Name": "B", "Content": "{}", **common}),
         ("CreatePolicy", {"Name": "B", "Content": rcp, **common}),
         ("CreatePolicy", {"Name": "B", "Content": rcp, **common, "Type": "RESOURCE_CONTROL_POLICY"}),
-        ("UpdatePolicy", {"PolicyId": made, "Content": "{}"}),
+        ("UpdatePolicy", {"PolicyId": created, "Content": "{}"}),
     ):
         error = owner.refused("organizations", call, **parameters)
         assert error.code == "MalformedPolicyDocumentException", parameters
-    assert owner.call("organizations", "UpdatePolicy", PolicyId=made, Content=allowing)
+    assert owner.call("organizations", "UpdatePolicy", PolicyId=created, Content=allowing)

@@ -46,14 +46,14 @@ def lab(make_lab: LabFactory) -> Lab:
 
 def token(person: Person, **parameters: object) -> str:
     """Return the caller's token."""
-    wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
-    return str(person.call("sts", "GetWebIdentityToken", **wanted)["WebIdentityToken"])
+    request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
+    return str(person.call("sts", "GetWebIdentityToken", **request)["WebIdentityToken"])
 
 
 def refused(person: Person, **parameters: object) -> str:
     """Return status, code and message of the error."""
-    wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
-    error = person.refused("sts", "GetWebIdentityToken", **wanted)
+    request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
+    error = person.refused("sts", "GetWebIdentityToken", **request)
     return f"{error.status} {error.code}: {error.message}"
 
 
@@ -181,8 +181,8 @@ def test_tags_need_a_separate_permission(make_lab: LabFactory) -> None:
     worker = make_lab(seed(actions='["sts:GetWebIdentityToken"]')).user("admin").assume(ROLE)
 
     assert token(worker)
-    said = refused(worker, Tags=[{"Key": "a", "Value": "b"}])
-    assert "not authorized to perform: sts:TagGetWebIdentityToken" in said
+    error = refused(worker, Tags=[{"Key": "a", "Value": "b"}])
+    assert "not authorized to perform: sts:TagGetWebIdentityToken" in error
 
 
 def test_a_caller_without_permission_is_refused(lab: Lab) -> None:
@@ -264,8 +264,8 @@ def test_aws_refuses_its_own_tokens(make_lab: LabFactory) -> None:
     admin.call(
         "iam", "CreateOpenIDConnectProvider", Url=issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
     )
-    said = admin.refused("sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text)
-    assert said.code == "InvalidIdentityToken"
+    error = admin.refused("sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text)
+    assert error.code == "InvalidIdentityToken"
 
 
 def test_records_contain_no_token(lab: Lab) -> None:

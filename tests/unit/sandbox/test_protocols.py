@@ -47,9 +47,9 @@ def test_botocore_requests_are_read_back(service: str) -> None:
 def check(service: str, operation: str, protocol: Protocol) -> None:
     """Check the round trip of one operation."""
     shape = operation_model(service, operation).input_shape
-    made = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
+    created = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
 
-    route = read(written_request(service, operation, made, protocol))
+    route = read(written_request(service, operation, created, protocol))
 
     if (service, operation) in SAME_REQUESTS:
         assert SAME_REQUESTS[service, operation] == route.operation
@@ -58,8 +58,8 @@ def check(service: str, operation: str, protocol: Protocol) -> None:
     parameters = unchecked_parameters(route) if shape else {}
     if operation == "InvokeAgentRuntimeCommand":
         # botocore sets this header itself.
-        made["contentType"] = parameters["contentType"]
-    assert something(made) == something(parameters), operation
+        created["contentType"] = parameters["contentType"]
+    assert something(created) == something(parameters), operation
 
 
 def something(value: object) -> object:

@@ -239,10 +239,12 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
     """Return (action, ARN) by the sandbox."""
     shape = operation_model(service, operation).input_shape
     members = set() if shape is None else set(shape.members)
-    given = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
-    assert set(given) <= members, operation
+    parameters = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
+    assert set(parameters) <= members, operation
     resources = ResourceResolver(lab.sandbox.world, Vault(lab.sandbox.world))
-    return {(each.action, each.resource) for each in resources.questions(service, operation, given, caller_of(lab))}
+    return {
+        (each.action, each.resource) for each in resources.questions(service, operation, parameters, caller_of(lab))
+    }
 
 
 def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:

@@ -156,7 +156,7 @@ def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
 
 def test_tags_and_policies_of_a_new_table_need_separate_permissions(desk: Desk) -> None:
     """CreateTable with tags and a policy needs three permissions."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "dynamodb",
         "CreateTable",
@@ -165,7 +165,7 @@ def test_tags_and_policies_of_a_new_table_need_separate_permissions(desk: Desk) 
         ResourcePolicy=POLICY,
     )
 
-    assert [action for action, _ in asked] == [
+    assert [action for action, _ in questions] == [
         "dynamodb:CreateTable",
         "dynamodb:TagResource",
         "dynamodb:PutResourcePolicy",

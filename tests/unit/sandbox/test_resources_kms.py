@@ -182,13 +182,19 @@ def test_an_invalid_ciphertext_is_authorized_on_the_named_key(desk: Desk) -> Non
 def test_re_encrypt_needs_both_keys(desk: Desk) -> None:
     """ReEncrypt needs ReEncryptFrom and ReEncryptTo, each with its own encryption context."""
     key, other = new_key(), new_key()
-    asked = desk.asked(desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other)
+    questions = desk.asked(
+        desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other
+    )
 
-    assert asked == [("kms:ReEncryptFrom", key), ("kms:ReEncryptTo", other)]
-    given = {"CiphertextBlob": encrypted(key), "DestinationKeyId": other, "SourceEncryptionContext": {"app": "blue"}}
+    assert questions == [("kms:ReEncryptFrom", key), ("kms:ReEncryptTo", other)]
+    parameters = {
+        "CiphertextBlob": encrypted(key),
+        "DestinationKeyId": other,
+        "SourceEncryptionContext": {"app": "blue"},
+    }
     context = desk.caller("context")
-    assert desk.refused(context, "kms", "ReEncrypt", **given) == "kms:ReEncryptTo"
-    assert desk.allows(context, "kms", "ReEncrypt", **given, DestinationEncryptionContext={"app": "blue"})
+    assert desk.refused(context, "kms", "ReEncrypt", **parameters) == "kms:ReEncryptTo"
+    assert desk.allows(context, "kms", "ReEncrypt", **parameters, DestinationEncryptionContext={"app": "blue"})
 
 
 def test_the_encryption_context_has_condition_keys(desk: Desk) -> None:
@@ -216,8 +222,8 @@ def test_key_properties_are_condition_keys(desk: Desk) -> None:
     }
 
     assert {key: (value,) for key, value in expected.items()}.items() <= dict(context).items()
-    made = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
-    assert (made.resource, made.context["kms:KeySpec"]) == ("*", ("RSA_2048",))
+    created = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
+    assert (created.resource, created.context["kms:KeySpec"]) == ("*", ("RSA_2048",))
 
 
 # --- grants ------------------------------------------------------------------------------------------------------
@@ -295,9 +301,9 @@ def test_a_grantee_may_only_pass_on_narrower_grants(desk: Desk) -> None:
     nobody = desk.caller("nobody")
 
     def passes(key: str, *operations: str, **constraints: object) -> bool:
-        given: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
-        given |= {"Constraints": constraints} if constraints else {}
-        return desk.allows(nobody, "kms", "CreateGrant", **given)
+        parameters: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
+        parameters |= {"Constraints": constraints} if constraints else {}
+        return desk.allows(nobody, "kms", "CreateGrant", **parameters)
 
     assert passes(open_key, "Decrypt")
     assert passes(open_key, "Decrypt", "CreateGrant")

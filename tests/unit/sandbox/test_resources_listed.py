@@ -215,9 +215,9 @@ def test_parameters_name_the_resource(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], expected: list[str]
 ) -> None:
     """An operation is authorized on the ARNs that its parameters name, in AWS's formats."""
-    asked = desk.asked(desk.caller("admin"), service, operation, **parameters)
+    questions = desk.asked(desk.caller("admin"), service, operation, **parameters)
 
-    assert [f"{action} {resource}" for action, resource in asked] == expected
+    assert [f"{action} {resource}" for action, resource in questions] == expected
 
 
 def test_an_unnamed_resource_needs_permission_on_everything(desk: Desk) -> None:
@@ -276,8 +276,8 @@ def test_a_name_with_a_colon_is_refused(desk: Desk) -> None:
     """A resource name with a further colon fits no ARN format, because the next parser could read another name."""
     for name, expected in (("db:a", f"arn:aws:rds:{HERE}:db:a"), ("db:a:b", "*")):
         arn = f"arn:aws:rds:{HERE}:{name}"
-        asked = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
-        assert asked == [("rds:StartDBInstance", expected)]
+        questions = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
+        assert questions == [("rds:StartDBInstance", expected)]
 
 
 def put_function(**permission: str) -> None:
@@ -420,8 +420,8 @@ def test_tags_of_a_new_ec2_resource_need_a_separate_permission(desk: Desk) -> No
 
 def test_parameters_named_like_condition_keys_are_their_values(desk: Desk) -> None:
     """A parameter named like a condition key that AWS lists for the action sets the key."""
-    given = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
-    context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **given)[0].context
+    parameters = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
+    context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **parameters)[0].context
 
     assert context["lambda:FunctionUrlAuthType"] == ("NONE",)
     assert "lambda:AuthType" not in context
@@ -444,13 +444,13 @@ def test_the_role_of_an_instance_profile_needs_pass_role(desk: Desk, profile: di
     """Passing an instance profile to EC2 needs iam:PassRole on its role."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
-    given = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
+    parameters = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
 
-    assert "iam:PassRole" not in dict(desk.asked(desk.caller("admin"), "ec2", "RunInstances", **given))
+    assert "iam:PassRole" not in dict(desk.asked(desk.caller("admin"), "ec2", "RunInstances", **parameters))
     backend.add_role_to_instance_profile("machines", "Runner")
     (passing,) = [
         question
-        for question in desk.questions(desk.caller("admin"), "ec2", "RunInstances", **given)
+        for question in desk.questions(desk.caller("admin"), "ec2", "RunInstances", **parameters)
         if question.action == "iam:PassRole"
     ]
     assert (passing.resource, passing.context["iam:PassedToService"]) == (ROLE, ("ec2.amazonaws.com",))
@@ -504,19 +504,19 @@ def test_the_role_of_a_launch_template_needs_pass_role(desk: Desk) -> None:
 
 def test_adding_a_role_to_an_instance_profile_needs_pass_role(desk: Desk) -> None:
     """AddRoleToInstanceProfile needs iam:PassRole for EC2 (API reference)."""
-    given = {"InstanceProfileName": "machines", "RoleName": "Runner"}
+    parameters = {"InstanceProfileName": "machines", "RoleName": "Runner"}
     profile = f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"
 
-    assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **given) == [
+    assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **parameters) == [
         ("iam:AddRoleToInstanceProfile", profile),
         ("iam:PassRole", ROLE),
     ]
-    assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **given)) == 1
+    assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **parameters)) == 1
 
 
 def test_a_deeply_nested_role_needs_pass_role(desk: Desk) -> None:
     """A role deep inside a structure, as in a rule's targets, needs iam:PassRole."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "events",
         "PutTargets",
@@ -524,6 +524,6 @@ def test_a_deeply_nested_role_needs_pass_role(desk: Desk) -> None:
         Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": ROLE}],
     )
 
-    assert asked[1:] == [("iam:PassRole", ROLE)]
+    assert questions[1:] == [("iam:PassRole", ROLE)]
     theirs = ROLE.replace(ACCOUNT, OTHER)
     assert not desk.allows(desk.caller("admin"), "lambda", "CreateFunction", FunctionName="work", Role=theirs)

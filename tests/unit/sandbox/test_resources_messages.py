@@ -133,7 +133,7 @@ def test_a_queue_is_resolved_as_in_moto(desk: Desk) -> None:
 
 def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
     """StartMessageMoveTask needs the permissions for receiving, deleting and sending messages."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "sqs",
         "StartMessageMoveTask",
@@ -141,14 +141,14 @@ def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
         DestinationArn=QUEUE.replace("jobs", "back"),
     )
 
-    assert [action for action, _ in asked] == [
+    assert [action for action, _ in questions] == [
         "sqs:StartMessageMoveTask",
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:SendMessage",
     ]
-    assert asked[-1][1].endswith(":back")
+    assert questions[-1][1].endswith(":back")
 
 
 def test_sns_operations_without_resource_belong_to_an_account(desk: Desk) -> None:

@@ -233,7 +233,7 @@ def test_a_copy_needs_read_permission(desk: Desk) -> None:
 
 def test_a_copy_source_is_unescaped_once(desk: Desk) -> None:
     """A copy source is unescaped once, as by the copy itself."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "s3",
         "CopyObject",
@@ -242,7 +242,7 @@ def test_a_copy_source_is_unescaped_once(desk: Desk) -> None:
         CopySource="/shelf/open%2Fa%2520b?versionId=3sL4k",
     )
 
-    assert asked[1] == ("s3:GetObjectVersion", "arn:aws:s3:::shelf/open/a%20b")
+    assert questions[1] == ("s3:GetObjectVersion", "arn:aws:s3:::shelf/open/a%20b")
 
 
 @pytest.mark.parametrize(
@@ -301,18 +301,18 @@ def test_an_objects_tags_are_condition_keys(desk: Desk) -> None:
 def test_passed_tags_are_condition_keys(desk: Desk) -> None:
     """s3:RequestObjectTag is set from PutObject's header and PutObjectTagging's body."""
     admin = desk.caller("admin")
-    wanted = {"s3:RequestObjectTag/color": ("blue",), "s3:RequestObjectTagKeys": ("color",)}
+    expected = {"s3:RequestObjectTag/color": ("blue",), "s3:RequestObjectTagKeys": ("color",)}
     body = {"TagSet": [{"Key": "color", "Value": "blue"}]}
 
     for operation, tagging in (("PutObject", "color=blue"), ("PutObjectTagging", body)):
         question = desk.questions(admin, "s3", operation, Bucket="shelf", Key="x", Tagging=tagging)[0]
-        assert wanted.items() <= dict(question.context).items()
+        assert expected.items() <= dict(question.context).items()
 
 
 def test_headers_are_condition_keys(desk: Desk) -> None:
     """Headers are condition keys with their values, absent if not sent."""
-    given = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
-    context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **given)[0].context
+    parameters = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
+    context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **parameters)[0].context
 
     assert context["s3:x-amz-acl"] == ("private",)
     assert context["s3:x-amz-server-side-encryption"] == ("AES256",)
@@ -322,12 +322,14 @@ def test_headers_are_condition_keys(desk: Desk) -> None:
 
 def test_a_customer_managed_key_must_be_allowed(desk: Desk) -> None:
     """A customer KMS key needs kms:GenerateDataKey to write and kms:Decrypt to read; S3's own keys need neither."""
-    given = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
+    parameters = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-    assert desk.allows(desk.caller("writer"), "s3", "PutObject", **given)
-    assert desk.refused(desk.caller("writer"), "s3", "PutObject", **given, SSEKMSKeyId=key) == "kms:GenerateDataKey"
-    assert desk.allows(desk.caller("admin"), "s3", "PutObject", **given, SSEKMSKeyId=key)
+    assert desk.allows(desk.caller("writer"), "s3", "PutObject", **parameters)
+    assert (
+        desk.refused(desk.caller("writer"), "s3", "PutObject", **parameters, SSEKMSKeyId=key) == "kms:GenerateDataKey"
+    )
+    assert desk.allows(desk.caller("admin"), "s3", "PutObject", **parameters, SSEKMSKeyId=key)
     s3_backends[ACCOUNT]["aws"].put_object("shelf", "open/closed", b"x", encryption="aws:kms", kms_key_id=key)
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", Bucket="shelf", Key="open/closed") == "kms:Decrypt"
     assert desk.allows(desk.caller("reader"), "s3", "HeadObject", Bucket="shelf", Key="open/closed")

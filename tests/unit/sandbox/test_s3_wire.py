@@ -356,9 +356,9 @@ def test_errors_have_s3_form(lab: Lab) -> None:
 def test_invalid_keys_have_s3_error_codes(lab: Lab, change: dict[str, str], code: str) -> None:
     """Invalid credentials get S3's own error codes."""
     keys = lab.user("admin").keys
-    given = {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key, **change}
+    parameters = {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key, **change}
 
-    answer = Person(lab, Keys(**given)).answer("s3", "ListBuckets")
+    answer = Person(lab, Keys(**parameters)).answer("s3", "ListBuckets")
 
     assert code_of(answer) == code
 
@@ -416,8 +416,8 @@ def test_the_expected_bucket_owner_is_checked(lab: Lab) -> None:
         ("ListObjectsV2", {}),
         ("DeleteObject", {}),
     ):
-        given = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
-        refused = admin.answer("s3", operation, **given, ExpectedBucketOwner=OTHER)
+        parameters = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
+        refused = admin.answer("s3", operation, **parameters, ExpectedBucketOwner=OTHER)
         assert (403, "AccessDenied") == (refused.status, code_of(refused)), operation
     source = {"Bucket": "bucket", "Key": "new", "CopySource": "bucket/k", "ExpectedBucketOwner": owner}
     assert admin.answer("s3", "CopyObject", **source, ExpectedSourceBucketOwner=OTHER).status == 403

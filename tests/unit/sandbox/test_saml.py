@@ -758,12 +758,16 @@ def test_a_provider_created_by_the_api_works(lab: Lab) -> None:
 def test_an_invalid_provider_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
     """An invalid provider (name taken, unreadable metadata, encryption) is refused and changes nothing."""
     admin = lab.user("admin")
-    wish = {"Name": "Other", "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(), **more}
+    parameters = {
+        "Name": "Other",
+        "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(),
+        **more,
+    }
 
-    assert admin.refused("iam", "CreateSAMLProvider", **wish).code == code
+    assert admin.refused("iam", "CreateSAMLProvider", **parameters).code == code
     if "Name" not in more:
-        del wish["Name"]
-        assert admin.refused("iam", "UpdateSAMLProvider", SAMLProviderArn=PROVIDER, **wish).code == code
+        del parameters["Name"]
+        assert admin.refused("iam", "UpdateSAMLProvider", SAMLProviderArn=PROVIDER, **parameters).code == code
     assert assume(lab, signed(lab))["Subject"] == "alice"
     assert len(admin.call("iam", "ListSAMLProviders")["SAMLProviderList"]) == 2
 

@@ -337,14 +337,14 @@ def test_an_expired_certificate_is_refused() -> None:
 def test_another_issuer_is_refused() -> None:
     """A wrong issuer in response or assertion is reported, whoever has signed."""
     other = IdentityProvider("https://other.example.com")
-    told = "Issuer not present in specified provider"
+    message = "Issuer not present in specified provider"
 
-    assert judged(other.response(NOW, other.sign(other.assertion(NOW, asked())))) == told
-    assert judged(CORP.response(NOW, CORP.sign(good_assertion(issuer=other.entity_id)))) == told
-    assert judged(other.response(NOW, CORP.sign(good_assertion()))) == told
+    assert judged(other.response(NOW, other.sign(other.assertion(NOW, asked())))) == message
+    assert judged(CORP.response(NOW, CORP.sign(good_assertion(issuer=other.entity_id)))) == message
+    assert judged(other.response(NOW, CORP.sign(good_assertion()))) == message
     nobodys = good_assertion()
     nobodys.remove(nobodys.find("saml:Issuer", NAMESPACES))
-    assert judged(CORP.response(NOW, CORP.sign(nobodys))) == told
+    assert judged(CORP.response(NOW, CORP.sign(nobodys))) == message
 
 
 @pytest.mark.parametrize(
@@ -488,8 +488,8 @@ def test_a_role_attribute_with_child_elements_is_invalid(inside: str) -> None:
 
     verdict = judged(CORP.response(NOW, CORP.sign(etree.fromstring(text))))
 
-    told = "SAML Assertion doesn't contain the requested Role and Metadata in the attributes"
-    assert verdict == ("= alice" if inside == "<!---->" else told)
+    message = "SAML Assertion doesn't contain the requested Role and Metadata in the attributes"
+    assert verdict == ("= alice" if inside == "<!---->" else message)
 
 
 # --- dangerous XML ---------------------------------------------------------------------------------------------

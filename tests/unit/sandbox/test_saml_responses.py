@@ -33,7 +33,7 @@ def test_a_response_is_issued_on_request(lab: Lab) -> None:
         },
     }
     lab.user("admin").call("iam", "UpdateAssumeRolePolicy", RoleName="Tagged", PolicyDocument=json.dumps(trust))
-    wish = {
+    parameters = {
         "role": role,
         "provider": "Sandboxed",
         "session_name": "bob",
@@ -45,7 +45,7 @@ def test_a_response_is_issued_on_request(lab: Lab) -> None:
         "attributes": {"urn:oid:1.3.6.1.4.1.5923.1.1.1.3": "dc=example"},
     }
 
-    status, said = ask(Control(lab.sandbox), wish)
+    status, said = ask(Control(lab.sandbox), parameters)
     answer = assume(lab, said["assertion"], role, said["provider"])
 
     assert (status, said["provider"]) == (200, SANDBOXED)

@@ -271,5 +271,5 @@ def test_us_east_1_can_not_be_disabled() -> None:
     """A seed that deactivates STS in us-east-1 is refused."""
     from tests.unit.sandbox.test_seedfile import problems
 
-    told = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')
-    assert any("can't be switched off in us-east-1" in problem for problem in told)
+    reported = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')
+    assert any("can't be switched off in us-east-1" in problem for problem in reported)

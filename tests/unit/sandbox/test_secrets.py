@@ -225,9 +225,9 @@ def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
 def test_moto_operations_are_authorized_too(lab: Lab) -> None:
     """Operations performed by moto are authorized like all others."""
     admin = lab.user("admin")
-    made = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
+    created = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
 
-    assert made["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:new-")
+    assert created["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:new-")
     names = {secret["Name"] for secret in admin.call("secretsmanager", "ListSecrets")["SecretList"]}
     assert "new" in names
     for operation, parameters in (("ListSecrets", {}), ("CreateSecret", {"Name": "x", "SecretString": "v"})):
@@ -281,8 +281,8 @@ def test_a_resource_policy_can_allow_a_user_of_its_account(lab: Lab) -> None:
 def test_across_accounts_both_must_allow_and_a_customer_managed_key_is_needed(lab: Lab) -> None:
     """Across accounts, both policies must allow, and the secret must not use the default KMS key."""
     admin, guest, blocked = lab.user("admin"), lab.user("guest", OTHER), lab.user("blocked", OTHER)
-    made = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
-    own = made["ARN"]
+    created = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
+    own = created["ARN"]
     default = arn_of(lab, "prod/db")
     root = f"arn:aws:iam::{OTHER}:root"
 
@@ -309,12 +309,12 @@ def test_a_malformed_resource_policy_is_refused(lab: Lab, policy: str) -> None:
 def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
     """BlockPublicPolicy refuses a public policy."""
     admin = lab.user("admin")
-    wish = {"SecretId": "prod/db", "ResourcePolicy": policy_for("*")}
+    parameters = {"SecretId": "prod/db", "ResourcePolicy": policy_for("*")}
 
-    assert admin.refused("secretsmanager", "PutResourcePolicy", BlockPublicPolicy=True, **wish).code == (
+    assert admin.refused("secretsmanager", "PutResourcePolicy", BlockPublicPolicy=True, **parameters).code == (
         "PublicPolicyException"
     )
-    admin.call("secretsmanager", "PutResourcePolicy", **wish)
+    admin.call("secretsmanager", "PutResourcePolicy", **parameters)
 
 
 # --- BatchGetSecretValue -----------------------------------------------------------------------------------------
@@ -434,9 +434,9 @@ def test_a_missing_secret_through_parameter_store_is_a_missing_parameter(lab: La
 
 def test_a_resource_policy_for_a_missing_secret_is_not_read(lab: Lab) -> None:
     """PutResourcePolicy for a missing secret fails before the policy is checked."""
-    wish = {"SecretId": "nowhere", "ResourcePolicy": "no policy"}
+    parameters = {"SecretId": "nowhere", "ResourcePolicy": "no policy"}
 
-    refused = lab.user("admin").refused("secretsmanager", "PutResourcePolicy", **wish)
+    refused = lab.user("admin").refused("secretsmanager", "PutResourcePolicy", **parameters)
 
     assert refused.code == "ResourceNotFoundException"
 

@@ -157,10 +157,10 @@ def test_messages_contain_no_secrets() -> None:
     """Messages contain neither MFA seeds nor keys."""
     text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
 
-    told = "\n".join(problems(text))
+    reported = "\n".join(problems(text))
 
-    assert "0h-secret" not in told
-    assert "my-secret" not in told
+    assert "0h-secret" not in reported
+    assert "my-secret" not in reported
 
 
 def test_all_parts_of_a_seed_are_planted(make_lab: LabFactory) -> None:

@@ -399,8 +399,8 @@ def test_no_network_requests_are_made(client: ClientOf) -> None:
     topic = sns.create_topic(Name="t")["TopicArn"]
 
     for protocol in ("http", "https"):
-        asked = {"TopicArn": topic, "Protocol": protocol, "Endpoint": f"{protocol}://127.0.0.1/"}
-        assert "requests to the network" in message_of(lambda: sns.subscribe(**asked))  # noqa: B023 - called at once
+        parameters = {"TopicArn": topic, "Protocol": protocol, "Endpoint": f"{protocol}://127.0.0.1/"}
+        assert "requests to the network" in message_of(lambda: sns.subscribe(**parameters))  # noqa: B023 - called at once
 
 
 def test_operations_that_moto_performs_wrongly_are_refused(client: ClientOf) -> None:

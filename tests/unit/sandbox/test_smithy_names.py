@@ -142,13 +142,13 @@ def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore
         for name, member in (shape.members if shape else {}).items()
         if member.serialization.get("location") == "uri" or member.serialization.get("hostLabel")
     }
-    made = create_serializer(protocol, include_validation=False).serialize_to_request(labels, model)
-    path, _, query = made["url_path"].partition("?")
-    headers = {name.lower(): str(value) for name, value in dict(made["headers"]).items()}
-    body = made["body"] if isinstance(made["body"], bytes) else b""
-    if isinstance(made["body"], dict):
-        query, body = "", "&".join(f"{name}={value}" for name, value in made["body"].items()).encode()
-    return HttpRequest(made["method"], path, query, {**headers, **signature(service)}, body, "127.0.0.1")
+    created = create_serializer(protocol, include_validation=False).serialize_to_request(labels, model)
+    path, _, query = created["url_path"].partition("?")
+    headers = {name.lower(): str(value) for name, value in dict(created["headers"]).items()}
+    body = created["body"] if isinstance(created["body"], bytes) else b""
+    if isinstance(created["body"], dict):
+        query, body = "", "&".join(f"{name}={value}" for name, value in created["body"].items()).encode()
+    return HttpRequest(created["method"], path, query, {**headers, **signature(service)}, body, "127.0.0.1")
 
 
 @pytest.mark.parametrize(

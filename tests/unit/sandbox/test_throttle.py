@@ -152,9 +152,9 @@ def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFacto
     """AssumeRoleWithWebIdentity is throttled in the role's account, because it is unsigned."""
     lab = make_lab("accounts: {'111111111111': {}}")
     lab.sandbox.throttle.limit({"sts": 1})
-    wanted = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}
+    parameters = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}
 
-    codes = [lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **wanted).code for _ in range(2)]
+    codes = [lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **parameters).code for _ in range(2)]
     assert codes == ["InvalidIdentityToken", "Throttling"]
 
 
@@ -169,9 +169,9 @@ def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
     for wish in wishes:
         assert ask(control, "throttle", "POST", wish)[0] == 400
     assert ask(control, "throttle")[1] == {"requests_per_second": {"secretsmanager": 0.5}}
-    told = problems("throttle: {sts: fast}\naccounts: {'111111111111': {}}")
-    assert told == ["1 throttle.sts: this must be a number of requests a second (such as 5 or 0.5)"]
-    told = problems("throttle: {secretmanager: 1}\naccounts: {'111111111111': {}}")
-    assert told == [
+    reported = problems("throttle: {sts: fast}\naccounts: {'111111111111': {}}")
+    assert reported == ["1 throttle.sts: this must be a number of requests a second (such as 5 or 0.5)"]
+    reported = problems("throttle: {secretmanager: 1}\naccounts: {'111111111111': {}}")
+    assert reported == [
         "1 throttle.secretmanager: the sandbox has no service `secretmanager`: did you mean `secretsmanager`?"
     ]

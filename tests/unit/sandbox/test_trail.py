@@ -120,9 +120,9 @@ def test_each_region_has_separate_files(lab: Lab, tmp_path: Path) -> None:
     admin.call("iam", "ListUsers")
     trail.close()
 
-    told = {record["eventName"]: record["awsRegion"] for record in delivered(tmp_path)}
+    recorded = {record["eventName"]: record["awsRegion"] for record in delivered(tmp_path)}
 
-    assert told == {"GetCallerIdentity": "eu-west-1", "ListUsers": "us-east-1"}
+    assert recorded == {"GetCallerIdentity": "eu-west-1", "ListUsers": "us-east-1"}
     assert [name.split("/")[3] for name in files(tmp_path)] == ["eu-west-1", "us-east-1"]
 
 
@@ -192,11 +192,11 @@ def test_data_events_are_recorded_on_request(make_lab: LabFactory, tmp_path: Pat
         "ARN": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/none",
         "accountId": ACCOUNT,
     }
-    asked = {"bucketName": "bucket", "key": "a/k"}
+    parameters = {"bucketName": "bucket", "key": "a/k"}
     assert [
         ("CreateBucket", True, "Management", False, {"bucketName": "bucket"}, None),
-        ("PutObject", False, "Data", False, asked, [item, bucket]),
-        ("HeadObject", False, "Data", True, asked, [item, bucket]),
+        ("PutObject", False, "Data", False, parameters, [item, bucket]),
+        ("HeadObject", False, "Data", True, parameters, [item, bucket]),
         ("GetItem", False, "Data", True, {"tableName": "none"}, [table]),
     ] == [
         (
@@ -261,8 +261,8 @@ def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str)
 
 def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
     """A disk that can't be written to is reported once; records are delivered when it is writable again."""
-    told: list[str] = []
-    trail = start_trail(lab, tmp_path, told)
+    messages: list[str] = []
+    trail = start_trail(lab, tmp_path, messages)
     in_the_way = tmp_path / "AWSLogs" / ACCOUNT
     in_the_way.write_text("no folder")
     alice = lab.user("alice")
@@ -270,20 +270,20 @@ def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
         alice.call("sts", "GetCallerIdentity")
         trail.deliver()
 
-    assert told == [
+    assert messages == [
         f"the trail can't be written to {tmp_path} (not a directory); the sandbox goes on, and tries it again"
     ]
     in_the_way.unlink()
     trail.close()
-    assert len(told) == 1
+    assert len(messages) == 1
     assert len(delivered(tmp_path)) == 3
     assert all(NAME.fullmatch(name) for name in files(tmp_path))
 
 
 def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
     """Records beyond the memory limit are dropped and counted."""
-    told: list[str] = []
-    trail = start_trail(lab, tmp_path, told, most_waiting=4)
+    messages: list[str] = []
+    trail = start_trail(lab, tmp_path, messages, most_waiting=4)
     (tmp_path / "AWSLogs" / ACCOUNT).write_text("no folder")
     alice = lab.user("alice")
     for _ in range(9):
@@ -292,7 +292,7 @@ def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
         assert trail.waiting <= 4
     trail.close()
 
-    assert told[1:] == [f"9 records of the trail were not written to {tmp_path}"]
+    assert messages[1:] == [f"9 records of the trail were not written to {tmp_path}"]
 
 
 def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> None:

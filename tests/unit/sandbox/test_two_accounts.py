@@ -57,11 +57,11 @@ def test_copying_across_accounts_needs_read_permission(lab: Lab) -> None:
     mine.call("s3", "CreateBucket", Bucket="shelf")
     mine.call("s3", "PutObject", Bucket="shelf", Key="book", Body=b"text")
     theirs.call("s3", "CreateBucket", Bucket="copies")
-    given = {"Bucket": "copies", "Key": "book", "CopySource": "shelf/book"}
+    parameters = {"Bucket": "copies", "Key": "book", "CopySource": "shelf/book"}
 
-    assert theirs.refused("s3", "CopyObject", **given).code == "AccessDenied"
+    assert theirs.refused("s3", "CopyObject", **parameters).code == "AccessDenied"
     mine.call("s3", "PutBucketPolicy", Bucket="shelf", Policy=policy("arn:aws:s3:::shelf/*", "s3:GetObject"))
-    theirs.call("s3", "CopyObject", **given)
+    theirs.call("s3", "CopyObject", **parameters)
     assert theirs.answer("s3", "GetObject", Bucket="copies", Key="book").body == b"text"
     assert mine.refused("s3", "GetObject", Bucket="copies", Key="book").code == "AccessDenied"
 

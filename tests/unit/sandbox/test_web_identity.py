@@ -666,9 +666,9 @@ def ask(control: Control, method: str, path: str, body: object = None, **headers
 
 def test_a_token_is_issued_on_request(lab: Lab) -> None:
     """The token endpoint issues a token with the requested claims, which STS accepts."""
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
 
-    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+    status, said = ask(Control(lab.sandbox), "POST", "token", parameters)
 
     assert status == 200
     assert jwt.decode(said["token"], options={"verify_signature": False})["actor"] == "me"
@@ -678,9 +678,9 @@ def test_a_token_is_issued_on_request(lab: Lab) -> None:
 @pytest.mark.parametrize("claims", [{"iss": None}, {"exp": "soon"}, {"sub": [1]}, {"aud": {}}])
 def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dict[str, object]) -> None:
     """Tokens with invalid claims are issued, too, for testing refusals."""
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
 
-    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+    status, said = ask(Control(lab.sandbox), "POST", "token", parameters)
 
     assert status == 200
     assert refused(lab, DEPLOY, said["token"])[0] == "InvalidIdentityToken"
@@ -707,9 +707,9 @@ def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int) -> No
 def test_a_web_page_gets_no_token(lab: Lab) -> None:
     """The token endpoints are closed to web pages."""
     control = Control(lab.sandbox)
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
 
-    assert ask(control, "POST", "token", wish, origin="https://evil.example")[0] == 403
+    assert ask(control, "POST", "token", parameters, origin="https://evil.example")[0] == 403
     assert ask(control, "GET", "github", origin="https://evil.example")[0] == 403
 
 

@@ -40,11 +40,11 @@ def test_create_role_omits_fields_that_get_role_returns(admin: Person) -> None:
 
     AWS's answers to LocalStack's tests.
     """
-    made = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
+    created = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
     read = admin.call("iam", "GetRole", RoleName="r")["Role"]
 
     plain = {"Arn", "AssumeRolePolicyDocument", "CreateDate", "Path", "RoleId", "RoleName"}
-    assert plain == set(made)
+    assert plain == set(created)
     assert plain | {"MaxSessionDuration", "RoleLastUsed"} == set(read)
 
 
@@ -73,10 +73,10 @@ def test_documents_are_url_encoded_once(admin: Person) -> None:
 def test_versions_are_listed_without_their_documents(admin: Person) -> None:
     """Policy versions are listed without documents, which GetPolicyVersion returns."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
-    made = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
+    created = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
     listed = admin.call("iam", "ListPolicyVersions", PolicyArn=arn)["Versions"]
 
-    assert [{"VersionId", "IsDefaultVersion", "CreateDate"}] * 3 == [set(each) for each in (made, *listed)]
+    assert [{"VersionId", "IsDefaultVersion", "CreateDate"}] * 3 == [set(each) for each in (created, *listed)]
 
 
 def test_an_error_has_one_message(admin: Person) -> None:
@@ -100,13 +100,13 @@ def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
 
 def test_boundary_usage_is_counted(admin: Person) -> None:
     """PermissionsBoundaryUsageCount counts users and roles; a policy's id has AWS's form."""
-    made = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
-    admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=made["Arn"])
-    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=made["Arn"])
+    created = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
+    admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=created["Arn"])
+    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=created["Arn"])
 
-    read = admin.call("iam", "GetPolicy", PolicyArn=made["Arn"])["Policy"]
-    assert (0, 2) == (made["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])
-    assert ("ANPA", 21) == (made["PolicyId"][:4], len(made["PolicyId"]))
+    read = admin.call("iam", "GetPolicy", PolicyArn=created["Arn"])["Policy"]
+    assert (0, 2) == (created["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])
+    assert ("ANPA", 21) == (created["PolicyId"][:4], len(created["PolicyId"]))
 
 
 @pytest.mark.parametrize("kind", ["User", "Role", "Group"])

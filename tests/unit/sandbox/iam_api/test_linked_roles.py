@@ -37,13 +37,13 @@ def test_all_policies_of_the_table_are_aws_managed() -> None:
 
 def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
     """Every service in the table gets its role with name, path, trust policy and policy."""
-    made = set()
+    created = set()
     for service, linked in linked_roles().items():
         answer = admin.answer("iam", "CreateServiceLinkedRole", AWSServiceName=service)
-        assert (400 if linked.name in made else 200) == answer.status
-        if linked.name in made:
+        assert (400 if linked.name in created else 200) == answer.status
+        if linked.name in created:
             continue
-        made.add(linked.name)
+        created.add(linked.name)
         role = admin.call("iam", "GetRole", RoleName=linked.name)["Role"]
         assert f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{service}/{linked.name}" == role["Arn"]
         trust = json.loads(unquote(role["AssumeRolePolicyDocument"]))

@@ -34,8 +34,8 @@ def admin(lab: Lab) -> Person:
 
 def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
     """A service-specific credential's password is returned on creation and reset only."""
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
-    credential = made["ServiceSpecificCredential"]
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
+    credential = created["ServiceSpecificCredential"]
     which = {"UserName": "bob", "ServiceSpecificCredentialId": credential["ServiceSpecificCredentialId"]}
     admin.call("iam", "UpdateServiceSpecificCredential", **which, Status="Inactive")
     (listed,) = admin.call("iam", "ListServiceSpecificCredentials", UserName="bob")["ServiceSpecificCredentials"]
@@ -67,8 +67,8 @@ def test_unknown_services_users_and_ids_are_refused(lab: Lab, admin: Person) -> 
     """Unknown services, users and credentials are refused with AWS's messages."""
     unknown = admin.refused("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="sqs.amazonaws.com")
     nobody = admin.refused("iam", "ListServiceSpecificCredentials", UserName="nobody")
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
-    identifier = made["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
+    identifier = created["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
     other = admin.refused(
         "iam", "DeleteServiceSpecificCredential", UserName="alice", ServiceSpecificCredentialId=identifier
     )
@@ -83,8 +83,8 @@ def test_unknown_services_users_and_ids_are_refused(lab: Lab, admin: Person) -> 
 def test_a_user_with_a_credential_is_not_deleted(admin: Person) -> None:
     """A user with a service-specific credential can't be deleted."""
     admin.call("iam", "CreateUser", UserName="carol")
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
-    identifier = made["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
+    identifier = created["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
 
     refused = admin.refused("iam", "DeleteUser", UserName="carol")
 
@@ -101,8 +101,8 @@ def test_a_user_with_a_credential_is_not_deleted(admin: Person) -> None:
 def test_tags_are_stored_changed_and_removed(admin: Person, kind: str) -> None:
     """Tags of devices and profiles are stored on creation, changed and removed."""
     if kind == "MFADevice":
-        made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
-        which = {"SerialNumber": made["VirtualMFADevice"]["SerialNumber"]}
+        created = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
+        which = {"SerialNumber": created["VirtualMFADevice"]["SerialNumber"]}
     else:
         which = {"InstanceProfileName": "new"}
         admin.call("iam", "CreateInstanceProfile", **which, Tags=TAGS)

@@ -243,12 +243,12 @@ def test_a_resource_policy_is_evaluated_for_its_caller(
     """A resource policy suffices in the caller's account; in another's both must allow."""
     resource_policy = document({**PUT, "Principal": {"AWS": USER}})
     policies = [document(*(identity or [{**PUT, "Action": "s3:GetObject"}]))]
-    given = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}
+    parameters = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}
 
-    assert said == decision(admin, *policies, **given, ResourceOwner=f"arn:aws:iam::{owner}:root")
-    del given["CallerArn"]
+    assert said == decision(admin, *policies, **parameters, ResourceOwner=f"arn:aws:iam::{owner}:root")
+    del parameters["CallerArn"]
     refused = admin.refused(
-        "iam", "SimulateCustomPolicy", PolicyInputList=policies, ActionNames=["s3:PutObject"], **given
+        "iam", "SimulateCustomPolicy", PolicyInputList=policies, ActionNames=["s3:PutObject"], **parameters
     )
     assert "InvalidInput" == refused.code
 
@@ -256,20 +256,20 @@ def test_a_resource_policy_is_evaluated_for_its_caller(
 def test_a_trust_policy_is_not_evaluated(admin: Person) -> None:
     """A role's trust policy is not evaluated, as on AWS (aws/aws-cli#10314)."""
     may = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE})
-    given = {"ActionNames": ["sts:AssumeRole"], "ResourceArns": [ROLE]}
+    parameters = {"ActionNames": ["sts:AssumeRole"], "ResourceArns": [ROLE]}
 
-    assert "allowed" == decision(admin, may, **given)
-    assert "implicitDeny" == decision(admin, document(PUT), **given)
+    assert "allowed" == decision(admin, may, **parameters)
+    assert "implicitDeny" == decision(admin, document(PUT), **parameters)
 
 
 def test_results_are_paged(admin: Person) -> None:
     """Results are paged by MaxItems."""
-    given = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
-    first = admin.call("iam", "SimulateCustomPolicy", **given, MaxItems=2)
-    second = admin.call("iam", "SimulateCustomPolicy", **given, MaxItems=2, Marker=first["Marker"])
+    parameters = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
+    first = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2)
+    second = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2, Marker=first["Marker"])
 
     pages = [[each["EvalActionName"] for each in page["EvaluationResults"]] for page in (first, second)]
-    assert [given["ActionNames"][:2], given["ActionNames"][2:]] == pages
+    assert [parameters["ActionNames"][:2], parameters["ActionNames"][2:]] == pages
     assert (True, False) == (first["IsTruncated"], second["IsTruncated"])
 
 
@@ -300,10 +300,10 @@ def test_simulation_needs_a_permission_on_the_principal(lab: Lab, admin: Person)
     allowed = document({"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": USER})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allowed)
     bob = lab.user("bob")
-    asked = {"ActionNames": ["s3:PutObject"]}
+    parameters = {"ActionNames": ["s3:PutObject"]}
 
-    assert 200 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, **asked).status
-    assert 403 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=ROLE, **asked).status
+    assert 200 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, **parameters).status
+    assert 403 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=ROLE, **parameters).status
 
 
 def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
