@@ -14,9 +14,10 @@ from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND
 from dsops.cli.audit.sql import COMMAND as SQL
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, clean, counted, note, table
+from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.errors import CheckFailed, UsageError
 from dsops.runtime import Runtime
+from dsops.text import clean, counted
 
 _SHOWN = 20
 _FILES = Operand(

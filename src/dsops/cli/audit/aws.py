@@ -15,7 +15,7 @@ from dsops.aws.apis.queries import QueryState
 from dsops.aws.http.client import make_client
 from dsops.cli.audit.run import AskedQuestion, AthenaTarget
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.output import counted, note
+from dsops.cli.framework.output import note
 from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_environ, load_base
@@ -24,6 +24,7 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError
 from dsops.runtime import Event, Runtime
+from dsops.text import counted
 
 
 class _Caller(NamedTuple):

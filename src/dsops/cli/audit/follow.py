@@ -10,7 +10,8 @@ from dsops.audit.chain import record_in
 from dsops.audit.following import Position, end_of, look
 from dsops.audit.reading import find_trail
 from dsops.cli.audit.records import Record, RecordFilter, json_line, last_records, row_of
-from dsops.cli.framework.output import answer, clean
+from dsops.cli.framework.output import answer
+from dsops.text import clean
 
 LOOK_SECONDS = 0.2
 """How often the file is looked at."""

@@ -27,7 +27,8 @@ from dsops.audit.cloudtrail.questions import (
     AuditQuestion,
 )
 from dsops.audit.report import Answer, AuditReport
-from dsops.cli.framework.output import clean, counted, table
+from dsops.cli.framework.output import table
+from dsops.text import clean, counted
 
 _UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
 _METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)

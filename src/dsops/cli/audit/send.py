@@ -8,9 +8,10 @@ from dsops.audit.cursors import SenderTurn
 from dsops.audit.sender import GIVEN_UP_SECONDS, Clock, Sender, sending, take_turn
 from dsops.audit.settings import Settings, load_settings
 from dsops.cli.framework.command import Arguments, Command
-from dsops.cli.framework.output import answer, answer_json, clean, counted
+from dsops.cli.framework.output import answer, answer_json
 from dsops.errors import Failures, SinkFailed, UsageError
 from dsops.runtime import Runtime
+from dsops.text import clean, counted
 
 _PATIENCE_SECONDS = GIVEN_UP_SECONDS + 10.0
 """Longer than whoever sends goes on with a receiver that is gone: then it is told what is wrong with that."""

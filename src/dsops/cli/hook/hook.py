@@ -6,7 +6,7 @@ import os
 import sys
 
 from dsops.cli.framework.command import Arguments, Command, Group
-from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, clean
+from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json
 from dsops.cli.framework.project import shown_path
 from dsops.cli.hook.load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
 from dsops.cli.setup.allow import shown
@@ -19,6 +19,7 @@ from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 _ABOUT = "Prints the hook for {shell}.\n\nTo have it in every shell, put this into {file}:\n\n  {line}\n\n"
 _WHAT = (

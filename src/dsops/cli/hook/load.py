@@ -14,7 +14,7 @@ from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.on_record import add_failure, add_run, hand_out, recorded
-from dsops.cli.framework.output import answer_bytes, clean, tell
+from dsops.cli.framework.output import answer_bytes, tell
 from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.framework.world import DONE
 from dsops.cli.hook.marks import set_marks, times_of
@@ -43,6 +43,7 @@ from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
     "--env", "the environment to load, instead of the file's default one", value="NAME", own_variable="DSOPS_HOOK_ENV"

@@ -12,7 +12,7 @@ from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, clean, note, table
+from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE
 from dsops.cli.framework.world import DONE
@@ -27,6 +27,7 @@ from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets, put_secrets
 from dsops.runtime import Runtime
+from dsops.text import clean
 
 _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 

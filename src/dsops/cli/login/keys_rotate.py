@@ -20,7 +20,7 @@ from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.output import answer, answer_json, clean, note
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.keys_place import iam_of, masked, sts_of, user_of
@@ -33,6 +33,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.keys import credentials_of, entry_named, get_secrets, put_secrets
 from dsops.runtime import Event, Runtime
 from dsops.tasks import Work, pause
+from dsops.text import clean
 
 T = TypeVar("T")
 

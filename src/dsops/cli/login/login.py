@@ -7,13 +7,14 @@ import sys
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.identity.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.output import answer, answer_json, clean, note
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.login_ways import LONGEST_SECONDS, by_browser_or_device, by_code, can_open_browser
 from dsops.cli.login.logins import STORE, RequestedLogin, client_of, login_value, wanted_login
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
+from dsops.text import clean
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

@@ -11,11 +11,11 @@ from dsops.aws.identity.sso_login import LoginService, by_browser, by_device, lo
 from dsops.cli.framework.output import note, tell, tell_address
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import duration_text
 from dsops.errors import LoginFailed
 from dsops.runtime import Runtime
 from dsops.stores.browser import open_page
 from dsops.stores.loopback import LoopbackPort, has_state
+from dsops.text import duration_text
 
 LONGEST_SECONDS = 600
 """How long a person may take in the browser: as long as the codes of AWS's device flow are good."""

@@ -6,7 +6,7 @@ import re
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.on_record import add_run, hand_out
-from dsops.cli.framework.output import answer, answer_json, clean, note, table
+from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.framework.world import DONE
 from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
@@ -15,6 +15,7 @@ from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed, code_at, get_seed, refuse_known, remove_seed
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import clean
 from dsops.totp import read_seed, seconds_left
 
 # The STS service model's for SerialNumber.

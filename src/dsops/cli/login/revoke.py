@@ -14,7 +14,7 @@ from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import time_at
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.on_record import add_run, hand_out
-from dsops.cli.framework.output import answer, answer_json, counted, note
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_endpoint, base_environ, load_base, session_endpoint
@@ -27,6 +27,7 @@ from dsops.plan import Step
 from dsops.policy.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import counted
 
 _YES = Secret("yes")
 

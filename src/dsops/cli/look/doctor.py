@@ -6,18 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag
-from dsops.cli.framework.output import (
-    Json,
-    answer,
-    answer_json,
-    clean,
-    counted,
-    error_text,
-    error_value,
-    next_step_of,
-    note,
-    table,
-)
+from dsops.cli.framework.output import Json, answer, answer_json, error_text, error_value, next_step_of, note, table
 from dsops.cli.framework.project import (
     base_identity,
     carry_out,
@@ -43,6 +32,7 @@ from dsops.model import Config, Environment
 from dsops.plan import Plan, Step
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
+from dsops.text import clean, counted
 
 
 class _Fix(NamedTuple):

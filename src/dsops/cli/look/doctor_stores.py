@@ -10,9 +10,9 @@ from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import Glance
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cache import CredentialCache
-from dsops.cli.framework.output import counted, next_step_of
+from dsops.cli.framework.output import next_step_of
 from dsops.cli.look.plan import operation
-from dsops.cli.look.whoami import base_endpoint, base_source, duration_text
+from dsops.cli.look.whoami import base_endpoint, base_source
 from dsops.credentials import Credentials
 from dsops.doctor.check import Check, failed
 from dsops.doctor.network import look_at
@@ -25,6 +25,7 @@ from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle, spawn
+from dsops.text import counted, duration_text
 
 _SOON = timedelta(minutes=15)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.look.plan import operation
 from dsops.cli.look.plan_check_reads import secret_name
 from dsops.cli.policy.answers import answer_lines, place_of, row_value
+from dsops.text import clean, counted
 
 if TYPE_CHECKING:
     from dsops.cli.look.plan_check_hops import HopResult

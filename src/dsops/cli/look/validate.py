@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command
-from dsops.cli.framework.output import Json, answer, answer_json, counted, problem_text, problem_value
+from dsops.cli.framework.output import Json, answer, answer_json, problem_text, problem_value
 from dsops.cli.framework.project import examine_config, plan_environment, show_notes, shown_path
 from dsops.config import Examined
 from dsops.config.limits import every_problem
@@ -16,6 +16,7 @@ from dsops.model import Config, StoreEntry
 from dsops.plan.limits import SAME_CALLER, same_caller_note
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import counted
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

@@ -9,7 +9,7 @@ from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, clean, note
+from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami_session import (
@@ -32,6 +32,7 @@ from dsops.runtime import Event, Runtime
 from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
 from dsops.stores.endpoints import endpoint_of
+from dsops.text import clean, duration_text
 
 DEFAULT_REGION = "us-east-1"
 """Of STS alone, which answers everywhere."""
@@ -215,14 +216,6 @@ def _source(chain: tuple[str, ...], base: str) -> str:
     store = [f"store {chain[0]}"] if chain else []
     through = [f"through {' and '.join(chain[1:])}"] if chain[1:] else []
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])
-
-
-def duration_text(seconds: int) -> str:
-    """`59 min`, `2 h 5 min`, `40 s`."""
-    if seconds < 60:
-        return f"{seconds} s"
-    hours, minutes = divmod(seconds // 60, 60)
-    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
 COMMAND = Command(

@@ -12,7 +12,6 @@ from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.output import clean
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_endpoint, base_environ, load_base
@@ -35,6 +34,7 @@ from dsops.extras import install_command
 from dsops.policy.simulate import Case, PolicySet
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import clean
 
 Questions = Sequence[tuple[Case, PolicySet]]
 

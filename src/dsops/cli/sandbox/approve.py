@@ -7,11 +7,11 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, NoReturn
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
-from dsops.cli.framework.output import clean
 from dsops.cli.framework.output import tell as say
 from dsops.cli.sandbox.mint import PORT
 from dsops.errors import SandboxUnavailable, UsageError
 from dsops.runtime import Runtime
+from dsops.text import clean
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection

@@ -12,7 +12,7 @@ from dsops.aws.identity.ambient_files import config_file, content, credentials_f
 from dsops.aws_config.processes import Block, ProcessProfile, merge, profile_lines
 from dsops.aws_config.profiles import SourceText
 from dsops.cli.framework.command import CONFIG, SESSION_ENVIRONMENT, Arguments, Command, Flag, Group
-from dsops.cli.framework.output import answer, answer_bytes, counted, note
+from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.framework.project import load_config
 from dsops.cli.framework.replace_file import replace_file
 from dsops.document import Scalar
@@ -22,6 +22,7 @@ from dsops.plan import find_environment
 from dsops.runtime import Runtime
 from dsops.schema import OWN_POLICY
 from dsops.stores import StoreTypes
+from dsops.text import counted
 
 _BACKUP = ".before-dsops"
 

@@ -10,10 +10,11 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.aws_config.stores import make_stores
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, answer_bytes, counted, note
+from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
 from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, UsageError, Where, nearest
 from dsops.runtime import Runtime
+from dsops.text import counted
 
 _STDOUT = "-"
 

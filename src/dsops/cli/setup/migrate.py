@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
-from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, clean, counted, note
+from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, note
 from dsops.cli.framework.replace_file import replace_file
 from dsops.cli.setup.allow import remember_written
 from dsops.config import examine, find
@@ -20,6 +20,7 @@ from dsops.migrate.rewrite import Rewritten, rewrite
 from dsops.runtime import Runtime
 from dsops.schema import BUILTIN_TYPES
 from dsops.stores import StoreTypes
+from dsops.text import clean, counted
 
 _BACKUP = ".before-migrate"
 _SECRET = frozenset(
