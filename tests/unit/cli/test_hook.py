@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from dsops.cli.hook.hook import code_for, own_words
-from dsops.cli.hook.names import require_harmless
 from dsops.errors import NotAllowed
+from dsops.hook.names import require_harmless
 from dsops.render.fish import quote_bytes
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen

@@ -41,7 +41,7 @@ def own_words(argv0: str, executable: str) -> list[str]:
 
 def code_for(shell: str, words: list[str]) -> bytes:
     """The hook's code for that shell, which starts dsops by those words."""
-    module = __import__(f"dsops.cli.hook.{shell}", fromlist=["CODE"])
+    module = __import__(f"dsops.hook.{shell}", fromlist=["CODE"])
     word = quote_bytes if shell == "fish" else quote
     code: str = module.CODE
     return code.lstrip().encode().replace(b"@DSOPS@", b" ".join(word(os.fsencode(each)) for each in words))

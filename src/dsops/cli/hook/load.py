@@ -17,8 +17,6 @@ from dsops.cli.framework.on_record import add_failure, add_run, hand_out, record
 from dsops.cli.framework.output import answer_bytes, tell
 from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.framework.world import DONE
-from dsops.cli.hook.marks import set_marks, times_of
-from dsops.cli.hook.names import require_harmless
 from dsops.cli.run import agent_client
 from dsops.config import HOOKED
 from dsops.config.allow import is_as_allowed, permission_folder, permissions, refuse_shared
@@ -34,6 +32,8 @@ from dsops.errors import (
     ValueUnusable,
     nearest,
 )
+from dsops.hook.marks import set_marks, times_of
+from dsops.hook.names import require_harmless
 from dsops.model import Config
 from dsops.plan import Plan
 from dsops.render.fish import quote_bytes

@@ -16,9 +16,6 @@ from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE
 from dsops.cli.framework.world import DONE
-from dsops.cli.login.keys_given import KeyInput, given_pair
-from dsops.cli.login.keys_place import iam_of, masked, user_of
-from dsops.cli.login.keys_rotate import rotate
 from dsops.cli.look.whoami import base_endpoint
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, EntityNotFound, KeyringEntryMissing, KeysRefused, UsageError
@@ -26,6 +23,9 @@ from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets, put_secrets
+from dsops.keys.formats import KeyInput, given_pair
+from dsops.keys.rotation import rotate
+from dsops.keys.user import iam_of, masked, user_of
 from dsops.runtime import Runtime
 from dsops.text import clean
 

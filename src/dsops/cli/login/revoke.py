@@ -24,7 +24,7 @@ from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
 from dsops.model import Config
 from dsops.plan import Step
-from dsops.policy.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
+from dsops.revocation.policy import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.text import counted

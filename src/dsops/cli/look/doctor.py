@@ -17,7 +17,6 @@ from dsops.cli.framework.project import (
     shown_path,
 )
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.doctor_stores import base_name, try_all
 from dsops.cli.look.whoami import base_endpoint
 from dsops.doctor.agent import check_agent
 from dsops.doctor.check import Check, attributed, failed
@@ -26,6 +25,7 @@ from dsops.doctor.keyring import check_keyring
 from dsops.doctor.logins import check_logins
 from dsops.doctor.mend import Repair, agent_repairs, file_repairs, mend
 from dsops.doctor.network import check_certificates, check_clock, check_endpoints, check_proxies, endpoints_of_plan
+from dsops.doctor.stores import base_name, try_all
 from dsops.endpoint import Endpoint
 from dsops.errors import CheckFailed, ConfigError, DsopsError, SessionForNothing, VariableUnset
 from dsops.model import Config, Environment

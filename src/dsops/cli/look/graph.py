@@ -138,7 +138,7 @@ def _reason(error: ConfigError) -> str:
 
 
 def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
-    from dsops.cli.look.graph_check import try_graph
+    from dsops.doctor.graph import try_graph
 
     outcomes, errors = try_graph(graph, plans, runtime)
     return _Drawn(graph._replace(outcomes=outcomes), errors)

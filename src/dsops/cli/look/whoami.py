@@ -12,17 +12,6 @@ from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRO
 from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami_session import (
-    Carried,
-    base_is_session,
-    carried,
-    carried_value,
-    hop_value,
-    hop_words,
-    hops_of,
-    limits,
-    of_base,
-)
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
@@ -33,6 +22,17 @@ from dsops.startup import NamedTuple
 from dsops.stores import StoreTypes
 from dsops.stores.endpoints import endpoint_of
 from dsops.text import clean, duration_text
+from dsops.whoami import (
+    Carried,
+    base_is_session,
+    carried,
+    carried_value,
+    hop_value,
+    hop_words,
+    hops_of,
+    limits,
+    of_base,
+)
 
 DEFAULT_REGION = "us-east-1"
 """Of STS alone, which answers everywhere."""

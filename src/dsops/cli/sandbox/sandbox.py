@@ -96,7 +96,7 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json(found)
         return 0
-    from dsops.cli.sandbox.told import decision_lines
+    from dsops.cli.sandbox.record_text import decision_lines
 
     for decision in found:
         answer("\n".join(decision_lines(decision)))
@@ -104,7 +104,7 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _events(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.cli.sandbox.told import event_json, event_line
+    from dsops.cli.sandbox.record_text import event_json, event_line
     from dsops.sandbox.control.running import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)

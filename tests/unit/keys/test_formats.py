@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.login.keys_given import given_pair
 from dsops.errors import KeysRefused
+from dsops.keys.formats import given_pair
 from tests.fakes import make_runtime
 
 KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE01", "secret+of+an+access+key+of+forty+letters"

@@ -6,9 +6,9 @@ import re
 
 from dsops import tasks
 from dsops.aws.http.wire import Response, WireRequest
-from dsops.cli.look.doctor_stores import StoreProbe, try_all
 from dsops.doctor.check import attributed
 from dsops.doctor.network import check_endpoints, endpoints_of_plan
+from dsops.doctor.stores import StoreProbe, try_all
 from dsops.errors import Unreachable
 from dsops.plan import Plan
 from dsops.runtime import Runtime

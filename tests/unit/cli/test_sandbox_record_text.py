@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsops.cli.sandbox.told import decision_lines, event_line
+from dsops.cli.sandbox.record_text import decision_lines, event_line
 
 TRUST = "the trust policy of role Deploy"
 

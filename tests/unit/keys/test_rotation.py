@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from dsops.cli.framework.command import Arguments
-from dsops.cli.login.keys_rotate import Rotation
 from dsops.errors import DsopsError, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import get_secrets, put_secrets
+from dsops.keys.rotation import Rotation
 from dsops.secret import Secret
 from tests.fakes import Reports, make_runtime
 from tests.pipeline import words
@@ -121,7 +121,7 @@ def test_a_new_key_that_never_works_is_not_used(
     stub: StubKeyring, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a minute, of which a test has less; the old one stays, and the next run goes on with the new one."""
-    monkeypatch.setattr("dsops.cli.login.keys_rotate._TRIES", 2)
+    monkeypatch.setattr("dsops.keys.rotation._TRIES", 2)
     error = failure(lambda: rotated(stub, SlowAws(delay=99), reports))
     assert isinstance(error, KeyRotationStopped)
     assert "dsops keys rotate ada" in error.hint
