@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dsops.whoami import base_is_session, carried, hop_value, hop_words, hops_of, limits, of_base
+from dsops.cli.look.whoami import hop_value
+from dsops.whoami import base_is_session, carried, hop_words, hops_of, limits, of_base
 from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
 
 CHAIN = """\

@@ -1,4 +1,4 @@
-"""What became of each node of a graph, once everything was tried for real."""
+"""The outcome of each node of a credential graph: every session is issued, and every secret is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.framework.project import carry_out
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsError, DsopsError
 from dsops.graph import Graph, NodeOutcome
@@ -19,25 +18,25 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle
 
 _RANKS = ("skipped", "ok", "failed", "denied")
-"""Of two outcomes of one store, in two environments, the later one here counts."""
+"""Statuses in rising order: where a store has two, in two environments, the higher one counts."""
 
 
 class _Tried(NamedTuple):
-    """One plan, and what became of it."""
+    """A plan and its outcome."""
 
     plan: Plan
     trial: Trial
     bases: Mapping[str, Credentials | DsopsError]
-    """By profile."""
+    """Profile -> base credentials, or why there are none."""
 
 
-def try_graph(
+async def try_graph(
     graph: Graph, plans: list[Plan], runtime: Runtime
 ) -> tuple[dict[Key, NodeOutcome], tuple[DsopsError, ...]]:
-    """The outcome of everything in those plans, and the errors, each once; one session serves all that share it."""
+    """Outcomes by node, and the errors, each once. Plans share one cache: a session is issued once."""
     outcomes: dict[Key, NodeOutcome] = {}
     errors: dict[int, DsopsError] = {}
-    for tried in carry_out(_try_all(plans, runtime), runtime):
+    for tried in await _try_all(plans, runtime):
         for key, error, outcome in _found(tried):
             outcomes[key] = _worse(outcomes.get(key), outcome)
             if error is not None and outcome.status in {"denied", "failed"}:
@@ -45,12 +44,12 @@ def try_graph(
     for node in graph.nodes:
         if node.kind in {"hop", "store"} and node.key not in outcomes:
             outcomes[node.key] = NodeOutcome("skipped", "not planned")
-    told = {error_said(error): error for error in errors.values()}
-    return outcomes, tuple(told.values())
+    distinct = {error_identity(error): error for error in errors.values()}
+    return outcomes, tuple(distinct.values())
 
 
-def error_said(error: DsopsError) -> tuple[str, str, str]:
-    """Equal for errors that say the same: each environment makes its own of one refused role."""
+def error_identity(error: DsopsError) -> tuple[str, str, str]:
+    """A key that is equal for equal errors: each environment raises its own error for one refused role."""
     return error.code, error.message, str(error.where)
 
 
@@ -70,7 +69,7 @@ _Found = tuple[Key, DsopsError | None, NodeOutcome]
 
 def _found(tried: _Tried) -> Iterator[_Found]:
     for profile, base in tried.bases.items():
-        # Found is not yet accepted: who uses them tells.
+        # Only a call shows whether AWS accepts them: the hop that they sign reports it.
         failure = _one(("base", profile), base) if isinstance(base, DsopsError) else None
         yield failure or (("base", profile), None, NodeOutcome("ok", "found"))
     for step in tried.plan.steps.values():
@@ -81,7 +80,7 @@ def _found(tried: _Tried) -> Iterator[_Found]:
 
 
 def _of_step(step: Step, tried: _Tried) -> _Found:
-    """A hop by its session; a store by what was read from it, where all of that failed for one reason."""
+    """The outcome of a hop is that of its session; a store fails where every secret failed for one reason."""
     key, below = ("step", step.name), _below(step, tried)
     own = tried.trial.sessions.get(step.name)
     outcomes = tried.trial.outcomes.get(step.name)
@@ -101,7 +100,7 @@ def _needs(step: Step) -> str:
 
 
 def _below(step: Step, tried: _Tried) -> DsopsError | None:
-    """What is wrong with the credentials that it would work with."""
+    """The error of the credentials that the step uses."""
     found = tried.trial.sessions.get(step.credentials_from)
     if not step.credentials_from and step.proof is None:
         found = tried.bases.get(step.profile)
@@ -109,12 +108,12 @@ def _below(step: Step, tried: _Tried) -> DsopsError | None:
 
 
 def _is_same(error: DsopsError, below: DsopsError | None) -> bool:
-    """Whether it is the failure of what it needs, that very one or as told once more."""
+    """Whether the step failed only because its credentials did."""
     return below is not None and (error is below or error.code == below.code)
 
 
 def _shared_by_all(outcomes: list[Secret | DsopsError]) -> DsopsError | None:
-    """The one error of all that was read; a secret that is not there says nothing of its store."""
+    """The error that all secrets of a store share; a missing secret is no fault of its store."""
     first = outcomes[0] if outcomes else None
     if not isinstance(first, DsopsError) or isinstance(first, MISSING):
         return None
@@ -143,7 +142,7 @@ def _one(key: Key, error: DsopsError | None) -> _Found:
 
 
 def is_denial(error: DsopsError) -> bool:
-    """Whether AWS has answered no; not that it could not be asked, nor that there is nothing to ask with."""
+    """Whether AWS denied the call; not that it was unreachable, or that there were no credentials."""
     return isinstance(error, CredentialsError) and error.aws is not None
 
 

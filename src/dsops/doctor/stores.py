@@ -1,4 +1,4 @@
-"""For `dsops doctor`: base credentials and stores, tried for real and side by side."""
+"""Checks of base credentials, stores and permissions: sessions are issued and secrets read, side by side."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import Glance
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cache import CredentialCache
-from dsops.cli.framework.output import next_step_of
-from dsops.cli.look.plan import operation
-from dsops.cli.look.whoami import base_endpoint, base_source
 from dsops.credentials import Credentials
 from dsops.doctor.check import Check, failed
 from dsops.doctor.network import look_at
@@ -21,6 +18,7 @@ from dsops.endpoint import Endpoint
 from dsops.errors import DsopsError
 from dsops.plan import Plan, SecretReference, Step
 from dsops.resolve import MISSING, Resolver, Trial
+from dsops.resolve.base import base_endpoint, base_source
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -31,23 +29,23 @@ _SOON = timedelta(minutes=15)
 
 
 class StoreProbe(NamedTuple):
-    """What came of asking AWS."""
+    """The outcome of the calls to AWS."""
 
     glances: list[Glance | DsopsError]
-    """For each endpoint."""
+    """One for each endpoint, in their order."""
     checks: list[Check]
-    """Of base credentials, stores and permissions, those of a kind together."""
+    """Of base credentials, then of stores, then of permissions."""
 
 
 class _Examination(NamedTuple):
-    """Everything of one environment that can be tried."""
+    """An environment's plan, and what carries it out."""
 
     plan: Plan
     resolver: Resolver
 
 
 async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> StoreProbe:
-    """Looks, signs, assumes and reads; what several environments share is done once, through one cache."""
+    """Call every endpoint, issue every session and read every secret; environments share one cache."""
     client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
     looking = await spawn(look_at(endpoints, client))
     examinations = [_Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
@@ -76,14 +74,14 @@ async def _try_all_of(examined: _Examination, client: Client, cache: CredentialC
 
 
 class _Base(NamedTuple):
-    """Base credentials, and whose they are."""
+    """Base credentials, and the caller that AWS sees."""
 
     credentials: Credentials
     identity: CallerIdentity
 
 
 async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:
-    """`region` is the profile's: its credentials may be of another partition than the environment's region."""
+    """Ask STS for the caller. `region` is the profile's: its partition may differ from the environment's."""
     credentials = await resolver.base(profile)
     endpoint = base_endpoint(client.runtime, region, profile)
     return _Base(credentials, await get_caller_identity(client, credentials, endpoint))
@@ -97,7 +95,7 @@ def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Ch
     source = base_source(credentials.source, identity.arn)
     other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
     detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
-    # From anywhere else they are had anew by whoever asks.
+    # Credentials from every other source can be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
         why, hint = "nobody can renew what stands in environment variables", "put a newer session into the environment"
         return Check("doctor.base-credentials", name, "warning", detail, why, hint)
@@ -107,10 +105,10 @@ def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Ch
 def _store_checks(
     plan: Plan, trial: Trial, asked: Mapping[str, _Base | DsopsError], runtime: Runtime
 ) -> Iterator[Check]:
-    """What became of each store; one that failed only because of what it needs is skipped, and says what that is."""
+    """One check for each store; a store that failed only because its credentials did is skipped."""
     culprits: dict[int, str] = {}
     for step in plan.steps.values():
-        session, outcomes = trial.sessions.get(step.name), _that_count(plan, step, trial.outcomes.get(step.name))
+        session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
         name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
         # A store that nothing reads from is as good as the session that it would read with.
         below = trial.sessions.get(step.credentials_from) if outcomes is None else None
@@ -124,8 +122,7 @@ def _store_checks(
             yield Check("doctor.store", name, "skipped", f"needs {culprit}")
         elif errors:
             culprits.update((id(error), f"store {step.name}") for error in errors)
-            check = failed("doctor.store", name, errors[0])._replace(errors=errors)
-            yield check._replace(hint=next_step_of(errors[0]) or check.hint)
+            yield failed("doctor.store", name, errors[0])._replace(errors=errors)
         else:
             yield Check("doctor.store", name, "ok", _detail(step, session, outcomes, runtime))
 
@@ -133,8 +130,8 @@ def _store_checks(
 _Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
 
 
-def _that_count(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
-    """Without what may be missing, and is: `default` and `optional` are for that."""
+def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
+    """The outcomes without missing secrets that have a `default` or are `optional`."""
     if not isinstance(outcomes, Mapping):
         return outcomes
     of_step = [variable for variable in plan.variables if variable.step == step.name]
@@ -147,7 +144,7 @@ def _that_count(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
 
 
 def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
-    """What went wrong with a store, each error once."""
+    """The errors of a store, each once."""
     if isinstance(session, DsopsError):
         return (session,)
     if isinstance(outcomes, DsopsError):
@@ -157,10 +154,10 @@ def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tu
 
 
 def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
-    """What a store gave: never a value."""
+    """The session that a store issued and how many secrets were read; never a value."""
     parts = []
     if isinstance(session, Credentials):
-        parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
         parts.append(f"{counted(len(outcomes), 'secret')} read")
     return ", ".join(parts) or "no variable reads from it"
@@ -173,5 +170,5 @@ def _left(credentials: Credentials, runtime: Runtime) -> str:
 
 
 def base_name(profile: str) -> str:
-    """How the check of a profile's base credentials is named; "" for no profile."""
+    """The name of the check of a profile's base credentials; "" for no profile."""
     return f"base credentials of profile {profile}" if profile else "base credentials"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dsops.arn import Arn, parse_arn, partition_named, partition_of_region
 from dsops.aws.apis.iam import Iam
 from dsops.aws.http.client import make_client
-from dsops.cli.look.whoami import base_environ
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import KeyringFailed
 from dsops.keyring.index import KeysEntry
+from dsops.resolve.base import base_environ
 from dsops.runtime import Runtime
 
 

@@ -6,6 +6,7 @@ import re
 
 from dsops import tasks
 from dsops.aws.http.wire import Response, WireRequest
+from dsops.cli.look.doctor import with_next_step
 from dsops.doctor.check import attributed
 from dsops.doctor.network import check_endpoints, endpoints_of_plan
 from dsops.doctor.stores import StoreProbe, try_all
@@ -164,10 +165,10 @@ def test_a_refusal_is_told_with_the_command_that_finds_its_reason() -> None:
     aws = Amazon()
     aws.rule = lambda call: DENIED if call.action == "GetSecretValue" else None
     [denied] = [check for check in examine(aws, plan_with(1)).checks if check.status == "failed"]
-    assert denied.hint == "`dsops explain --env e secrets-0` looks for the policy that decides"
+    assert with_next_step(denied, "").hint == "`dsops explain --env e secrets-0` looks for the policy that decides"
 
     [missing] = [check for check in examine(Amazon(), plan_with(1)).checks if check.status == "failed"]
-    assert missing.hint == missing.errors[0].hint
+    assert with_next_step(missing, "").hint == missing.errors[0].hint
 
 
 def test_a_role_that_lets_in_needs_nothing_besides() -> None:

@@ -9,12 +9,12 @@ from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRO
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import session_endpoint
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import is_aws_host, parse_address
 from dsops.errors import ConsoleRefused, UsageError
 from dsops.plan import Plan
+from dsops.resolve.base import session_endpoint
 from dsops.runtime import Runtime
 
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 900, 43_200

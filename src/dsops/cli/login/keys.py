@@ -16,7 +16,6 @@ from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_endpoint
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, EntityNotFound, KeyringEntryMissing, KeysRefused, UsageError
 from dsops.keyring import index
@@ -26,6 +25,7 @@ from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets
 from dsops.keys.formats import KeyInput, given_pair
 from dsops.keys.rotation import rotate
 from dsops.keys.user import iam_of, masked, user_of
+from dsops.resolve.base import base_endpoint
 from dsops.runtime import Runtime
 from dsops.text import clean
 

@@ -17,13 +17,13 @@ from dsops.cli.framework.on_record import add_run, hand_out
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_endpoint, base_environ, load_base, session_endpoint
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
 from dsops.model import Config
 from dsops.plan import Step
+from dsops.resolve.base import base_endpoint, base_environ, load_base, session_endpoint
 from dsops.revocation.policy import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.runtime import Runtime
 from dsops.secret import Secret
@@ -149,7 +149,7 @@ def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, regio
     name = arguments.text("--with")
     iam = resolve_endpoint("iam", region, base_environ(runtime))
     if not name:
-        return _Caller(load_base(runtime)[0], base_endpoint(runtime, region), iam, "the base credentials")
+        return _Caller(load_base(runtime), base_endpoint(runtime, region), iam, "the base credentials")
     try:
         plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)
     except SessionForNothing as error:

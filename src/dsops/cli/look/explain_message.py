@@ -11,13 +11,13 @@ from dsops.cli.framework.world import DONE
 from dsops.cli.look.explain import MESSAGE, OPERAND, environment_of, plan_of_store
 from dsops.cli.look.explain_files import evidence_of
 from dsops.cli.look.explain_text import show
-from dsops.cli.look.whoami import DEFAULT_REGION
 from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, Where
 from dsops.explain.findings.investigate import Investigator
 from dsops.explain.questions.chain import Chains
 from dsops.plan import Fingerprint, Plan, Step
 from dsops.resolve import Resolver
+from dsops.resolve.base import DEFAULT_REGION, base_region
 from dsops.resolve.identity import endpoints_of
 
 if TYPE_CHECKING:
@@ -57,11 +57,8 @@ async def _investigate(plan: Plan, store: str, text: str, evidence: Evidence, ru
 
 def _nowhere(plan: Plan, store: str, runtime: Runtime) -> Step:
     """Stands for the program's own call: it is no store's."""
-    environ = runtime.environ
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
-    if store:
-        region = plan.steps[store].region or region
-    endpoints = endpoints_of(environ, "", runtime.folder)
+    region = (store and plan.steps[store].region) or base_region(runtime)
+    endpoints = endpoints_of(runtime.environ, "", runtime.folder)
     return Step(
         "", "aws.sts", {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
     )

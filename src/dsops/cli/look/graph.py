@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
-from dsops.cli.framework.project import load_config, plan_named, plan_one_store, read_config, show_notes, shown_path
+from dsops.cli.framework.project import (
+    carry_out,
+    load_config,
+    plan_named,
+    plan_one_store,
+    read_config,
+    show_notes,
+    shown_path,
+)
 from dsops.cli.framework.world import DONE
 from dsops.document import Scalar
 from dsops.errors import CheckFailed, ConfigError, DsopsError, UsageError
@@ -140,7 +148,7 @@ def _reason(error: ConfigError) -> str:
 def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
     from dsops.doctor.graph import try_graph
 
-    outcomes, errors = try_graph(graph, plans, runtime)
+    outcomes, errors = carry_out(try_graph(graph, plans, runtime), runtime)
     return _Drawn(graph._replace(outcomes=outcomes), errors)
 
 
