@@ -28,6 +28,7 @@ ALLOWED = {
     "cli/run/exec_mask.py": "values to look for in the output",
     "cli/run/github.py": "lines that have GitHub's runner mask them",
     "keys/formats.py": "reads a key as people have it",
+    "cli/login/keys.py": "the key id that the user types",
     "cli/login/mfa.py": "reads a seed, and prints the code that it was asked for",
     "cli/run/get.py": "prints what it was asked for",
     "environment.py": "the child's environment",

@@ -1,4 +1,4 @@
-"""A key as people have it: typed, on two lines, as the JSON of the AWS CLI, or as the CSV file of the console."""
+"""The text forms of a key: two lines, the JSON of the AWS CLI, the CSV file of the console."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import io
 import json
 import re
 
-from dsops.cli.framework.secret_input import ask_for, piped_or_in_file
 from dsops.errors import KeysRefused
-from dsops.runtime import Runtime
 from dsops.secret import Secret
 
 _KEY_ID = r"A[KS]IA[A-Z0-9]{12,124}"
@@ -18,24 +16,25 @@ _FORMS = "give key id and secret on two lines, the JSON of `aws iam create-acces
 
 
 class KeyInput:
-    """A key id and a secret; the id may be the secret by mistake, so neither is repeated before `check`."""
+    """A key id and a secret. The user may have swapped them, so no error shows the id before `check`."""
 
     def __init__(self, key_id: str, secret: Secret) -> None:
         self.key_id = key_id
         self.secret = secret
 
     def check(self) -> KeyInput:
-        """The same. Raises KeysRefused for what can't be a long-term key."""
+        """The pair itself. Raises KeysRefused for anything but a long-term key."""
         secret = self.secret.reveal()
         if re.fullmatch(_KEY_ID, secret):
             raise KeysRefused("the secret looks like a key id", why="the two may be swapped", hint=_FORMS)
-        _check_key_id(self.key_id)
+        check_key_id(self.key_id)
         if len(secret) < 16 or not secret.isascii() or not secret.isprintable() or " " in secret:
             raise KeysRefused("the secret does not look like one", why="it has forty letters", hint=_FORMS)
         return self
 
 
-def _check_key_id(key_id: str) -> None:
+def check_key_id(key_id: str) -> None:
+    """Raises KeysRefused for anything but the id of a long-term key."""
     if not re.fullmatch(_KEY_ID, key_id):
         raise KeysRefused(
             "the key id does not look like one", why="it begins with AKIA and has twenty letters", hint=_FORMS
@@ -48,20 +47,12 @@ def _check_key_id(key_id: str) -> None:
         )
 
 
-def given_pair(path: str, runtime: Runtime, command: str) -> KeyInput:
-    """The key in the file, piped in, or typed. Raises KeysRefused."""
-    piped = piped_or_in_file(path)
-    if piped is not None:
-        return _read(piped).check()
-    key_id = ask_for("Access key id", runtime, command).reveal().strip()
-    # Before anybody looks for the secret.
-    _check_key_id(key_id)
-    secret = ask_for("Secret access key", runtime, command).reveal().strip()
-    return KeyInput(key_id, Secret(secret)).check()
+def read_key(text: Secret) -> KeyInput:
+    """The key in a text of any of the forms. Raises KeysRefused."""
+    return _parse(text.reveal().strip().removeprefix("\ufeff")).check()
 
 
-def _read(piped: Secret) -> KeyInput:
-    text = piped.reveal().strip().removeprefix("\ufeff")
+def _parse(text: str) -> KeyInput:
     if text.startswith("{"):
         return _of_json(text)
     lines = text.splitlines()
@@ -87,7 +78,7 @@ def _of_json(text: str) -> KeyInput:
 
 
 def _of_csv(text: str) -> KeyInput:
-    """`Access key ID,Secret access key`, and the values below it; the file of a new user has more columns."""
+    """`Access key ID,Secret access key`, and the values below it; the file for a new user has more columns."""
     try:
         rows = list(csv.reader(io.StringIO(text)))
         heads = [head.strip().lower() for head in rows[0]]

@@ -1,13 +1,13 @@
-"""`dsops keys rotate`: a new key in the place of the old one, in steps of which any may fail.
+"""Key rotation: create a key, switch to it, deactivate the old one; any step may fail and be resumed.
 
-make -> keep -> try -> use -> switch the old one off -> delete it. The list of what the keyring has says after each step
-where a rotation stands, so the next run goes on from there; at every moment the key that is used is one that works.
+create -> store -> try -> use -> deactivate the old key -> delete it. The keyring's list records each step, so the
+next run continues there. At every moment the key in use is one that works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from dsops.aws.apis.access_keys import (
     AccessKey,
@@ -19,18 +19,13 @@ from dsops.aws.apis.access_keys import (
 from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.project import carry_out
-from dsops.cli.framework.world import DONE
-from dsops.cli.login.keys_signer import session_with_mfa
 from dsops.credentials import Credentials
 from dsops.errors import AccessDenied, CredentialsInvalid, DsopsError, EntityNotFound, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import Contents, KeysEntry
 from dsops.keyring.items import Keyring
-from dsops.keyring.keys import credentials_of, entry_named, get_secrets, put_secrets
-from dsops.keys.user import iam_of, masked, sts_of, user_of
+from dsops.keyring.keys import credentials_of, get_secrets, put_secrets
+from dsops.keys.user import iam_of, masked, session_with_mfa, sts_of, user_of
 from dsops.runtime import Event, Runtime
 from dsops.tasks import Work, pause
 from dsops.text import clean
@@ -48,52 +43,46 @@ _PERMISSIONS = (
 )
 
 
-def rotate(arguments: Arguments, runtime: Runtime) -> int:
-    """Rotates the key of that name, or goes on with a rotation that was interrupted."""
-    name = arguments.operand("KEY")
-    with index.changing(runtime.environ) as before:
-        rotation = Rotation(entry_named(before, name), before, arguments, runtime)
-        rotation.run()
-    entry = rotation.entry
-    runtime.report(DONE)
-    if arguments.switch("--json"):
-        answer_json(
-            {
-                "name": name,
-                "key_id": masked(entry.key_id),
-                "old_key_id": masked(entry.old_key_id) if entry.old_key_id else None,
-            }
-        )
-        return 0
-    answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
-    if entry.old_key_id:
-        note(
-            f"the old key {masked(entry.old_key_id)} is inactive; when nothing misses it, "
-            f"`dsops keys remove {name} --old` deletes it"
-        )
-    return 0
+class CarryOut(Protocol):
+    """Runs work that may send requests, and writes the audit trail before it returns the result."""
+
+    def __call__(self, work: Work[T], runtime: Runtime, /) -> T:
+        """The result of the work."""
 
 
 class Rotation:
-    """One rotation: where it stands, and its steps."""
+    """One rotation: its state, and the steps that are left."""
 
-    def __init__(self, entry: KeysEntry, contents: Contents, arguments: Arguments, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        entry: KeysEntry,
+        contents: Contents,
+        runtime: Runtime,
+        carry_out: CarryOut,
+        *,
+        note: Callable[[str], None],
+        deletes_old: bool,
+        serial_number: str,
+    ) -> None:
+        """`note` tells the user something; `serial_number` is the MFA device to use, "" for none."""
         self.entry = entry
-        """As the list has it."""
+        """The entry as it stands in the keyring's list."""
         self._contents = contents
         self._runtime = runtime
-        self._deletes_old = arguments.switch("--delete-old")
-        self._serial_number = arguments.text("--serial-number")
+        self._carry_out = carry_out
+        self._note = note
+        self._deletes_old = deletes_old
+        self._serial_number = serial_number
         self._keyring = Keyring(runtime.environ, runtime.folder)
         self._secrets = get_secrets(self._keyring, entry.name)
         self._user = user_of(entry)
         self._session: Credentials | None = None
 
     def run(self) -> None:
-        """All steps that are left."""
+        """Carry out the steps that are left."""
         entry = self.entry
         if entry.next_key_id:
-            note(f"the rotation that was interrupted goes on with the key {masked(entry.next_key_id)}")
+            self._note(f"the rotation that was interrupted goes on with the key {masked(entry.next_key_id)}")
         elif not entry.old_key_id or entry.old_is_off:
             self._make_room()
             self._make()
@@ -107,16 +96,16 @@ class Rotation:
     # --- steps -------------------------------------------------------------------------------------------------
 
     def _make_room(self) -> None:
-        """A user has two keys at the most: a third one is not to be had."""
+        """Make sure that the user has one key: AWS allows two, and the new one is the second."""
         entry = self.entry
         try:
-            listed = self._ask(lambda iam: list_access_keys(iam, self._user))
+            user_keys = self._ask(lambda iam: list_access_keys(iam, self._user))
         except DsopsError as error:
             self._tell_unchanged(error)
             raise
-        other = next((key for key in listed if key.key_id != entry.key_id), None)
+        other = next((key for key in user_keys if key.key_id != entry.key_id), None)
         if entry.old_key_id and (other is None or other.key_id != entry.old_key_id):
-            self._forget_old()  # somebody has deleted it
+            self._forget_old()  # it was deleted outside of dsops
         elif other is not None and entry.old_key_id and self._deletes_old:
             self._delete_old()
             return
@@ -141,7 +130,7 @@ class Rotation:
         )
 
     def _make(self) -> None:
-        """A new key, and its secret in the keyring; one that can't be kept is deleted again."""
+        """Create a key and store its secret in the keyring; delete the key again if that fails."""
         entry = self.entry
         try:
             made, created = self._ask(lambda iam: create_access_key(iam, self._user))
@@ -165,18 +154,18 @@ class Rotation:
             raise
 
     def _take_back(self, key_id: str) -> None:
-        """Deletes a key whose secret could not be kept: nobody has it, and it takes the place of another."""
+        """Delete a key whose secret could not be stored: it is unusable, and counts as one of the user's two."""
         self._secrets.pop(key_id, None)
         try:
             self._ask(lambda iam: delete_access_key(iam, self._user, key_id))
         except (DsopsError, KeyboardInterrupt):
-            note(
+            self._note(
                 f"a new key {key_id} was made whose secret is lost: delete it with "
                 f"`aws iam delete-access-key --user-name {self._user} --access-key-id {key_id}`"
             )
 
     def _use(self) -> None:
-        """Tries the new key, and has it used from then on."""
+        """Try the new key; if it works, make it the one that is used."""
         entry = self.entry
         credentials = credentials_of(entry, self._secrets, entry.next_key_id)
         endpoint = sts_of(entry, self._runtime)
@@ -201,7 +190,7 @@ class Rotation:
         self._write(tried._replace(old_key_id=entry.key_id, old_is_off=False, added=added))
 
     def _switch_off(self) -> None:
-        """Signed by the new key: it has to be good for this, too."""
+        """Deactivate the old key. The new key signs this call: it must not be the only one before IAM accepts it."""
         entry = self.entry
         try:
             self._ask(lambda iam: deactivate_access_key(iam, self._user, entry.old_key_id), is_new=True)
@@ -209,7 +198,7 @@ class Rotation:
             self._forget_old()
             return
         except DsopsError as error:
-            self._tell_half(error, "switched off")
+            self._tell_incomplete(error, "switched off")
             raise
         self._report(f"the key {masked(entry.old_key_id)} is switched off")
         self._write(entry._replace(old_is_off=True))
@@ -223,7 +212,7 @@ class Rotation:
         except EntityNotFound:
             pass
         except DsopsError as error:
-            self._tell_half(error, "deleted")
+            self._tell_incomplete(error, "deleted")
             raise
         self._report(f"the key {masked(entry.old_key_id)} is deleted")
         self._forget_old()
@@ -234,7 +223,7 @@ class Rotation:
         put_secrets(self._keyring, entry.name, self._secrets)
         self._write(entry._replace(old_key_id="", old_is_off=False))
 
-    # --- means -------------------------------------------------------------------------------------------------
+    # --- state and calls ---------------------------------------------------------------------------------------
 
     def _write(self, entry: KeysEntry) -> None:
         self._contents = self._contents._replace(keys={**self._contents.keys, entry.name: entry})
@@ -245,19 +234,20 @@ class Rotation:
         self._runtime.report(Event("keys.rotating", {"name": self.entry.name, "step": step}))
 
     def _ask(self, work: Callable[[Iam], Work[T]], *, is_new: bool = False) -> T:
-        """What IAM answers to the key in use, or to its session with MFA; `is_new`: it may not be known there yet."""
+        """Call IAM with the key in use, or its MFA session; `is_new`: retry, since IAM may not know the key yet."""
         iam = iam_of(self.entry, self._session or self._signer(), self._runtime)
-        return self._patiently(lambda: work(iam)) if is_new else carry_out(work(iam), self._runtime)
+        return self._patiently(lambda: work(iam)) if is_new else self._carry_out(work(iam), self._runtime)
 
     def _signer(self) -> Credentials:
         credentials = credentials_of(self.entry, self._secrets)
         if self._serial_number:
-            self._session = session_with_mfa(self.entry, credentials, self._serial_number, self._runtime)
+            session = session_with_mfa(self.entry, credentials, self._serial_number, self._runtime)
+            self._session = self._carry_out(session, self._runtime)
             return self._session
         return credentials
 
     def _patiently(self, work: Callable[[], Work[T]]) -> T:
-        """The result of work that a new key signs: for a while AWS may not know it everywhere."""
+        """The result of work that a new key signs: retried while AWS does not know the key yet."""
 
         async def repeated() -> T:
             for left in reversed(range(_TRIES)):
@@ -270,7 +260,7 @@ class Rotation:
                 await pause(_PAUSE_SECONDS)
             raise AssertionError
 
-        return carry_out(repeated(), self._runtime)
+        return self._carry_out(repeated(), self._runtime)
 
     def _tell_unchanged(self, error: DsopsError) -> None:
         entry = self.entry
@@ -279,7 +269,7 @@ class Rotation:
             hint = f"put a key there that works: `dsops keys add {entry.name} --replace`"
         error.retell(f"`{entry.name}` was not rotated: {error.message}", hint=hint)
 
-    def _tell_half(self, error: DsopsError, what: str) -> None:
+    def _tell_incomplete(self, error: DsopsError, what: str) -> None:
         entry = self.entry
         hint = _PERMISSIONS if isinstance(error, AccessDenied) else error.hint
         error.retell(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dsops.cli.login.keys import _key_input
 from dsops.errors import KeysRefused
-from dsops.keys.formats import given_pair
 from tests.fakes import make_runtime
 
 KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE01", "secret+of+an+access+key+of+forty+letters"
@@ -23,7 +23,7 @@ KEY_ID, SECRET = "AKIAEXAMPLEEXAMPLE01", "secret+of+an+access+key+of+forty+lette
 )
 def test_every_form_is_read(tmp_path: Path, text: str) -> None:
     """Two lines, the AWS CLI's JSON, the console's CSV file."""
-    given = given_pair(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
+    given = _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
     assert (given.key_id, given.secret.reveal()) == (KEY_ID, SECRET)
 
 
@@ -34,7 +34,7 @@ def test_every_form_is_read(tmp_path: Path, text: str) -> None:
 def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     """With an error of ours, in which nothing of the text stands: it may be a secret in a form that is not known."""
     with pytest.raises(KeysRefused) as caught:
-        given_pair(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
+        _key_input(_file(tmp_path, text), make_runtime(), "dsops keys add ada")
     assert SECRET not in f"{caught.value} {caught.value.why} {caught.value.hint}"
 
 

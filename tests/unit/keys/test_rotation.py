@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.framework.command import Arguments
+from dsops.cli.framework.output import note
+from dsops.cli.framework.project import carry_out
 from dsops.errors import DsopsError, KeyRotationStopped, ServiceError
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
@@ -77,9 +78,9 @@ def rotated(stub: StubKeyring, aws: SlowAws, reports: Reports) -> KeysEntry:
     with StubServer(aws) as server:
         environ = {"PATH": os.environ["PATH"], **stub.environ, "AWS_ENDPOINT_URL": server.url}
         runtime = make_runtime(environ, report=reports, folder="/")
-        arguments = Arguments({"--delete-old": "", "--serial-number": "", "--json": ""}, {"KEY": ("ada",)}, ())
         with index.changing(environ) as before:
-            Rotation(before.keys["ada"], before, arguments, runtime).run()
+            entry = before.keys["ada"]
+            Rotation(entry, before, runtime, carry_out, note=note, deletes_old=False, serial_number="").run()
     return entry_of(stub)
 
 
