@@ -1,7 +1,7 @@
-"""The policy that denies everything to a role's older sessions; pure.
+"""The policy that denies everything to a role's older sessions.
 
-IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but the role's policies
-are looked at with every call, and each session says when it was issued.
+IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but AWS evaluates the
+role's policies with every call, and each session carries its issue time.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from datetime import UTC, datetime
 from dsops.arn import Arn
 
 POLICY_NAME = "AWSRevokeOlderSessions"
-"""The console's name for it: whoever looks there sees what was done, and the console's own button renews it."""
+"""The name that the console uses: the console shows the policy, and its `Revoke` button replaces it."""
 
 _KEY = "aws:TokenIssueTime"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def revocation_policy(before: datetime) -> str:
-    """The policy as the console writes it; `before` is aware, and a session of that very second is not denied."""
+    """The policy as the console writes it; `before` is aware. A session issued in that second is not denied."""
     condition = {"DateLessThan": {_KEY: time_text(before)}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
 
 
 def revoked_before(document: str) -> datetime | None:
-    """The time in such a policy; None when the document is, or does, something else."""
+    """The time in a revocation policy; None for any other document."""
     try:
         value = json.loads(document)
         text = value["Statement"][0]["Condition"]["DateLessThan"][_KEY]
@@ -45,10 +45,10 @@ def time_text(moment: datetime) -> str:
 
 
 def why_not_revocable(role: Arn) -> tuple[str, str]:
-    """Why nobody can put a policy on that role, and what to do instead; ("", "") for a role of one's own.
+    """Why IAM refuses to attach a policy to the role, and what to do instead; ("", "") for a role that can be changed.
 
     IAM User Guide, "Service-linked roles" and, of IAM Identity Center, "Referencing permission sets in resource
-    policies": AWS made these, and IAM refuses changes to them.
+    policies": AWS creates these roles, and IAM refuses changes to them.
     """
     path = role.resource.removeprefix("role").rpartition("/")[0]
     if path.startswith("/aws-service-role"):

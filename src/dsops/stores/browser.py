@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from threading import Thread
 
 from dsops.dumps import UsersLimit
@@ -11,6 +12,13 @@ from dsops.runtime import Runtime
 
 # Not `-m webbrowser`: it does not tell whether a browser was found.
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+
+
+def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a graphical browser can be expected: the login pages need scripts, which text browsers lack."""
+    if environ.get("BROWSER") or platform in ("darwin", "win32"):
+        return True
+    return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
 
 
 class Opening:

@@ -1,4 +1,4 @@
-"""The two ways to log in as a person sees them: what is told, what is opened, and where the answer is awaited."""
+"""The two ways to log in, with their prompts: a browser on this machine, or a code for any device."""
 
 from __future__ import annotations
 
@@ -18,19 +18,12 @@ from dsops.stores.loopback import LoopbackPort, has_state
 from dsops.text import duration_text
 
 LONGEST_SECONDS = 600
-"""How long a person may take in the browser: as long as the codes of AWS's device flow are good."""
+"""How long the login in the browser may take: as long as a code of AWS's device flow is valid."""
 
 _PATH = REDIRECT_URI.removeprefix("http://127.0.0.1")
 
 
-def can_open_browser(environ: Mapping[str, str], platform: str) -> bool:
-    """Whether a browser with windows can be expected: one in a text terminal can't hold the pages of a login."""
-    if environ.get("BROWSER") or platform in ("darwin", "win32"):
-        return True
-    return bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME"))
-
-
-def by_code(place: LoginService, runtime: Runtime) -> Token:
+def by_code(service: LoginService, runtime: Runtime) -> Token:
     """The token of a login by a code that is approved on any device."""
 
     def show(device: DeviceAuthorization) -> None:
@@ -41,23 +34,23 @@ def by_code(place: LoginService, runtime: Runtime) -> Token:
             tell_address("dsops: or open this one, and compare the code", device.verification_uri_complete)
         tell(f"dsops: waiting for {duration_text(device.seconds)}; Ctrl-C ends it")
 
-    return carry_out(log_in(place, by_device(show), has_redirect=False), runtime)
+    return carry_out(log_in(service, by_device(show), has_redirect=False), runtime)
 
 
 def by_browser_or_device(
-    place: LoginService,
+    service: LoginService,
     runtime: Runtime,
     *,
     opens: bool,
     seconds: float = LONGEST_SECONDS,
     open_port: Callable[[str], LoopbackPort] = LoopbackPort,
 ) -> Token:
-    """The token of a login by the browser of this machine; by a code where no port can be had for its answer."""
+    """The token of a login in this machine's browser; by a code where no loopback port can be opened."""
     try:
         loopback = open_port(_PATH)
     except OSError as error:
         note(f"no port of this machine can be had ({(error.strerror or '').lower()}), so that a code is used")
-        return by_code(place, runtime)
+        return by_code(service, runtime)
 
     def catch(page: str, state: str) -> Mapping[str, str]:
         runtime.report(DONE)
@@ -73,11 +66,11 @@ def by_browser_or_device(
             raise
 
     with loopback:
-        return carry_out(log_in(place, by_browser(loopback.address, catch), has_redirect=True), runtime)
+        return carry_out(log_in(service, by_browser(loopback.address, catch), has_redirect=True), runtime)
 
 
 def _open(page: str, runtime: Runtime) -> None:
-    """Opens the browser beside what goes on here: some commands that BROWSER names end only with the page."""
+    """Open the browser without waiting: some programs that BROWSER names end only when the page is closed."""
     opening = open_page(page, runtime)
 
     def watch() -> None:
