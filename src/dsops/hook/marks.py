@@ -1,7 +1,7 @@
-"""Marks by which a shell sees, without starting anything, that a file is another one than when it was read.
+"""Mark files: a shell compares their times with those of watched files, and sees a change without starting a process.
 
-A mark is an empty file with exactly the time of the file that it stands for. A shell compares the two by itself
-(`-nt`, `-ot`: bash, zsh and fish do so to the nanosecond); a mark that is missing stands for a missing file.
+A mark is an empty file with the modification time of the file that it stands for. The shells' `-nt` and `-ot` compare
+nanoseconds (bash, zsh and fish). A missing mark stands for a missing file.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ _OF_A_SHELL = re.compile(r"hook-(\d+)")
 
 
 def times_of(paths: Iterable[str]) -> dict[str, int | None]:
-    """When each file was changed, in nanoseconds; None where it isn't there. To be asked before they are read."""
+    """Modification times in nanoseconds, None for a missing file. Call it before the files are read."""
     return {path: _time(path) for path in paths}
 
 
 def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[str, str]) -> dict[str, str]:
-    """File -> its mark, in a folder of that shell's own; the marks of shells that are gone are removed.
+    """Create the marks of a shell, in a folder of their own; return file -> mark. Marks of ended shells are removed.
 
-    Raises FileNotWritten where there is no place of the user's own for them: a permission that was taken back would
-    go unnoticed.
+    Raises FileNotWritten where no private folder is available: without marks a revoked permission would go unnoticed.
     """
     parent = folder_of(environ)
     folder = os.path.join(parent, f"hook-{shell_pid}")
@@ -42,7 +41,7 @@ def set_marks(times: Mapping[str, int | None], shell_pid: int, environ: Mapping[
     try:
         for number, (path, time) in enumerate(times.items()):
             mark = os.path.join(folder, str(number))
-            # A file system that keeps times more roughly would have the file look changed at every prompt.
+            # On a file system with coarser times the file would look changed at every prompt: it is not watched there.
             if _set(mark, time):
                 marks[path] = mark
     except OSError as error:
@@ -69,7 +68,7 @@ def _time(path: str) -> int | None:
 
 
 def _remove_stale(parent: str) -> None:
-    """Removes the marks of shells that are gone; one that is only elsewhere (a container) makes its own anew."""
+    """Remove the marks of ended shells; a live shell that is not visible here (a container) creates its marks again."""
     for name in os.listdir(parent):
         match = _OF_A_SHELL.fullmatch(name)
         if not match or _is_running(int(match[1])):

@@ -1,4 +1,4 @@
-"""Which variables a shell's hook may set: not those that steer programs, nor those that mean something to the shell."""
+"""The variables that a shell's hook may set: none that control programs, none with a meaning for a shell."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _BEGINNINGS = (
 
 
 def require_harmless(names: Iterable[str]) -> None:
-    """Refuses an environment that would change how the shell or its programs work. Raises NotAllowed.
+    """Raises NotAllowed for variables that would change how the shell or its programs work.
 
-    Whoever may write the file would else decide what the next command line runs; `dsops exec` gives such variables to
-    one command, that the user has named.
+    Otherwise anyone who can write the file could decide what the next command line runs. `dsops exec` gives such
+    variables to one command, which the user has chosen.
     """
     for name in names:
         if why := _harm(name):
@@ -55,7 +55,7 @@ def require_harmless(names: Iterable[str]) -> None:
 
 
 def _harm(name: str) -> str:
-    """Why a shell's hook sets no such variable; "" when it may."""
+    """The reason why the hook does not set a variable; "" for one that it sets."""
     if (family := steering(name)) and not is_credential(name):
         return f"it steers {family}, in every command of the shell"
     if not _NAME.fullmatch(name):

@@ -9,7 +9,16 @@ from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_fil
 from dsops.cli.framework.world import DONE
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
-from dsops.keyring.seeds import add_seed, check_serial_number, code_at, device_named, get_seed, parse_seed, remove_seed
+from dsops.keyring.seeds import (
+    add_seed,
+    check_serial_number,
+    code_at,
+    device_named,
+    get_seed,
+    parse_seed,
+    refuse_known,
+    remove_seed,
+)
 from dsops.runtime import Runtime
 from dsops.text import clean
 from dsops.totp import seconds_left
