@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator, Mapping
 
 from dsops.audit.chain import START, hash_of, link_of, record_in
 from dsops.audit.reading import unreadable
 from dsops.audit.trail import put_away
 from dsops.errors import TrailUnreadable
 from dsops.input_file import read_at
-from dsops.startup import NamedTuple
+from dsops.startup import Any, NamedTuple
 
 _MOST_BYTES = 1 << 20
 _LONGEST_LINE = 1 << 22
@@ -72,6 +73,18 @@ def end_of(path: str) -> Position:
             os.close(file)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def records_after(path: str, position: Position, wait: Callable[[], None]) -> Iterator[Mapping[str, Any]]:
+    """Each record behind a position, without end; `wait` is called while there is no new one."""
+    while True:
+        lines, position = look(path, position)
+        for line in lines:
+            record = record_in(line)
+            if record is not None:
+                yield record
+        if not lines:
+            wait()
 
 
 def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:

@@ -37,6 +37,11 @@ _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
 
 Send = Callable[[Sink, Sequence[bytes]], str]
 """Hands lines over; gives what is to be told of those that were not taken, else "". Raises SinkFailed, LineRefused."""
+_WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
+"""How long to wait for another sender: longer than it takes that one to give up on a dead receiver."""
+_RETRY_SECONDS = 0.2
+_MOST_ROUNDS = 100_000
+"""A bound, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
 
 
 class Clock:
@@ -216,3 +221,22 @@ def _close_inherited() -> None:
         if int(name) > 2:
             with suppress(OSError):
                 os.close(int(name))
+
+
+def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
+    """Send all that waits, trying each receiver at least once. Raises SinkFailed while another process sends."""
+    turn = SenderTurn(settings.file)
+    try:
+        until = clock.steady() + _WAIT_SECONDS
+        while not take_turn(turn, clock):
+            if clock.steady() > until:
+                why = f"another process has been doing that for more than {_WAIT_SECONDS:.0f} s"
+                raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
+            clock.sleep(_RETRY_SECONDS)
+        sender = Sender(settings, sending(environ, clock), clock)
+        for number in range(_MOST_ROUNDS):
+            if not sender.round(insists=number == 0):
+                break
+        return sender
+    finally:
+        turn.close()

@@ -6,9 +6,10 @@ import os
 
 from dsops.audit.chain import is_hash
 from dsops.audit.reading import Trail, find_trail
+from dsops.audit.record_filter import RecordFilter, last_records
 from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verification, verify, verify_files
-from dsops.cli.audit.records import HEADINGS, RecordFilter, json_line, last_records, row_of, time_of
+from dsops.cli.audit.records import HEADINGS, json_line, row_of, time_of
 from dsops.cli.audit.report import COMMAND as REPORT
 from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND

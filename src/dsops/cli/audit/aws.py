@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from dsops.audit.cloudtrail.asked_question import AskedQuestion, AthenaTarget
 from dsops.audit.cloudtrail.dialects import ATHENA
 from dsops.audit.cloudtrail.engines import AthenaEngine, Engine, LakeEngine, Query
 from dsops.audit.report import Answer
@@ -13,7 +14,6 @@ from dsops.aws.apis.athena import Athena
 from dsops.aws.apis.cloudtrail import Lake
 from dsops.aws.apis.queries import QueryState
 from dsops.aws.http.client import make_client
-from dsops.cli.audit.run import AskedQuestion, AthenaTarget
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_session

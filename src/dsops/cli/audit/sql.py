@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from dsops.audit.cloudtrail.asked_question import AskedQuestion
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
 from dsops.audit.cloudtrail.questions import (
     BY,
@@ -18,7 +19,7 @@ from dsops.audit.cloudtrail.questions import (
 from dsops.audit.cloudtrail.whole import days_of, whole
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
-from dsops.cli.audit.run import RUN, RUN_FLAGS, AskedQuestion, run_question
+from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, table
 from dsops.errors import UsageError
