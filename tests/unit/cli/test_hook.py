@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.hook.hook import own_words
 from dsops.errors import NotAllowed
 from dsops.hook.loading import hook_code
 from dsops.hook.names import require_harmless
+from dsops.process.own_program import own_program
 from dsops.render.fish import quote_bytes
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen
@@ -777,8 +777,8 @@ class TestTelling:
         program = tmp_path / "it's" / "dsops"
         program.parent.mkdir()
         program.touch(0o755)
-        assert own_words(str(program), "/usr/bin/python3") == [str(program)]
-        assert own_words("-c", "/usr/bin/python3") == ["/usr/bin/python3", "-P", "-m", "dsops"]
+        assert own_program(str(program), "/usr/bin/python3") == [str(program)]
+        assert own_program("-c", "/usr/bin/python3") == ["/usr/bin/python3", "-P", "-m", "dsops"]
         assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in hook_code("bash", [str(program)])
 
     def test_fish_reads_any_bytes(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from dsops.cli.framework.command import Arguments, Command, Group
@@ -16,6 +15,7 @@ from dsops.config.powers import powers_of
 from dsops.errors import ConfigError, DsopsError
 from dsops.hook.loading import hook_code, load_found
 from dsops.model import Config
+from dsops.process.own_program import own_program
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.text import clean
@@ -29,15 +29,6 @@ _WHAT = (
 )
 
 
-def own_words(argv0: str, executable: str) -> list[str]:
-    """The command line that starts this dsops, whatever a shell's PATH is later."""
-    path = os.path.abspath(argv0)
-    if os.path.basename(path) == "dsops" and os.access(path, os.X_OK) and os.path.isfile(path):
-        return [path]
-    # `-P`: the folder that the shell enters may hold a dsops.py, which Python would import.
-    return [executable, "-P", "-m", "dsops"]
-
-
 def _print_code(shell: str) -> Command:
     file, line = {
         "bash": ("~/.bashrc", 'eval "$(dsops hook bash)"'),
@@ -46,7 +37,7 @@ def _print_code(shell: str) -> Command:
     }[shell]
 
     def run(_arguments: Arguments, _runtime: Runtime) -> int:
-        answer_bytes(hook_code(shell, own_words(sys.argv[0], sys.executable)))
+        answer_bytes(hook_code(shell, own_program(sys.argv[0], sys.executable)))
         return 0
 
     return Command(help=_ABOUT.format(shell=shell, file=file, line=line) + _WHAT, run=run)
