@@ -297,6 +297,7 @@ def test_the_exported_command(tmp_path: Path) -> None:
     """The exported command runs dsops' script, or `python -P -m dsops`, which no module in a folder can shadow."""
     script = tmp_path / "dsops"
     script.write_text("")
+    script.chmod(0o755)
 
     assert [str(script)] == own_program(str(script), "/usr/bin/python3")
     for other in (str(tmp_path / "gone" / "dsops"), "/lib/dsops/__main__.py", "-c"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dsops.graph.make import Unplanned, make_graph
 from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
+from dsops.graph.plans import plan_everything
 from dsops.graph.svg import svg_text
 from dsops.graph.text import graph_text
 from dsops.graph.types import Graph, GraphNode, Kind, NodeOutcome, Status
@@ -24,5 +25,6 @@ __all__ = [
     "graph_text",
     "make_graph",
     "mermaid_text",
+    "plan_everything",
     "svg_text",
 ]
