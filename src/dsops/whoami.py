@@ -76,7 +76,7 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
         if not identity and "source_identity" in step.settings:
             identity, setter = str(step.settings["source_identity"]), step.name
         if step.operation in _OF_A_TOKEN or step.type == "aws.sso":
-            who = _OF_A_TOKEN.get(step.session_source, "whoever issued it")
+            who = _OF_A_TOKEN.get(step.session_source, "the issuer")
             not_known.append(f"the tags and the source identity that {who} gives `{step.name}`")
         elif not step.type.startswith("aws."):
             not_known.append(f"what the plugin of the type {step.type} put on the session of `{step.name}`")
@@ -90,7 +90,9 @@ def of_base(*, is_temporary: bool) -> Carried:
 
 def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
     what = "the tags, the source identity and the session policy of the base credentials"
-    return f"{what}: AWS tells nobody" if is_session else f"{what}, if they are a session: AWS tells nobody"
+    return (
+        f"{what}: no AWS API returns them" if is_session else f"{what}, if they are a session: no AWS API returns them"
+    )
 
 
 def hop_words(step: Step) -> str:

@@ -97,7 +97,7 @@ def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Ch
     detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
     # Credentials from every other source can be renewed.
     if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
-        why, hint = "nobody can renew what stands in environment variables", "put a newer session into the environment"
+        why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
         return Check("doctor.base-credentials", name, "warning", detail, why, hint)
     return Check("doctor.base-credentials", name, "ok", detail)
 

@@ -139,7 +139,7 @@ class Rotation:
         except ServiceError as error:
             self._tell_unchanged(error)
             if error.how_far == "sent":
-                error.retell(error.message, why="IAM may have made a key all the same, of which nobody has the secret")
+                error.retell(error.message, why="IAM may have made a key all the same, whose secret is lost")
             raise
         except DsopsError as error:
             self._tell_unchanged(error)

@@ -167,11 +167,11 @@ VERIFY = Command(
     help=(
         "Checks that no line of the trail was cut out, changed or moved.\n"
         "\n"
-        "Each line holds the hash of the one before. Where something is not as it was written, file and\n"
-        "line are told, and the exit code is 6.\n"
+        "Each line holds the hash of the one before. Where a line does not match, its file and\n"
+        "number are printed, and the exit code is 6.\n"
         "\n"
-        "Whoever may write the trail can also make all of it anew. Note the head that is printed where\n"
-        "they can't write, and give it back later: --head finds it in a trail that has only grown."
+        "A user who can write the trail can also rewrite all of it. Note the printed head in a place where\n"
+        "that user can't write, and pass it to --head later: it is found in a trail that has only grown."
     ),
     run=_verify,
     flags=(

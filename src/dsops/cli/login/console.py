@@ -61,8 +61,8 @@ def _open(link: str) -> None:
 COMMAND = Command(
     help=(
         "Prints a link that opens the AWS console as the role of a store. For fifteen minutes the link\n"
-        "signs in whoever has it. With --open the browser gets it, as a word of its command line, and\n"
-        "nothing is printed.\n\n"
+        "signs in anyone who has it. With --open the browser gets it as an argument, and nothing is\n"
+        "printed.\n\n"
         "The console lasts as long as the session, or --duration, where the role's own limit allows that."
     ),
     run=_run,

@@ -197,7 +197,7 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
     if not entry.old_is_off:
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
-            why="what uses it would stop at once, and nobody could switch it on again",
+            why="programs that use it would fail at once, and a deleted key can't be restored",
             hint=f"`dsops keys rotate {entry.name}` goes on with the rotation and switches it off",
         )
     secrets = get_secrets(keyring, entry.name)
@@ -266,7 +266,7 @@ COMMAND = Group(
             operands=(_KEY,),
         ),
         "remove": Command(
-            help="Removes a key from the keyring; AWS still takes it, unless told otherwise.",
+            help="Removes a key from the keyring; AWS still accepts it, unless --from-aws is given.",
             run=_remove,
             changes_who=True,
             flags=(

@@ -28,7 +28,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer_json({**login_value(login), "was_logged_in": ended.was_logged_in, "agent_forgot": forgotten})
     else:
         shown = login.session.shown
-        answer(clean(f"{shown} has ended" if ended.was_logged_in else f"nobody had logged in: {shown}"))
+        answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
         if forgotten:
             note(f"the agent has forgotten {counted(forgotten, 'session')} of it; who has one can use it until its end")
     return 0

@@ -91,8 +91,8 @@ _SERIAL = Operand("SERIAL", "the device; where the keyring has one only, that", 
 COMMAND = Group(
     help=(
         "Keeps the seed of a virtual MFA device in the keyring of the system, so that a store with that\n"
-        "`serial_number` needs nobody to type a code. Whoever can open the keyring then has both factors:\n"
-        "the page on MFA says what that means. Needs the extra `keyring`: without it, the error says how to\n"
+        "`serial_number` needs no typed code. Anyone who can open the keyring then has both factors: the\n"
+        "page on MFA says what that means. Needs the extra `keyring`: without it, the error says how to\n"
         "install it."
     ),
     commands={

@@ -129,7 +129,7 @@ def _apply(
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("nobody is at a terminal to agree", hint="`--yes` agrees beforehand")
+        raise UsageError("there is no terminal to agree at", hint="`--yes` agrees beforehand")
     if typed != _YES:
         why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
         raise UsageError("nothing was done", why=why, hint=hint)

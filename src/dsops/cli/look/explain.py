@@ -171,7 +171,7 @@ COMMAND = Command(
     help=(
         "Tries an environment (or one of its variables, or a store), and finds out why something is refused:\n"
         "the hop, the policy, the statement, what it wants and what the call has, and what to do. Reads\n"
-        "what the callers of the chain may read themselves; what nobody here may read can be given as files.\n"
+        "what the callers of the chain may read themselves; other policies can be given as files.\n"
         "Says how sure it is: proven, likely, or which fact is missing and who can look it up. With --message\n"
         "it explains what another program was refused. The exit code is 6 when something was found."
     ),

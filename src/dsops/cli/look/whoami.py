@@ -186,7 +186,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
     if credentials.expiration_text:
         left = int(credentials.seconds_left(runtime.now()))
         return f"{credentials.expiration_text}, in {duration_text(left)}"
-    return "not known: a session whose end nobody told" if credentials.is_temporary else "never: a long-term key"
+    return "unknown" if credentials.is_temporary else "never: a long-term key"
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
@@ -214,8 +214,8 @@ COMMAND = Command(
     help=(
         "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of\n"
         "a store. Shows where they come from and how long they last, each hop behind them, the tags, the\n"
-        "source identity and the session policy that the configuration puts on them, and what nobody can\n"
-        "tell; never a secret part."
+        "source identity and the session policy that the configuration puts on them, and what no API\n"
+        "returns; never a secret part."
     ),
     run=_run,
     is_audited=True,

@@ -50,7 +50,7 @@ def follow_redirect(address: str) -> None:
             _read_in_background(connection)
     except (OSError, HTTPException) as error:
         raise SandboxUnavailable(
-            f"nobody listens on {parts.netloc}",
+            f"no program listens on {parts.netloc}",
             why="the program that wants to log in has ended, or waits no more",
             hint="start the login again",
         ) from error
