@@ -1,21 +1,21 @@
-"""The hook for bash, from 3.2 on, which macOS has: no `declare -g`, no `local -`, an empty array is unset for `set -u`.
+"""The hook for bash, from 3.2 on (macOS): no `declare -g`, no `local -`; an empty array is unset for `set -u`.
 
-What an environment did is in arrays of the shell, which no environment can bring in: the names of its variables, what
-they were and what they became, one after the other behind an empty first element. DSOPS_HOOK_VARS tells programs which
-are loaded; nothing is put back because of it.
+The hook's state is in arrays of the shell, which an environment can't contain: the names of the loaded variables, their
+saved and their new values, each behind an empty first element. DSOPS_HOOK_VARS tells programs which variables are
+loaded; nothing is restored from it.
 """
 
 CODE = r"""
 __dsops_hook() {
     local code=$? flags=$-
-    # `set -x` would show the values, and `set -a` export what is this shell's own.
+    # `set -x` would print the values, and `set -a` would export the hook's own state.
     case $- in *x*) { set +x; } 2>/dev/null ;; esac
     set +a
-    # Behind `||` a command that fails is no reason for `set -e` to end the shell.
+    # With `||`, a failing command does not end the shell under `set -e`.
     __dsops_step || :
     case $flags in *a*) set -a ;; esac
     case $flags in *x*) set -x ;; esac
-    # What follows in PROMPT_COMMAND may want to show the code.
+    # Later commands of PROMPT_COMMAND may show the exit code.
     case $- in *e*) return 0 ;; esac
     return "$code"
 }
@@ -31,13 +31,13 @@ __dsops_step() {
         __dsops_unload
         __dsops_own=' '
     fi
-    # Before anything can fail or be interrupted: what went wrong is told once.
+    # Set before anything can fail or be interrupted, so that an error is shown once, not at every prompt.
     __dsops_key=$key __dsops_count=0 __dsops_deadline=
     [ -n "$__dsops_found" ] || return 0
     eval "$(DSOPS_CONFIG='' DSOPS_ENV='' DSOPS_JSON='' @DSOPS@ hook-load bash "$$" </dev/null)"
 }
 
-# The nearest dsops.yaml, no higher than a git repository's top or the home folder; nothing is started for that.
+# The nearest dsops.yaml, no higher than a git repository's top or the home folder; starts no process.
 __dsops_find() {
     local folder
     __dsops_found=
@@ -46,7 +46,7 @@ __dsops_find() {
         __dsops_here=$(pwd -P 2>/dev/null) || __dsops_here=
         __dsops_pwd=$PWD
     fi
-    # A folder that was removed has nothing.
+    # A removed folder has no configuration.
     [ -n "${__dsops_here-}" ] && [ -d "$PWD" ] || return 0
     folder=${__dsops_here%/}
     while :; do
@@ -67,7 +67,7 @@ __dsops_is_stale() {
     [ -z "$__dsops_deadline" ] || [ "$SECONDS" -lt "$__dsops_deadline" ] || return 0
     while [ "$i" -lt "$__dsops_count" ]; do
         file=${__dsops_files[i]} mark=${__dsops_marks[i]}
-        # Where one of the two is missing, the other one is newer.
+        # If one of the two files is missing, bash calls the other one newer.
         [ ! "$file" -nt "$mark" ] && [ ! "$file" -ot "$mark" ] || return 0
         i=$((i + 1))
     done
@@ -96,7 +96,7 @@ __dsops_drop() {
     __dsops_new[${#__dsops_new[@]}]=
 }
 
-# Remembers what a variable is; fails for one that is not ours to set.
+# Saves a variable's present value; fails for one that the hook must not set.
 __dsops_keep() {
     local attributes kind=unset was=
     # Changed by the user while this environment was loaded.
@@ -110,7 +110,7 @@ __dsops_keep() {
             printf '%s\n' "dsops: hook: $1 is left alone: in this shell it is not a plain variable" >&2
             return 1 ;;
     esac
-    # Loaded by the shell that started this one: only that one knows what was there before.
+    # Set by the parent shell's hook: only that shell knows the value from before.
     case $__dsops_inherited in *" $1 "*)
         kind=unset was= __dsops_inherited=${__dsops_inherited/" $1 "/ } ;;
     esac
@@ -119,7 +119,7 @@ __dsops_keep() {
     export DSOPS_HOOK_VARS="${DSOPS_HOOK_VARS-} $1"
 }
 
-# Puts back what was there before, but for variables that somebody has changed since.
+# Restores the saved values, except of variables that the user has changed since.
 __dsops_unload() {
     local i name was
     __dsops_is_own || __dsops_begin
@@ -139,7 +139,7 @@ __dsops_unload() {
     unset -v DSOPS_HOOK_VARS
 }
 
-# Whether this shell's state is its own: an array can't be inherited, and what was exported since was not by us.
+# Whether this shell's state is its own: arrays can't be inherited, and the hook exports none of its state.
 __dsops_is_own() {
     local each
     for each in names was new; do
@@ -147,7 +147,7 @@ __dsops_is_own() {
     done
 }
 
-# Begins with nothing, whatever the environment says.
+# Resets the state, whatever the environment contains.
 __dsops_begin() {
     local inherited=${DSOPS_HOOK_VARS-} found=${__dsops_found-}
     unset -v DSOPS_HOOK_VARS "${!__dsops_@}" "${!DSOPS_HOOK_WAS_@}"
@@ -159,7 +159,7 @@ __dsops_begin() {
 case $- in *i*)
     __dsops_is_own || __dsops_begin
     if [[ $(declare -p PROMPT_COMMAND 2>/dev/null) == "declare -a"* ]]; then
-        # bash 5.1 runs each element, an older one only the first.
+        # bash 5.1 runs each element of PROMPT_COMMAND, older ones only the first.
         case " ${PROMPT_COMMAND[*]-} " in
             *__dsops_hook*) ;;
             *)

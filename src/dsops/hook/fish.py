@@ -1,14 +1,13 @@
 """The hook for fish, from 3.6 on. A list stays a list.
 
-Its state is in global variables that are not exported; what comes from an environment is.
-
-A universal variable stays what it is behind the global one that stands before it, so it is there again by itself.
+Its state is in global variables that are not exported; inherited variables are. A global variable hides a universal one
+without changing it, so a universal variable returns when the global one is erased.
 """
 
 CODE = r"""
 function __dsops_hook --on-event fish_prompt
     set -l code $status
-    # A trace would show the values.
+    # A trace would print the values.
     set -l fish_trace
     __dsops_find
     set -l key "$__dsops_found|$DSOPS_HOOK_ENV"
@@ -22,7 +21,7 @@ function __dsops_hook --on-event fish_prompt
         __dsops_unload
         set -g __dsops_own
     end
-    # Before anything can fail or be interrupted: what went wrong is told once.
+    # Set before anything can fail or be interrupted, so that an error is shown once, not at every prompt.
     set -g __dsops_key $key
     set -g __dsops_deadline
     set -g __dsops_files
@@ -33,7 +32,7 @@ function __dsops_hook --on-event fish_prompt
     return $code
 end
 
-# After `cd`, before the next command of the same line: what was left behind is taken away, and nothing started.
+# Runs after `cd`, before the next command of the line: unloads what the left folder loaded; starts no process.
 function __dsops_leave --on-variable PWD
     __dsops_find
     string match -q -- "$__dsops_found|*" "$__dsops_key|"; and return
@@ -43,11 +42,11 @@ function __dsops_leave --on-variable PWD
     set -g __dsops_key none
 end
 
-# The nearest dsops.yaml, no higher than a git repository's top or the home folder; nothing is started for that.
+# The nearest dsops.yaml, no higher than a git repository's top or the home folder; starts no process.
 function __dsops_find
     set -g __dsops_found
     contains -- "$DSOPS_HOOK" off 0 no false; and return
-    # A folder that was removed has nothing.
+    # A removed folder has no configuration.
     test -d "$PWD"; or return
     set -l folder (pwd -P 2>/dev/null | string collect)
     set -l home (path resolve -- "$HOME" | string collect)
@@ -102,13 +101,13 @@ function __dsops_drop
     set -e -g __dsops_new_$argv[1]
 end
 
-# Remembers what a variable is; fails for one that is not ours to set.
+# Saves a variable's present value; fails for one that the hook must not set.
 function __dsops_keep
     # Changed by the user while this environment was loaded.
     contains -- $argv[1] $__dsops_own; and return 1
     set -e -g __dsops_was_$argv[1]
     set -e -g __dsops_plain_$argv[1]
-    # Loaded by the shell that started this one: only that one knows what was there before.
+    # Set by the parent shell's hook: only that shell knows the value from before.
     if set -l index (contains -i -- $argv[1] $__dsops_inherited)
         set -e __dsops_inherited[$index]
     else if set -qgx $argv[1]
@@ -120,7 +119,7 @@ function __dsops_keep
     set -gx DSOPS_HOOK_VARS "$DSOPS_HOOK_VARS $argv[1]"
 end
 
-# Puts back what was there before, but for variables that somebody has changed since.
+# Restores the saved values, except of variables that the user has changed since.
 function __dsops_unload
     __dsops_is_own; or __dsops_begin
     for name in $__dsops_names
@@ -129,7 +128,7 @@ function __dsops_unload
         set -l plain __dsops_plain_$name
         set -l is_ours 0
         if set -qg $new
-            # Of a name that ends in PATH both are lists.
+            # fish makes a list of every variable whose name ends in PATH.
             set -qgx $name; and test (count $$name) -eq (count $$new); and test "$$name" = "$$new"; and set is_ours 1
         else
             test (count $$name) -eq 0; and set is_ours 1
@@ -152,12 +151,12 @@ function __dsops_unload
     set -e -g DSOPS_HOOK_VARS
 end
 
-# Whether this shell's state is its own: what comes from an environment is exported.
+# Whether this shell's state is its own: inherited variables are exported, the hook's are not.
 function __dsops_is_own
     set -qg __dsops_names; and not set -gx --names | string match -q -r '^(__dsops_|DSOPS_HOOK_WAS_)'
 end
 
-# Begins with nothing, whatever the environment says.
+# Resets the state, whatever the environment contains.
 function __dsops_begin
     set -l found $__dsops_found
     set -l inherited (string split -n ' ' -- "$DSOPS_HOOK_VARS")

@@ -1,14 +1,14 @@
-"""The hook for zsh. Its state is in arrays, which no environment can bring in, as in the hook for bash."""
+"""The hook for zsh. Its state is in arrays, which an environment can't contain."""
 
 CODE = r"""
 __dsops_hook() {
-    # `set -x` would show the values.
+    # `set -x` would print the values.
     emulate -L zsh -o no_xtrace -o no_err_exit -o no_err_return -o unset -o typeset_silent 2>/dev/null
     __dsops_step
     return 0
 }
 
-# After `cd`, before the next command of the same line: what was left behind is taken away, and nothing started.
+# Runs after `cd`, before the next command of the line: unloads what the left folder loaded; starts no process.
 __dsops_leave() {
     emulate -L zsh -o no_xtrace -o no_err_exit -o no_err_return -o unset -o typeset_silent 2>/dev/null
     __dsops_find
@@ -29,14 +29,14 @@ __dsops_step() {
         __dsops_unload
         __dsops_own=' '
     fi
-    # Before anything can fail or be interrupted: what went wrong is told once.
+    # Set before anything can fail or be interrupted, so that an error is shown once, not at every prompt.
     __dsops_key=$key __dsops_deadline=
     __dsops_files=() __dsops_marks=()
     [[ -n $__dsops_found ]] || return 0
     eval "$(DSOPS_CONFIG= DSOPS_ENV= DSOPS_JSON= @DSOPS@ hook-load zsh $$ </dev/null)"
 }
 
-# The nearest dsops.yaml, no higher than a git repository's top or the home folder; nothing is started for that.
+# The nearest dsops.yaml, no higher than a git repository's top or the home folder; starts no process.
 __dsops_find() {
     local folder=${PWD:A}
     __dsops_found=
@@ -61,7 +61,7 @@ __dsops_is_stale() {
     for ((i = 1; i <= $#__dsops_files; i++)); do
         file=$__dsops_files[i] mark=$__dsops_marks[i]
         [[ $file -nt $mark || $file -ot $mark ]] && return 0
-        # Where one of the two is missing, zsh says no to both.
+        # If one of the two files is missing, zsh answers no to both tests.
         [[ -e $file && ! -e $mark || ! -e $file && -e $mark ]] && return 0
     done
     return 1
@@ -88,7 +88,7 @@ __dsops_drop() {
     __dsops_new[$1]=
 }
 
-# Remembers what a variable is; fails for one that is not ours to set.
+# Saves a variable's present value; fails for one that the hook must not set.
 __dsops_keep() {
     local was
     # Changed by the user while this environment was loaded.
@@ -101,7 +101,7 @@ __dsops_keep() {
             print -ru2 -- "dsops: hook: $1 is left alone: in this shell it is not a plain variable"
             return 1 ;;
     esac
-    # Loaded by the shell that started this one: only that one knows what was there before.
+    # Set by the parent shell's hook: only that shell knows the value from before.
     if [[ $__dsops_inherited == *" $1 "* ]]; then
         was=unset: __dsops_inherited=${__dsops_inherited/" $1 "/ }
     fi
@@ -109,7 +109,7 @@ __dsops_keep() {
     export DSOPS_HOOK_VARS="$DSOPS_HOOK_VARS $1"
 }
 
-# Puts back what was there before, but for variables that somebody has changed since.
+# Restores the saved values, except of variables that the user has changed since.
 __dsops_unload() {
     local name was
     __dsops_is_own || __dsops_begin
@@ -129,12 +129,12 @@ __dsops_unload() {
     unset DSOPS_HOOK_VARS
 }
 
-# Whether this shell's state is its own: an array can't be inherited, and what was exported since was not by us.
+# Whether this shell's state is its own: arrays can't be inherited, and the hook exports none of its state.
 __dsops_is_own() {
     [[ ${parameters[__dsops_was]-} == association && ${parameters[__dsops_new]-} == association ]]
 }
 
-# Begins with nothing, whatever the environment says.
+# Resets the state, whatever the environment contains.
 __dsops_begin() {
     local inherited=${DSOPS_HOOK_VARS-} found=${__dsops_found-}
     unset DSOPS_HOOK_VARS
