@@ -15,6 +15,14 @@ from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, FAILED, REQUEST, RESULT
 from dsops.doctor.check import Check
 
+CODES = {
+    "doctor.agent": "the agent can be used, and is of this dsops",
+    "doctor.agent-folder": "the folder of the agent's sockets is safe",
+    "doctor.agent-socket": "an agent listens on each socket",
+    "doctor.agent-sessions": "what the agent holds",
+}
+"""Code -> what is true when the check is ok."""
+
 _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
 _OFF = ("off", "0", "no", "false")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from dsops.doctor import agent, files, keyring, logins, network, permissions, stores
 from dsops.doctor.agent import check_agent
 from dsops.doctor.check import Check, attributed, failed
 from dsops.doctor.files import Watched, check_files, watched_files
@@ -21,6 +22,22 @@ from dsops.resolve.base import base_endpoint
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
 from dsops.text import counted
+
+_OWN_CODES = {
+    "doctor.configuration": "the configuration is found and can be read",
+    "doctor.environment": "a plan can be made for the environment",
+}
+CODES: Mapping[str, str] = {
+    **_OWN_CODES,
+    **files.CODES,
+    **network.CODES,
+    **stores.CODES,
+    **permissions.CODES,
+    **agent.CODES,
+    **logins.CODES,
+    **keyring.CODES,
+}
+"""Every code of a check -> what is true when it is ok. A new check module is called by `examine` and listed here."""
 
 
 class Subject(NamedTuple):

@@ -18,6 +18,8 @@ from dsops.plan import Step
 from dsops.runtime import empty_file
 
 CODE = "doctor.file-mode"
+CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
+"""Code -> what is true when the check is ok."""
 READ = 0o077
 WRITTEN = 0o022
 

@@ -11,6 +11,9 @@ from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.plan import Step
 
+CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed"}
+"""Code -> what is true when the check is ok."""
+
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
     """Whether what these steps need of it is there. The keyring itself is not asked: it may want its password."""

@@ -13,6 +13,9 @@ from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
 
+CODES = {"doctor.login": "logins to IAM Identity Center last"}
+"""Code -> what is true when the check is ok."""
+
 _SOON = timedelta(hours=1)
 
 

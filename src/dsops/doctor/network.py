@@ -18,6 +18,14 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.sso_login import session_of
 from dsops.tasks import pause, settle
 
+CODES = {
+    "doctor.certificates": "the certificates that a variable names can be read, and are some",
+    "doctor.proxy": "the proxies that variables name can be used",
+    "doctor.clock": "this machine's clock agrees with AWS's",
+    "doctor.endpoint": "the servers that the stores call answer, with a certificate that lasts",
+}
+"""Code -> what is true when the check is ok."""
+
 _SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm", "aws.sso": "sso"}
 _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)

@@ -11,6 +11,12 @@ from dsops.errors import AssumeRoleDenied, DsopsError
 from dsops.plan import Plan, Step
 from dsops.stores.aws_secretsmanager import BATCH_DENIED, BATCH_STATEMENT
 
+CODES = {
+    "doctor.batch": "secrets may be read in batches",
+    "doctor.trust-policy": "what the role's trust policy has to allow besides sts:AssumeRole",
+}
+"""Code -> what is true when the check is ok."""
+
 _NEEDS = (("tags", "sts:TagSession"), ("source_identity", "sts:SetSourceIdentity"))
 """What a call brings along -> the action that the trust policy has to allow for it (IAM User Guide, "Passing session
 tags" and "Monitor and control actions taken with assumed roles")."""

@@ -25,6 +25,12 @@ from dsops.startup import NamedTuple
 from dsops.tasks import gather, settle, spawn
 from dsops.text import counted, duration_text
 
+CODES = {
+    "doctor.base-credentials": "AWS knows the credentials that sign the first hop, and they last",
+    "doctor.store": "the store issues its session, and gives every secret that is read from it",
+}
+"""Code -> what is true when the check is ok."""
+
 _SOON = timedelta(minutes=15)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dsops.doctor.check import CODES, Check, attributed, failed
+from dsops.doctor.check import Check, attributed, failed
+from dsops.doctor.examination import CODES
 from dsops.errors import TimedOut, TlsRefused, Unreachable, VariableInvalid
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
