@@ -13,7 +13,7 @@ from dsops.secret import Secret
 from dsops.text import clean
 
 SERVICE = "dsops mfa"
-"""What the keyring's own window shows beside the serial number."""
+"""The service name, which the keyring's own window shows beside the serial number."""
 
 
 # The pattern of SerialNumber in the STS service model.
@@ -42,7 +42,7 @@ def device_named(contents: Contents, name: str) -> str:
 def check_serial_number(serial_number: str) -> str:
     """The serial number itself. Raises UsageError or SeedRefused for anything but a virtual MFA device's."""
     if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
-        # Not repeated: it may be the seed, in the wrong place.
+        # Not shown: it may be the seed by mistake.
         raise UsageError(
             "that is not the serial number of an MFA device",
             why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
@@ -79,7 +79,7 @@ def parse_seed(text: Secret) -> Secret:
 
 
 def get_seed(keyring: Keyring, serial_number: str) -> Secret:
-    """The device's seed. Raises KeyringEntryMissing, and what a keyring raises."""
+    """The device's seed. Raises KeyringEntryMissing, or a KeyringFailed of the keyring."""
     seed = keyring.get(SERVICE, serial_number)
     if seed is None:
         raise KeyringEntryMissing(
@@ -91,7 +91,7 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Keeps a seed; gives the keyring's own name. Raises UsageError where there is one already, unless `replaces`."""
+    """Store a seed; return the keyring's name. Raises UsageError if there is one already, unless `replaces`."""
     with index.changing(keyring.environ) as before:
         if not replaces:
             refuse_known(before, serial_number)
@@ -112,7 +112,7 @@ def refuse_known(contents: Contents, serial_number: str) -> None:
 
 
 def remove_seed(keyring: Keyring, serial_number: str) -> None:
-    """Removes the seed and its place on the list."""
+    """Remove the seed from the keyring and from dsops' list."""
     with index.changing(keyring.environ) as before:
         keyring.delete(SERVICE, serial_number)
         seeds = {serial: entry for serial, entry in before.seeds.items() if serial != serial_number}
@@ -120,5 +120,5 @@ def remove_seed(keyring: Keyring, serial_number: str) -> None:
 
 
 def code_at(seed: Secret, now: float) -> Secret:
-    """The code that the device shows at that moment."""
+    """The code that the device shows at a time, in seconds since 1970."""
     return Secret(totp.code_at(seed.reveal(), now))

@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 
     was_logged_in: bool
     failure: DsopsError | None
-    """Why the portal could not be told; the token file is removed all the same."""
+    """Why the portal did not end the login; the token file is removed all the same."""
 
 
 async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:

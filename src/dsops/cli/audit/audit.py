@@ -1,4 +1,4 @@
-"""`dsops audit`: the trail of what dsops itself has done with roles and secrets, shown and verified."""
+"""`dsops audit`: show and verify the trail of what dsops did with roles and secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILES = Operand(
 
 
 def _list(arguments: Arguments, runtime: Runtime) -> int:
-    """The last events, oldest first."""
+    """Print the last events, oldest first."""
     wanted = _wanted(arguments, runtime)
     most = arguments.integer("--last")
     if arguments.switch("--follow"):
@@ -51,7 +51,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
-    """Which events are asked for."""
+    """The filter that the flags describe."""
     since = arguments.text("--since")
     return RecordFilter(
         event=arguments.text("--event"),
@@ -66,7 +66,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
 
 
 def _followed(arguments: Arguments, runtime: Runtime) -> str:
-    """The one trail that is followed."""
+    """The path of the trail to follow. Raises UsageError for several."""
     paths = _paths(arguments, runtime)
     if len(paths) > 1:
         raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
@@ -74,7 +74,7 @@ def _followed(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _file(runtime: Runtime) -> str:
-    """The file of the user's own trail; that nothing is added to it is a note."""
+    """The file of the user's own trail, with a note if `audit: off` is set."""
     settings = load_settings(runtime.environ)
     file = settings.file
     if settings.mode == OFF:
@@ -94,7 +94,7 @@ def _paths(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
 
 
 def _verify(arguments: Arguments, runtime: Runtime) -> int:
-    """Whether nothing was cut, changed or moved: exit code 6 where something was."""
+    """Verify the chain of hashes; exit code 6 if a line was removed, changed or moved."""
     noted = arguments.text("--head").lower()
     if noted and not is_hash(noted):
         hint = "it is the 64 digits that `dsops audit verify` prints"
@@ -195,4 +195,4 @@ COMMAND = Group(
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",
 )
-"""The audit trail."""
+"""`dsops audit`."""

@@ -68,4 +68,4 @@ SEND = Command(
     ),
     run=_run,
 )
-"""Sends now."""
+"""`dsops audit send`."""

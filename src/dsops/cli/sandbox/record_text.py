@@ -1,4 +1,4 @@
-"""Decisions and events of a sandbox, as lines that a person reads."""
+"""A sandbox's decisions and events as lines of text."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from dsops.policy.evaluation.reasons import is_negated
 from dsops.text import clean
 
-Record = Mapping[str, Any]  # JSON that a sandbox answered with
+Record = Mapping[str, Any]  # JSON from a sandbox
 
 _NAMES = ("roleArn", "secretId", "name", "names", "userName", "groupName", "policyArn", "path", "role_name")
-"""What an event's request may call the thing that it is about, the most telling first."""
+"""The request parameters that name an event's resource, the most specific first."""
 _SAYS = {"Allow": "allows it", "ExplicitDeny": "denies it", "ImplicitDeny": "does not allow it"}
 
 
 def decision_lines(decision: Record) -> list[str]:
-    """Who asked for what, what decided, and what each policy had to say."""
+    """The caller, action and resource of a decision, what decided it, and each policy's statements."""
     verb = "may" if decision["is_allowed"] else "may not"
     lines = [
         f"{decision['time']}  request {decision['request_id']}",
@@ -26,7 +26,7 @@ def decision_lines(decision: Record) -> list[str]:
         f"  {verb} {decision['action']} on {decision['resource']}",
         f"  {_because(decision)}",
     ]
-    # Of an organization's levels, and of a session's layers, each speaks for itself, the root or the first one first.
+    # Each level of an organization, and each layer of a session, has a reason of its own: root or first layer first.
     counts = Counter(reason["policy_type"] for reason in decision["reasons"])
     for reason in decision["reasons"]:
         of = counts[reason["policy_type"]]
@@ -60,7 +60,7 @@ def _place(found: Record) -> str:
 
 
 def _line(found: Record, form: str) -> str:
-    """Which line; nothing for the first, on which only a document without line breaks has its statements."""
+    """The line of a statement; "" for line 1: the document has no line breaks."""
     return form.format(f"line {found['line']}") if found["line"] > 1 else ""
 
 
@@ -76,10 +76,10 @@ def _failure_text(failure: Record) -> str:
 
 
 def event_line(record: Record) -> str:
-    """One call: when, in whose trail, by whom, what, and how it was refused."""
+    """A call on one line: time, account, caller, action, resource, and the error."""
     identity = record["userIdentity"]
     who = identity.get("arn") or identity.get("userName") or identity.get("principalId")
-    # Of a login to IAM Identity Center there is the user's id alone.
+    # A login to IAM Identity Center is recorded with the user's id only.
     who = who or identity.get("onBehalfOf", {}).get("userId") or identity["type"]
     service = record["eventSource"].partition(".")[0]
     asked = record["requestParameters"] or record.get("serviceEventDetails") or {}
@@ -92,7 +92,7 @@ def event_line(record: Record) -> str:
 
 
 def event_json(record: Record) -> str:
-    """The whole record on one line."""
+    """The record as JSON on one line."""
     return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""`dsops sandbox ...`: a local AWS that says no as AWS does."""
+"""`dsops sandbox ...`: serve and use a local AWS that enforces policies as AWS does."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Ends the server as Ctrl-C does."""
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 
