@@ -9,8 +9,8 @@ from dsops.aws.identity.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
 from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.world import DONE
-from dsops.cli.login.login_ways import LONGEST_SECONDS, by_browser_or_device, by_code
-from dsops.cli.login.logins import STORE, login_value, requested_login
+from dsops.cli.login.requested_login import STORE, login_value, requested_login
+from dsops.cli.login.sso_login import LONGEST_SECONDS, by_browser_or_device, by_code
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
 from dsops.stores.browser import can_open_browser

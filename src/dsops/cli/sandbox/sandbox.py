@@ -109,17 +109,17 @@ def _events(arguments: Arguments, runtime: Runtime) -> int:
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     account, is_json = arguments.text("--account"), arguments.switch("--json")
-    told = ask(url, "events", last=arguments.text("--last"), account=account)
+    answered = ask(url, "events", last=arguments.text("--last"), account=account)
     if is_json and not arguments.switch("--follow"):
-        answer_json(told["Records"])
+        answer_json(answered["Records"])
         return 0
     while True:
-        for record in told["Records"]:
+        for record in answered["Records"]:
             answer(event_json(record) if is_json else event_line(record))
         if not arguments.switch("--follow"):
             return 0
         sleep(_FOLLOWING_SECONDS)
-        told = ask(url, "events", after=str(told["next"]), account=account)
+        answered = ask(url, "events", after=str(answered["next"]), account=account)
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:
