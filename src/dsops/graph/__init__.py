@@ -5,9 +5,8 @@ It is a forest: each hop and store has its credentials from one place, and each 
 
 from __future__ import annotations
 
-from dsops.graph.make import Unplanned, make_graph
+from dsops.graph.make import Unplanned, make_graph, plan_everything
 from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
-from dsops.graph.plans import plan_everything
 from dsops.graph.svg import svg_text
 from dsops.graph.text import graph_text
 from dsops.graph.types import Graph, GraphNode, Kind, NodeOutcome, Status

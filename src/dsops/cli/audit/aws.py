@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from dsops.audit.cloudtrail.asked_question import AskedQuestion, AthenaTarget
 from dsops.audit.cloudtrail.dialects import ATHENA
 from dsops.audit.cloudtrail.engines import AthenaEngine, Engine, LakeEngine, Query
+from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.aws.apis.athena import Athena
 from dsops.aws.apis.cloudtrail import Lake

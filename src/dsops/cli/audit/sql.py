@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from dsops.audit.cloudtrail.asked_question import AskedQuestion
 from dsops.audit.cloudtrail.dialects import ATHENA, DIALECTS, DUCKDB, Dialect
 from dsops.audit.cloudtrail.questions import (
     BY,
@@ -16,7 +15,7 @@ from dsops.audit.cloudtrail.questions import (
     AuditQuestion,
     QuestionOptions,
 )
-from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.audit.cloudtrail.whole import AskedQuestion, days_of, whole
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
 from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question
