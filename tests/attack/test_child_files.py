@@ -44,8 +44,8 @@ def looked(words: list[str], environ: dict[str, str], folder: Path) -> dict[str,
         timeout=60,
         check=True,
     )
-    found: dict[str, tuple[str, bool, int]] = json.loads(done.stdout)
-    return found
+    document: dict[str, tuple[str, bool, int]] = json.loads(done.stdout)
+    return document
 
 
 def own_environment(folder: Path) -> dict[str, str]:

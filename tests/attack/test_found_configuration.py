@@ -129,8 +129,8 @@ def test_what_only_computes_asks_nothing(dsops: Dsops, aws: StubAws, line: str) 
 
 def test_once_it_is_allowed_it_works(dsops: Dsops) -> None:
     """After `dsops allow` the configuration works, until `allow --revoke`."""
-    shown = run(dsops, "allow").stdout
-    assert f"assumes  {ROLE} (target)" in shown
+    stdout = run(dsops, "allow").stdout
+    assert f"assumes  {ROLE} (target)" in stdout
     assert "hush-token\n" == run(dsops, *HANDING_OUT["exec"].split()).stdout
     assert 0 == run(dsops, "allow", "--revoke").returncode
     assert 125 == run(dsops, *HANDING_OUT["exec"].split()).returncode
@@ -283,10 +283,10 @@ class TestTheQuestion:
         )
         for typed, expected, code in (("\n", "", 2), ("y\n", "info", 0)):
             with Terminal(["sh", str(dsops.folder / "ask")]) as terminal:
-                shown = terminal.expect("? [y/N] ")
+                screen = terminal.expect("? [y/N] ")
                 terminal.type(typed)
                 assert code == terminal.code()
-            assert f"assumes  {ROLE} (target)\r\n" in shown
+            assert f"assumes  {ROLE} (target)\r\n" in screen
             assert expected == (dsops.folder / "out").read_text()
 
     def test_what_leaves_in_a_request_is_shown(self, tmp_path: Path) -> None:

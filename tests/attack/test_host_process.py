@@ -153,15 +153,15 @@ def used_in_a_host(sandbox: LocalAws, folder: Path, threads: int) -> Told:
 
 def test_a_host_with_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
     """Threads that compile patterns while the library is used get real ones; process-wide state is unchanged."""
-    told = used_in_a_host(sandbox, tmp_path, threads=2)
-    assert told.rounds > 100
-    assert (told.errors, told.changed) == ([], {})
+    result_text = used_in_a_host(sandbox, tmp_path, threads=2)
+    assert result_text.rounds > 100
+    assert (result_text.errors, result_text.changed) == ([], {})
 
 
 def test_a_host_without_threads_is_as_it_was(sandbox: LocalAws, tmp_path: Path) -> None:
     """A host without other threads is unchanged, too: no function is swapped."""
-    told = used_in_a_host(sandbox, tmp_path, threads=0)
-    assert (told.errors, told.changed) == ([], {})
+    result_text = used_in_a_host(sandbox, tmp_path, threads=0)
+    assert (result_text.errors, result_text.changed) == ([], {})
 
 
 OWN = {
@@ -235,10 +235,10 @@ CHANGES = (
 
 def what_it_changes(path: Path) -> list[str]:
     """Process-wide changes in a file: calls that make them, and assignments to standard modules."""
-    found = []
+    collected = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in CHANGES:
-            found.append(ast.unparse(node.func))
+            collected.append(ast.unparse(node.func))
         targets: list[ast.expr] = []
         if isinstance(node, ast.Assign | ast.Delete):
             targets = node.targets
@@ -246,8 +246,8 @@ def what_it_changes(path: Path) -> list[str]:
             targets = [node.target]
         for text in map(ast.unparse, targets):
             module, dot, _ = text.partition(".")
-            found += [text] if dot and module in sys.stdlib_module_names else []
-    return found
+            collected += [text] if dot and module in sys.stdlib_module_names else []
+    return collected
 
 
 def test_only_processes_of_our_own_are_changed(sandbox: LocalAws, tmp_path: Path) -> None:

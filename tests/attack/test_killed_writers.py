@@ -91,10 +91,10 @@ def test_a_writer_that_is_killed_leaves_a_whole_trail(
             assert count_lost(str(path), Author(7, "get"), lines, "held", NOW)
         was_killed = killed_at(step, path, limits, is_half_way=is_half_way)
         write(path, ROOM, "Z")
-        findings = [each.message for each in verify(find_trail(str(path))).findings if not each.is_harmless]
+        findings = [finding.message for finding in verify(find_trail(str(path))).findings if not finding.is_harmless]
         # Twice if the process was killed between its line that reports the loss and the reset of the count.
-        told = [each for each in findings if each.startswith("3 lines were lost before this line")]
-        assert (findings, bool(told)) == (told, bool(lines)), step
+        result_text = [finding for finding in findings if finding.startswith("3 lines were lost before this line")]
+        assert (findings, bool(result_text)) == (result_text, bool(lines)), step
         if not was_killed:
             assert step > 10
             return

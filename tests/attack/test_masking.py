@@ -28,12 +28,12 @@ def test_codes_after_what_was_let_go_are_shown_at_once() -> None:
 def test_codes_behind_the_beginning_of_a_secret_have_a_bound() -> None:
     """A secret's first letter is released after a bounded number of codes, as when a screen is drawn."""
     masker, out = TerminalMasker([SECRET]), b"h"
-    shown = masker.feed(b"h")
+    shown_text = masker.feed(b"h")
     for _ in range(20):
-        shown += masker.feed(CODES)
+        shown_text += masker.feed(CODES)
         out += CODES
-        assert len(out) - len(shown) < 5 * len(CODES)
-    assert shown + masker.feed(b" there") + masker.finish() == out + b" there"
+        assert len(out) - len(shown_text) < 5 * len(CODES)
+    assert shown_text + masker.feed(b" there") + masker.finish() == out + b" there"
 
 
 def test_what_is_held_back_with_many_codes_is_let_go_after_a_pause() -> None:

@@ -115,7 +115,7 @@ class Missing:
             return POLICY
         if "arn" in lower:
             return ARNS[self._service]
-        known = {
+        known_names = {
             ("sqs", "queueurl"): f"http://127.0.0.1:4566/{ACCOUNT}/missing",
             ("dynamodb", "statement"): 'SELECT * FROM "missing" WHERE "k" = \'v\'',
             ("kms", "aliasname"): "alias/missing",
@@ -123,7 +123,7 @@ class Missing:
         if self._service == "kms" and lower.endswith("keyid"):
             return KEY
         text = "2026-01-01T00:00:00Z" if "date" in lower else "missing"
-        return known.get((self._service, lower), text.ljust(shape.metadata.get("min", 0), "x"))
+        return known_names.get((self._service, lower), text.ljust(shape.metadata.get("min", 0), "x"))
 
 
 def seen(person: Person, service: str) -> list[str]:
@@ -168,7 +168,7 @@ def test_a_label_on_a_missing_parameter_leaves_no_parameter_behind(admin: Person
         refused = admin.refused("ssm", operation, Name="/app/missing", Labels=["l"], ParameterVersion=1)
         assert refused.code == "ParameterNotFound"
 
-    assert ["/app/there"] == [each["Name"] for each in admin.call("ssm", "DescribeParameters")["Parameters"]]
+    assert ["/app/there"] == [parameter["Name"] for parameter in admin.call("ssm", "DescribeParameters")["Parameters"]]
     assert 1 == len(admin.call("ssm", "GetParametersByPath", Path="/app")["Parameters"])
     assert 1 == admin.call("ssm", "PutParameter", Name="/app/missing", Value="v", Type="String")["Version"]
 

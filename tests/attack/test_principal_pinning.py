@@ -213,8 +213,8 @@ def test_a_new_policy_lets_the_new_user_in_and_the_old_text_shows_an_id(admin: P
     unique_id = admin.call("iam", "GetUser", UserName="reader")["User"]["UserId"]
     after = remake(admin)
 
-    shown = json.loads(admin.call("s3", "GetBucketPolicy", Bucket="bucket")["Policy"])
-    assert {"AWS": unique_id} == shown["Statement"][0]["Principal"]
+    document = json.loads(admin.call("s3", "GetBucketPolicy", Bucket="bucket")["Policy"])
+    assert {"AWS": unique_id} == document["Statement"][0]["Principal"]
     text = policy("s3:GetObject", "arn:aws:s3:::bucket/*")
     admin.call("s3", "PutBucketPolicy", Bucket="bucket", Policy=text)
     assert after.answer("s3", operation, **parameters).status == 200
@@ -303,8 +303,8 @@ def test_a_principal_that_is_missing_is_refused(admin: Person, kind: str, code: 
     service, operation, parameters = writes(admin, PLACE)[kind]
 
     def asked(principal: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(json.dumps(parameters).replace(PLACE, principal))
-        return found
+        document: dict[str, Any] = json.loads(json.dumps(parameters).replace(PLACE, principal))
+        return document
 
     for principal in (
         f"arn:aws:iam::{ACCOUNT}:user/missing",

@@ -117,7 +117,7 @@ class Home:
     def verify(self) -> tuple[int, list[str]]:
         """The exit code and findings of `dsops audit verify`."""
         done = self.agent.run("audit", "verify", "--json")
-        return done.returncode, [each["message"] for each in json.loads(done.stdout)["findings"]]
+        return done.returncode, [finding["message"] for finding in json.loads(done.stdout)["findings"]]
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_with_required_none_of_many_clients_and_processes_is_refused(home: Home)
         answers = list(pool.map(lambda _: [home.ask(words)[0] for _ in range(ROUNDS)], range(CLIENTS)))
 
     assert writers.wait(timeout=60) == 0
-    assert Counter(kind for each in answers for kind in each) == {RESULT: CLIENTS * ROUNDS}
+    assert Counter(kind for answer in answers for kind in answer) == {RESULT: CLIENTS * ROUNDS}
     counts = home.counts()
     assert (counts["Exec"], counts["Written"]) == (CLIENTS * ROUNDS, PROCESSES * WRITES)
     assert verify(find_trail(str(home.trail))).findings == ()
@@ -231,7 +231,7 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
     facts = told["additionalEventData"]
     assert facts["lines"] == 30 - written
     assert facts["why"] == "no space left on device"
-    assert sum(each["lines"] for each in facts["processes"]) == facts["lines"]
+    assert sum(process["lines"] for process in facts["processes"]) == facts["lines"]
     listed = home.agent.run("audit", "--event", "TrailLost").stdout.decode().splitlines()
     assert f"  TrailLost  {30 - written} lines  " in listed[1]
     code, [found] = home.verify()
@@ -241,20 +241,20 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
 def _wait_until_open(pid: int, name: str) -> None:
     """Wait until the process has opened this file."""
     for _ in range(6000):
-        if any(os.path.basename(each) == name for each in _open_files(pid)):
+        if any(os.path.basename(open_file) == name for open_file in _open_files(pid)):
             return
         time.sleep(0.005)
     raise AssertionError(f"process {pid} did not open {name}")
 
 
 def _open_files(pid: int) -> list[str]:
-    found = []
+    collected = []
     folder = f"/proc/{pid}/fd"
     with contextlib.suppress(OSError):
         for number in os.listdir(folder):
             with contextlib.suppress(OSError):
-                found.append(os.readlink(f"{folder}/{number}"))
-    return found
+                collected.append(os.readlink(f"{folder}/{number}"))
+    return collected
 
 
 def _wait_until_gone(pid: int) -> None:

@@ -73,11 +73,15 @@ def run_at(dsops: Dsops, number: int, point: int, words: Sequence[str]) -> tuple
         stdin=subprocess.DEVNULL,
         capture_output=True,
     )
-    told = done.stderr.decode()
+    result_text = done.stderr.decode()
     if not point:
-        return done.returncode, told
-    reached, told = "!" in told, told.replace("!", "", 1)
-    return (done.returncode, told if number != signal.SIGINT or is_a_trace(told) else "") if reached else None
+        return done.returncode, result_text
+    reached, result_text = "!" in result_text, result_text.replace("!", "", 1)
+    return (
+        (done.returncode, result_text if number != signal.SIGINT or is_a_trace(result_text) else "")
+        if reached
+        else None
+    )
 
 
 def is_a_trace(told: str) -> bool:

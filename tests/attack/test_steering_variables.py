@@ -20,14 +20,14 @@ DATA = Path(__file__).parent / "data" / "steering_variables.txt"
 
 def catalogue() -> dict[str, str]:
     """Variable -> the program that reads it."""
-    found: dict[str, str] = {}
+    collected: dict[str, str] = {}
     program = ""
     for line in DATA.read_text().splitlines():
         if line.startswith("["):
             program = line.partition("] ")[2]
         elif not line.startswith("#"):
-            found |= dict.fromkeys(line.split(), program)
-    return found
+            collected |= dict.fromkeys(line.split(), program)
+    return collected
 
 
 CATALOGUE = catalogue()
@@ -102,8 +102,8 @@ def test_none_reaches_a_child_of_a_file_that_is_not_allowed(tmp_path: Path) -> N
     assert (125, "") == (refused.returncode, refused.stdout)
     assert "error[config.not-allowed]" in refused.stderr
 
-    shown = run("allow").stdout
-    assert len(lines) == sum(line.startswith("  steers ") for line in shown.splitlines())
+    stdout = run("allow").stdout
+    assert len(lines) == sum(line.startswith("  steers ") for line in stdout.splitlines())
 
     allowed = run("exec", "--env", "dev", "--", os.path.realpath("/usr/bin/env"))
     assert len(lines) <= allowed.stdout.count("=steered\n")

@@ -143,7 +143,7 @@ def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
 
 def failures(outcomes: list[float | DsopsError]) -> list[str]:
     """The errors among the outcomes."""
-    return [f"{each.code}: {each.message}" for each in outcomes if isinstance(each, DsopsError)]
+    return [f"{outcome.code}: {outcome.message}" for outcome in outcomes if isinstance(outcome, DsopsError)]
 
 
 # --- all calls succeed ----------------------------------------------------------------------------------------
@@ -196,8 +196,8 @@ def test_more_calls_than_fit_fail_in_time_and_the_others_succeed() -> None:
     scene = Scene(limited(2))
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(100)])
-    assert {type(each) for each in outcomes} == {float, Throttled}
-    assert sum(isinstance(each, float) for each in outcomes) >= 50
+    assert {type(outcome) for outcome in outcomes} == {float, Throttled}
+    assert sum(isinstance(outcome, float) for outcome in outcomes) >= 50
     assert scene.time.seconds <= 30 + TRIP_SECONDS
 
 
@@ -226,7 +226,7 @@ def test_no_call_goes_on_after_its_deadline(timeout_ms: int, asked: str, others:
     scene = Scene(lambda _request, _at: Response(400, headers, REFUSED), seed=seed)
     client = scene.client(total_timeout_ms=timeout_ms)
     outcomes = scene.run(*[scene.call(client) for _ in range(others + 1)])
-    assert {type(each) for each in outcomes} == {Throttled}
+    assert {type(outcome) for outcome in outcomes} == {Throttled}
     assert scene.time.seconds <= timeout_ms / 1000 + TRIP_SECONDS
 
 
@@ -249,7 +249,7 @@ def test_an_outage_is_not_made_worse() -> None:
     scene = Scene(lambda _request, _at: BROKEN if is_broken[0] else OK)
     client = scene.client()
     outcomes = scene.run(*[scene.call(client) for _ in range(200)])
-    assert {type(each) for each in outcomes} == {ServiceError}
+    assert {type(outcome) for outcome in outcomes} == {ServiceError}
     assert len(scene.service.arrivals) == 200 + 500 // 5
     is_broken[0] = False
     scene.run(*[scene.call(client) for _ in range(5)])
@@ -271,11 +271,11 @@ def test_a_single_failure_slows_nothing() -> None:
 
 def test_services_are_not_remembered_without_end() -> None:
     """At most 256 services are remembered, the oldest forgotten: an agent runs for days."""
-    known: dict[tuple[str, ...], ServiceLimits] = {}
-    kept = [limits_of(known, (str(number),)) for number in range(300)]
-    assert len(known) == 256
-    assert limits_of(known, ("299",)) is kept[299]
-    assert ("0",) not in known
+    known_names: dict[tuple[str, ...], ServiceLimits] = {}
+    kept = [limits_of(known_names, (str(number),)) for number in range(300)]
+    assert len(known_names) == 256
+    assert limits_of(known_names, ("299",)) is kept[299]
+    assert ("0",) not in known_names
 
 
 @given(
@@ -331,7 +331,7 @@ def test_a_retry_after_without_measure_does_not_shut_the_service() -> None:
     scene = Scene(lambda _request, _at: answers.pop() if answers else OK)
     client = scene.client()
     outcomes = scene.run(scene.call(client), later(20, scene.call(client)), later(61, scene.call(client)))
-    assert [isinstance(each, Throttled) for each in outcomes] == [True, True, False]
+    assert [isinstance(outcome, Throttled) for outcome in outcomes] == [True, True, False]
     assert len(scene.service.arrivals) == 2
 
 
@@ -375,7 +375,7 @@ def test_a_call_with_an_mfa_code_goes_first() -> None:
     ahead = [scene.call(client) for _ in range(20)]
     *others, code = scene.run(*ahead, scene.call(client, is_once=True))
     assert isinstance(code, float)
-    assert sum(isinstance(each, float) and each < code for each in others) <= 3
+    assert sum(isinstance(other, float) and other < code for other in others) <= 3
 
 
 def test_a_retry_is_told_with_its_wait() -> None:
@@ -384,7 +384,7 @@ def test_a_retry_is_told_with_its_wait() -> None:
     client = scene.client()
     scene.run(*[scene.call(client) for _ in range(6)])
     scene.run(scene.call(client), scene.call(client), scene.call(client))
-    told = scene.reports.facts("call.delayed")
-    assert {each["why"] for each in told} == {"sts.us-east-1 asks to slow down"}
-    assert {"retry 1", "first attempt"} <= {each["attempt"] for each in told}
-    assert all(float(each["seconds"]) >= 0 for each in told)
+    result_text = scene.reports.facts("call.delayed")
+    assert {each["why"] for each in result_text} == {"sts.us-east-1 asks to slow down"}
+    assert {"retry 1", "first attempt"} <= {each["attempt"] for each in result_text}
+    assert all(float(each["seconds"]) >= 0 for each in result_text)

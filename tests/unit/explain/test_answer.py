@@ -1,4 +1,4 @@
-"""What the policies say -> the first broken place, its cause, how sure that is, and the cure."""
+"""From policies to findings: the first failing place, its cause, certainty and remedy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ READ = "secretsmanager:GetSecretValue"
 
 
 def edit_at(store: str, key: str) -> Where:
-    """Where a key of a store stands, or would."""
+    """The location of a store's key in the configuration."""
     return Where(f"{store}.{key}", 1)
 
 
@@ -52,7 +52,7 @@ def findings(
     actions: tuple[str, ...] = (),
     **given: Any,
 ) -> list[RefusalFinding]:
-    """Those of a call with these policies; a policy that is not given is none."""
+    """The findings for a call with these policies; a policy that is not given does not exist."""
     places: dict[Place, tuple[tuple[Policy, ...], ...]] = {"scp": (), "rcp": (), "session": (), "resource": ()}
     missing = {each.place for each in unread}
     for place in ("identity", "boundary"):
@@ -75,7 +75,7 @@ ANY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*",
 
 
 class TestCause:
-    """One word for each way to be refused."""
+    """Each way to be denied has its own cause."""
 
     @pytest.mark.parametrize(
         ("given", "context", "cause"),
@@ -136,7 +136,7 @@ class TestCause:
         ],
     )
     def test_a_trust_policy_refuses_for_a_reason(self, given: Policy, context: dict[str, str], cause: str) -> None:
-        """Everything is read, so it is proven."""
+        """A trust policy that denies has a cause, proven since everything was read."""
         found = findings(identity=ALL, trust=given, context=context)
 
         assert [(cause, "proven", "role trust policy")] == [
@@ -161,13 +161,13 @@ class TestCause:
         ],
     )
     def test_the_callers_side_refuses(self, given: dict[str, Any], cause: str, policy_type: str) -> None:
-        """The trust policy names the account, so the caller's own policies decide."""
+        """If the trust policy names the account, the caller's own policies have the cause."""
         found = findings(trust=trusting(ROOT), **given)
 
         assert (cause, "proven", policy_type) == (found[0].cause, found[0].certainty, found[0].place.policy_type)
 
     def test_a_session_policy_is_that_of_the_store_that_issued_the_session(self) -> None:
-        """The place is the hop before, where the policy is written."""
+        """A session policy's denial points to the store that issued the session, where the policy is written."""
         found = findings(APP, identity=ALL, trust=trusting(ROOT), session=policy("session", allow("s3:*")))
 
         assert ("session-policy", "app", Where("app.session_policy", 1)) == (
@@ -185,7 +185,7 @@ class TestCause:
         ],
     )
     def test_an_action_besides_assume_role_is_missing(self, action: str, cause: str) -> None:
-        """Where the trust policy allows sts:AssumeRole to that caller."""
+        """If only sts:AssumeRole is allowed, the missing action (TagSession, SetSourceIdentity) is the cause."""
         found = findings(action=action, actions=("sts:AssumeRole", action), identity=ALL, trust=trusting(ROOT))
 
         assert (cause, "proven") == (found[0].cause, found[0].certainty)
@@ -193,14 +193,14 @@ class TestCause:
         assert ["sts:AssumeRole", action] == found[0].remedy.statement["Action"]
 
     def test_what_is_allowed_is_no_reason(self) -> None:
-        """AWS said no, and all that was read says yes: then nothing is claimed."""
+        """If everything read allows what AWS denied, the finding is `not-read` and claims no cause."""
         found = findings(identity=ALL, trust=trusting(ROOT))
 
         assert [("not-read", "missing")] == [(each.cause, each.certainty) for each in found]
 
     @pytest.mark.parametrize("is_by_files", [True, False])
     def test_files_that_allow_what_aws_refuses_may_be_others_than_what_is_there(self, *, is_by_files: bool) -> None:
-        """A template that is not deployed, or details of yesterday."""
+        """If only files allow what AWS denied, the remedy is to compare them with what is deployed."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
         places: PolicySet = {"trust": ((trusting(ROOT),),), "identity": ((ALL,),), "scp": (), "rcp": ()}
@@ -213,10 +213,10 @@ class TestCause:
 
 
 class TestNearest:
-    """Which statement is named."""
+    """Choice of the statement that is named."""
 
     def test_the_statement_that_names_the_caller_is_nearer(self) -> None:
-        """Than one that only names somebody else."""
+        """The statement that names the caller is nearer than one that names another principal."""
         given = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Sid="Others"),
             allow(
@@ -233,17 +233,17 @@ class TestNearest:
         assert ("external-id-missing", 2, "Ours") == (found[0].cause, found[0].place.statement, found[0].place.sid)
 
     def test_a_statement_about_another_service_is_not_near(self) -> None:
-        """Nobody wants to hear of S3 where sts:AssumeRole is not allowed."""
+        """A statement on another service is never named."""
         found = findings(identity=policy("identity", allow("s3:*")), trust=trusting(ROOT))
 
         assert (0, ()) == (found[0].place.statement, found[0].mismatches)
 
 
 class TestCertainty:
-    """Proven only where nothing unread could change it."""
+    """Certainty: proven only if nothing unread could change it."""
 
     def test_a_refusal_that_stands_whatever_is_unread_is_proven(self) -> None:
-        """The trust policy is read and does not name the caller."""
+        """A trust policy that does not name the caller is proven, whatever is unread."""
         unread = (Unread("identity", "denied"), Unread("scp", "denied"), Unread("boundary", "denied"))
 
         found = findings(ALICE, "sts:AssumeRole", TARGET, *unread, trust=trusting({"AWS": OTHER}))
@@ -251,7 +251,7 @@ class TestCertainty:
         assert [("trust-principal", "proven", ())] == [(each.cause, each.certainty, each.facts) for each in found]
 
     def test_policies_that_are_half_read_are_likely(self) -> None:
-        """What was read does not allow; what was not might."""
+        """Identity policies that were partly read make the cause likely and list what is missing."""
         unread = Unread("identity", "not allowed to read policy B")
         half = policy("identity", allow("sts:AssumeRole", f"{TARGET}2"))
 
@@ -261,7 +261,7 @@ class TestCertainty:
         assert ["the policies of user alice"] == [fact.what for fact in found[0].facts]
 
     def test_nothing_is_claimed_of_policies_that_nobody_may_read(self) -> None:
-        """Neither trust policy nor the caller's: each is a fact that is missing, with who can look it up."""
+        """If neither trust nor identity policies could be read, both are listed with a command that reads them."""
         unread = (Unread("trust", "denied"), Unread("identity", "denied"))
 
         found = findings(ALICE, "sts:AssumeRole", TARGET, *unread)
@@ -271,13 +271,13 @@ class TestCertainty:
         assert all(fact.command for fact in found[0].facts)
 
     def test_what_is_left_is_likely(self) -> None:
-        """The caller's own policies allow it, so the other account's trust policy does not."""
+        """If the caller's policies allow, the unreadable trust policy of the other account is the likely cause."""
         found = findings(ALICE, "sts:AssumeRole", ELSEWHERE, Unread("trust", "another account"), identity=ALL)
 
         assert [("trust-policy", "likely")] == [(each.cause, each.certainty) for each in found]
 
     def test_what_is_allowed_under_a_condition_that_nobody_can_judge_is_not_told_as_allowed(self) -> None:
-        """Then the trust policy that nobody may read is not all that is left."""
+        """A permission under a condition that cannot be evaluated is not called allowed, so other causes stay open."""
         condition = {"StringEquals": {"aws:ResourceOrgID": "o-1"}}
         unread = (
             Unread("trust", "another account"),
@@ -294,7 +294,7 @@ class TestCertainty:
         assert ("organization", "missing", 1) == (lead.cause, lead.certainty, lead.place.statement)
 
     def test_a_variable_that_nobody_knows_is_not_told_as_having_no_value(self) -> None:
-        """A tag that a base session brings along; one that is known to be missing is told so."""
+        """A variable with unknown value (a base session's tag) makes a cause likely; a known missing one proves it."""
         given = policy("identity", allow("sts:*", "arn:aws:iam::*:role/${aws:PrincipalTag/team}"))
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -312,7 +312,7 @@ class TestCertainty:
         ] == hints
 
     def test_an_address_that_only_aws_sees_is_never_proven(self) -> None:
-        """The condition on it may be met."""
+        """A condition on the source address, which only AWS sees, is never proven."""
         given = trusting(ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
 
@@ -321,7 +321,7 @@ class TestCertainty:
         assert [("source-address", "likely")] == [(each.cause, each.certainty) for each in found]
 
     def test_what_nobody_knows_of_the_call_is_not_told_as_missing(self) -> None:
-        """An external ID may well have been sent."""
+        """A condition on a key whose value is unknown is likely, and the message says `not known`."""
         given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         asked = CaseQuestion(ALICE, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -339,7 +339,10 @@ class TestCertainty:
         assert "is not known here" in found.message
 
     def test_a_deny_that_nobody_can_judge_here_is_likely_what_denies(self) -> None:
-        """All else that was read allows it; the statement keeps its number, and its condition."""
+        """A Deny whose condition cannot be evaluated is the likely cause if everything else allows.
+
+        The statement keeps its number and its condition.
+        """
         given = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": OTHER}, Condition={"Bool": {"aws:SourceIp": "true"}}),
             allow("sts:AssumeRole", None, Principal=ROOT),
@@ -354,7 +357,7 @@ class TestCertainty:
 
     @pytest.mark.parametrize(("denies", "statement"), [(1, 2), (2, 0)])
     def test_the_only_deny_that_may_be_meant_is_the_one_that_aws_means(self, denies: int, statement: int) -> None:
-        """AWS names the kind of policy; of two nobody here can tell which it was."""
+        """The only Deny of the policy kind that AWS names is proven; one of two is not."""
         office = deny("sts:*", Condition={"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}})
         given = policy("identity", allow("sts:*"), *[office] * denies)
         unread = Unread("context", "only AWS sees it", ("aws:sourceip",))
@@ -365,7 +368,7 @@ class TestCertainty:
         assert ("proven", statement) == (found.certainty, found.place.statement)
 
     def test_a_statement_keeps_its_number_where_others_hang_on_what_is_unknown(self) -> None:
-        """They are left out while it is judged, and not while it is told of."""
+        """A statement keeps its number although statements with unknown conditions are left out of the evaluation."""
         given = trust(
             allow("sts:AssumeRole", None, Principal=ROOT, Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
             deny("sts:*", None, Principal="*", Condition={"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}),
@@ -378,7 +381,7 @@ class TestCertainty:
         assert ("proven", 3, "Closed") == (found.certainty, found.place.statement, found.place.sid)
 
     def test_a_roles_tag_may_be_overruled_by_its_sessions(self) -> None:
-        """Of a base session nobody tells the tags."""
+        """A role's tag may be overridden by a session tag, which is unknown for a base session: likely, not proven."""
         given = trusting(ROOT, Condition={"StringEquals": {"aws:PrincipalTag/team": "a"}})
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         asked = CaseQuestion(APP, "sts:AssumeRole", TARGET, ACCOUNT, {"aws:PrincipalTag/team": ("b",)})
@@ -393,7 +396,7 @@ class TestCertainty:
         assert ["proven", "likely"] == certainties
 
     def test_a_role_whose_path_is_unknown_may_be_the_one_that_is_named(self) -> None:
-        """A session's ARN has no path, and roles of IAM Identity Center have one."""
+        """A role whose path is unknown (a session's ARN has none) may be the one that is named: likely."""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'"), store="target").steps["target"]
         caller = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/App")
         asked = CaseQuestion(caller, "sts:AssumeRole", TARGET, ACCOUNT, {})
@@ -414,10 +417,10 @@ class TestCertainty:
 
 
 class TestWhatAwsSays:
-    """AWS names the kind of policy in newer sentences."""
+    """The policy kind in AWS's message."""
 
     def test_its_word_counts_where_the_policy_is_unread(self) -> None:
-        """No statement is claimed then."""
+        """If the policy that AWS names is unread, its kind is proven and no statement is named."""
         said = Said(policy_type="service control policy", is_deny=True)
 
         found = findings(
@@ -429,7 +432,7 @@ class TestWhatAwsSays:
         ]
 
     def test_a_policy_that_nobody_evaluates_here_is_told_by_its_word(self) -> None:
-        """Which endpoint a call goes through only AWS sees."""
+        """A VPC endpoint policy, which cannot be evaluated here, is proven by AWS's message."""
         for is_deny in (True, False):
             said = Said(policy_type="VPC endpoint policy", is_deny=is_deny)
 
@@ -438,7 +441,7 @@ class TestWhatAwsSays:
             assert [("endpoint-policy", "proven")] == [(each.cause, each.certainty) for each in found]
 
     def test_a_statement_for_an_endpoints_policy_has_a_principal(self) -> None:
-        """It would not be taken without; one of a gateway endpoint names nobody but by a condition."""
+        """A statement suggested for an endpoint policy has a Principal; a gateway endpoint's names it by condition."""
         (found,) = findings(APP, said=Said(policy_type="VPC endpoint policy"), identity=ALL, trust=trusting(ROOT))
 
         assert found.remedy.statement is not None
@@ -448,7 +451,7 @@ class TestWhatAwsSays:
         )
 
     def test_its_word_comes_before_what_would_refuse_as_well(self) -> None:
-        """Both are told."""
+        """The cause that AWS names comes first; other denying policies follow."""
         said = Said(policy_type="permissions boundary")
 
         found = findings(said=said, boundary=policy("boundary", allow("s3:*")), trust=trusting(ROOT))
@@ -457,12 +460,12 @@ class TestWhatAwsSays:
 
 
 class TestSecrets:
-    """A secret's whole ARN may be unknown."""
+    """Secrets whose full ARN is unknown."""
 
     GUESS = SECRET.replace("-AbCdEf", "-??????")
 
     def test_a_statement_for_nearly_that_name_hints_at_a_slip(self) -> None:
-        """A misspelt name is refused in the same words."""
+        """A statement for a similar secret name gives a hint at a misspelling."""
         given = policy("identity", allow(READ, self.GUESS.replace("prod/db", "prod/dbs")))
 
         found = findings(APP, READ, self.GUESS, Unread("resource", "denied"), identity=given)
@@ -471,7 +474,7 @@ class TestSecrets:
         assert found[0].remedy.text.startswith("did you mean `prod/dbs`")
 
     def test_a_condition_does_not_depend_on_the_name(self) -> None:
-        """So it is proven, whatever the six characters are."""
+        """A failed condition is proven whatever the ARN's random suffix is."""
         given = policy("identity", allow(READ, "*", Condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}}))
 
         found = findings(APP, READ, self.GUESS, identity=given)
@@ -483,10 +486,10 @@ WANTS_NONE = "the trust policy of role Target wants none"
 
 
 class TestRemedy:
-    """What to do is an edit with its line, or a statement and where it belongs."""
+    """Remedies: an edit with its line, or a statement and the policy it belongs to."""
 
     def test_an_external_id_is_set_on_the_hop(self) -> None:
-        """Its value is never told."""
+        """A missing external ID is set on the store of the hop; its value is never shown."""
         given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "not-to-be-told"}})
 
         (found,) = findings(identity=ALL, trust=given)
@@ -495,7 +498,7 @@ class TestRemedy:
         assert "not-to-be-told" not in repr(found)
 
     def test_white_space_is_told(self) -> None:
-        """The eye passes over it."""
+        """Trailing white space in an external ID is pointed out."""
         given = trusting(ROOT, Condition={"StringEquals": {"sts:ExternalId": "same "}})
 
         (found,) = findings(identity=ALL, trust=given, context={"sts:ExternalId": "same"})
@@ -532,7 +535,7 @@ class TestRemedy:
     def test_what_null_wants_is_no_value(
         self, operator: str, value: str, context: dict[str, str], message: str, remedy: str
     ) -> None:
-        """`false` is no tag's value: something has to be there, or nothing."""
+        """For Null `false` the remedy is to send some value, for `true` to send none."""
         given = trusting(ROOT, Condition={operator: {"aws:RequestTag/team": value}})
 
         (found,) = findings(ALICE, "sts:AssumeRole", TARGET, context=context, identity=ALL, trust=given)
@@ -552,7 +555,7 @@ class TestRemedy:
         ids=["without one", "with one"],
     )
     def test_what_null_denies_is_to_be_the_other_way(self, value: str, context: dict[str, str], remedy: str) -> None:
-        """A Deny of whoever sends no tag, or of whoever does."""
+        """For a Deny with Null the remedy is the opposite."""
         given = trust(
             allow("sts:AssumeRole", None, Principal=ROOT),
             deny("*", None, Principal="*", Condition={"Null": {"aws:RequestTag/team": value}}),
@@ -571,7 +574,7 @@ class TestRemedy:
         ],
     )
     def test_what_a_read_does_not_send_is_not_to_be_set_on_it(self, key: str, remedy: str) -> None:
-        """What its session has was sent when that was issued; a read has a region and nothing else."""
+        """A read sends nothing but its region: keys of the session must be set where it is issued."""
         given = policy("identity", allow(READ, Condition={"StringEquals": {key: "x"}}))
         config = CONFIG.replace("'{}'", f"'{ANY}'") + "  secrets: {type: aws.secretsmanager, credentials_from: app}\n"
         step = plan_of(config, store="secrets").steps["secrets"]
@@ -584,7 +587,7 @@ class TestRemedy:
         assert found.remedy.text.startswith(remedy)
 
     def test_an_external_id_that_is_not_wanted_is_left_out(self) -> None:
-        """By policies, of which there may be many, and so the sentence is about several."""
+        """If policies deny a call with an external ID, the remedy is to remove it."""
         identity = policy("identity", allow("sts:*", Condition={"Null": {"sts:ExternalId": "true"}}))
 
         (found,) = findings(identity=identity, trust=trusting(ROOT), context={"sts:ExternalId": "A"})
@@ -593,7 +596,7 @@ class TestRemedy:
         assert "policies of user alice ask for a call without" in found.message
 
     def test_what_a_deny_is_about_is_not_to_be_sent(self) -> None:
-        """On the key that sends it."""
+        """If a Deny depends on a key that the store sends, the remedy is to remove that key, with its line."""
         given = trust(
             allow("sts:*", None, Principal=ROOT),
             deny("sts:*", None, Principal="*", Condition={"StringEquals": {"sts:TransitiveTagKeys": "team"}}),
@@ -617,7 +620,7 @@ class TestRemedy:
     def test_what_an_assertion_says_is_the_identity_providers(
         self, key: str, context: dict[str, str], text: str
     ) -> None:
-        """The configuration has no key for it, and no line."""
+        """Keys from a SAML assertion are changed at the identity provider: there is no line to edit."""
         statement = allow("sts:*", None, Principal={"Federated": COMPANY}, Condition={"StringEquals": {key: "blue"}})
 
         (found,) = findings(ASSERTION, "sts:AssumeRoleWithSAML", trust=trust(statement), context=context)
@@ -627,7 +630,7 @@ class TestRemedy:
         assert found.remedy.where is None
 
     def test_tags_of_an_assertion_need_an_action_besides(self) -> None:
-        """Named with the one that it comes with."""
+        """Tags of an assertion need sts:TagSession, which the remedy names beside the action."""
         statement = allow("sts:AssumeRoleWithSAML", None, Principal={"Federated": COMPANY})
         actions = ("sts:AssumeRoleWithSAML", "sts:TagSession")
 
@@ -644,7 +647,7 @@ class TestRemedy:
         }
 
     def test_a_missing_permission_is_a_statement_for_the_caller(self) -> None:
-        """For a session it is its role that gets it."""
+        """A missing permission is a statement for the caller; for a session, for its role."""
         (found,) = findings(APP, trust=trusting(ROOT))
 
         assert ({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": TARGET}, "role App") == (
@@ -653,7 +656,7 @@ class TestRemedy:
         )
 
     def test_a_trust_policy_gets_the_role_and_not_its_session(self) -> None:
-        """Or the account, whose policies then decide."""
+        """A suggested trust statement names the role, not the session; the account is the alternative."""
         (found,) = findings(APP, identity=ALL, trust=trusting({"AWS": OTHER}))
 
         assert found.remedy.statement is not None
@@ -661,7 +664,7 @@ class TestRemedy:
         assert f"arn:aws:iam::{ACCOUNT}:root" in found.remedy.text
 
     def test_all_that_the_hop_needs_is_allowed_at_once(self) -> None:
-        """Else the next refusal is the one for sts:TagSession."""
+        """The remedy allows all actions that the hop needs, so the next run does not fail on sts:TagSession."""
         needed = ("sts:AssumeRole", "sts:TagSession")
 
         (found,) = findings(actions=needed, trust=trusting(ROOT))
@@ -670,7 +673,7 @@ class TestRemedy:
         assert [*needed] == found.remedy.statement["Action"]
 
     def test_a_permission_besides_is_the_callers_own_where_that_lacks(self) -> None:
-        """The trust policy allows it already."""
+        """If the trust policy allows an action already, the remedy adds it to the caller's policies."""
         both = trust(allow(["sts:AssumeRole", "sts:TagSession"], None, Principal=ROOT))
         identity = policy("identity", allow("sts:AssumeRole"))
 
@@ -686,7 +689,7 @@ class TestRemedy:
         ids=["sent", "brought along"],
     )
     def test_what_a_session_brings_along_is_not_to_be_left_out(self, *, tags: bool, words: str) -> None:
-        """The configuration sends none."""
+        """Tags that a session brings along cannot be removed in the configuration, which sends none."""
         more = "    tags: {team: core}\n" if tags else ""
         step = plan_of(CONFIG.replace("'{}'", f"'{ANY}'") + more, store="target").steps["target"]
         asked = CaseQuestion(ALICE, "sts:TagSession", TARGET, ACCOUNT, {})
@@ -699,21 +702,21 @@ class TestRemedy:
         assert ("tag-session", True) == (found.cause, words in found.remedy.text)
 
     def test_nobody_is_told_to_allow_what_is_denied(self) -> None:
-        """An Allow changes nothing there."""
+        """If an explicit deny denies, no Allow is suggested."""
         found = findings(trust=trusting(ROOT), identity=policy("identity", allow("sts:*"), deny("sts:*")))
 
         assert found[0].remedy.statement is None
 
 
 def test_one_reason_for_many_secrets_is_told_once() -> None:
-    """They fail for the same policy."""
+    """The same cause of several secrets is one finding."""
     found = findings(trust=trusting(ROOT))
 
     assert found == distinct([*found, *found])
 
 
 def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
-    """With one statement for all of them."""
+    """Secrets that one policy lacks are one finding, with one statement for all."""
     other = SECRET.replace("prod/db", "prod/api")
     found = [each for secret in (SECRET, other, SECRET) for each in findings(APP, READ, secret)]
 
@@ -725,14 +728,14 @@ def test_many_secrets_that_one_policy_lacks_are_one_finding() -> None:
 
 
 def test_what_two_policies_lack_is_two_findings() -> None:
-    """Each is to be mended in another place."""
+    """Secrets that two policies lack are two findings."""
     found = [*findings(APP, READ, SECRET), *findings(ALICE, READ, SECRET)]
 
     assert 2 == len(distinct(found))
 
 
 def test_a_full_policy_of_aws_is_no_reason() -> None:
-    """FullAWSAccess on a level lets through what the level below refuses."""
+    """An SCP level with FullAWSAccess is not the cause if the level below denies."""
     scp = policy("scp", deny("sts:*"))
     places: dict[Place, Any] = {
         "scp": ((full_access("scp"),), (full_access("scp"), scp)),

@@ -1,4 +1,4 @@
-"""A user or role -> its policies, and what could not be read of them."""
+"""The policies of a user or role, and what could not be read of them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def read(iam: StubIam, kind: str, name: str) -> Attached:
-    """What a reader finds."""
+    """The policies that a reader finds."""
     with StubServer(iam) as server:
         asking = Asking(server)
         reader = AttachedReader(asking.iam)
@@ -48,12 +48,12 @@ def read(iam: StubIam, kind: str, name: str) -> Attached:
 
 
 def names(found: Attached) -> list[str]:
-    """Of the identity-based policies."""
+    """The names of the identity policies."""
     return sorted(policy.name for policy in found.identity)
 
 
 def test_a_user_has_its_own_policies_and_its_groups() -> None:
-    """Inline and managed ones, each with the name that answers show."""
+    """A user has inline, attached and group policies, each with its displayed name."""
     found = read(stub(), "user", "alice")
 
     assert names(found) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
@@ -64,7 +64,7 @@ def test_a_user_has_its_own_policies_and_its_groups() -> None:
 
 
 def test_a_role_has_policies_and_a_boundary() -> None:
-    """Each in its place."""
+    """A role has policies and a boundary, each in its place."""
     found = read(stub(), "role", "App")
 
     assert names(found) == [SHARED, "own of role App"]
@@ -89,7 +89,7 @@ def test_a_role_has_policies_and_a_boundary() -> None:
 def test_what_may_not_be_read_is_named_and_the_rest_is_read(
     denied: str, left: list[str], unread: tuple[str, ...]
 ) -> None:
-    """Each missing thing by its name."""
+    """A denied read is named, and everything else is read."""
     found = read(stub(denied=[denied]), "role", "App")
 
     assert names(found) == left
@@ -100,7 +100,7 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_read(
 
 
 def test_the_groups_of_a_user_may_be_hidden() -> None:
-    """Or what one of them may do."""
+    """The groups of a user, or a group's policies, may be unreadable; they are named."""
     assert read(stub(denied=["ListGroupsForUser"]), "user", "alice").unread_identity == (
         "not allowed to list the groups of the user alice",
     )
@@ -110,7 +110,7 @@ def test_the_groups_of_a_user_may_be_hidden() -> None:
 
 
 def test_a_managed_policy_that_many_have_is_read_once() -> None:
-    """Also by two roles side by side."""
+    """A managed policy attached to several roles is read once, also concurrently."""
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
@@ -122,13 +122,13 @@ def test_a_managed_policy_that_many_have_is_read_once() -> None:
 
 
 def test_who_does_not_exist_is_an_error() -> None:
-    """Not somebody without policies."""
+    """An unknown role is an error, not a role without policies."""
     with pytest.raises(EntityNotFound, match="IAM can't read the role Ap"):
         read(stub(), "role", "Ap")
 
 
 def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
-    """Nobody knows what a service that failed would have said."""
+    """A failure other than a denial ends the reading: it says nothing about permissions."""
     with StubServer(lambda _: sts_error("LimitExceeded", "too much", 400)) as server:
         asking = Asking(server)
         with pytest.raises(ServiceError):
@@ -136,5 +136,5 @@ def test_a_failure_that_is_no_denial_ends_the_reading() -> None:
 
 
 def test_a_policys_text_is_what_iam_sent() -> None:
-    """Decoded."""
+    """A policy's text is IAM's, percent-decoded."""
     assert PolicyText("own of role App", json.dumps(document("s3:c"), indent=2)) in read(stub(), "role", "App").identity
