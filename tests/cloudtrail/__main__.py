@@ -10,7 +10,7 @@ from tests.cloudtrail.generator import generate, write
 
 
 def main() -> None:
-    """Writes them."""
+    """Write the logs and their answers."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.cloudtrail", description="make CloudTrail logs with known answers"
     )

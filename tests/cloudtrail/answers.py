@@ -1,4 +1,4 @@
-"""What was tallied -> the answers: rows of each question, in the order that its definition names."""
+"""From the tally to the answers: rows of each question in the order of its definition."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.cloudtrail.tally import Key, Span, Tally, Used
 
 
 def median(values: Iterable[int]) -> int | None:
-    """The lower one."""
+    """The lower median; None for no values."""
     ordered = sorted(values)
     return ordered[(len(ordered) - 1) // 2] if ordered else None
 
 
 class Answers:
-    """Of a whole month."""
+    """The answers for a whole month."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -48,7 +48,7 @@ class Answers:
         return {name: [list(row) for row in found] for name, found in rows.items()}
 
     def histories(self) -> dict[str, list[Row]]:
-        """Of each watched session name: the hops of its latest session."""
+        """Session name -> the hops of its latest session, for each watched name."""
         return {name: history(hops[-1]) for name, hops in sorted(self._tally.histories.items())}
 
     def _timeline(self) -> Iterator[Row]:
@@ -80,7 +80,7 @@ class Answers:
             yield [role, len(sessions), unused, median(asked), max(asked), median(used), max(used, default=None)]
 
     def _groups(self, key_of: Callable[[Key], Key]) -> list[_Group]:
-        """Issues put together: `key_of` takes role, principal and both accounts."""
+        """Issues grouped by `key_of`, which takes role, principal and both accounts."""
         found: dict[Key, _Group] = {}
 
         def at(key: Key) -> _Group:
@@ -162,7 +162,7 @@ class Answers:
 
 
 class _Group:
-    """Issues that are one row."""
+    """Issues that make one row."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -182,7 +182,7 @@ class _Group:
 
 
 def history(session: Session) -> list[Row]:
-    """The hops of a session, the first one's caller on top."""
+    """The hops of a session, its first caller on top."""
     rows: list[Row] = []
     for number, hop in enumerate(session.hops(), 1):
         rows.append(
