@@ -79,8 +79,8 @@ class Client:
                 return 0
             self._came += part
         head, _, rest = self._came.partition(b"\r\n\r\n")
-        found = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-        length = int(found[1]) if found and not is_head else 0
+        match = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+        length = int(match[1]) if match and not is_head else 0
         while len(rest) < length:
             rest += self.socket.recv(65536)
         self._came = rest[length:]

@@ -67,7 +67,7 @@ def test_what_is_exported_into_a_running_shell_puts_nothing_back(house: House, s
     assert printed == ["GREETING=hello", *as_before(path) * 2]
 
 
-@pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{each}" for each in STATE)])
+@pytest.mark.parametrize("name", ["DSOPS_HOOK_VARS", "DSOPS_HOOK_WAS_PATH", *(f"__dsops_{entry}" for entry in STATE)])
 def test_a_configuration_may_not_set_the_state(name: str) -> None:
     """A configuration cannot set the hook's state variables, allowed or not."""
     with pytest.raises(NotAllowed):

@@ -346,22 +346,25 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
         os.close(writer)
         answers = {type(process.do("clock")[0]) for _ in range(50)}
         with open(reader, "rb") as file:
-            said = file.read()
+            message_text = file.read()
         os.waitpid(child, 0)
-        assert json.loads(said) == ["a sandbox can't be changed or looked at by a forked child of its test", "3" * 12]
+        assert json.loads(message_text) == [
+            "a sandbox can't be changed or looked at by a forked child of its test",
+            "3" * 12,
+        ]
         assert answers == {float}
         assert process.do("account", account_id="")[0] != "3" * 12
 
 
 def as_a_child(process: SandboxProcess) -> list[str]:
     """The child's error for its parent's sandbox, then the account of its own."""
-    said = []
+    message_text = []
     try:
         process.do("account", account_id="3" * 12)
     except SandboxUnavailable as error:
-        said.append(error.message)
+        message_text.append(error.message)
     with process:
         process.do("close")
         process.do("open", kind="seed", seed=None, folder="")
-        said.append(process.do("account", account_id="3" * 12)[0])
-    return said
+        message_text.append(process.do("account", account_id="3" * 12)[0])
+    return message_text

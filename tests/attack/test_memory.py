@@ -20,9 +20,9 @@ REQUESTS = 100
 
 def memory(pid: int) -> int:
     """The resident memory of a process in bytes."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert match is not None
+    return int(match[1]) * 1024
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -105,6 +105,6 @@ def test_an_arn_still_reads_what_it_names(admin: Person) -> None:
     """ARNs of parameters and secrets are read; an unknown ARN is returned as invalid, as written."""
     assert "v" == admin.call("ssm", "GetParameter", Name=f"{ARN}/a/b:1")["Parameter"]["Value"]
     assert "TOP" == admin.call("ssm", "GetParameter", Name=f"{ARN}{SECRET}", WithDecryption=True)["Parameter"]["Value"]
-    found = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])
-    assert ["plain"] == [parameter["Name"] for parameter in found["Parameters"]]
-    assert {f"{ARN}/missing", "absent"} == set(found["InvalidParameters"])
+    answer = admin.call("ssm", "GetParameters", Names=[f"{ARN}/plain", f"{ARN}/missing", "absent"])
+    assert ["plain"] == [parameter["Name"] for parameter in answer["Parameters"]]
+    assert {f"{ARN}/missing", "absent"} == set(answer["InvalidParameters"])

@@ -81,8 +81,10 @@ class Home:
     def ask(self, words: list[str]) -> tuple[int, bytes]:
         """Send one request by the agent's protocol; return the last frame's kind and the notes."""
         environ = [f"{name}={value}".encode() for name, value in self.agent.environ.items()]
-        asked = [word.encode() for word in words]
-        request = pack([stamp(), str(self.agent.folder).encode(), b"", b"%d" % len(asked), *asked, *environ])
+        request_asked = [word.encode() for word in words]
+        request = pack(
+            [stamp(), str(self.agent.folder).encode(), b"", b"%d" % len(request_asked), *request_asked, *environ]
+        )
         notes = b""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(60)
@@ -227,8 +229,8 @@ def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None
     written = home.counts()["Written"]
     assert 0 < written < 30
     assert home.agent.run("get", "--env", "plain", "PLAIN").returncode == 0
-    [told] = [record for record in home.records() if record["eventName"] == "TrailLost"]
-    facts = told["additionalEventData"]
+    [told_once] = [record for record in home.records() if record["eventName"] == "TrailLost"]
+    facts = told_once["additionalEventData"]
     assert facts["lines"] == 30 - written
     assert facts["why"] == "no space left on device"
     assert sum(process["lines"] for process in facts["processes"]) == facts["lines"]

@@ -62,7 +62,7 @@ class Service:
         """Let time pass until the first answer arrives."""
         until = self._time.seconds + timeout_seconds
         while True:
-            next_at = min([each[0][0] for each in (self._arriving, self._leaving) if each], default=until)
+            next_at = min([entry[0][0] for entry in (self._arriving, self._leaving) if entry], default=until)
             if next_at > until:
                 self._time.seconds = until
                 return []
@@ -385,6 +385,6 @@ def test_a_retry_is_told_with_its_wait() -> None:
     scene.run(*[scene.call(client) for _ in range(6)])
     scene.run(scene.call(client), scene.call(client), scene.call(client))
     result_text = scene.reports.facts("call.delayed")
-    assert {each["why"] for each in result_text} == {"sts.us-east-1 asks to slow down"}
-    assert {"retry 1", "first attempt"} <= {each["attempt"] for each in result_text}
-    assert all(float(each["seconds"]) >= 0 for each in result_text)
+    assert {entry["why"] for entry in result_text} == {"sts.us-east-1 asks to slow down"}
+    assert {"retry 1", "first attempt"} <= {entry["attempt"] for entry in result_text}
+    assert all(float(entry["seconds"]) >= 0 for entry in result_text)

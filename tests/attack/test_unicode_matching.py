@@ -52,7 +52,7 @@ def test_python_has_such_characters() -> None:
 def test_no_character_becomes_an_ascii_letter(character: str, letter: str) -> None:
     """`lower_case` and `fold` make no ASCII letter of them; `fold` still equates `É` and `é`."""
     for case in (lower_case, fold):
-        assert not any(each.isascii() for each in case(character))
+        assert not any(entry.isascii() for entry in case(character))
         assert case(character) != letter
 
 
@@ -64,9 +64,9 @@ def test_an_action_is_met_by_its_own_letters_only(action: str, character: str, l
     assert compile_actions([action], is_negated=False).matches(lower_case(request))
     wrong = action.replace(letter, character)
     assert wrong == action or not compile_actions([wrong], is_negated=False).matches(lower_case(request))
-    asked = lower_case(request.replace(letter, character))
+    request_asked = lower_case(request.replace(letter, character))
     literal = compile_actions([request], is_negated=False)
-    assert asked == lower_case(request) or not literal.matches(asked)
+    assert request_asked == lower_case(request) or not literal.matches(request_asked)
 
 
 @pytest.mark.parametrize("action", ["\u212ams:*", "kms:\u0130nvoke", "k\u017f:*"])

@@ -65,14 +65,14 @@ class Crew:
         self, actor: Actor, time: int, role: Role, *, has_serial: bool = False, source_identity: str = ""
     ) -> None:
         """Assume a role, use it, and perhaps assume another one with it."""
-        asked = role.duration if self.chance.random() < 0.9 else 1800
+        request_asked = role.duration if self.chance.random() < 0.9 else 1800
         acting = self.desk.issue(
             actor,
             time,
             "AssumeRole",
             role,
             session_name=f"work-{self.chance.randrange(50)}",
-            asked=asked,
+            asked=request_asked,
             has_serial=has_serial,
             source_identity=source_identity,
         )
@@ -89,16 +89,16 @@ class Crew:
 
     def use(self, acting: Actor, habit: str, most: int = 9) -> None:
         """Make calls with a session according to its role's habit."""
-        asked = acting.session.asked if acting.session is not None else 0
+        request_asked = acting.session.asked if acting.session is not None else 0
         chance = self.chance
         if habit == "never" or chance.random() < 0.1:
             return
         if habit == "seconds" and chance.random() < 0.85:
             self.use_until(acting, chance.randrange(60), most)
         elif habit == "end" and chance.random() < 0.7:
-            self.use_until(acting, asked - chance.randrange(61), most)
+            self.use_until(acting, request_asked - chance.randrange(61), most)
         else:
-            self.use_until(acting, chance.randrange(asked + 1), most)
+            self.use_until(acting, chance.randrange(request_asked + 1), most)
 
     def use_until(self, acting: Actor, last: int, most: int) -> None:
         """Make at most this many calls, the last of them `last` seconds after the session was issued."""

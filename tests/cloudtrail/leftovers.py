@@ -174,7 +174,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             pair=("900000000009", role.account),
             arn=f"arn:aws:sts::{role.account}:assumed-role/{role.name}/dsops-session",
         )
-        asked = {"roleArn": role.arn, "roleSessionName": "dsops-session", "durationSeconds": 3600}
+        request_asked = {"roleArn": role.arn, "roleSessionName": "dsops-session", "durationSeconds": 3600}
         given = {
             "credentials": {"accessKeyId": session.key, "expiration": spoken(session.expires)},
             "assumedRoleUser": {"arn": session.arn},
@@ -184,7 +184,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             "sts",
             "AssumeRole",
             session.signed_by,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             additionalEventData={"cached": False, "hop": 1, "store": "<b>prod</b>"},
         )
@@ -210,7 +210,7 @@ def own_trail(folder: str, company: Company, tally: Tally, start: int, chance: r
             "dsops",
             "AssumeRole",
             session.signed_by,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             additionalEventData={"cached": True},
         )

@@ -114,15 +114,15 @@ class Naive:
         """Rows by role."""
         rows: list[Row] = []
         for role, calls in grouped(self.reported, lambda call: call.role).items():
-            asked = [call.asked for call in calls if call.asked is not None]
+            request_asked = [call.asked for call in calls if call.asked is not None]
             used = [call.used for call in calls if call.last_use]
             rows.append(
                 [
                     role,
                     len(calls),
                     len(calls) - len(used),
-                    middle(asked),
-                    max(asked, default=None),
+                    middle(request_asked),
+                    max(request_asked, default=None),
                     middle(used),
                     max(used, default=None),
                 ]
@@ -241,10 +241,10 @@ class Naive:
 
     def history(self, wanted: str) -> list[Row]:
         """The hops of the latest session with this key id, name or ARN."""
-        found = [call for call in self.sessions if wanted in {call.key, call.session_name, call.arn}]
-        if not found:
+        sessions = [call for call in self.sessions if wanted in {call.key, call.session_name, call.arn}]
+        if not sessions:
             return []
-        hops = max(found, key=lambda call: call.time).hops()
+        hops = max(sessions, key=lambda call: call.time).hops()
         return [
             [
                 n,
@@ -271,8 +271,8 @@ class Naive:
         rows: list[Row] = []
         for name, calls in grouped(self.issues, key).items():
             sessions = [call for call in calls if call.key]
-            asked = [call.asked for call in sessions if call.asked is not None]
-            medians = middle(asked), middle([call.used for call in sessions if call.last_use])
+            request_asked = [call.asked for call in sessions if call.asked is not None]
+            medians = middle(request_asked), middle([call.used for call in sessions if call.last_use])
             failed = sum(bool(call.code) for call in calls)
             counts = len(calls), len(sessions), failed, distinct(calls, "principal"), distinct(calls, "role")
             rows.append([name, *counts, *medians, *span(calls)])

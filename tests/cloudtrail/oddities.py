@@ -200,14 +200,14 @@ class Oddities:
     def refused_and_given(self) -> None:
         """A refused call with an answer is no session."""
         actor, role = self.user(), self.desk.company.role_of("data", "Deploy")
-        asked = {"roleArn": role.arn, "roleSessionName": "both"}
+        request_asked = {"roleArn": role.arn, "roleSessionName": "both"}
         given = {"credentials": {"accessKeyId": self.desk.new_key(), "expiration": "Oct 31, 2026, 11:00:00 PM"}}
         time = self.put(
             "Management",
             "sts",
             "AssumeRole",
             actor.identity,
-            requestParameters=asked,
+            requestParameters=request_asked,
             responseElements=given,
             errorCode="AccessDenied",
         )

@@ -216,11 +216,22 @@ class Pieces(Crew):
     def edge(self, number: int) -> None:
         """A session whose last use is on one side of a bound."""
         roles = ("Administrator", "SecretsReader", "Probe", "Nightly")
-        asked = (900, 901, 3600, 3600)[number % 4]
-        bounds = (0, 59, 60, 5, asked - 61, asked - 60, asked - 59, asked, asked + 1, asked + 30)
+        request_asked = (900, 901, 3600, 3600)[number % 4]
+        bounds = (
+            0,
+            59,
+            60,
+            5,
+            request_asked - 61,
+            request_asked - 60,
+            request_asked - 59,
+            request_asked,
+            request_asked + 1,
+            request_asked + 30,
+        )
         last = bounds[number % len(bounds)]
         role = self.company.role_of("security", "SecretsReader" if last < 100 else self.chance.choice(roles))
         actor = self.chance.choice(self.company.standing)
-        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=asked)
+        acting = self.desk.issue(actor, self.moment(), "AssumeRole", role, session_name="edge", asked=request_asked)
         if acting is not None:
             self.use_until(acting, last, most=3)

@@ -96,8 +96,8 @@ class Shift(Pieces):
         has_mfa = self.chance.random() < (1, 0.5, 0)[number % 3]
         time = self.moment()
         if has_mfa and self.chance.random() < 0.5:
-            asked = self.chance.choice((None, 3600, 129600))
-            acting = self.desk.issue(actor, time, "GetSessionToken", asked=asked, has_serial=True)
+            request_asked = self.chance.choice((None, 3600, 129600))
+            acting = self.desk.issue(actor, time, "GetSessionToken", asked=request_asked, has_serial=True)
             if acting is None:
                 return
             self.use(acting, "mixed", most=2)
@@ -154,8 +154,10 @@ class Shift(Pieces):
     def federation(self) -> None:
         """A federation broker of the company (GetFederationToken)."""
         actor = self.chance.choice(self.company.users)
-        asked = self.chance.choice((None, 900, 7200))
-        acting = self.desk.issue(actor, self.moment(), "GetFederationToken", session_name="visitor", asked=asked)
+        request_asked = self.chance.choice((None, 900, 7200))
+        acting = self.desk.issue(
+            actor, self.moment(), "GetFederationToken", session_name="visitor", asked=request_asked
+        )
         if acting is not None:
             self.use(acting, self.chance.choice(("mixed", "seconds", "never")))
 

@@ -54,11 +54,11 @@ def test_a_right_report_passes_in_either_form(made: bench.Logs, tmp_path: Path) 
 
 def test_a_summary_is_by_role_where_nothing_was_asked(made: bench.Logs, tmp_path: Path) -> None:
     """A report has one summary, by role; the other groupings are not required."""
-    told = as_objects(made.known)
-    told["summary"] = told.pop("summary-role")
-    del told["summary-principal"], told["summary-account"]
+    result_text = as_objects(made.known)
+    result_text["summary"] = result_text.pop("summary-role")
+    del result_text["summary-principal"], result_text["summary-account"]
 
-    bench.check_report(made, says(tmp_path, told))
+    bench.check_report(made, says(tmp_path, result_text))
 
 
 @pytest.mark.parametrize("name", ["failures", "chains", "events"])

@@ -73,9 +73,9 @@ def test_on_either_side_of_a_bound_both_say_the_same(tmp_path: Path, seed: int, 
     """Engine and naive reading agree on offsets, fractions of seconds, missing expirations and empty codes."""
     chance = random.Random(seed)  # noqa: S311 - the same each time
     (tmp_path / "a.json").write_text(json.dumps({"Records": log(chance)}))
-    known = Naive(str(tmp_path), since).answers()
+    known_names = Naive(str(tmp_path), since).answers()
     report = report_on(find_logs([str(tmp_path)]), ["logs"], since=since)
     for answer in report.answers:
         if answer.question not in {"summary", "chains"}:
-            assert (answer.question, known[answer.question]) == (answer.question, as_json(answer.rows))
-    assert known["short-use"] + known["long-use"] + known["denials"] + known["durations"]
+            assert (answer.question, known_names[answer.question]) == (answer.question, as_json(answer.rows))
+    assert known_names["short-use"] + known_names["long-use"] + known_names["denials"] + known_names["durations"]

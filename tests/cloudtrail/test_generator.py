@@ -85,10 +85,10 @@ def test_dirty_logs_have_the_known_answers(dirty: tuple[Path, Known]) -> None:
 @pytest.mark.parametrize("seed", [2, 3, 4])
 def test_other_seeds_have_their_own_answers(seed: int, tmp_path: Path, dirty: tuple[Path, Known]) -> None:
     """Other seeds give other answers, which equal the naive reading's too, also with `since`."""
-    known = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
+    known_names = generate(tmp_path, events=EVENTS, seed=seed, since=SINCE, is_dirty=True, has_own_trail=True)
 
-    check(tmp_path, known, SINCE)
-    assert dirty[1]["answers"] != known["answers"]
+    check(tmp_path, known_names, SINCE)
+    assert dirty[1]["answers"] != known_names["answers"]
 
 
 def test_the_same_seed_makes_the_same_files_on_any_number_of_cores(clean: tuple[Path, Known], tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ def test_since_changes_nothing_but_the_answers(dirty: tuple[Path, Known], tmp_pa
 
 def test_files_can_be_small(clean: tuple[Path, Known], tmp_path: Path) -> None:
     """`file_records=1` makes many small files for the same calls."""
-    known = generate(tmp_path, events=EVENTS, seed=1, file_records=1)
+    known_names = generate(tmp_path, events=EVENTS, seed=1, file_records=1)
 
-    assert known["counts"]["files"] > 3 * clean[1]["counts"]["files"]
-    assert clean[1]["answers"] == known["answers"]
+    assert known_names["counts"]["files"] > 3 * clean[1]["counts"]["files"]
+    assert clean[1]["answers"] == known_names["answers"]
 
 
 def test_another_seed_makes_other_files(clean: tuple[Path, Known], tmp_path: Path) -> None:
@@ -124,22 +124,22 @@ def test_another_seed_makes_other_files(clean: tuple[Path, Known], tmp_path: Pat
 
 def test_counts_add_up(clean: tuple[Path, Known], dirty: tuple[Path, Known]) -> None:
     """The number of calls is the ordered one, and agrees between all questions that count calls."""
-    for (_, known), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
-        issues = sum(row[1] for row in rows(known, "summary-role"))
-        sessions = sum(row[1] for row in rows(known, "durations"))
-        failures = sum(row[2] for row in rows(known, "failures"))
-        assert calls == known["counts"]["calls"] == sum(row[2] for row in rows(known, "events"))
-        assert issues == sum(row[1] for row in rows(known, "summary-principal"))
-        assert issues == sum(row[1] for row in rows(known, "summary-account"))
+    for (_, known_answers), calls in ((clean, EVENTS), (dirty, EVENTS + MORE_CALLS)):
+        issues = sum(row[1] for row in rows(known_answers, "summary-role"))
+        sessions = sum(row[1] for row in rows(known_answers, "durations"))
+        failures = sum(row[2] for row in rows(known_answers, "failures"))
+        assert calls == known_answers["counts"]["calls"] == sum(row[2] for row in rows(known_answers, "events"))
+        assert issues == sum(row[1] for row in rows(known_answers, "summary-principal"))
+        assert issues == sum(row[1] for row in rows(known_answers, "summary-account"))
         assert (
             sessions
-            == sum(row[1] for row in rows(known, "timeline"))
-            == sum(row[2] for row in rows(known, "principals"))
+            == sum(row[1] for row in rows(known_answers, "timeline"))
+            == sum(row[2] for row in rows(known_answers, "principals"))
         )
         assert (
             failures
-            == sum(row[2] for row in rows(known, "timeline"))
-            == sum(row[3] for row in rows(known, "principals"))
+            == sum(row[2] for row in rows(known_answers, "timeline"))
+            == sum(row[3] for row in rows(known_answers, "principals"))
         )
         assert 0 < sessions + failures < issues, "some went well, but their answer is not on record"
 
@@ -159,28 +159,30 @@ def test_each_question_has_something_to_tell(dirty: tuple[Path, Known]) -> None:
 
 def test_each_rule_has_its_counter_example(dirty: tuple[Path, Known]) -> None:
     """Every rule has its counter-example: long, short, unused and overlong sessions, exact bounds, HTML."""
-    folder, known = dirty
-    roles = {row[0] for row in rows(known, "durations")}
+    folder, known_answers = dirty
+    roles = {row[0] for row in rows(known_answers, "durations")}
     naive = Naive(str(folder))
     used = [(session.time, session.last_use, session.expires) for session in naive.sessions if session.last_use]
 
     for name in ("long-use", "short-use", "without-mfa", "new-principals"):
-        assert {row[0] for row in rows(known, name)} < roles, name
+        assert {row[0] for row in rows(known_answers, name)} < roles, name
     assert len(used) < len(naive.sessions)
     assert any(expires and last > expires for _, last, expires in used), "used after it had ended"
     assert any(last < time for time, last, _ in used), "a clock that is behind"
     assert any(last == time for time, last, _ in used), "used in the second it was issued"
     assert {*REAL, *LOOK_ALIKES} < {call.code for call in naive.all}
-    assert {*REAL} <= {row[4] for row in rows(known, "denials")} | {row[2] for row in rows(known, "throttling")}
-    assert any("<script>" in row[0] for row in rows(known, "chains")), "HTML that a page must escape"
+    assert {*REAL} <= {row[4] for row in rows(known_answers, "denials")} | {
+        row[2] for row in rows(known_answers, "throttling")
+    }
+    assert any("<script>" in row[0] for row in rows(known_answers, "chains")), "HTML that a page must escape"
 
 
 def test_files_lie_where_cloudtrail_puts_them(clean: tuple[Path, Known]) -> None:
     """Files have CloudTrail's paths and names, and each contains records of its own account."""
-    folder, known = clean
+    folder, known_answers = clean
     files = [path for path in folder.rglob("*") if path.is_file()]
 
-    assert known["counts"]["files"] == len(files)
+    assert known_answers["counts"]["files"] == len(files)
     for path in files:
         _, account, _, region, year, month, day, name = path.relative_to(folder).parts
         assert name.startswith(f"{account}_CloudTrail_{region}_{year}{month}{day}T")
@@ -246,7 +248,7 @@ def test_since_has_a_time_zone(tmp_path: Path) -> None:
 
 def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_path: Path) -> None:
     """If one file is missing the comparison fails, so it can fail at all."""
-    folder, known = clean
+    folder, known_answers = clean
     path = max(folder.rglob("*.json.gz"), key=lambda path: path.stat().st_size)
     for other in folder.rglob("*.json.gz"):
         if other != path:
@@ -255,7 +257,7 @@ def test_the_plain_reading_sees_one_call_less(clean: tuple[Path, Known], tmp_pat
             os.link(other, copy)
 
     with pytest.raises(AssertionError):
-        check(tmp_path, known)
+        check(tmp_path, known_answers)
 
 
 def test_the_command_writes_logs_and_answers(tmp_path: Path, clean: tuple[Path, Known]) -> None:

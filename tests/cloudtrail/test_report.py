@@ -65,25 +65,25 @@ def reported(dirty: tuple[Path, Known]) -> AuditReport:
 def test_each_answer_is_the_known_one(reported: AuditReport, dirty: tuple[Path, Known], question: Any) -> None:
     """Each answer equals the known one in rows and order, despite duplicates, damage and odd names."""
     name = "summary-role" if question is SUMMARY else question.name
-    known = dirty[1]["answers"][name]
+    known_names = dirty[1]["answers"][name]
     answer = reported.answer(question.name)
     assert answer is not None
-    assert known["columns"] == list(answer.columns)
-    assert known["rows"] == rows_of(reported, question.name)
-    assert known["rows"]
+    assert known_names["columns"] == list(answer.columns)
+    assert known_names["rows"] == rows_of(reported, question.name)
+    assert known_names["rows"]
 
 
 def test_what_was_read_is_told(reported: AuditReport, dirty: tuple[Path, Known]) -> None:
     """The report counts calls, records, skipped elements and files, and lists unreadable files with reasons."""
-    folder, known = dirty
+    folder, known_answers = dirty
     counts = {name: getattr(reported, name) for name in ("calls", "records", "skipped", "files")}
     digests = len(list(folder.rglob("*CloudTrail-Digest_*")))  # digest files are not opened
-    assert known["counts"] == {**counts, "files": reported.files + digests}
-    assert known["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
+    assert known_answers["counts"] == {**counts, "files": reported.files + digests}
+    assert known_answers["unreadable"] == [os.path.relpath(path, folder) for path, _ in reported.unreadable]
     assert {"it is empty", "its gzip stream ends too early", "it is no JSON, or ends too early"} <= {
         why for _, why in reported.unreadable
     }
-    assert known["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
+    assert known_answers["boundary"] == f"{reported.boundary:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize("by", BY)
@@ -95,8 +95,8 @@ def test_the_summary_can_be_grouped_otherwise(dirty: tuple[Path, Known], by: str
 
 def test_a_session_is_followed_back_to_who_began(dirty: tuple[Path, Known]) -> None:
     """A session's history is found by name, key id and ARN."""
-    folder, known = dirty
-    with_hops = {name: answer["rows"] for name, answer in known["histories"].items()}
+    folder, known_answers = dirty
+    with_hops = {name: answer["rows"] for name, answer in known_answers["histories"].items()}
     assert max(len(rows) for rows in with_hops.values()) == 5
     for name in sorted(with_hops, key=lambda each: -len(with_hops[each]))[:3]:
         assert with_hops[name] == rows_of(report_of(folder, questions=(HISTORY,), session=name), "history"), name
@@ -110,25 +110,25 @@ def test_a_session_that_is_not_there_has_no_history(dirty: tuple[Path, Known]) -
 @pytest.mark.parametrize("seed", [11, 12])
 def test_other_logs_have_their_own_answers_from_a_moment_on(tmp_path: Path, seed: int) -> None:
     """For other seeds the answers with `since` equal the known ones."""
-    known = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
+    known_names = generate(tmp_path, events=4000, seed=seed, since=SINCE, is_dirty=True)
     report = report_of(tmp_path, since=SINCE)
     for question in REPORTED:
         name = "summary-role" if question is SUMMARY else question.name
-        assert known["answers"][name]["rows"] == rows_of(report, question.name), name
+        assert known_names["answers"][name]["rows"] == rows_of(report, question.name), name
 
 
 def test_each_question_as_one_statement_gives_the_same(tmp_path: Path) -> None:
     """The statement of `audit sql --dialect duckdb` gives the same answers when run in DuckDB."""
-    known = generate(tmp_path, events=3000, seed=5)
+    known_names = generate(tmp_path, events=3000, seed=5)
     pattern = f"{tmp_path}/**/*.json.gz"
-    asked = QuestionOptions()
+    options = QuestionOptions()
     for question in REPORTED:
         name = "summary-role" if question is SUMMARY else question.name
-        rows = duckdb.execute(standalone(question, asked, pattern)).fetchall()
-        assert known["answers"][name]["rows"] == as_json(rows), name
-    session = max(known["histories"], key=lambda name: len(known["histories"][name]["rows"]))
+        rows = duckdb.execute(standalone(question, options, pattern)).fetchall()
+        assert known_names["answers"][name]["rows"] == as_json(rows), name
+    session = max(known_names["histories"], key=lambda name: len(known_names["histories"][name]["rows"]))
     rows = duckdb.execute(standalone(HISTORY, QuestionOptions(session=session), pattern)).fetchall()
-    assert len(known["histories"][session]["rows"]) == len(rows)
+    assert len(known_names["histories"][session]["rows"]) == len(rows)
 
 
 def record(number: int, name: str = "GetSecretValue", **more: Any) -> dict[str, Any]:
@@ -318,8 +318,8 @@ def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
     report = report_of(tmp_path)
     assert (2, 1) == (report.records, report.skipped)
     shutil.copy(tmp_path / "trail.jsonl", tmp_path / "trail.log")
-    said = report_on(find_logs([str(tmp_path / "trail.log")], form=Form.LINES), ["trail.log"])
-    assert 2 == said.records
+    message_text = report_on(find_logs([str(tmp_path / "trail.log")], form=Form.LINES), ["trail.log"])
+    assert 2 == message_text.records
 
 
 def test_empty_logs_have_empty_answers(tmp_path: Path) -> None:
@@ -377,8 +377,8 @@ def test_an_offset_counts_and_none_is_utc(
     )
     report = report_of(tmp_path)
     assert told == f"{report.last:%Y-%m-%dT%H:%M:%SZ}"
-    asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
-    assert asked.total_seconds() == rows_of(report, "durations")[0][4]
+    request_asked = datetime.fromisoformat(told) - datetime(1969, 12, 31, tzinfo=UTC)
+    assert request_asked.total_seconds() == rows_of(report, "durations")[0][4]
 
 
 def test_the_last_second_of_all_is_a_time(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_an_assertion_in_a_file_is_put_whole_to_the_trust_policy(lab: Lab, tmp_p
         "sts:TagSession",
     ]
     assert {question.principal.federated for question, _ in found} == {COMPANY}
-    unread = {key for _, each in found for one in each for key in one.keys}
+    unread = {key for _, entry in found for one in entry for key in one.keys}
     assert "aws:sourceip" in unread
     assert not [key for key in unread if key.startswith(("saml:", "sts:", "aws:requesttag"))]
 
@@ -131,8 +131,8 @@ def test_of_an_assertion_that_is_not_whole_it_is_told_what_is_not_known(
     [(question, unread)] = unsigned_questions(step, "us-east-1")
 
     assert question.action == "sts:AssumeRoleWithSAML"
-    assert [each.why for each in unread if "saml:sub" in each.keys] == [why]
-    assert {"aws:requesttag/", "sts:sourceidentity"} <= {key for each in unread for key in each.keys}
+    assert [gap.why for gap in unread if "saml:sub" in gap.keys] == [why]
+    assert {"aws:requesttag/", "sts:sourceidentity"} <= {key for gap in unread for key in gap.keys}
 
 
 def test_a_response_shows_no_attributes(lab: Lab) -> None:

@@ -22,8 +22,8 @@ LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
 
 def document(action: str) -> dict[str, Any]:
     """A policy that allows one action."""
-    found: dict[str, Any] = json.loads(text({"Effect": "Allow", "Action": action, "Resource": "*"}))
-    return found
+    record_read: dict[str, Any] = json.loads(text({"Effect": "Allow", "Action": action, "Resource": "*"}))
+    return record_read
 
 
 def stub(**more: Any) -> StubIam:
@@ -54,22 +54,22 @@ def names(found: Attached) -> list[str]:
 
 def test_a_user_has_its_own_policies_and_its_groups() -> None:
     """A user has inline, attached and group policies, each with its displayed name."""
-    found = read(stub(), "user", "alice")
+    parsed = read(stub(), "user", "alice")
 
-    assert names(found) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
-    own, *_ = found.identity
+    assert names(parsed) == [SHARED, SHARED, "groups of group dev", "own of user alice"]
+    own, *_ = parsed.identity
     assert isinstance(own, PolicyText)
     assert json.loads(own.text) == document("s3:a")
-    assert (found.boundary, found.unread_entity, found.unread_identity, found.unread_boundary) == (None, "", (), "")
+    assert (parsed.boundary, parsed.unread_entity, parsed.unread_identity, parsed.unread_boundary) == (None, "", (), "")
 
 
 def test_a_role_has_policies_and_a_boundary() -> None:
     """A role has policies and a boundary, each in its place."""
-    found = read(stub(), "role", "App")
+    parsed = read(stub(), "role", "App")
 
-    assert names(found) == [SHARED, "own of role App"]
-    assert isinstance(found.boundary, PolicyText)
-    assert (found.boundary.name, json.loads(found.boundary.text)) == (LIMIT, document("s3:l"))
+    assert names(parsed) == [SHARED, "own of role App"]
+    assert isinstance(parsed.boundary, PolicyText)
+    assert (parsed.boundary.name, json.loads(parsed.boundary.text)) == (LIMIT, document("s3:l"))
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_read(
     denied: str, left: list[str], unread: tuple[str, ...]
 ) -> None:
     """A denied read is named, and everything else is read."""
-    found = read(stub(denied=[denied]), "role", "App")
+    parsed = read(stub(denied=[denied]), "role", "App")
 
-    assert names(found) == left
-    assert found.unread_identity == unread
-    assert bool(found.unread_entity) == (denied == "GetRole")
-    assert bool(found.unread_boundary) == (denied in ("GetRole", "GetPolicyVersion"))
-    assert found.boundary is None or denied not in ("GetRole", "GetPolicyVersion")
+    assert names(parsed) == left
+    assert parsed.unread_identity == unread
+    assert bool(parsed.unread_entity) == (denied == "GetRole")
+    assert bool(parsed.unread_boundary) == (denied in ("GetRole", "GetPolicyVersion"))
+    assert parsed.boundary is None or denied not in ("GetRole", "GetPolicyVersion")
 
 
 def test_the_groups_of_a_user_may_be_hidden() -> None:
@@ -117,7 +117,7 @@ def test_a_managed_policy_that_many_have_is_read_once() -> None:
         reader = AttachedReader(asking.iam)
         found = asking.run(gather(reader.user("alice"), reader.role("App")))
 
-    assert [SHARED in names(each) for each in found] == [True, True]
+    assert [SHARED in names(entry) for entry in found] == [True, True]
     assert iam.calls.count(f"GetPolicy {SHARED}") == 1
 
 

@@ -49,7 +49,7 @@ def test_what_nobody_may_look_up_is_a_fact(
         finding = explained(found, capfd)[1][0]
 
     assert (finding["cause"], finding["certainty"]) == (cause, certainty)
-    fact = next(each for each in finding["not_known"] if "KMS key" in each["what"])
+    fact = next(entry for entry in finding["not_known"] if "KMS key" in entry["what"])
     assert fact["command"] == f"aws secretsmanager describe-secret --secret-id {SECRET} --query KmsKeyId"
     assert fact["who"] == "an administrator of account 222222222222"
 

@@ -35,26 +35,30 @@ DECODED: dict[str, Any] = {
 
 def test_a_sentence_may_be_broken_into_lines() -> None:
     """A message is read across line breaks, indentation and quotes (S3's ARNs)."""
-    asked = read_sentence(SENTENCE).asked
+    request_asked = read_sentence(SENTENCE).asked
 
-    assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (asked.principal.arn, asked.action, asked.resource)
+    assert (ADA, "s3:GetObject", "arn:aws:s3:::b/k") == (
+        request_asked.principal.arn,
+        request_asked.action,
+        request_asked.resource,
+    )
 
 
 def test_of_a_sentence_the_rest_of_the_call_is_not_known() -> None:
     """A message leaves source address and MFA of the call unknown."""
-    keys = {key for each in read_sentence(SENTENCE).unread for key in each.keys}
+    keys = {key for gap in read_sentence(SENTENCE).unread for key in gap.keys}
 
     assert {"aws:sourceip", "aws:multifactorauthpresent"} <= keys
 
 
 def test_a_decoded_message_tells_the_whole_call() -> None:
     """A decoded authorization message has all context keys; external IDs are left out."""
-    found = read_decoded(json.dumps(DECODED))
+    denied_call = read_decoded(json.dumps(DECODED))
 
-    assert {"aws:Region": ("us-east-1",)} == dict(found.asked.context)
-    assert "444455556666" == found.asked.resource_account
-    assert "AIDAEXAMPLEADA0000001" == found.asked.principal.unique_id
-    assert {"sts:externalid"} == {key for each in found.unread for key in each.keys}
+    assert {"aws:Region": ("us-east-1",)} == dict(denied_call.asked.context)
+    assert "444455556666" == denied_call.asked.resource_account
+    assert "AIDAEXAMPLEADA0000001" == denied_call.asked.principal.unique_id
+    assert {"sts:externalid"} == {key for gap in denied_call.unread for key in gap.keys}
 
 
 @pytest.mark.parametrize(
@@ -112,13 +116,16 @@ def recorded(said: Said, **context: str) -> Recorded:
 )
 def test_a_record_tells_the_whole_call(principal_arn: str, user_id: str, caller: str) -> None:
     """A record has all context keys, even without a readable message; external IDs are hidden."""
-    said = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
+    message_text = Said("", "s3:GetObject", "arn:aws:s3:::b/k")
 
-    found = read_recorded(recorded(said, PrincipalARN=principal_arn, UserId=user_id))
+    denied_call = read_recorded(recorded(message_text, PrincipalARN=principal_arn, UserId=user_id))
 
-    assert (caller, user_id.partition(":")[0]) == (found.asked.principal.arn, found.asked.principal.unique_id)
-    assert ("s3:GetObject", "arn:aws:s3:::b/k") == (found.asked.action, found.asked.resource)
-    assert "sts:externalid" in {key for each in found.unread for key in each.keys}
+    assert (caller, user_id.partition(":")[0]) == (
+        denied_call.asked.principal.arn,
+        denied_call.asked.principal.unique_id,
+    )
+    assert ("s3:GetObject", "arn:aws:s3:::b/k") == (denied_call.asked.action, denied_call.asked.resource)
+    assert "sts:externalid" in {key for gap in denied_call.unread for key in gap.keys}
 
 
 def test_a_record_that_names_nobody_is_no_call() -> None:

@@ -26,9 +26,9 @@ OF_AN_ISSUER = {"aws:principaltag/", "aws:sourceidentity"}
 
 def opened(step: Step) -> ChainCaller:
     """The session that the step opens."""
-    found = opened_caller(step, SESSION)
-    assert found is not None
-    return found
+    chain_caller = opened_caller(step, SESSION)
+    assert chain_caller is not None
+    return chain_caller
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def response(tmp_path: Path) -> str:
     """A file with a response that has two tags, one of them transitive, and a source identity."""
     clock = MovableClock()
     clock.freeze(is_frozen=True)
-    said = {
+    message_text = {
         "PrincipalTag:team": ["blue"],
         "PrincipalTag:cost": ["1"],
         "TransitiveTagKeys": ["Team"],
         "SourceIdentity": ["alice"],
     }
     file = tmp_path / "response.b64"
-    file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **said)), encoding="utf-8")
+    file.write_text(signed(Lab.of(SEED, clock), asked(TAGGED, PROVIDER, **message_text)), encoding="utf-8")
     return str(file)
 
 
@@ -63,7 +63,7 @@ def test_the_next_hop_gets_what_goes_on(response: str) -> None:
     first = opened(saml_step(Proof("a file", "d"), saml_assertion_file=response, role_arn=TAGGED))
     hop = STEPS["target"]
 
-    actions = [each.action for each, _ in questions(hop, first, "us-east-1")]
+    actions = [entry.action for entry, _ in questions(hop, first, "us-east-1")]
     second = session_caller(hop, SESSION, first)
 
     assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == actions

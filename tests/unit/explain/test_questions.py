@@ -33,8 +33,8 @@ NO_ORGANIZATION: PolicySet = {"scp": (), "rcp": ()}
 
 def document(*statements: Any) -> dict[str, Any]:
     """A policy as parsed JSON."""
-    found: dict[str, Any] = json.loads(text(*statements))
-    return found
+    record_read: dict[str, Any] = json.loads(text(*statements))
+    return record_read
 
 
 def trust(principal: str, **elements: Any) -> dict[str, Any]:
@@ -80,8 +80,8 @@ def verdict(completed: CompletedQuestion) -> str:
 
 def missing(completed: CompletedQuestion) -> list[str]:
     """What the answer depends on and is unknown."""
-    found = simulate(completed.asked, completed.policies, completed.unread, NOON)
-    return [f"{each.place}: {each.why}" for each in found.unread]
+    outcome_read = simulate(completed.asked, completed.policies, completed.unread, NOON)
+    return [f"{gap.place}: {gap.why}" for gap in outcome_read.unread]
 
 
 def test_the_callers_policies_the_trust_policy_and_the_tags_of_both_are_read() -> None:
@@ -207,9 +207,9 @@ class TestElsewhere:
         roles = {"Target": Entity(trust=trust(ACCOUNT, Condition=condition))}
         hidden = StubOrganizations(parents={}, denied=["DescribeOrganization"])
         question = asked(resource=TARGET)
-        said = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
+        message_text = question._replace(context={"aws:PrincipalOrgID": ("o-1",)})
 
-        for context, expected in ((question, "unknown"), (said, "allow")):
+        for context, expected in ((question, "unknown"), (message_text, "allow")):
             iam = StubIam(users=stub().users, roles=roles, organizations=hidden)
             assert verdict(complete(context, NO_ORGANIZATION, iam)) == expected
         assert verdict(complete(question, {}, StubIam(users=stub().users, roles=roles))) == "implicit-deny"
@@ -376,10 +376,10 @@ def test_who_comes_up_in_many_questions_is_read_once() -> None:
     iam = stub()
     with StubServer(iam) as server:
         asking = Asking(server)
-        found = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
+        completed = asking.run(completer_of(asking).complete_all([(asked(resource=TARGET), {})] * 35))
 
     assert sorted(iam.calls) == sorted(set(iam.calls))
-    assert [verdict(each) for each in found if isinstance(each, CompletedQuestion)] == ["allow"] * 35
+    assert [verdict(entry) for entry in completed if isinstance(entry, CompletedQuestion)] == ["allow"] * 35
 
 
 def test_of_many_questions_each_has_its_own_answer_or_error() -> None:
@@ -387,6 +387,6 @@ def test_of_many_questions_each_has_its_own_answer_or_error() -> None:
     questions = [asked(resource=TARGET), asked(resource=f"{TARGET}x")] * 12
     with StubServer(stub()) as server:
         asking = Asking(server)
-        found = asking.run(completer_of(asking).complete_all([(question, {}) for question in questions]))
+        completed = asking.run(completer_of(asking).complete_all([(question, {}) for question in questions]))
 
-    assert [isinstance(each, EntityNotFound) for each in found] == [False, True] * 12
+    assert [isinstance(entry, EntityNotFound) for entry in completed] == [False, True] * 12

@@ -48,9 +48,9 @@ def test_each_part_is_of_who_may_read_it() -> None:
     lists = NOTHING._replace(identity=(OWN,), unread_identity=())
     sees = NOTHING._replace(unread_entity="", unread_boundary="")
 
-    found = read(Told(lists), Told(sees))
+    parsed = read(Told(lists), Told(sees))
 
-    assert Attached(None, (OWN,), None, "", (), "") == found
+    assert Attached(None, (OWN,), None, "", (), "") == parsed
 
 
 def test_nobody_is_asked_once_everything_is_known() -> None:
@@ -76,21 +76,21 @@ def planned(account: str = ANY_ACCOUNT, **more: Any) -> dict[tuple[str, str, str
     """The role App of a template without an account."""
     entity = Entity(f"arn:aws:iam::{account}:role/App", "", "", {}, "")
     own = (policy("identity", allow("s3:a")),)
-    found = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
-    return {(account, "role", "App"): found}
+    attached = Attached(entity, own, None, "", ("others may attach more",), "", is_template=True, **more)
+    return {(account, "role", "App"): attached}
 
 
 @pytest.mark.parametrize("account", [ANY_ACCOUNT, ACCOUNT], ids=["of no account", "of that one"])
 def test_a_template_tells_what_nobody_may_read(account: str) -> None:
     """A template fills in what could not be read, for the account of the question."""
-    found = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
+    parsed = read(Told(NOTHING), given=planned(account, unread_trust="left open"))
 
-    assert found.entity is not None
-    assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (found.entity.arn, len(found.identity))
+    assert parsed.entity is not None
+    assert (f"arn:aws:iam::{ACCOUNT}:role/App", 1) == (parsed.entity.arn, len(parsed.identity))
     assert ("", ("others may attach more",), "left open") == (
-        found.unread_entity,
-        found.unread_identity,
-        found.unread_trust,
+        parsed.unread_entity,
+        parsed.unread_identity,
+        parsed.unread_trust,
     )
 
 
@@ -149,12 +149,12 @@ DETAILS: dict[str, Any] = {
 
 def test_an_accounts_details_have_all_of_a_user() -> None:
     """Account authorization details give a user's own, group and managed policies, boundary and tags."""
-    given = read_details(json.dumps(DETAILS), "iam.json").given
+    given_policies = read_details(json.dumps(DETAILS), "iam.json").given
 
-    found = given[ACCOUNT, "user", "ada"]
+    found = given_policies[ACCOUNT, "user", "ada"]
 
-    assert ["own of user ada", SHARED, "g of group dev"] == [each.name for each in found.identity]
-    assert {json.dumps(ALLOW)} == {each.text for each in found.identity if isinstance(each, PolicyText)}
+    assert ["own of user ada", SHARED, "g of group dev"] == [entry.name for entry in found.identity]
+    assert {json.dumps(ALLOW)} == {entry.text for entry in found.identity if isinstance(entry, PolicyText)}
     assert found.boundary is not None
     assert found.entity is not None
     assert (SHARED, "AIDAEXAMPLE", {"team": "core"}) == (
@@ -166,19 +166,19 @@ def test_an_accounts_details_have_all_of_a_user() -> None:
 
 def test_a_policy_that_is_not_in_the_file_is_not_read() -> None:
     """A managed policy missing in the file is unread; an encoded trust policy is decoded."""
-    found = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
+    entity_read = read_details(json.dumps(DETAILS), "iam.json").given[ACCOUNT, "role", "App"]
 
-    assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == found.unread_identity
-    assert found.entity is not None
-    assert found.entity.trust_policy == '{"Version":"2012-10-17"}'
+    assert ("arn:aws:iam::aws:policy/Elsewhere is not in the file",) == entity_read.unread_identity
+    assert entity_read.entity is not None
+    assert entity_read.entity.trust_policy == '{"Version":"2012-10-17"}'
 
 
 def test_a_file_is_asked_before_aws() -> None:
     """A file given by the user takes precedence over AWS."""
-    given = read_details(json.dumps(DETAILS), "iam.json").given
+    given_policies = read_details(json.dumps(DETAILS), "iam.json").given
     reader = Told(NOTHING)
 
-    assert given[ACCOUNT, "role", "App"] == read(reader, given=given)
+    assert given_policies[ACCOUNT, "role", "App"] == read(reader, given=given_policies)
     assert reader.asked == 0
 
 

@@ -79,9 +79,9 @@ def test_the_account_that_was_refused_is_asked_first() -> None:
     """Keys of the denied account are used first, in the link's region; others only if those fail."""
     toolbox = Toolbox(user=[answer()], session=[])
 
-    found, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
+    looked_up, _, seen = read(toolbox, keys(is_user=True), keys(OTHER))
 
-    assert isinstance(found, Recorded)
+    assert isinstance(looked_up, Recorded)
     assert toolbox.asked == ["user details", "user policy"]
     assert "/eu-west-1/iam/aws4_request" in seen[0].header("authorization")
 
@@ -89,11 +89,11 @@ def test_the_account_that_was_refused_is_asked_first() -> None:
 def test_a_record_that_is_still_to_come_is_waited_for() -> None:
     """A record that does not exist yet is retried for some seconds after a fresh denial, not for an old message."""
     late = Toolbox(session=[NOT_YET, NOT_YET, answer()])
-    found, paused, _ = read(late, keys())
+    looked_up, paused, _ = read(late, keys())
     never, all_pauses, _ = read(Toolbox(session=[NOT_YET] * 4), keys())
     old, none, _ = read(Toolbox(session=[NOT_YET]), keys(), is_fresh=False)
 
-    assert isinstance(found, Recorded)
+    assert isinstance(looked_up, Recorded)
     assert (sum(paused), sum(all_pauses), none) == (1.5, 3.5, [])
     assert isinstance(never, Fact)
     assert isinstance(old, Fact)
@@ -102,18 +102,18 @@ def test_a_record_that_is_still_to_come_is_waited_for() -> None:
 
 def test_nobody_waits_with_the_keys_of_others() -> None:
     """There is no waiting if the account's own keys may not read records: others have no record."""
-    found, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
+    looked_up, paused, _ = read(Toolbox(user=[NOT_YET], session=[DENIED]), keys(OTHER, is_user=True), keys())
 
-    assert isinstance(found, Fact)
+    assert isinstance(looked_up, Fact)
     assert paused == []
-    assert found.why == "not allowed to iam:GetRequestAuthorizationDetails"
+    assert looked_up.why == "not allowed to iam:GetRequestAuthorizationDetails"
 
 
 def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
     """If no key may read it, the finding has the permission, the account, AWS's console link and the command."""
-    found, _, _ = read(Toolbox(session=[DENIED]), keys())
+    looked_up, _, _ = read(Toolbox(session=[DENIED]), keys())
 
-    assert found == Fact(
+    assert looked_up == Fact(
         f"AWS's own record of the refusal, {ID}",
         "not allowed to iam:GetRequestAuthorizationDetails",
         f"whoever has iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, or opens {LINK},",
@@ -135,15 +135,15 @@ def test_a_record_without_a_refusal_proves_nothing() -> None:
     """A record without a denial proves nothing."""
     allowed = [{**DETAILS["evaluations"][0], "evaluatedEffect": "ALLOW"}]
 
-    found, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
+    looked_up, _, _ = read(Toolbox(session=[answer({**DETAILS, "evaluations": allowed})]), keys())
 
-    assert isinstance(found, Fact)
-    assert found.why == "AWS's record says of nothing that it was refused"
+    assert isinstance(looked_up, Fact)
+    assert looked_up.why == "AWS's record says of nothing that it was refused"
 
 
 def test_without_keys_there_is_nobody_to_ask() -> None:
     """Without keys the fact is reported and no request made."""
-    found, _, seen = read(Toolbox())
+    looked_up, _, seen = read(Toolbox())
 
-    assert isinstance(found, Fact)
-    assert (found.why, seen) == ("no keys here can ask for it", [])
+    assert isinstance(looked_up, Fact)
+    assert (looked_up.why, seen) == ("no keys here can ask for it", [])

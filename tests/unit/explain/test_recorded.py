@@ -86,33 +86,37 @@ def record(
 )
 def test_a_check_that_nothing_allows_is_its_kind_of_policy(kind: str, policy_type: str) -> None:
     """A check without Allow names its policy kind; several are listed in AWS's order."""
-    said = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
+    message_text = record(check("RESOURCE", "ALLOW"), check(kind, "IMPLICIT_DENY")).said
 
-    assert (policy_type, False, (policy_type,)) == (said.policy_type, said.is_deny, said.refusing)
+    assert (policy_type, False, (policy_type,)) == (
+        message_text.policy_type,
+        message_text.is_deny,
+        message_text.refusing,
+    )
 
 
 def test_a_deny_counts_before_a_missing_allow_and_is_told_with_its_statement() -> None:
     """An explicit deny precedes a missing allow and is named with Sid and policy ARN."""
     managed = f"arn:aws:iam::{ACCOUNT}:policy/Denies"
-    said = record(
+    message_text = record(
         check("RESOURCE_CONTROL_POLICY", "IMPLICIT_DENY"),
         check("PERMISSIONS_BOUNDARY", "EXPLICIT_DENY", denies(managed)),
         policies=(listed("PERMISSIONS_BOUNDARY", managed),),
     ).said
 
-    assert (said.policy_type, said.is_deny) == ("permissions boundary", True)
-    assert (said.policy_arn, said.sid) == (managed, "No")
+    assert (message_text.policy_type, message_text.is_deny) == ("permissions boundary", True)
+    assert (message_text.policy_arn, message_text.sid) == (managed, "No")
 
 
 def test_the_policy_says_of_which_kind_a_deny_is() -> None:
     """The matched policy decides the kind of a deny: in one account a resource policy is in the principal's check."""
-    said = record(
+    message_text = record(
         check("PRINCIPAL", "EXPLICIT_DENY", denies(INLINE), kinds=("IDENTITY_BASED_POLICY", "RESOURCE_BASED_POLICY")),
         policies=(listed("RESOURCE_BASED_POLICY", INLINE, SECRET),),
     ).said
 
-    assert said.policy_type == "resource-based policy"
-    assert said.policy_arn == f"the policy of {SECRET}"
+    assert message_text.policy_type == "resource-based policy"
+    assert message_text.policy_arn == f"the policy of {SECRET}"
 
 
 def test_a_deny_of_a_policy_that_is_not_listed_may_be_of_either_kind() -> None:
@@ -135,9 +139,11 @@ def test_a_trust_policy_is_the_resources_of_a_role() -> None:
 
 def test_a_role_of_others_may_be_there_though_nothing_is_listed() -> None:
     """A role of another organization may exist though nothing is listed: AWS leaves its policies out."""
-    found = record(check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER))
+    parsed_record = record(
+        check("RESOURCE", "IMPLICIT_DENY"), action="sts:AssumeRole", resource=ROLE.replace(ACCOUNT, OTHER)
+    )
 
-    assert (found.is_whole, found.lacks_role, found.said.policy_type) == (False, False, "")
+    assert (parsed_record.is_whole, parsed_record.lacks_role, parsed_record.said.policy_type) == (False, False, "")
 
 
 def test_without_checks_the_statement_that_denies_is_told() -> None:
@@ -187,15 +193,20 @@ def test_a_kind_is_given_when_all_of_it_is_there() -> None:
 
 def test_what_is_not_checked_is_not_there() -> None:
     """A kind without a check does not apply: boundaries and session policies are checked wherever they exist."""
-    given = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
+    given_policies = record(check("PRINCIPAL", "IMPLICIT_DENY")).given
 
-    assert (given["boundary"], given["session"], given["scp"], given["rcp"]) == ((), (), (), ())
+    assert (given_policies["boundary"], given_policies["session"], given_policies["scp"], given_policies["rcp"]) == (
+        (),
+        (),
+        (),
+        (),
+    )
     assert "boundary" not in record(check("PERMISSIONS_BOUNDARY", "IMPLICIT_DENY")).given
 
 
 def test_what_refuses_nothing_need_not_be_read() -> None:
     """A kind that allows need not be read, except a trust policy, whose way of naming the caller matters."""
-    given = record(
+    given_policies = record(
         check("RESOURCE", "ALLOW"),
         check("PRINCIPAL", "ALLOW"),
         check("PERMISSIONS_BOUNDARY", "NO_IMPACT"),
@@ -204,17 +215,19 @@ def test_what_refuses_nothing_need_not_be_read() -> None:
         policies=(listed("IDENTITY_BASED_POLICY"), listed("SERVICE_CONTROL_POLICY", FULL, ROOT)),
     ).given
 
-    assert {"identity", "boundary", "scp", "rcp"} == set(given)
-    assert all(policy.statements[0].effect == "Allow" for policy in given["identity"][0])
+    assert {"identity", "boundary", "scp", "rcp"} == set(given_policies)
+    assert all(policy.statements[0].effect == "Allow" for policy in given_policies["identity"][0])
 
 
 def test_control_policies_stand_by_level() -> None:
     """Control policies are grouped by level; a level without any allows nothing."""
     checks = [check("SERVICE_CONTROL_POLICY", "IMPLICIT_DENY", target=target) for target in (ROOT, UNIT)]
-    found = record(*checks, policies=(listed("SERVICE_CONTROL_POLICY", FULL, ROOT),), documents={FULL: ANY}).given
+    parsed_record = record(
+        *checks, policies=(listed("SERVICE_CONTROL_POLICY", FULL, ROOT),), documents={FULL: ANY}
+    ).given
     nameless = record(check("SERVICE_CONTROL_POLICY", "IMPLICIT_DENY"), documents={FULL: ANY}).given
 
-    assert [[policy.name for policy in level] for level in found["scp"]] == [[FULL], []]
+    assert [[policy.name for policy in level] for level in parsed_record["scp"]] == [[FULL], []]
     assert "scp" not in nameless
 
 
@@ -222,13 +235,13 @@ def test_the_policies_of_a_resource_are_its_own() -> None:
     """Only the resource's own policies are used, since a request may involve others."""
     other = listed("RESOURCE_BASED_POLICY", "inline:2", SECRET.replace("db", "other"))
     own = listed("RESOURCE_BASED_POLICY", INLINE, SECRET)
-    found = record(
+    parsed_record = record(
         check("PRINCIPAL", "IMPLICIT_DENY"),
         policies=(other, own),
         documents={INLINE: DENY.replace('"Sid"', '"Principal": "*", "Sid"'), "inline:2": ANY},
     ).given
 
-    assert [policy.name for policy in found["resource"][0]] == [f"the policy of {SECRET}"]
+    assert [policy.name for policy in parsed_record["resource"][0]] == [f"the policy of {SECRET}"]
 
 
 # --- the context -----------------------------------------------------------------------------------------------
@@ -270,16 +283,16 @@ def test_context_is_read_as_awss_examples_write_it() -> None:
 def test_the_record_completes_the_question() -> None:
     """The record adds the role's path and id and context keys; the external ID stays the plan's."""
     principal = read_caller(f"arn:aws:sts::{ACCOUNT}:assumed-role/App/s")
-    asked = CaseQuestion(
+    question = CaseQuestion(
         principal, "sts:AssumeRole", ROLE, ACCOUNT, {"AWS:userid": ("x",), "sts:ExternalId": ("hidden",)}
     )
 
-    found = record(check("PRINCIPAL", "IMPLICIT_DENY")).complete(asked)
+    parsed_record = record(check("PRINCIPAL", "IMPLICIT_DENY")).complete(question)
 
-    assert (found.principal.issuer_arn, found.principal.unique_id) == (ROLE, "AROAEXAMPLEEXAMPLE001")
-    assert found.context["aws:UserId"] == ("AROAEXAMPLEEXAMPLE001:s",)
-    assert "AWS:userid" not in found.context
-    assert found.context["sts:ExternalId"] == ("hidden",)
+    assert (parsed_record.principal.issuer_arn, parsed_record.principal.unique_id) == (ROLE, "AROAEXAMPLEEXAMPLE001")
+    assert parsed_record.context["aws:UserId"] == ("AROAEXAMPLEEXAMPLE001:s",)
+    assert "AWS:userid" not in parsed_record.context
+    assert parsed_record.context["sts:ExternalId"] == ("hidden",)
 
 
 def test_what_the_record_has_is_not_unread() -> None:

@@ -21,12 +21,12 @@ def told() -> set[str]:
 
 def made() -> set[str]:
     """The causes in the code that makes findings."""
-    found = set()
+    collected = set()
     names = ("answer", "causes", "families", "ask", "investigate", "keys", "refused")
     for file in (file for name in names for file in SOURCE.rglob(f"{name}.py")):
         text = file.read_text(encoding="utf-8")
-        found |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
-    return found - NO_CAUSES
+        collected |= set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', text))
+    return collected - NO_CAUSES
 
 
 def test_every_cause_stands_on_the_page() -> None:

@@ -141,6 +141,11 @@ def test_what_aws_would_refuse_is_found_before_it_is_asked(message: str, path: s
     """A value that AWS would refuse is found before any call, with its line."""
     where = Where("dsops.yaml", 9)
 
-    (found,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))
+    (finding,) = limit_findings(LimitExceeded("x", problems=(Problem(where, path, message, "mend it"),)))
 
-    assert (cause, "proven", "target", where) == (found.cause, found.certainty, found.place.store, found.remedy.where)
+    assert (cause, "proven", "target", where) == (
+        finding.cause,
+        finding.certainty,
+        finding.place.store,
+        finding.remedy.where,
+    )

@@ -36,28 +36,28 @@ STEPS = plan_of(CONFIG, store="target").steps
 
 def base(identity: CallerIdentity = USER, *, is_temporary: bool = False) -> ChainCaller:
     """The caller who signs the first hop."""
-    found = base_caller(identity, is_temporary=is_temporary)
-    assert found is not None
-    return found
+    chain_caller = base_caller(identity, is_temporary=is_temporary)
+    assert chain_caller is not None
+    return chain_caller
 
 
 def jump() -> ChainCaller:
     """The session of the first hop."""
-    found = session_caller(STEPS["jump"], SESSION, base())
-    assert found is not None
-    return found
+    chain_caller = session_caller(STEPS["jump"], SESSION, base())
+    assert chain_caller is not None
+    return chain_caller
 
 
 def unread_keys(caller: ChainCaller) -> set[str]:
     """The unknown context keys of a caller's requests."""
-    return {key for each in caller.unread for key in each.keys}
+    return {key for gap in caller.unread for key in gap.keys}
 
 
 def test_aws_asks_in_its_order() -> None:
     """The actions are in AWS's order: SetSourceIdentity, AssumeRole, TagSession."""
-    asked = questions(STEPS["jump"], base(), "us-east-1")
+    request_asked = questions(STEPS["jump"], base(), "us-east-1")
 
-    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [each.action for each, _ in asked]
+    assert ["sts:SetSourceIdentity", "sts:AssumeRole", "sts:TagSession"] == [entry.action for entry, _ in request_asked]
 
 
 def test_a_hop_has_what_it_sends() -> None:
@@ -93,9 +93,9 @@ def test_of_a_base_session_nobody_knows_how_it_was_made() -> None:
     """A base session's policy, tags and age are unknown; a long-term key has none."""
     session, user = base(SESSION, is_temporary=True), base()
 
-    assert "session" in {each.place for each in session.unread}
+    assert "session" in {gap.place for gap in session.unread}
     assert {"aws:tokenissuetime", "aws:principaltag/"} <= unread_keys(session)
-    assert {each.place for each in user.unread} == {"context"}
+    assert {gap.place for gap in user.unread} == {"context"}
     assert not {"aws:multifactorauthpresent", "aws:tokenissuetime"} & unread_keys(user)
 
 
@@ -118,10 +118,10 @@ def test_what_a_base_session_brings_along_goes_on_and_on() -> None:
 def test_a_hop_sends_what_its_caller_brings_along() -> None:
     """The tags that a base session adds to a hop's request are unknown; those of a long-term key are known."""
     (_, unread), *_ = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1")
-    (_, known), *_ = questions(STEPS["target"], base(), "us-east-1")
+    (_, known_answers), *_ = questions(STEPS["target"], base(), "us-east-1")
 
-    assert {"sts:sourceidentity", "aws:resourcetag/"} <= {key for each in unread for key in each.keys}
-    assert not {"sts:sourceidentity", "aws:resourcetag/"} & {key for each in known for key in each.keys}
+    assert {"sts:sourceidentity", "aws:resourcetag/"} <= {key for gap in unread for key in gap.keys}
+    assert not {"sts:sourceidentity", "aws:resourcetag/"} & {key for gap in known_answers for key in gap.keys}
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_a_hop_sends_what_its_caller_brings_along() -> None:
 )
 def test_the_action_that_aws_names_is_asked_for(refused: str, actions: list[str]) -> None:
     """The action that AWS denied is included, even if the configuration sends no tags."""
-    asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
+    request_asked = questions(STEPS["target"], base(SESSION, is_temporary=True), "us-east-1", refused)
 
-    assert actions == [each.action for each, _ in asked]
+    assert actions == [entry.action for entry, _ in request_asked]
 
 
 def test_only_aws_sees_the_address() -> None:

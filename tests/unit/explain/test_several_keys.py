@@ -31,7 +31,7 @@ def secret(*stubs: StubIam) -> KnownSecret:
 
     def with_all(left: Sequence[StubIam], asked: tuple[Asking, ...]) -> KnownSecret:
         if not left:
-            return asked[0].run(read_with_any([each.secrets for each in asked], SECRET))
+            return asked[0].run(read_with_any([entry.secrets for entry in asked], SECRET))
         with StubServer(left[0]) as server:
             return with_all(left[1:], (*asked, Asking(server)))
 
@@ -52,9 +52,9 @@ def test_of_a_secret_each_part_is_of_who_may_read_it() -> None:
     policy_only = StubIam(secrets={SECRET: {"Version": "2012-10-17", "Statement": []}}, denied=["DescribeSecret"])
     tags_only = StubIam(secrets={SECRET: None}, denied=["GetResourcePolicy"])
 
-    found = secret(policy_only, tags_only)
+    known_secret = secret(policy_only, tags_only)
 
-    assert found.policy is not None
-    assert (("team", "core"),) == found.tags
-    assert ("", "") == (found.unread_policy, found.unread_tags)
+    assert known_secret.policy is not None
+    assert (("team", "core"),) == known_secret.tags
+    assert ("", "") == (known_secret.unread_policy, known_secret.unread_tags)
     assert secret(tags_only).unread_policy

@@ -97,7 +97,7 @@ def test_an_endpoint_of_its_own(pipeline: Pipeline) -> None:
 def test_ten_secrets_are_read_one_by_one_at_once(pipeline: Pipeline) -> None:
     """Up to ten secrets are read individually in one round."""
     assert len(pipeline.resolve(config(*many(pipeline, 10)))) == 10
-    assert [len(each) for each in pipeline.aws.rounds] == [10]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [10]
     assert {call.action for call in pipeline.aws.calls} == {"GetSecretValue"}
 
 
@@ -113,17 +113,17 @@ def test_versions_are_read_beside_the_batches(pipeline: Pipeline) -> None:
     pipeline.aws.secrets["k0@AWSPREVIOUS"] = "old"
     values = pipeline.resolve(config(*many(pipeline, 11), "key: k0, version: AWSPREVIOUS"))
     assert values["V11"] == "old"
-    assert [sorted(each) for each in pipeline.aws.rounds] == [["BatchGetSecretValue", "GetSecretValue k0"]]
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [["BatchGetSecretValue", "GetSecretValue k0"]]
 
 
 def test_a_denied_batch_falls_back_to_single_reads(pipeline: Pipeline) -> None:
     """After a denied batch all secrets are read individually, with one note on the missing permission."""
     pipeline.aws.rule = denied_batch
     assert len(pipeline.resolve(config(*many(pipeline, 100)))) == 100
-    assert [len(each) for each in pipeline.aws.rounds] == [5, 100]
-    (told,) = pipeline.reports.facts("secrets.batch-denied")
-    assert '"Action": "secretsmanager:BatchGetSecretValue"' in told["hint"]
-    assert "`batch: never`" in told["hint"]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [5, 100]
+    (told_once,) = pipeline.reports.facts("secrets.batch-denied")
+    assert '"Action": "secretsmanager:BatchGetSecretValue"' in told_once["hint"]
+    assert "`batch: never`" in told_once["hint"]
 
 
 def test_a_denied_batch_is_remembered(pipeline: Pipeline) -> None:
@@ -153,7 +153,7 @@ def test_a_server_that_has_no_batches_is_read_one_by_one(pipeline: Pipeline) -> 
 def test_batch_never_makes_no_batch(pipeline: Pipeline) -> None:
     """`batch: never` makes no batch."""
     pipeline.resolve(config(*many(pipeline, 30), more=", batch: never"))
-    assert [len(each) for each in pipeline.aws.rounds] == [30]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [30]
 
 
 def test_members_of_a_batch_have_their_own_errors(pipeline: Pipeline) -> None:

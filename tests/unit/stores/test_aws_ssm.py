@@ -98,7 +98,7 @@ def test_one_denied_parameter_leaves_the_others_alone(pipeline: Pipeline) -> Non
     assert "`plain`" not in error.message
     assert error.message.endswith("(for V1)")
     assert "ssm:GetParameters" in error.hint
-    assert [len(each) for each in pipeline.aws.rounds] == [1, 2]
+    assert [len(calls) for calls in pipeline.aws.rounds] == [1, 2]
 
 
 def test_an_unreachable_store_is_not_asked_ten_times(pipeline: Pipeline) -> None:

@@ -77,10 +77,10 @@ def test_a_token_that_is_valid_takes_one_request(desk: Desk) -> None:
 def test_the_session_is_the_answers(desk: Desk) -> None:
     """The session has the answer's keys and expiry, which AWS gives in milliseconds."""
     desk.center.log_in(desk.home)
-    found = desk.credentials(STORE, "r")
-    assert "secret-ASIA0000000000000001" == found.secret_access_key.reveal()
-    assert "2026-11-24T13:00:00Z" == found.expiration_text
-    assert found.is_temporary
+    session = desk.credentials(STORE, "r")
+    assert "secret-ASIA0000000000000001" == session.secret_access_key.reveal()
+    assert "2026-11-24T13:00:00Z" == session.expiration_text
+    assert session.is_temporary
 
 
 def test_a_session_of_the_config_file_has_its_own_token(desk: Desk) -> None:
@@ -330,8 +330,8 @@ def test_a_run_by_itself_takes_the_login_that_there_is(desk: Desk) -> None:
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
     desk.cache = CredentialCache(desk.clock, is_of_one_run=True)
-    found = desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
-    assert desk.center.issued[found.access_key_id].endswith(f"/{EVE}")
+    session = desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
+    assert desk.center.issued[session.access_key_id].endswith(f"/{EVE}")
 
 
 def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -> None:
@@ -340,8 +340,8 @@ def test_a_rotated_refresh_token_is_the_same_person_in_one_process(desk: Desk) -
     desk.center.log_in(desk.home, seconds=-60)
     plan, other = desk.plan(STORE + OTHER, store="r"), desk.plan(STORE + OTHER, store="s")
     desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
-    found = desk.time.run(desk.resolver(other).credentials("s"), desk.center)
-    assert desk.center.issued[found.access_key_id].endswith(f"ReadOnly_0/{ADA}")
+    session = desk.time.run(desk.resolver(other).credentials("s"), desk.center)
+    assert desk.center.issued[session.access_key_id].endswith(f"ReadOnly_0/{ADA}")
 
 
 @pytest.mark.parametrize(
@@ -523,8 +523,8 @@ def test_a_role_behind_it_is_a_chained_one(desk: Desk) -> None:
     with pytest.raises(LimitExceeded, match="t") as caught:
         desk.plan(STORE + role, store="t")
     assert "the most that a chained role gets" in words(caught.value)
-    found = desk.credentials(STORE + role.replace("7200", "3600"), "t")
-    assert "arn:aws:sts::222222222222:assumed-role/Next/me" == found.arn
+    session = desk.credentials(STORE + role.replace("7200", "3600"), "t")
+    assert "arn:aws:sts::222222222222:assumed-role/Next/me" == session.arn
     assert ["GetRoleCredentials"] == desk.center.asked
 
 

@@ -190,6 +190,6 @@ def test_one_connection_too_many_ends_no_login() -> None:
 
         connect()
         found = loopback.wait(has_state(STATE), 10, look)
-    for each in connections:
-        each.close()
+    for connection in connections:
+        connection.close()
     assert found.query == {"state": STATE}

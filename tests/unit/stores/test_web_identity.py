@@ -208,8 +208,8 @@ def test_github_is_asked_for_a_token(pipeline: Pipeline, audience: str) -> None:
     pipeline.credentials(store(f"web_identity: github, web_identity_audience: '{audience}'"), "r")
     (get,) = pipeline.aws.gets
     assert dict(get.headers)["Authorization"] == "Bearer PLANTEDbearer"
-    told = [event.facts["caller"] for event in pipeline.reports.events if event.name == "credentials.issued"]
-    assert told == ["the token from GitHub Actions"]
+    result_text = [event.facts["caller"] for event in pipeline.reports.events if event.name == "credentials.issued"]
+    assert result_text == ["the token from GitHub Actions"]
     assert "PLANTED" not in repr(get)
     assert pipeline.aws.calls[-1].parameters["WebIdentityToken"] == token_of()
 
