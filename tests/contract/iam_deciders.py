@@ -27,8 +27,8 @@ def doubts(policies: Policies, caller: Principal) -> list[Doubt]:
     found = [Doubt((name,), policies, without) for name, without in _without_a_type(policies)]
     for statement in _all_statements(policies):
         found += [
-            Doubt(names, _changed(policies, statement, one), _changed(policies, statement, other))
-            for names, one, other in _doubts_about(statement, caller)
+            Doubt(names, _changed(policies, statement, entry), _changed(policies, statement, other))
+            for names, entry, other in _doubts_about(statement, caller)
         ]
     return found
 
@@ -157,7 +157,7 @@ def _changed(policies: Policies, doubted: Statement, change: Change) -> Policies
     def one(policy: Policy) -> Policy:
         if not any(statement is doubted for statement in policy.statements):
             return policy
-        listed = (change(each) if each is doubted else each for each in policy.statements)
+        listed = (change(statement) if statement is doubted else statement for statement in policy.statements)
         return policy._replace(statements=tuple(listed))
 
     def groups(listed: tuple[tuple[Policy, ...], ...]) -> tuple[tuple[Policy, ...], ...]:

@@ -107,13 +107,13 @@ def _lists(values: tuple[str, ...]) -> st.SearchStrategy[Json]:
 def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple[str, ...]]]]:
     """A condition block, mostly of one operator, and its keys with values that they may have."""
     block: dict[str, Json] = {}
-    asked: list[tuple[str, tuple[str, ...]]] = []
+    request_asked: list[tuple[str, tuple[str, ...]]] = []
     for number in range(draw(st.sampled_from((1, 1, 1, 2)))):
         operator = first if first and not number else draw(st.sampled_from(OPERATORS))
         if operator == "Null":
             key = draw(st.sampled_from((*TEXT_KEYS, *SET_KEYS, "aws:MultiFactorAuthAge")))
             block["Null"] = {key: draw(st.sampled_from(("true", "false")))}
-            asked.append((key, NUMBERS if key == "aws:MultiFactorAuthAge" else TEXTS))
+            request_asked.append((key, NUMBERS if key == "aws:MultiFactorAuthAge" else TEXTS))
             continue
         family = next(family for family in FAMILIES if operator in family.operators)
         key = draw(st.sampled_from(family.keys))
@@ -124,8 +124,8 @@ def conditions(draw: st.DrawFn, first: str) -> tuple[Json, list[tuple[str, tuple
         if draw(st.integers(0, 9)) == 0 and modifier.startswith("For"):
             name += "IfExists"
         block.setdefault(name, {})[key] = draw(_lists(family.wanted))
-        asked.append((key, family.actual))
-    return block, asked
+        request_asked.append((key, family.actual))
+    return block, request_asked
 
 
 # --- policies -----------------------------------------------------------------------------------------------

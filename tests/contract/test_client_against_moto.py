@@ -146,7 +146,7 @@ def test_secrets(caller: Caller) -> None:
         get_secret_value(caller.client, KEYS, endpoint, "prod/db", version_stage="AWSCURRENT"),
         get_secret_value(caller.client, KEYS, endpoint, "prod/db", text.version_id),
     ]
-    answers = [caller.run(each) for each in again]
+    answers = [caller.run(entry) for entry in again]
     assert len({text.request_id, *(answer.request_id for answer in answers)}) == 5
     assert {text} == {answer._replace(request_id=text.request_id) for answer in answers}
 
@@ -245,7 +245,7 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
         )
     )
     assert job.credentials.arn == "arn:aws:sts::123456789012:assumed-role/Deploy/job"
-    known = caller.run(
+    known_names = caller.run(
         assume_role(
             client,
             KEYS,
@@ -255,15 +255,15 @@ def test_sts_for_others_than_roles(caller: Caller) -> None:
             provided_contexts=(("arn:aws:iam::aws:contextProvider/IdentityCenter", Secret("assertion")),),
         )
     )
-    assert known.credentials.is_temporary
+    assert known_names.credentials.is_temporary
 
 
 def test_a_root_task_is_as_in_the_service_model() -> None:
     """AssumeRoot's request equals botocore's serialization, since moto lacks it."""
     model = Session().get_service_model("sts").operation_model("AssumeRoot")
     task = "arn:aws:iam::aws:policy/root-task/S3UnlockBucketPolicy"
-    asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}
-    wanted = create_serializer("query").serialize_to_request(asked, model)["body"]
+    request_asked = {"TargetPrincipal": "222222222222", "TaskPolicyArn": {"arn": task}, "DurationSeconds": 600}
+    expected_values = create_serializer("query").serialize_to_request(request_asked, model)["body"]
     sent: list[dict[str, str]] = []
 
     def keep(seen: Seen) -> Answer:
@@ -283,4 +283,4 @@ def test_a_root_task_is_as_in_the_service_model() -> None:
         )
         with pytest.raises(DsopsError):
             caller.run(call)
-    assert sent == [{name: str(value) for name, value in wanted.items()}]
+    assert sent == [{name: str(value) for name, value in expected_values.items()}]

@@ -219,8 +219,8 @@ def test_iam_simulate_decides_alike_but_for_what_is_written_down(
         print(f"\n{tally}")
     assert tally.requests >= EVERYTHING
     assert tally.allowed >= 0.3 * tally.requests
-    wanted = (*TYPES, *ELEMENTS, *PRINCIPAL_FORMS, *OPERATORS, *MODIFIERS)
-    assert [] == [f"{name}: {tally.decided[name]}" for name in wanted if tally.decided[name] < ENOUGH]
+    expected_values = (*TYPES, *ELEMENTS, *PRINCIPAL_FORMS, *OPERATORS, *MODIFIERS)
+    assert [] == [f"{name}: {tally.decided[name]}" for name in expected_values if tally.decided[name] < ENOUGH]
 
 
 @pytest.mark.parametrize("name", READINGS)

@@ -194,7 +194,7 @@ def sent(longest: int) -> st.SearchStrategy[Sent]:
         tags=often({}, [{"team": "core"}, {"team": "other"}, {"team": "core", "cost": "1"}]),
         transitive=st.booleans(),
         source_identity=often("", ["ada", "bob"]),
-        duration=st.sampled_from([each for each in (900, 3600, 7200) if each <= longest]),
+        duration=st.sampled_from([number for number in (900, 3600, 7200) if number <= longest]),
         session_policy=LIMITS,
     )
 
@@ -293,15 +293,15 @@ def compared(seed: dict[str, Any], sends: tuple[Sent, Sent, Sent], folder: Path)
     plan = plan_of(json.dumps({"secretStores": stores, "envs": {"e": variables}}))
     world = make_runtime(folder=str(folder))
     policies = GivenPolicies([read_policy_file("seed.yaml", world)], {}, {})
-    told = {hop.step.name: hop.verdict for hop in hops_of(plan, policies, policies.complete, USER, world)}
+    result_text = {hop.step.name: hop.verdict for hop in hops_of(plan, policies, policies.complete, USER, world)}
 
     ada = Lab.of(json.dumps(seed)).user("ada", HOME)
     code, session = happened(ada, JUMP, first)
-    assert (told["jump"], code) in OUTCOMES, "jump"
+    assert (result_text["jump"], code) in OUTCOMES, "jump"
     code, reader = happened(ada, TARGET, third)
-    assert (told["straight"], code) in OUTCOMES, "straight"
+    assert (result_text["straight"], code) in OUTCOMES, "straight"
     if reader is not None:
-        assert ("allowed" if may_read(reader) else "denied") == told["of-straight"], "of-straight"
+        assert ("allowed" if may_read(reader) else "denied") == result_text["of-straight"], "of-straight"
     if session is not None:
-        assert (told["target"], happened(session, TARGET, second)[0]) in OUTCOMES, "target"
-    return list(told.values())
+        assert (result_text["target"], happened(session, TARGET, second)[0]) in OUTCOMES, "target"
+    return list(result_text.values())

@@ -136,17 +136,17 @@ def refusal(person: Person, role: str, external_id: str) -> str:
 
 def test_what_is_foretold_happens(server: SandboxServer, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """Predictions for every user, role, account and external ID come true; none is unknown."""
-    told = foretold(server, tmp_path, capfd)
+    result_text = foretold(server, tmp_path, capfd)
     lab = Lab(server.sandbox)
     people = {user: lab.user(user, HOME) for user in USERS}
 
     wrong = []
-    for question, verdict in zip(QUESTIONS, told, strict=True):
+    for question, verdict in zip(QUESTIONS, result_text, strict=True):
         user, account, role, external_id = question
         happened = refusal(people[user], f"arn:aws:iam::{account}:role/{role}", external_id)
         if happened != ("" if verdict == "allow" else "AccessDenied"):
             wrong.append((question, verdict, happened))
-    counts = {verdict: told.count(verdict) for verdict in set(told)}
+    counts = {verdict: result_text.count(verdict) for verdict in set(result_text)}
     assert wrong == []
     assert "unknown" not in counts
     assert min(counts["allow"], counts["implicit-deny"], counts["explicit-deny"]) >= 20, counts
@@ -171,9 +171,9 @@ def test_an_organization_makes_the_difference_that_it_should(
 ) -> None:
     """In an organization its id admits to one role; an RCP and an SCP each deny another."""
     has_organization = server.sandbox.world.organizations.membership(HOME) is not None
-    told = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
+    result_text = foretold(server, tmp_path, capfd)[QUESTIONS.index(question)]  # type: ignore[arg-type]  # of that shape
 
-    assert told == (together if has_organization else alone)
+    assert result_text == (together if has_organization else alone)
 
 
 SECRETS_SEED = f"""\
@@ -220,12 +220,12 @@ def test_what_is_foretold_of_secrets_happens(tmp_path: Any, capfd: pytest.Captur
             }
             for user, arn in questions
         ]
-        told = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
+        result_text = [case["verdict"] for case in simulated(server, cases, tmp_path, capfd)]
         happened = [may_read(lab.user(user, HOME), arn) for user, arn in questions]
 
     assert len(arns) == 8
-    assert [verdict == "allow" for verdict in told] == happened
-    assert {verdict: told.count(verdict) for verdict in sorted(set(told))} == {
+    assert [verdict == "allow" for verdict in result_text] == happened
+    assert {verdict: result_text.count(verdict) for verdict in sorted(set(result_text))} == {
         "allow": 7,
         "explicit-deny": 6,
         "implicit-deny": 11,

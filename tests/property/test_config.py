@@ -195,7 +195,7 @@ def test_an_own_file_as_include_says_the_same(folder: Path, content: dict[str, o
     if isinstance(direct, ConfigError) or isinstance(included, ConfigError):
         assert isinstance(direct, ConfigError)
         assert isinstance(included, ConfigError)
-        assert [one.message for one in direct.problems] == [one.message for one in included.problems]
+        assert [problem.message for problem in direct.problems] == [problem.message for problem in included.problems]
     else:
         assert list(direct.stores) == list(included.stores)
         assert list(direct.environments) == list(included.environments)
@@ -225,9 +225,9 @@ def test_values_of_a_literal_store_arrive_as_they_are(folder: Path, values: dict
     text = json.dumps({"secretStores": {"a": {"type": "literal", "values": escaped}}}, ensure_ascii=False)
     (folder / "dsops.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        found = load(folder=str(folder), environ={"HOME": str(folder)})
+        settings = load(folder=str(folder), environ={"HOME": str(folder)})
     except ConfigError:
         return  # YAML cannot express control characters and lone surrogates
-    field = found.stores["a"].fields["values"]
+    field = settings.stores["a"].fields["values"]
     node = expand_node(field.node, InterpolationNames({}), "f", "p")
     assert [text for pair in values.items() for text in pair] == list(texts_of(node))

@@ -52,7 +52,7 @@ def plans(draw: st.DrawFn) -> Plan:
     steps: dict[str, Step] = {}
     for name in draw(st.lists(texts, unique=True, max_size=8)):
         kind = draw(st.sampled_from(["aws.sts", "aws.secretsmanager", "literal"]))
-        hops = [each.name for each in steps.values() if each.type == "aws.sts"]
+        hops = [step.name for step in steps.values() if step.type == "aws.sts"]
         below = draw(st.sampled_from(["", *hops])) if kind != "literal" else ""
         account = draw(st.sampled_from(["111111111111", "222222222222"]))
         sent: dict[str, Setting] = {
@@ -131,8 +131,8 @@ def test_mermaid_has_only_the_markup_that_is_ours(graph: Graph) -> None:
     ]
     for line in text.removesuffix("\n").split("\n"):
         assert re.fullmatch("|".join(lines), line), line
-    shown = re.findall(r'^ +(n\d+)[\[(]+"', text, re.MULTILINE)
-    assert len(shown) == len(set(shown)) == len(graph.nodes)
+    shown_text = re.findall(r'^ +(n\d+)[\[(]+"', text, re.MULTILINE)
+    assert len(shown_text) == len(set(shown_text)) == len(graph.nodes)
 
 
 @settings(max_examples=150, deadline=None)
@@ -142,7 +142,7 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     text = svg_text(graph)
     assert HUSH not in text
     root = ET.fromstring(text.encode())  # noqa: S314 (our own)
-    assert {each.tag.removeprefix(SVG) for each in root.iter()} <= {
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
         "svg",
         "title",
         "desc",
@@ -155,8 +155,8 @@ def test_svg_is_xml_and_has_only_elements_that_are_ours(graph: Graph) -> None:
     groups = root.findall(f"{SVG}g")
     assert len(groups) == len(graph.nodes)
     names = sorted("".join(plain(node.name).split()) for node in graph.nodes)
-    written = ["".join("".join(each.text or "" for each in group.iter(f"{SVG}text")).split()) for group in groups]
-    assert all(any(each.startswith(name) for each in written) for name in names)
+    written = ["".join("".join(entry.text or "" for entry in group.iter(f"{SVG}text")).split()) for group in groups]
+    assert all(any(entry.startswith(name) for entry in written) for name in names)
 
 
 @settings(max_examples=150, deadline=None)

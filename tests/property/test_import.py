@@ -77,14 +77,14 @@ def our_way(made: Made, folder: Path, store: str) -> str | None:
 @st.composite
 def profile(draw: st.DrawFn) -> dict[str, str]:
     """One profile."""
-    found = {}
+    collected = {}
     if draw(st.integers(0, 3)):
-        found["role_arn"] = f"arn:aws:iam::111111111111:role/{draw(st.sampled_from(['One', 'Two']))}"
+        collected["role_arn"] = f"arn:aws:iam::111111111111:role/{draw(st.sampled_from(['One', 'Two']))}"
     if draw(st.integers(0, 3)):
-        found["source_profile"] = draw(st.sampled_from([*NAMES, "gone"]))
+        collected["source_profile"] = draw(st.sampled_from([*NAMES, "gone"]))
     elif draw(st.booleans()):
-        found["credential_source"] = draw(st.sampled_from(["Environment", "Environment", "Moon"]))
-    return found
+        collected["credential_source"] = draw(st.sampled_from(["Environment", "Environment", "Moon"]))
+    return collected
 
 
 PROFILES = st.dictionaries(st.sampled_from(NAMES), profile(), min_size=2)

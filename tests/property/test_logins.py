@@ -86,5 +86,5 @@ def test_any_text_is_a_moment_or_none(text: str) -> None:
 @given(st.text(st.characters(max_codepoint=255)))
 def test_any_head_of_a_request_is_read_without_an_error(head: str) -> None:
     """Any request head is parsed without an error, and none has a state that was not sent."""
-    asked = _parse(head)
-    assert "state" not in asked.query or "state" in head
+    request_asked = _parse(head)
+    assert "state" not in request_asked.query or "state" in head

@@ -66,11 +66,11 @@ CONFIGS = st.fixed_dictionaries(
 def ours(config: dict[str, Any]) -> dict[str, Any]:
     """The original's configuration in our keys."""
     stores = {
-        name: {STS_KEYS.get(key, key): value for key, value in one.items() if STS_KEYS.get(key, key) is not None}
-        for name, one in config["providers"].items()
+        name: {STS_KEYS.get(key, key): value for key, value in provider.items() if STS_KEYS.get(key, key) is not None}
+        for name, provider in config["providers"].items()
     }
     environments = {
-        name: {each: our_variable(one) for each, one in variables.items()} for name, variables in config["envs"].items()
+        name: {name: our_variable(one) for name, one in variables.items()} for name, variables in config["envs"].items()
     }
     return {"version": 1, "secretStores": stores, "envs": environments}
 

@@ -166,13 +166,13 @@ def test_no_other_action_is_allowed_on_anything(wanted: list[Read], action: str)
 @given(count=st.integers(1, 45), length=st.integers(1, 60))
 def test_it_fits_or_is_refused(count: int, length: int) -> None:
     """The policy fits AWS's limit and names each secret, or is refused."""
-    wanted = [("us", f"{'x' * length}{n}", "") for n in range(count)]
+    expected_values = [("us", f"{'x' * length}{n}", "") for n in range(count)]
     try:
-        text = str(planned(wanted).steps["role"].settings["session_policy"])
+        text = str(planned(expected_values).steps["role"].settings["session_policy"])
     except LimitExceeded:
         reject()
     assert len(text) <= 2048
-    assert all(f":secret:{name}-??????" in text for _, name, _ in wanted)
+    assert all(f":secret:{name}-??????" in text for _, name, _ in expected_values)
 
 
 def _text(wanted: list[Read]) -> str:

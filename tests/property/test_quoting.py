@@ -239,10 +239,10 @@ def test_githubs_file_is_read_back_as_its_runner_reads_it(values: list[str]) -> 
     """The `github` format is read back by the rules of GitHub's runner: heredocs with their own delimiter."""
     lines = renderer("github")(named([Secret(value) for value in values])).decode().split("\n")
     assert lines.pop() == ""
-    found: dict[str, str] = {}
+    collected: dict[str, str] = {}
     while lines:
         name, _, end = lines.pop(0).partition("<<")
         place = lines.index(end)
-        found[name] = "\n".join(lines[:place])
+        collected[name] = "\n".join(lines[:place])
         del lines[: place + 1]
-    assert found == named(values)
+    assert collected == named(values)

@@ -73,7 +73,7 @@ def report_with(text: str, role: str) -> AuditReport:
 
 def shape(page: Node) -> Counter[tuple[str, tuple[str, ...]]]:
     """The number of elements by tag and attributes; a drawing's wrapped text lines are left out."""
-    return Counter((each.tag, tuple(each.attributes)) for each in page.all() if each.tag != "text")
+    return Counter((element.tag, tuple(element.attributes)) for element in page.all() if element.tag != "text")
 
 
 @settings(max_examples=100, deadline=None)
@@ -82,14 +82,14 @@ def test_no_text_adds_an_element_or_an_attribute(text: str) -> None:
     """The page with any text has the elements and attributes of one with plain letters."""
     text = f"x{text}"  # an empty name is shown as a dash
     # White space and the separator of chains keep their places.
-    harmless = "".join(each if each.isspace() or each == ">" else "x" for each in text)
-    role, other = (f"arn:aws:iam::111122223333:role/{each}" for each in (text, harmless))
+    harmless = "".join(entry if entry.isspace() or entry == ">" else "x" for entry in text)
+    role, other = (f"arn:aws:iam::111122223333:role/{entry}" for entry in (text, harmless))
     page = page_of(report_with(text, role))
     page.encode()
     read_back = read(page)
     assert shape(read_back) == shape(read(page_of(report_with(harmless, other))))
-    assert not [each for each in read_back.all() if "src" in each.attributes]
-    assert {each["href"][0] for each in read_back.all("a")} == {"#"}
+    assert not [element for element in read_back.all() if "src" in element.attributes]
+    assert {element["href"][0] for element in read_back.all("a")} == {"#"}
 
 
 @settings(max_examples=50, deadline=None)
@@ -98,7 +98,7 @@ def test_every_text_can_be_read(text: str) -> None:
     """Every text is visible, in a title if shortened; control characters are shown as codes."""
     page = read(page_of(report_with(f"x{text}", "r")))
     assert plain(shortened(f"x{text}")) in page.all("ul", "bad")[0].text
-    whole = {each.attributes.get("title") for each in page.all()}
+    whole = {element.attributes.get("title") for element in page.all()}
     assert len(text) < 80 or plain(f"x{text}") in whole
     assert not {"\u202e", "\x00", "\ud800"} & set(page.text)
 

@@ -1,6 +1,6 @@
 """moto tests that moto's server passes and the sandbox does not, each with the AWS rule that decides.
 
- test_moto_parity.py fails for a listed test that passes by now, or that moto's own server fails.
+test_moto_parity.py fails for a listed test that passes by now, or that moto's own server fails.
 """
 
 from __future__ import annotations

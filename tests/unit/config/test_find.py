@@ -130,7 +130,9 @@ class TestFiles:
         """An empty file is an error with what to write."""
         (tree / "git" / "dsops.yaml").write_text("# nothing yet\n")
         error = self.refusal(tree)
-        assert [(str(one.where), one.message) for one in error.problems] == [("../dsops.yaml", "the file is empty")]
+        assert [(str(problem.where), problem.message) for problem in error.problems] == [
+            ("../dsops.yaml", "the file is empty")
+        ]
         assert error.exit_code == 2
 
     def test_an_empty_local_file_is_none(self, tree: Path) -> None:
@@ -159,7 +161,7 @@ class TestFiles:
         (tree / "git" / "dsops.yaml").write_text("version: 1\nenvs:\n\tp:\n")
         error = self.refusal(tree)
         assert isinstance(error, SyntaxInvalid)
-        assert [(str(one.where), one.message) for one in error.problems] == [
+        assert [(str(problem.where), problem.message) for problem in error.problems] == [
             ("../dsops.yaml:3", "a tab indents this line")
         ]
 

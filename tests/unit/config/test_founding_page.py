@@ -44,7 +44,7 @@ def test_the_first_block_says_what_it_says(configured: Configured) -> None:
 
 def test_names_of_variables_are_kept_for_later(configured: Configured) -> None:
     """`dsops-${USER}-${TIMESTAMP}` stays unexpanded in the loaded configuration."""
-    block = next(one for one in WHOLE if one.heading == "Dynamic Role Selection")
+    block = next(entry for entry in WHOLE if entry.heading == "Dynamic Role Selection")
     node = configured(block.text).stores["aws-sts-dynamic"].fields["role_session_name"].node
     assert isinstance(node, Scalar)
     assert node.text == "dsops-${USER}-${TIMESTAMP}"
@@ -54,7 +54,7 @@ def test_the_duration_block_loads_under_secret_stores_and_24_hours_are_too_long(
     """The page's 24-hour duration exceeds the limit, with the page's reason; its other store is good."""
     config = configured("secretStores:\n" + indent(DURATION.text, "  "))
     limits = check_limits(config, BUILTIN_TYPES)
-    assert [(one.path, one.message) for one in limits] == [
+    assert [(limit.path, limit.message) for limit in limits] == [
         (
             "secretStores.aws-sts-long.duration_seconds",
             "`duration_seconds` is 86400, and the most is 43200 (the AssumeRole API reference)",
@@ -73,5 +73,5 @@ def test_the_policy_block_is_a_key_of_a_store(configured: Configured) -> None:
 
 def test_a_piece_by_itself_tells_where_it_belongs(refused: Refused) -> None:
     """A fragment of the page loaded alone has a hint where it belongs."""
-    assert [one.hint for one in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
-    assert {one.hint for one in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}
+    assert [entry.hint for entry in refused(POLICY.text)] == ["put it into a store in `secretStores:`"]
+    assert {entry.hint for entry in refused(DURATION.text)} == {"it looks like a store: put it under `secretStores:`"}

@@ -170,14 +170,14 @@ def is_left_to_validate(mutant: Mutant, problems: tuple[Problem, ...]) -> bool:
     value: Any = mutant.content
     for key in mutant.place if mutant.name not in ("dropped", "renamed") else ():
         value = value[key]
-    told = [f"{problem.path} {problem.message}" for problem in problems]
-    known = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
+    result_text = [f"{problem.path} {problem.message}" for problem in problems]
+    known_names = [*NOT_IN_A_SCHEMA, *[pattern for kind, pattern in OF_A_TYPE.items() if type(value) is kind]]
     stores = mutant.content.get("secretStores")
     entries = stores.values() if isinstance(stores, dict) else ()
-    is_extending = any("extends" in one for one in entries if isinstance(one, dict))
+    is_extending = any("extends" in entry for entry in entries if isinstance(entry, dict))
     if is_extending or not {"defaults", "include"}.isdisjoint(mutant.content):
-        known.append(INHERITED)
-    return all(any(re.search(pattern, text) for pattern in known) for text in told)
+        known_names.append(INHERITED)
+    return all(any(re.search(pattern, text) for pattern in known_names) for text in result_text)
 
 
 def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
@@ -190,7 +190,7 @@ def problems_of(content: object, folder: Path) -> tuple[Problem, ...]:
 def whole() -> dict[str, Content]:
     """The configurations in the documentation, without those that are only part of one."""
     with tempfile.TemporaryDirectory() as folder:
-        return {name: one for name, one in documented().items() if not problems_of(one, Path(folder))}
+        return {name: value for name, value in documented().items() if not problems_of(value, Path(folder))}
 
 
 CONFIGURATIONS = {**configurations(), **whole()}
@@ -206,7 +206,11 @@ def test_it_takes_what_validate_takes_and_no_more(name: str, tmp_path: Path) -> 
         problems, is_accepted = problems_of(mutant.content, tmp_path), VALIDATOR.is_valid(mutant.content)
         if is_accepted and problems and not is_left_to_validate(mutant, problems):
             wrong.append(("accepted", mutant.name, mutant.place, problems[0].message))
-        elif not is_accepted and not problems and not any(mutant.name == f"becomes {one}" for one in ONLY_IN_AN_EDITOR):
+        elif (
+            not is_accepted
+            and not problems
+            and not any(mutant.name == f"becomes {entry}" for entry in ONLY_IN_AN_EDITOR)
+        ):
             wrong.append(("refused", mutant.name, mutant.place, ""))
     assert wrong == []
 

@@ -11,7 +11,7 @@ ROLE = "arn:aws:iam::123456789012:role/App"
 
 def told(configured: Configured, text: str) -> list[tuple[int, str]]:
     """Line and path of each exceeded limit."""
-    return [(one.where.line, one.path) for one in check_limits(configured(text), BUILTIN_TYPES)]
+    return [(check_limit.where.line, check_limit.path) for check_limit in check_limits(configured(text), BUILTIN_TYPES)]
 
 
 def test_an_inherited_field_is_told_once(configured: Configured) -> None:
@@ -37,7 +37,7 @@ def test_escapes_are_read_as_what_they_stand_for(configured: Configured) -> None
     """`$${` is counted as `${`, its value after interpolation."""
     text = f"secretStores:\n  a: {{type: aws.sts, role_arn: '{ROLE}', role_session_name: '$${{A}}'}}\n"
     limits = check_limits(configured(text), BUILTIN_TYPES)
-    assert ["`$` stands at position 1" in one.message for one in limits] == [True]
+    assert ["`$` stands at position 1" in limit.message for limit in limits] == [True]
 
 
 def test_stores_of_unknown_types_have_none(configured: Configured) -> None:

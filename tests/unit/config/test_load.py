@@ -26,7 +26,7 @@ def fields(config: Config, store: str) -> dict[str, object]:
 def literals(config: Config, environment: str) -> dict[str, str]:
     """An environment's literal values."""
     variables = config.environments[environment].variables
-    return {name: one.literal.text if one.literal else "" for name, one in variables.items()}
+    return {name: variable.literal.text if variable.literal else "" for name, variable in variables.items()}
 
 
 class TestTopLevel:
@@ -122,7 +122,7 @@ class TestTopLevel:
         """An unknown `default_env` is refused with a suggestion."""
         assert configured("default_env: prod\nenvs: {prod: }").default_environment == "prod"
         problems = refused("default_env: prd\nenvs: {prod: }")
-        assert [(one.message, one.hint) for one in problems] == [
+        assert [(problem.message, problem.hint) for problem in problems] == [
             ("there is no environment `prd`", "did you mean `prod`?")
         ]
 
@@ -174,7 +174,7 @@ class TestStores:
         problems = refused(
             "secretStores: {a: {type: literal, values: {}}}\nproviders: {a: {type: literal, values: {}}}"
         )
-        assert [(one.where.line, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.message) for problem in problems] == [
             (2, "`a` stands in both `secretStores` and `providers`")
         ]
 
@@ -219,7 +219,7 @@ class TestStores:
             "  c: {region: us-east-1}\n"
             "  d: {type: '${T}'}\n"
         )
-        assert [(one.where.line, one.path) for one in problems] == [
+        assert [(problem.where.line, problem.path) for problem in problems] == [
             (2, "secretStores.a"),
             (4, "secretStores.a.duraton_seconds"),
             (5, "secretStores.a.tags"),
@@ -299,7 +299,7 @@ class TestDefaults:
             f"  a: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
             f"  b: {{type: aws.sts, role_arn: '{ROLE}'}}\n"
         )
-        assert [(one.where.line, one.hint) for one in problems] == [
+        assert [(problem.where.line, problem.hint) for problem in problems] == [
             (2, "did you mean `region`?"),
             (3, ""),
             (3, ""),
@@ -333,7 +333,7 @@ class TestExtends:
         text = f"{base}  a: {{extends: base, role_arn: '{ROLE}'}}\n"
         assert list(configured(text).stores) == ["base", "a"]
         for use in ("envs: {p: {A: {from: 'base:access_key_id'}}}", "  m: {type: aws.ssm, credentials_from: base}"):
-            assert [one.message for one in refused(text + use)] == ["`role_arn` is missing"]
+            assert [entry.message for entry in refused(text + use)] == ["`role_arn` is missing"]
 
     def test_a_base_without_a_type_is_no_store(self, configured: Configured) -> None:
         """A base without a type only lends its fields and is no store."""
@@ -344,7 +344,7 @@ class TestExtends:
         """A mistake in a base is reported once, at the base."""
         stores = "\n".join(f"  s{number}: {{extends: base, role_arn: '{ROLE}'}}" for number in range(30))
         problems = refused(f"secretStores:\n  base: {{type: aws.sts, regoin: x}}\n{stores}\n")
-        assert [(one.where.line, one.path) for one in problems] == [(2, "secretStores.base.regoin")]
+        assert [(problem.where.line, problem.path) for problem in problems] == [(2, "secretStores.base.regoin")]
 
     def test_a_cycle_is_named_whole(self, refused: Refused) -> None:
         """A cycle of `extends` is reported once with all its names."""
@@ -358,7 +358,7 @@ class TestExtends:
             "  p: {extends: q}\n"
             "  q: {extends: p}\n"
         )
-        assert [one.message for one in problems] == [
+        assert [problem.message for problem in problems] == [
             "stores extend each other: a -> b -> c -> a",
             "environments extend each other: p -> q -> p",
         ]
@@ -374,7 +374,7 @@ class TestExtends:
             "envs:\n"
             "  prod: {extends: [prood]}\n"
         )
-        assert [(one.message, one.hint) for one in problems] == [
+        assert [(problem.message, problem.hint) for problem in problems] == [
             ("there is no store `bse`", "did you mean `base`?"),
             ("a store of type aws.secretsmanager can't extend one of another type", ""),
             ("`extends` takes one name or a list of names", ""),
@@ -388,7 +388,7 @@ class TestExtends:
         problems = refused(
             f"secretStores:\n{stores}\n  s2000: {{type: aws.ssm}}\nenvs:\n{environments}\n  e2000: {{}}\n"
         )
-        assert {one.message for one in problems} == {"`extends` goes more than 50 deep"}
+        assert {problem.message for problem in problems} == {"`extends` goes more than 50 deep"}
 
     def test_an_environment_inherits_variables_in_order(self, configured: Configured) -> None:
         """An environment's own variables replace inherited ones in place; null removes, new ones follow."""
@@ -474,7 +474,7 @@ class TestFiles:
     def test_a_cycle_of_includes_is_named_whole(self, refused: Refused) -> None:
         """A cycle of includes is reported with all its files."""
         problems = refused("include: a.yaml", a__yaml="include: b.yaml", b__yaml="include: ./a.yaml")
-        assert [(str(one.where), one.message) for one in problems] == [
+        assert [(str(problem.where), problem.message) for problem in problems] == [
             ("b.yaml:1", "files include each other: a.yaml -> b.yaml -> a.yaml")
         ]
 
@@ -500,13 +500,13 @@ class TestFiles:
     def test_wrong_includes_are_refused(self, refused: Refused, include: str, message: str) -> None:
         """Invalid includes are refused with their line."""
         problems = refused(f"version: 1\ninclude: {include}\n", sub_in_x__yaml="")
-        assert [(one.where.line, one.message) for one in problems] == [(2, message)]
+        assert [(problem.where.line, problem.message) for problem in problems] == [(2, message)]
 
     def test_includes_end_somewhere(self, refused: Refused) -> None:
         """Includes deeper than the limit are refused."""
         files = {f"f{number}__yaml": f"include: f{number + 1}.yaml" for number in range(20)}
         problems = refused("include: f0.yaml", f20__yaml="version: 1", **files)
-        assert [str(one.where) for one in problems] == ["f9.yaml:1"]
+        assert [str(problem.where) for problem in problems] == ["f9.yaml:1"]
 
 
 class TestGraph:
@@ -522,7 +522,7 @@ class TestGraph:
             f"  c: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: a}}\n"
             f"  d: {{type: aws.sts, role_arn: '{ROLE}', credentials_from: d}}\n"
         )
-        assert [(one.where.line, one.path, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.path, problem.message) for problem in problems] == [
             (3, "secretStores.a.credentials_from", "stores take their credentials from each other: a -> b -> c -> a"),
             (6, "secretStores.d.credentials_from", "`d` takes its credentials from itself"),
         ]
@@ -546,7 +546,7 @@ class TestGraph:
             "  c: {type: aws.ssm, credentials_from: '${HOP}'}\n"
             "  d: {type: literal, values: {}, credentials_from: prod}\n"
         )
-        assert [(one.where.line, one.message) for one in problems] == [
+        assert [(problem.where.line, problem.message) for problem in problems] == [
             (3, "there is no store `prd`"),
             (4, "`a` is of type aws.ssm, which gives no credentials"),
             (5, "`credentials_from` names a store as it is written: `${...}` is not replaced"),

@@ -36,20 +36,20 @@ KINDS = {
 def limits_of(key: StoreKey) -> str:
     """A key's limits in words."""
     what = "" if key.kind == "integer" else " characters"
-    found = []
+    collected = []
     if key.choices:
-        found.append(" or ".join(f"`{choice}`" for choice in key.choices))
+        collected.append(" or ".join(f"`{choice}`" for choice in key.choices))
     if key.minimum is not None and key.maximum is not None:
-        found.append(f"{key.minimum} to {key.maximum}{what}")
+        collected.append(f"{key.minimum} to {key.maximum}{what}")
     elif key.minimum is not None:
-        found.append(f"at least {key.minimum}{what}".replace("1 characters", "1 character"))
+        collected.append(f"at least {key.minimum}{what}".replace("1 characters", "1 character"))
     if key.maximum_value is not None:
-        found.append(f"values up to {key.maximum_value}{what}")
+        collected.append(f"values up to {key.maximum_value}{what}")
     if key.maximum_items is not None:
-        found.append(f"at most {key.maximum_items} entries")
+        collected.append(f"at most {key.maximum_items} entries")
     if key.shape:
-        found.append(key.shape)
-    return "; ".join(found)
+        collected.append(key.shape)
+    return "; ".join(collected)
 
 
 def row(key: StoreKey) -> str:

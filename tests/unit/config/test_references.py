@@ -140,7 +140,7 @@ class TestReferences:
         """A malformed reference is refused with path and line."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {{from: {written}}}\n")
         expected = [(Where("dsops.yaml", 4), f"envs.p.A.{path}", message)]
-        assert expected == [(one.where, one.path, one.message) for one in problems]
+        assert expected == [(problem.where, problem.path, problem.message) for problem in problems]
 
     @pytest.mark.parametrize(
         ("written", "hint"),
@@ -154,7 +154,7 @@ class TestReferences:
     )
     def test_what_was_meant_is_offered(self, refused: Refused, written: str, hint: str) -> None:
         """A malformed reference has a suggestion."""
-        assert [hint] == [one.hint for one in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
+        assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: {written}}}}}}}")]
 
     def test_a_store_without_secrets_is_refused(self, tmp_path: Path) -> None:
         """A store of a type without secrets is refused."""
@@ -162,12 +162,12 @@ class TestReferences:
         own = StoreType("own", "Own.", (), gives_credentials=True, gives_secrets=False)
         with pytest.raises(ConfigError) as raised:
             load(folder=str(tmp_path), environ={"HOME": str(tmp_path)}, types={**BUILTIN_TYPES, "own": own})
-        assert [one.message for one in raised.value.problems] == ["`v` is of type own, which gives no secrets"]
+        assert [problem.message for problem in raised.value.problems] == ["`v` is of type own, which gives no secrets"]
 
     def test_a_store_with_a_problem_of_its_own_is_not_called_unknown(self, refused: Refused) -> None:
         """A store with a problem of its own is not also reported as unknown."""
         problems = refused("secretStores: {a: {region: x}}\nenvs: {p: {A: {from: 'a:k'}}}")
-        assert [one.path for one in problems] == ["secretStores.a.type"]
+        assert [problem.path for problem in problems] == ["secretStores.a.type"]
 
 
 class TestVariables:
@@ -199,7 +199,7 @@ class TestVariables:
     def test_a_name_that_no_shell_could_read_back_is_refused(self, refused: Refused, name: str) -> None:
         """A variable name that no shell can export is refused; the original wrote `BAD NAME=`."""
         problems = refused(f"envs: {{p: {{{name}: {{literal: x}}}}}}")
-        assert ["can't be the name of an environment variable" in one.message for one in problems] == [True]
+        assert ["can't be the name of an environment variable" in problem.message for problem in problems] == [True]
 
     @pytest.mark.parametrize(
         ("written", "message"),
@@ -223,7 +223,7 @@ class TestVariables:
     def test_mistakes_are_told_without_the_value(self, refused: Refused, written: str, message: str) -> None:
         """Problems of a variable never show its value, which may be the secret itself."""
         problems = refused(f"{STORES}envs:\n  p:\n    A: {written}\n")
-        assert [message] == [one.message for one in problems]
+        assert [message] == [problem.message for problem in problems]
         assert problems[0].where == Where("dsops.yaml", 4)
         assert "hunter2" not in repr(problems)
 
@@ -237,4 +237,4 @@ class TestVariables:
     )
     def test_an_unknown_key_gets_the_one_that_was_meant(self, refused: Refused, key: str, hint: str) -> None:
         """An unknown key of a variable has a suggestion, even for a different word."""
-        assert [hint] == [one.hint for one in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]
+        assert [hint] == [entry.hint for entry in refused(f"{STORES}envs: {{p: {{A: {{from: 'prod:x', {key}: 1}}}}}}")]

@@ -57,14 +57,14 @@ def test_an_environment_without_variables_needs_nothing() -> None:
 
 def test_the_ambient_identity_is_asked_for_once_for_each_profile_in_use() -> None:
     """The base identity is looked up once per profile in use."""
-    asked: list[str] = []
+    request_asked: list[str] = []
 
     def ambient(profile: str) -> Ambient:
-        asked.append(profile)
+        request_asked.append(profile)
         return LONG_TERM
 
     assert list(plan_of(CHAIN, "other", ambient=ambient).ambient) == ["dev"]
-    assert asked == ["dev"]
+    assert request_asked == ["dev"]
 
 
 def test_the_default_environment_is_taken_when_none_is_named() -> None:

@@ -108,7 +108,9 @@ def test_regions_and_services_share_statements_but_no_resource() -> None:
 def test_parameters_that_stay_encrypted_need_no_key() -> None:
     """`with_decryption: false` omits kms:Decrypt."""
     stores = STORES.replace("parameter_prefix: /prod/", "with_decryption: false")
-    assert [each["Action"] for each in statements(planned(read("parameters", "/a"), stores))] == ["ssm:GetParameters"]
+    assert [statement["Action"] for statement in statements(planned(read("parameters", "/a"), stores))] == [
+        "ssm:GetParameters"
+    ]
 
 
 @pytest.mark.parametrize("prefix", ["/*/", "?", "/${aws:username}/"])
@@ -129,7 +131,7 @@ def test_a_version_that_is_asked_for_is_the_only_one_allowed() -> None:
         + read("secrets", "c", ", version: AWSCURRENT", name="C")
     )
 
-    conditions = {str(each["Resource"])[-8]: each.get("Condition") for each in statements(plan)[:3]}
+    conditions = {str(statement["Resource"])[-8]: statement.get("Condition") for statement in statements(plan)[:3]}
     assert conditions == {
         "a": {"StringEquals": {"secretsmanager:VersionStage": "AWSPREVIOUS"}},
         "b": {"StringEquals": {"secretsmanager:VersionId": version}},
@@ -185,7 +187,7 @@ def test_more_than_ten_secrets_may_be_read_in_batches() -> None:
 
     def actions(count: int, stores: str = STORES) -> list[object]:
         plan = planned("".join(read("secrets", f"s{n}", name=f"V{n}") for n in range(count)), stores)
-        return [each["Action"] for each in statements(plan)]
+        return [statement["Action"] for statement in statements(plan)]
 
     batch = "secretsmanager:BatchGetSecretValue"
     single = STORES.replace("secrets: {", "secrets: {batch: never, ")

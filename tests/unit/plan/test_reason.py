@@ -13,7 +13,7 @@ ROLE_ARN = "role_arn: arn:aws:iam::222222222222:role/R"
 
 def store(*fields: str) -> str:
     """A configuration of one role with these fields, one per line from line 5 on."""
-    return "\n".join(["secretStores:", "  r:", *[f"    {each}" for each in ("type: aws.sts", ROLE_ARN, *fields)]])
+    return "\n".join(["secretStores:", "  r:", *[f"    {entry}" for entry in ("type: aws.sts", ROLE_ARN, *fields)]])
 
 
 def step(*fields: str, reason: str = "") -> Step:
