@@ -40,14 +40,14 @@ def write_config(folder: Path, addresses: list[str]) -> Path:
 
 
 def calls(address: str) -> str:
-    """What that stub was asked for, as JSON."""
+    """The calls counted by this stub, as JSON."""
     with urlopen(f"{address}/counts", timeout=10) as answer:
         text: str = answer.read().decode()
     return text
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stores", type=int, default=20)

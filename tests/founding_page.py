@@ -1,4 +1,4 @@
-"""The founding page's code blocks, cut out of an unmodified copy of it."""
+"""The founding page's code blocks, cut out of an unmodified copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent / "founding-page" / "aws-sts.md"
 
 
 class Block(NamedTuple):
-    """One fenced block: its language, its text, and the nearest heading above it."""
+    """A fenced code block: language, text, and the nearest heading above."""
 
     language: str
     text: str
