@@ -202,7 +202,7 @@ def at_once(one: Case) -> float:
     """Milliseconds from the start of the first of twenty runs to the end of the last."""
     begin = perf_counter()
     running = [subprocess.Popen(one.command, cwd=one.folder, env=one.environ) for _ in range(AT_ONCE)]
-    if sum(each.wait() for each in running):
+    if sum(entry.wait() for entry in running):
         raise SystemExit(f"one of {AT_ONCE} failed")
     return (perf_counter() - begin) * 1000
 
@@ -269,7 +269,7 @@ def report(
     runs: Mapping[str, Sequence[Run]], others: Mapping[str, Sequence[Run]], crowded: Crowd, kept: Kept, rounds: int
 ) -> str:
     """The table in Markdown."""
-    ms = {name: wall(each) for name, each in {**runs, **others}.items()}
+    ms = {name: wall(value) for name, value in {**runs, **others}.items()}
     alone = f"{2 * ms['cold far'] + crowded.python_ms:.0f} ms"
     rows = [
         ("warm, 1 secret", f"{ms['warm']:.1f} ms", ""),

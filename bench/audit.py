@@ -76,8 +76,8 @@ def row(name: str, runs: Mapping[str, Sequence[Run]]) -> str:
         median(with_it - without for with_it, without in zip(times[which], times[base], strict=True))
         for which, base in (("on", "off"), ("sent", "on"))
     ]
-    shown = " | ".join(f"{cost:+.2f} ms" for cost in costs)
-    return f"| {name} | {median(times['off']):.1f} ms | {median(times['on']):.1f} ms | {shown} |"
+    shown_text = " | ".join(f"{cost:+.2f} ms" for cost in costs)
+    return f"| {name} | {median(times['off']):.1f} ms | {median(times['on']):.1f} ms | {shown_text} |"
 
 
 def main() -> None:

@@ -140,7 +140,7 @@ def added(longer: Sequence[Run], shorter: Sequence[Run]) -> float:
 
 def report(runs: Mapping[str, list[Run]], commands: Mapping[str, list[Run]], rounds: int) -> str:
     """The table in Markdown."""
-    ms = {name: wall(each) for name, each in {**runs, **commands}.items()}
+    ms = {name: wall(value) for name, value in {**runs, **commands}.items()}
     trips = ROUND_TRIPS * RTT_MS
     bound = f"1.2 x {trips} + {ms['all near']:.0f} = {1.2 * trips + ms['all near']:.0f} ms"
     on_the_way = added(runs["all far"], runs["all near"]) / RTT_MS

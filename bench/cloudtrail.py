@@ -85,8 +85,8 @@ def logs(events: int, seed: int) -> Logs:
         print(f"making {events:,} events in {folder}", file=sys.stderr)
         with tempfile.TemporaryDirectory(dir=cache, prefix="making-") as name:
             fresh = Path(name) / "fresh"
-            known = generate(fresh / "logs", events=events, seed=seed, processes=os.cpu_count() or 1)
-            write(fresh / "answers.json", known)
+            known_names = generate(fresh / "logs", events=events, seed=seed, processes=os.cpu_count() or 1)
+            write(fresh / "answers.json", known_names)
             fresh.rename(folder)
     return Logs(folder, json.loads((folder / "answers.json").read_text()))
 
@@ -136,14 +136,14 @@ def rows_of(answer: Any, columns: Sequence[str]) -> list[list[Any]]:
 
 def check_report(of: Logs, case: Case) -> None:
     """End the benchmark unless every answer is the known one."""
-    told = said(case)
-    answers = told.get("answers", told)
-    for name, known in of.known["answers"].items():
+    result_text = said(case)
+    answers = result_text.get("answers", result_text)
+    for name, answer in of.known["answers"].items():
         # A summary is named by its grouping, or by role if none was requested.
         found = answers.get("summary" if name == "summary-role" and name not in answers else name)
         if found is None and name in {"summary-principal", "summary-account"}:
             continue
-        if found is None or rows_of(found, known["columns"]) != known["rows"]:
+        if found is None or rows_of(found, answer["columns"]) != answer["rows"]:
             raise SystemExit(f"{case.name}: another answer to {name} than the known one, nothing is measured")
 
 
@@ -155,18 +155,18 @@ def check_count(of: Logs, case: Case) -> None:
 
 def check_jq(of: Logs, case: Case) -> None:
     """End the benchmark unless jq's four metrics are right, in any order."""
-    told = said(case)
+    result_text = said(case)
     for name, columns in JQ_COLUMNS.items():
-        known = of.known["answers"][name]
-        places = [known["columns"].index(column) for column in columns]
-        if sorted(told[name]) != sorted([row[place] for place in places] for row in known["rows"]):
+        known_names = of.known["answers"][name]
+        places = [known_names["columns"].index(column) for column in columns]
+        if sorted(result_text[name]) != sorted([row[place] for place in places] for row in known_names["rows"]):
             raise SystemExit(f"jq: another answer to {name} than the known one, nothing is measured")
 
 
 def check_python(of: Logs, case: Case) -> None:
     """End the benchmark unless the loop's answers are right."""
-    told = said(case)["answers"]
-    if told != {name: answer["rows"] for name, answer in of.known["answers"].items()}:
+    result_text = said(case)["answers"]
+    if result_text != {name: answer["rows"] for name, answer in of.known["answers"].items()}:
         raise SystemExit("python: other answers than the known ones, nothing is measured")
 
 
@@ -185,7 +185,7 @@ def row(name: str, value: str, limit: str = "") -> str:
 
 def rows(runs: Mapping[str, Sequence[Run]]) -> list[str]:
     """All lines of the table except its head."""
-    took = {name: seconds(found) for name, found in runs.items()}
+    took = {name: seconds(run) for name, run in runs.items()}
     full, part = took["report"], took["report, part"]
     peaks = {name: max(run.peak_mb for run in found) for name, found in runs.items()}
     made = [

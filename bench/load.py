@@ -107,7 +107,7 @@ def send(port: int, requests: Iterator[bytes], connections: int, seconds: float,
             else:
                 waiting -= 1
     taken = perf_counter() - begin
-    waits = sorted(wait for one in open_now for wait in one.waits)
+    waits = sorted(wait for entry in open_now for wait in entry.waits)
     return {
         "answers": sum(statuses.values()),
         "statuses": statuses,

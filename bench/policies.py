@@ -93,7 +93,7 @@ def make_statement(chance: random.Random, number: int) -> Json:
 
 def make_condition(chance: random.Random) -> Json:
     """One or two of the most common conditions."""
-    known: list[Json] = [
+    known_names: list[Json] = [
         {"StringEquals": {"aws:PrincipalTag/team": chance.sample(["web", "data", "billing", "search"], 2)}},
         {"StringLike": {"aws:userid": ["AIDA*", "AROA*:deploy-*"]}},
         {"Bool": {"aws:SecureTransport": "true"}},
@@ -104,10 +104,10 @@ def make_condition(chance: random.Random) -> Json:
         {"StringNotEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}},
         {"ForAnyValue:StringEquals": {"aws:CalledVia": ["cloudformation.amazonaws.com"]}},
     ]
-    found: dict[str, Json] = {}
-    for each in chance.sample(known, chance.randint(1, 2)):
-        found |= each
-    return found
+    collected: dict[str, Json] = {}
+    for each in chance.sample(known_names, chance.randint(1, 2)):
+        collected |= each
+    return collected
 
 
 def make_request(chance: random.Random, number: int) -> Json:
@@ -150,15 +150,15 @@ class Ours(NamedTuple):
 
 def compiled(work: Work) -> Ours:
     """Compile the policies and make new requests."""
-    policies = [Policies(identity=(parse_policy(json.dumps(each), "identity"),)) for each in work.policies]
+    policies = [Policies(identity=(parse_policy(json.dumps(request), "identity"),)) for request in work.policies]
     requests = []
-    for each in work.requests:
-        caller = Principal("user", ACCOUNT, each["principal"], unique_id="AIDAEXAMPLE")
+    for request in work.requests:
+        caller = Principal("user", ACCOUNT, request["principal"], unique_id="AIDAEXAMPLE")
         context = {
             key: tuple(value) if isinstance(value, list) else (value,)
-            for key, value in each["contextVariables"].items()
+            for key, value in request["contextVariables"].items()
         }
-        requests.append(Request(caller, each["action"], each["resource"]["resource"], ACCOUNT, context))
+        requests.append(Request(caller, request["action"], request["resource"]["resource"], ACCOUNT, context))
     return Ours(policies, requests)
 
 
@@ -204,7 +204,7 @@ def compare(work: Work, rounds: int, folder: Path) -> list[tuple[str, str, str]]
                 if theirs != answers:
                     differing = sum(left != right for left, right in zip(theirs, answers, strict=True))
                     raise SystemExit(f"{differing} of {len(answers)} answers differ ({mode})")
-    rate = {mode: len(work.pairs) / median(taken) for mode, taken in seconds.items()}
+    rate = {mode: len(work.pairs) / median(second) for mode, second in seconds.items()}
     rows = [("dsops.policy", f"{rate['ours']:,.0f} a second", "")]
     for mode, words in MODES.items():
         rows.append((f"iam-simulate, {words}", f"{rate[mode]:,.0f} a second", ""))

@@ -320,8 +320,8 @@ def rate_rows(found: dict[str, list[Rate]]) -> Iterator[tuple[str, str, str]]:
             ratio = median(theirs.server_us / ours.server_us for ours, theirs in pairs)
             yield "  the same by CPU, whatever else the machine does", f"{ratio:.1f} x", ""
     pairs = list(zip(found[WITH_TRAIL], found["AssumeRole dsops"], strict=True))
-    cpu = median(one.server_us for one in found[WITH_TRAIL])
-    a_second = median(one.a_second for one in found[WITH_TRAIL])
+    cpu = median(entry.server_us for entry in found[WITH_TRAIL])
+    a_second = median(entry.a_second for entry in found[WITH_TRAIL])
     yield "AssumeRole: dsops with --trail", f"{a_second:,.0f} a second, {cpu:,.0f} us CPU of the server each", ""
     ratio = median(with_trail.server_us / without.server_us for with_trail, without in pairs)
     yield "  with --trail / without, by CPU", f"{ratio:.2f} x", "at most 1.15 x"
@@ -345,15 +345,15 @@ def main() -> None:
         folder = Path(name)
         (folder / "seed.yaml").write_text(SEED)
         started = starts(folder)
-        found: dict[str, list[Rate]] = {}
+        collected: dict[str, list[Rate]] = {}
         for _ in range(options.rounds):
-            one_round(folder, packages, options.seconds, found)
+            one_round(folder, packages, options.seconds, collected)
         most = ceiling(folder)
         before, after = memory(folder, options.sessions)
-    fastest = max(one.a_second for rates in found.values() for one in rates)
+    fastest = max(one.a_second for rates in collected.values() for one in rates)
     start, start_cpu = (median(column) for column in zip(*started, strict=True))
     rows = [
-        *rate_rows(found),
+        *rate_rows(collected),
         (
             "the sender of the requests, at a server that does nothing",
             f"{most:,.0f} a second",
@@ -363,7 +363,7 @@ def main() -> None:
         ("memory when it has started", f"{before:.1f} MB", ""),
         (f"  more after {options.sessions:,} AssumeRole over the wire", f"{after - before:.1f} MB", "at most 60 MB"),
     ]
-    strangers = median(one.strangers for rates in found.values() for one in rates)
+    strangers = median(one.strangers for rates in collected.values() for one in rates)
     print(f"{machine()}; medians of {options.rounds} rounds, {CONNECTIONS} connections;")
     print(f"other programs took {strangers:.0%} of the machine while requests were counted\n")
     print("| | measured | promised |\n|---|---|---|")

@@ -207,14 +207,14 @@ class InMemoryAws:
         names = call.parameters["Names"]
         assert isinstance(names, list)
         assert len(names) <= 10
-        found = []
+        collected = []
         for name in names:
             if name in self.parameters:
                 base, colon, selector = name.partition(":") if not name.startswith("arn:") else (name, "", "")
                 entry = {"Name": base, "Value": self.parameters[name], "Version": 1, "Type": "SecureString"}
-                found.append(entry | ({"Selector": f":{selector}"} if colon else {}))
+                collected.append(entry | ({"Selector": f":{selector}"} if colon else {}))
         invalid = [name for name in names if name not in self.parameters]
-        return self._json({"Parameters": found, "InvalidParameters": invalid})
+        return self._json({"Parameters": collected, "InvalidParameters": invalid})
 
 
 UNSIGNED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")

@@ -19,11 +19,11 @@ class Block(NamedTuple):
 
 def blocks(language: str) -> list[Block]:
     """The blocks of a language, in the page's order."""
-    found: list[Block] = []
+    collected: list[Block] = []
     heading = ""
     for match in re.finditer(r"^#+ ([^\n]+)$|^```(\w+)\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL):
         if match[1] and not match[2]:
             heading = match[1]
         elif match[2] == language:
-            found.append(Block(language, match[3], heading))
-    return found
+            collected.append(Block(language, match[3], heading))
+    return collected

@@ -127,7 +127,7 @@ class Runner:
                 return None
             if "id" in step:
                 outputs[step["id"]] = told
-        return {name: filled(each["value"], value_of) for name, each in content["outputs"].items()}
+        return {name: filled(output["value"], value_of) for name, output in content["outputs"].items()}
 
     def run(self, script: str, *, folder: Path | None = None, shell: str = "bash", **environ: str) -> tuple[int, Any]:
         """Run one step's script; returns exit code and outputs. Later steps get what it exported."""
@@ -180,7 +180,7 @@ def filled(text: object, value_of: Callable[[str], str]) -> str:
 
 def assignments(text: str) -> dict[str, str]:
     """Parse `NAME=value` and `NAME<<END` blocks as the runner reads them from a step's file."""
-    found: dict[str, str] = {}
+    collected: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
         name, block, end = line.partition("<<")
@@ -192,9 +192,9 @@ def assignments(text: str) -> dict[str, str]:
                 value.append(part)
             else:
                 raise AssertionError(f"the block of {name} does not end")
-            found[name] = "\n".join(value)
+            collected[name] = "\n".join(value)
         elif line:
             name, sign, plain = line.partition("=")
             assert sign, f"a runner refuses {line!r}"
-            found[name] = plain
-    return found
+            collected[name] = plain
+    return collected

@@ -72,9 +72,9 @@ class Center:
         try:
             parse(service, operation, answer)
         except RefusedError as error:
-            said = json.loads(answer.body)
-            if "error" in said:
-                return f"{error.code}: {said['error']}", said["error_description"] or "", error.status
+            message_text = json.loads(answer.body)
+            if "error" in message_text:
+                return f"{error.code}: {message_text['error']}", message_text["error_description"] or "", error.status
             return error.code, error.message, error.status
         raise AssertionError(f"{operation} was not refused")
 
@@ -119,8 +119,8 @@ class Center:
 
     def role(self, token: str, account: str, name: str) -> Person:
         """The caller with the role's credentials."""
-        found = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
-        given = found["roleCredentials"]
+        answer = self.call("sso", "GetRoleCredentials", accessToken=token, accountId=account, roleName=name)
+        given = answer["roleCredentials"]
         return Person(
             self.lab,
             Keys(
@@ -137,8 +137,8 @@ class Center:
         body = json.dumps({"code": code, "user": user, "deny": is_denied}).encode()
         answer = self.browse("POST", "/_sandbox/approve", body=body)
         assert answer.status == status, answer.body
-        said: dict[str, Any] = json.loads(answer.body)
-        return said
+        message_text: dict[str, Any] = json.loads(answer.body)
+        return message_text
 
     def browse(self, method: str, path: str, query: str = "", body: bytes = b"", **headers: str) -> HttpAnswer:
         """The answer to a browser or program on the sandbox's machine."""

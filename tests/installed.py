@@ -76,8 +76,8 @@ def _install(
                     timeout=_INSTALL_SECONDS,
                 )
             except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-                said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-                why = said[0] if said else str(error)
+                message_text = str(getattr(error, "stderr", "") or error).strip().splitlines()
+                why = message_text[0] if message_text else str(error)
                 raise ToolMissingError(f"{name} could not be installed: {why}") from error
         try:
             os.rename(fresh, folder)

@@ -19,13 +19,13 @@ class Node:
     @property
     def text(self) -> str:
         """All text in the element."""
-        return "".join(each if isinstance(each, str) else each.text for each in self.children)
+        return "".join(entry if isinstance(entry, str) else entry.text for entry in self.children)
 
     def all(self, tag: str = "", of_class: str = "") -> list[Node]:
         """Every element below it with this tag and class, in order."""
-        below = [each for each in self.children if isinstance(each, Node)]
-        found = [node for each in below for node in (each, *each.all())]
-        return [each for each in found if tag in {"", each.tag} and (not of_class or of_class in each.classes)]
+        below = [entry for entry in self.children if isinstance(entry, Node)]
+        found = [node for entry in below for node in (entry, *entry.all())]
+        return [entry for entry in found if tag in {"", entry.tag} and (not of_class or of_class in entry.classes)]
 
     def one(self, tag: str = "", of_class: str = "") -> Node:
         """The only such element."""

@@ -9,8 +9,8 @@ Told = dict[str, list[tuple[dict[str, str], float]]]
 
 def read_metrics(text: str) -> Told:
     """Sample name -> its labels and values, in order; ValueError for invalid text."""
-    found: Told = {}
+    collected: Told = {}
     for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]  # the package ships half its types
         for sample in family.samples:
-            found.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
-    return found
+            collected.setdefault(sample.name, []).append((dict(sample.labels), sample.value))
+    return collected

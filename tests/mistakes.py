@@ -44,25 +44,25 @@ class Mistake(NamedTuple):
 
 def configurations() -> dict[str, Content]:
     """The complete configurations among the examples, by file name."""
-    found = {}
+    collected = {}
     for path in sorted((ROOT / "examples").glob("*/dsops.yaml")):
         document = parse_yaml(path.read_text(encoding="utf-8"), path.name)
         content = to_plain(document.root) if document.root else None
         assert isinstance(content, dict)
-        found[f"{path.parent.name}/{path.name}"] = content
-    return found
+        collected[f"{path.parent.name}/{path.name}"] = content
+    return collected
 
 
 def documented() -> dict[str, Content]:
     """The complete configurations in the documentation, by page and position."""
-    found = {}
+    collected = {}
     for path in sorted((ROOT / "docs").rglob("*.md")):
         for index, text in enumerate(re.findall(r"(?ms)^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"))):
             document = parse_yaml(text, path.name)
             content = to_plain(document.root) if document.root and not document.problems else None
             if isinstance(content, dict) and "secretStores" in content and "include" not in content:
-                found[f"{path.name} {index}"] = content
-    return found
+                collected[f"{path.name} {index}"] = content
+    return collected
 
 
 def _set(key: str, value: object) -> Callable[[Content], None]:

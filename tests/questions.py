@@ -40,7 +40,10 @@ class Desk:
 
     def asked(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> list[tuple[str, str]]:
         """Action and resource of each question."""
-        return [(each.action, each.resource) for each in self.questions(caller, service, operation, **parameters)]
+        return [
+            (question.action, question.resource)
+            for question in self.questions(caller, service, operation, **parameters)
+        ]
 
     def refused(self, caller: Caller, service: str, operation: str, /, **parameters: object) -> str:
         """The first action that is not allowed; "" if all are."""

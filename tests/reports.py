@@ -91,7 +91,7 @@ def many_pairs(number: int) -> tuple[tuple[object, ...], ...]:
 
 def _metrics() -> tuple[Answer, ...]:
     hours = [START + timedelta(hours=index) for index in range(168)]
-    busy = [max(0, 40 - abs((each.hour - 13) * 5)) // (4 if each.weekday() >= 5 else 1) for each in hours]
+    busy = [max(0, 40 - abs((hour.hour - 13) * 5)) // (4 if hour.weekday() >= 5 else 1) for hour in hours]
     return (
         answer(
             "timeline",

@@ -61,17 +61,17 @@ class ShapeMaker:
         members = list(shape.members.items())
         if getattr(shape, "is_tagged_union", False):
             members = [self._random.choice(members)]
-        found = {}
+        collected = {}
         for name, member in members:
             is_needed = name in shape.required_members or getattr(shape, "is_tagged_union", False)
             is_loop = member.name in above or depth > _DEEPEST
             if is_needed or (not is_loop and self._random.random() < 0.5):
-                found[name] = self._value(member, depth + 1, above)
-        if self._is_query and members and not found:
+                collected[name] = self._value(member, depth + 1, above)
+        if self._is_query and members and not collected:
             # The query protocols cannot express an empty value.
             name, member = min(members, key=lambda item: item[1].type_name in {"structure", "list", "map"})
-            found[name] = self._value(member, depth + 1, above)
-        return found
+            collected[name] = self._value(member, depth + 1, above)
+        return collected
 
     def _value(self, shape: Any, depth: int, above: tuple[str, ...]) -> object:
         kind = shape.type_name
