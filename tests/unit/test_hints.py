@@ -1,4 +1,4 @@
-"""Every error says what to do next, or its problems do; what needs no word is listed here, with the reason."""
+"""Every error has a hint, or problems that have; exceptions are listed with a reason."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ WITHOUT = {
     "stores/session_parts.py": "a bug of ours: the plan gives it some",
     "testing/child.py": "for the author of the test, whose traceback has the line",
 }
-"""File -> why its errors may come without a hint."""
+"""File -> why its errors need no hint."""
 
 
 @cache
 def without_hint() -> dict[str, list[str]]:
-    """File -> the errors that are made there with neither a hint nor problems."""
+    """File -> the errors created there without hint and problems."""
     names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
     found: dict[str, list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
@@ -52,10 +52,10 @@ def without_hint() -> dict[str, list[str]]:
 
 
 def test_an_error_says_what_to_do_next() -> None:
-    """Whoever adds one without a hint gives a reason here."""
+    """Every error without a hint is in a listed file."""
     assert {} == {file: errors for file, errors in without_hint().items() if file not in WITHOUT}
 
 
 def test_no_exception_is_kept_for_nothing() -> None:
-    """A file whose errors all have their hint by now is taken off the list."""
+    """Every listed file still has errors without a hint."""
     assert [] == sorted(set(WITHOUT) - set(without_hint()))

@@ -1,4 +1,4 @@
-"""`templates/`: the dashboard and the alert rules ask for what the agent really serves, in PromQL that is one."""
+"""The dashboard and alert rules in `templates/` use metrics that the agent serves, in valid PromQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GRAFANA = {"$__rate_interval": "5m", "$__range": "1d", "$instance": "ci"}
 
 
 def labels_of(metric: Metric) -> set[str]:
-    """The labels of its series, as Prometheus has them once it has scraped them."""
+    """The labels of the metric's series after Prometheus has scraped them."""
     return {*metric.labels, *OF_PROMETHEUS, *(["le"] if isinstance(metric, Histogram) else [])}
 
 
@@ -46,7 +46,7 @@ def rules() -> Iterator[tuple[str, str]]:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Title and expression of each query of the dashboard, with a value for each of Grafana's variables."""
+    """Title and expression of each dashboard query, with values for Grafana's variables."""
     for panel in DASHBOARD["panels"]:
         for target in panel.get("targets", []):
             expression = target["expr"]
@@ -56,19 +56,19 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """Metrics that are asked for, each with the labels that are asked of it."""
+    """The metrics used in an expression, with the labels that it matches."""
     for node in walk(promql_parser.parse(expression)):
         if isinstance(node, promql_parser.VectorSelector):
             yield node.name or "", {matcher.name for matcher in node.matchers.matchers}
 
 
 def grouped(expression: str) -> set[str]:
-    """Labels by which anything is summed up."""
+    """The labels by which the expression groups."""
     return {label.strip() for labels in re.findall(r"\bby \(([^)]*)\)", expression) for label in labels.split(",")}
 
 
 def walk(node: object) -> Iterator[object]:
-    """It, and all below it."""
+    """The node and all nodes below it."""
     yield node
     for name in ("lhs", "rhs", "expr", "param", "vector_selector"):
         below = getattr(node, name, None)
@@ -79,7 +79,7 @@ def walk(node: object) -> Iterator[object]:
 
 
 def complaints(expression: str) -> list[str]:
-    """What the agent does not serve of what is asked for."""
+    """The metrics and labels in an expression that the agent does not serve."""
     known = SERVED | RECORDED
     asked = list(selectors(expression))
     found = [f"no metric {name}" for name, _ in asked if name not in known]
@@ -92,7 +92,7 @@ def complaints(expression: str) -> list[str]:
 
 @pytest.mark.parametrize(("name", "expression"), [*rules(), *queries()])
 def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
-    """Each metric by its name, each label that is matched or summed by; it is PromQL."""
+    """Every metric and label in rules and queries is served, and the expressions are PromQL."""
     assert complaints(expression) == [], name
 
 
@@ -107,18 +107,18 @@ def test_what_is_asked_for_is_served(name: str, expression: str) -> None:
     ],
 )
 def test_what_is_not_served_is_noticed(expression: str, complaint: str) -> None:
-    """The checks above can fail."""
+    """The check reports unknown metrics and labels."""
     assert complaint in complaints(expression)
 
 
 def test_what_is_no_promql_is_noticed() -> None:
-    """A bracket that is missing."""
+    """Invalid PromQL is an error."""
     with pytest.raises(ValueError, match=r"unclosed|unexpected|missing"):
         complaints("sum(dsops_principals")
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    """But for those that only say which process it is."""
+    """Every metric is on the dashboard, except those that only describe the process."""
     shown = {name for _, expression in queries() for name, _ in selectors(expression)}
     unshown = {
         metric.name
@@ -130,7 +130,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 
 
 def test_the_dashboard_is_one_for_grafana() -> None:
-    """Ids are unique, panels overlap nowhere, each has its data source by the variable."""
+    """The dashboard's ids are unique, its panels do not overlap, and data sources are variables."""
     panels = DASHBOARD["panels"]
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -147,7 +147,7 @@ def test_the_dashboard_is_one_for_grafana() -> None:
 
 
 def test_the_four_metrics_have_alerts() -> None:
-    """A rule for each, and each rule has its case with a known answer."""
+    """Each of the four metrics has an alert rule, and each rule a test case."""
     asked = {name for _, expression in rules() for name, _ in selectors(expression)}
     cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
     tested = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
@@ -163,7 +163,7 @@ def test_the_four_metrics_have_alerts() -> None:
 
 @pytest.mark.parametrize("words", ["check rules --lint=all dsops-alerts.yaml", "test rules dsops-alerts-test.yaml"])
 def test_promtool_agrees(words: str) -> None:
-    """Prometheus' own checker takes the rules, and their cases have the answers that stand there."""
+    """promtool accepts the rules, and their test cases pass."""
     code, said = promtool(words)
 
     assert code == 0, said
@@ -171,7 +171,7 @@ def test_promtool_agrees(words: str) -> None:
 
 
 def test_the_older_format_is_understood_as_well() -> None:
-    """node_exporter's textfile collector reads by that; promtool only regrets what OpenMetrics writes otherwise."""
+    """The agent's output is valid in the older text format for node_exporter; promtool only warns of style."""
     metrics = AgentMetrics(0.0, lambda: 3, lambda: 1)
     metrics.measure("session.issued", ("AssumeRole", "r", "", ""), 900)
     metrics.measure("aws.call", ("sts", "AssumeRole", "ok"), 0.1)
@@ -183,7 +183,7 @@ def test_the_older_format_is_understood_as_well() -> None:
 
 
 def promtool(words: str, text: str = "") -> tuple[int, str]:
-    """Its exit code, and what it says."""
+    """promtool's exit code and output."""
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool is not installed")

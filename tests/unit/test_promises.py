@@ -34,7 +34,7 @@ def functions(path: Path) -> frozenset[str]:
 
 
 def complaints(page: str, root: Path) -> list[str]:
-    """What is wrong with the page; empty when every promise shown is shown by tests that exist."""
+    """The page's mistakes; empty if every shown promise names existing tests."""
     found = []
     for row in rows(page, "Shown"):
         if len(row) != 3 or not all(row):
@@ -53,7 +53,7 @@ def complaints(page: str, root: Path) -> list[str]:
 
 
 def test_each_promise_names_tests_that_exist() -> None:
-    """A promise whose test was renamed or removed is noticed."""
+    """Every promise names existing tests, so a renamed or removed one is noticed."""
     page = PAGE.read_text(encoding="utf-8")
 
     assert 100 < len(rows(page, "Shown")) + len(rows(page, "Not yet shown"))
@@ -75,7 +75,7 @@ def test_each_promise_names_tests_that_exist() -> None:
     ],
 )
 def test_a_promise_without_its_test_is_noticed(tmp_path: Path, cells: str, complaint: str) -> None:
-    """The check itself: it accepts tests that exist, and nothing else."""
+    """The check reports missing tests and accepts existing ones."""
     (tmp_path / "tests" / "scripts").mkdir(parents=True)
     (tmp_path / "tests" / "scripts" / "it.txt").write_text("$ true\n")
     (tmp_path / "tests" / "test_it.py").write_text(

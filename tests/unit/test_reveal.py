@@ -58,7 +58,7 @@ ALLOWED = {
 
 
 def test_a_value_is_seen_where_that_is_needed_and_nowhere_else() -> None:
-    """A new place has to be written down here, with its reason; one that is not needed any more, too."""
+    """`reveal()` is called exactly in the listed files, each with a reason."""
     found = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
