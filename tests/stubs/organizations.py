@@ -1,4 +1,4 @@
-"""Organizations on loopback, read only: a tree of units and accounts, with control policies attached to them."""
+"""Organizations on loopback, read-only: a tree of units and accounts with control policies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULL: Mapping[str, Document] = {
 
 
 class StubOrganizations:
-    """The organization of its caller. `parents` leads from each account or unit to what it is in."""
+    """The organization of its caller; `parents` maps each account or unit to its parent."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class StubOrganizations:
         return json_answer({"Policy": {"Content": json.dumps(self._documents()[asked["PolicyId"]])}})
 
     def _page(self, asked: Mapping[str, str]) -> Answer:
-        """One policy a page."""
+        """One policy per page."""
         names = list(self._attached[asked["Filter"]].get(asked["TargetId"], {}))
         start = int(asked.get("NextToken", "0"))
         shown = names[start : start + 1]

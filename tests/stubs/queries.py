@@ -1,4 +1,4 @@
-"""Athena and CloudTrail Lake, as much of them as a query needs: begun, looked at, read page by page, stopped."""
+"""Athena and CloudTrail Lake, as far as a query needs them: start, status, pages of results, stop."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Rows = Sequence[Sequence[str | None]]
 
 @dataclass
 class StubQueries:
-    """Both services; `states` are told one after another, the last of them again and again."""
+    """Both services; `states` are reported in order, and the last one is repeated."""
 
     columns: Sequence[str] = ()
     rows: Rows = ()
     states: Sequence[str] = ("QUEUED", "RUNNING", "SUCCEEDED")
     reason: str = ""
     page: int = 1000
-    """So many rows each page has, the headings not among them."""
+    """Rows per page, without the headings."""
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Action -> code and message of its refusal."""
     answer_to: Callable[[str], tuple[Sequence[str], Rows]] | None = None
@@ -36,15 +36,15 @@ class StubQueries:
 
     @property
     def actions(self) -> list[str]:
-        """What was called."""
+        """The actions that were called."""
         return [action for action, _ in self.seen]
 
     def parameters(self, action: str) -> dict[str, Any]:
-        """Those of the first call of that action."""
+        """Parameters of the first call of that action."""
         return next(parameters for each, parameters in self.seen if each == action)
 
     def __call__(self, seen: Seen) -> Answer:
-        """The answer of whichever is asked."""
+        """The answer of the service that the request addresses."""
         target, _, action = seen.header("X-Amz-Target").rpartition(".")
         asked = json.loads(seen.body)
         self.seen.append((action, asked))
