@@ -1,4 +1,4 @@
-"""The two files of AWS as botocore reads them, with lines, and without the value of a key."""
+"""Reads AWS's two files as botocore does, with line numbers and without values of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.errors import ConfigUnreadable, Where
 
 
 def read(config: str, credentials: str = "") -> Profiles:
-    """What the two texts say."""
+    """The profiles in the two texts."""
     return read_profiles(SourceText(text=config, shown="config"), SourceText(text=credentials, shown="credentials"))
 
 
@@ -42,7 +42,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES.keys())
 def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
-    """Names, keys and values, however odd the file is."""
+    """Names, keys and values are botocore's, even for unusual files."""
     path = tmp_path / "config"
     path.write_bytes(text.encode())
     theirs = load_config(str(path))
@@ -70,7 +70,7 @@ def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, tmp_path: Path) -> None:
-    """And without the line's text, which may be a key."""
+    """The error gives the line number without the line's text, which may be a key."""
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(ConfigParseError):
@@ -84,7 +84,7 @@ def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, 
 
 
 def test_each_key_has_its_line() -> None:
-    """Of the file that it stands in."""
+    """Each key has the line number in its own file."""
     found = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
 
     assert Where("config", 2) == found.where
@@ -92,14 +92,14 @@ def test_each_key_has_its_line() -> None:
 
 
 def test_the_credentials_file_counts_where_both_say_something() -> None:
-    """As in botocore; and a profile may stand in it alone."""
+    """The credentials file takes precedence, as in botocore, and may contain a profile alone."""
     found = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
 
     assert ("y", "json", "z") == (found["a"].text("region"), found["a"].text("output"), found["b"].text("region"))
 
 
 def test_the_value_of_a_key_is_dropped() -> None:
-    """Only that there is one is known."""
+    """Only the existence of a key is kept."""
     found = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
 
     assert found.by_name["a"].has_keys
@@ -108,12 +108,12 @@ def test_the_value_of_a_key_is_dropped() -> None:
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
 def test_half_a_key_is_one_to_botocore(text: str, *, has_keys: bool) -> None:
-    """It fails on it then, rather than looking elsewhere."""
+    """Half a key counts as one, since botocore fails on it instead of looking elsewhere."""
     assert has_keys == read("", f"[a]\n{text}\n").by_name["a"].has_keys
 
 
 def test_sections_that_are_no_profiles_are_told() -> None:
-    """`[foo]` is the mistake that everybody makes once; `[services x]` is none."""
+    """`[foo]`, a common mistake, gives a note; `[services x]` does not."""
     (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
 
     assert "`[profile foo]`" in note
@@ -125,7 +125,7 @@ def test_sections_that_are_no_profiles_are_told() -> None:
     [("foo", "profile foo", "foo"), ("profile a b", "profile 'a b'", "a b"), ('profile a"b', "profile 'a\"b'", 'a"b')],
 )
 def test_a_header_that_is_told_is_one_that_works(header: str, meant: str, name: str) -> None:
-    """Written as the note says, it is the profile that was meant."""
+    """The header that the note suggests makes the intended profile."""
     (note,) = read(f"[{header}]\nregion = x\n").notes
     assert note.endswith(f"that is `[{meant}]`")
     assert list(read(f"[{meant}]\nregion = x\n").by_name) == [name]
