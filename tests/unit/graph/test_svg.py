@@ -1,4 +1,4 @@
-"""The drawing stands on its own: nothing overlaps, nothing is loaded, and who does not see it reads the tree."""
+"""The drawing needs nothing else: no overlaps, no external resources, and the tree as its description."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_boxes_do_not_overlap() -> None:
-    """Nor do they leave the drawing; a first child stands beside its parent."""
+    """Boxes stay inside the drawing; a first child is beside its parent."""
     for drawing in (lay_out(graph_of(TEXT), 64), lay_out(graph_of(many(60, 3)), 64)):
         for one, other in combinations(drawing.boxes, 2):
             apart_x = one.x + one.width <= other.x or other.x + other.width <= one.x
@@ -40,7 +40,7 @@ def test_boxes_do_not_overlap() -> None:
 
 
 def test_nothing_else_is_needed() -> None:
-    """No script, no picture, no font, no address but the name of the format."""
+    """It has no script, picture or font, and no address except the format's name."""
     text = svg_text(graph_of(TEXT))
     root = ET.fromstring(text)  # noqa: S314 (our own)
     assert {each.tag.removeprefix(SVG) for each in root.iter()} == {
@@ -58,7 +58,7 @@ def test_nothing_else_is_needed() -> None:
 
 
 def test_who_does_not_see_it_reads_the_tree() -> None:
-    """The description is the text format; the title is named by the root."""
+    """The description is the text format; the root has the title's name."""
     graph = graph_of(TEXT)
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
     assert ("img", "title desc") == (root.get("role"), root.get("aria-labelledby"))
@@ -67,7 +67,7 @@ def test_who_does_not_see_it_reads_the_tree() -> None:
 
 
 def test_colours_can_be_told_apart() -> None:
-    """7 to 1 for every text on its ground, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+    """7 to 1 for each text on its background, 3 to 1 for lines (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
     for palette in (LIGHT, DARK):
         for ink in ("ink", "bad"):
             assert contrast(palette[ink], palette["box"]) >= 7
@@ -76,7 +76,7 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_what_is_denied_says_so_besides_the_colour() -> None:
-    """The word and the code, a thicker line and dashes; only on what was denied."""
+    """Denied nodes have the word and the code, a thicker line, and dashes; others have none of them."""
     graph = graph_of(TEXT)
     target = node(graph, "hop", "target")
     graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})

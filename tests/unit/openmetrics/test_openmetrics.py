@@ -1,4 +1,4 @@
-"""OpenMetrics' text: what is counted is read back by Prometheus' own parser, whatever stands in a label."""
+"""OpenMetrics' text format: Prometheus' own parser reads the counts back, with any text in a label."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.metrics import read_metrics
 
 
 def text_of(*metrics: Metric) -> str:
-    """What a registry of these tells."""
+    """The text of a registry with these metrics."""
     registry = Registry()
     registry.add(*metrics)
     return registry.text()
@@ -31,7 +31,7 @@ def samples_of(*metrics: Metric) -> dict[tuple[str, frozenset[tuple[str, str]]],
 
 
 def test_every_kind_is_told_as_the_standard_writes_it() -> None:
-    """Character for character; nothing of a metric that has counted nothing, but 0 where there are no labels."""
+    """The text is exact; a metric without counts has no lines, or 0 if it has no labels."""
     calls = Counter("calls", "Calls.", ("service",))
     calls.add(("sts",))
     calls.add(("sts",), 2)
@@ -69,7 +69,7 @@ def test_every_kind_is_told_as_the_standard_writes_it() -> None:
 
 @given(st.lists(st.tuples(st.text(max_size=40), st.text(max_size=40)), max_size=6), st.text(max_size=40))
 def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], said: str) -> None:
-    """Quotes, backslashes, line ends, other alphabets: no label adds a line or a label."""
+    """Quotes, backslashes, line ends and other alphabets: no label adds a line or a label."""
     counter = Counter("calls", said, ("one", "two"))
     for pair in pairs:
         counter.add(pair)
@@ -82,7 +82,7 @@ def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], s
 
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=30))
 def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
-    """Each bucket has what is at most its bound; the last one all."""
+    """Each bucket counts the values up to its bound, and the last one counts all."""
     histogram = Histogram("took", "Time.", (1, 10, 50))
     for value in values:
         histogram.observe(value)
@@ -96,7 +96,7 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
 
 
 def test_series_have_an_end() -> None:
-    """A label that the world fills becomes `other`; closed labels still tell apart, and no count is lost."""
+    """Too many values of an open label become `other`; closed labels stay separate, and no count is lost."""
     counter = Counter("calls", "Calls.", ("result", "role"), open_labels=("role",))
     for number in range(5 * MOST_SERIES):
         counter.add(("ok", f"role-{number}"))
@@ -110,7 +110,7 @@ def test_series_have_an_end() -> None:
 
 
 def test_closed_labels_have_an_end_too() -> None:
-    """Should they not be as closed as was thought."""
+    """Closed labels have a limit, too, in case they are not as closed as assumed."""
     counter = Counter("calls", "Calls.", ("result",))
     for number in range(5 * MOST_SERIES):
         counter.add((f"result-{number}",))
@@ -119,7 +119,7 @@ def test_closed_labels_have_an_end_too() -> None:
 
 
 def test_a_label_without_measure_is_cut() -> None:
-    """256 characters are enough for every role."""
+    """Labels are cut at 256 characters, which suffice for every role."""
     counter = Counter("calls", "Calls.", ("role",))
     counter.add(("r" * 10_000,))
     counter.add(("r" * 10_001,))
@@ -128,7 +128,7 @@ def test_a_label_without_measure_is_cut() -> None:
 
 
 def test_names_that_are_none_are_refused() -> None:
-    """So is one that there is already."""
+    """Invalid names are refused, and so are existing ones."""
     with pytest.raises(ValueError, match="can't be names"):
         Counter("no-name", "Calls.")
     with pytest.raises(ValueError, match="can't be names"):
@@ -138,7 +138,7 @@ def test_names_that_are_none_are_refused() -> None:
 
 
 def test_threads_lose_nothing() -> None:
-    """Four of them, at the same counter and histogram."""
+    """Four threads use the same counter and histogram."""
     counter, histogram = Counter("calls", "Calls.", ("service",)), Histogram("took", "Time.", (1,))
 
     def work() -> None:
@@ -158,7 +158,7 @@ def test_threads_lose_nothing() -> None:
 
 
 def test_a_process_tells_of_itself() -> None:
-    """Under the names that Prometheus' own libraries use; as the system counts it."""
+    """Metrics of the process have the names of Prometheus' own libraries, and the system's values."""
     told = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 
     names = {name for name, _ in told}
@@ -170,7 +170,7 @@ def test_a_process_tells_of_itself() -> None:
 
 
 def test_counting_is_cheap() -> None:
-    """Far less than a tenth of a millisecond, also on a busy machine: a warm run has a few of them."""
+    """Counting takes much less than 0.1 ms even on a busy machine, since a warm run counts a few times."""
     counter = Counter("calls", "Calls.", ("service",))
 
     assert min(timeit.repeat(lambda: counter.add(("sts",)), number=1000, repeat=5)) / 1000 < 100e-6
