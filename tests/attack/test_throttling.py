@@ -1,7 +1,6 @@
 """Many calls to a throttled service: all succeed at about the rate of its limit, and no other service slows down.
 
-The service is simulated: a token bucket as in `dsops.sandbox.control.throttle`; time passes only while all calls
-wait.
+The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; time passes only while all calls wait.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from dsops.aws.http.wire import Response, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import AwsAnswer, DsopsError, SandboxRefusal, ServiceError, Throttled
-from dsops.sandbox.control.throttle import Throttle
+from dsops.sandbox.state.rate_limits import Throttle
 from dsops.secret import Secret
 from dsops.tasks import Work, pause, settle
 from tests.fakes import Reports, make_runtime

@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import SandboxServer
 from tests.unit.sandbox.conftest import SEED
 
 JUMP = "arn:aws:iam::111111111111:role/team/Jump"

@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.endpoints import find_user
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 
 PEOPLE = 8
 ROUNDS = 25

@@ -20,8 +20,8 @@ from dsops.errors import ConfigNotFound, EnvironmentUnknown, MfaRequired, StoreU
 from dsops.library import Library
 from dsops.runtime import utc_now
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from dsops.secret import Secret
 from tests.clients.test_long_commands import CONFIG, SEED, TARGET
 from tests.fakes import Reports

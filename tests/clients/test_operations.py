@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.sandbox.control.running import tell
+from dsops.sandbox.control.running_sandboxes import tell
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
 from tests.terminal import Terminal

@@ -15,7 +15,7 @@ import yaml
 
 import dsops
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, Failures, SecretAccessDenied
-from dsops.sandbox.control.running import tell
+from dsops.sandbox.control.running_sandboxes import tell
 from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 

@@ -14,9 +14,9 @@ import pytest
 
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import open_server
-from dsops.sandbox.control.running import ask, tell
+from dsops.sandbox.control.running_sandboxes import ask, tell
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"

@@ -23,8 +23,8 @@ from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.client import client_variables
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.clients.sdks import SDKS, aws_cli_2, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query

@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import HIDDEN
-from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.launch import TrailWish, identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import SandboxServer
 
 HOME, AWAY = "111111111111", "222222222222"
 JUMP, TARGET = f"arn:aws:iam::{HOME}:role/team/Jump", f"arn:aws:iam::{AWAY}:role/Target"

@@ -10,7 +10,7 @@ import pytest
 
 import dsops
 from dsops.errors import NoCredentials
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
 
