@@ -93,11 +93,11 @@ def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The result of each run.sh; they run side by side, since a sandbox and its client use half a core."""
     ours = [item for item in request.session.items if item.path == request.path]
     items = [item for item in ours if isinstance(item, pytest.Function)]
-    asked = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
+    requested = [item.callspec.params["example"] for item in items if "steps" in item.fixturenames]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             example: pool.submit(played, example, tmp_path_factory.mktemp("home"))
-            for example in asked
+            for example in requested
             if isinstance(example, Path)
         }
 
@@ -202,7 +202,9 @@ def with_outputs(readme: Path, expected: str) -> str:
         if match[1] != "console":
             return match[0]
         shots = [
-            next((one for one in played if one.command == shot.command), shot._replace(output="(not in run.sh)\n"))
+            next(
+                (entry for entry in played if entry.command == shot.command), shot._replace(output="(not in run.sh)\n")
+            )
             for shot in shown(readme, match[2])
         ]
         lines = "\n".join(f"$ {shot.command}\n{shot.output}".rstrip() for shot in shots)

@@ -50,14 +50,14 @@ def names(finding: Finding, place: BrokenPlace) -> bool:
 
     If several statements nearly match, the named one has to be ours. The condition that is not met is compared, too.
     """
-    said = finding["place"]
-    if (said["store"] or "") != place.store:
+    found_place = finding["place"]
+    if (found_place["store"] or "") != place.store:
         return False
     if place.cause:
         return bool(finding["cause"] == place.cause)
-    if said["policy_type"] != POLICY_TYPES[place.policy]:
+    if found_place["policy_type"] != POLICY_TYPES[place.policy]:
         return False
-    if said["statement"] and place.statement and said["sid"] != place.statement:
+    if found_place["statement"] and place.statement and found_place["sid"] != place.statement:
         return False
     elements = [str(mismatch["element"]) for mismatch in finding["mismatches"]]
     return not (place.key and elements) or any(_is_about(element, place.key) for element in elements)
@@ -79,8 +79,8 @@ def has_record(finding: Finding) -> bool:
 
 def is_record_whole(finding: Finding) -> bool:
     """Whether the record exists, and both sides belong to one account."""
-    said = (finding["aws"] or {}).get("message", "")
-    sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", said)
+    message_text = (finding["aws"] or {}).get("message", "")
+    sides = re.search(r"User: arn:[^:]+:[^:]+::(\d+):.*? on resource: arn:[^:]+:[^:]+:[^:]*:(\d+):", message_text)
     return has_record(finding) and sides is not None and sides[1] == sides[2]
 
 

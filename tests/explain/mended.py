@@ -78,8 +78,8 @@ def _holder(seed: dict[str, Any], arn: str) -> dict[str, Any]:
 
 
 def _append(document: dict[str, Any], statement: object) -> None:
-    held = document["Statement"]
-    document["Statement"] = [*(held if isinstance(held, list) else [held]), statement]
+    statements = document["Statement"]
+    document["Statement"] = [*(statements if isinstance(statements, list) else [statements]), statement]
 
 
 _ADD = {

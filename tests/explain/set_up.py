@@ -153,8 +153,8 @@ def faults() -> Iterator[Fault]:
     for folder, is_held_back in (("broken", False), ("held_back", True)):
         for path in sorted((HERE / folder).glob("*.yaml")):
             base = whole[path.stem]
-            for name, found in _read(path)["broken"].items():
-                yield _fault(base, f"{path.stem}: {name}", found, is_held_back=is_held_back)
+            for name, value in _read(path)["broken"].items():
+                yield _fault(base, f"{path.stem}: {name}", value, is_held_back=is_held_back)
 
 
 def together(first: Fault, second: Fault) -> SetUp | None:
@@ -164,7 +164,7 @@ def together(first: Fault, second: Fault) -> SetUp | None:
     others = (set(first.change) & set(second.change)) - {"config", "seed"}
     touched = product(_touched(first), _touched(second))
     lines = second.change.get("config", {})
-    if others or any(one.startswith(other) or other.startswith(one) for one, other in touched):
+    if others or any(entry.startswith(other) or other.startswith(entry) for entry, other in touched):
         return None
     if any(line in first.change.get("config", {}) or first.broken.config.count(line) != 1 for line in lines):
         return None
@@ -227,7 +227,9 @@ def _fault(base: SetUp, name: str, found: Mapping[str, Any], *, is_held_back: bo
 
 def _changed(base: SetUp, name: str, change: Mapping[str, Any]) -> SetUp:
     """The set-up after a change: replaces texts in dsops.yaml, and sets or removes everything else."""
-    fields: dict[str, Any] = {each: getattr(base, each) for each in SetUp.__dataclass_fields__}
+    fields: dict[str, Any] = {
+        dataclass_field: getattr(base, dataclass_field) for dataclass_field in SetUp.__dataclass_fields__
+    }
     for key, what in change.items():
         where = "caller" if key == "as" else key
         if where == "config":

@@ -48,7 +48,7 @@ def test_the_broken_place_is_named_first(fault: Fault, tmp_path: Path, capfd: py
         before = len(found.sandbox.decisions())
         code, findings = explained(found, capfd)
 
-        assert [] == strangers(fault.broken, {each["caller"] for each in found.sandbox.decisions()[before:]})
+        assert [] == strangers(fault.broken, {decision["caller"] for decision in found.sandbox.decisions()[before:]})
         assert code == 6
         assert [] == claims(findings, fault.place)
         assert names(findings[0], fault.place), findings[0]
@@ -157,7 +157,7 @@ def test_of_two_faults_one_is_named_first(
 
     assert code == 6
     assert names(findings[0], first.place) or names(findings[0], second.place), findings[0]
-    assert [] == [each for each in claims(findings, first.place) if each in claims(findings, second.place)]
+    assert [] == [claim for claim in claims(findings, first.place) if claim in claims(findings, second.place)]
 
 
 @pytest.mark.parametrize(

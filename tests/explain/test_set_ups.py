@@ -53,7 +53,7 @@ def test_a_change_breaks_it(fault: Fault, tmp_path: Path) -> None:
 
         assert error is not None
         assert (fault.code, fault.aws) == (error.code, error.aws.code if error.aws else "")
-        refusals = [each for each in found.sandbox.decisions() if not each["is_allowed"]]
+        refusals = [decision for decision in found.sandbox.decisions() if not decision["is_allowed"]]
         if fault.place.policy:
             assert is_call_of(fault, refusals[-1])
             assert refusals[-1]["decided_by"] == DECIDED_BY[fault.place.policy]

@@ -142,13 +142,15 @@ def outside(folder: Path) -> set[str]:
 
 def written_outside(text: str) -> list[str]:
     """Commands of a text that write to the reader's home or to an absolute path, before HOME is changed."""
-    found = []
+    collected = []
     has_own_home = False
     for line in text.splitlines():
         has_own_home = has_own_home or SCRATCH_HOME.search(line) is not None
-        written = [one for one in WRITES.finditer(line) if not has_own_home or "/" in (one["place"], one["last"])]
-        found += [one[0] for one in written]
-    return found
+        written = [
+            match for match in WRITES.finditer(line) if not has_own_home or "/" in (match["place"], match["last"])
+        ]
+        collected += [one[0] for one in written]
+    return collected
 
 
 def play(command: str, folder: Path, environ: dict[str, str]) -> str:

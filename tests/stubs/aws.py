@@ -29,12 +29,12 @@ def signature_is_right(
     key, date, scope_region, scope_service, terminator = credential.split("/")
     timestamp = seen.header("X-Amz-Date")
     signed = names.split(";")
-    wanted = {"host", "x-amz-date"} | {
+    required = {"host", "x-amz-date"} | {
         name.lower() for name, _ in seen.headers if name.lower().startswith("x-amz-") or name.lower() == "content-type"
     }
     if (prefix, scope_region, scope_service) != ("AWS4-HMAC-SHA256", region, service):
         return False
-    if not wanted <= set(signed) or (date, terminator) != (timestamp[:8], "aws4_request"):
+    if not required <= set(signed) or (date, terminator) != (timestamp[:8], "aws4_request"):
         return False
     request = AWSRequest(seen.method, base_url + seen.target, {}, seen.body)
     request.context["timestamp"] = timestamp

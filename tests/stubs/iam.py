@@ -148,11 +148,11 @@ class StubIam:
 
     def _list(self, action: str, name: str, members: Sequence[str], parameters: Mapping[str, str]) -> Answer:
         start = int(parameters.get("Marker", "0"))
-        shown = "".join(f"<member>{member}</member>" for member in members[start : start + self._page])
+        shown_text = "".join(f"<member>{member}</member>" for member in members[start : start + self._page])
         end = start + self._page
         more = end < len(members)
         tail = f"<IsTruncated>{str(more).lower()}</IsTruncated>" + (f"<Marker>{end}</Marker>" if more else "")
-        return _answer(action, f"<{name}>{shown}</{name}>{tail}")
+        return _answer(action, f"<{name}>{shown_text}</{name}>{tail}")
 
 
 CALLER = f"arn:aws:iam::{ACCOUNT}:user/ada"

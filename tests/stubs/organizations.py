@@ -44,8 +44,8 @@ class StubOrganizations:
         """The answer to one request."""
         target, _, action = seen.header("X-Amz-Target").partition(".")
         assert target == "AWSOrganizationsV20161128"
-        asked = json.loads(seen.body)
-        self.calls.append(" ".join([action, *asked.values()]).strip())
+        request_parameters = json.loads(seen.body)
+        self.calls.append(" ".join([action, *request_parameters.values()]).strip())
         if action in self._denied:
             return json_error("AccessDeniedException", "You don't have permissions to access this resource.")
         answers = {
@@ -55,14 +55,14 @@ class StubOrganizations:
             "ListPoliciesForTarget": self._page,
             "DescribePolicy": self._policy,
         }
-        return answers[action](asked)
+        return answers[action](request_parameters)
 
     def _organization(self, _: Mapping[str, str]) -> Answer:
-        told = {"Id": ID, "MasterAccountId": self._management, "FeatureSet": self._feature_set}
-        return json_answer({"Organization": told})
+        organization = {"Id": ID, "MasterAccountId": self._management, "FeatureSet": self._feature_set}
+        return json_answer({"Organization": organization})
 
     def _roots(self, _: Mapping[str, str]) -> Answer:
-        types = [{"Type": each, "Status": "ENABLED"} for each in self._enabled]
+        types = [{"Type": entry, "Status": "ENABLED"} for entry in self._enabled]
         return json_answer({"Roots": [{"Id": ROOT, "PolicyTypes": types}]})
 
     def _parents_of(self, asked: Mapping[str, str]) -> Answer:
@@ -79,8 +79,8 @@ class StubOrganizations:
         """One policy per page."""
         names = list(self._attached[asked["Filter"]].get(asked["TargetId"], {}))
         start = int(asked.get("NextToken", "0"))
-        shown = names[start : start + 1]
-        policies = [{"Id": name, "Arn": f"arn:aws:organizations::aws:policy/{name}"} for name in shown]
+        page_names = names[start : start + 1]
+        policies = [{"Id": name, "Arn": f"arn:aws:organizations::aws:policy/{name}"} for name in page_names]
         more = {"NextToken": str(start + 1)} if start + 1 < len(names) else {}
         return json_answer({"Policies": policies, **more})
 

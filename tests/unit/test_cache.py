@@ -85,7 +85,7 @@ def test_many_at_once_make_one_call(time: Time, cache: CredentialCache, clock: F
 
     outcomes = time.run(all_at_once())
     assert len(issuer.calls) == 1
-    assert len({id(each.credentials) for each in outcomes if isinstance(each, Obtained)}) == 1
+    assert len({id(outcome.credentials) for outcome in outcomes if isinstance(outcome, Obtained)}) == 1
 
 
 def test_failure_is_not_shared(time: Time, cache: CredentialCache, clock: FixedClock) -> None:

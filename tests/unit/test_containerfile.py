@@ -50,9 +50,9 @@ def copied(steps: list[Step]) -> list[str]:
 
 def test_it_knows_its_instructions(steps: list[Step]) -> None:
     """Only instructions that every engine knows are used, with a base image without a registry's host."""
-    known = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
+    known_names = {"FROM", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"}
 
-    assert {step.name for step in steps} == known
+    assert {step.name for step in steps} == known_names
     assert steps[0].name == "FROM"
     assert re.fullmatch(r"python:3\.1\d-slim", steps[0].text)
 

@@ -175,17 +175,17 @@ def test_a_traceback_tells_all_that_the_command_line_would() -> None:
     """A traceback shows why, hint and problems, also of the errors that caused it."""
     problem = Problem(Where("a.yaml", 3), "Statement.Acton", "`Acton` is not an element of a policy", "write `Action`")
     error = PolicyInvalid("no policy", why="AWS says no", problems=(problem, problem._replace(path="", hint="")))
-    told = [
+    result_text = [
         "a.yaml:3: Statement.Acton: `Acton` is not an element of a policy",
         "  hint: write `Action`",
         "a.yaml:3: `Acton` is not an element of a policy",
         "why: AWS says no",
     ]
-    assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *told]
+    assert "".join(format_exception_only(error)).splitlines() == ["dsops.errors.PolicyInvalid: no policy", *result_text]
     error.retell("still none", hint="correct it", where=Where("b.yaml", 1))
     assert "".join(format_exception_only(error)).splitlines() == [
         "dsops.errors.PolicyInvalid: still none",
         "at: b.yaml:1",
-        *told,
+        *result_text,
         "hint: correct it",
     ]

@@ -41,14 +41,16 @@ WITHOUT = {
 def without_hint() -> dict[str, list[str]]:
     """File -> the errors created there without hint and problems."""
     names = {kind.__name__ for kind in family(DsopsError) if kind not in FORMS}
-    found: dict[str, list[str]] = {}
+    collected: dict[str, list[str]] = {}
     for file in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 given = {keyword.arg for keyword in node.keywords}
                 if not given & {"hint", "problems", None}:
-                    found.setdefault(str(file.relative_to(SOURCE)), []).append(f"{node.func.id}, line {node.lineno}")
-    return found
+                    collected.setdefault(str(file.relative_to(SOURCE)), []).append(
+                        f"{node.func.id}, line {node.lineno}"
+                    )
+    return collected
 
 
 def test_an_error_says_what_to_do_next() -> None:

@@ -80,14 +80,14 @@ def walk(node: object) -> Iterator[object]:
 
 def complaints(expression: str) -> list[str]:
     """The metrics and labels in an expression that the agent does not serve."""
-    known = SERVED | RECORDED
-    asked = list(selectors(expression))
-    found = [f"no metric {name}" for name, _ in asked if name not in known]
-    unknown = [(name, sorted(labels - known.get(name, labels))) for name, labels in asked]
+    known_names = SERVED | RECORDED
+    requested = list(selectors(expression))
+    found = [f"no metric {name}" for name, _ in requested if name not in known_names]
+    unknown = [(name, sorted(labels - known_names.get(name, labels))) for name, labels in requested]
     found += [f"no label {labels} of {name}" for name, labels in unknown if labels]
-    whole = set().union(*(known.get(name, set()) for name, _ in asked))
+    whole = set().union(*(known_names.get(name, set()) for name, _ in requested))
     found += [f"nothing has the label {label}" for label in sorted(grouped(expression) - whole)]
-    return found if asked else [*found, "it asks for nothing"]
+    return found if requested else [*found, "it asks for nothing"]
 
 
 @pytest.mark.parametrize(("name", "expression"), [*rules(), *queries()])
@@ -119,11 +119,11 @@ def test_what_is_no_promql_is_noticed() -> None:
 
 def test_every_metric_is_on_the_dashboard() -> None:
     """Every metric is on the dashboard, except those that only describe the process."""
-    shown = {name for _, expression in queries() for name, _ in selectors(expression)}
+    shown_names = {name for _, expression in queries() for name, _ in selectors(expression)}
     unshown = {
         metric.name
         for metric in AgentMetrics(0.0, lambda: 0, lambda: 0).registry.metrics
-        if not shown & {f"{metric.name}{suffix}" for suffix in SUFFIXES[metric.kind]}
+        if not shown_names & {f"{metric.name}{suffix}" for suffix in SUFFIXES[metric.kind]}
     }
 
     assert unshown == {"dsops_build_info", "process_start_time_seconds", "process_max_fds"}
@@ -143,21 +143,21 @@ def test_the_dashboard_is_one_for_grafana() -> None:
             assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
             assert panel["targets"]
     assert len({panel["id"] for panel in panels}) == len(panels)
-    assert [each["name"] for each in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
+    assert [entry["name"] for entry in DASHBOARD["templating"]["list"]] == ["datasource", "instance"]
 
 
 def test_the_four_metrics_have_alerts() -> None:
     """Each of the four metrics has an alert rule, and each rule a test case."""
-    asked = {name for _, expression in rules() for name, _ in selectors(expression)}
+    requested = {name for _, expression in rules() for name, _ in selectors(expression)}
     cases = yaml.safe_load((TEMPLATES / "dsops-alerts-test.yaml").read_text(encoding="utf-8"))["tests"]
-    tested = {each["alertname"] for case in cases for each in case["alert_rule_test"] if each["exp_alerts"]}
+    tested = {entry["alertname"] for case in cases for entry in case["alert_rule_test"] if entry["exp_alerts"]}
 
     assert {
         "dsops_issue_failures_total",
         "dsops_session_duration_seconds_count",
         "dsops_principals",
         "dsops_cross_account_sessions_total",
-    } <= asked
+    } <= requested
     assert tested == {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
 
 

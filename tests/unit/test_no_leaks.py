@@ -479,8 +479,8 @@ def test_what_aws_repeats_of_a_proof_is_not_shown(world: World, environment: str
     def refuse(seen: Seen) -> Answer:
         sent = [value for name, value in parameters_of(seen).items() if name.endswith(("Assertion", "Token"))]
         place = "providedContexts.1.member.contextAssertion"
-        told = "; ".join(f"{one} is no good; Value '{one}' at '{place}'" for one in sent)
-        return sts_error("ValidationError", told, 400)
+        result_text = "; ".join(f"{entry} is no good; Value '{entry}' at '{place}'" for entry in sent)
+        return sts_error("ValidationError", result_text, 400)
 
     world.malice = lambda seen: None if seen.method == "GET" else refuse(seen)
     run = world.run("exec", *NAMED, *LOUD, "--env", environment, "--", "true")
@@ -494,12 +494,12 @@ def test_tokens_go_to_aws_alone(world: World) -> None:
     run = world.run("exec", *NAMED, *LOUD, "--env", "tokens", "--", "true")
     assert run.code == 0, run.stderr
     assert_tight(run)
-    asked = [seen for seen in world.server.seen if seen.method == "GET"]
+    get_requests = [seen for seen in world.server.seen if seen.method == "GET"]
     calls = [seen for seen in world.server.seen if seen.method == "POST"]
-    assert [seen.header("Authorization") for seen in asked] == [f"Bearer {PLANTED['token of a job']}"]
+    assert [seen.header("Authorization") for seen in get_requests] == [f"Bearer {PLANTED['token of a job']}"]
     sent = [parameters_of(seen) for seen in calls]
-    assert {each["SAMLAssertion"] for each in sent if "SAMLAssertion" in each} == {PLANTED["SAML response"]}
-    tokens = {each.get("WebIdentityToken") for each in sent if "SAMLAssertion" not in each}
+    assert {entry["SAMLAssertion"] for entry in sent if "SAMLAssertion" in entry} == {PLANTED["SAML response"]}
+    tokens = {entry.get("WebIdentityToken") for entry in sent if "SAMLAssertion" not in entry}
     assert tokens == {PLANTED["web identity token"]}
     assert all(PLANTED["token of a job"] not in everything_sent(seen) for seen in calls)
 
@@ -512,8 +512,8 @@ def test_a_file_holds_what_was_asked_for(world: World, format_name: str) -> None
     assert list(run.files) == [str(world.folder / "out")]
     assert (world.folder / "out").stat().st_mode & 0o777 == 0o600
     assert_tight(run, written=tuple(PLANTED))
-    shown = set(planted_in(run.files[str(world.folder / "out")]))
-    assert not {"base key", "base token", "external ID", "MFA code"} & shown
+    shown_kinds = set(planted_in(run.files[str(world.folder / "out")]))
+    assert not {"base key", "base token", "external ID", "MFA code"} & shown_kinds
 
 
 @pytest.mark.parametrize(
@@ -540,12 +540,12 @@ def test_what_is_asked_for_is_shown_and_no_more(world: World, words: tuple[str, 
 
 def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world: World) -> None:
     """A profile file and a step's file contain the session only; a step's masks on stdout are hidden by its runner."""
-    shown = ("session key", "session token")
+    shown_kinds = ("session key", "session token")
     run = world.run("credentials", *NAMED, *LOUD, "target", "--format", "ini", "--out", "profiles")
     assert (run.code, run.stdout) == (0, "")
     assert list(run.files) == [str(world.folder / "profiles")]
-    assert set(planted_in(run.files[str(world.folder / "profiles")])) == set(shown)
-    assert_tight(run, written=shown)
+    assert set(planted_in(run.files[str(world.folder / "profiles")])) == set(shown_kinds)
+    assert_tight(run, written=shown_kinds)
 
     step = world.folder / "set_env"
     step.touch()
@@ -554,8 +554,8 @@ def test_a_file_of_profiles_and_a_steps_file_hold_the_session_and_no_more(world:
     )
     assert run.code == 0, run.stderr
     assert list(run.files) == [str(step)]
-    assert set(planted_in(run.files[str(step)])) == set(shown)
-    assert_tight(run, shown=shown, written=shown)
+    assert set(planted_in(run.files[str(step)])) == set(shown_kinds)
+    assert_tight(run, shown=shown_kinds, written=shown_kinds)
 
 
 def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> None:
@@ -571,9 +571,9 @@ def test_a_link_to_the_console_holds_no_part_of_the_session(world: World) -> Non
         run = world.run("console", *NAMED, *LOUD, "target", "--endpoint", endpoint)
         assert run.code == (0 if status == 200 else 3), run.stderr
         assert_tight(run)
-    asked = [seen for seen in world.server.seen if seen.method == "GET"]
-    assert len(asked) == 2
-    for seen in asked:
+    get_requests = [seen for seen in world.server.seen if seen.method == "GET"]
+    assert len(get_requests) == 2
+    for seen in get_requests:
         assert set(planted_in(seen.target)) == {"session key", "session token"}
 
 

@@ -97,10 +97,10 @@ def test_what_the_pytest_plugin_imports_is_there() -> None:
 
 def test_what_tests_import_is_in_the_list_for_tests() -> None:
     """Everything that tests import is in requirements/dev.in, and everything there is used."""
-    wanted = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
+    imports = imported(file for folder in ("tests", "bench", "examples") for file in (ROOT / folder).rglob("*.py"))
 
-    assert set() == wanted - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
-    assert set() == declared(lines_of("dev.in")) - wanted - TOOLS - OTHERS
+    assert set() == imports - declared(lines_of("dev.in")) - BASE - EXTRA - OTHERS
+    assert set() == declared(lines_of("dev.in")) - imports - TOOLS - OTHERS
 
 
 @pytest.mark.parametrize(("listed", "pinned"), [("dev.in", "dev.txt"), ("pycurl.in", "pycurl.txt")])

@@ -35,21 +35,21 @@ def functions(path: Path) -> frozenset[str]:
 
 def complaints(page: str, root: Path) -> list[str]:
     """The page's mistakes; empty if every shown promise names existing tests."""
-    found = []
+    collected = []
     for row in rows(page, "Shown"):
         if len(row) != 3 or not all(row):
-            found.append(f"not a promise, a place and a test: {row}")
+            collected.append(f"not a promise, a place and a test: {row}")
             continue
         for test in row[2].replace("`", "").split(", "):
             file, _, function = test.partition("::")
             if not (root / file).is_file():
-                found.append(f"no such file: {test}")
+                collected.append(f"no such file: {test}")
             elif function and function.partition("[")[0] not in functions(root / file):
-                found.append(f"no such test: {test}")
+                collected.append(f"no such test: {test}")
             elif not function and not file.startswith("tests/scripts/"):
-                found.append(f"names no test in that file: {test}")
-    found += [f"not a promise and a place: {row}" for row in rows(page, "Not yet shown") if len(row) != 2]
-    return found
+                collected.append(f"names no test in that file: {test}")
+    collected += [f"not a promise and a place: {row}" for row in rows(page, "Not yet shown") if len(row) != 2]
+    return collected
 
 
 def test_each_promise_names_tests_that_exist() -> None:

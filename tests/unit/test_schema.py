@@ -170,7 +170,7 @@ class TestProblems:
     def test_a_choice_is_offered(self) -> None:
         """A misspelt choice has a suggestion."""
         found = checked("batch", "nevr", "aws.secretsmanager").problems
-        assert [(one.message, one.hint) for one in found] == [
+        assert [(entry.message, entry.hint) for entry in found] == [
             ("`batch` is one of auto, never", "did you mean `never`?")
         ]
 
@@ -269,7 +269,7 @@ class TestLimits:
         """A bad role ARN has a message about the part that is wrong."""
         found = checked("role_arn", f'"{arn}"').limits
         shape = f"`role_arn` takes a role's ARN, arn:aws:iam::ACCOUNT:role/NAME, not `{arn}`"
-        assert [(shape, hint)] == [(one.message, one.hint) for one in found]
+        assert [(shape, hint)] == [(entry.message, entry.hint) for entry in found]
 
     @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso-b", "aws-eusc"])
     def test_roles_of_every_partition_and_path_are_good(self, partition: str) -> None:

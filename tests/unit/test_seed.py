@@ -76,8 +76,8 @@ def test_a_chain_trusts_the_hop_before(tmp_path: Path) -> None:
 
     (jump,), (target,) = account(made, "111111111111").roles, account(made, "222222222222").roles
     developer, jump_role = "arn:aws:iam::111111111111:user/developer", "arn:aws:iam::111111111111:role/JumpRole"
-    assert {developer} == {arn for one in trust(jump) for arn in one["Principal"]["AWS"]}
-    assert {jump_role} == {arn for one in trust(target) for arn in one["Principal"]["AWS"]}
+    assert {developer} == {arn for entry in trust(jump) for arn in entry["Principal"]["AWS"]}
+    assert {jump_role} == {arn for entry in trust(target) for arn in entry["Principal"]["AWS"]}
     assert made.seed.default_identity == "developer@111111111111"
 
 
@@ -236,14 +236,16 @@ def test_a_token_is_trusted_as_its_store_sends_it(tmp_path: Path) -> None:
 
     (job,), (pod,) = account(made, "111111111111").roles, account(made, "222222222222").roles
     host = "token.actions.githubusercontent.com"
-    assert [one["Condition"] for one in trust(job)] == [
+    assert [entry["Condition"] for entry in trust(job)] == [
         {"StringEquals": {f"{host}:aud": audience}, "StringLike": {f"{host}:sub": "repo:org/app:*"}}
         for audience in ("sts.amazonaws.com", "mine")
     ]
-    assert {one["Principal"]["Federated"] for one in trust(job)} == {f"arn:aws:iam::111111111111:oidc-provider/{host}"}
-    assert [one["Condition"]["StringLike"] for one in trust(pod)] == [{"i.example:sub": "s"}]
+    assert {entry["Principal"]["Federated"] for entry in trust(job)} == {
+        f"arn:aws:iam::111111111111:oidc-provider/{host}"
+    }
+    assert [entry["Condition"]["StringLike"] for entry in trust(pod)] == [{"i.example:sub": "s"}]
     providers = [account(made, number).oidc_providers for number in ("111111111111", "222222222222")]
-    assert [(one.url, one.client_ids, one.is_issued_by_sandbox) for (one,) in providers] == [
+    assert [(entry.url, entry.client_ids, entry.is_issued_by_sandbox) for (entry,) in providers] == [
         (f"https://{host}", ("sts.amazonaws.com", "mine"), True),
         ("https://i.example", ("a",), True),
     ]
@@ -254,8 +256,8 @@ def test_nobody_else_may_assume_what_a_token_is_for(tmp_path: Path) -> None:
     made = seeded(tmp_path, FEDERATED, TOKEN="none")
 
     (job,) = account(made, "111111111111").roles
-    assert {one["Action"] for one in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
-    assert {json.dumps(one["Condition"]["StringLike"]).split('"')[3] for one in trust(job)} == {"repo:*:*"}
+    assert {entry["Action"] for entry in trust(job)} == {"sts:AssumeRoleWithWebIdentity"}
+    assert {json.dumps(entry["Condition"]["StringLike"]).split('"')[3] for entry in trust(job)} == {"repo:*:*"}
 
 
 LOGINS = """
@@ -295,7 +297,7 @@ def test_a_login_has_an_identity_center_with_what_it_needs(tmp_path: Path) -> No
         center.auto_approve,
     )
     assert [("012345678901", "Developer"), ("222222222222", "Developer")] == [
-        (each.account, each.permission_set) for each in center.assignments
+        (assignment.account, assignment.permission_set) for assignment in center.assignments
     ]
     (permission_set,) = center.permission_sets
     allowed = permission_set.policies[0].text
@@ -393,7 +395,7 @@ def test_an_assertion_is_trusted_by_its_provider(tmp_path: Path) -> None:
         ("444444444444", "Company", "https://signin.aws.amazon.com/saml"),
         ("555555555555", "Idp", "https://signin.amazonaws.cn/saml"),
     ):
-        assert [one.name for one in account(made, number).saml_providers] == [name]
+        assert [saml_provider.name for saml_provider in account(made, number).saml_providers] == [name]
         (role,) = account(made, number).roles
         (statement,) = trust(role)
         assert statement["Principal"]["Federated"].endswith(f":saml-provider/{name}")

@@ -91,7 +91,7 @@ def test_a_pattern_is_compiled_when_it_is_used() -> None:
     """A pattern is compiled on first use, so a mistake shows then; later uses have the compiled pattern."""
     wrong, right = pattern("("), pattern("a(b)", re.IGNORECASE)
 
-    assert [found.group(1) for found in right.finditer("ab AB")] == ["b", "B"]
+    assert [match.group(1) for match in right.finditer("ab AB")] == ["b", "B"]
     assert right.pattern == "a(b)"
     with pytest.raises(re.error):
         wrong.match("")

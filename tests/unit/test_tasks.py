@@ -54,8 +54,8 @@ class World:
         assert self.open, "polled with nothing under way"
         until = min(self.time + timeout_seconds, min(self.open)[0])
         self.time = max(self.time, until)
-        done = sorted(each for each in self.open if each[0] <= self.time)
-        self.open = [each for each in self.open if each[0] > self.time]
+        done = sorted(entry for entry in self.open if entry[0] <= self.time)
+        self.open = [entry for entry in self.open if entry[0] > self.time]
         return [(token, outcome) for _, _, token, outcome in done]
 
     def cancel(self) -> None:
@@ -430,13 +430,13 @@ trees = st.recursive(
 
 def longest(tree: Tree) -> float:
     """The tree's duration with everything concurrent."""
-    return max((longest(each) for each in tree), default=0.0) if isinstance(tree, list) else abs(tree)
+    return max((longest(entry) for entry in tree), default=0.0) if isinstance(tree, list) else abs(tree)
 
 
 async def walk(tree: Tree) -> object:
     """Run a tree of transfers and pauses; returns it unchanged."""
     if isinstance(tree, list):
-        return await gather(*(walk(each) for each in tree))
+        return await gather(*(walk(entry) for entry in tree))
     if tree < 0:
         await pause(-tree)
         return tree

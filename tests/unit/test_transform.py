@@ -42,8 +42,8 @@ def failure(yaml: str, value: str) -> TransformFailed:
     with pytest.raises(TransformFailed) as raised:
         apply(Secret(value), transforms)
     error = raised.value
-    shown = "".join(traceback.format_exception(error, chain=True))
-    assert value not in shown
+    shown_text = "".join(traceback.format_exception(error, chain=True))
+    assert value not in shown_text
     assert value not in f"{error.message} {error.why} {error.hint}"
     linked: BaseException | None = error
     while linked is not None:

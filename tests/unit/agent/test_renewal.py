@@ -217,12 +217,12 @@ def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
 
 def test_the_end_tells_the_thread(clock: FixedClock) -> None:
     """Ending abandons the running attempt: the command does not wait for STS."""
-    told: list[bool] = []
+    endings: list[bool] = []
 
     def issue(_held: Credentials, is_over: Callable[[], bool]) -> Credentials:
         while not is_over():
             pass
-        told.append(True)
+        endings.append(True)
         raise Unreachable("given up")
 
     first = Issuer(clock).issue()
@@ -231,4 +231,4 @@ def test_the_end_tells_the_thread(clock: FixedClock) -> None:
     renewal.turn(())
     assert renewal.is_under_way
     renewal.end()
-    assert told == [True]
+    assert endings == [True]

@@ -287,7 +287,7 @@ def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
         for _ in range(100):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
         source.current = SESSION
-        assert [one.recv(12) for one in clients] == [b"HTTP/1.1 200"] * 200
+        assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 200
     server.stop()
 
 

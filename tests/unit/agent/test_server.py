@@ -350,11 +350,11 @@ def test_what_is_typed_is_short(typed: bytes) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
 def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None:
     """If the client is stopped by Ctrl-Z at the question, the next one is asked after some seconds."""
-    asked = threading.Event()
+    was_asked = threading.Event()
     outcomes: list[bytes] = []
 
     def work(_asked: AgentRequest, caller: RequestClient) -> AgentAnswer:
-        asked.set()
+        was_asked.set()
         outcomes.append(outcome_of(caller))
         return result([])
 
@@ -367,7 +367,7 @@ def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None
             [sys.executable, "-c", program, running.address, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
-            assert asked.wait(PATIENCE_SECONDS)
+            assert was_asked.wait(PATIENCE_SECONDS)
             child.send_signal(signal.SIGSTOP)
             # Sooner than the two minutes for a person who looks for a telephone.
             wait_until(lambda: outcomes == [b"too late"])

@@ -85,25 +85,25 @@ def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, 
 
 def test_each_key_has_its_line() -> None:
     """Each key has the line number in its own file."""
-    found = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
+    parsed = read("\n[profile a]\n\nrole_arn = x\n", "[a]\nsource_profile = b\n").by_name["a"]
 
-    assert Where("config", 2) == found.where
-    assert [Where("config", 4), Where("credentials", 2)] == [each.where for each in found.entries.values()]
+    assert Where("config", 2) == parsed.where
+    assert [Where("config", 4), Where("credentials", 2)] == [entry.where for entry in parsed.entries.values()]
 
 
 def test_the_credentials_file_counts_where_both_say_something() -> None:
     """The credentials file takes precedence, as in botocore, and may contain a profile alone."""
-    found = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
+    parsed = read("[profile a]\nregion = x\noutput = json\n", "[a]\nregion = y\n[b]\nregion = z\n").by_name
 
-    assert ("y", "json", "z") == (found["a"].text("region"), found["a"].text("output"), found["b"].text("region"))
+    assert ("y", "json", "z") == (parsed["a"].text("region"), parsed["a"].text("output"), parsed["b"].text("region"))
 
 
 def test_the_value_of_a_key_is_dropped() -> None:
     """Only the existence of a key is kept."""
-    found = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
+    parsed = read("", "[a]\naws_access_key_id = AKIAHUSH\naws_secret_access_key = hush\naws_session_token = hush\n")
 
-    assert found.by_name["a"].has_keys
-    assert "hush" not in repr(found).lower()
+    assert parsed.by_name["a"].has_keys
+    assert "hush" not in repr(parsed).lower()
 
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])

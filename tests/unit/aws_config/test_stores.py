@@ -171,7 +171,7 @@ def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
 
     variables = ["A_B_EXTERNAL_ID", "A_B_EXTERNAL_ID_2", "_9_EXTERNAL_ID"]
     assert variables == [name for name, _ in found.variables]
-    assert [f"${{{name}}}" for name in variables] == [each["external_id"] for each in stores(found).values()]
+    assert [f"${{{name}}}" for name in variables] == [store["external_id"] for store in stores(found).values()]
     assert "hush" not in repr(found.stores) + repr(found.notes)
     assert "hush-9" == stores(made(text, keeps_external_ids=True))["9"]["external_id"]
 
@@ -209,13 +209,13 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
         f"[profile '{name}']\n{ROLE}source_profile = {source}\n" for name, source in pairs if name.strip() == name
     )
     sources = "".join(f"[{source}]\naws_access_key_id = x\n" for source in {source for _, source in pairs})
-    found = made(text, credentials=sources)
-    path.write_text(to_yaml(found, "~/.aws/config"), encoding="utf-8")
+    result = made(text, credentials=sources)
+    path.write_text(to_yaml(result, "~/.aws/config"), encoding="utf-8")
     config = load(folder=str(path.parent), environ={}, named=str(path))
 
     assert () == check_limits(config, BUILTIN_TYPES)
-    assert [store.name for store in found.stores] == list(config.stores)
-    for store in found.stores:
+    assert [store.name for store in result.stores] == list(config.stores)
+    for store in result.stores:
         for key, value in store.settings[1:]:
             node = config.stores[store.name].fields[key].node
             assert isinstance(node, Scalar)

@@ -49,7 +49,7 @@ def leave_socket(address: str) -> None:
 @contextmanager
 def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[list[bytes]]]:
     """An agent that gives one answer; yields the requests."""
-    asked: list[list[bytes]] = []
+    requests: list[list[bytes]] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(address)
         listener.listen(8)
@@ -64,12 +64,12 @@ def agent_that_answers(address: str, kind: int, data: bytes) -> Iterator[list[li
                     frame = receive(connection)
                     if frame is None:
                         continue
-                    asked.append(unpack(frame[1]))
+                    requests.append(unpack(frame[1]))
                     send(connection, HELLO)
                     send(connection, kind, data)
 
         threading.Thread(target=serve, daemon=True).start()
-        yield asked
+        yield requests
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -100,18 +100,20 @@ def test_none_that_runs_is_well(world: dict[str, str]) -> None:
 
 def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) -> None:
     """The detail has the agent's age and contents; nothing of this environment is sent to it."""
-    with agent_that_answers(address_in(world), *RUNNING) as asked:
+    with agent_that_answers(address_in(world), *RUNNING) as requests:
         agent, sessions = check_agent(world)
     assert agent.detail == f"dsops {__version__}, process 4711, since 2026-11-24T12:00:00Z"
     assert sessions.detail == "2 held: role until 2026-11-24T13:00:00Z, (base); and 2 values of secrets"
-    assert asked == [[client.stamp(), b"/", b"", b"1", b"status"]]
+    assert requests == [[client.stamp(), b"/", b"", b"1", b"status"]]
 
 
 def test_of_many_sessions_those_are_named_that_end_first(world: dict[str, str]) -> None:
     """The sessions that end first are named; `dsops agent status` lists all."""
-    held = [json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)]
+    held_sessions = [
+        json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)
+    ]
     first = "s4 until 2026-11-24T15:00:00Z, s3 until 2026-11-24T16:00:00Z, s2 until 2026-11-24T17:00:00Z"
-    for sessions, detail in ((held, f"5 held: {first}, 2 more"), ([], "0 held")):
+    for sessions, detail in ((held_sessions, f"5 held: {first}, 2 more"), ([], "0 held")):
         with agent_that_answers(address_in(world), RESULT, pack([b"1", b"0", b"2026-11-24T12:00:00Z", *sessions])):
             assert [check.detail for check in check_agent(world)][1] == detail
         os.unlink(address_in(world))
@@ -139,10 +141,10 @@ def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, 
 def test_one_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
     """The socket of another installation has another name and a listener, so it stays."""
     other = f"{client.folder_of(world)}/0123456789abcdef"
-    with agent_that_answers(other, DECLINED, b"") as asked:
+    with agent_that_answers(other, DECLINED, b"") as requests:
         assert [check.status for check in check_agent(world)] == ["ok"]
         assert list(agent_repairs(world)) == []
-    assert asked == []
+    assert requests == []
 
 
 @pytest.mark.parametrize("name", ["", "0123456789abcdef"])
@@ -151,8 +153,8 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
     address = f"{client.folder_of(world)}/{name}" if name else address_in(world)
     leave_socket(address)
     others = [f"{client.folder_of(world)}/notes", f"{client.folder_of(world)}/fedcba9876543210"]
-    for each in others:
-        Path(each).write_text("not a socket")
+    for other in others:
+        Path(other).write_text("not a socket")
 
     checks = [check for check in check_agent(world) if check.status == "warning"]
     assert [(check.code, check.name) for check in checks] == [("doctor.agent-socket", f"socket {address}")]

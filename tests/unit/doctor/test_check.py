@@ -69,5 +69,5 @@ def test_every_code_is_known_and_told() -> None:
     used = set(re.findall(r'(?:Check|failed)\(\s*"([a-z.-]+)"', text))
     used |= set(re.findall(r'^CODE = "(.+)"', text, re.MULTILINE))
     assert used == set(CODES)
-    told = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+?) \|$", PAGE.read_text(), re.MULTILINE))
-    assert told == dict(CODES)
+    documented = dict(re.findall(r"^\| `([a-z.-]+)` \| (.+?) \|$", PAGE.read_text(), re.MULTILINE))
+    assert documented == dict(CODES)

@@ -82,7 +82,9 @@ def test_every_file_that_counts_is_looked_at(tmp_path: Path) -> None:
 def test_our_own_empty_file_is_not_looked_at(tmp_path: Path) -> None:
     """It replaces the user's own files in a sandbox, and every user may read it."""
     environ = {"HOME": str(tmp_path), "AWS_SHARED_CREDENTIALS_FILE": empty_file(), "AWS_CONFIG_FILE": empty_file()}
-    assert [each.path for each in watched_files([], [], environ, "/") if each.path == empty_file()] == []
+    assert [
+        watched_file.path for watched_file in watched_files([], [], environ, "/") if watched_file.path == empty_file()
+    ] == []
 
 
 @pytest.mark.parametrize(("text", "forbidden"), [("aws_secret_access_key = hush", READ), ("region = x", WRITTEN)])
@@ -157,7 +159,7 @@ def test_a_token_that_a_platform_puts_there_is_its_own_business(tmp_path: Path) 
     environ = {"HOME": str(tmp_path), "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token")}
     assert list(loose_files(watched_files([], [], environ, "/"))) == []
     environ["AWS_WEB_IDENTITY_TOKEN_FILE"] = token
-    assert [each.path for each in loose_files(watched_files([], [], environ, "/"))] == [token]
+    assert [loose_file.path for loose_file in loose_files(watched_files([], [], environ, "/"))] == [token]
 
 
 def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:

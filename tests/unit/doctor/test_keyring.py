@@ -27,7 +27,7 @@ def environ_with(home: Path, *serial_numbers: str) -> dict[str, str]:
     environ = {"HOME": str(home)}
     if serial_numbers:
         Path(index.path_of(environ)).parent.mkdir(parents=True)
-        seeds = {each: SeedEntry(each, "2026-11-24T12:00:00Z") for each in serial_numbers}
+        seeds = {serial_number: SeedEntry(serial_number, "2026-11-24T12:00:00Z") for serial_number in serial_numbers}
         index.write(environ, Contents(seeds, {}))
     return environ
 

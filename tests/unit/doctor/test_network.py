@@ -117,10 +117,10 @@ def test_which_servers_are_reached_through_which_proxy(environ: dict[str, str], 
 
 def test_certificates_of_a_variable_are_counted(tmp_path: Path) -> None:
     """The number of certificates in a bundle or a folder is shown; without a variable, the system's are used."""
-    one = make_authority(tmp_path).bundle.read_text()
-    (tmp_path / "two.pem").write_text(one + make_authority(tmp_path).bundle.read_text())
+    text = make_authority(tmp_path).bundle.read_text()
+    (tmp_path / "two.pem").write_text(text + make_authority(tmp_path).bundle.read_text())
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "0a1b.0").write_text(one)
+    (tmp_path / "folder" / "0a1b.0").write_text(text)
     checks = [check_certificates([STS], {"AWS_CA_BUNDLE": name}, str(tmp_path)) for name in ("two.pem", "folder")]
     assert [(check.status, check.detail.partition(" in ")[0]) for check in checks] == [("ok", "2"), ("ok", "1")]
     assert check_certificates([STS], {}, str(tmp_path)).detail == "the system's"

@@ -68,9 +68,9 @@ GRANTS = Grants("production", (JUMP, TARGET), (SESSION,), (BASE,), ())
 
 def test_terraform_is_read_by_a_parser_of_others() -> None:
     """Each resource exists once, with the required fields."""
-    found = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
+    document = hcl2.loads(terraform(GRANTS, ALL, "made for a test"))
 
-    kinds = [next(iter(each.items())) for each in found["resource"]]
+    kinds = [next(iter(entry.items())) for entry in document["resource"]]
     assert [(kind.strip('"'), next(iter(names)).strip('"')) for kind, names in kinds] == [
         ("aws_iam_role", "Jump-1"),
         ("aws_iam_role_policy", "Jump-1"),
@@ -78,12 +78,15 @@ def test_terraform_is_read_by_a_parser_of_others() -> None:
         ("aws_iam_role_policy", "Jump_1"),
         ("aws_iam_policy", "base_credentials"),
     ]
-    first = found["resource"][0]['"aws_iam_role"']['"Jump-1"']
+    first = document["resource"][0]['"aws_iam_role"']['"Jump-1"']
     assert (first["name"], first["path"], first["max_session_duration"]) == ('"Jump-1"', '"/apps/"', 7200)
-    second = found["resource"][2]['"aws_iam_role"']['"Jump_1"']
+    second = document["resource"][2]['"aws_iam_role"']['"Jump_1"']
     assert "aws_iam_role.Jump-1" in str(second["depends_on"])
-    assert [next(iter(each)).strip('"') for each in found["variable"]] == ["arn_of_base_caller", "external_id_of_jump"]
-    assert found["variable"][1]['"external_id_of_jump"']["sensitive"] is True
+    assert [next(iter(entry)).strip('"') for entry in document["variable"]] == [
+        "arn_of_base_caller",
+        "external_id_of_jump",
+    ]
+    assert document["variable"][1]['"external_id_of_jump"']["sensitive"] is True
 
 
 def ran(folder: Path, *words: str) -> str:
@@ -113,7 +116,7 @@ def evaluated(text: str, folder: Path) -> dict[str, Any]:
     done = ""
     for words in (["init", "-backend=false"], ["apply", "-auto-approve", "-no-color"], ["output", "-json"]):
         done = ran(folder, *words)
-    return {name: json.loads(each["value"]) for name, each in json.loads(done).items()}
+    return {name: json.loads(load["value"]) for name, load in json.loads(done).items()}
 
 
 @needs_terraform
@@ -140,7 +143,7 @@ def test_terraform_fmt_has_nothing_to_change(tmp_path: Path) -> None:
 @needs_terraform
 def test_any_text_stays_a_text(tmp_path: Path) -> None:
     """Every text of up to four of Terraform's special characters survives."""
-    texts = ["".join(each) for length in range(5) for each in product('$%{}"\\\n', repeat=length)]
+    texts = ["".join(entry) for length in range(5) for entry in product('$%{}"\\\n', repeat=length)]
     found = evaluated(f'output "texts" {{\n  value = jsonencode({hcl(texts, 1)})\n}}\n', tmp_path)
     assert found["texts"] == texts
 
@@ -150,27 +153,27 @@ def test_any_text_stays_a_text(tmp_path: Path) -> None:
 
 def test_a_template_has_the_same_policies() -> None:
     """The template has a reference for each open value; a secret one is not echoed."""
-    found: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
+    parsed_template: dict[str, Any] = json.loads(json.dumps(template(GRANTS, ALL, "made for a test")))
 
-    assert list(found["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
-    first, second, base = found["Resources"].values()
+    assert list(parsed_template["Resources"]) == ["Jump1", "Jump12", "BaseCredentials"]
+    first, second, base = parsed_template["Resources"].values()
     trust = first["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert trust["Principal"] == {"AWS": {"Ref": "ArnOfBaseCaller"}}
     assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalIdOfJump"}}}
-    assert found["Parameters"]["ExternalIdOfJump"]["NoEcho"] is True
-    assert "NoEcho" not in found["Parameters"]["ArnOfBaseCaller"]
+    assert parsed_template["Parameters"]["ExternalIdOfJump"]["NoEcho"] is True
+    assert "NoEcho" not in parsed_template["Parameters"]["ArnOfBaseCaller"]
     assert first["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] == list(JUMP.permissions)
     assert second["DependsOn"] == ["Jump1"]
     assert "DependsOn" not in first
     assert second["Properties"]["AssumeRolePolicyDocument"]["Statement"] == filled(list(TARGET.trust))
     assert base["Properties"]["PolicyDocument"]["Statement"] == list(BASE.permissions)
-    assert json.loads(found["Outputs"]["SessionPolicyOfJump"]["Value"]) == SESSION.policy
+    assert json.loads(parsed_template["Outputs"]["SessionPolicyOfJump"]["Value"]) == SESSION.policy
 
 
 def test_permissions_alone_go_to_roles_that_are_there() -> None:
     """Permissions are attached to existing roles by name; no role is created."""
     found: dict[str, Any] = template(GRANTS, Selection("permissions"), "made for a test")
-    assert [each["Type"] for each in found["Resources"].values()] == [
+    assert [resource["Type"] for resource in found["Resources"].values()] == [
         "AWS::IAM::RolePolicy",
         "AWS::IAM::RolePolicy",
         "AWS::IAM::ManagedPolicy",

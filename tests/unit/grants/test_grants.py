@@ -71,7 +71,7 @@ def test_an_unknown_caller_and_an_external_id_are_left_open() -> None:
     assert trust(grants)[0]["Principal"] == {"AWS": "<arn of base caller>"}
     assert trust(grants)[0]["Condition"] == {"StringEquals": {"sts:ExternalId": "<external id of target>"}}
     blanks = list(blanks_in(list(grants.roles[0].trust)))
-    assert [(each.name, each.is_secret) for each in blanks] == [
+    assert [(blank.name, blank.is_secret) for blank in blanks] == [
         ("arn_of_base_caller", False),
         ("external_id_of_target", True),
     ]
@@ -87,8 +87,8 @@ def test_external_ids_of_stores_that_are_named_alike_stay_two() -> None:
     )
     grants = made(stores, "".join(f"    V{n}: {{from: {{store: s{n}, key: /a}}}}\n" for n in range(3)))
 
-    found = [each for role in grants.roles for each in blanks_in(list(role.trust))]
-    assert len({each.name for each in found}) == 3
+    roles = [entry for role in grants.roles for entry in blanks_in(list(role.trust))]
+    assert len({entry.name for entry in roles}) == 3
     resources: Any = template(grants, Selection("trust"), "")["Resources"]
     ids = [
         role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"][
@@ -158,8 +158,8 @@ def test_a_hop_within_an_account_needs_no_permission() -> None:
     jump = grants.roles[0]
     assert jump.permissions == ()
     assert jump.path == "/hops/"
-    [told] = grants.notes
-    assert told == (
+    [note] = grants.notes
+    assert note == (
         "arn:aws:iam::222222222222:role/hops/Jump needs no permission to assume "
         "arn:aws:iam::222222222222:role/Target: a trust policy of its own account names it"
     )
@@ -274,8 +274,8 @@ def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
     documents = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, statement]
     kinds: tuple[PolicyKind, PolicyKind] = ("identity", "trust")
     identity, found = [
-        check_policy(parse_json(compact(policy([each])), "x"), kind, name="x").policy
-        for each, kind in zip(documents, kinds, strict=True)
+        check_policy(parse_json(compact(policy([document])), "x"), kind, name="x").policy
+        for document, kind in zip(documents, kinds, strict=True)
     ]
     assert identity is not None
     context = {"aws:PrincipalArn": (role_arn,)}
@@ -304,7 +304,7 @@ def test_a_user_who_vouches_for_a_session_has_to_be_allowed_what_it_does() -> No
     )
     grants = made(stores)
     assert grants.roles == ()
-    allowed = {str(each["Action"]): each["Resource"] for each in grants.bases[0].permissions}
+    allowed = {str(permission["Action"]): permission["Resource"] for permission in grants.bases[0].permissions}
     assert allowed == {
         "secretsmanager:GetSecretValue": "arn:aws:secretsmanager:us-east-1:111111111111:secret:prod/a-??????",
         "kms:Decrypt": "*",
@@ -332,7 +332,7 @@ def test_a_root_task_is_allowed_for_its_account_and_its_policy() -> None:
 def test_contexts_that_are_provided_take_an_action_of_their_own() -> None:
     """Provided contexts need their own action on both sides."""
     grants = made(target(", provided_contexts: {'arn:aws:iam::aws:contextProvider/x': an-assertion}"))
-    assert [each["Action"] for each in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
+    assert [entry["Action"] for entry in trust(grants)] == ["sts:AssumeRole", "sts:SetContext"]
     assert grants.bases[0].permissions[0]["Action"] == ["sts:AssumeRole", "sts:SetContext"]
     assert "an-assertion" not in repr(grants)
 

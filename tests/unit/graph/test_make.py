@@ -150,7 +150,7 @@ secretStores:
         ]
         graph = make_graph("logins", config_of(text), plans, BUILTIN_TYPES)
         callers = [each for each in graph.nodes if each.kind == "caller"]
-        assert [("the login", ("until noon",))] * 2 == [(each.name, each.facts) for each in callers]
+        assert [("the login", ("until noon",))] * 2 == [(caller.name, caller.facts) for caller in callers]
         assert node(graph, "hop", "one").parent == node(graph, "hop", "two").parent == callers[0].key
         assert node(graph, "hop", "three").parent == callers[1].key
         facts = node(graph, "hop", "one").facts

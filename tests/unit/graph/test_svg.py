@@ -43,7 +43,7 @@ def test_nothing_else_is_needed() -> None:
     """It has no script, picture or font, and no address except the format's name."""
     text = svg_text(graph_of(TEXT))
     root = ET.fromstring(text)  # noqa: S314 (our own)
-    assert {each.tag.removeprefix(SVG) for each in root.iter()} == {
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
         "svg",
         "title",
         "desc",
@@ -81,7 +81,7 @@ def test_what_is_denied_says_so_besides_the_colour() -> None:
     target = node(graph, "hop", "target")
     graph = graph._replace(outcomes={target.key: NodeOutcome("denied", "sts.access-denied")})
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)
-    (bad,) = [each for each in root.iter(f"{SVG}g") if "bad" in (each.get("class") or "")]
-    assert [each.text for each in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
-    assert 1 == sum("bad" in (each.get("class") or "") for each in root.iter(f"{SVG}path"))
+    (bad,) = [entry for entry in root.iter(f"{SVG}g") if "bad" in (entry.get("class") or "")]
+    assert [entry.text for entry in bad.iter(f"{SVG}text")][:2] == ["target", "denied: sts.access-denied"]
+    assert 1 == sum("bad" in (entry.get("class") or "") for entry in root.iter(f"{SVG}path"))
     assert ' bad"' not in svg_text(graph_of(TEXT))

@@ -74,10 +74,12 @@ def test_whatever_stands_in_a_label_is_read_back(pairs: list[tuple[str, str]], s
     for pair in pairs:
         counter.add(pair)
 
-    told = samples_of(counter)
+    samples = samples_of(counter)
 
-    expected = {("calls_total", frozenset({("one", one), ("two", two)})): pairs.count((one, two)) for one, two in pairs}
-    assert expected == told
+    expected = {
+        ("calls_total", frozenset({("one", entry), ("two", two)})): pairs.count((entry, two)) for entry, two in pairs
+    }
+    assert expected == samples
 
 
 @given(st.lists(st.floats(0, 100, allow_nan=False), max_size=30))
@@ -87,12 +89,12 @@ def test_a_histogram_counts_each_value_once(values: list[float]) -> None:
     for value in values:
         histogram.observe(value)
 
-    told = samples_of(histogram)
+    samples = samples_of(histogram)
 
     for bound in (1.0, 10.0, 50.0) if values else ():
-        assert told["took_bucket", frozenset({("le", str(bound))})] == sum(value <= bound for value in values)
-    assert told.get(("took_count", frozenset()), 0) == len(values)
-    assert told.get(("took_sum", frozenset()), 0) == pytest.approx(sum(values))
+        assert samples["took_bucket", frozenset({("le", str(bound))})] == sum(value <= bound for value in values)
+    assert samples.get(("took_count", frozenset()), 0) == len(values)
+    assert samples.get(("took_sum", frozenset()), 0) == pytest.approx(sum(values))
 
 
 def test_series_have_an_end() -> None:
@@ -102,11 +104,11 @@ def test_series_have_an_end() -> None:
         counter.add(("ok", f"role-{number}"))
         counter.add(("failed", f"role-{number}"))
 
-    told = samples_of(counter)
+    samples = samples_of(counter)
 
-    assert len(told) == MOST_SERIES + 2
-    assert sum(told.values()) == 10 * MOST_SERIES
-    assert told["calls_total", frozenset({("result", "ok"), ("role", OTHER)})] > 4 * MOST_SERIES
+    assert len(samples) == MOST_SERIES + 2
+    assert sum(samples.values()) == 10 * MOST_SERIES
+    assert samples["calls_total", frozenset({("result", "ok"), ("role", OTHER)})] > 4 * MOST_SERIES
 
 
 def test_closed_labels_have_an_end_too() -> None:
@@ -152,21 +154,21 @@ def test_threads_lose_nothing() -> None:
     for thread in threads:
         thread.join()
 
-    told = samples_of(counter, histogram)
-    assert told["calls_total", frozenset({("service", "sts")})] == 8000
-    assert told["took_count", frozenset()] == 8000
+    samples = samples_of(counter, histogram)
+    assert samples["calls_total", frozenset({("service", "sts")})] == 8000
+    assert samples["took_count", frozenset()] == 8000
 
 
 def test_a_process_tells_of_itself() -> None:
     """Metrics of the process have the names of Prometheus' own libraries, and the system's values."""
-    told = samples_of(*process_metrics("dsops", 1_800_000_000.0))
+    samples = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 
-    names = {name for name, _ in told}
+    names = {name for name, _ in samples}
     assert {"process_start_time_seconds", "process_cpu_seconds_total", "dsops_build_info"} <= names
-    assert told["process_start_time_seconds", frozenset()] == 1_800_000_000
+    assert samples["process_start_time_seconds", frozenset()] == 1_800_000_000
     if "process_resident_memory_bytes" in names:  # Linux
-        assert 5_000_000 < told["process_resident_memory_bytes", frozenset()] < 2_000_000_000
-    assert 3 <= told["process_open_fds", frozenset()] <= told.get(("process_max_fds", frozenset()), 1e9)
+        assert 5_000_000 < samples["process_resident_memory_bytes", frozenset()] < 2_000_000_000
+    assert 3 <= samples["process_open_fds", frozenset()] <= samples.get(("process_max_fds", frozenset()), 1e9)
 
 
 def test_counting_is_cheap() -> None:

@@ -148,9 +148,9 @@ def test_a_session_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
     pipeline.resolve(CHAIN)
 
     assert "AssumeRole target - held" in pipeline.journal.told
-    held = of(pipeline, "target")
-    assert (held.request_id, held.facts["cached"]) == ("", True)
-    assert "arn:aws:sts::222222222222:assumed-role/Target/" in str(held.answer["assumedRoleUser"])
+    held_act = of(pipeline, "target")
+    assert (held_act.request_id, held_act.facts["cached"]) == ("", True)
+    assert "arn:aws:sts::222222222222:assumed-role/Target/" in str(held_act.answer["assumedRoleUser"])
     assert "GetSecretValue db secretsmanager ok" in pipeline.journal.told
 
 

@@ -137,11 +137,11 @@ def test_a_relative_path_starts_at_the_clients_folder(environ: dict[str, str], t
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "here").write_text(f"# {name}\n")
-    told = {**environ, variable: "here"}
-    one, two = (digest(told, folder=str(tmp_path / name)) for name in ("one", "two"))
+    client = {**environ, variable: "here"}
+    one, two = (digest(client, folder=str(tmp_path / name)) for name in ("one", "two"))
     assert one != two
     (tmp_path / "two/here").write_text("# one\n")
-    assert digest(told, folder=str(tmp_path / "two")) == one
+    assert digest(client, folder=str(tmp_path / "two")) == one
 
 
 def test_a_relative_token_file_of_a_profile_starts_there_too(environ: dict[str, str], tmp_path: Path) -> None:
@@ -165,10 +165,10 @@ def test_variables_in_a_path_are_the_clients(environ: dict[str, str], tmp_path: 
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config").write_text(f"[default]\nregion = region-{name}\n")
-    told = [{**environ, "PLACE": str(tmp_path / name), "AWS_CONFIG_FILE": path} for name in ("one", "two")]
-    told = [{**each, "HOME": each["PLACE"]} if path.startswith("~") else each for each in told]
-    assert [ambient_of(each, KEY, "/")("").region for each in told] == ["region-one", "region-two"]
-    assert digest(told[0]) != digest(told[1])
+    environs = [{**environ, "PLACE": str(tmp_path / name), "AWS_CONFIG_FILE": path} for name in ("one", "two")]
+    environs = [{**entry, "HOME": entry["PLACE"]} if path.startswith("~") else entry for entry in environs]
+    assert [ambient_of(entry, KEY, "/")("").region for entry in environs] == ["region-one", "region-two"]
+    assert digest(environs[0]) != digest(environs[1])
 
 
 def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_each_call_is_signed_by_the_session_of_its_own_source(pipeline: Pipeline
 def test_independent_stores_go_side_by_side(pipeline: Pipeline) -> None:
     """Two roles in one round, then all reads, each in its store's region."""
     assert pipeline.resolve(TWO_ROLES) == {"A": "1", "B": "2", "C": "3"}
-    assert [sorted(each) for each in pipeline.aws.rounds] == [
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole One", "AssumeRole Two"],
         ["GetParameters", "GetSecretValue a", "GetSecretValue b"],
     ]
@@ -185,9 +185,9 @@ def test_a_cached_target_means_that_the_jump_role_is_not_touched(pipeline: Pipel
     """The second run makes no call to STS, even after the jump role's session ended."""
     pipeline.resolve(CHAIN)
     jump = pipeline.plan(CHAIN).steps["jump"].fingerprint
-    held = pipeline.cache.peek(jump)
-    assert held is not None
-    pipeline.cache.evict(jump, held)
+    held_credentials = pipeline.cache.peek(jump)
+    assert held_credentials is not None
+    pipeline.cache.evict(jump, held_credentials)
     pipeline.aws.calls.clear()
     pipeline.resolve(CHAIN)
     assert pipeline.aws.actions == ["GetSecretValue db", "GetSecretValue json"]
@@ -264,8 +264,8 @@ def test_progress_tells_of_each_hop_and_no_value(pipeline: Pipeline) -> None:
     assert (target["hop"], target["role"]) == ("2", "arn:aws:iam::222222222222:role/Target")
     assert target["expires"] == "2026-11-24T13:00:00Z"
     assert pipeline.reports.facts("secrets.fetched") == [{"store": "secrets", "count": "3", "of": "3"}]
-    told = str(pipeline.reports.events)
-    assert not any(text in told for text in ("p4ss", "postgres", "secret-ASIA", "token-ASIA", "adas-key"))
+    event_text = str(pipeline.reports.events)
+    assert not any(text in event_text for text in ("p4ss", "postgres", "secret-ASIA", "token-ASIA", "adas-key"))
 
 
 def test_timeout_ms_is_the_stores_own(pipeline: Pipeline) -> None:
@@ -662,7 +662,7 @@ STS_US, STS_EU = "sts.us-east-1.amazonaws.com", "sts.eu-west-1.amazonaws.com"
 def test_regions_and_accounts_go_side_by_side(pipeline: Pipeline) -> None:
     """The rounds equal the longest path's calls, whatever runs beside it."""
     pipeline.resolve(WIDE)
-    assert [sorted(each) for each in pipeline.aws.rounds] == [
+    assert [sorted(calls) for calls in pipeline.aws.rounds] == [
         ["AssumeRole Jump"],
         ["AssumeRole T", "AssumeRole T"],
         ["GetSecretValue db", "GetSecretValue db", "GetSecretValue db"],
