@@ -103,7 +103,7 @@ def steps(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @each_example
-def test_an_example_does_what_it_shows(example: Path, steps: Steps) -> None:
+def test_an_example_prints_its_expected_output(example: Path, steps: Steps) -> None:
     """An example succeeds, prints what expected.txt says, and leaves no file behind."""
     not_its_own = {"__pycache__", "expected.txt"}
     step, after = steps[example].result()
@@ -159,7 +159,7 @@ def test_an_examples_configurations_are_valid(example: Path, capfd: pytest.Captu
 
 
 @pytest.mark.parametrize(("heading", "name"), PAGE.items())
-def test_an_example_says_what_the_founding_page_says(heading: str, name: str) -> None:
+def test_an_example_has_the_settings_of_the_founding_page(heading: str, name: str) -> None:
     """The example has each store of the page's pattern with all its keys and values; it may have more."""
     block = next(block for block in blocks("yaml") if block.heading == heading)
     text = (ROOT / "examples" / name / "dsops.yaml").read_text(encoding="utf-8")

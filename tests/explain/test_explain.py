@@ -90,7 +90,9 @@ def line_of(fault: Fault) -> int:
 
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=[fault.broken.name for fault in FAULTS])
-def test_who_may_read_less_claims_nothing_wrong(number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_with_less_read_access_no_claim_is_wrong(
+    number: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """With one kind of thing unreadable, only AWS's own statements and what follows from the rest are called proven."""
     fault = FAULTS[number]
     partly = PARTLY[number % len(PARTLY)]
@@ -102,7 +104,7 @@ def test_who_may_read_less_claims_nothing_wrong(number: int, tmp_path: Path, cap
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-def test_who_may_only_look_up_refusals_knows_what_aws_has_on_record(
+def test_access_to_records_of_refusals_alone_gives_their_contents(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """With nothing readable, no claim is wrong, and the place is named as far as AWS's answer allows.
@@ -127,7 +129,7 @@ def test_who_may_only_look_up_refusals_knows_what_aws_has_on_record(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.broken.name)
-def test_an_answer_in_another_language_is_one_without_words(
+def test_an_answer_in_another_language_is_not_read(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """AWS's words about policy, action and resource are not needed, and nothing else is proven without them."""
@@ -190,7 +192,7 @@ def test_a_trust_policy_can_be_given_as_a_file(fault: Fault, tmp_path: Path, cap
         if fault.broken.github and fault.place.policy == "trust" and fault.place.key.endswith(":sub")
     ],
 )
-def test_what_a_token_said_is_known_by_its_refusal(
+def test_a_refused_token_is_compared_with_the_trust_policy(
     fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The same for a token obtained at run time: with the trust policy, the different subject is proven."""
@@ -207,7 +209,9 @@ def test_what_a_token_said_is_known_by_its_refusal(
 @pytest.mark.parametrize(
     "fault", [fault for fault in FAULTS if can_be_mended(fault)], ids=lambda fault: fault.broken.name
 )
-def test_what_is_to_be_added_mends_it(fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_suggested_statement_mends_the_set_up(
+    fault: Fault, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """After the statement is added to the named policy, every variable of the environment has its value."""
     with built(fault.broken, tmp_path / "broken") as found:
         findings = explained(found, capfd)[1]
@@ -223,7 +227,7 @@ def trust_policy(fault: Fault) -> object:
 
 
 @pytest.mark.parametrize("set_up", WORKING.values(), ids=WORKING)
-def test_nothing_is_wrong_with_what_works(set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_working_set_up_has_no_findings(set_up: SetUp, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A working set-up gives no finding and exit code 0."""
     with built(set_up, tmp_path / "project") as found:
         assert explained(found, capfd) == (0, [])

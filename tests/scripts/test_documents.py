@@ -216,7 +216,7 @@ def test_help_is_shown_as_it_is_printed(entry: Shown, tmp_path: Path) -> None:
     assert (0, "") == (printed.exit_code, printed.stderr)
 
 
-def test_the_readme_shows_what_a_stranger_needs() -> None:
+def test_the_readme_plays_demo_commands_and_a_first_run() -> None:
     """The README plays the demo, the list of commands and a first run."""
     page = ROOT / "README.md"
     commands = [entry.command for entry in console(page, page.read_text(encoding="utf-8"))]
@@ -225,7 +225,7 @@ def test_the_readme_shows_what_a_stranger_needs() -> None:
     assert any(command.startswith("dsops sandbox run --from dsops.yaml") for command in commands)
 
 
-def test_commands_and_their_outputs_are_told_apart() -> None:
+def test_commands_are_separated_from_their_outputs() -> None:
     """A block may contain several commands, and a command may have several lines."""
     block = "$ dsops plan\nx\n\ny\n$ a \\\n    b \\\n    c\nz\n$ true\n"
 

@@ -88,7 +88,7 @@ def test_a_wrong_golden_fails(tmp_path: Path, right: str, wrong: str) -> None:
     assert "script.txt:" in differences[0]
 
 
-def test_regenerating_writes_what_happens_and_keeps_what_fits(tmp_path: Path) -> None:
+def test_regenerating_replaces_wrong_lines_and_keeps_right_ones(tmp_path: Path) -> None:
     """Wrong lines are replaced, varying parts of new lines become placeholders, and hand-written ones stay."""
     wrong = GOLDEN.replace("| hello\n", "| hallo\n").replace("| at <time> as <key-id>, <number> <...>\n", "")
     path = write(tmp_path, wrong)

@@ -59,9 +59,9 @@ ALLOWED = {
 
 def test_a_value_is_seen_where_that_is_needed_and_nowhere_else() -> None:
     """`reveal()` is called exactly in the listed files, each with a reason."""
-    match = {
+    revealing = {
         path.relative_to(SOURCE).as_posix()
         for path in SOURCE.rglob("*.py")
         if re.search(r"\.reveal(_bytes)?\(", path.read_text(encoding="utf-8"))
     }
-    assert match == ALLOWED.keys()
+    assert revealing == ALLOWED.keys()

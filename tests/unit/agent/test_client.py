@@ -110,7 +110,7 @@ def test_where_an_agent_is_wanted(environ: dict[str, str], *, expected: bool) ->
     assert client.is_wanted(environ) is expected
 
 
-def test_a_folder_is_safe_that_is_ours_alone(tmp_path: Path) -> None:
+def test_a_private_folder_of_this_user_is_safe(tmp_path: Path) -> None:
     """Only a folder of this user, closed to others and not a link, is safe."""
     folder = tmp_path / "dsops"
     assert not client.is_safe(str(folder))
@@ -128,7 +128,7 @@ def test_a_folder_is_safe_that_is_ours_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder somebody else's")
-def test_a_folder_of_somebody_else_is_not_safe(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_not_safe(tmp_path: Path) -> None:
     """The owner of a folder could put another socket into it, so only this user's folder is safe."""
     folder = tmp_path / "dsops"
     folder.mkdir(mode=0o700)

@@ -53,7 +53,7 @@ def test_with_fewer_threads_than_wanted_all_work_is_done(threads: int) -> None:
     assert crew.load == 0
 
 
-def test_without_any_thread_nobody_is_kept_waiting() -> None:
+def test_without_threads_a_connection_is_closed_at_once() -> None:
     """Without threads the connection is closed at once, and the client does the work itself."""
     crew = Crew(lambda _connection, _data: None, ClientLimits(), begin=Scarce(0))
     crew.start()

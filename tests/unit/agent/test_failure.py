@@ -19,7 +19,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_comes_back_as_what_it_was(kind: type[DsopsError]) -> None:
+def test_every_error_is_restored_completely(kind: type[DsopsError]) -> None:
     """Class, texts, place, attempt and AWS's words survive, for people and for programs."""
     error = kind.__new__(kind)
     DsopsError.__init__(

@@ -35,7 +35,7 @@ def get(port: int, path: str = "/metrics", method: str = "GET", host: str = "") 
     return answer, text
 
 
-def test_what_the_pipeline_does_is_counted(metrics: AgentMetrics) -> None:
+def test_events_of_the_pipeline_are_counted(metrics: AgentMetrics) -> None:
     """Each event of the pipeline increases its metric."""
     for name, labels, value in (
         ("session.issued", ("AssumeRole", ROLE, "arn:aws:iam::111111111111:user/alice", "AKIA"), 900.0),
@@ -119,7 +119,7 @@ def test_nothing_else_is_answered(metrics: AgentMetrics, path: str, method: str,
     assert "dsops_" not in text
 
 
-def test_clients_that_say_nothing_keep_nobody_waiting(metrics: AgentMetrics) -> None:
+def test_silent_clients_do_not_delay_the_metrics(metrics: AgentMetrics) -> None:
     """Forty silent clients, which sent one byte each, do not delay an answer."""
     port = metrics.serve(0)
     silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(40)]

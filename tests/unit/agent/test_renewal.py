@@ -110,7 +110,7 @@ def test_it_is_renewed_with_twenty_minutes_left_and_not_before() -> None:
         assert it.key == "ASIA0002"
 
 
-def test_of_a_short_session_a_third_is_left() -> None:
+def test_a_short_session_is_renewed_with_a_third_left() -> None:
     """A session of 900 seconds is renewed after 600, and only once."""
     with world(lifetime=900) as it:
         it.wait(599)
@@ -128,7 +128,7 @@ def test_chance_makes_it_earlier_by_a_quarter_at_most() -> None:
         assert it.key == "ASIA0002"
 
 
-def test_an_outage_leaves_what_is_valid_until_its_last_second() -> None:
+def test_a_session_is_used_to_its_end_during_an_outage() -> None:
     """During an outage the intervals between attempts grow; when STS is back, a new session is issued."""
     with world() as it:
         it.issuer.error = Unreachable("STS is not reachable")
@@ -168,7 +168,7 @@ def test_whatever_the_thread_raises_does_not_stop_it(error: Exception) -> None:
         assert it.key == "ASIA0002"
 
 
-def test_a_clock_that_is_set_back_does_not_put_it_off() -> None:
+def test_setting_the_clock_back_does_not_delay_a_renewal() -> None:
     """The session ends an hour after its start, even if the wall clock is set back."""
     with world() as it:
         it.clock.advance(-HOUR)
@@ -202,7 +202,7 @@ def test_the_same_credentials_once_more_are_no_renewal() -> None:
         renewal.end()
 
 
-def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
+def test_a_waiting_client_hurries_a_renewal_except_after_a_failure() -> None:
     """A waiting client makes the renewal earlier, but ten requests a second don't cause ten calls a second."""
     with world() as it:
         it.renewal.hurry()
@@ -215,7 +215,7 @@ def test_who_waits_hurries_it_but_not_right_after_a_failure() -> None:
         assert len(it.issuer.held) == 1
 
 
-def test_the_end_tells_the_thread(clock: FixedClock) -> None:
+def test_ending_notifies_the_renewal_thread(clock: FixedClock) -> None:
     """Ending abandons the running attempt: the command does not wait for STS."""
     endings: list[bool] = []
 

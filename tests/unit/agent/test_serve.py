@@ -119,7 +119,7 @@ def test_the_holder_of_the_token_gets_the_session(server: Server) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "Bearer {}", "{}0", "x{}"])
-def test_nobody_else_does(server: Server, token: str) -> None:
+def test_a_wrong_token_is_refused(server: Server, token: str) -> None:
     """Without the token, with another token, or with a similar one, access is refused."""
     status, content = server.ask(Authorization=token.format(server.endpoint.token.reveal()))
     assert status == 401
@@ -200,7 +200,7 @@ def test_a_request_may_come_byte_by_byte(server: Server) -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_silent_clients_keep_nobody_out(server: Server) -> None:
+def test_silent_clients_do_not_block_others(server: Server) -> None:
     """Of three hundred silent or unfinished connections, the oldest are closed."""
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(300)]
     for number, connection in enumerate(silent):
@@ -215,7 +215,7 @@ def test_silent_clients_keep_nobody_out(server: Server) -> None:
         connection.close()
 
 
-def test_a_client_that_never_reads_keeps_nobody_out(server: Server) -> None:
+def test_a_client_that_never_reads_does_not_block_others(server: Server) -> None:
     """A client that stops reading does not block others."""
     deaf = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     deaf.sendall(b"GET / HTTP/1.1\r\n\r\n" * 100)
@@ -260,7 +260,7 @@ def test_without_a_free_descriptor_the_loop_sleeps() -> None:
     endpoint.end()
 
 
-def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
+def test_a_request_during_a_renewal_waits_for_it(server: Server) -> None:
     """A request after the session's end, as on a laptop that slept, gets the new session."""
     server.source.current, server.source.is_under_way = None, True
     threading.Timer(0.2, lambda: setattr(server.source, "current", SESSION)).start()
@@ -269,7 +269,7 @@ def test_who_asks_while_it_is_renewed_waits_for_that(server: Server) -> None:
     assert server.source.hurried
 
 
-def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
+def test_two_hundred_requests_during_a_renewal_all_wait() -> None:
     """All two hundred waiting requests are answered despite connections that stay silent."""
     source = Source()
     source.current, source.is_under_way = None, True
@@ -291,7 +291,7 @@ def test_two_hundred_who_ask_while_it_is_renewed_all_wait_for_that() -> None:
     server.stop()
 
 
-def test_but_not_for_longer_than_an_sdk_does(server: Server) -> None:
+def test_a_request_waits_no_longer_than_its_sdk(server: Server) -> None:
     """A request gets 503 with the reason before its SDK gives up, or at once if no renewal is running."""
     server.source.current, server.source.failure = None, Unreachable("STS is not reachable")
     began = monotonic()
@@ -311,7 +311,7 @@ def test_waiting_costs_no_processor_time(server: Server) -> None:
     assert server.turns - before < 200  # 1.8 s of checks, one every 20 ms
 
 
-def test_at_the_end_the_port_is_free_and_nobody_is_left(server: Server) -> None:
+def test_the_end_frees_the_port_and_closes_connections(server: Server) -> None:
     """The end closes open connections."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         server.stop()

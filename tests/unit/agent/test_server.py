@@ -132,7 +132,7 @@ def test_garbage_ends_its_connection_and_nothing_else(garbage: bytes) -> None:
         assert running.ask(b"exec")[0] == RESULT
 
 
-def test_silent_clients_keep_nobody_from_being_served() -> None:
+def test_silent_clients_use_no_threads() -> None:
     """A hundred silent or unfinished connections use no thread."""
     with serving() as running:
         running.ask(b"exec")
@@ -212,7 +212,7 @@ def test_threads_do_not_grow_with_requests() -> None:
         assert running.server._crew._threads == ClientLimits().ready
 
 
-def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
+def test_an_agent_ends_after_an_upgrade_of_dsops() -> None:
     """A client of a newer dsops is told to retry; the socket is gone by then, so it starts its own agent."""
     installed = ["old"]
     with serving(code=lambda: installed[0]) as running:
@@ -223,7 +223,7 @@ def test_an_agent_of_another_dsops_than_the_installed_one_ends() -> None:
         assert not running.thread.is_alive()
 
 
-def test_a_client_of_another_dsops_than_the_installed_one_is_on_its_own() -> None:
+def test_a_client_of_another_version_does_its_own_work() -> None:
     """A client of an older dsops, or with a wrong version, does not end the agent with its sessions."""
     with serving() as running:
         assert running.ask(b"exec", mark=b"0.0.9") == (DECLINED, [b""])
@@ -305,7 +305,7 @@ def outcome_of(caller: RequestClient) -> bytes:
 
 
 @pytest.mark.parametrize("drip", [b"", b"T\0\0"], ids=["silent", "half"])
-def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes) -> None:
+def test_waiting_for_a_clients_answer_has_a_limit(drip: bytes) -> None:
     """After a client does not answer, the next one is asked."""
     limits = ClientLimits(asking_seconds=0.05)
     with serving(lambda _, caller: result([outcome_of(caller)]), limits) as running, running.connect() as connection:
@@ -315,7 +315,7 @@ def test_a_client_that_does_not_answer_is_not_waited_for_without_end(drip: bytes
     assert frame == (RESULT, pack([b"too late"]))
 
 
-def test_a_client_that_answers_byte_by_byte_has_no_longer_than_others() -> None:
+def test_an_answer_byte_by_byte_has_the_same_time_limit() -> None:
     """The time limit is for the whole answer, not for the next byte."""
     outcomes: list[bytes] = []
 
@@ -348,7 +348,7 @@ def test_what_is_typed_is_short(typed: bytes) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says whether a process is stopped")
-def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None:
+def test_a_client_stopped_at_the_question_has_a_shorter_limit() -> None:
     """If the client is stopped by Ctrl-Z at the question, the next one is asked after some seconds."""
     was_asked = threading.Event()
     outcomes: list[bytes] = []
@@ -376,7 +376,7 @@ def test_a_client_that_is_stopped_while_it_is_asked_has_a_shorter_time() -> None
             child.communicate()
 
 
-def test_a_client_that_takes_no_events_holds_up_the_work_once() -> None:
+def test_a_client_that_misses_an_event_delays_the_work_once() -> None:
     """A client that misses one event gets no further events, and no partial answer."""
     seconds: list[float] = []
 
@@ -434,7 +434,7 @@ def test_threads_of_a_burst_end_some_time_after() -> None:
         assert running.ask(b"exec")[0] == RESULT
 
 
-def test_requests_that_are_worked_on_count_as_well() -> None:
+def test_requests_in_progress_count_towards_the_limit() -> None:
     """Requests in progress count towards the limit: one above it is dropped, and its client does the work itself."""
     gate = threading.Event()
 

@@ -39,7 +39,7 @@ def test_without_a_scripts_folder_nothing_is_left_out() -> None:
     assert agent_path(["/lib/python3", SITE], {}, SITE, is_first_the_scripts=False) == ["/lib/python3", SITE]
 
 
-def test_a_lock_that_was_removed_is_taken_anew(tmp_path: Path) -> None:
+def test_a_removed_lock_file_is_replaced(tmp_path: Path) -> None:
     """A process that waited for a removed lock file takes the new one, since another process may hold it."""
     address = str(tmp_path / "s")
     inside: list[str] = []

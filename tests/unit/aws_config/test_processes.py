@@ -85,7 +85,7 @@ def test_a_name_that_no_profile_can_have_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 @pytest.mark.parametrize("own", ["", OWN])
-def test_what_is_there_stays_byte_for_byte(own: str, ending: str) -> None:
+def test_other_contents_stay_byte_for_byte(own: str, ending: str) -> None:
     """The block is added at the end after a blank line; a second merge changes nothing."""
     text = own + ending if own else ""
     once = merged(text)
@@ -130,7 +130,7 @@ def test_a_file_of_windows_keeps_its_line_ends() -> None:
     ("config", "credentials"),
     [("[profile target]\nregion = x\n", ""), ('[profile "target"]\n', ""), ("", "[target]\naws_access_key_id = x\n")],
 )
-def test_a_profile_of_somebodys_own_is_not_replaced(config: str, credentials: str) -> None:
+def test_a_handwritten_profile_is_not_replaced(config: str, credentials: str) -> None:
     """A profile in the config or credentials file is kept, since keys there would take precedence."""
     with pytest.raises(UsageError) as caught:
         merged(config, credentials=SourceText(text=credentials, shown="credentials"))
@@ -145,7 +145,7 @@ def test_a_profile_of_another_configurations_block_is_not_replaced() -> None:
 
 
 @pytest.mark.parametrize("kept", [BLOCK.begin, BLOCK.end, f"{BLOCK.end}\n{BLOCK.begin}", BLOCK.text() * 2])
-def test_half_a_block_is_told(kept: str) -> None:
+def test_half_a_block_is_an_error(kept: str) -> None:
     """A block without its end is an error instead of a guess."""
     with pytest.raises(ConfigUnreadable):
         merged(f"{OWN}\n{kept}\n")

@@ -69,7 +69,7 @@ def test_profiles_are_botocores(text: str, tmp_path: Path) -> None:
         ("[profile a]\n[profile b]\n[profile a]\n", 3),
     ],
 )
-def test_what_botocore_can_not_read_is_told_with_its_line(text: str, line: int, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_an_error_with_its_line(text: str, line: int, tmp_path: Path) -> None:
     """The error gives the line number without the line's text, which may be a key."""
     path = tmp_path / "config"
     path.write_text(text)
@@ -107,12 +107,12 @@ def test_the_value_of_a_key_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(("text", "has_keys"), [("aws_access_key_id = x", True), ("region = x", False)])
-def test_half_a_key_is_one_to_botocore(text: str, *, has_keys: bool) -> None:
+def test_half_a_key_counts_as_a_key(text: str, *, has_keys: bool) -> None:
     """Half a key counts as one, since botocore fails on it instead of looking elsewhere."""
     assert has_keys == read("", f"[a]\n{text}\n").by_name["a"].has_keys
 
 
-def test_sections_that_are_no_profiles_are_told() -> None:
+def test_sections_that_are_not_profiles_give_a_note() -> None:
     """`[foo]`, a common mistake, gives a note; `[services x]` does not."""
     (note,) = read("[foo]\nregion = x\n[services x]\n[sso-session y]\n[plugins]\n").notes
 
@@ -124,7 +124,7 @@ def test_sections_that_are_no_profiles_are_told() -> None:
     ("header", "meant", "name"),
     [("foo", "profile foo", "foo"), ("profile a b", "profile 'a b'", "a b"), ('profile a"b', "profile 'a\"b'", 'a"b')],
 )
-def test_a_header_that_is_told_is_one_that_works(header: str, meant: str, name: str) -> None:
+def test_the_header_in_a_note_works(header: str, meant: str, name: str) -> None:
     """The header that the note suggests makes the intended profile."""
     (note,) = read(f"[{header}]\nregion = x\n").notes
     assert note.endswith(f"that is `[{meant}]`")

@@ -69,7 +69,7 @@ def test_a_chained_role_has_an_hour() -> None:
     assert "config:8" in found.notes[0]
 
 
-def test_only_what_is_wanted_is_made_with_what_it_begins_with() -> None:
+def test_only_wanted_profiles_and_their_sources_are_made() -> None:
     """Only the wanted profiles and their sources become stores."""
     text = "".join(f"[profile {name}]\n{ROLE}source_profile = {source}\n" for name, source in ("ab", "bc", "xc"))
     found = made(f"{text}[profile c]\n{ROLE}source_profile = base\n", "a")
@@ -81,7 +81,7 @@ def test_only_what_is_wanted_is_made_with_what_it_begins_with() -> None:
     ("source", "comment"),
     [("Environment", "keys of the environment"), ("Ec2InstanceMetadata", "instance"), ("EcsContainer", "container")],
 )
-def test_a_source_that_is_no_profile_is_what_there_is(source: str, comment: str) -> None:
+def test_a_source_that_is_not_a_profile_means_base_credentials(source: str, comment: str) -> None:
     """A store with a source that is not a profile starts with the base credentials, and a comment says so."""
     (store,) = made(f"[profile a]\n{ROLE}credential_source = {source}\n").stores
 
@@ -144,7 +144,7 @@ def test_profiles_without_a_role_are_named_as_they_are() -> None:
         ("[profile a]\nweb_identity_token_file = /t\n", "role_arn"),
     ],
 )
-def test_what_can_not_be_said_the_same_way_is_left_out(text: str, says: str) -> None:
+def test_a_profile_without_an_equivalent_is_left_out(text: str, says: str) -> None:
     """The note has the reason and the line; a store with another identity would be worse than none."""
     found = made(text)
 
@@ -176,7 +176,7 @@ def test_an_external_id_is_a_variable_unless_it_is_kept() -> None:
     assert "hush-9" == stores(made(text, keeps_external_ids=True))["9"]["external_id"]
 
 
-def test_names_that_no_store_can_have_are_changed_and_told() -> None:
+def test_names_that_no_store_can_have_are_changed_with_a_note() -> None:
     """Names that a store cannot have are changed, stay distinct, and give a note."""
     text = "".join(f"[profile '{name}']\n{ROLE}source_profile = base\n" for name in ("a b", "a/b", "a-b", "://"))
     found = made(text)
@@ -185,7 +185,7 @@ def test_names_that_no_store_can_have_are_changed_and_told() -> None:
     assert 4 == len(found.notes)
 
 
-def test_keys_without_a_meaning_here_are_told_once_a_profile() -> None:
+def test_keys_without_a_counterpart_give_one_note_per_profile() -> None:
     """Keys without a counterpart give one note per profile; an address alone would redirect requests."""
     found = made(
         f"[profile a]\n{ROLE}source_profile = base\noutput = json\ns3 =\n  x = 1\nservices = local\n"

@@ -86,19 +86,19 @@ def test_why_no_agent_is_used_is_said(environ: dict[str, str], why: str) -> None
     assert list(check_agent(environ)) == [Check("doctor.agent", "agent", "skipped", f"not used: {why}")]
 
 
-def test_where_none_is_wanted_none_is_looked_for(world: dict[str, str]) -> None:
+def test_an_unwanted_agent_is_not_looked_for(world: dict[str, str]) -> None:
     """With `--no-agent`, none is looked for."""
     [check] = check_agent(world, is_refused=True)
     assert check.detail == "not used: --no-agent was given"
 
 
-def test_none_that_runs_is_well(world: dict[str, str]) -> None:
+def test_a_missing_agent_is_fine(world: dict[str, str]) -> None:
     """A missing agent is fine: it is started on demand."""
     [check] = check_agent(world)
     assert (check.status, check.detail) == ("ok", "none runs: the next `dsops exec` starts it")
 
 
-def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) -> None:
+def test_a_running_agent_reports_its_age_and_contents(world: dict[str, str]) -> None:
     """The detail has the agent's age and contents; nothing of this environment is sent to it."""
     with agent_that_answers(address_in(world), *RUNNING) as requests:
         agent, sessions = check_agent(world)
@@ -107,7 +107,7 @@ def test_one_that_runs_says_since_when_and_what_it_holds(world: dict[str, str]) 
     assert requests == [[client.stamp(), b"/", b"", b"1", b"status"]]
 
 
-def test_of_many_sessions_those_are_named_that_end_first(world: dict[str, str]) -> None:
+def test_the_sessions_that_end_first_are_named(world: dict[str, str]) -> None:
     """The sessions that end first are named; `dsops agent status` lists all."""
     held_sessions = [
         json.dumps({"store": f"s{n}", "expiration": f"2026-11-24T1{9 - n}:00:00Z"}).encode() for n in range(5)
@@ -119,7 +119,7 @@ def test_of_many_sessions_those_are_named_that_end_first(world: dict[str, str]) 
         os.unlink(address_in(world))
 
 
-def test_an_older_one_ends_when_it_is_asked(world: dict[str, str]) -> None:
+def test_an_older_agent_ends_when_asked(world: dict[str, str]) -> None:
     """An older agent ends when asked; that is its own rule and needs no action."""
     with agent_that_answers(address_in(world), DECLINED, AGAIN):
         [check] = check_agent(world)
@@ -127,7 +127,7 @@ def test_an_older_one_ends_when_it_is_asked(world: dict[str, str]) -> None:
     assert "has just ended" in check.detail
 
 
-def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, str]) -> None:
+def test_an_agent_of_another_python_is_a_repairable_warning(world: dict[str, str]) -> None:
     """Repair removes the socket; the next client starts its own agent, and the other one ends when idle."""
     address = address_in(world)
     with agent_that_answers(address, DECLINED, b""):
@@ -138,7 +138,7 @@ def test_one_of_another_python_is_a_warning_that_can_be_mended(world: dict[str, 
     assert not os.path.lexists(address)
 
 
-def test_one_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
+def test_an_agent_of_another_installation_is_left_alone(world: dict[str, str]) -> None:
     """The socket of another installation has another name and a listener, so it stays."""
     other = f"{client.folder_of(world)}/0123456789abcdef"
     with agent_that_answers(other, DECLINED, b"") as requests:
@@ -192,7 +192,7 @@ def test_a_folder_that_others_can_enter_is_a_warning_and_closed(world: dict[str,
     assert {check.status for check in check_agent(world)} == {"ok"}
 
 
-def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> None:
+def test_an_open_parent_folder_is_reported_and_left_alone(world: dict[str, str]) -> None:
     """The surrounding folder may be the user's home, so its mode is not changed."""
     folder = world["XDG_RUNTIME_DIR"]
     Path(folder).chmod(0o755)
@@ -202,7 +202,7 @@ def test_the_folder_around_it_is_told_and_left_alone(world: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("answer", [b"", pack([b"4711", b"2"])])
-def test_one_that_says_nothing_or_nonsense_is_a_warning(world: dict[str, str], answer: bytes) -> None:
+def test_an_unresponsive_agent_is_a_warning(world: dict[str, str], answer: bytes) -> None:
     """An unresponsive agent is not ended: it may be busy."""
     address = address_in(world)
     with agent_that_answers(address, RESULT, answer):
@@ -212,7 +212,7 @@ def test_one_that_says_nothing_or_nonsense_is_a_warning(world: dict[str, str], a
     assert address in check.hint
 
 
-def test_a_folder_behind_a_link_is_told_and_left_alone(world: dict[str, str]) -> None:
+def test_a_folder_behind_a_link_is_reported_and_left_alone(world: dict[str, str]) -> None:
     """A link's owner decides where it leads, so its target is not changed."""
     folder = client.folder_of(world)
     os.rename(folder, f"{folder}-real")

@@ -23,7 +23,7 @@ def test_what_fails_for_the_same_reason_is_skipped() -> None:
     assert found == [endpoint, skipped]
 
 
-def test_who_waits_longer_for_the_same_server_is_skipped() -> None:
+def test_a_longer_wait_for_the_same_server_is_skipped() -> None:
     """A check with a longer time limit for the same server is skipped, too."""
     endpoint = failed("doctor.endpoint", "endpoint sts.us-east-1", TimedOut("no complete answer from sts within 5 s"))
     base = failed("doctor.base-credentials", "base credentials", TimedOut("no complete answer from sts within 30 s"))
@@ -49,20 +49,20 @@ def test_without_certificates_no_server_is_a_failure_of_its_own() -> None:
     assert list(attributed([well, server])) == [well, server]
 
 
-def test_one_of_a_kind_does_not_stand_for_another() -> None:
+def test_equal_errors_of_two_stores_are_both_reported() -> None:
     """Two stores with the same error are two failures."""
     checks = [failed("doctor.store", name, Unreachable("could not reach sts")) for name in ("store a", "store b")]
     assert list(attributed(checks)) == checks
 
 
-def test_a_check_that_failed_for_more_than_that_stays() -> None:
+def test_a_check_with_further_problems_stays() -> None:
     """A check with further problems stays, since they would be lost."""
     lost = Unreachable("could not reach sts")
     both = Check("doctor.store", "store a", "failed", "", errors=(lost, VariableInvalid("HTTPS_PROXY is wrong")))
     assert list(attributed([failed("doctor.endpoint", "endpoint", lost), both]))[1] == both
 
 
-def test_every_code_is_known_and_told() -> None:
+def test_every_code_is_known_and_documented() -> None:
     """The source and the table have the same codes, and the page lists all of them."""
     files = [*SOURCES.glob("doctor/*.py"), *SOURCES.glob("cli/look/doctor*.py")]
     text = "\n".join(file.read_text() for file in files)

@@ -44,14 +44,14 @@ def test_a_mode_that_admits_others_is_found(tmp_path: Path, mode: int, forbidden
 
 
 @pytest.mark.parametrize(("mode", "forbidden"), [(0o600, READ), (0o400, READ), (0o644, WRITTEN), (0o755, WRITTEN)])
-def test_a_mode_that_admits_nobody_is_well(tmp_path: Path, mode: int, forbidden: int) -> None:
+def test_a_private_mode_is_fine(tmp_path: Path, mode: int, forbidden: int) -> None:
     """Others may read a file without secrets."""
     watched = [Watched(file_with(tmp_path / "file", mode), forbidden)]
     assert list(loose_files(watched)) == []
     assert [(check.status, check.detail) for check in check_files(watched, "/")] == [("ok", "1 file looked at")]
 
 
-def test_what_is_not_there_or_no_file_is_nothing_to_mind(tmp_path: Path) -> None:
+def test_missing_and_special_files_are_ignored(tmp_path: Path) -> None:
     """A missing file is normal; a folder or a pipe in its place is reported by its reader."""
     os.mkfifo(tmp_path / "pipe", 0o666)
     paths = [tmp_path / "missing", tmp_path, tmp_path / "pipe", Path(f"{tmp_path}/a\0b")]
@@ -104,7 +104,7 @@ def test_a_warning_says_what_others_may_do_and_what_to_type(tmp_path: Path) -> N
     assert "decides which roles are assumed" in second.why
 
 
-def test_a_file_is_named_as_somebody_there_would(tmp_path: Path) -> None:
+def test_a_file_has_the_name_that_a_user_would_type(tmp_path: Path) -> None:
     """A file below the working folder has a relative name; a name with special characters is quoted."""
     watched = [Watched(file_with(tmp_path / "my config" / "dsops.yaml", 0o666), WRITTEN)]
     [here] = check_files(watched, str(tmp_path / "my config"))
@@ -123,7 +123,7 @@ def test_mending_takes_away_no_more_than_that(tmp_path: Path) -> None:
     assert list(file_repairs([Watched(path, WRITTEN)])) == []
 
 
-def test_what_can_not_be_mended_says_why(tmp_path: Path) -> None:
+def test_a_failed_repair_gives_its_reason(tmp_path: Path) -> None:
     """A file that has disappeared gives an error with the reason."""
     path = file_with(tmp_path / "file", 0o666)
     [repair] = file_repairs([Watched(path, WRITTEN)])
@@ -131,7 +131,7 @@ def test_what_can_not_be_mended_says_why(tmp_path: Path) -> None:
     assert mend(repair) == "no such file or directory"
 
 
-def test_a_link_is_told_and_left_alone(tmp_path: Path) -> None:
+def test_a_link_is_reported_and_left_alone(tmp_path: Path) -> None:
     """The target of a link may belong to another user; the hint names the file."""
     target = file_with(tmp_path / "target", 0o666)
     (tmp_path / "link").symlink_to(target)
@@ -152,7 +152,7 @@ def test_a_link_that_comes_meanwhile_is_not_followed(tmp_path: Path) -> None:
     assert os.stat(victim).st_mode & 0o777 == 0o666
 
 
-def test_a_token_that_a_platform_puts_there_is_its_own_business(tmp_path: Path) -> None:
+def test_a_platforms_token_file_is_not_checked(tmp_path: Path) -> None:
     """Kubernetes has links to root's files, and a pod has no other users."""
     token = file_with(tmp_path / "data" / "token", 0o644)
     (tmp_path / "token").symlink_to(token)
@@ -162,7 +162,7 @@ def test_a_token_that_a_platform_puts_there_is_its_own_business(tmp_path: Path) 
     assert [loose_file.path for loose_file in loose_files(watched_files([], [], environ, "/"))] == [token]
 
 
-def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:
+def test_a_secret_of_another_user_is_not_checked(tmp_path: Path) -> None:
     """The owner of another user's secret allowed this user to read it."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
@@ -171,7 +171,7 @@ def test_a_secret_of_somebody_else_is_theirs_to_close(tmp_path: Path) -> None:
     assert list(loose_files([Watched(path, READ)])) == []
 
 
-def test_a_file_of_somebody_else_is_told_and_left_alone(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_reported_and_left_alone(tmp_path: Path) -> None:
     """A file of another user has to be changed by its owner."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")

@@ -37,7 +37,7 @@ def steps() -> list[Step]:
     return list(plan_of(STORE, store="role").steps.values())
 
 
-def test_a_keyring_without_anything_of_dsops_is_nobodys_business(tmp_path: Path) -> None:
+def test_a_keyring_without_entries_of_dsops_is_skipped(tmp_path: Path) -> None:
     """Without entries of dsops the check is skipped, and the extra is not needed."""
     assert check_keyring(steps(), environ_with(tmp_path), is_installed=False).status == "skipped"
 

@@ -65,7 +65,7 @@ def test_a_login_that_ends_soon_is_a_warning(
     assert check.hint == ("dsops login dev" if status == "warning" else "")
 
 
-def test_a_login_that_is_over_or_was_never_made_is_told_by_its_store(tmp_path: Path) -> None:
+def test_a_missing_login_is_reported_by_its_store(tmp_path: Path) -> None:
     """The store's check says what to type, so the login's check does not repeat it."""
     runtime = make_runtime({"HOME": str(tmp_path)})
     assert list(check_logins(_steps(), runtime)) == []

@@ -284,7 +284,7 @@ def lets_in(statement: dict[str, Any], role_arn: str) -> bool:
     return evaluate(request, Policies(identity=(identity,), resource=found, must_resource_allow=True)).is_allowed
 
 
-def test_a_key_of_the_keyring_is_somebodys() -> None:
+def test_a_key_of_the_keyring_is_named_like_a_caller() -> None:
     """It is named by --caller like base credentials, if it is the only one."""
     stores = "  key: {type: aws.keys, key_name: work}\n" + target(", credentials_from: key")
     proof = Proof("a key", "x", is_fetched=True)
@@ -416,7 +416,7 @@ def test_an_unknown_issuer_is_an_error_with_what_to_type(issuer: str) -> None:
     assert trust(grants)[0]["Condition"]["StringEquals"]["oidc.example/1:aud"] == "sts.amazonaws.com"
 
 
-def test_an_audience_that_nobody_says_is_left_open() -> None:
+def test_an_unknown_audience_is_left_open() -> None:
     """Only some platforms have a default audience."""
     grants = tokens(", web_identity: gitlab", Proof("GitLab", "x", is_fetched=True))
     assert trust(grants)[0]["Condition"]["StringEquals"]["gitlab.com:aud"] == "<audience of target>"
@@ -449,7 +449,7 @@ def test_parts_of_it_can_be_had() -> None:
     assert list(by_account(made(target(), written=GrantInputs()))) == ["222222222222", "callers"]
 
 
-def test_nothing_that_is_made_is_found_wrong() -> None:
+def test_the_linter_accepts_every_generated_policy() -> None:
     """The linter of `dsops policy check` has no errors and no warnings."""
     jump = JUMP.replace("222222222222", "444444444444")
     grants = made(jump + target(", credentials_from: jump, external_id: some-id"))

@@ -57,14 +57,14 @@ class TestNodes:
             ("variable", "staging", "PLAIN"),
         ]
 
-    def test_each_comes_after_what_it_is_from(self) -> None:
+    def test_each_node_comes_after_its_source(self) -> None:
         """A node follows its source, so that a renderer needs one pass."""
         seen = set()
         for each in graph_of(TEXT).nodes:
             assert each.parent is None or each.parent in seen
             seen.add(each.key)
 
-    def test_a_hop_says_who_and_how_and_marks_what_is_sent(self) -> None:
+    def test_a_hop_shows_its_identity_and_marks_what_is_sent(self) -> None:
         """The role has its path; MFA, external ID and similar settings are shown without values."""
         facts = node(graph_of(TEXT), "hop", "target").facts
         assert facts == (

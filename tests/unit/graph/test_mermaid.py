@@ -50,7 +50,7 @@ def test_a_denied_hop_has_the_word_the_class_and_a_dotted_edge() -> None:
     assert ":::denied" not in mermaid_text(graph)
 
 
-def test_a_large_one_has_no_more_edges_than_mermaid_draws() -> None:
+def test_a_large_graph_has_no_more_edges_than_mermaid_draws() -> None:
     """Above the limit variables become lines in their store's box, each once; below it they have boxes."""
     large, small = graph_of(many(300, 5)), graph_of(many(100, 5))
     text = mermaid_text(large)

@@ -57,7 +57,7 @@ def test_nothing_else_is_needed() -> None:
     assert not re.search(r"href|url\(|@import|@font-face|\bon\w+=", text)
 
 
-def test_who_does_not_see_it_reads_the_tree() -> None:
+def test_the_drawings_description_is_the_tree() -> None:
     """The description is the text format; the root has the title's name."""
     graph = graph_of(TEXT)
     root = ET.fromstring(svg_text(graph))  # noqa: S314 (our own)

@@ -71,7 +71,7 @@ def test_the_variable_of_the_specification_counts(environ: dict[str, str], tmp_p
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes")
 @pytest.mark.parametrize("mode", [0o620, 0o602])
-def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode: int) -> None:
+def test_a_list_that_others_may_write_is_refused(environ: dict[str, str], mode: int) -> None:
     """A file that others may write is refused, since it decides which key a name means."""
     path = written(environ)
     path.chmod(mode)
@@ -95,7 +95,7 @@ def test_one_that_others_may_write_is_not_believed(environ: dict[str, str], mode
         '{"version": 1, "mfa": [], "keys": [{"name": "a", "key_id": null, "arn": "", "added": ""}]}',
     ],
 )
-def test_what_is_no_list_of_ours_is_told(environ: dict[str, str], text: str) -> None:
+def test_an_invalid_list_is_an_error(environ: dict[str, str], text: str) -> None:
     """A damaged file, or one of a later dsops, is an error and not an empty list, which would overwrite it."""
     written(environ).write_text(text)
     with pytest.raises(KeyringFailed, match="is not the list"):
@@ -138,7 +138,7 @@ def test_a_field_that_a_later_dsops_has_added_is_left_out(environ: dict[str, str
     assert index.contents(environ).keys == {"ada": KEY}
 
 
-def test_two_that_change_it_lose_nothing(environ: dict[str, str]) -> None:
+def test_concurrent_changes_lose_nothing(environ: dict[str, str]) -> None:
     """Concurrent changes run one after another, and each starts from the previous result."""
 
     def add(number: int) -> None:

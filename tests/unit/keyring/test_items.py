@@ -40,7 +40,7 @@ def failure(keyring: Keyring) -> DsopsError:
     return caught.value
 
 
-def test_what_was_put_in_comes_out(stub: StubKeyring) -> None:
+def test_a_kept_secret_is_returned(stub: StubKeyring) -> None:
     """Secrets are found by service and account until deleted; deleting a missing one is no error."""
     ring = keyring(stub)
     assert ring.get("dsops test", "ada") is None
@@ -96,7 +96,7 @@ def test_each_failure_says_what_to_do(stub: StubKeyring, mood: str, kind: type[D
     assert told in words(error)
 
 
-def test_one_that_never_answers_is_left_after_a_while(stub: StubKeyring) -> None:
+def test_waiting_for_the_keyring_has_a_limit(stub: StubKeyring) -> None:
     """The limit is a minute, less in this test; it may be waiting for a password in a hidden question."""
     stub.set_mood("hangs")
     started = time.monotonic()
@@ -106,7 +106,7 @@ def test_one_that_never_answers_is_left_after_a_while(stub: StubKeyring) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have a keyring without any variable")
-def test_without_a_desktop_there_is_none(tmp_path: Path) -> None:
+def test_without_a_desktop_there_is_no_keyring(tmp_path: Path) -> None:
     """In CI, over ssh and in a container it is reported at once, with an alternative."""
     error = failure(Keyring({"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, "/", 30.0))
     assert isinstance(error, KeyringUnavailable)
@@ -121,7 +121,7 @@ def test_without_a_desktop_there_is_none(tmp_path: Path) -> None:
         ("keyring.backends.null.NoSuchClass", "can't be loaded"),
     ],
 )
-def test_one_that_keeps_nothing_or_is_not_there_is_told(stub: StubKeyring, backend: str, told: str) -> None:
+def test_a_backend_that_keeps_nothing_or_is_missing_is_an_error(stub: StubKeyring, backend: str, told: str) -> None:
     """A backend that loses everything is reported instead of losing a seed."""
     error = failure(keyring(stub, PYTHON_KEYRING_BACKEND=backend))
     assert isinstance(error, KeyringUnavailable)

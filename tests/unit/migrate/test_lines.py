@@ -31,7 +31,7 @@ def test_a_key_is_renamed_where_it_stands(line: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "line", ["a: {duration: 1, b: {duration: 2}}", "my-duration: 1", "# duration: 1", "durations: 1", "a: duration"]
 )
-def test_what_is_not_sure_is_left(line: str) -> None:
+def test_an_ambiguous_key_is_left_alone(line: str) -> None:
     """A key that occurs twice in a line, or not at all, is left alone."""
     lines = Lines(line)
 
@@ -113,7 +113,7 @@ def test_an_entry_between_braces_is_taken_out(line: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["a: {x: {y: {z: 1}}, b: 2}", "a: {x: 'it''s', b: 2}", "a: {x: 1", "a: {x: *b, c: d}"])
-def test_an_end_that_is_not_sure_is_not_guessed(line: str) -> None:
+def test_an_unclear_end_is_not_guessed(line: str) -> None:
     """A line whose end is unclear stays, and a person sees it at once."""
     lines = Lines(line)
 

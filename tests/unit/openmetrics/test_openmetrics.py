@@ -129,7 +129,7 @@ def test_a_label_without_measure_is_cut() -> None:
     assert samples_of(counter) == {("calls_total", frozenset({("role", "r" * 256)})): 2}
 
 
-def test_names_that_are_none_are_refused() -> None:
+def test_invalid_names_are_refused() -> None:
     """Invalid names are refused, and so are existing ones."""
     with pytest.raises(ValueError, match="can't be names"):
         Counter("no-name", "Calls.")
@@ -159,7 +159,7 @@ def test_threads_lose_nothing() -> None:
     assert samples["took_count", frozenset()] == 8000
 
 
-def test_a_process_tells_of_itself() -> None:
+def test_a_process_has_its_own_metrics() -> None:
     """Metrics of the process have the names of Prometheus' own libraries, and the system's values."""
     samples = samples_of(*process_metrics("dsops", 1_800_000_000.0))
 

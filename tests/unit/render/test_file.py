@@ -29,7 +29,7 @@ def test_an_existing_file_gets_that_mode_too(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_who_reads_the_old_file_goes_on_reading_the_old_one(tmp_path: Path) -> None:
+def test_an_open_old_file_keeps_its_text(tmp_path: Path) -> None:
     """The new file replaces the old one in one step; a hard link elsewhere keeps the old text."""
     path, other = tmp_path / ".env", tmp_path / "other"
     path.write_text("old")
@@ -63,7 +63,7 @@ def test_a_symbolic_link_is_not_followed(target: str, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == [".env", "elsewhere"]
 
 
-def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
+def test_a_special_file_is_refused(tmp_path: Path) -> None:
     """A folder or a pipe is refused: a rename would fail or remove it."""
     os.mkfifo(tmp_path / "pipe")
     for name, message in (("", "a folder"), ("pipe", "not a plain file")):

@@ -49,7 +49,7 @@ def test_a_files_name_tells_the_format(path: str, format_name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["secrets.txt", "secrets.tmpl", "env", "dir.json/secrets"])
-def test_a_name_that_tells_nothing_is_refused(path: str) -> None:
+def test_an_unknown_ending_is_refused(path: str) -> None:
     """An unknown ending is refused; the original wrote an empty file for `.tmpl`."""
     with pytest.raises(UsageError) as caught:
         format_of(path)
@@ -58,7 +58,7 @@ def test_a_name_that_tells_nothing_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("format_name", sorted(FORMATS))
-def test_no_variables_make_a_file_that_says_so(format_name: str) -> None:
+def test_no_variables_give_an_empty_document(format_name: str) -> None:
     """No variables give no lines, or an empty object or mapping."""
     expected = b"{}\n" if format_name in {"json", "yaml"} else b""
     assert renderer(format_name)({}) == expected
@@ -120,7 +120,7 @@ def test_github_gets_another_end_for_each_value() -> None:
     assert ends[0] != ends[1]
 
 
-def test_github_is_not_asked_for_what_its_runner_refuses() -> None:
+def test_names_that_githubs_runner_refuses_are_an_error() -> None:
     """Refused names are an error, since later steps would miss them; similar names are accepted."""
     with pytest.raises(ValueUnusable, match="NODE_OPTIONS"):
         renderer("github")({"NODE_OPTIONS": Secret("--require=x")})

@@ -88,7 +88,7 @@ def fails(pipeline: Pipeline, text: str) -> None:
         pipeline.resolve(text)
 
 
-def test_each_session_and_each_secret_is_told_once(pipeline: Pipeline) -> None:
+def test_each_session_and_each_secret_is_recorded_once(pipeline: Pipeline) -> None:
     """The number of variables doesn't matter; a secret of any type counts, a literal variable doesn't."""
     pipeline.resolve(CHAIN)
     assert sorted(pipeline.journal.told) == [
@@ -103,7 +103,7 @@ def test_each_session_and_each_secret_is_told_once(pipeline: Pipeline) -> None:
     assert of(pipeline, "json").facts["variables"] == ["PASSWORD", "USER_NAME"]
 
 
-def test_a_hop_has_who_asked_what_for_and_what_came(pipeline: Pipeline) -> None:
+def test_a_hop_has_caller_parameters_and_result(pipeline: Pipeline) -> None:
     """The names are CloudTrail's; the external ID is hidden, and parameters that are not set are left out."""
     pipeline.resolve(CHAIN)
     jump, target = of(pipeline, "jump"), of(pipeline, "target")
@@ -141,7 +141,7 @@ def test_a_secret_has_its_reader_version_and_request(pipeline: Pipeline) -> None
     assert of(pipeline, "/c").facts["version"] == "1"
 
 
-def test_a_session_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
+def test_a_held_session_is_marked_as_held(pipeline: Pipeline) -> None:
     """No service was called for the session; the reads are new."""
     pipeline.resolve(CHAIN)
     pipeline.journal.acts.clear()
@@ -154,14 +154,14 @@ def test_a_session_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
     assert "GetSecretValue db secretsmanager ok" in pipeline.journal.told
 
 
-def test_a_value_that_was_held_is_told_as_that(pipeline: Pipeline) -> None:
+def test_a_held_value_is_marked_as_held(pipeline: Pipeline) -> None:
     """With `cache_seconds` the second run reads nothing."""
     pipeline.resolve(KEPT)
     pipeline.resolve(KEPT)
     assert pipeline.journal.told == ["GetSecretValue db secretsmanager ok", "GetSecretValue db - held"]
 
 
-def test_a_batch_is_told_secret_by_secret(pipeline: Pipeline) -> None:
+def test_a_batch_is_recorded_secret_by_secret(pipeline: Pipeline) -> None:
     """Twenty secrets of one call are twenty acts with one request id, and name the call."""
     pipeline.resolve(MANY)
     assert pipeline.aws.actions == ["BatchGetSecretValue"]
@@ -172,7 +172,7 @@ def test_a_batch_is_told_secret_by_secret(pipeline: Pipeline) -> None:
     assert {act.request_id for act in acts} == {"r-1"}
 
 
-def test_a_refusal_is_told_with_awss_words(pipeline: Pipeline) -> None:
+def test_a_refusal_is_recorded_in_awss_words(pipeline: Pipeline) -> None:
     """A refusal of the hop, or of one of several secrets; later steps are left out, since they did not happen."""
     pipeline.aws.rule = lambda call: DENIED if str(call) == "GetSecretValue db" else None
     fails(pipeline, CHAIN)
@@ -205,7 +205,7 @@ def test_a_secret_whose_field_is_missing_was_read(pipeline: Pipeline) -> None:
     assert [(act.facts["version"], act.request_id) for act in pipeline.journal.acts] == [("v", "r-1")]
 
 
-def test_where_a_call_went_is_told_when_that_is_not_aws(pipeline: Pipeline) -> None:
+def test_an_address_other_than_awss_is_recorded(pipeline: Pipeline) -> None:
     """The address is given for a sandbox or another host, but not for AWS's own address."""
     pipeline.resolve(KEPT)
     assert "endpoint" not in of(pipeline, "db").facts
@@ -230,7 +230,7 @@ def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | N
     assert (found, is_of_sandbox(step, runtime, {"http://127.0.0.1:4567"})) == (expected, False)
 
 
-def test_nothing_secret_is_told(pipeline: Pipeline) -> None:
+def test_no_secret_is_recorded(pipeline: Pipeline) -> None:
     """The trail of none of these runs contains a secret."""
     pipeline.resolve(CHAIN)
     pipeline.resolve(MANY)

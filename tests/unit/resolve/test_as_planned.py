@@ -47,7 +47,7 @@ def signers(pipeline: Pipeline) -> set[str]:
     return calls
 
 
-def test_a_switch_between_plan_and_call_is_kept_as_nobodys(pipeline: Pipeline, home: Path) -> None:
+def test_a_switch_between_plan_and_call_is_not_kept(pipeline: Pipeline, home: Path) -> None:
     """After switching back, no session of the other identity is used, neither the base key's nor a role's."""
     plan = pipeline.plan(CONFIG, "both")
     become(EVE, home)
@@ -67,7 +67,7 @@ def test_without_a_switch_everything_is_kept(pipeline: Pipeline) -> None:
     assert signers(pipeline) == set()
 
 
-def test_what_others_ask_for_meanwhile_is_only_asked_for_again(pipeline: Pipeline, home: Path) -> None:
+def test_sessions_of_others_survive_a_switch(pipeline: Pipeline, home: Path) -> None:
     """Sessions that the agent already holds stay."""
     pipeline.resolve(CONFIG, "both")
     other = CONFIG.replace("role_arn", "profile: default, role_arn")

@@ -181,7 +181,7 @@ def test_a_login_cache_elsewhere_counts(environ: dict[str, str], tmp_path: Path)
 
 @pytest.mark.parametrize("keys", [KEYS, {}], ids=["keys", "profile"])
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE", "AWS_CA_BUNDLE"])
-def test_who_is_asked_for_a_session_counts(environ: dict[str, str], name: str, keys: dict[str, str]) -> None:
+def test_the_issuer_of_a_session_counts(environ: dict[str, str], name: str, keys: dict[str, str]) -> None:
     """A session through another proxy, or with other certificates, may have another issuer."""
     assert digest({**environ, **keys, name: "x"}) != digest({**environ, **keys})
 
@@ -192,7 +192,7 @@ def test_a_pipe_in_a_files_place_is_not_waited_for(environ: dict[str, str], tmp_
     assert digest({**environ, "AWS_CONFIG_FILE": str(tmp_path / "pipe")}) != digest(environ)
 
 
-def test_files_that_can_not_be_looked_at_just_now_are_not_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+def test_unreadable_files_are_an_error(environ: dict[str, str], tmp_path: Path) -> None:
     """An unreadable file is an error, since treating it as absent would make two identities the same."""
     (tmp_path / "dead").symlink_to("dead")
     assert content(str(tmp_path / "dead")) == content(str(tmp_path / "absent")) == b""

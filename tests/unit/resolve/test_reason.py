@@ -82,7 +82,7 @@ def test_a_session_is_held_for_its_own_reason_only(pipeline: Pipeline) -> None:
     assert [type(error) for error in pipeline.errors(CHAIN)] == [ReasonMissing]
 
 
-def test_a_session_that_was_issued_without_serves_nobody_who_needs_one(pipeline: Pipeline) -> None:
+def test_a_session_without_a_reason_serves_no_store_that_needs_one(pipeline: Pipeline) -> None:
     """Another store of the same role, which requires no reason, holds a session."""
     free = CHAIN.replace(", reason_to: source_identity", "")
     pipeline.credentials(free, "jump")

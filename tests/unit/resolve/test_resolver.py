@@ -85,7 +85,7 @@ def test_values_are_kept_where_the_store_says_so(pipeline: Pipeline) -> None:
     assert pipeline.resolve(KEPT)["DATABASE_URL"] == "mysql://"
 
 
-def test_values_are_not_kept_where_nobody_says_so(pipeline: Pipeline) -> None:
+def test_values_are_not_kept_by_default(pipeline: Pipeline) -> None:
     """Each run reads the values again."""
     pipeline.resolve(CHAIN)
     pipeline.aws.secrets["db"] = "mysql://"
@@ -120,7 +120,7 @@ def test_another_identity_has_values_of_its_own(pipeline: Pipeline) -> None:
     assert pipeline.resolve(KEPT)["DATABASE_URL"] == "oracle://"
 
 
-def test_what_was_missing_is_asked_for_again(pipeline: Pipeline) -> None:
+def test_a_missing_value_is_read_again(pipeline: Pipeline) -> None:
     """Only existing values are kept."""
     value = pipeline.aws.secrets.pop("db")
     [error] = pipeline.errors(KEPT)
@@ -224,7 +224,7 @@ envs: {e: {A: {from: {store: secrets-us, key: a}}, B: {from: {store: secrets-eu,
     assert pipeline.aws.actions.count("AssumeRole RegionalRole") == 1
 
 
-def test_a_session_that_signs_and_is_read_is_one(pipeline: Pipeline) -> None:
+def test_a_session_for_signing_and_output_is_issued_once(pipeline: Pipeline) -> None:
     """The session satisfies the stricter use; a denial is one call and one error."""
     text = CHAIN.replace("    GREETING: {literal: hello}", "    ROLE: {from: {store: target, key: assumed_role_arn}}")
     pipeline.aws.rule = lambda call: (
@@ -254,7 +254,7 @@ def test_an_empty_secret_is_a_value(pipeline: Pipeline) -> None:
     assert pipeline.resolve(CHAIN)["DATABASE_URL"] == ""
 
 
-def test_progress_tells_of_each_hop_and_no_value(pipeline: Pipeline) -> None:
+def test_progress_shows_each_hop_and_no_value(pipeline: Pipeline) -> None:
     """Progress shows caller, role, expiry and masked key, then the reads."""
     pipeline.resolve(CHAIN)
     jump, target = pipeline.reports.facts("credentials.issued")
@@ -403,7 +403,7 @@ def test_a_failing_hop_is_named_with_the_one_before(pipeline: Pipeline) -> None:
     )
 
 
-def test_the_first_hop_of_a_chain_is_the_one_that_is_told(pipeline: Pipeline) -> None:
+def test_a_failing_first_hop_is_reported(pipeline: Pipeline) -> None:
     """The reported hop had no hop before it, although the chain that needed it has two."""
     pipeline.aws.rule = lambda _call: Refusal("AccessDenied", DENIED.message, 403)
     (error,) = pipeline.errors(CHAIN)
@@ -412,7 +412,7 @@ def test_the_first_hop_of_a_chain_is_the_one_that_is_told(pipeline: Pipeline) ->
     assert "arn:aws:iam::111111111111:user/ada" == error.tried.caller
 
 
-def test_a_read_that_fails_tells_who_read_and_by_which_hops(pipeline: Pipeline) -> None:
+def test_a_failing_read_names_reader_and_hops(pipeline: Pipeline) -> None:
     """The read is not a hop itself; the error names the secret."""
     pipeline.aws.rule = lambda call: (
         Refusal("AccessDeniedException", "no", 400) if str(call) == "GetSecretValue db" else None
@@ -425,7 +425,7 @@ def test_a_read_that_fails_tells_who_read_and_by_which_hops(pipeline: Pipeline) 
     assert tried.before[-1].session == tried.caller
 
 
-def test_everything_that_fails_is_told_in_the_order_of_variables(pipeline: Pipeline) -> None:
+def test_failures_come_in_the_order_of_variables(pipeline: Pipeline) -> None:
     """A denied store does not hide the errors of another store."""
     text = TWO_ROLES + "    D: {from: {store: second, key: missing}}\n    E: {from: {store: second, key: 'b#.x'}}\n"
     pipeline.aws.rule = lambda call: (
@@ -448,7 +448,7 @@ def test_a_denied_secret_leaves_the_others_alone(pipeline: Pipeline) -> None:
     assert "assumed-role/Target/" in error.why
 
 
-def test_nothing_reachable_is_told_once(pipeline: Pipeline) -> None:
+def test_an_unreachable_endpoint_is_one_error(pipeline: Pipeline) -> None:
     """A missing endpoint is one error for everything that needs it."""
     pipeline.environ = {**ADA, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     pipeline.aws.rule = lambda call: unreachable(WireRequest("POST", "http://127.0.0.1:1/"), f"refused {call.action}")
@@ -467,7 +467,7 @@ def test_a_store_that_is_not_reachable_is_one_error(pipeline: Pipeline) -> None:
     assert [error.message.partition(" (for ")[2] for error in errors] == ["A, D, E)", "B)", "C)"]
 
 
-def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
+def test_throttling_is_retried_and_then_an_error(pipeline: Pipeline) -> None:
     """After the total time of a call, throttling is a separate kind of error."""
     pipeline.aws.rule = lambda call: (
         Refusal("ThrottlingException", "Rate exceeded") if str(call) == "GetSecretValue db" else None
@@ -481,7 +481,7 @@ def test_throttling_is_repeated_and_then_told(pipeline: Pipeline) -> None:
 # --- credentials that AWS no longer takes -------------------------------------------------------------------
 
 
-def test_a_held_session_that_aws_forgot_is_issued_anew_once(pipeline: Pipeline) -> None:
+def test_a_held_session_that_aws_rejects_is_replaced_once(pipeline: Pipeline) -> None:
     """The session of a recreated role is invalid; it is replaced once."""
     pipeline.resolve(CHAIN)
     dead = pipeline.cache.peek(pipeline.plan(CHAIN).steps["target"].fingerprint)
@@ -499,7 +499,7 @@ def test_a_held_session_that_aws_forgot_is_issued_anew_once(pipeline: Pipeline) 
     assert pipeline.reports.names.count("credentials.evicted") == 1
 
 
-def test_a_dead_jump_session_is_issued_anew_too(pipeline: Pipeline) -> None:
+def test_a_rejected_jump_session_is_replaced_too(pipeline: Pipeline) -> None:
     """The dead session is replaced if the target has to be assumed again."""
     pipeline.resolve(CHAIN)
     steps = pipeline.plan(CHAIN).steps
@@ -523,7 +523,7 @@ def test_a_new_session_that_aws_refuses_is_not_tried_again(pipeline: Pipeline) -
     assert pipeline.aws.actions.count("AssumeRole Target") == 1
 
 
-def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> None:
+def test_keys_unknown_to_aws_are_their_own_error(pipeline: Pipeline) -> None:
     """The key is masked, and nothing is retried."""
     invalid = Refusal("InvalidClientTokenId", UNKNOWN_TOKEN.message, 403)
     pipeline.aws.rule = lambda _call: invalid
@@ -534,7 +534,7 @@ def test_keys_that_aws_does_not_know_are_told_as_such(pipeline: Pipeline) -> Non
     assert "adas-key" not in words(error)
 
 
-def test_expired_base_credentials_are_told_before_any_call(pipeline: Pipeline) -> None:
+def test_expired_base_credentials_are_an_error_before_any_call(pipeline: Pipeline) -> None:
     """If AWS_CREDENTIAL_EXPIRATION is in the past, no call is made."""
     pipeline.environ = {**RUNNER, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T11:59:00Z"}
     (error,) = pipeline.errors(CHAIN)
@@ -682,7 +682,7 @@ def test_siblings_in_one_region_dont_wait_for_one_connection(pipeline: Pipeline)
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == [STS_US]
 
 
-def test_what_is_held_or_signed_at_once_opens_nothing_ahead(pipeline: Pipeline) -> None:
+def test_held_and_first_sessions_open_no_connection_ahead(pipeline: Pipeline) -> None:
     """A first hop's call opens its own connection, and held sessions need none."""
     pipeline.resolve(CHAIN)
     assert [host for _, host in pipeline.aws.prepared if host.startswith("sts.")] == []

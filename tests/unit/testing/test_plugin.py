@@ -23,7 +23,7 @@ def passes(suite: pytest.Pytester, text: str, tests: int = 1) -> None:
     suite.runpytest_subprocess().assert_outcomes(passed=tests)
 
 
-def test_unused_it_costs_one_file(suite: pytest.Pytester) -> None:
+def test_an_unused_plugin_imports_one_file(suite: pytest.Pytester) -> None:
     """Without a sandbox, neither moto nor botocore nor other parts of dsops are imported."""
     passes(
         suite,
@@ -135,7 +135,7 @@ def test_policies_of_a_seed_are_files_beside_the_test(suite: pytest.Pytester) ->
     suite.runpytest_subprocess().assert_outcomes(passed=3)
 
 
-def test_a_wrong_seed_is_told_with_its_line(suite: pytest.Pytester) -> None:
+def test_a_wrong_seed_is_an_error_with_its_line(suite: pytest.Pytester) -> None:
     """A wrong seed is an error of the test that requested it."""
     suite.makepyfile(
         """
@@ -408,7 +408,7 @@ CONTRACT = """
 """
 
 
-def test_a_store_that_breaks_the_contract_is_told_how(suite: pytest.Pytester) -> None:
+def test_a_broken_contract_is_shown_in_detail(suite: pytest.Pytester) -> None:
     """The assertions of the contract show details in a plugin author's suite, too."""
     suite.makepyfile(CONTRACT)
 
