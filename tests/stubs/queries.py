@@ -23,7 +23,7 @@ class StubQueries:
     states: Sequence[str] = ("QUEUED", "RUNNING", "SUCCEEDED")
     reason: str = ""
     page: int = 1000
-    """So many rows each page has, the headings not among them."""
+    """Rows per page, without the headings."""
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Action -> code and message of its refusal."""
     answer_to: Callable[[str], tuple[Sequence[str], Rows]] | None = None
@@ -35,23 +35,23 @@ class StubQueries:
 
     @property
     def actions(self) -> list[str]:
-        """What was called."""
+        """The actions that were called."""
         return [action for action, _ in self.seen]
 
     def parameters(self, action: str) -> dict[str, Any]:
-        """Those of the first call of that action."""
-        return next(parameters for each, parameters in self.seen if each == action)
+        """Parameters of the first call of that action."""
+        return next(parameters for entry, parameters in self.seen if entry == action)
 
     def __call__(self, seen: Seen) -> Answer:
         """The response to the request."""
         action = seen.header("X-Amz-Target").rpartition(".")[2]
-        asked = json.loads(seen.body)
-        self.seen.append((action, asked))
+        request_parameters = json.loads(seen.body)
+        self.seen.append((action, request_parameters))
         if action in self.refused:
             return json_error(*self.refused[action])
-        if "QueryString" in asked and self.answer_to is not None:
-            self.columns, self.rows = self.answer_to(asked["QueryString"])
-        return json_answer(self._athena(action, asked))
+        if "QueryString" in request_parameters and self.answer_to is not None:
+            self.columns, self.rows = self.answer_to(request_parameters["QueryString"])
+        return json_answer(self._athena(action, request_parameters))
 
     def _look(self) -> str:
         self.looks += 1
@@ -69,9 +69,9 @@ class StubQueries:
             return {"QueryExecution": {"QueryExecutionId": ATHENA_ID, "Status": status, "Statistics": statistics}}
         assert action == "GetQueryResults"
         rows, token = self._page(asked)
-        told = [list(self.columns), *rows] if "NextToken" not in asked else rows
+        page_rows = [list(self.columns), *rows] if "NextToken" not in asked else rows
         columns = [{"Name": name, "Label": name, "Type": "varchar"} for name in self.columns]
-        data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in told]
+        data = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in page_rows]
         return {"ResultSet": {"Rows": data, "ResultSetMetadata": {"ColumnInfo": columns}}, **token}
 
     def _page(self, asked: dict[str, Any]) -> tuple[list[Sequence[str | None]], dict[str, str]]:

@@ -15,17 +15,17 @@ class Point(NamedTuple):
     """A record as dsops writes them."""
 
     x: int
-    """Across."""
+    """Horizontal position."""
     y: int = 2
 
     @property
     def total(self) -> int:
-        """Both."""
+        """Sum of both fields."""
         return self.x + self.y
 
 
 class Named(typing.NamedTuple):
-    """The same by the real one."""
+    """The same as a real NamedTuple."""
 
     x: int
     y: int = 2
@@ -35,7 +35,7 @@ class Named(typing.NamedTuple):
     ("values", "named"), [((1,), {}), ((1, 5), {}), ((), {"x": 1}), ((), {"y": 3, "x": 1}), ((1,), {"y": 3})]
 )
 def test_a_record_is_made_as_a_named_tuple_is(values: tuple[int, ...], named: dict[str, int]) -> None:
-    """Values by place, by name and by default give the same tuple, text and hash."""
+    """Positional, named and default values give the same tuple, repr and hash as a NamedTuple."""
     record, real = Point(*values, **named), Named(*values, **named)
 
     assert tuple(record) == tuple(real)
@@ -49,7 +49,7 @@ def test_a_record_is_made_as_a_named_tuple_is(values: tuple[int, ...], named: di
     ("values", "named"), [((), {}), ((1, 2, 3), {}), ((1,), {"x": 1}), ((1,), {"z": 1}), ((), {"y": 1})]
 )
 def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]) -> None:
-    """Too few, too many, twice and unknown are a TypeError, as with a named tuple."""
+    """Too few, too many, repeated and unknown values raise TypeError, as in a NamedTuple."""
     with pytest.raises(TypeError):
         Named(*values, **named)
     with pytest.raises(TypeError):
@@ -57,10 +57,10 @@ def test_wrong_values_are_refused(values: tuple[int, ...], named: dict[str, int]
 
 
 def test_a_record_is_replaced_matched_and_copied() -> None:
-    """`_replace` leaves the rest, a class pattern takes the fields, and a derived class keeps them."""
+    """Records support `_replace`, class patterns, copying, pickling and inheritance."""
 
     class Derived(Point):
-        """With nothing of its own."""
+        """A subclass without fields of its own."""
 
     match Point(4):
         case Point(x=across, y=up):
@@ -74,7 +74,7 @@ def test_a_record_is_replaced_matched_and_copied() -> None:
 
 
 def test_a_default_before_a_value_is_refused() -> None:
-    """As typing does: otherwise a value given by place would land in the wrong field."""
+    """A field without default after one with a default is refused, as in typing."""
     with pytest.raises(TypeError, match="without a default"):
         type(NamedTuple.__mro_entries__((NamedTuple,))[0])(  # type: ignore[attr-defined]
             "Wrong",

@@ -1,50 +1,51 @@
-"""Reads the trail's lines from a position on, in whichever file they are by now: to follow or to send them."""
+"""The trail's lines behind a position, also across rotated files: for `--follow` and for the sender."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator, Mapping
 
 from dsops.audit.chain import START, hash_of, link_of, record_in
 from dsops.audit.reading import unreadable
 from dsops.audit.trail import put_away
 from dsops.errors import TrailUnreadable
 from dsops.input_file import read_at
-from dsops.startup import NamedTuple
+from dsops.startup import Any, NamedTuple
 
 _MOST_BYTES = 1 << 20
 _LONGEST_LINE = 1 << 22
 
 
 class Position(NamedTuple):
-    """How far a reader has got. It looks first in the file with that inode and offset; the hash decides."""
+    """How far a reader has read. Inode and offset are tried first; the hash decides."""
 
     number: int = 0
     """The number of the last line that was read; 0 before the first."""
     hash: str = START
     """The hash of that line."""
     length: int = 0
-    """The length of that line, without its newline."""
+    """The length of that line without its newline."""
     inode: int = 0
-    """The inode of the file that has it."""
+    """The inode of the file that contains it."""
     offset: int = 0
-    """The offset in that file, after its newline."""
+    """The offset in that file behind its newline."""
 
 
 class Look(NamedTuple):
-    """Whole lines, without their newlines, and the position after them."""
+    """Complete lines without their newlines, and the position behind them."""
 
     lines: tuple[bytes, ...]
     position: Position
 
 
 def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
-    """Read the next lines, from one file at a time; none if there are no new ones. Raises TrailUnreadable.
+    """The next lines, from one file at a time; none if there are no new ones. Raises TrailUnreadable.
 
-    Rotated files are found by their numbers. A trail that was started again is read from its beginning.
+    Rotated files are found by their line numbers. A trail that was started again is read from its start.
     """
     try:
-        # Opened before the list of rotated files is read: a rotation in between is in that list.
+        # Opened before rotated files are listed: a file that is rotated in between is in that list.
         current = _open(path)
         try:
             return _look(path, current, position, most_bytes) or Look((), position)
@@ -56,7 +57,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
 
 
 def end_of(path: str) -> Position:
-    """The position at the end of the trail. Raises TrailUnreadable."""
+    """The position at the trail's end. Raises TrailUnreadable."""
     try:
         before = Position(max((number for number, _ in _put_away(path)), default=0))
         file = _open(path)
@@ -74,6 +75,18 @@ def end_of(path: str) -> Position:
         raise unreadable(path, error) from error
 
 
+def records_after(path: str, position: Position, wait: Callable[[], None]) -> Iterator[Mapping[str, Any]]:
+    """Each record behind a position, without end; `wait` is called while there is no new one."""
+    while True:
+        lines, position = look(path, position)
+        for line in lines:
+            record = record_in(line)
+            if record is not None:
+                yield record
+        if not lines:
+            wait()
+
+
 def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
     if current is not None and os.fstat(current).st_ino == position.inode:
         return _read(current, position, most_bytes)
@@ -81,11 +94,11 @@ def _look(path: str, current: int | None, position: Position, most_bytes: int) -
         older = _open(os.path.join(os.path.dirname(path), name)) if number > position.number else None
         if older is not None:
             try:
-                new_lines = _read(older, position, most_bytes)
+                found = _read(older, position, most_bytes)
             finally:
                 os.close(older)
-            if new_lines is not None:
-                return new_lines
+            if found is not None:
+                return found
     return _read(current, position, most_bytes) if current is not None else None
 
 
@@ -97,9 +110,9 @@ def _put_away(path: str) -> list[tuple[int, str]]:
 
 
 def _open(path: str) -> int | None:
-    """Open the file; None if it does not exist. Raises TrailUnreadable if it is not a regular file."""
+    """The open file; None if it does not exist. Raises TrailUnreadable for anything but a regular file."""
     try:
-        # O_NONBLOCK: opening a pipe without a writer must not block.
+        # Opening a pipe without a writer would block.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         return None
@@ -111,7 +124,7 @@ def _open(path: str) -> int | None:
 
 
 def _read(file: int, position: Position, most_bytes: int) -> Look | None:
-    """The new lines of that file; None if it has none."""
+    """New lines of that file; None for none."""
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
@@ -125,7 +138,7 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
-    """The bytes at that offset, and where they begin: a line longer than any of dsops' is skipped."""
+    """The offset and the bytes of the next lines; a line longer than any of dsops' own is skipped."""
     while True:
         data = read_at(file, most_bytes, start)
         if b"\n" not in data:
@@ -136,24 +149,24 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
             start += len(data)
             data = read_at(file, _MOST_BYTES, start)
         if not data:
-            return start, data  # it has no end yet
+            return start, data  # the line is not complete yet
         start += data.index(b"\n") + 1
 
 
 def _after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
-    """The position after these lines, which end at that offset."""
+    """The position behind these lines."""
     for line in reversed(lines):
         place = link_of(record_in(line))
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # The text after it is not part of the chain: the offset can't be verified, and the number decides.
+            # The lines behind it are not part of the chain: the offset can't be verified, so the number decides.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Whether the last line that was read still ends there: a new file may have the inode of an old one."""
+    """Whether the last line that was read still ends at the offset: a new file may reuse an inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:
@@ -163,7 +176,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
 
 
 def _place_of(file: int, position: Position) -> int:
-    """Where to start in an unknown file: after the last line that was read, or at the beginning."""
+    """The offset to start from in an unknown file: behind the last line that was read, or its start."""
     offset, rest = 0, b""
     while True:
         part = read_at(file, _MOST_BYTES, offset + len(rest))

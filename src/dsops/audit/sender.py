@@ -1,7 +1,7 @@
-"""Sends the trail's file to its receivers: a background process, or `dsops audit send`.
+"""The trail's file -> its receivers: in a background process, or by `dsops audit send`.
 
-The file is the queue. A line is sent at least once, in order, and the cursor moves when the receiver has accepted it.
-Lines that are not accepted wait, and the next run of dsops warns.
+The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
+does not take waits, and whoever runs dsops next is told.
 """
 
 from __future__ import annotations
@@ -23,32 +23,36 @@ from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
-"""Seconds between attempts. After the last one the sender gives up, until dsops runs again."""
+"""Seconds between attempts. After the last one, the next run of dsops tries again."""
 GIVEN_UP_SECONDS = sum(_PAUSES)
-"""How long a receiver that does not respond is tried."""
+"""How long a dead receiver is tried."""
 _REST_SECONDS = 60
-"""After so many failures no run tries the receiver for this long."""
+"""How long no process tries a receiver that has failed that often."""
 _LINGER_SECONDS = 2.0
-"""How long the sender waits for more lines before it ends: the next run may come at once, and a new start costs more.
-"""
+"""How long an idle sender waits for new lines before it exits: another start would cost more."""
 _LOOK_SECONDS = 0.1
 _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
+_WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
+"""How long to wait for another sender: longer than it takes that one to give up on a dead receiver."""
+_RETRY_SECONDS = 0.2
+_MOST_ROUNDS = 100_000
+"""A bound, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""Sends lines; returns a message about rejected lines, or "". Raises SinkFailed, LineRefused."""
+"""Sends lines; returns a message about lines that were refused, else "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
-    """The time, and waiting."""
+    """The system's clock; tests replace it."""
 
     def now(self) -> float:
         """Seconds since 1970."""
         return time.time()
 
     def steady(self) -> float:
-        """Seconds of a clock that is never adjusted."""
+        """A monotonic time in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -57,10 +61,10 @@ class Clock:
 
 
 class Sender:
-    """Sends a trail's lines to its receivers. Use it only while holding the `SenderTurn`."""
+    """Sends a trail's lines to its receivers. Only the process that holds the `SenderTurn` may use it."""
 
     def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
-        """A receiver without a cursor begins at the trail's end. Raises AuditFailed if the cursors can't be read."""
+        """A receiver without a cursor starts at the trail's end. Raises AuditFailed for unreadable cursors."""
         self._path = path = settings.file
         self._sinks = sinks = settings.sinks
         self._sends_sandbox = settings.sends_sandbox
@@ -69,22 +73,22 @@ class Sender:
         known = cursors.load(path)
         self.cursors = {sink.name: known.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
         self.counts = dict.fromkeys(self.cursors, 0)
-        """The lines that each receiver has accepted so far."""
+        """Receiver -> number of lines sent."""
 
     def round(self, *, insists: bool = False) -> bool:
-        """Send each receiver its next lines; return whether any accepted some. `insists`: try paused receivers, too."""
+        """Send each receiver its next lines; return whether any accepted some. `insists`: also to resting receivers."""
         has_moved = False
         for sink in self._sinks:
             cursor = self.cursors[sink.name]
             if not insists and cursor.is_resting(self._clock.now()):
                 continue
-            next_lines = look(self._path, cursor.position, _MOST_BYTES)
-            if next_lines.lines:
-                has_moved = self._give(sink, cursor, next_lines) or has_moved
+            found = look(self._path, cursor.position, _MOST_BYTES)
+            if found.lines:
+                has_moved = self._give(sink, cursor, found) or has_moved
         return has_moved
 
     def is_done(self) -> bool:
-        """Whether no line waits for a receiver that may still be tried."""
+        """Whether no lines wait for a receiver that can be tried now or soon."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -109,12 +113,12 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Whether the line is a record, and not one of a sandbox, unless those are sent."""
+        """Whether a line is a record to send; a sandbox's records are sent only if the settings say so."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Send lines, in halves if one is refused; return a message about the refused ones, and the number accepted."""
+        """Send lines, in halves if one is refused; return a message about refused lines, and the number accepted."""
         if not lines:
             return "", 0
         try:
@@ -126,24 +130,24 @@ class Sender:
             taken = refused.taken
             middle = len(lines) // 2 if taken is None else max(taken, 1)
             parts = [lines[:middle], lines[middle:]] if not taken else [lines[taken : taken + 1], lines[taken + 1 :]]
-        messages, count = [], taken or 0
+        told, count = [], taken or 0
         for part in parts:
             words, number = self._hand(sink, part)
-            messages += [words] if words else []
+            told += [words] if words else []
             count += number
-        return "; ".join(messages), count
+        return "; ".join(told), count
 
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
         try:
-            # Cursors of receivers that are not configured any more are dropped.
+            # Cursors of receivers that are no longer configured are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # a full disk: what was sent is sent once more, which is better than not at all
+            return  # a full disk: lines are sent twice rather than lost
 
 
 def _gap(found: Look, position: Position) -> str:
-    """A message about lines that were removed before they were sent; "" if none were."""
+    """A message about lines that are missing between the last sent one and the present file; "" for none."""
     first = next((place for place in map(link_of, map(record_in, found.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
@@ -151,7 +155,7 @@ def _gap(found: Look, position: Position) -> str:
 
 
 def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
-    """Send until all lines are sent, and then wait a moment for more."""
+    """Send all lines, then wait a moment for new ones."""
     until = clock.steady() + _LONGEST_SECONDS
     quiet_since = clock.steady()
     while clock.steady() < until:
@@ -160,7 +164,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # A run that wrote while we held the lock has started no sender.
+            # A process that wrote during this turn has started no sender of its own.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -169,7 +173,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
 
 
 def sending(environ: Mapping[str, str], clock: Clock) -> Send:
-    """The function that sends lines, with headers and proxies of that environment."""
+    """The function that sends lines over the network; headers and proxies come from the environment."""
 
     def send(sink: Sink, lines: Sequence[bytes]) -> str:
         if sink.kind == OTLP:
@@ -185,7 +189,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Take the lock, with retries: a run that only checks for a sender holds it for a moment."""
+    """Whether this process has the turn now. It tries several times: a process that only checks holds it briefly."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()
@@ -195,8 +199,8 @@ def take_turn(turn: SenderTurn, clock: Clock) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    """The background process; `words` is the path of the trail."""
-    leave_no_core_dump()  # A receiver may need a token.
+    """Entry point of the background process; `words` contains the trail's path."""
+    leave_no_core_dump()  # a sink may need a token
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     os.setsid()
@@ -212,8 +216,27 @@ def main(words: Sequence[str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Close inherited descriptors: a program that reads a pipe of the run would wait for its end."""
+    """Close inherited descriptors: the reader of an inherited pipe would wait for this process to end."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with suppress(OSError):
                 os.close(int(name))
+
+
+def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
+    """Send all that waits, trying each receiver at least once. Raises SinkFailed while another process sends."""
+    turn = SenderTurn(settings.file)
+    try:
+        until = clock.steady() + _WAIT_SECONDS
+        while not take_turn(turn, clock):
+            if clock.steady() > until:
+                why = f"another process has been doing that for more than {_WAIT_SECONDS:.0f} s"
+                raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
+            clock.sleep(_RETRY_SECONDS)
+        sender = Sender(settings, sending(environ, clock), clock)
+        for number in range(_MOST_ROUNDS):
+            if not sender.round(insists=number == 0):
+                break
+        return sender
+    finally:
+        turn.close()

@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from dsops.audit.cloudtrail.athena_query import AthenaQuery
+from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.aws.apis.athena import Athena, QueryState
 from dsops.aws.http.client import make_client
-from dsops.cli.audit.run import AskedQuestion, AthenaTarget
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.output import counted, note
-from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
+from dsops.cli.framework.output import note
+from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_environ, load_base
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError
+from dsops.resolve.base import base_environ, base_region, load_base
 from dsops.runtime import Event, Runtime
+from dsops.text import counted
 
 
 class _Caller(NamedTuple):
@@ -79,10 +80,8 @@ def ask_aws(
 def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:
     name = arguments.text("--store")
     if not name:
-        region = place.region or runtime.environ.get("AWS_REGION", "") or runtime.environ.get("AWS_DEFAULT_REGION", "")
-        region = region or base_identity(runtime).region
-        endpoint = _endpoint(region, base_environ(runtime))
-        return _Caller(load_base(runtime)[0], endpoint)
+        endpoint = _endpoint(place.region or base_region(runtime), base_environ(runtime))
+        return _Caller(load_base(runtime), endpoint)
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     step = plan.steps[name]
