@@ -33,7 +33,7 @@ ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u21
 PATTERNS = sorted(
     {
         pattern
-        for service in ("sts", "iam")
+        for service in ("sts", "policy")
         for name in service_model(service).shape_names
         if (pattern := service_model(service).shape_for(name).metadata.get("pattern"))
     }
@@ -174,7 +174,7 @@ def test_the_engine_folds_case_in_one_place() -> None:
     """`str.lower`, `upper` and `casefold` are used only in letters.py within the policy engine and `explain`."""
     found = [
         f"{file.name}: {word}"
-        for folder in ("iam", "explain")
+        for folder in ("policy", "explain")
         for file in (ROOT / "src/dsops" / folder).rglob("*.py")
         for word in (".lower()", ".casefold()", ".upper()", "str.lower", "re.IGNORECASE")
         if file.name != "letters.py" and word in file.read_text(encoding="utf-8")
