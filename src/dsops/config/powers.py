@@ -28,8 +28,6 @@ _USED = {
     "web_identity_audience": "an identity token for the audience {}",
 }
 _BY_KIND = {"command": "runs", "url": "calls", "page": "opens", "file": "reads"}
-_LOCAL = ("literal", "env")
-"""Stores that send nothing."""
 
 
 class Power(NamedTuple):
@@ -53,7 +51,7 @@ class Power(NamedTuple):
 def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
     found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
-    found += _of_environments(config)
+    found += _of_environments(config, types)
     # By absolute paths: the same line from whichever folder it is asked.
     found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
@@ -79,17 +77,17 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
             yield Power("calls", f"{_text(field)} to log in ({store.name})", place, field.where)
         elif does:
             yield Power(does, f"{_text(field)} ({store.name})", place, field.where)
-        if store.type not in _LOCAL:
+        if store_type is None or not store_type.is_local:
             for variable in _names(field.node):
                 yield Power("sends", f"your ${variable} in {name} ({store.name})", place, field.where)
 
 
-def _of_environments(config: Config) -> Iterator[Power]:
+def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
     """Each variable with its source, once for all environments that have it so."""
     told: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
-            source = _source(variable, config.stores)
+            source = _source(variable, config.stores, types)
             told.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
             for name in _names_sent(variable):
                 path = f"envs.{environment.name}.{variable.name}"
@@ -100,14 +98,14 @@ def _of_environments(config: Config) -> Iterator[Power]:
         yield Power("steers" if family else "sets", text, path, variable.where, family)
 
 
-def _source(variable: Variable, stores: Mapping[str, StoreEntry]) -> str:
+def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> str:
     """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
     is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
     texts = [text.text for text in (variable.literal, variable.default) if text is not None]
     sources = []
     reference = variable.reference
     if reference is not None:
-        held = _held(reference, stores) if is_shown else []
+        held = _held(reference, stores, types) if is_shown else []
         texts = [*held, *texts]
         parts = [part.text for part in (reference.key, reference.field, reference.version) if part is not None]
         sources += [] if held else [f"from {reference.store}: {', '.join(parts)}"]
@@ -123,11 +121,12 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry]) -> str:
     return f"{' ' if source and not source.startswith('=') else ''}{source}{through}"
 
 
-def _held(reference: Reference, stores: Mapping[str, StoreEntry]) -> list[str]:
+def _held(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
     """What a store that has its values in the file may give: a name with `${...}` may become any other."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
-    if store is None or store.type != "literal" or not isinstance(node, MappingNode):
+    store_type = types.get(store.type) if store is not None else None
+    if store_type is None or not store_type.is_local or not isinstance(node, MappingNode):
         return []
     key, is_any = reference.key.text, bool(names_in(reference.key.text))
     return [

@@ -84,7 +84,7 @@ class Draft:
         """The step, as far as it is known by now; whether it is chained is not."""
         return Step(
             name=self.name,
-            type=self.type.name,
+            type=self.type,
             settings=self.settings,
             region=self.region,
             credentials_from=self.credentials_from,
@@ -315,7 +315,7 @@ class Drafts:
         if not region and source is None and not draft.credentials_from and not draft.has_proof:
             # That of AWS_PROFILE or the default profile, where the base credentials are not keys in the environment.
             region = self.ambient_of(draft.profile).region
-        if not region and draft.type.name == "aws.sts":
+        if not region and draft.operation:
             role = parse_arn(str(draft.settings.get("role_arn", "")))
             partition = partition_named(role.partition) if role else None
             region = partition.global_region if partition else "us-east-1"

@@ -20,8 +20,6 @@ from dsops.schema import OF_A_USER, OWN_POLICY, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
 
-_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
 
 class _Read(NamedTuple):
     """A variable that is read from a store, its reference expanded."""
@@ -259,7 +257,7 @@ class _Planner:
 
     def _finish(self, draft: Draft) -> Step:
         step = draft.step(self._session(draft))._replace(endpoints=self._endpoints(draft))
-        if draft.type.name == "aws.sts":
+        if draft.operation:
             step = self._checked(draft, step)
         return step
 
@@ -280,10 +278,9 @@ class _Planner:
             return False, ""
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
-            # A plugin's credentials may be long-term ones, whether it says so or not; every other store of ours gives
-            # a session.
-            is_ours = source.type.name.startswith("aws.")
-            is_session = False if source.type.gives_long_term else True if is_ours else None
+            # Credentials that no known API action issues, such as a plugin's, may be long-term ones.
+            is_issued = bool(source.operation or source.type.session_action)
+            is_session = False if source.type.gives_long_term else True if is_issued else None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"
@@ -318,8 +315,8 @@ class _Planner:
 
     def _endpoint(self, draft: Draft) -> str:
         """The address that was set in place of AWS's own, "" for AWS's; finds unusable ones."""
-        service, endpoint_url = _SERVICES.get(draft.type.name), draft.settings.get("endpoint_url", "")
-        if service is None or not draft.region:
+        service, endpoint_url = draft.type.service, draft.settings.get("endpoint_url", "")
+        if not service or not draft.region:
             return str(endpoint_url)
         source = self._drafts.by_name.get(draft.credentials_from)
         own = any(draft.place.field(name) is not None for name in ("region", "sso_region"))

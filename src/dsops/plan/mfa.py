@@ -90,7 +90,7 @@ def _group(draft: Draft) -> _Group:
 def _others(group: _Group, members: list[Draft], drafts: Drafts) -> list[int]:
     """How long the roles of this file that the plan does not need live, which would share the session."""
     found, roles = list[int](), [str(member.settings["role_arn"]) for member in members]
-    for texts in drafts.texts_of_others("aws.sts"):
+    for texts in drafts.texts_of_others(members[0].type.name):
         named = tuple([texts.get(key, "") for key in ("serial_number", "credentials_from", "profile", "endpoint_url")])
         seconds = texts.get("duration_seconds", str(CHAINED_SECONDS))
         shares = texts.get("mfa_session", "").strip().lower() not in ("false", "no", "off")

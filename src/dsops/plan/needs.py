@@ -21,7 +21,6 @@ _CURRENT = "AWSCURRENT"
 _SUFFIX = r"-[A-Za-z0-9]{6}\Z"
 _SELECTOR = r":[^:/]*\Z"
 _OF_A_USER = ("GetSessionToken", "GetFederationToken")
-_SERVICES = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
 
 # Whoever's account is not known: a name means something of the caller's own account, whichever that is.
 _OWN_ACCOUNT: Condition = ("StringEquals", "aws:ResourceAccount", ("${aws:PrincipalAccount}",))
@@ -68,9 +67,9 @@ def session_needs(
     wanted = list(dict.fromkeys(reads))
     needs: list[Need] = []
     for step in users:
-        if step.type == "aws.sts":
+        if step.operation:
             needs += issue_needs(step, account, steps)
-        elif step.type in _SERVICES:
+        elif step.type.read_action:
             needs += _read_needs(step, account, [read for read in wanted if read.step == step.name])
     return tuple(dict.fromkeys(needs))
 
@@ -121,9 +120,12 @@ def _literal(arn: str) -> str:
 def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]:
     if not reads:
         return []
-    is_secret = step.type == "aws.secretsmanager"
+    needs_of_read = _READ_NEEDS.get(step.type.service)
+    if needs_of_read is None:
+        return [_other_need(step, account, read) for read in reads]
+    is_secret = needs_of_read is _secret
     references = [read.reference for read in reads]
-    needs = [each for one in reads for each in (_secret if is_secret else _parameter)(step, account, one)]
+    needs = [need for read in reads for need in needs_of_read(step, account, read)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
         here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
@@ -132,7 +134,7 @@ def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
     if is_secret or step.settings.get("with_decryption") is not False:
         # Which key encrypts them is not known here; through the service the session can decrypt what it may read.
-        services = [name for region in regions for name in _via(_SERVICES[step.type], region)]
+        services = [name for region in regions for name in _via(step.type.service, region)]
         needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
     return needs
 
@@ -194,3 +196,17 @@ def parameter_resource(step: Step, account: str, key: str) -> str:
     name = re.sub(_SELECTOR, "", f"{step.settings.get('parameter_prefix', '')}{key}")
     partition = partition_of_region(step.region).name
     return str(Arn(partition, "ssm", step.region, account or "*", f"parameter/{name.removeprefix('/')}"))
+
+
+_READ_NEEDS = {"secretsmanager": _secret, "ssm": _parameter}
+"""What a read needs, for services whose ARNs have rules of their own."""
+
+
+def _other_need(step: Step, account: str, read: SecretRead) -> Need:
+    """The read action of any other service, on the ARN that the store type describes."""
+    resource = _literal(read.reference.key)
+    if parse_arn(read.reference.key) is not None:
+        return Need((step.type.read_permission,), resource)
+    partition = partition_of_region(step.region).name
+    arn = Arn(partition, step.type.service, step.region, account or "*", f"{step.type.read_prefix}{resource}")
+    return Need((step.type.read_permission,), str(arn), () if account else (_OWN_ACCOUNT,))

@@ -21,7 +21,6 @@ COVERS = "session_policy_covers"
 """The setting that says in words what a policy made here is for."""
 
 POLICY_CHARACTERS = 2048
-_KNOWN = ("aws.sts", "aws.secretsmanager", "aws.ssm")
 
 
 def write_own_policies(
@@ -49,9 +48,10 @@ def _write(
 ) -> None:
     where, path = draft.place.where("session_policy"), draft.place.path_of("session_policy")
     own = [read for read in reads if any(step.name == read.step for step in users)]
-    strange = next((steps[read.step] for read in own if steps[read.step].type not in _KNOWN), None)
+    readers = [steps[read.step] for read in own]
+    strange = next((step for step in readers if not step.operation and not step.type.read_action), None)
     if strange is not None:
-        message = f"`auto` does not know what store `{strange.name}` asks AWS for: its type is {strange.type}"
+        message = f"`auto` does not know what store `{strange.name}` asks AWS for: its type is {strange.type.name}"
         findings.add(ConfigError, where, path, message, "write out what the session may do")
         return
     role = parse_arn(str(draft.settings.get("role_arn", "")))
@@ -83,12 +83,15 @@ def _write(
 def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
     """For people: `3 secrets in 1 region, and 1 role`."""
     parts = []
-    for kind, noun in (("aws.secretsmanager", "secret"), ("aws.ssm", "parameter")):
-        names = {(read.step, read.reference.key) for read in reads if steps[read.step].type == kind}
-        if names:
-            regions = {region_of(key, steps[step]) for step, key in names}
-            keys = {(region_of(key, steps[step]), key) for step, key in names}
-            parts.append(f"{_counted(len(keys), noun)} in {_counted(len(regions), 'region')}")
+    by_noun: dict[str, set[tuple[str, str]]] = {}
+    for read in reads:
+        step = steps[read.step]
+        if step.type.read_action:
+            region = region_of(read.reference.key, step)
+            by_noun.setdefault(step.type.read_noun, set()).add((region, read.reference.key))
+    for noun, keys in sorted(by_noun.items(), reverse=True):
+        regions = {region for region, _ in keys}
+        parts.append(f"{_counted(len(keys), noun)} in {_counted(len(regions), 'region')}")
     roles = {str(step.settings["role_arn"]) for step in users if "role_arn" in step.settings}
     if roles:
         parts.append(_counted(len(roles), "role"))

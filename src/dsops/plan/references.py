@@ -27,14 +27,8 @@ PARTS = {
     "assumed_role_arn": (),
     "credentials": ("all",),
 }
-"""What an aws.sts store gives as secrets, each with its other spellings: AWS's own and the original tool's."""
+"""The parts of a session, each with its other spellings: AWS's own and the original tool's."""
 
-_PARTS_OF = {
-    "aws.sts": tuple(PARTS),
-    # The access portal does not say which role it is that somebody has become.
-    "aws.sso": tuple([part for part in PARTS if part != "assumed_role_arn"]),
-    "aws.keys": ("access_key_id", "secret_access_key", "credentials"),
-}
 _PART_OF = {spelling: part for part, spellings in PARTS.items() for spelling in (part, *spellings)}
 
 # Patterns are compiled where they are first used. The CreateSecret API reference has /_+=.@-; its error message
@@ -51,9 +45,10 @@ def canonical_reference(
     step: Step, reference: SecretReference, where: Where, findings: PlanFindings
 ) -> SecretReference:
     """The same reference as every other spelling of it is given: `name#.field` and `field` are one."""
-    if step.type in _PARTS_OF:
+    if step.type.session_parts:
         return _part(step, reference, where, findings)
-    if step.type not in ("aws.secretsmanager", "aws.ssm"):
+    check = _CHECKS.get(step.type.service)
+    if check is None:
         return reference
     key, separator, field = reference.key.partition("#")
     if separator and reference.field:
@@ -62,15 +57,12 @@ def canonical_reference(
         )
     version = "" if reference.version.lower() == "latest" else reference.version
     found = SecretReference(key, version, field or reference.field)
-    if step.type == "aws.ssm":
-        _check_parameter(step, found, where, findings)
-    else:
-        _check_secret(step, found, where, findings)
+    check(step, found, where, findings)
     return found
 
 
 def _part(step: Step, reference: SecretReference, where: Where, findings: PlanFindings) -> SecretReference:
-    parts = _PARTS_OF[step.type]
+    parts = step.type.session_parts
     part = _PART_OF.get(reference.key)
     if part not in parts:
         near = nearest(reference.key, parts)
@@ -86,7 +78,7 @@ def _check_secret(step: Step, reference: SecretReference, where: Where, findings
     if not key:
         findings.add(ConfigError, where, "", "the secret's name is empty")
     elif key.startswith("arn:"):
-        _check_arn(step, key, ("secretsmanager", "secret:"), where, findings)
+        _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SECRETSMANAGER, key):
         bad = re.search(_UNFIT_FOR_A_NAME, key)
         what = f"has {_shown(bad.group())} in it" if bad else f"has {len(key)} characters, and 512 are the most"
@@ -101,7 +93,7 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
     if not key:
         findings.add(ConfigError, where, "", "the parameter's name is empty")
     elif key.startswith("arn:"):
-        _check_arn(step, key, ("ssm", "parameter/"), where, findings)
+        _check_arn(step, key, where, findings)
     elif not re.match(_NAME_IN_SSM, key):
         bad = re.search(_UNFIT_FOR_A_PARAMETER, key)
         what = f"has {_shown(bad.group())} in it" if bad else "is not one that AWS takes"
@@ -113,8 +105,8 @@ def _check_parameter(step: Step, reference: SecretReference, where: Where, findi
         findings.add(ConfigError, where, "", f"a version is named twice: `{selector}` and `{version}`", "keep one")
 
 
-def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, findings: PlanFindings) -> None:
-    service, beginning = wanted
+def _check_arn(step: Step, text: str, where: Where, findings: PlanFindings) -> None:
+    service, beginning = step.type.service, step.type.read_prefix
     arn = parse_arn(text)
     # `*` in the account's place would be a pattern in a policy that is made of it.
     is_one = (
@@ -126,7 +118,7 @@ def _check_arn(step: Step, text: str, wanted: tuple[str, str], where: Where, fin
     if arn is None or not is_one or not re.match(_REGION, arn.region):
         example = f"arn:aws:{service}:REGION:ACCOUNT:{beginning}NAME"
         findings.add(
-            ConfigError, where, "", f"`{text}` is not the ARN of a {_noun(service)}", f"it looks like {example}"
+            ConfigError, where, "", f"`{text}` is not the ARN of a {step.type.read_noun}", f"it looks like {example}"
         )
         return
     if partition_of_region(arn.region).name != arn.partition:
@@ -153,15 +145,22 @@ def count_calls(steps: Mapping[str, Step], references: Mapping[str, Iterable[Sec
     calls = issues
     for name, wanted in references.items():
         step = steps[name]
-        if step.type not in ("aws.secretsmanager", "aws.ssm"):
+        if not step.type.read_action:
             continue
         regions: dict[str, set[SecretReference]] = {}
         for reference in wanted:
             whole = reference._replace(field="")
             regions.setdefault(region_of(reference.key, step), set()).add(whole)
         for secrets in regions.values():
-            calls += len(in_calls(map(parameter_name, secrets))) if step.type == "aws.ssm" else reads_of(step, secrets)
+            calls += _reads_in_region(step, secrets)
     return calls
+
+
+def _reads_in_region(step: Step, secrets: set[SecretReference]) -> int:
+    """The number of requests that read these secrets, all of one region."""
+    if step.type.service == "ssm":
+        return len(in_calls(map(parameter_name, secrets)))
+    return reads_of(step, secrets) if step.type.service == "secretsmanager" else len(secrets)
 
 
 def parameter_name(reference: SecretReference) -> str:
@@ -207,5 +206,5 @@ def _shown(character: str) -> str:
     return "a space" if character == " " else f"`{character}`" if character.isprintable() else repr(character)
 
 
-def _noun(service: str) -> str:
-    return "parameter" if service == "ssm" else "secret"
+_CHECKS = {"secretsmanager": _check_secret, "ssm": _check_parameter}
+"""What AWS takes as a reference, for services whose rules are known."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dsops.errors import Where
 from dsops.model import Transform
-from dsops.schema import REASON_TO, Settings
+from dsops.schema import REASON_TO, Settings, StoreType
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, NewType
 
@@ -74,7 +74,7 @@ class Step(NamedTuple):
     """One store that the environment needs, its texts expanded and every limit checked."""
 
     name: str
-    type: str
+    type: StoreType
     settings: Settings
     """Under their canonical names, without `region`, `credentials_from` and `profile`, which stand below."""
     region: str
@@ -96,9 +96,17 @@ class Step(NamedTuple):
     @property
     def role(self) -> str:
         """The role that it becomes: an ARN, or account and permission set; "" where it becomes none."""
-        if self.type == "aws.sso":
-            return f"{self.settings['account_id']}/{self.settings['role_name']}"
-        return str(self.settings.get("role_arn", ""))
+        return "/".join([str(self.settings[key]) for key in self.type.role_keys if key in self.settings])
+
+    @property
+    def session_action(self) -> str:
+        """The API action that issues its session; "" where no API call does."""
+        return self.operation or self.type.session_action
+
+    @property
+    def session_source(self) -> str:
+        """What issues its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
+        return self.session_action or self.type.shown_as or self.type.name
 
     @property
     def lacks_reason(self) -> bool:

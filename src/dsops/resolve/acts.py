@@ -16,10 +16,6 @@ from dsops.stores.interface import SecretMetadata
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """What CloudTrail writes for what it does not record."""
 
-_SERVICES = {"aws.sts": "sts", "aws.sso": "sso", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}
-
-_NO_PLACE = ("literal", "env")
-
 # As CloudTrail names what AssumeRole and its like are asked for. What is not here is not recorded.
 _ASKED = {
     "role_arn": "roleArn",
@@ -43,10 +39,9 @@ def issued(step: Step, source: Credentials | None, given: Credentials | DsopsErr
     """A session that was asked for, with the one that came or the reason why none did."""
     error = given if isinstance(given, DsopsError) else None
     is_asked = error is None or _was_asked(error)
-    # A type of AWS's where this one asks nobody, such as keys out of the keyring, has no operation.
-    service = _SERVICES.get(step.type, "") if step.operation or step.type == "aws.sso" else ""
+    service = step.type.service if step.session_action else ""
     return Act(
-        step.operation or ("GetRoleCredentials" if step.type == "aws.sso" else "IssueCredentials"),
+        step.session_action or "IssueCredentials",
         service if is_asked else "",
         step.region,
         caller=source.arn if source is not None else "",
@@ -99,11 +94,11 @@ def reads(
             facts["arn"] = told.arn
         if told.operation:
             facts["operation"] = told.operation
-        service = "" if is_cached else _SERVICES.get(step.type, "")
-        if step.type in ("aws.sts", "aws.sso") or (error is not None and not _was_asked(error)):
+        service = "" if is_cached else step.type.service
+        if step.type.gives_credentials or (error is not None and not _was_asked(error)):
             service = ""  # a part of a session, which has an act of its own; or what failed before it was asked for
         yield Act(
-            _READS.get(step.type, "ReadSecret"),
+            step.type.read_action or "ReadSecret",
             service,
             told.region or step.region,
             caller=reader.arn if reader is not None else "",
@@ -124,16 +119,13 @@ def _variables(plan: Plan, step: Step) -> Mapping[SecretReference, list[str]]:
     return names
 
 
-_READS = {"aws.secretsmanager": "GetSecretValue", "aws.ssm": "GetParameters"}
-
-
 def _was_asked(error: DsopsError) -> bool:
     """Whether AWS was called, as far as that is known: what was refused before has no answer of AWS's."""
     return error.aws is not None or isinstance(error, ServiceError)
 
 
 def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
-    if step.type == "aws.ssm":
+    if step.type.service == "ssm":
         name = key if key.startswith("arn:") else f"{step.settings.get('parameter_prefix', '')}{key}"
         names = [f"{name}:{version}" if version else name]
         return {"names": names, "withDecryption": step.settings.get("with_decryption") is not False}
@@ -142,7 +134,7 @@ def _asked_of(step: Step, key: str, version: str) -> Mapping[str, object]:
 
 def _of_step(step: Step, runtime: Runtime) -> dict[str, object]:
     """What every act of a store has."""
-    facts: dict[str, object] = {"store": step.name, "storeType": step.type, "where": str(step.where)}
+    facts: dict[str, object] = {"store": step.name, "storeType": step.type.name, "where": str(step.where)}
     if step.credentials_from:
         facts["credentialsFrom"] = step.credentials_from
     if step.profile:
@@ -159,16 +151,16 @@ def is_of_sandbox(step: Step, runtime: Runtime, sandboxes: Container[str]) -> bo
 
     Another store's credentials or secrets are never a sandbox's: a key of the keyring, a plugin's.
     """
-    if step.type in _NO_PLACE:
+    if step.type.is_local:
         return None
     return _url(step, runtime) in sandboxes
 
 
 def _url(step: Step, runtime: Runtime) -> str:
     """Where the store's calls go; "" for a store that calls no service of AWS."""
-    service = _SERVICES.get(step.type)
+    service = step.type.service
     try:
-        return "" if service is None else endpoint_of(step, service, runtime).url
+        return endpoint_of(step, service, runtime).url if service else ""
     except DsopsError:
         return ""
 

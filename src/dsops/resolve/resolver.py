@@ -23,7 +23,7 @@ from dsops.errors import (
 from dsops.model import Budget
 from dsops.plan import Fingerprint, Plan, PlannedVariable, SecretReference, Step
 from dsops.resolve import acts
-from dsops.resolve.sessions import PlanSessions, gives_credentials, require_reason
+from dsops.resolve.sessions import PlanSessions, require_reason
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -108,10 +108,10 @@ class Resolver:
     async def credentials(self, step_name: str) -> Credentials:
         """The session of a step, fresh enough to be handed on; of a secret store, what it reads with."""
         step = self._plan.steps[step_name]
-        while not gives_credentials(step) and step.credentials_from:
+        while not step.type.gives_credentials and step.credentials_from:
             step = self._plan.steps[step.credentials_from]
         sessions = self._open({step.fingerprint: self._hand_on})
-        if gives_credentials(step):
+        if step.type.gives_credentials:
             return (await sessions.of_step(step.name)).credentials
         return (await sessions.base(step.profile)).credentials
 
@@ -121,7 +121,7 @@ class Resolver:
 
     async def trial(self) -> Trial:
         """Everything that the plan can do, done: each session issued once, each secret read; nothing is raised."""
-        issuing = [step for step in self._plan.steps.values() if gives_credentials(step)]
+        issuing = [step for step in self._plan.steps.values() if step.type.gives_credentials]
         sessions, reads = self._begin()
         tried = await settle(*[sessions.of_step(step.name) for step in issuing])
         obtained = [each if isinstance(each, DsopsError) else each.credentials for each in tried]
@@ -153,7 +153,7 @@ class Resolver:
                 wanted.setdefault(variable.step, {})[variable.reference] = None
         steps = [self._plan.steps[name] for name in wanted]
         # A session that is itself read as a secret goes to the child.
-        sessions = self._open({step.fingerprint: self._hand_on for step in steps if gives_credentials(step)})
+        sessions = self._open({step.fingerprint: self._hand_on for step in steps if step.type.gives_credentials})
         return sessions, {name: list(references) for name, references in wanted.items()}
 
     async def _outcomes(
@@ -189,7 +189,7 @@ class Resolver:
 
     async def _fetch(self, sessions: PlanSessions, step: Step, references: list[SecretReference]) -> _Outcomes:
         """A step's secrets; those that were refused because of a session that was held, once more with a new one."""
-        store = secret_store(step.type)
+        store = secret_store(step.type.name)
 
         async def fetch(wanted: list[SecretReference], credentials: Credentials | None) -> _Outcomes:
             known: dict[SecretReference, SecretMetadata] = {}
@@ -206,10 +206,10 @@ class Resolver:
         if not store.store_type.takes_credentials:
             outcomes = await fetch(references, None)
         else:
-            get = partial(sessions.of_step, step.name) if gives_credentials(step) else partial(sessions.below, step)
+            get = partial(sessions.of_step, step.name) if step.type.gives_credentials else partial(sessions.below, step)
             prepare: Callable[..., Work[None]] | None = getattr(store, "prepare", None)
             # Who issues its own session opens its connection for that.
-            if prepare is not None and not gives_credentials(step) and not sessions.is_held(step):
+            if prepare is not None and not step.type.gives_credentials and not sessions.is_held(step):
                 await prepare(step, references, sessions.context(step))
             obtained = await get()
             outcomes = await fetch(references, obtained.credentials)
@@ -256,7 +256,7 @@ def _source_of(step: Step, runtime: Runtime) -> object:
     """Everything that decides which value a reference of that step has: who reads, and where."""
     settings = [(name, value) for name, value in sorted(step.settings.items()) if name not in _NO_SOURCE]
     places = [(name, value) for name, value in sorted(runtime.environ.items()) if name.startswith(_PLACES)]
-    return (step.fingerprint, step.type, step.region, *settings, *places, *step.endpoints)
+    return (step.fingerprint, step.type.name, step.region, *settings, *places, *step.endpoints)
 
 
 def _refused(outcomes: _Outcomes) -> list[SecretReference]:

@@ -24,7 +24,7 @@ from dsops.resolve.identity import is_as_planned
 from dsops.runtime import Act, Event, Runtime, nobody
 from dsops.schema import REASON_TO
 from dsops.startup import TypeVar
-from dsops.stores import credential_store, find_store
+from dsops.stores import credential_store
 from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import Once, Work, blocking
 
@@ -75,7 +75,7 @@ class PlanSessions:
         async def issue(may_ask: bool) -> Credentials:  # noqa: FBT001 (the cache's own call)
             return await self._issue(step, may_ask=may_ask)
 
-        if find_store(step.type).store_type.gives_long_term:
+        if step.type.gives_long_term:
             # Had once in a run, and not held by the agent: whoever locks the keyring wants it locked.
             return await self._once(step.fingerprint, lambda: self._not_held(issue))
         return await self._share(step.fingerprint, issue, step)
@@ -176,7 +176,7 @@ class PlanSessions:
         return obtained
 
     async def _issue(self, step: Step, *, may_ask: bool) -> Credentials:
-        store = credential_store(step.type)
+        store = credential_store(step.type.name)
 
         async def use(source: Credentials | None) -> Credentials:
             if source is not None:
@@ -216,7 +216,7 @@ class PlanSessions:
         """Notes which hop failed, who made it, and what the hops before it gave."""
         token = step.proof.source if step.proof is not None else ""
         caller = (source.arn or source.masked_key_id) if source is not None else token
-        issuing = [each for each in self._plan.steps.values() if gives_credentials(each)]
+        issuing = [each for each in self._plan.steps.values() if each.type.gives_credentials]
         hops = max(self.hop(each) for each in issuing if self._is_below(step, each))
         error.add_tried(
             Tried(
@@ -277,7 +277,7 @@ class PlanSessions:
             ends = issued.expiration
             asked = round((ends - self._runtime.now()).total_seconds()) if ends is not None else 0
         caller, key_id = (source.arn, source.access_key_id) if source is not None else ("", "")
-        self._runtime.measure("session.issued", (step.operation or step.type, step.role, caller, key_id), asked)
+        self._runtime.measure("session.issued", (step.operation or step.type.name, step.role, caller, key_id), asked)
 
     def _tell_issued(self, step: Step, source: Credentials | None, issued: Credentials) -> None:
         token = step.proof.source if step.proof is not None else ""
@@ -288,7 +288,7 @@ class PlanSessions:
             hop=str(self.hop(step)),
             caller=caller,
             role=str(step.settings.get("role_arn", "")),
-            permission_set=step.role if step.type == "aws.sso" else "",
+            permission_set="" if "role_arn" in step.settings else step.role,
             session=issued.arn,
             key=issued.masked_key_id,
             expires=issued.expiration_text,
@@ -310,14 +310,9 @@ def require_reason(step: Step) -> None:
         )
 
 
-def gives_credentials(step: Step) -> bool:
-    """Whether the step issues a session of its own."""
-    return find_store(step.type).store_type.gives_credentials
-
-
 def _place(step: Step) -> tuple[str, str, object]:
     """Equal for steps that call the same address."""
-    return (step.type, step.region, step.settings.get("endpoint_url"))
+    return (step.type.name, step.region, step.settings.get("endpoint_url"))
 
 
 def _check_chain(step: Step, source: Credentials) -> None:

@@ -34,6 +34,8 @@ __all__ = [
     "OWN_POLICY",
     "REASON_TO",
     "SAML_SOURCES",
+    "SSO_TYPE",
+    "STS_TYPE",
     "WEB_IDENTITY_SOURCES",
     "CheckedSetting",
     "Conflict",

@@ -74,6 +74,9 @@ AWS_TYPES = (
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
+        service="secretsmanager",
+        read_action="GetSecretValue",
+        read_prefix="secret:",
         rules=(ONE_SOURCE,),
     ),
     StoreType(
@@ -101,6 +104,10 @@ AWS_TYPES = (
             _CACHE_SECONDS,
         ),
         takes_credentials=True,
+        service="ssm",
+        read_action="GetParameters",
+        read_noun="parameter",
+        read_prefix="parameter/",
         rules=(ONE_SOURCE,),
     ),
 )

@@ -30,6 +30,9 @@ KeyKind = Literal[
 REASON_TO = "reason_to"
 """The key that says where the reason of `--reason` goes besides the audit trail."""
 
+SESSION_PARTS = ("access_key_id", "secret_access_key", "session_token", "expiration", "assumed_role_arn", "credentials")
+"""The parts of a session that variables can read; `credentials` is all of them as JSON."""
+
 MOST_TAGS = 50
 """Of one session (the AssumeRole API reference, Tags)."""
 
@@ -130,6 +133,27 @@ class StoreType(NamedTuple):
     gives_secrets: bool = True
     takes_credentials: bool = False
     """Whether `credentials_from`, `profile` and `region` make sense on it."""
+    is_local: bool = False
+    """Whether values come from the configuration or the environment alone: such a store sends nothing."""
+    service: str = ""
+    """The AWS service that the store calls, by its endpoint prefix (`ssm`); "" for a store that calls none."""
+    session_action: str = ""
+    """The API action that issues the store's sessions, for a type without `operations`: `GetRoleCredentials`. What it
+    issues counts as temporary."""
+    shown_as: str = ""
+    """What `plan` and `graph` show instead of an action, for credentials that no API call issues: `keyring`."""
+    role_keys: tuple[str, ...] = ("role_arn",)
+    """The keys that name the role of a session; `Step.role` joins their values by `/`."""
+    session_parts: tuple[str, ...] = ()
+    """The parts of a session that variables can read; () for a store without a session."""
+    keyring_key: str = ""
+    """The key that names a long-term key in the system's keyring."""
+    read_action: str = ""
+    """The API action of `service` that reads a secret: `GetSecretValue`."""
+    read_noun: str = "secret"
+    """What `service` calls a secret that it keeps."""
+    read_prefix: str = ""
+    """What stands before the name in the resource part of a secret's ARN: `secret:`."""
     proof_keys: tuple[str, ...] = ()
     """Keys any of which names what stands where base credentials stand elsewhere: a token, a login."""
     refused_keys: Mapping[str, str] = {}
@@ -140,3 +164,8 @@ class StoreType(NamedTuple):
     """What has to hold between keys that are right by themselves."""
     check_together: Callable[[Settings], list[Conflict]] | None = None
     """The same as one function, for plugins: called once the value of every key is known and right."""
+
+    @property
+    def read_permission(self) -> str:
+        """The IAM action of `read_action`, such as `ssm:GetParameters`; "" for a type that reads nothing from AWS."""
+        return f"{self.service}:{self.read_action}" if self.read_action else ""

@@ -31,6 +31,9 @@ KEYS_TYPE = StoreType(
     gives_credentials=True,
     gives_long_term=True,
     takes_credentials=True,
+    shown_as="keyring",
+    session_parts=("access_key_id", "secret_access_key", "credentials"),
+    keyring_key="key_name",
     proof_keys=("key_name",),
     refused_keys={
         "profile": "its credentials are in the keyring: remove it",

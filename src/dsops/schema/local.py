@@ -32,10 +32,12 @@ LOCAL_TYPES = (
                 is_identity=False,
             ),
         ),
+        is_local=True,
     ),
     StoreType(
         "env",
         "Variables of the environment that dsops was started in.",
         (*COMMON_KEYS, StoreKey("prefix", "text", "What is put before each key to get the variable's name: `APP_`.")),
+        is_local=True,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS
-from dsops.schema.key import Conflict, KeyRule, Settings, StoreKey, StoreType
+from dsops.schema.key import SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 
 _REGION, _ENDPOINT = AWS_KEYS[0], AWS_KEYS[3]
@@ -92,6 +92,11 @@ SSO_TYPE = StoreType(
     ),
     gives_credentials=True,
     takes_credentials=True,
+    service="sso",
+    session_action="GetRoleCredentials",
+    role_keys=("account_id", "role_name"),
+    # GetRoleCredentials does not return the ARN of the assumed role.
+    session_parts=tuple([part for part in SESSION_PARTS if part != "assumed_role_arn"]),
     proof_keys=(*_WHERE, "account_id", "role_name"),
     refused_keys={
         "profile": "its credentials come from a login: remove it",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dsops.arn import parse_arn
 from dsops.schema.aws import AWS_KEYS, ONE_SOURCE
-from dsops.schema.key import MOST_TAGS, REASON_TO, Conflict, KeyRule, Settings, StoreKey, StoreType
+from dsops.schema.key import MOST_TAGS, REASON_TO, SESSION_PARTS, Conflict, KeyRule, Settings, StoreKey, StoreType
 from dsops.schema.local import COMMON_KEYS
 from dsops.schema.operation import conflicts_of, reference_of
 from dsops.schema.sts_operations import OPERATIONS, ROOT_TASKS, SAML_SOURCES, SOURCE_RULES, WEB_IDENTITY_SOURCES
@@ -435,6 +435,8 @@ STS_TYPE = StoreType(
     (*COMMON_KEYS, *AWS_KEYS, *_STS_KEYS),
     gives_credentials=True,
     takes_credentials=True,
+    service="sts",
+    session_parts=SESSION_PARTS,
     proof_keys=(*WEB_IDENTITY_SOURCES, *SAML_SOURCES),
     operations=OPERATIONS,
     rules=_RULES,

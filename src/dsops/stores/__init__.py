@@ -16,24 +16,13 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "dsops.stores"
 """A plugin's entry point: its name is the store type, its object a Store (stores/interface.py)."""
 
-_MODULES = {
-    "aws.sts": "aws_sts",
-    "aws.sso": "aws_sso",
-    "aws.keys": "aws_keys",
-    "aws.secretsmanager": "aws_secretsmanager",
-    "aws.ssm": "aws_ssm",
-    "literal": "literal",
-    "env": "env",
-}
-
 
 def find_store(type_name: str) -> Store:
-    """The store of that type, imported now. Raises StoreTypeUnknown."""
-    module_name = _MODULES.get(type_name)
-    if module_name is not None:
+    """The store of that type, imported now: `aws.sts` from `dsops.stores.aws_sts`. Raises StoreTypeUnknown."""
+    if type_name in BUILTIN_TYPES:
         from importlib import import_module
 
-        return cast("Store", import_module(f"dsops.stores.{module_name}").STORE)
+        return cast("Store", import_module(f"dsops.stores.{type_name.replace('.', '_')}").STORE)
     return _load_plugin(type_name)
 
 

@@ -151,9 +151,8 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
     """The values, and the sessions that parts of them are of."""
-    types = StoreTypes()
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
-    stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
+    stores = [name for name in names if plan.steps[name].type.gives_credentials]
     if may_use_agent(arguments, runtime):
         values = agent_client.secrets(arguments, runtime, plan.environment)
         if values is not None:

@@ -71,7 +71,7 @@ def _refuse_other_sts(plan: Plan, name: str, runtime: Runtime) -> None:
 def _refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
     """The guide: a session that temporary credentials have asked for takes no duration of its own."""
     step = plan.steps[name]
-    while step.type != "aws.sts" and step.credentials_from:
+    while not step.operation and step.credentials_from:
         step = plan.steps[step.credentials_from]
     if seconds is not None and step.is_chained:
         raise UsageError(

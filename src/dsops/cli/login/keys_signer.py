@@ -12,6 +12,7 @@ from dsops.errors import MfaRequired, Where
 from dsops.keyring.index import KeysEntry
 from dsops.plan import Fingerprint, Step
 from dsops.runtime import Runtime
+from dsops.schema import STS_TYPE
 from dsops.secret import Secret
 from dsops.stores.interface import Context
 from dsops.stores.mfa import with_code
@@ -30,7 +31,7 @@ def session_with_mfa(entry: KeysEntry, credentials: Credentials, serial_number: 
 
     step = Step(
         name=f"dsops keys rotate {entry.name}",
-        type="aws.sts",
+        type=STS_TYPE,
         settings={"serial_number": serial_number},
         region=endpoint.region,
         credentials_from="",

@@ -12,6 +12,7 @@ from dsops.errors import ConfigError, UsageError
 from dsops.model import Config
 from dsops.plan import Step
 from dsops.runtime import Runtime
+from dsops.stores import StoreTypes
 from dsops.stores.sso_login import session_of
 
 STORE = Operand("STORE", "a store with a login, or one that works with its credentials", is_required=False)
@@ -34,7 +35,7 @@ def wanted_login(arguments: Arguments, runtime: Runtime, command: str) -> Reques
     plan = plan_one_store(config, name, runtime, is_carried_out=False) if name else None
     every, failures = _logins(config, runtime)
     if plan is not None:
-        steps = [step for step in plan.steps.values() if step.type == "aws.sso"]
+        steps = [step for step in plan.steps.values() if step.type.service == "sso"]
         if not steps:
             hint = f"stores with a login are {', '.join(_names(every))}" if every else ""
             if any("saml_login_url" in step.settings for step in plan.steps.values()):
@@ -57,8 +58,9 @@ def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], lis
     """Every login of the configuration, with its stores; and what is wrong with stores that have none therefore."""
     found: dict[SsoSession, list[Step]] = {}
     failures: list[ConfigError] = []
+    types = StoreTypes()
     for name, store in config.stores.items():
-        if store.type != "aws.sso":
+        if store.type not in types or types[store.type].service != "sso":
             continue
         try:
             step = plan_one_store(config, name, runtime, shows_notes=False).steps[name]

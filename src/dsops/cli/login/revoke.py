@@ -103,7 +103,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Arn, str, 
 
 
 def _without_role(name: str, step: Step) -> RevocationRefused:
-    if step.type == "aws.sso":
+    if step.type.service == "sso":
         return RevocationRefused(
             f"the role of store `{name}` is a permission set's, and can't be changed in IAM",
             why="IAM Identity Center keeps it",

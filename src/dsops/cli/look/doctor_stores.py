@@ -11,7 +11,6 @@ from dsops.aws.http.clock import Glance
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cache import CredentialCache
 from dsops.cli.framework.output import counted, next_step_of
-from dsops.cli.look.plan import operation
 from dsops.cli.look.whoami import base_endpoint, base_source, duration_text
 from dsops.credentials import Credentials
 from dsops.doctor.check import Check, failed
@@ -159,7 +158,7 @@ def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Out
     """What a store gave: never a value."""
     parts = []
     if isinstance(session, Credentials):
-        parts.append(f"{operation(step)} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
     if isinstance(outcomes, Mapping):
         parts.append(f"{counted(len(outcomes), 'secret')} read")
     return ", ".join(parts) or "no variable reads from it"

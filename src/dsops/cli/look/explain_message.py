@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dsops.explain.evidence.library import Evidence
     from dsops.explain.findings.finding import RefusalFinding
     from dsops.runtime import Runtime
+from dsops.schema import STS_TYPE
 
 
 def explain_message(arguments: Arguments, runtime: Runtime) -> int:
@@ -63,5 +64,5 @@ def _nowhere(plan: Plan, store: str, runtime: Runtime) -> Step:
         region = plan.steps[store].region or region
     endpoints = endpoints_of(environ, "", runtime.folder)
     return Step(
-        "", "aws.sts", {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
+        "", STS_TYPE, {}, region or DEFAULT_REGION, store, "", Fingerprint(""), None, Where(""), endpoints=endpoints
     )

@@ -30,7 +30,6 @@ from dsops.plan import Plan, Step
 from dsops.resolve.identity import endpoints_of
 from dsops.runtime import Event, Runtime
 from dsops.startup import NamedTuple
-from dsops.stores import StoreTypes
 from dsops.stores.endpoints import endpoint_of
 
 DEFAULT_REGION = "us-east-1"
@@ -106,9 +105,9 @@ def _chain(plan: Plan, name: str) -> Iterator[str]:
 def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
     """STS as it is reached for the store that issues the session; a secret store's own address is another service's."""
     step = plan.steps[name]
-    while step.type != "aws.sts" and step.credentials_from:
+    while not step.operation and step.credentials_from:
         step = plan.steps[step.credentials_from]
-    return endpoint_of(step, "sts", runtime) if step.type == "aws.sts" else base_endpoint(runtime, step.region)
+    return endpoint_of(step, "sts", runtime) if step.operation else base_endpoint(runtime, step.region)
 
 
 def load_base(runtime: Runtime) -> tuple[Credentials, str]:
@@ -198,7 +197,7 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
     """When a hop's session ends; one that was not needed, since a later one was held, is not looked for."""
-    if StoreTypes()[step.type].gives_long_term:
+    if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
     return "its end is not known here" if left is None else f"{duration_text(left)} left"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.cli.framework.output import Json
-from dsops.cli.look.plan import operation
 from dsops.plan import Plan, Step
 from dsops.schema import Setting
 from dsops.startup import NamedTuple
-from dsops.stores import StoreTypes
 
 _OF_A_TOKEN = {
     "AssumeRoleWithWebIdentity": "the token",
@@ -43,10 +41,10 @@ class Carried(NamedTuple):
 
 def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
     """The steps that issue a session on the way to that store's, the first one first."""
-    types, found = StoreTypes(), list[Step]()
+    found: list[Step] = []
     while name:
         step = plan.steps[name]
-        if types[step.type].gives_credentials:
+        if step.type.gives_credentials:
             found.append(step)
         name = step.credentials_from
     return tuple(reversed(found))
@@ -57,7 +55,7 @@ def base_is_session(plan: Plan, name: str) -> bool | None:
     while plan.steps[name].credentials_from:
         name = plan.steps[name].credentials_from
     step = plan.steps[name]
-    if step.proof is not None or not StoreTypes()[step.type].takes_credentials:
+    if step.proof is not None or not step.type.takes_credentials:
         return False
     return plan.ambient[step.profile].is_temporary
 
@@ -78,11 +76,11 @@ def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
         goes_on = (*[tag.key for tag in kept], *_texts(step, "transitive_tag_keys"))
         if not identity and "source_identity" in step.settings:
             identity, setter = str(step.settings["source_identity"]), step.name
-        if step.operation in _OF_A_TOKEN or step.type == "aws.sso":
-            who = _OF_A_TOKEN.get(operation(step), "whoever issued it")
+        if step.operation in _OF_A_TOKEN or step.type.session_action:
+            who = _OF_A_TOKEN.get(step.session_source, "whoever issued it")
             not_known.append(f"the tags and the source identity that {who} gives `{step.name}`")
-        elif not step.type.startswith("aws."):
-            not_known.append(f"what the plugin of the type {step.type} put on the session of `{step.name}`")
+        elif not step.operation and not step.type.gives_long_term:
+            not_known.append(f"what the plugin of the type {step.type.name} put on the session of `{step.name}`")
     return Carried(tags, identity, setter, tuple(not_known))
 
 
@@ -98,7 +96,7 @@ def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
 
 def hop_words(step: Step) -> str:
     """One hop on one line: what is called, for whom, and what is sent; no secret."""
-    parts = [f"{step.name}: {operation(step)} {_whose(step)}".rstrip()]
+    parts = [f"{step.name}: {step.session_source} {_whose(step)}".rstrip()]
     if "role_session_name" in step.settings:
         parts[0] += f" as {step.settings['role_session_name']}"
     parts += ["chained"] if step.is_chained else []
@@ -137,7 +135,7 @@ def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
     settings: Mapping[str, Setting] = step.settings
     return {
         "store": step.name,
-        "operation": operation(step),
+        "operation": step.session_source,
         "role": _whose(step) or None,
         "session_name": str(settings["role_session_name"]) if "role_session_name" in settings else None,
         "region": step.region or None,
