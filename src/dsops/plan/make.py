@@ -9,7 +9,8 @@ from dsops.endpoint import is_aws_host, is_region_name, parse_address, resolve_e
 from dsops.errors import ConfigError, EnvironmentUnknown, StoreUnknown, VariableInvalid, VariableUnset, nearest
 from dsops.interpolate import InterpolationNames, expand_text
 from dsops.model import Budget, Config, Environment, Text, Variable
-from dsops.plan.drafts import Draft, Drafts, region_missing
+from dsops.plan.draft import Draft
+from dsops.plan.drafts import Drafts, region_missing
 from dsops.plan.findings import PlanFindings
 from dsops.plan.fingerprint import ambient_fingerprint, proof_fingerprint, session_fingerprint
 from dsops.plan.limits import check_chain, check_session, check_user_session, note_same_callers

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from dsops.errors import LimitExceeded
-from dsops.plan.drafts import Draft, Drafts
+from dsops.plan.draft import Draft
+from dsops.plan.drafts import Drafts
 from dsops.plan.findings import PlanFindings
 from dsops.schema import CHAINED_SECONDS
 from dsops.secret import Secret

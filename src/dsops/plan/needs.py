@@ -120,19 +120,17 @@ def _literal(arn: str) -> str:
 def _read_needs(step: Step, account: str, reads: list[SecretRead]) -> list[Need]:
     if not reads:
         return []
-    needs_of_read = _READ_NEEDS.get(step.type.service)
-    if needs_of_read is None:
-        return [_other_need(step, account, read) for read in reads]
-    is_secret = needs_of_read is _secret
+    is_secret = step.type.service == "secretsmanager"
     references = [read.reference for read in reads]
-    needs = [need for read in reads for need in needs_of_read(step, account, read)]
+    needs = [need for read in reads for need in (_secret if is_secret else _named)(step, account, read)]
     regions = dict.fromkeys(region_of(reference.key, step) for reference in references)
     for region in regions if is_secret else ():
         here = {one._replace(field="") for one in references if region_of(one.key, step) == region}
         if len(here) > SINGLE_READS and reads_of(step, here) < len(here):
             # It has no resource; each secret in a batch takes secretsmanager:GetSecretValue besides.
             needs.append(Need(("secretsmanager:BatchGetSecretValue",), "*"))
-    if is_secret or step.settings.get("with_decryption") is not False:
+    is_parameter = step.type.service == "ssm"
+    if is_secret or (is_parameter and step.settings.get("with_decryption") is not False):
         # Which key encrypts them is not known here; through the service the session can decrypt what it may read.
         services = [name for region in regions for name in _via(step.type.service, region)]
         needs += [Need(("kms:Decrypt",), "*", (("StringEquals", "kms:ViaService", (each,)),)) for each in services]
@@ -182,10 +180,21 @@ def secret_resources(step: Step, account: str, key: str, *, may_be_missing: bool
     return [*([text] if is_whole or may_be_missing else []), f"{text}-??????"]
 
 
-def _parameter(step: Step, account: str, read: SecretRead) -> list[Need]:
+def _named(step: Step, account: str, read: SecretRead) -> list[Need]:
     key = read.reference.key
     conditions = () if account or parse_arn(key) else (_OWN_ACCOUNT,)
-    return [Need(("ssm:GetParameters",), parameter_resource(step, account, key), conditions)]
+    return [Need((step.type.read_permission,), read_resource(step, account, key), conditions)]
+
+
+def read_resource(step: Step, account: str, key: str) -> str:
+    """The ARN of what is read under that name or ARN, for a service that adds nothing to a name."""
+    if step.type.service == "ssm":
+        return parameter_resource(step, account, key)
+    resource = _literal(key)
+    if parse_arn(key) is not None:
+        return resource
+    partition = partition_of_region(step.region).name
+    return str(Arn(partition, step.type.service, step.region, account or "*", f"{step.type.read_prefix}{resource}"))
 
 
 def parameter_resource(step: Step, account: str, key: str) -> str:
@@ -196,17 +205,3 @@ def parameter_resource(step: Step, account: str, key: str) -> str:
     name = re.sub(_SELECTOR, "", f"{step.settings.get('parameter_prefix', '')}{key}")
     partition = partition_of_region(step.region).name
     return str(Arn(partition, "ssm", step.region, account or "*", f"parameter/{name.removeprefix('/')}"))
-
-
-_READ_NEEDS = {"secretsmanager": _secret, "ssm": _parameter}
-"""What a read needs, for services whose ARNs have rules of their own."""
-
-
-def _other_need(step: Step, account: str, read: SecretRead) -> Need:
-    """The read action of any other service, on the ARN that the store type describes."""
-    resource = _literal(read.reference.key)
-    if parse_arn(read.reference.key) is not None:
-        return Need((step.type.read_permission,), resource)
-    partition = partition_of_region(step.region).name
-    arn = Arn(partition, step.type.service, step.region, account or "*", f"{step.type.read_prefix}{resource}")
-    return Need((step.type.read_permission,), str(arn), () if account else (_OWN_ACCOUNT,))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from dsops.arn import parse_arn
 from dsops.errors import ConfigError, LimitExceeded, SessionForNothing
-from dsops.plan.drafts import Draft
+from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.references import canonical_reference, region_of

@@ -5,17 +5,13 @@ A session issued for one reason is another one than for the next: both are part 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dsops.document import Scalar
 from dsops.errors import LimitExceeded
 from dsops.model import Field
+from dsops.plan.draft import Draft
 from dsops.plan.findings import PlanFindings
 from dsops.schema import REASON_TO, StoreKey, check_setting
 from dsops.schema.reason import SOURCE_IDENTITY, reason_tag
-
-if TYPE_CHECKING:
-    from dsops.plan.drafts import Draft
 
 
 def give_reason(draft: Draft, reason: str, findings: PlanFindings) -> None:

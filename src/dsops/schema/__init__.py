@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from dsops.schema.aws import AWS_KEYS, AWS_TYPES
 from dsops.schema.check import CheckedSetting, check_setting, check_shape, check_store, missing_keys, unknown_key
-from dsops.schema.key import REASON_TO, Conflict, KeyKind, KeyRule, Operation, Setting, Settings, StoreKey, StoreType
+from dsops.schema.key import (
+    REASON_TO,
+    SESSION_PARTS,
+    Conflict,
+    KeyKind,
+    KeyRule,
+    Operation,
+    Setting,
+    Settings,
+    StoreKey,
+    StoreType,
+)
 from dsops.schema.keys import KEYS_TYPE
 from dsops.schema.local import COMMON_KEYS, LOCAL_TYPES
 from dsops.schema.operation import (
@@ -34,6 +45,7 @@ __all__ = [
     "OWN_POLICY",
     "REASON_TO",
     "SAML_SOURCES",
+    "SESSION_PARTS",
     "SSO_TYPE",
     "STS_TYPE",
     "WEB_IDENTITY_SOURCES",

@@ -136,7 +136,9 @@ class StoreType(NamedTuple):
     is_local: bool = False
     """Whether values come from the configuration or the environment alone: such a store sends nothing."""
     service: str = ""
-    """The AWS service that the store calls, by its endpoint prefix (`ssm`); "" for a store that calls none."""
+    """The AWS service that the store calls, by its endpoint prefix (`ssm`); "" for a store that calls none.
+
+    The hosts of a service beside `endpoint.SERVICE_IDS` don't count as AWS's own."""
     session_action: str = ""
     """The API action that issues the store's sessions, for a type without `operations`: `GetRoleCredentials`. What it
     issues counts as temporary."""

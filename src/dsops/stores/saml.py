@@ -21,7 +21,7 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
+from dsops.stores.proof import CallerDescription, check_planned, of_store, saying_whose
 from dsops.stores.saml_login import DEFAULT_PORT, log_in
 from dsops.stores.saml_response import MOST_CHARACTERS, RoleOffer, SamlResponse, read_response
 from dsops.tasks import blocking

@@ -25,7 +25,7 @@ from dsops.stores.command import output_of
 from dsops.stores.endpoints import endpoint_of
 from dsops.stores.fields import seconds_of, texts_of
 from dsops.stores.interface import Context
-from dsops.stores.proven import CallerDescription, check_planned, of_store, saying_whose
+from dsops.stores.proof import CallerDescription, check_planned, of_store, saying_whose
 from dsops.tasks import blocking
 
 _MOST_CHARACTERS = 20_000  # the AssumeRoleWithWebIdentity API reference

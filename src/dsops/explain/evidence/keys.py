@@ -94,7 +94,9 @@ class KeyAsker:
         if is_unusable:
             return self._unusable(read, known.arn if known is not None else key, "")
         arn = parse_arn(known.arn if known is not None else self._as_arn(key, read))
-        if arn is None or arn.service != "kms" or arn.resource_type != "key":
+        is_known = read.step.type.service in ("secretsmanager", "ssm")
+        if not is_known or arn is None or arn.service != "kms" or arn.resource_type != "key":
+            # Of other services it is not known which encryption context they send to KMS.
             return self._unknown(read, key)
         return self._question(read, arn)
 

@@ -17,7 +17,7 @@ from dsops.explain.questions.request import ChainCaller, context_of_call, questi
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
-from dsops.plan.needs import parameter_resource
+from dsops.plan.needs import read_resource
 from dsops.policy.language.letters import lower_case
 from dsops.policy.simulate import CaseQuestion, Unread
 from dsops.startup import NamedTuple
@@ -83,8 +83,8 @@ class Asker:
             if isinstance(found, RefusalFinding):
                 return found
             resource = found
-        elif failure.secret and not said.resource and step.type.service == "ssm":
-            resource = parameter_resource(step, caller.principal.account, failure.secret)
+        elif failure.secret and not said.resource and step.type.read_action:
+            resource = read_resource(step, caller.principal.account, failure.secret)
         action = said.action or (step.type.read_permission if failure.secret else f"sts:{step.operation}")
         if not action:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
