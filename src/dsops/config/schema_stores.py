@@ -26,8 +26,8 @@ def store_definitions(types: Mapping[str, StoreType]) -> Schema:
         definitions[f"keys of {store_type.name}"] = _keys(store_type)
         definitions[f"whole {store_type.name}"] = _whole(store_type)
         for operation in store_type.operations:
-            if operation.told_by:
-                told = [_has(store_type, name) for name in operation.told_by]
+            if operation.selected_by:
+                told = [_has(store_type, name) for name in operation.selected_by]
                 definitions[f"{store_type.name} by {operation.name}"] = _any(told)
     return definitions
 
@@ -155,7 +155,7 @@ def _meant(store_type: StoreType, operation: Operation) -> Schema:
     """Whether the keys, or `operation`, mean that operation; a token or an assertion does whatever is written."""
     before = store_type.operations[: store_type.operations.index(operation)]
     unsigned = [_told(store_type, each) for each in store_type.operations if not each.is_signed and each != operation]
-    by_keys: list[Schema] = [_told(store_type, operation)] if operation.told_by else []
+    by_keys: list[Schema] = [_told(store_type, operation)] if operation.selected_by else []
     by_keys += [{"not": _told(store_type, each)} for each in before]
     if operation.is_signed:
         by_keys.append({"not": _has(store_type, "operation")})

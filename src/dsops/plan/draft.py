@@ -1,4 +1,4 @@
-"""A step that can still change: the plan decides later which drafts share an MFA session."""
+"""A step that may still change: only later it is known which steps share an MFA session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.schema import Setting, StoreType
 
 
 class Draft:
-    """A step in the making: what can still change until it is known who shares an MFA session with whom."""
+    """A step under construction; it may still change until it is known which steps share an MFA session."""
 
     __slots__ = (
         "credentials_from",
@@ -33,15 +33,15 @@ class Draft:
         self.where = where
         self.settings: dict[str, Setting] = {}
         self.identity: dict[str, Setting] = {}
-        """The settings with a generated timestamp still as `${TIMESTAMP}`, for the fingerprint."""
+        """The settings, but with a generated timestamp still as `${TIMESTAMP}`; for the fingerprint."""
         self.region = ""
         self.credentials_from = ""
         self.profile = ""
         self.has_proof = False
-        """Whether something else stands for base credentials, be it something that is wrong."""
+        """Whether a token or a login takes the place of base credentials, even an invalid one."""
         self.proof: Proof | None = None
         self.operation = ""
-        """The API action by which it gets its session; "" for a store that issues none, or a plugin's."""
+        """The STS operation that issues its session; "" for other store types."""
 
     @property
     def is_role(self) -> bool:
@@ -49,7 +49,7 @@ class Draft:
         return self.operation == "AssumeRole"
 
     def step(self, fingerprint: Fingerprint) -> Step:
-        """The step, as far as it is known by now; whether it is chained is not."""
+        """The step as far as it is known; `is_chained` is set later."""
         return Step(
             name=self.name,
             type=self.type,

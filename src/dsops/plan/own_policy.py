@@ -1,6 +1,7 @@
-"""`session_policy: auto` -> the policy that lets a session do what this plan does with it, and nothing else.
+"""Replaces `session_policy: auto` by a policy that allows what the plan does with the session, and nothing else.
 
-It is a part of the fingerprint like one that was written out: what another environment reads is another session.
+The policy is part of the fingerprint like an explicit one: another environment that reads other secrets gets another
+session.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dsops.plan.types import Fingerprint, SecretReference, Step
 from dsops.schema import OWN_POLICY
 
 COVERS = "session_policy_covers"
-"""The setting that says in words what a policy made here is for."""
+"""The setting that says in words what a derived policy covers."""
 
 POLICY_CHARACTERS = 2048
 
@@ -26,21 +27,21 @@ POLICY_CHARACTERS = 2048
 def write_own_policies(
     drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: PlanFindings
 ) -> None:
-    """Puts the policy in the place of each `auto`; finds those that would allow nothing, or be too long.
+    """Replace each `auto`; report policies that would allow nothing, and policies that are too long.
 
-    `reads` are stores, what is read from them, as written, and whether it may be missing.
+    `reads` are tuples of store, reference as written, and whether the secret may be missing.
     """
     steps = {name: draft.step(Fingerprint("")) for name, draft in drafts.items()}
-    # What is wrong with a reference is told where the variables are planned.
+    # Problems with references are reported where variables are planned.
     scratch = PlanFindings()
-    wanted = [
+    secret_reads = [
         SecretRead(name, canonical_reference(steps[name], reference, steps[name].where, scratch), may_be_missing)
         for name, reference, may_be_missing in reads
         if name in steps
     ]
     for name, draft in drafts.items():
         if draft.settings.get("session_policy") == OWN_POLICY:
-            _write(draft, users_of(name, steps), steps, wanted, findings)
+            _write(draft, users_of(name, steps), steps, secret_reads, findings)
 
 
 def _write(
@@ -81,7 +82,7 @@ def _write(
 
 
 def _covers(users: list[Step], reads: list[SecretRead], steps: Mapping[str, Step]) -> str:
-    """For people: `3 secrets in 1 region, and 1 role`."""
+    """What the policy covers, in words: `3 secrets in 1 region, and 1 role`."""
     parts = []
     by_noun: dict[str, set[tuple[str, str]]] = {}
     for read in reads:

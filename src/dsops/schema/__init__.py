@@ -1,6 +1,6 @@
-"""For each store type its keys, limits and identity fields, as data, and the one check that applies them.
+"""Store types as data: keys, limits, identity fields, service and actions; and the check that applies them.
 
-A plugin's types are passed in beside `BUILTIN_TYPES`.
+Callers pass the types of plugins beside `BUILTIN_TYPES`. Imports only what is pure.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ __all__ = [
 BUILTIN_TYPES = {
     store_type.name: store_type for store_type in (STS_TYPE, SSO_TYPE, KEYS_TYPE, *AWS_TYPES, *LOCAL_TYPES)
 }
-"""Type name -> what it takes, for the types that come with dsops."""
+"""The store types that come with dsops, by name."""

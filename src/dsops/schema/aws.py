@@ -1,4 +1,4 @@
-"""What every AWS store type takes, and the types that secrets are read from."""
+"""The keys that every AWS store type takes, and the store types that read secrets from AWS."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AWS_KEYS = (
     ),
     StoreKey("endpoint_url", "url", "The address to use instead of AWS's own.", aliases=("endpoint",)),
 )
-"""What every AWS type takes besides `COMMON_KEYS`."""
+"""The keys that every AWS store type takes, besides `COMMON_KEYS`."""
 
 
 _CACHE_SECONDS = StoreKey(
@@ -54,7 +54,7 @@ def _check_source(settings: Settings) -> list[Conflict]:
 
 
 ONE_SOURCE = KeyRule(_check_source, apart=(("profile", "credentials_from"),))
-"""Credentials come from one place."""
+"""`profile` and `credentials_from` exclude each other."""
 
 
 AWS_TYPES = (
@@ -96,7 +96,7 @@ AWS_TYPES = (
                 "text",
                 "What is put before each key to get the parameter's name: `/prod/`.",
                 is_identity=False,
-                # In a policy that is made of it `*` would be a pattern.
+                # A session policy is made of the prefix, and `*` would be a wildcard there.
                 characters=r"[A-Za-z0-9_./-]",
                 shape="letters, digits and _./-",
                 source="the PutParameter API reference",

@@ -1,4 +1,4 @@
-"""The type `aws.keys`: a user's long-term key out of the keyring of the system."""
+"""The store type `aws.keys`: an IAM user's long-term key in the system's keyring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store types that ask nobody: values in the file itself, and the environment dsops was started in."""
+"""The store types that call no service: values in the configuration, and environment variables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMON_KEYS = (
         source="dsops: ten minutes are enough for any request",
     ),
 )
-"""What every type takes."""
+"""The keys that every store type takes."""
 
 LOCAL_TYPES = (
     StoreType(

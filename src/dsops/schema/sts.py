@@ -1,7 +1,7 @@
-r"""The type `aws.sts`. Limits are those of the STS service model 2011-06-15, where no other source is named.
+r"""The store type `aws.sts`. Limits come from the STS service model 2011-06-15, unless a key names another source.
 
-AWS counts lengths in code points. Its `\w` is ASCII. Python's `re` has no `\p{L}\p{Z}\p{N}` for tags: its
-`\w` is letters, numbers and `_`, and the separators are spelled out.
+AWS counts lengths in code points, and its `\\w` is ASCII only. Python's `re` has no `\\p{L}\\p{Z}\\p{N}`, which AWS
+uses for tags: Python's `\\w` covers letters, numbers and `_`, and the separators are spelled out.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TAG_CHARACTERS = rf"[\w.:/=+\-@{_SPACES}]"
 _NAME_CHARACTERS = r"[A-Za-z0-9_+=,.@-]"
 _NAME_SHAPE = "letters, digits and _+=,.@-"
 DEFAULT_AUDIENCE = "sts.amazonaws.com"
-"""Whom a web identity token is for, where the platform asks and the configuration does not say."""
+"""The audience of a web identity token, where the platform asks for one and the configuration does not name one."""
 
 OWN_POLICY = "auto"
-"""A session policy that the plan writes: what the environment does with the session, and no more."""
+"""The value of `session_policy` for a policy that dsops derives from the plan."""
 
 _NOT_TOLD_TWICE = frozenset({*WEB_IDENTITY_SOURCES, *SAML_SOURCES, "web_identity_audience", "saml_login_port"})
 
@@ -43,7 +43,7 @@ def _check_device(settings: Settings) -> list[Conflict]:
 def _check_own_policy(settings: Settings) -> list[Conflict]:
     if settings.get("session_policy") != OWN_POLICY or "policy_arns" not in settings:
         return []
-    # Session policies add up: what one of them allows is allowed (IAM User Guide, Session policies).
+    # Session policies add up: what one of them allows is allowed (IAM User Guide, "Session policies").
     message = "with `policy_arns` the session could do more than `session_policy: auto` says"
     return [Conflict("policy_arns", message, "remove one of the two")]
 
@@ -75,7 +75,7 @@ def _check_policy_size(settings: Settings) -> list[Conflict]:
 
 
 def _check_policy_accounts(settings: Settings) -> list[Conflict]:
-    """Finds managed policies of another account than the session's."""
+    """Conflicts for managed policies that belong to another account than the role."""
     named = (parse_arn(str(settings.get(name, ""))) for name in _NAMING_ACCOUNTS)
     account = next((arn.account for arn in named if arn is not None and arn.account), "")
     return [

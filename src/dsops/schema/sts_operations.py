@@ -1,14 +1,14 @@
-"""The six operations of STS that a store of type `aws.sts` gets its session by (STS API Reference)."""
+"""The six STS operations that can issue the session of an `aws.sts` store (STS API Reference)."""
 
 from __future__ import annotations
 
 from dsops.schema.key import Conflict, KeyRule, Operation, Settings
 
 WEB_IDENTITY_SOURCES = ("web_identity_token", "web_identity_token_file", "web_identity_process", "web_identity")
-"""The keys that say where a web identity token comes from; a store has one of them, or signs with credentials."""
+"""The keys that name the source of a web identity token. A store has one of them, or signs with credentials."""
 
 SAML_SOURCES = ("saml_assertion_file", "saml_process", "saml_login_url")
-"""The keys that say where a SAML assertion comes from."""
+"""The keys that name the source of a SAML response."""
 
 ROOT_TASKS = (
     "IAMAuditRootUserCredentials",
@@ -17,7 +17,7 @@ ROOT_TASKS = (
     "S3UnlockBucketPolicy",
     "SQSUnlockQueuePolicy",
 )
-"""The names of the policies that AssumeRoot takes (its API reference, TaskPolicyArn)."""
+"""The names of the task policies that AssumeRoot takes (AssumeRoot API reference, TaskPolicyArn)."""
 
 _POLICIES = frozenset({"session_policy", "policy_arns"})
 _MFA = frozenset({"serial_number", "token_code", "mfa_process"})
@@ -104,13 +104,13 @@ OPERATIONS = (
     ),
     Operation("GetSessionToken", (), _MFA, default_seconds=43200, most_seconds=129600, reasons=_USERS_OWN),
 )
-"""The first that a store's keys mean is the one."""
+"""The STS operations; the first one that a store's keys select is used."""
 
 _WITH_AUDIENCE = ("github", "buildkite")
 
 
 def _check_sources(settings: Settings) -> list[Conflict]:
-    """Finds two tokens or assertions, and one of each."""
+    """Conflicts for two tokens, two SAML responses, or one of each."""
     tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
     conflicts = [
         Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one")
@@ -124,7 +124,7 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 
 
 def _check_written_operation(settings: Settings) -> list[Conflict]:
-    """Finds no token or assertion where the operation wants one, and one where it wants none."""
+    """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
     written, conflicts = settings.get("operation"), list[Conflict]()
     for operation, sources, what in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
@@ -150,7 +150,7 @@ def _check_audience(settings: Settings) -> list[Conflict]:
 def _check_login(settings: Settings) -> list[Conflict]:
     conflicts: list[Conflict] = []
     if "saml_login_url" in settings and not set(_OF_A_LOGIN) & set(settings):
-        # Any page can post to a port of this machine: a foreign response must not choose the account.
+        # Any web page can post to a port of this machine: a foreign response must not choose the account.
         message = "`saml_login_url` needs `role_arn`, or `principal_arn` where the response says which role"
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:
@@ -175,4 +175,4 @@ SOURCE_RULES = (
     ),
     KeyRule(_check_login, needs=(("saml_login_url", _OF_A_LOGIN), ("saml_login_port", ("saml_login_url",)))),
 )
-"""What has to hold between tokens, assertions and the operation that is written out."""
+"""The rules between tokens, SAML responses and an explicit `operation`."""

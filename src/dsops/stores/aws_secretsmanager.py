@@ -1,4 +1,4 @@
-"""AWS Secrets Manager: each secret once, side by side, in batches where that saves requests and is allowed."""
+"""Reads from AWS Secrets Manager: each secret once, in parallel, in batches where they save requests."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from dsops.stores.interface import Context, SecretMetadata
 from dsops.tasks import gather, settle
 
 BATCH_DENIED = "secretsmanager:BatchGetSecretValue is denied"
-"""What is remembered of a session, so that the denied call is made once and not at every run."""
+"""A fact remembered for a session, so that the denied call is made only once."""
 
 BATCH_STATEMENT = '{"Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"}'
-"""What the reader's policy needs for it: the action takes no narrower resource."""
+"""The statement that the reader's policy needs for batches; the action has no narrower resource."""
 
-# Servers that stand in for AWS may not know the newer action.
+# Emulators of AWS may not know the newer action.
 _UNKNOWN_ACTION = frozenset({"UnknownOperationException", "InvalidAction", "NotImplemented", "InternalFailure"})
 
 
 class _Id(NamedTuple):
-    """One version of one secret; `version` is a version's id, a staging label, or "" for the current one."""
+    """One version of one secret; `version` is a version id, a staging label, or "" for the current one."""
 
     secret: str
     version: str
@@ -40,14 +40,14 @@ _Outcome = Secret | DsopsError
 
 
 class SecretsManagerStore:
-    """`type: aws.secretsmanager`."""
+    """The store type `aws.secretsmanager`."""
 
     store_type = BUILTIN_TYPES["aws.secretsmanager"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each secret, or its field."""
+        """Return the value of each secret, or of its field."""
         if credentials is None:
             hint = "name a store that gives some in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
@@ -67,7 +67,7 @@ class SecretsManagerStore:
         return {reference: _picked(outcomes, reference, step) for reference in references}
 
     async def prepare(self, step: Step, references: Sequence[SecretReference], context: Context) -> None:
-        """Connections for the reads, while the role is still being assumed."""
+        """Open connections for the reads while the role is still being assumed."""
         for region, ids in _by_region(step, references).items():
             endpoint = endpoint_of(step, "secretsmanager", context.runtime, region)
             wanted = {SecretReference(each.secret, each.version, "") for each in ids}
@@ -90,7 +90,7 @@ def _by_region(step: Step, references: Sequence[SecretReference]) -> Mapping[str
 
 
 class _Reader:
-    """Reads from one region."""
+    """Reads secrets of one region."""
 
     def __init__(self, step: Step, credentials: Credentials, context: Context, endpoint: Endpoint) -> None:
         self._step = step
@@ -98,10 +98,10 @@ class _Reader:
         self._context = context
         self._endpoint = endpoint
         self.found: dict[_Id, SecretMetadata] = {}
-        """What is known of each secret that was read, besides its value."""
+        """The metadata of each secret that was read."""
 
     async def read(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """A value or an error for each."""
+        """Read these secrets; returns a value or an error for each."""
         current = [each for each in ids if not each.version]
         if len(ids) <= SINGLE_READS or len(current) < 2 or not self._may_batch():
             return await self._singly(ids)
@@ -139,7 +139,7 @@ class _Reader:
         self.found[each] = SecretMetadata(found.version_id, found.request_id, found.arn, region, operation)
 
     async def _batch(self, ids: list[_Id]) -> dict[_Id, _Outcome]:
-        """A value or an error for each; nothing at all where batches are not to be had."""
+        """Read one batch; returns a value or an error for each, or {} if batches are not allowed."""
         by_name = {each.secret: each for each in ids}
         try:
             batch = await batch_get_secret_value(self._context.client, self._credentials, self._endpoint, list(by_name))
@@ -154,7 +154,7 @@ class _Reader:
         return values | {by_name[name]: error for name, error in batch.errors.items()}
 
     def _remember(self, error: DsopsError) -> None:
-        """Tells once, and not again for this session, that secrets are read one by one from now on."""
+        """Report once per session that secrets are read one by one from now on."""
         memory, step = self._context.memory, self._step
         if memory.knows(step.fingerprint, BATCH_DENIED):
             return
@@ -173,7 +173,7 @@ class _Reader:
 
 
 def _is_no_batch(error: DsopsError) -> bool:
-    """Whether single reads may succeed where the batch did not."""
+    """Whether the error refuses batches as such, so that single reads may succeed."""
     if isinstance(error, AccessDenied) and not isinstance(error, SecretAccessDenied):
         return True
     return isinstance(error, ServiceError) and error.aws is not None and error.aws.code in _UNKNOWN_ACTION

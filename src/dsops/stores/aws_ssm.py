@@ -1,4 +1,4 @@
-"""AWS Systems Manager Parameter Store: ten parameters a call, side by side."""
+"""Reads from AWS Systems Manager Parameter Store: ten parameters a call, calls in parallel."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _Outcome = Secret | DsopsError
 
 
 class ParameterStore:
-    """`type: aws.ssm`; `parameter_prefix` is put before each key that is no ARN."""
+    """The store type `aws.ssm`; `parameter_prefix` is put before each key that is not an ARN."""
 
     store_type = BUILTIN_TYPES["aws.ssm"]
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context
     ) -> Mapping[SecretReference, Secret | DsopsError]:
-        """The value of each parameter, or its field."""
+        """Return the value of each parameter, or of its field."""
         if credentials is None:
             hint = "name a store that gives some in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
@@ -48,7 +48,7 @@ class ParameterStore:
 
 
 class _Reader:
-    """Reads from one region."""
+    """Reads parameters of one region."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class _Reader:
         endpoint: Endpoint,
         found: dict[str, SecretMetadata],
     ) -> None:
-        """`found` gets what is known of each parameter that was read, besides its value."""
+        """`found` is filled with the metadata of each parameter that was read."""
         self._step = step
         self._credentials = credentials
         self._context = context
@@ -66,10 +66,10 @@ class _Reader:
         self._found = found
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
-        """A value or an error for each of up to ten.
+        """Read up to ten parameters; returns a value or an error for each.
 
-        AWS refuses all ten where one may not be read, or has a key that can't be used: then each is asked for by
-        itself, so that the others come and the error names the right one.
+        AWS refuses the whole call if one parameter may not be read or has an unusable key. Then each is read alone,
+        so that the others succeed and the error names the right one.
         """
         try:
             answer = await get_parameters(
@@ -101,7 +101,7 @@ class _Reader:
 
 
 def _name(step: Step, reference: SecretReference) -> str:
-    """What GetParameters is asked for, with the store's prefix."""
+    """The name that GetParameters gets, with the store's prefix."""
     prefix = "" if reference.key.startswith("arn:") else step.settings.get("parameter_prefix", "")
     return f"{prefix}{parameter_name(reference)}"
 

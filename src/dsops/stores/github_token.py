@@ -1,4 +1,4 @@
-"""GitHub Actions' token endpoint -> the job's token (GitHub Docs, "OpenID Connect reference")."""
+"""Requests the job's token from GitHub Actions (GitHub Docs, "OpenID Connect reference")."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 
 
 async def github_token(context: Context, audience: str) -> Secret:
-    """A new token for that audience. Asked again while GitHub is down, not where it says no."""
+    """Request a new token for that audience. Retries while GitHub is down, not after a refusal."""
     request = _request(context, audience)
     attempt = 0
     while True:
@@ -31,7 +31,7 @@ async def github_token(context: Context, audience: str) -> Secret:
         try:
             response = cast("Response", await transfer(request))
         except (Unreachable, TimedOut) as error:
-            # What else is there to say of an address was said for AWS's own.
+            # The hints about addresses are about AWS's endpoints, not GitHub's.
             error.retell(
                 f"GitHub's token endpoint: {error.message}",
                 hint="try again later; a runner of your own needs a way to it, through its proxy too",
