@@ -218,7 +218,7 @@ def test_an_agent_that_is_stopped_counts_what_waits(home: Home) -> None:
     assert found.startswith("1 line was lost after the last line, at ")
 
 
-def test_a_full_disk_is_counted_and_selected_by_the_next_process(home: Home) -> None:
+def test_a_full_disk_is_counted_and_told_by_the_next_process(home: Home) -> None:
     """The count has its room before the disk is full; here a limit on the size of files stands for that."""
     home.agent.environ["DSOPS_AGENT"] = "off"
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))\n" + WRITERS

@@ -133,7 +133,7 @@ def test_a_session_arn_drops_the_roles_path() -> None:
     assert role_session_arn(role, "me") == "arn:aws-cn:sts::123456789012:assumed-role/Deploy/me"
 
 
-def test_sessions_of_a_role_are_selected_by_their_arn() -> None:
+def test_sessions_of_a_role_are_told_by_their_arn() -> None:
     """Without the role's path, of that account and partition, and not of a role whose name only begins so."""
     role = parse_arn("arn:aws:iam::123456789012:role/team/Deploy")
     assert role is not None

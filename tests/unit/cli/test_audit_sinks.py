@@ -147,7 +147,7 @@ def test_a_collector_gets_it_with_the_runs_headers(dsops: Dsops, home: Path) -> 
         assert [os.readlink(f"/proc/{pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
 
 
-def test_a_receiver_that_is_gone_stops_nothing_and_is_selected_by_the_next_run(dsops: Dsops, home: Path) -> None:
+def test_a_receiver_that_is_gone_stops_nothing_and_is_told_by_the_next_run(dsops: Dsops, home: Path) -> None:
     """Since when, why, how many wait; once it is back, it gets all of them, and nothing is told any more."""
     with StubServer(lambda _seen: Answer()) as server:
         url = server.url

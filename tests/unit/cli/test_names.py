@@ -118,7 +118,7 @@ def test_a_flag_before_another_lists_them_too(capfd: pytest.CaptureFixture[str])
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_word_before_the_dashes_is_selected_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_word_before_the_dashes_is_told_by_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     """A store, an environment, both, or neither."""
     environment, store = "`--env {}`", "`--credentials {}`"
     for word, is_environment, is_store in (

@@ -177,7 +177,7 @@ class TestReading:
     """JSON or YAML, by the name or by the first character."""
 
     @pytest.mark.parametrize("name", ["p.json", "p.jsonc", "p.policy", "p"])
-    def test_json_is_selected_by_its_name_or_its_brace(
+    def test_json_is_told_by_its_name_or_its_brace(
         self, capfd: pytest.CaptureFixture[str], folder: Path, name: str
     ) -> None:
         """A comment is what the two languages differ in."""

@@ -65,7 +65,7 @@ def test_a_login_that_ends_soon_is_a_warning(
     assert check.hint == ("dsops login dev" if status == "warning" else "")
 
 
-def test_a_login_that_is_over_or_was_never_made_is_selected_by_its_store(tmp_path: Path) -> None:
+def test_a_login_that_is_over_or_was_never_made_is_told_by_its_store(tmp_path: Path) -> None:
     """It says what to type; twice would be once too often."""
     runtime = make_runtime({"HOME": str(tmp_path)})
     assert list(check_logins(_steps(), runtime)) == []

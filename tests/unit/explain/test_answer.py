@@ -428,7 +428,7 @@ class TestWhatAwsSays:
             (each.cause, each.certainty, each.place.statement) for each in found
         ]
 
-    def test_a_policy_that_nobody_evaluates_here_is_selected_by_its_word(self) -> None:
+    def test_a_policy_that_nobody_evaluates_here_is_told_by_its_word(self) -> None:
         """Which endpoint a call goes through only AWS sees."""
         for is_deny in (True, False):
             said = Said(policy_type="VPC endpoint policy", is_deny=is_deny)

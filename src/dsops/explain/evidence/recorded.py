@@ -155,7 +155,7 @@ class _Record:
         """The kind of policy that refuses, and its statement, in AWS's order of checks."""
         checks = self._evaluation.checks
         if checks is None:
-            return self._selected_by_matches(said)
+            return self._told_by_matches(said)
         refusing = [check for check in checks if check.effect in (_DENIES, _NOT_ALLOWED)]
         denying = [check for check in refusing if check.effect == _DENIES]
         first = next(iter(denying or refusing), None)
@@ -170,7 +170,7 @@ class _Record:
             policy_type=policy_type, is_deny=bool(denying), policy_arn=self._name(uri), sid=sid, refusing=kinds
         )
 
-    def _selected_by_matches(self, said: Said) -> Said:
+    def _told_by_matches(self, said: Said) -> Said:
         """What there is without checks: the statement that denies."""
         found = _in_policies(self._evaluation.matched)
         policy_type = self._type_of_policy(found[0])
