@@ -1,6 +1,6 @@
-"""What a configuration can do once it is carried out, told before: roles, commands, addresses, files, variables.
+"""Lists what a configuration can do once it is carried out: roles, commands, addresses, files, variables.
 
-Texts are shown as written, so that nothing of the user's is in them; those of secret keys are left out.
+Texts are shown as written, so that no value of the user's environment appears; texts of secret keys are left out.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ class Power(NamedTuple):
     """One thing that a configuration can do."""
 
     does: str
-    """`assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
+    """One of `assumes`, `uses`, `reads`, `sends`, `calls`, `opens`, `runs`, `sets`, `steers`."""
     text: str
     path: str
-    """`secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
+    """The dotted path: `secretStores.prod.mfa_process`, `envs.production.LD_PRELOAD`."""
     where: Where
     family: str = ""
-    """What takes orders from a variable that is set: `Python (PYTHON*)`."""
+    """The program that obeys a variable, and the family of variables: `Python (PYTHON*)`."""
 
     @property
     def line(self) -> str:
-        """The power on one line; the place in the file is not in it, so that lines may move."""
+        """The power on one line; without the place in the file, so that lines may move."""
         return f"{self.does:<8} {f'{self.family} by ' if self.family else ''}{self.text}"
 
 
 def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
-    """Everything that the configuration can do, the most dangerous last: what stands beside a question is read."""
+    """Everything that the configuration can do, the most dangerous last, next to the prompt, where it is read."""
     found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
     found += _of_environments(config, types)
-    # By absolute paths: the same line from whichever folder it is asked.
+    # Absolute paths, so that the line is the same from every folder.
     found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
     return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
@@ -83,32 +83,32 @@ def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power
 
 
 def _of_environments(config: Config, types: Mapping[str, StoreType]) -> Iterator[Power]:
-    """Each variable with its source, once for all environments that have it so."""
-    told: dict[tuple[str, str], tuple[list[str], Variable]] = {}
+    """Each variable with its source, once for all environments that share it."""
+    sources: dict[tuple[str, str], tuple[list[str], Variable]] = {}
     for environment in config.environments.values():
         for variable in environment.variables.values():
             source = _source(variable, config.stores, types)
-            told.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
+            sources.setdefault((variable.name, source), ([], variable))[0].append(environment.name)
             for name in _names_sent(variable):
                 path = f"envs.{environment.name}.{variable.name}"
                 yield Power("sends", f"your ${name} in the name of a secret ({variable.name})", path, variable.where)
-    for (name, source), (environments, variable) in told.items():
+    for (name, source), (environments, variable) in sources.items():
         family, path = steering(name), f"envs.{environments[0]}.{name}"
         text = f"{name}{source} ({', '.join(environments)})"
         yield Power("steers" if family else "sets", text, path, variable.where, family)
 
 
 def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> str:
-    """Where its value is from; a literal is shown where it steers a program, else it may be what a person keeps."""
+    """Where the variable's value comes from. A literal is shown only if it steers a program: others may be private."""
     is_shown = bool(steering(variable.name)) and not is_credential(variable.name)
     texts = [text.text for text in (variable.literal, variable.default) if text is not None]
     sources = []
     reference = variable.reference
     if reference is not None:
-        held = _held(reference, stores, types) if is_shown else []
-        texts = [*held, *texts]
+        store_values = _held(reference, stores, types) if is_shown else []
+        texts = [*store_values, *texts]
         parts = [part.text for part in (reference.key, reference.field, reference.version) if part is not None]
-        sources += [] if held else [f"from {reference.store}: {', '.join(parts)}"]
+        sources += [] if store_values else [f"from {reference.store}: {', '.join(parts)}"]
     for text in texts:
         names = [f"${name}" for name in names_in(text)]
         if is_shown:
@@ -122,7 +122,7 @@ def _source(variable: Variable, stores: Mapping[str, StoreEntry], types: Mapping
 
 
 def _held(reference: Reference, stores: Mapping[str, StoreEntry], types: Mapping[str, StoreType]) -> list[str]:
-    """What a store that has its values in the file may give: a name with `${...}` may become any other."""
+    """The values that a store of literals may give; a name that contains `${...}` may match any of them."""
     store = stores.get(reference.store)
     node = store.fields["values"].node if store is not None and "values" in store.fields else None
     store_type = types.get(store.type) if store is not None else None
@@ -144,7 +144,7 @@ def _names_sent(variable: Variable) -> list[str]:
 
 
 def _text(field: Field | None) -> str:
-    """A field as written: a command with its arguments, so that two commands never look alike."""
+    """A field as written; a command with its arguments, so that two commands never look alike."""
     if field is None:
         return ""
     if isinstance(field.node, Sequence):
@@ -153,7 +153,7 @@ def _text(field: Field | None) -> str:
 
 
 def _names(node: Node) -> list[str]:
-    """The user's variables that are put into a field, each once."""
+    """The user's variables that a field uses, each once."""
     if isinstance(node, Scalar):
         return [name for name in dict.fromkeys(names_in(node.text)) if name != TIMESTAMP]
     if isinstance(node, MappingNode):
