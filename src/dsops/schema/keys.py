@@ -10,16 +10,16 @@ _REGION = AWS_KEYS[0]
 
 KEYS_TYPE = StoreType(
     "aws.keys",
-    "A user's long-term key that `dsops keys add` has put into the keyring of the system. Other stores use it by "
-    "`credentials_from`: a role that is assumed with it is no chained one. Of the keys of every `aws.*` type it takes "
+    "An IAM user's long-term key in the system's keyring, added by `dsops keys add`. Other stores use it with "
+    "`credentials_from`; a role assumed with it is not chained. Of the keys of every `aws.*` type it takes "
     "`region`.",
     (
         *COMMON_KEYS,
-        _REGION._replace(help="The region of stores that use it; else AWS_REGION or AWS_DEFAULT_REGION."),
+        _REGION._replace(help="The region of stores that use this one. Default: AWS_REGION or AWS_DEFAULT_REGION."),
         StoreKey(
             "key_name",
             "text",
-            "The name that the key was given: `dsops keys list` shows them.",
+            "The name of the key in the keyring; `dsops keys list` shows the names.",
             is_required=True,
             characters=r"[A-Za-z0-9_+=,.@-]",
             shape="letters, digits and _+=,.@-",
