@@ -57,8 +57,8 @@ def refuse_shared(files: tuple[SourceFile, ...]) -> None:
         if file.is_shared:
             raise NotAllowed(
                 f"other users may write {file.shown}",
-                why="it was found, not named, and its writers decide which variables a command gets",
-                hint=f"take that away: `chmod go-w {file.shown}`",
+                why="it was found, not named, and these users could decide which variables a command gets",
+                hint=f"revoke that: `chmod go-w {file.shown}`",
             )
 
 
@@ -83,7 +83,7 @@ def allow(
     folder, name = permission_folder(files[0].written, environ, what), _name(files)
     if not folder:
         raise ConfigError(
-            "there is no folder to remember it in",
+            "there is no folder to store the permission in",
             why="neither XDG_DATA_HOME nor HOME is set",
             hint="name the file: --config" if what == RUNNING else "set HOME to your home folder",
         )

@@ -109,7 +109,9 @@ class _Merger:
                     del entries[name]
                 else:
                     hint = f"write `{name}: {{literal: ...}}` or `{name}: {{from: ...}}`"
-                    self._problems.add(field.where, path, f"`{name}` says nothing, and there is none to remove", hint)
+                    self._problems.add(
+                        field.where, path, f"`{name}` is null, and there is no inherited variable to remove", hint
+                    )
                 continue
             entries[name] = self._reader.read(name, field, path)
 
@@ -172,8 +174,8 @@ class _Reader:
         holds_others = all(isinstance(value, Mapping) for _, value in node.entries)
         is_foreign = bool(unknown) and len(unknown) == len(node.entries) and holds_others
         if is_foreign and not any(key.text in _MEANT or nearest(key.text, _KEYS) for key in unknown):
-            hint = f"variables stand right below the environment's name: leave out `{name}:`"
-            self._problems.add(where, path, f"`{name}` is no variable: it holds others", hint)
+            hint = f"variables stand directly below the environment's name: leave out `{name}:`"
+            self._problems.add(where, path, f"`{name}` is not a variable: it contains variables", hint)
             return False
         for key in unknown:
             place, message = Where(where.file, key.line), f"a variable has no key `{key.text}`"

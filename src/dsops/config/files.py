@@ -98,7 +98,7 @@ class ConfigReader:
                 self._problems.add(where, "include", message)
             elif self._followed >= _MAX_INCLUDES:
                 message = f"more than {_MAX_INCLUDES} includes: a file counts each time that it is included"
-                self._problems.add(where, "include", message, "include what is common once")
+                self._problems.add(where, "include", message, "include the common file once")
                 break
             else:
                 self._followed += 1
@@ -156,7 +156,7 @@ class ConfigReader:
         if self._owners is not None and status.st_uid not in self._owners:
             raise ConfigUnreadable(
                 f"{shown} belongs to another user",
-                why="it was found, not named, and whoever wrote it decides which variables a command gets",
+                why="it was found, not named, and its author decides which variables a command gets",
                 hint=f"if you trust it, name it: --config {shown}",
             )
 

@@ -22,7 +22,7 @@ _USED = {
     "profile": "your AWS profile {}",
     "sso_session": "your login {}",
     "key_name": "your key {} of the keyring",
-    "serial_number": "a code of your MFA device {}, the keyring's where it has the seed",
+    "serial_number": "a code of your MFA device {}, computed if the keyring has the seed",
     "prefix": "your environment variables {}*",
     "web_identity": "the platform's identity token: {}",
     "web_identity_audience": "an identity token for the audience {}",

@@ -12,7 +12,7 @@ from dsops.config.schema_keys import STORE_NAME, Schema, value_of
 from dsops.schema import KeyRule, Operation, StoreKey, StoreType, keys_taken, of_operation
 
 BASES: Schema = {
-    "description": "What it inherits from: one name, or several of which the later win.",
+    "description": "The base to inherit from: one name, or a list, in which later names win.",
     "type": ["string", "array", "null"],
     "pattern": f"^{STORE_NAME}$",
     "items": {"type": "string", "pattern": f"^{STORE_NAME}$"},

@@ -160,7 +160,7 @@ def _add_cycles(links: dict[str, str], stores: Stores, problems: Problems) -> No
             if len(loop) == 1:
                 message = f"`{name}` takes its credentials from itself"
             problems.add(
-                field.where, path, message, "the first hop takes none from a store: remove its `credentials_from`"
+                field.where, path, message, "the first hop needs base credentials: remove its `credentials_from`"
             )
 
 
@@ -168,8 +168,8 @@ def too_much_inherited(where: Where) -> ConfigTooLarge:
     """The error for a configuration that grows too large through `extends`."""
     return ConfigTooLarge(
         f"with all that they inherit by `extends`, there are more than {MAX_NODES:,} entries",
-        why="each base counts with everything that it has, as often as it is extended",
-        hint="extend one base that has what is common",
+        why="a base counts with all its entries each time it is extended",
+        hint="extend one base with the common keys",
         where=where,
     )
 

@@ -217,8 +217,8 @@ class Resolver:
             refused = _refused(outcomes)
             if refused and obtained.is_cached:
                 sessions.forget(obtained.credentials, str(outcomes[refused[0]]), step)
-                anew = (await get()).credentials
-                outcomes = {**outcomes, **await fetch(refused, anew)}
+                renewed = (await get()).credentials
+                outcomes = {**outcomes, **await fetch(refused, renewed)}
         found = sum(isinstance(outcome, Secret) for outcome in outcomes.values())
         self._runtime.report(
             Event("secrets.fetched", {"store": step.name, "count": str(found), "of": str(len(references))})

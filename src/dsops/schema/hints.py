@@ -65,7 +65,7 @@ def _for_arn(text: str, key: StoreKey) -> str:
 def _for_kind(arn: Arn, wanted: str) -> str:
     """What kind of ARN this is, when it is not one of `wanted`; "" for the right kind."""
     if arn.resource_type == "assumed-role":
-        return "this is a session of a role: name the role itself"
+        return "this is the ARN of a role session: name the role itself"
     if arn.service != "iam" or arn.resource_type.lower() != wanted:
         kind = f"an IAM {arn.resource_type}" if arn.service == "iam" else f"{arn.resource_type} of {arn.service}"
         return f"this is the ARN of {kind}, not of a {wanted}"

@@ -105,7 +105,7 @@ def chained_seconds(seconds: object, why: str) -> tuple[str, str] | None:
         return None
     message = (
         f"{seconds} is over {CHAINED_SECONDS} seconds (1 hour), the most that a chained role gets, "
-        f"whatever the role itself allows ({reference_of('AssumeRole')}); {why}"
+        f"whatever maximum the role has ({reference_of('AssumeRole')}); {why}"
     )
     return message, f"set `duration_seconds: {CHAINED_SECONDS}` or less, or start from long-term credentials"
 

@@ -27,7 +27,7 @@ def check_reason_tag(settings: Settings, tags: Sequence[str]) -> list[Conflict]:
         message = f"the reason is to become the tag `{tag}`, and `tags` has `{same[0]}`"
         return [Conflict(REASON_TO, message, "remove one of the two")]
     if len(tags) >= MOST_TAGS:
-        message = f"with the reason's there are {len(tags) + 1} tags, and the most is {MOST_TAGS}"
+        message = f"with the tag of the reason there are {len(tags) + 1} tags, and the most is {MOST_TAGS}"
         return [Conflict(REASON_TO, message, "remove one of `tags`")]
     if tag.lower().startswith("aws:"):
         message = f"the tag `{tag}` begins with `aws:`, which AWS keeps for itself"
@@ -40,7 +40,7 @@ def check_reason_identity(settings: Settings) -> list[Conflict]:
     if settings[REASON_TO] != SOURCE_IDENTITY:
         return []
     if SOURCE_IDENTITY in settings:
-        message = "the reason is to become the source identity, and `source_identity` is another one"
+        message = "`reason_to` makes the reason the source identity, and `source_identity` is set, too"
         return [Conflict(REASON_TO, message, f"remove one of the two, or {_INSTEAD}")]
     if "federated_user_name" in settings:
         return [Conflict(REASON_TO, "GetFederationToken takes no source identity", _INSTEAD)]

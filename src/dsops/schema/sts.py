@@ -34,7 +34,7 @@ def _check_operation(settings: Settings) -> list[Conflict]:
 
 def _check_device(settings: Settings) -> list[Conflict]:
     return [
-        Conflict(key, f"`{key}` without `serial_number`", "name the MFA device that the code is of")
+        Conflict(key, f"`{key}` without `serial_number`", "name the MFA device of the code")
         for key in _CODES
         if key in settings and "serial_number" not in settings
     ]
@@ -54,7 +54,7 @@ def _check_tag_names(settings: Settings) -> list[Conflict]:
     names: dict[str, str] = {}
     for name in _tag_names(settings):
         if name.lower() in names:
-            message = f"the tags `{names[name.lower()]}` and `{name}` are one to AWS, which ignores case"
+            message = f"the tags `{names[name.lower()]}` and `{name}` are the same tag to AWS, which ignores case"
             conflicts.append(Conflict("tags", message, "remove one of them"))
         names[name.lower()] = name
         if name.lower().startswith("aws:"):

@@ -144,7 +144,7 @@ def _check_audience(settings: Settings) -> list[Conflict]:
     if "web_identity_audience" not in settings or settings.get("web_identity") in _WITH_AUDIENCE:
         return []
     message = "`web_identity_audience` goes with `web_identity: github` or `buildkite`"
-    return [Conflict("web_identity_audience", message, "elsewhere the token's maker sets its audience")]
+    return [Conflict("web_identity_audience", message, "on other platforms the issuer sets the audience")]
 
 
 def _check_login(settings: Settings) -> list[Conflict]:
@@ -155,7 +155,7 @@ def _check_login(settings: Settings) -> list[Conflict]:
         conflicts.append(Conflict("saml_login_url", message, "name the account's SAML provider: `principal_arn: ...`"))
     if "saml_login_port" in settings and "saml_login_url" not in settings:
         message = "`saml_login_port` goes with `saml_login_url`"
-        conflicts.append(Conflict("saml_login_port", message, "it is where the browser brings the assertion"))
+        conflicts.append(Conflict("saml_login_port", message, "it is the port that receives the SAML response"))
     return conflicts
 
 

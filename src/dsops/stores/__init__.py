@@ -49,7 +49,7 @@ def proving_store(type_name: str) -> ProvingStore:
     """The store of a type with `proof_keys`, which can identify its caller. Raises StoreTypeUnknown."""
     store = find_store(type_name)
     if not store.store_type.proof_keys:
-        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no proof")
+        raise StoreTypeUnknown(f"stores of the type `{type_name}` take no token or login")
     return cast("ProvingStore", store)
 
 

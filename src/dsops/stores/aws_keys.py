@@ -61,7 +61,7 @@ class KeysStore:
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
             # is the same user's.
             raise NoCredentials(
-                f"store `{step.name}`: the key `{name}` is another user's than when this run was planned",
+                f"store `{step.name}`: the key `{name}` belongs to another user than when this run was planned",
                 hint="run it again",
                 where=step.where,
             )

@@ -49,7 +49,7 @@ class SecretsManagerStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value of each secret, or of its field."""
         if credentials is None:
-            hint = "name a store that gives some in `credentials_from`"
+            hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         regions = _by_region(step, references)
         readers = [

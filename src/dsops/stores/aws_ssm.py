@@ -29,7 +29,7 @@ class ParameterStore:
     ) -> Mapping[SecretReference, Secret | DsopsError]:
         """Return the value of each parameter, or of its field."""
         if credentials is None:
-            hint = "name a store that gives some in `credentials_from`"
+            hint = "name a store that gives credentials in `credentials_from`"
             raise NoCredentials(f"store `{step.name}` needs credentials", hint=hint, where=step.where)
         names = {reference: _name(step, reference) for reference in references}
         regions: dict[str, dict[str, None]] = {}

@@ -88,7 +88,7 @@ async def _what_there_is(portal: PortalClient, account_id: str, role_name: str) 
             return f"did you mean {meant} ({accounts[meant]})?" if meant else f"its accounts: {_listed(named)}"
         roles = await list_account_roles(portal, account_id)
     except DsopsError:
-        return "the access portal shows what a login has; whoever administers Identity Center assigns more"
+        return "the access portal lists what a login may use; an administrator of Identity Center can assign more"
     meant = nearest(role_name, roles)
     return f"did you mean `{meant}`?" if meant else f"its permission sets there: {_listed(roles)}"
 

@@ -189,7 +189,7 @@ async def _from_person(
         question = f"{complaint}MFA code of {serial_number} for {step.settings.get(SERVES, step.name)}: "
         answer = await blocking(partial(context.runtime.ask, question))
         if answer is None:
-            raise failed or _nobody(step, serial_number)
+            raise failed or _code_missing(step, serial_number)
         code = Secret(answer.reveal().strip())
         more = f"{again} more {'try' if again == 1 else 'tries'}"
         if not _CODE.match(code.reveal()):
@@ -221,7 +221,7 @@ def _is_only_the_code(error: MfaRefused) -> bool:
     return error.aws is None or "invalid MFA one time pass code" in error.aws.message
 
 
-def _nobody(step: Step, serial_number: str) -> MfaRequired:
+def _code_missing(step: Step, serial_number: str) -> MfaRequired:
     variable = step.settings.get("token_code_variable")
     if variable:
         hint = f"set {variable} to the device's current code"

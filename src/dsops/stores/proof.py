@@ -29,8 +29,8 @@ def check_planned(step: Step, speaks_of: tuple[str, str, str], caller: CallerDes
     planned = step.proof
     if planned is not None and not planned.is_fetched and planned.speaks_of != speaks_of:
         raise NoCredentials(
-            f"{caller.source} is another one's than when this run was planned",
-            why=f"it speaks of {caller.subject}",
+            f"{caller.source} has another subject than when this run was planned",
+            why=f"its subject is now {caller.subject}",
             hint="start again",
         )
 

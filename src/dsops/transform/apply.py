@@ -28,7 +28,7 @@ def apply(value: Secret, transforms: tuple[Transform, ...], budget: Budget | Non
         length = _length_after(before, transform)
         if not budget.take(length) or length > max(len(before), MAX_VALUE_CHARACTERS):
             why = f"it would make more than {MAX_VALUE_CHARACTERS:,} characters, or all values {MAX_RUN_CHARACTERS:,}"
-            raise _failed(transform, why, "shorten the chain, or what it puts in")
+            raise _failed(transform, why, "shorten the chain, or its arguments")
         value = _FUNCTIONS[transform.name](value, transform)
     return value
 

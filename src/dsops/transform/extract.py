@@ -109,7 +109,7 @@ def _walk(plain: object, path: str, *, shows_names: bool) -> Secret:
     if text is None:
         raise ValueUnusable(
             f"the field `{path}` holds half a character (a lone surrogate), or is nested too deep",
-            hint="mend the secret: no variable can hold that",
+            hint="fix the secret: no variable can hold that",
         )
     return Secret(text)
 

@@ -93,7 +93,7 @@ def _steps(item: Node, *, is_item: bool) -> list[_Step | _Wrong]:
     if isinstance(item, Mapping):
         return [_step_of_mapping(item)]
     if isinstance(item, Sequence):
-        return [_Wrong("a step is a text or a mapping, not a list", "write one step an item")]
+        return [_Wrong("a step is a text or a mapping, not a list", "write each step as an item of its own")]
     if item.kind == "null":
         return [_Wrong("an empty step", "remove it")] if is_item else []
     if is_item:
@@ -116,7 +116,7 @@ def _check(step: _Step) -> _Wrong | None:
         hint = 'write `.name`, `.name[0]`, `."any name"`'
         return None if readable else _Wrong(f"`{path}` is not a path to a field", hint)
     if kind == "replacement" and len(step.arguments) != 2:
-        return _Wrong("`replace` needs what to put instead", f"write `{form}`; `replace:old:` removes `old`")
+        return _Wrong("`replace` needs the new text", f"write `{form}`; `replace:old:` removes `old`")
     return None
 
 
