@@ -24,7 +24,7 @@ PACKAGE = '''
 """A store that reads from a service of AWS, and one that issues sessions."""
 
 from dsops.credentials import Credentials
-from dsops.errors import SecretAccessDenied, SecretNotFound
+from dsops.errors import AccessDenied, SecretAccessDenied, SecretNotFound
 from dsops.schema import AWS_KEYS, COMMON_KEYS, SESSION_PARTS, StoreKey, StoreType
 from dsops.secret import Secret
 
@@ -66,6 +66,8 @@ class Badge:
     )
 
     async def issue(self, step, source, context):
+        if step.settings["badge"] == "LOST":
+            raise AccessDenied("the badge LOST may not be issued")
         return Credentials(f"ASIA{step.settings['badge']}", Secret("hush-badge"), Secret("hush-token"))
 
     async def fetch(self, step, references, credentials, context):
@@ -81,12 +83,15 @@ version: 1
 secretStores:
   badge: {type: acme.badge, region: us-east-1, badge: NUMBER7}
   box: {type: acme.box, region: us-east-1, shelf: top, credentials_from: badge}
+  lost: {type: acme.badge, region: us-east-1, badge: LOST}
 envs:
   open:
     TOKEN: {from: {store: box, key: red}}
     OTHER: {from: {store: box, key: gone}, optional: true}
   locked:
     TOKEN: {from: {store: box, key: locked}}
+  lost:
+    TOKEN: {from: {store: lost, key: access_key_id}}
 """
 
 
@@ -162,12 +167,13 @@ def test_doctor_tries_it_and_asks_its_server(dsops: Dsops) -> None:
     assert checks["store box (open)"]["status"] == "ok"
 
 
-def test_explain_asks_policies_about_its_action(dsops: Dsops) -> None:
-    """A refused read is a question about the read action of the type; without one the refusal could not be read."""
-    done = dsops.run("explain", "--env", "locked", "--json")
+@pytest.mark.parametrize(("environment", "store"), [("locked", "box"), ("lost", "lost")])
+def test_explain_asks_policies_about_its_action(dsops: Dsops, environment: str, store: str) -> None:
+    """A refused read or session is a question about the type's action; without one the refusal could not be read."""
+    done = dsops.run("explain", "--env", environment, "--json")
     assert done.returncode == 6, done.stderr
     (finding,) = json.loads(done.stdout)["findings"]
-    assert (finding["cause"], finding["place"]["store"]) == ("identity-policy", "box")
+    assert (finding["cause"], finding["place"]["store"]) == ("identity-policy", store)
 
 
 def test_policy_generate_allows_its_read(dsops: Dsops) -> None:

@@ -104,6 +104,11 @@ class Step(NamedTuple):
         return self.operation or self.type.session_action
 
     @property
+    def session_permission(self) -> str:
+        """The IAM action of `session_action`, such as `sts:AssumeRole`; "" if no API call issues its session."""
+        return f"{self.type.service}:{self.session_action}" if self.session_action else ""
+
+    @property
     def session_source(self) -> str:
         """The issuer of its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
         return self.session_action or self.type.shown_as or self.type.name

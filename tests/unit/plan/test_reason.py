@@ -108,7 +108,7 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (["source_identity: ada", "reason_to: source_identity"], "`reason_to` makes the reason the source identity, and"),
+        (["source_identity: ada", "reason_to: source_identity"], "`reason_to` makes the reason the source identity"),
         (["tags: {reason: x}", "reason_to: tag:Reason"], "the reason is to become the tag `Reason`, and `tags` has"),
         (["reason_to: tag:aws:reason"], "the tag `aws:reason` begins with `aws:`"),
         (["reason_to: session_name"], "`reason_to` takes source_identity, or tag: and the key of a tag, not"),

@@ -85,7 +85,7 @@ class Asker:
             resource = found
         elif failure.secret and not said.resource and step.type.read_action:
             resource = read_resource(step, caller.principal.account, failure.secret)
-        action = said.action or (step.type.read_permission if failure.secret else f"sts:{step.operation}")
+        action = said.action or (step.type.read_permission if failure.secret else step.session_permission)
         if not action:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
