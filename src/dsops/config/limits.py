@@ -41,15 +41,15 @@ def check_limits(
     `parts` are stores that lack inherited fields, `bases` the names of stores that are only extended: neither is
     reported for missing keys.
     """
-    found: dict[tuple[int, str], Problem] = {}
+    problems: dict[tuple[int, str], Problem] = {}
     whole = [(store, store.name not in bases) for store in config.stores.values()]
     for store, is_whole in (*whole, *[(part, False) for part in parts]):
         if store.type in types:
             chain = _check_chain(store, config, types) if is_whole else ()
             for problem in (*_check(store, types[store.type], is_whole=is_whole), *chain):
                 field = store.fields.get(problem.path.removeprefix(f"secretStores.{store.name}."))
-                found.setdefault((id(field), problem.message), problem)
-    return tuple(found.values())
+                problems.setdefault((id(field), problem.message), problem)
+    return tuple(problems.values())
 
 
 def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple[Problem, ...]:
@@ -71,9 +71,9 @@ def _check(store: StoreEntry, store_type: StoreType, *, is_whole: bool) -> tuple
     ]
     is_written = checked.settings.get("session_policy", OWN_POLICY) != OWN_POLICY
     policy = expanded.get("session_policy") if is_written else None
-    is_readable = policy is not None and not any(one.path == f"{path}.session_policy" for one in checked.limits)
-    found = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
-    return (*checked.limits, *[limit for limits in partly for limit in limits], *found)
+    is_readable = policy is not None and not any(broken.path == f"{path}.session_policy" for broken in checked.limits)
+    policy_problems = check_session_policy(policy, f"{path}.session_policy").problems if policy and is_readable else ()
+    return (*checked.limits, *[limit for limits in partly for limit in limits], *policy_problems)
 
 
 def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreType]) -> tuple[Problem, ...]:
@@ -81,18 +81,17 @@ def _check_chain(store: StoreEntry, config: Config, types: MappingOf[str, StoreT
     operation = operation_for(types[store.type], store.fields)
     source = config.stores.get(_text(store, "credentials_from"))
     source_type = types.get(source.type) if source is not None else None
-    # A plugin's credentials may be long-term ones, even if its type does not say so.
-    is_session = source_type is not None and source_type.name.startswith("aws.") and not source_type.gives_long_term
+    is_session = source_type is not None and source_type.issues_sessions
     if operation is None or not operation.is_signed or source is None or not is_session:
         return ()
     path, why = f"secretStores.{store.name}", f"its credentials come from `{source.name}`"
     if operation.name in OF_A_USER:
         return (Problem(store.where, path, *user_session_of_session(operation.name, why)),)
     seconds = _text(store, "duration_seconds")
-    told = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
-    if told is None:
+    too_long = chained_seconds(int(seconds), why) if operation.name == "AssumeRole" and seconds.isdecimal() else None
+    if too_long is None:
         return ()
-    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *told),)
+    return (Problem(store.fields["duration_seconds"].where, f"{path}.duration_seconds", *too_long),)
 
 
 def _text(store: StoreEntry, key: str) -> str:

@@ -50,12 +50,12 @@ class Power(NamedTuple):
 
 def powers_of(config: Config, types: Mapping[str, StoreType]) -> list[Power]:
     """Everything that the configuration can do, the most dangerous last, next to the prompt, where it is read."""
-    found = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
-    found += _of_environments(config, types)
+    powers = [power for store in config.stores.values() for power in _of_store(store, types.get(store.type))]
+    powers += _of_environments(config, types)
     # Absolute paths, so that the line is the same from every folder.
-    found += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
+    powers += [Power("reads", f"{file.written}, a part of it", "", Where(file.shown)) for file in config.files[1:]]
     order = ("assumes", "uses", "reads", "sends", "sets", "calls", "opens", "runs", "steers")
-    return sorted({power.line: power for power in found}.values(), key=lambda power: order.index(power.does))
+    return sorted({power.line: power for power in powers}.values(), key=lambda power: order.index(power.does))
 
 
 def _of_store(store: StoreEntry, store_type: StoreType | None) -> Iterator[Power]:

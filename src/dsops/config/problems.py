@@ -59,8 +59,8 @@ class Problems:
     def in_order(self, files: Sequence[str]) -> tuple[Problem, ...]:
         """Every problem, in the order of `files` and lines."""
         order = {file: index for index, file in enumerate(files)}
-        found = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
-        return tuple(found)
+        problems = sorted(self._found, key=lambda problem: (order.get(problem.where.file, -1), problem.where.line))
+        return tuple(problems)
 
     def raise_any(self, files: Sequence[str]) -> None:
         """Raise one error with every problem; does nothing without any. The first of `files` is the main one."""

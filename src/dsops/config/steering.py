@@ -104,9 +104,9 @@ def steering(variable: str) -> str:
     if name in _EXACT:
         return _EXACT[name]
     # Of two matching families the longer one is more specific: `GOOGLE_*` before `GO*`.
-    found = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
-    if found:
-        return _BEGINNINGS[max(found, key=len)]
+    matches = [beginning for beginning in _BEGINNINGS if name.startswith(beginning)]
+    if matches:
+        return _BEGINNINGS[max(matches, key=len)]
     return next((family for end, family in _ENDS.items() if name.endswith(end)), "")
 
 

@@ -279,8 +279,7 @@ class _Planner:
         source = self._drafts.by_name.get(draft.credentials_from)
         if source is not None:
             # Credentials that no known API action issues, such as a plugin's, may be long-term ones.
-            is_issued = bool(source.operation or source.type.session_action)
-            is_session = False if source.type.gives_long_term else True if is_issued else None
+            is_session = False if source.type.gives_long_term else source.type.issues_sessions or None
             return is_session, f"its credentials come from `{source.name}`"
         ambient = self._drafts.ambient_of(draft.profile)
         return ambient.is_temporary, f"the base credentials are temporary ({ambient.source})"

@@ -27,7 +27,7 @@ POLICY_CHARACTERS = 2048
 def write_own_policies(
     drafts: Mapping[str, Draft], reads: Iterable[tuple[str, SecretReference, bool]], findings: PlanFindings
 ) -> None:
-    """Replace each `auto`; report policies that would allow nothing, and policies that are too long.
+    """Replace each `session_policy: auto` by a policy; report policies that allow nothing or are too long.
 
     `reads` are tuples of store, reference as written, and whether the secret may be missing.
     """

@@ -81,8 +81,8 @@ def proof_of(environ: Mapping[str, str], key: bytes, folder: str = "") -> Callab
         def digest_of(parts: Iterable[str]) -> str:
             return _keyed(key, ("proof", store_type, *parts, *_ways(environ)))
 
-        found = proving_store(store_type).identify(settings, environ, digest_of, folder)
-        return found._replace(endpoints=endpoints_of(environ, "", folder))
+        proof_of_store = proving_store(store_type).identify(settings, environ, digest_of, folder)
+        return proof_of_store._replace(endpoints=endpoints_of(environ, "", folder))
 
     return proof
 

@@ -75,9 +75,9 @@ def check_store(
         limits += checked.limits
         if checked.setting is not None:
             settings[name] = checked.setting
-    given = given_names(store_type, [*unknown, *fields])
-    for conflict in _conflicts(store_type, settings, given, is_whole=is_whole):
-        field = fields.get(given[conflict.key]) or unknown[given[conflict.key]]
+    names_as_written = given_names(store_type, [*unknown, *fields])
+    for conflict in _conflicts(store_type, settings, names_as_written, is_whole=is_whole):
+        field = fields.get(names_as_written[conflict.key]) or unknown[names_as_written[conflict.key]]
         limits.append(Problem(field.where, f"{path}.{conflict.key}", conflict.message, conflict.hint))
     return CheckedStore(settings, tuple(problems), tuple(limits))
 

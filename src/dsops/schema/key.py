@@ -168,6 +168,11 @@ class StoreType(NamedTuple):
     """A plugin's rule between keys. It runs once every key has a valid, known value."""
 
     @property
+    def issues_sessions(self) -> bool:
+        """Whether an API action issues its credentials, which are temporary then; a plugin's type may not say so."""
+        return bool(self.operations or self.session_action)
+
+    @property
     def read_permission(self) -> str:
         """The IAM action of `read_action`, such as `ssm:GetParameters`; "" for a type that reads nothing from AWS."""
         return f"{self.service}:{self.read_action}" if self.read_action else ""

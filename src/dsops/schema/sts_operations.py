@@ -113,9 +113,9 @@ def _check_sources(settings: Settings) -> list[Conflict]:
     """Conflicts for two tokens, two SAML responses, or one of each."""
     tokens, assertions = _given(WEB_IDENTITY_SOURCES, settings), _given(SAML_SOURCES, settings)
     conflicts = [
-        Conflict(name, f"`{given[0]}` and `{name}` name two {what}s", "remove one")
-        for given, what in ((tokens, "token"), (assertions, "assertion"))
-        for name in given[1:]
+        Conflict(name, f"`{present[0]}` and `{name}` name two {noun}s", "remove one")
+        for present, noun in ((tokens, "token"), (assertions, "assertion"))
+        for name in present[1:]
     ]
     if tokens and assertions:
         message = f"`{tokens[0]}` is a token and `{assertions[0]}` an assertion, and a role is assumed with one"
@@ -126,16 +126,16 @@ def _check_sources(settings: Settings) -> list[Conflict]:
 def _check_written_operation(settings: Settings) -> list[Conflict]:
     """Conflicts for an operation without the token or response that it needs, and for one that it does not take."""
     written, conflicts = settings.get("operation"), list[Conflict]()
-    for operation, sources, what in (
+    for operation, sources, noun in (
         ("AssumeRoleWithWebIdentity", WEB_IDENTITY_SOURCES, "a token"),
         ("AssumeRoleWithSAML", SAML_SOURCES, "an assertion"),
     ):
-        given = _given(sources, settings)
-        if written == operation and not given:
+        present = _given(sources, settings)
+        if written == operation and not present:
             hint = f"set one of {', '.join(f'`{name}`' for name in sources)}"
-            conflicts.append(Conflict("operation", f"{operation} needs {what}", hint))
-        elif given and written not in (None, operation):
-            message = f"{written} takes no {what.partition(' ')[2]}, and `{given[0]}` is one"
+            conflicts.append(Conflict("operation", f"{operation} needs {noun}", hint))
+        elif present and written not in (None, operation):
+            message = f"{written} takes no {noun.partition(' ')[2]}, and `{present[0]}` is one"
             conflicts.append(Conflict("operation", message, "remove one of the two"))
     return conflicts
 

@@ -53,11 +53,11 @@ class KeysStore:
         keyring = Keyring(environ, context.runtime.folder)
         name = str(step.settings["key_name"])
         try:
-            found = await blocking(lambda: get_credentials(keyring, name))
+            key = await blocking(lambda: get_credentials(keyring, name))
         except DsopsError as error:
             error.retell(f"store `{step.name}`: {error.message}", where=step.where)
             raise
-        if step.proof is not None and not step.proof.source.endswith(f" of {found.arn}"):
+        if step.proof is not None and not step.proof.source.endswith(f" of {key.arn}"):
             # Sessions are cached under the planned key's identity, so another user's key must not sign. A rotated key
             # is the same user's.
             raise NoCredentials(
@@ -65,7 +65,7 @@ class KeysStore:
                 hint="run it again",
                 where=step.where,
             )
-        return found
+        return key
 
     async def fetch(
         self, step: Step, references: Sequence[SecretReference], credentials: Credentials | None, context: Context

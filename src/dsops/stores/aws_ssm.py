@@ -36,14 +36,14 @@ class ParameterStore:
         for name in names.values():
             regions.setdefault(region_of(name, step), {})[name] = None
         readers = []
-        known: dict[str, SecretMetadata] = {}
-        for region, wanted in regions.items():
-            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), known)
-            readers += [reader.read(each) for each in in_calls(wanted)]
+        metadata: dict[str, SecretMetadata] = {}
+        for region, names_there in regions.items():
+            reader = _Reader(step, credentials, context, endpoint_of(step, "ssm", context.runtime, region), metadata)
+            readers += [reader.read(batch) for batch in in_calls(names_there)]
         outcomes = {name: outcome for part in await gather(*readers) for name, outcome in part.items()}
         for reference, name in names.items():
-            if name in known:
-                context.note(reference, known[name])
+            if name in metadata:
+                context.note(reference, metadata[name])
         return {reference: _picked(outcomes[name], name, reference, step) for reference, name in names.items()}
 
 
@@ -56,14 +56,14 @@ class _Reader:
         credentials: Credentials,
         context: Context,
         endpoint: Endpoint,
-        found: dict[str, SecretMetadata],
+        metadata: dict[str, SecretMetadata],
     ) -> None:
-        """`found` is filled with the metadata of each parameter that was read."""
+        """`metadata` is filled with the metadata of each parameter that was read."""
         self._step = step
         self._credentials = credentials
         self._context = context
         self._endpoint = endpoint
-        self._found = found
+        self._metadata = metadata
 
     async def read(self, names: list[str]) -> dict[str, _Outcome]:
         """Read up to ten parameters; returns a value or an error for each.
@@ -88,9 +88,9 @@ class _Reader:
             return dict.fromkeys(names, error)
         for name, parameter in answer.found.items():
             version, region = str(parameter.version or ""), self._endpoint.signing_region
-            self._found[name] = SecretMetadata(version, answer.request_id, parameter.arn, region)
-        found: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
-        return found | {name: self._missing(name) for name in answer.invalid}
+            self._metadata[name] = SecretMetadata(version, answer.request_id, parameter.arn, region)
+        values: dict[str, _Outcome] = {name: parameter.value for name, parameter in answer.found.items()}
+        return values | {name: self._missing(name) for name in answer.invalid}
 
     def _missing(self, name: str) -> SecretNotFound:
         is_path = "/" in name and not name.startswith(("/", "arn:"))

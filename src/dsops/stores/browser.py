@@ -33,8 +33,8 @@ def open_page(url: str, runtime: Runtime) -> Opening:
     """Start a browser. The address is part of a command line, so it must not contain a secret.
 
     The browser runs in a process of its own with the client's environment, since `webbrowser` reads DISPLAY, BROWSER
-    and others; and in a session of its own, so that Ctrl-C ends only dsops. TERM is removed: nobody can log in with a
-    text browser started there.
+    and others; and in a session of its own, so that Ctrl-C ends only dsops. TERM is removed: a text browser
+    started there could not be used to log in.
     """
     environ = {name: value for name, value in runtime.environ.items() if name != "TERM"}
     try:

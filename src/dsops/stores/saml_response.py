@@ -81,28 +81,28 @@ def read_response(raw: bytes, source: str) -> SamlResponse:
     try:
         xml = raw.strip() if text.startswith(b"<") else a2b_base64(text, strict_mode=True)
         encoded = b2a_base64(xml, newline=False).decode()
-        found = _read(xml) if len(encoded) <= MOST_CHARACTERS else None
+        content = _read(xml) if len(encoded) <= MOST_CHARACTERS else None
     except (Base64Error, ValueError, ExpatError):
-        found = None
-    if found is None or found.root != f"{_PROTOCOL} Response":
+        content = None
+    if content is None or content.root != f"{_PROTOCOL} Response":
         raise NoCredentials(
             f"{source} is not a SAML response, and is not sent",
             hint="it is what the identity provider's page posts to AWS as `SAMLResponse`, in base64 or as XML",
         )
-    attributes = found.attributes
-    name = next(iter(attributes.get(SESSION_NAME, ())), "") or found.name_id
+    attributes = content.attributes
+    name = next(iter(attributes.get(SESSION_NAME, ())), "") or content.name_id
     roles = [offer for value in attributes.get(_ROLES, ())[:_MOST_ROLES] if (offer := _offer(value)) is not None]
     return SamlResponse(
         Secret(encoded),
-        found.issuer,
+        content.issuer,
         name,
-        found.recipient,
+        content.recipient,
         tuple(dict.fromkeys(roles)),
-        found.is_encrypted,
-        found.name_id,
-        found.name_format,
+        content.is_encrypted,
+        content.name_id,
+        content.name_format,
         attributes,
-        found.assertions == 1 and not found.has_hidden,
+        content.assertions == 1 and not content.has_hidden,
     )
 
 
