@@ -174,7 +174,7 @@ def test_the_engine_folds_case_in_one_place() -> None:
     """`str.lower`, `upper` and `casefold` are used only in letters.py within the policy engine and `explain`."""
     found = [
         f"{file.name}: {word}"
-        for folder in ("iam", "explain")
+        for folder in ("policy", "explain")
         for file in (ROOT / "src/dsops" / folder).rglob("*.py")
         for word in (".lower()", ".casefold()", ".upper()", "str.lower", "re.IGNORECASE")
         if file.name != "letters.py" and word in file.read_text(encoding="utf-8")
