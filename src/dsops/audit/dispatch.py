@@ -52,9 +52,9 @@ def _dispatch(
 ) -> None:
     is_free = turn.take()
     known = cursors.load(settings.file)
-    is_nobodys = is_free and not turn.is_announced(now)
-    _tell(settings, known, written, warn, is_nobodys=is_nobodys)
-    if not is_nobodys:
+    has_no_sender = is_free and not turn.is_announced(now)
+    _tell(settings, known, written, warn, has_no_sender=has_no_sender)
+    if not has_no_sender:
         return
     begin = Cursor(Position(written.before.number, written.before.hash, -1))
     fresh = {sink.name: known.get(sink.name, begin)._replace(lost="") for sink in settings.sinks}
@@ -73,7 +73,7 @@ def _tell(
     written: WriteResult,
     warn: Callable[[str], None],
     *,
-    is_nobodys: bool,
+    has_no_sender: bool,
 ) -> None:
     """Warn of failures that earlier senders recorded."""
     for sink in settings.sinks:
@@ -81,12 +81,12 @@ def _tell(
         if cursor is None:
             continue
         waiting = written.before.number - cursor.position.number
-        if cursor.lost and is_nobodys:
+        if cursor.lost and has_no_sender:
             warn(f"{sink.name} does not have all of the audit trail: {cursor.lost}")
         if cursor.failure and waiting > 0:
             since = datetime.fromtimestamp(cursor.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             warn(f"{sink.name} has taken no line of the audit trail since {since}: {cursor.failure}; {_lines(waiting)}")
-        elif is_nobodys and waiting > 0:
+        elif has_no_sender and waiting > 0:
             warn(f"{sink.name} does not have all of the audit trail yet: {_lines(waiting)}")
 
 
