@@ -129,7 +129,7 @@ class _Person:
 
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
-            from dsops.cli.run.agent_client import person_here
+            from dsops.agent.remote import person_here
 
             self._person = person_here()
         return self._person(kind, data)

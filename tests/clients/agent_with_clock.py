@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dsops.agent.client import address_in, folder_of
+from dsops.agent.hardening import forget_world
 from dsops.agent.server import AgentServer
 from dsops.agent.start import listen, locked, make_folder
-from dsops.cli.run.agent_guard import forget_world
-from dsops.cli.run.agent_work import SessionKeeper
+from dsops.agent.work import SessionKeeper
 from dsops.runtime import utc_now
 
 

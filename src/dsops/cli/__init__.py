@@ -166,7 +166,7 @@ def _run(name: str, words: list[str]) -> int:
         audited = runtime if command.is_audited or command.changes_who else None
         code = command.run(arguments, runtime)
         if command.changes_who:
-            from dsops.cli.framework.on_record import add_change
+            from dsops.pipeline.journal import add_change
 
             add_change(arguments, runtime)
         report(DONE)
@@ -175,7 +175,7 @@ def _run(name: str, words: list[str]) -> int:
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         if audited is not None:
-            from dsops.cli.framework.on_record import add_failure
+            from dsops.pipeline.journal import add_failure
 
             add_failure(name, error, audited)
         return fail(error, words, failure_code)

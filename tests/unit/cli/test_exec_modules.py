@@ -26,7 +26,7 @@ dsops.audit.lock dsops.audit.lost dsops.audit.record dsops.audit.settings dsops.
 dsops.aws.apis dsops.aws.apis.secretsmanager dsops.aws.apis.sts dsops.aws.http dsops.aws.http.answer
 dsops.aws.http.client dsops.aws.http.network dsops.aws.http.refusal dsops.aws.http.transport dsops.aws.http.wire
 dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files dsops.cache dsops.cli
-dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.on_record dsops.cli.framework.project
+dsops.cli.framework dsops.cli.framework.command dsops.pipeline.journal dsops.cli.framework.project
 dsops.cli.framework.world dsops.cli.run dsops.cli.run.exec dsops.config dsops.config.allow
 dsops.config.environments dsops.config.files dsops.config.find dsops.config.problems dsops.config.references
 dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps

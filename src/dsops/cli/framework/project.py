@@ -10,11 +10,11 @@ from dsops.agent.client import is_wanted
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import ENVIRONMENT, Arguments
-from dsops.cli.framework.on_record import add_run, hand_out, recorded, write_quietly
 from dsops.config import Examined, examine, load
 from dsops.credentials import Credentials
 from dsops.errors import EnvironmentUnknown, ValueUnusable
 from dsops.model import Config
+from dsops.pipeline.journal import add_run, hand_out, recorded, write_quietly
 from dsops.plan import Ambient, Plan, make_plan, plan_store
 from dsops.resolve import issue_credentials, resolve
 from dsops.resolve.identity import ambient_of, proof_of
@@ -185,9 +185,9 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
     The agent finds them, where there may be one: then it makes the same plan once more. Else it is done here.
     """
     if may_use_agent(arguments, runtime):
-        from dsops.cli.run import agent_client
+        from dsops.agent import remote
 
-        found = agent_client.secrets(arguments, runtime, plan.environment, variable)
+        found = remote.secrets(arguments, runtime, plan.environment, variable)
         if found is not None:
             add_run(arguments, runtime, variables=list(found))
             hand_out(runtime)
@@ -202,9 +202,9 @@ def fetch(plan: Plan, arguments: Arguments, runtime: Runtime, variable: str = ""
 def issue(plan: Plan, name: str, arguments: Arguments, runtime: Runtime) -> Credentials:
     """The session of that store, of the agent's where there may be one."""
     if may_use_agent(arguments, runtime):
-        from dsops.cli.run import agent_client
+        from dsops.agent import remote
 
-        found = agent_client.credentials(arguments, runtime, name, environment=environment_of_sessions(plan))
+        found = remote.credentials(arguments, runtime, name, environment=environment_of_sessions(plan))
         if found is not None:
             add_run(arguments, runtime, store=name)
             hand_out(runtime)

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.on_record import LazyJournal, reason_of
 from dsops.errors import UsageError
+from dsops.pipeline.journal import LazyJournal, reason_of
 from dsops.runtime import CLOCK_CORRECTED, Event, Runtime, random_fraction, utc_now
 from dsops.secret import Secret
 

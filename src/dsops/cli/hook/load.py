@@ -10,16 +10,15 @@ import os
 from collections.abc import Mapping
 
 from dsops import config as configuration
+from dsops.agent import remote
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import add_failure, add_run, hand_out, recorded
 from dsops.cli.framework.output import answer_bytes, clean, tell
 from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
 from dsops.cli.framework.world import DONE
 from dsops.cli.hook.marks import set_marks, times_of
 from dsops.cli.hook.names import require_harmless
-from dsops.cli.run import agent_client
 from dsops.config import HOOKED
 from dsops.config.allow import is_as_allowed, permission_folder, permissions, refuse_shared
 from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
@@ -35,6 +34,7 @@ from dsops.errors import (
     nearest,
 )
 from dsops.model import Config
+from dsops.pipeline.journal import add_failure, add_run, hand_out, recorded
 from dsops.plan import Plan
 from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote, shell_bytes
@@ -155,9 +155,9 @@ def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
     if may_use_agent(arguments, runtime):
-        values = agent_client.secrets(arguments, runtime, plan.environment)
+        values = remote.secrets(arguments, runtime, plan.environment)
         if values is not None:
-            held = [agent_client.credentials(arguments, runtime, name) for name in stores]
+            held = [remote.credentials(arguments, runtime, name) for name in stores]
             add_run(arguments, runtime, variables=list(values))
             hand_out(runtime)
             return values, [each for each in held if each is not None]

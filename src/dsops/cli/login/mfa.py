@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.on_record import add_run, hand_out
 from dsops.cli.framework.output import answer, answer_json, clean, note, table
 from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.framework.world import DONE
@@ -13,6 +12,7 @@ from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed, code_at, get_seed, refuse_known, remove_seed
+from dsops.pipeline.journal import add_run, hand_out
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.totp import read_seed, seconds_left

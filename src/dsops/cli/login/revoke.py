@@ -13,7 +13,6 @@ from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import time_at
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import add_run, hand_out
 from dsops.cli.framework.output import answer, answer_json, counted, note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
@@ -23,6 +22,7 @@ from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
 from dsops.model import Config
+from dsops.pipeline.journal import add_run, hand_out
 from dsops.plan import Step
 from dsops.policy.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.runtime import Runtime

@@ -24,7 +24,7 @@ _WRITING_SECONDS = 60.0
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Serves in this process: on the socket that its parent bound, or on one of its own."""
-    from dsops.cli.run.agent_guard import forget_world, shut_in
+    from dsops.agent.hardening import forget_world, shut_in
 
     shut_in()
     descriptor = arguments.integer("--listener")
@@ -33,7 +33,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     # libcurl and OpenSSL look at the environment when they are loaded.
     from dsops.agent.request import ClientLimits
     from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
-    from dsops.cli.run.agent_work import SessionKeeper
+    from dsops.agent.work import SessionKeeper
 
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
         raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")

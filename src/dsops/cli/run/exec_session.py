@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from dsops import tasks
+from dsops.agent import remote
 from dsops.agent.renewal import Renewal
 from dsops.agent.serve import CredentialEndpoint
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import Arguments
-from dsops.cli.framework.on_record import add_run, hand_out, write_quietly
 from dsops.cli.framework.output import note
 from dsops.cli.framework.project import (
     LazyDriver,
@@ -22,12 +22,12 @@ from dsops.cli.framework.project import (
     plan_one_store,
     show_notes,
 )
-from dsops.cli.run import agent_client
 from dsops.cli.run.credentials import require_session
 from dsops.credentials import USABLE_SECONDS, Credentials
 from dsops.environment import IDENTITY, ChildIdentity, endpoint_variables, session_variables
 from dsops.errors import ServiceError, UsageError
 from dsops.model import Config
+from dsops.pipeline.journal import add_run, hand_out, write_quietly
 from dsops.plan import Plan, ambient_fingerprint
 from dsops.process.watch import Attendant
 from dsops.resolve import issue_credentials, resolve
@@ -143,7 +143,7 @@ def _issuer(
     def issue(held: Credentials, is_over: Callable[[], bool]) -> Credentials:
         if cache is None:
             longer = max(USABLE_SECONDS, held.seconds_left(runtime.now()) + 1)
-            new = agent_client.credentials(
+            new = remote.credentials(
                 arguments, quiet, store, environment=environment_of_sessions(plan), lasts=True, min_ttl_seconds=longer
             )
             if new is not None:
@@ -172,13 +172,11 @@ def _from_agent(
         return None
     lasts, secrets = is_served(arguments), {}
     if plan.variables:
-        answered = agent_client.secrets(arguments, runtime, plan.environment, also=store, lasts=lasts)
+        answered = remote.secrets(arguments, runtime, plan.environment, also=store, lasts=lasts)
         if answered is None:
             return None
         secrets = dict(answered)
-    credentials = agent_client.credentials(
-        arguments, runtime, store, environment=environment_of_sessions(plan), lasts=lasts
-    )
+    credentials = remote.credentials(arguments, runtime, store, environment=environment_of_sessions(plan), lasts=lasts)
     return None if credentials is None else (secrets, credentials)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dsops.agent import client
 from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, unpack
 from dsops.agent.failure import unpack_error
+from dsops.agent.messages import credentials_of, secrets_of, take_who_answered
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.world import asker, is_terminal, reporter
-from dsops.cli.run.agent_words import credentials_of, secrets_of, take_who_answered
 from dsops.credentials import Credentials
 from dsops.runtime import Event, Runtime
 from dsops.secret import Secret

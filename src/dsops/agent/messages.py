@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from dsops.cache import CachedSession
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
-from dsops.cli.framework.on_record import LazyJournal
 from dsops.credentials import Credentials
+from dsops.pipeline.journal import LazyJournal
 from dsops.runtime import Journal, Runtime
 from dsops.secret import Secret
 

@@ -10,21 +10,8 @@ from datetime import datetime
 from time import monotonic
 
 from dsops.agent.client import PLAIN, PLAIN_WITH_VALUE
-from dsops.agent.metrics import AgentMetrics, Tally
-from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, RequestClient, failed, result
-from dsops.arn import is_session_of, parse_arn
-from dsops.audit.shared_writer import SharedWriter
-from dsops.aws.http.client import Client, make_client
-from dsops.cache import CredentialCache
-from dsops.cli.framework.command import COMMON, Arguments, Command, parse
-from dsops.cli.framework.on_record import LazyJournal, add_failure, add_run, reason_of, write_quietly
-from dsops.cli.framework.output import clean
-from dsops.cli.framework.progress import sentence
-from dsops.cli.framework.project import environment_name, plan_named, plan_one_store
-from dsops.cli.framework.world import NOTES
-from dsops.cli.run import credentials, get
-from dsops.cli.run.agent_drivers import Drivers
-from dsops.cli.run.agent_words import (
+from dsops.agent.drivers import Drivers
+from dsops.agent.messages import (
     HOOK,
     SECRETS,
     SESSION,
@@ -33,6 +20,18 @@ from dsops.cli.run.agent_words import (
     session_fields,
     with_who_answered,
 )
+from dsops.agent.metrics import AgentMetrics, Tally
+from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, RequestClient, failed, result
+from dsops.arn import is_session_of, parse_arn
+from dsops.audit.shared_writer import SharedWriter
+from dsops.aws.http.client import Client, make_client
+from dsops.cache import CredentialCache
+from dsops.cli.framework.command import COMMON, Arguments, Command, parse
+from dsops.cli.framework.output import clean
+from dsops.cli.framework.progress import sentence
+from dsops.cli.framework.project import environment_name, plan_named, plan_one_store
+from dsops.cli.framework.world import NOTES
+from dsops.cli.run import credentials, get
 from dsops.cli.run.exec import COMMAND as EXEC
 from dsops.cli.run.exec import environment_of_child
 from dsops.config import HOOKED, RUNNING, load
@@ -40,6 +39,7 @@ from dsops.config.allow import not_allowed
 from dsops.credentials import Credentials
 from dsops.errors import DsopsError, MfaRequired, NotAllowed, UsageError
 from dsops.model import Config
+from dsops.pipeline.journal import LazyJournal, add_failure, add_run, reason_of, write_quietly
 from dsops.plan import Plan
 from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Event, Runtime, random_fraction

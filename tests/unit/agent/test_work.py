@@ -11,7 +11,7 @@ import pytest
 
 from dsops.agent.client import DECLINED, FAILED, RESULT
 from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
-from dsops.cli.run.agent_work import SessionKeeper
+from dsops.agent.work import SessionKeeper
 from tests.fakes import FixedClock
 from tests.permission import allow_found
 
