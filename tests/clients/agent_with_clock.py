@@ -7,11 +7,12 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from dsops.agent.client import address_in, folder_of
+from dsops.agent.client import address_in, folder_of, make_folder
 from dsops.agent.hardening import forget_world
 from dsops.agent.server import AgentServer
-from dsops.agent.start import listen, locked, make_folder
+from dsops.agent.start import listen, locked
 from dsops.agent.work import SessionKeeper
+from dsops.cli.run.command_lines import ClientLines
 from dsops.runtime import utc_now
 
 
@@ -27,7 +28,7 @@ def main(moment: Path) -> None:
     with locked(address):
         listener = listen(address)
     forget_world()
-    keeper = SessionKeeper(now)
+    keeper = SessionKeeper(now, ClientLines())
     server = AgentServer(listener, keeper.work)
     keeper.end = server.stop
     server.run()

@@ -147,6 +147,17 @@ def is_safe(folder: str) -> bool:
     return status.st_mode & 0o170077 == 0o040000 and status.st_uid == os.geteuid()
 
 
+def make_folder(folder: str) -> bool:
+    """Makes the folder unless it exists; whether it is safe now."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
+    except OSError:
+        return False
+    return is_safe(folder)
+
+
 def address_in(folder: str) -> str:
     """The socket of this Python, this dsops and these namespaces: in others the same names mean other things.
 
@@ -315,7 +326,7 @@ def ask(words: "list[bytes]", person: "Person", *, watches: bool, starts: bool =
         if answer == _STUCK:
             from dsops.agent.failure import silent
 
-            return FAILED, silent()
+            return FAILED, silent(SILENT_SECONDS)
         if answer is not None and answer != (DECLINED, AGAIN):
             return answer
     return None
@@ -341,9 +352,11 @@ def _exchange(connection: "_socket.socket", request: bytes, person: "Person") ->
 
 
 def _start(place: str, address: str) -> "_socket.socket | None":
+    if not make_folder(place):
+        return None
     from dsops.agent.start import start
 
-    return start(place, address, os.environ.get("DSOPS_AGENT_IDLE", ""))
+    return start(address, connect, os.environ.get("DSOPS_AGENT_IDLE", ""))
 
 
 def _listen(connection: "_socket.socket", person: "Person") -> "tuple[int, bytes] | None":

@@ -1,4 +1,4 @@
-"""An error of the agent's work, as bytes and back: the client tells it in its own way, as JSON or for people."""
+"""An error of the agent's work as bytes and back: the client shows it as its own, as JSON or for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops import errors
-from dsops.agent.client import SILENT_SECONDS
 from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, Failures, Hop, Problem, Tried, Where
 
 
@@ -21,11 +20,11 @@ def unpack_error(data: bytes) -> DsopsError:
     return _error(json.loads(data))
 
 
-def silent() -> bytes:
+def silent(seconds: float) -> bytes:
     """The error of a client whose agent has stopped answering after it may have used an MFA code."""
     return pack_error(
         AgentUnavailable(
-            f"the agent has sent nothing for {SILENT_SECONDS:.0f} seconds, in the middle of this request",
+            f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",
             why="it may have used an MFA code, and AWS takes a code once: the work is not done a second time here",
             hint="let its process go on (`dsops doctor` tells how to find it); `DSOPS_AGENT=off` does without it",
         )

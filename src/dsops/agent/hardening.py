@@ -1,4 +1,4 @@
-"""What the agent does to itself before it holds anything: no core dump, nobody who looks into it, enough files."""
+"""Hardening of the agent's process before it has a secret: no core dumps, no debugger, no inherited environment."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _PR_SET_DUMPABLE = 4
 
 
 def forget_world() -> None:
-    """Leaves environment and folder of whoever started this: every request brings its own.
+    """Drops the environment and the folder of the process that started the agent: every request brings its own.
 
-    Libraries read variables of their own, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
+    Libraries read variables, too: proxies, SSLKEYLOGFILE, OPENSSL_CONF, TZ, RES_OPTIONS.
     """
     os.environ.clear()
     os.chdir("/")
-    # Ignored by whoever started this, it would have every program of a user's end with 0, whatever it ended with.
+    # Inherited as ignored, it would hide every program's exit code: wait(2) fails, which subprocess takes for 0.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def shut_in() -> None:
-    """Takes from this process what could let others see what it will hold.
+    """Turns off core dumps and debuggers, raises the limit of open files, and closes new files to other users.
 
     Linux: `PR_SET_DUMPABLE` 0 keeps other processes of the same user from attaching to it (prctl(2), ptrace(2)); root
     still can. Elsewhere only core dumps are off.

@@ -1,4 +1,7 @@
-"""What the command line and its agent say to each other, besides the command lines of users."""
+"""What a client and its agent send each other as fields of a frame: requests, secrets, sessions, who answered.
+
+Client and agent are of the same dsops (`client.stamp`), so fields have no names and no versions.
+"""
 
 from __future__ import annotations
 
@@ -8,61 +11,88 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dsops.cache import CachedSession
-from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag, Operand
 from dsops.credentials import Credentials
 from dsops.pipeline.journal import LazyJournal
-from dsops.runtime import Journal, Runtime
+from dsops.runtime import Journal
 from dsops.secret import Secret
-
-MIN_TTL = Flag("--min-ttl", "", "seconds")
-ALSO = Flag("--also", "")
-"""A store whose session goes along with the secrets."""
-FOR = Flag("--for", "")
-"""The environment that the session is used by, where a policy of its own depends on that."""
-LASTS = Flag("--lasts", "", "switch")
-"""The session will be renewed, without a person."""
-BY = Flag("--by", "")
-"""The command that asks, for the audit trail: `get`."""
-FOR_PROFILE = Flag("--for-profile", "")
-"""The profile that names the file, which may have changed since: then it has to be allowed."""
-HOOK = "hook-load"
-"""The command of a shell's hook, whose permission is one of its own."""
-RUN = Flag("--run", "")
-"""The run that it is, as the trail has it."""
+from dsops.startup import NamedTuple
 
 
-def _nothing(_arguments: Arguments, _runtime: Runtime) -> int:
-    return 0
+class PipelineRequest(NamedTuple):
+    """What a command asks of the pipeline, wherever that runs."""
+
+    command: str
+    """The command, for the audit trail: `get`."""
+    config: str = ""
+    """The file of `--config`."""
+    profile: str = ""
+    """The AWS profile that names the file: the file may have changed since, so it has to be allowed."""
+    environment: str = ""
+    variable: str = ""
+    """The only variable to fetch."""
+    store: str = ""
+    """The store whose session is asked for, or goes along with the secrets."""
+    lasts: bool = False
+    """Whether the session will be renewed, without a person."""
+    min_ttl_seconds: float | None = None
+    reason: str = ""
+    run: str = ""
+    """The client's run on the audit trail, which records the outcome itself; "" where the agent records it."""
 
 
-SECRETS = Command(
-    "",
-    _nothing,
-    (CONFIG, ENVIRONMENT, MIN_TTL, ALSO, LASTS, BY, RUN, REASON),
-    (Operand("VARIABLE", "", is_required=False),),
-)
-"""The values of an environment, or of one variable."""
-SESSION = Command("", _nothing, (CONFIG, MIN_TTL, LASTS, FOR, FOR_PROFILE, BY, RUN, REASON), (Operand("STORE", ""),))
-"""The session of a store."""
+def request_fields(request: PipelineRequest) -> list[bytes]:
+    """The request, for the wire."""
+    texts = [
+        request.command,
+        request.config,
+        request.profile,
+        request.environment,
+        request.variable,
+        request.store,
+        "1" if request.lasts else "",
+        "" if request.min_ttl_seconds is None else repr(request.min_ttl_seconds),
+        request.reason,
+        request.run,
+    ]
+    return [os.fsencode(text) for text in texts]
+
+
+def request_of(fields: Sequence[bytes]) -> PipelineRequest:
+    """The request from its fields. Raises ValueError for fields that `request_fields` can't have made."""
+    command, config, profile, environment, variable, store, lasts, min_ttl_seconds, reason, run = [
+        os.fsdecode(field) for field in fields
+    ]
+    return PipelineRequest(
+        command,
+        config,
+        profile,
+        environment,
+        variable,
+        store,
+        lasts == "1",
+        float(min_ttl_seconds) if min_ttl_seconds else None,
+        reason,
+        run,
+    )
 
 
 _ANSWERED = {None: b"", False: b"aws", True: b"sandbox"}
 
 
 def with_who_answered(journal: LazyJournal, fields: list[bytes]) -> list[bytes]:
-    """The fields of an answer, behind one that says who answered the run's calls: its own line is the client's."""
+    """The fields of an answer, behind one that says whether AWS or a sandbox answered: the client records it."""
     return [_ANSWERED[journal.is_of_sandbox], *fields]
 
 
 def take_who_answered(journal: Journal | None, fields: Sequence[bytes]) -> Sequence[bytes]:
-    """The fields again, without that one, which the journal notes."""
+    """The fields without the first, which the journal notes."""
     if journal is not None and fields[0]:
         journal.answered_by(is_sandbox=fields[0] == _ANSWERED[True])
     return fields[1:]
 
 
 def credentials_fields(credentials: Credentials) -> list[bytes]:
-    """One snapshot, for the wire."""
+    """A session, for the wire."""
     token = credentials.session_token
     times = [credentials.expiration, credentials.issued_at]
     return [
@@ -71,12 +101,12 @@ def credentials_fields(credentials: Credentials) -> list[bytes]:
         token.reveal_bytes() if token else b"",
         credentials.arn.encode(),
         os.fsencode(credentials.source),
-        *[each.astimezone(UTC).isoformat().encode() if each else b"" for each in times],
+        *[time.astimezone(UTC).isoformat().encode() if time else b"" for time in times],
     ]
 
 
 def credentials_of(fields: Sequence[bytes]) -> Credentials:
-    """The snapshot again."""
+    """The session from its fields."""
     key_id, secret, token, arn, source, expiration, issued_at = fields
     return Credentials(
         key_id.decode(),
@@ -95,22 +125,22 @@ def secrets_fields(secrets: Mapping[str, Secret]) -> list[bytes]:
 
 
 def secrets_of(fields: Sequence[bytes]) -> dict[str, Secret]:
-    """Names and values, which came in turn."""
+    """Names and values from their fields."""
     return {os.fsdecode(name): Secret.from_bytes(value) for name, value in zip(fields[::2], fields[1::2], strict=True)}
 
 
-def session_fields(held: CachedSession, now: datetime) -> bytes:
-    """A session for `dsops agent status`: nothing that is secret."""
-    credentials = held.credentials
+def session_fields(session: CachedSession, now: datetime) -> bytes:
+    """A cached session for `dsops agent status`, as JSON without its secret parts."""
+    credentials = session.credentials
     return json.dumps(
         {
-            "store": held.store or None,
-            "hop": held.hop,
+            "store": session.store or None,
+            "hop": session.hop,
             "key_id": credentials.masked_key_id,
             "arn": credentials.arn or None,
             "expiration": credentials.expiration_text or None,
             "seconds_left": int(credentials.seconds_left(now)) if credentials.expiration else None,
-            "uses": held.uses,
+            "uses": session.uses,
             "is_of_sandbox": credentials.is_of_sandbox,
         }
     ).encode()

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from dsops.cli import COMMANDS, load, main
+from dsops.cli import main
+from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import Group
 
 KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "problems", "errors"}

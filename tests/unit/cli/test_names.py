@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli import COMMANDS, load, main
+from dsops.cli import main
+from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import Command, Group
 from dsops.keyring import index
 from tests.permission import allow_found

@@ -16,13 +16,14 @@ from dsops.aws.http.client import make_client
 from dsops.cli.audit.run import AskedQuestion, AthenaTarget
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import counted, note
-from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_environ, load_base
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import DsopsError, UsageError
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import base_identity, require_session
 from dsops.runtime import Event, Runtime
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli import COMMANDS, load
+from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer, clean

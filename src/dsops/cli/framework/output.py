@@ -70,8 +70,13 @@ def json_text(value: Json) -> str:
 
 
 def note(text: str) -> None:
-    """Tells people something on stderr."""
-    tell(f"dsops: note: {clean(text)}")
+    """Writes a note to stderr."""
+    tell(note_line(text))
+
+
+def note_line(text: str) -> str:
+    """A note as it stands on stderr."""
+    return f"dsops: note: {clean(text)}"
 
 
 def tell(text: str) -> None:

@@ -10,12 +10,10 @@ import os
 from collections.abc import Mapping
 
 from dsops import config as configuration
-from dsops.agent import remote
-from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer_bytes, clean, tell
-from dsops.cli.framework.project import carry_out, environment_name, may_use_agent, plan_named, tell_place
+from dsops.cli.framework.project import agent_of, environment_name
 from dsops.cli.framework.world import DONE
 from dsops.cli.hook.marks import set_marks, times_of
 from dsops.cli.hook.names import require_harmless
@@ -34,11 +32,12 @@ from dsops.errors import (
     nearest,
 )
 from dsops.model import Config
-from dsops.pipeline.journal import add_failure, add_run, hand_out, recorded
+from dsops.pipeline.execution import Pipeline
+from dsops.pipeline.journal import add_failure, record_run
+from dsops.pipeline.plans import add_place, plan_named
 from dsops.plan import Plan
 from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote, shell_bytes
-from dsops.resolve import issue_credentials, resolve
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.startup import NamedTuple
@@ -142,7 +141,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
     try:
         data = {name: shell_bytes(name, value) for name, value in values.items()}
     except ValueUnusable as error:
-        tell_place(error, plan)
+        add_place(error, plan)
         raise
     require_harmless(values)
     removed = child_environment(runtime.environ, values).removed
@@ -154,21 +153,15 @@ def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[
     types = StoreTypes()
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
-    if may_use_agent(arguments, runtime):
-        values = remote.secrets(arguments, runtime, plan.environment)
-        if values is not None:
-            held = [remote.credentials(arguments, runtime, name) for name in stores]
-            add_run(arguments, runtime, variables=list(values))
-            hand_out(runtime)
-            return values, [each for each in held if each is not None]
-    client, cache = make_client(runtime), CredentialCache(runtime.now)
-
-    async def work() -> tuple[Mapping[str, Secret], list[Credentials]]:
-        values = await resolve(plan, runtime, client, cache)
-        return values, [await issue_credentials(plan, name, runtime, client, cache) for name in stores]
-
-    variables = [each.name for each in plan.variables]
-    return carry_out(recorded(work(), arguments, runtime, variables=variables), runtime)
+    agent = agent_of(arguments, runtime)
+    values = agent.secrets(plan.environment) if agent else None
+    if agent is not None and values is not None:
+        answers = [agent.credentials(name) for name in stores]
+        sessions = [session for session in answers if session is not None]
+    else:
+        values, sessions = Pipeline(runtime, CredentialCache(runtime.now)).secrets_and_sessions(plan, stores)
+    record_run(arguments.name, runtime, variables=list(values))
+    return values, sessions
 
 
 def _seconds(sessions: list[Credentials], runtime: Runtime) -> int | None:

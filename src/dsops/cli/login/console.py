@@ -7,13 +7,14 @@ from dsops.aws.apis.signin import LINK_SECONDS, console_page, federation_endpoin
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import session_endpoint
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import is_aws_host, parse_address
 from dsops.errors import ConsoleRefused, UsageError
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import require_session
 from dsops.plan import Plan
 from dsops.runtime import Runtime
 

@@ -13,7 +13,6 @@ from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import answer, answer_json, clean, note, table
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.secret_input import FROM_FILE
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.keys_given import KeyInput, given_pair
@@ -26,6 +25,7 @@ from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets, put_secrets
+from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 
 _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"

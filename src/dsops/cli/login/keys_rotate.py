@@ -21,7 +21,6 @@ from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.command import Arguments
 from dsops.cli.framework.output import answer, answer_json, clean, note
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.keys_place import iam_of, masked, sts_of, user_of
 from dsops.cli.login.keys_signer import session_with_mfa
@@ -31,6 +30,7 @@ from dsops.keyring import index
 from dsops.keyring.index import Contents, KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import credentials_of, entry_named, get_secrets, put_secrets
+from dsops.pipeline.execution import carry_out
 from dsops.runtime import Event, Runtime
 from dsops.tasks import Work, pause
 

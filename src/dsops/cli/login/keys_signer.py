@@ -5,11 +5,11 @@ from __future__ import annotations
 from dsops.aws.apis.sts import get_session_token
 from dsops.aws.http.client import make_client
 from dsops.cache import Memory
-from dsops.cli.framework.project import carry_out
 from dsops.cli.login.keys_place import sts_of
 from dsops.credentials import Credentials
 from dsops.errors import MfaRequired, Where
 from dsops.keyring.index import KeysEntry
+from dsops.pipeline.execution import carry_out
 from dsops.plan import Fingerprint, Step
 from dsops.runtime import Runtime
 from dsops.secret import Secret

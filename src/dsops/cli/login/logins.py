@@ -10,6 +10,7 @@ from dsops.cli.framework.command import Arguments, Operand
 from dsops.cli.framework.project import load_config, plan_one_store
 from dsops.errors import ConfigError, UsageError
 from dsops.model import Config
+from dsops.pipeline.plans import plan_of_session
 from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
@@ -61,7 +62,7 @@ def _logins(config: Config, runtime: Runtime) -> tuple[list[RequestedLogin], lis
         if store.type != "aws.sso":
             continue
         try:
-            step = plan_one_store(config, name, runtime, shows_notes=False).steps[name]
+            step = plan_of_session(config, name, runtime).steps[name]
         except ConfigError as error:
             failures.append(error)
             continue

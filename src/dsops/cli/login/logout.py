@@ -10,10 +10,10 @@ from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.cli.framework.command import CONFIG, Arguments, Command
 from dsops.cli.framework.output import answer, answer_json, clean, counted, note
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.cli.login.logins import STORE, client_of, login_value, wanted_login
 from dsops.errors import DsopsError, LoginRequired
+from dsops.pipeline.execution import carry_out
 from dsops.runtime import Runtime
 from dsops.stores.endpoints import endpoint_of
 

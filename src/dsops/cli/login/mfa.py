@@ -12,7 +12,7 @@ from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
 from dsops.keyring.items import Keyring
 from dsops.keyring.seeds import add_seed, code_at, get_seed, refuse_known, remove_seed
-from dsops.pipeline.journal import add_run, hand_out
+from dsops.pipeline.journal import record_run
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 from dsops.totp import read_seed, seconds_left
@@ -66,8 +66,7 @@ def _code(arguments: Arguments, runtime: Runtime) -> int:
     seed = get_seed(_keyring(runtime), serial_number)
     now = runtime.now().timestamp()
     code, left = code_at(seed, now).reveal(), seconds_left(now)
-    add_run(arguments, runtime, subject=serial_number)
-    hand_out(runtime)
+    record_run(arguments.name, runtime, subject=serial_number)
     runtime.report(DONE)
     if arguments.switch("--json"):
         answer_json({"serial_number": serial_number, "code": code, "seconds_left": left})

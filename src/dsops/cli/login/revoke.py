@@ -14,15 +14,16 @@ from dsops.aws.http.client import Client, make_client
 from dsops.aws.http.clock import time_at
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, counted, note
-from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
+from dsops.cli.framework.project import issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_endpoint, base_environ, load_base, session_endpoint
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
 from dsops.model import Config
-from dsops.pipeline.journal import add_run, hand_out
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.journal import record_run
+from dsops.pipeline.plans import require_session
 from dsops.plan import Step
 from dsops.policy.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
 from dsops.runtime import Runtime
@@ -57,8 +58,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if applies:
         caller = _caller(arguments, runtime, config, region)
         _apply(role, before, policy, caller, arguments, client, runtime)
-        add_run(arguments, runtime, subject=name, role=str(role), before=before.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        hand_out(runtime)
+        moment = before.strftime("%Y-%m-%dT%H:%M:%SZ")
+        record_run(arguments.name, runtime, subject=name, role=str(role), before=moment)
         forgotten = _forget(role, runtime)
     runtime.report(DONE)
     _show(arguments, role, before, policy, forgotten)

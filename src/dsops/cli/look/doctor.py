@@ -18,15 +18,7 @@ from dsops.cli.framework.output import (
     note,
     table,
 )
-from dsops.cli.framework.project import (
-    base_identity,
-    carry_out,
-    permitted,
-    plan_named,
-    plan_one_store,
-    read_config,
-    shown_path,
-)
+from dsops.cli.framework.project import permitted, read_config, shown_path
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.doctor_stores import base_name, try_all
 from dsops.cli.look.whoami import base_endpoint
@@ -40,6 +32,8 @@ from dsops.doctor.network import check_certificates, check_clock, check_endpoint
 from dsops.endpoint import Endpoint
 from dsops.errors import CheckFailed, ConfigError, DsopsError, SessionForNothing, VariableUnset
 from dsops.model import Config, Environment
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import base_identity, plan_named, plan_of_session
 from dsops.plan import Plan, Step
 from dsops.runtime import Runtime
 from dsops.startup import NamedTuple
@@ -159,7 +153,7 @@ def _plan_the_rest(config: Config, plans: list[Plan], runtime: Runtime) -> Itera
         if name in used:
             continue
         try:
-            plan = plan_one_store(config, name, runtime, shows_notes=False)
+            plan = plan_of_session(config, name, runtime)
         except (VariableUnset, SessionForNothing) as error:
             detail = "; ".join(problem.message for problem in error.problems)
             yield Check("doctor.store", f"store {name}", "skipped", detail)

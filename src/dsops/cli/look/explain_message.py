@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.framework.project import base_identity, carry_out, load_config
+from dsops.cli.framework.project import load_config
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.explain import MESSAGE, OPERAND, environment_of, plan_of_store
 from dsops.cli.look.explain_files import evidence_of
@@ -16,6 +16,8 @@ from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, Where
 from dsops.explain.findings.investigate import Investigator
 from dsops.explain.questions.chain import Chains
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import base_identity
 from dsops.plan import Fingerprint, Plan, Step
 from dsops.resolve import Resolver
 from dsops.resolve.identity import endpoints_of

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command, Flag
 from dsops.cli.framework.new_file import write_new
 from dsops.cli.framework.output import Json, answer, answer_bytes, error_text, error_value, json_text, note, tell
-from dsops.cli.framework.project import load_config, plan_named, plan_one_store, read_config, show_notes, shown_path
+from dsops.cli.framework.project import load_config, read_config, show_notes, shown_path
 from dsops.cli.framework.world import DONE
 from dsops.document import Scalar
 from dsops.errors import CheckFailed, ConfigError, DsopsError, UsageError
@@ -25,6 +25,7 @@ from dsops.graph import (
     svg_text,
 )
 from dsops.model import Config
+from dsops.pipeline.plans import plan_named, plan_of_session
 from dsops.plan import Plan
 from dsops.resolve import ambient_of
 from dsops.runtime import Runtime
@@ -113,7 +114,7 @@ def _plan_all(config: Config, runtime: Runtime) -> tuple[list[Plan], Unplanned]:
         if name in used:
             continue
         try:
-            plans.append(plan_one_store(config, name, runtime, shows_notes=False))
+            plans.append(plan_of_session(config, name, runtime))
         except ConfigError as error:
             stores[name] = _reason(error)
         else:

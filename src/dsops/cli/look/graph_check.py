@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
-from dsops.cli.framework.project import carry_out
 from dsops.credentials import Credentials
 from dsops.errors import CredentialsError, DsopsError
 from dsops.graph import Graph, NodeOutcome
 from dsops.graph.types import Key
+from dsops.pipeline.execution import carry_out
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.resolve import MISSING, Resolver, Trial
 from dsops.runtime import Runtime

@@ -10,7 +10,7 @@ from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, load_ambient, passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, clean, note
-from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
+from dsops.cli.framework.project import issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami_session import (
     Carried,
@@ -23,9 +23,10 @@ from dsops.cli.look.whoami_session import (
     limits,
     of_base,
 )
-from dsops.cli.run.credentials import require_session
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.pipeline.execution import carry_out
+from dsops.pipeline.plans import base_identity, require_session
 from dsops.plan import Plan, Step
 from dsops.resolve.identity import endpoints_of
 from dsops.runtime import Event, Runtime

@@ -13,7 +13,6 @@ from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
 from dsops.cli.framework.output import clean
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.cli.look.whoami import base_endpoint, base_environ, load_base
 from dsops.credentials import Credentials
@@ -32,6 +31,7 @@ from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.extras import install_command
+from dsops.pipeline.execution import carry_out
 from dsops.policy.simulate import Case, PolicySet
 from dsops.runtime import Runtime
 from dsops.secret import Secret

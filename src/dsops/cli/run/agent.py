@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dsops.agent import client
 from dsops.agent.client import FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
-from dsops.agent.start import listen, locked, make_folder, start
+from dsops.agent.start import listen, locked, start
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.output import Json, answer, answer_json, counted, note, table, tell
 from dsops.cli.look.whoami import duration_text
@@ -34,10 +34,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.agent.request import ClientLimits
     from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
     from dsops.agent.work import SessionKeeper
+    from dsops.cli.run.command_lines import ClientLines
 
     if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
         raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
-    keeper = SessionKeeper(runtime.now)
+    keeper = SessionKeeper(runtime.now, ClientLines())
     idle_seconds = arguments.seconds("--idle")
     limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
     server = AgentServer(listener, keeper.work, limits)
@@ -64,7 +65,7 @@ def _given_listener(descriptor: int) -> socket.socket:
 
 def _own_listener(runtime: Runtime) -> socket.socket:
     folder, address = _place(runtime)
-    if not make_folder(folder):
+    if not client.make_folder(folder):
         raise _no_folder(folder)
     try:
         with locked(address):
@@ -96,7 +97,7 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
     folder, address = _place(runtime)
     if os.path.lexists(folder) and not client.is_safe(folder):
         raise _no_folder(folder)
-    connection = start(folder, address, arguments.text("--idle"))
+    connection = start(address, client.connect, arguments.text("--idle")) if client.make_folder(folder) else None
     if connection is None:
         why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
         raise AgentUnavailable("the agent could not be started", why=why, hint=hint)
