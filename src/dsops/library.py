@@ -1,4 +1,4 @@
-"""The pipeline for Python programs: `dsops.open()` gives secrets and boto3 sessions as a dsops.yaml describes them."""
+"""The pipeline for Python programs: `dsops.open()` returns secrets and boto3 sessions of a dsops.yaml."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def open_library(
     now: Callable[[], datetime] = utc_now,
     reason: str = "",
 ) -> Library:
-    """What `dsops.open` is: a configuration, read now and checked, from which secrets and sessions are had.
+    """`dsops.open`: reads and checks a configuration, for its secrets and sessions.
 
     `config` names the file; without, DSOPS_CONFIG or the nearest `dsops.yaml` upward of `folder` (the working folder)
-    counts, which has to be allowed (`dsops allow`). `environ` stands in for the process's own
-    environment, as it is now. `report` gets what `--verbose` tells, never a value. Nobody is ever asked for an MFA
-    code: a store that needs one has `mfa_process` or `token_code`. `reason` is what `--reason` says; without it,
-    DSOPS_REASON counts. Raises a ConfigError for what is wrong, UsageError for a reason that is no line of text.
+    counts, which has to be allowed (`dsops allow`). `environ` replaces the process's current environment. `report`
+    gets the events of `--verbose`, never a value. A store that needs an MFA code has `mfa_process` or `token_code`:
+    there is no prompt. `reason` is that of `--reason`; without it, DSOPS_REASON counts. Raises ConfigError, and
+    UsageError for a reason that is not one line of text.
     """
     variables = dict(os.environ if environ is None else environ)
-    here, tell = os.path.abspath(folder or os.curdir), report or ignore
+    here, show = os.path.abspath(folder or os.curdir), report or ignore
 
     def warn(text: str) -> None:
-        tell(Event("audit.not-written", {"why": text}))
+        show(Event("audit.not-written", {"why": text}))
 
-    def told(text: str) -> None:
-        tell(Event("audit.begun", {"note": text}))
+    def note(text: str) -> None:
+        show(Event("audit.begun", {"note": text}))
 
     why = reason or variables.get("DSOPS_REASON", "")
     if not is_reason(why):
@@ -59,15 +59,15 @@ def open_library(
     facts: dict[str, object] = {"command": "library", "program": sys.argv[0] if sys.argv else ""}
     facts |= {"reason": why} if why else {}
 
-    def journal() -> TrailJournal:
+    def journal() -> TrailJournal:  # not a LazyJournal: several threads may add to it at once
         origin = origin_here(os.urandom(8).hex(), os.getpid(), here)
-        return TrailJournal(variables, origin, now, warn, told, facts.copy())
+        return TrailJournal(variables, origin, now, warn, note, facts.copy())
 
     runtime = Runtime(
         environ=variables,
         now=now,
         ask=nobody,
-        report=tell,
+        report=show,
         random=random_fraction,
         folder=here,
         timestamp=now().strftime("%Y%m%dT%H%M%SZ"),
@@ -86,8 +86,8 @@ class _Own(NamedTuple):
 class Library:
     """One configuration. Any number of threads may use it: a session is issued once for all of them.
 
-    Sessions are kept in memory and renewed when they are asked for with little time left; secrets are read anew by
-    every call. Its errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
+    Sessions are kept in memory, and renewed by a call that finds little time left; every call reads secrets again. Its
+    errors are those of `dsops.errors`, with `message`, `why`, `hint` and a stable `code`.
     """
 
     def __init__(self, named: str, runtime: Runtime, make_journal: Callable[[], TrailJournal]) -> None:
@@ -99,7 +99,7 @@ class Library:
             file = self._config.files[0].shown
             raise not_allowed(file, or_else=f'; or name it: `dsops.open("{file}")`')
         self._owns: dict[int, _Own] = {}
-        """By process id: no lock, which a thread of another process might have held when this one was forked."""
+        """By process id: a lock might have been held by a thread of the parent when this process was forked."""
         self._cache = CredentialCache(runtime.now)
         self._plans: dict[tuple[str, str], Plan] = {}
 
@@ -124,9 +124,9 @@ class Library:
         return values
 
     def credentials(self, store: str, *, environment: str = "") -> Credentials:
-        """The session that a store issues, or that it reads with; the one that is held while enough of it is left.
+        """The session that a store issues, or that it reads with; a cached one while enough of its time is left.
 
-        `environment` is the one that it is for, which a store with `session_policy: auto` has to be told.
+        A store with `session_policy: auto` needs `environment`, which uses the session.
         """
         plan, own = self._plan(environment, store), self._own()
         session = own.pipeline.credentials(plan, store)
@@ -140,7 +140,7 @@ class Library:
         environment: str = "",
         **options: Any,  # as boto3.Session takes them
     ) -> boto3.Session:
-        """A boto3 session that works as that store's session and goes on past its end.
+        """A boto3 session with that store's credentials, which it renews.
 
         Its region is the store's unless `region_name` says otherwise. For everything but credentials boto3 reads this
         process's own environment and files, as always. Raises ExtraMissing without boto3.
@@ -175,7 +175,7 @@ class Library:
                 return RefreshableCredentials.create_from_metadata(found, metadata, self.METHOD)
 
         inner = BotocoreSession()
-        # Before all others: keys in the environment would be somebody else.
+        # Before all others: keys in the environment are another identity.
         inner.get_component("credential_provider").insert_before("env", Provider())
         region = self._plan(environment, store).steps[store].region
         return boto3.Session(botocore_session=inner, **{"region_name": region, **options})

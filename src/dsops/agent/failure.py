@@ -11,12 +11,12 @@ from dsops.errors import AgentUnavailable, AwsAnswer, DsopsError, Failures, Hop,
 
 
 def pack_error(error: DsopsError) -> bytes:
-    """The error as bytes; where in the code it was raised is not in them."""
+    """The error as bytes, without its traceback."""
     return json.dumps(_value(error)).encode()
 
 
 def unpack_error(data: bytes) -> DsopsError:
-    """An error of the same class that says the same. Raises ValueError for what is none."""
+    """The error again, of the same class. Raises ValueError for bytes that are no error."""
     return _error(json.loads(data))
 
 
@@ -26,7 +26,7 @@ def silent(seconds: float) -> bytes:
         AgentUnavailable(
             f"the agent has sent nothing for {seconds:.0f} seconds, in the middle of this request",
             why="it may have used an MFA code, and AWS takes a code once: the work is not done a second time here",
-            hint="let its process go on (`dsops doctor` tells how to find it); `DSOPS_AGENT=off` does without it",
+            hint="resume its process (`dsops doctor` shows how to find it), or work without it: `DSOPS_AGENT=off`",
         )
     )
 

@@ -47,7 +47,7 @@ class Flag(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """One word of a command that is not a flag; those that may be left out come last."""
+    """One word of a command that is not a flag; optional ones come last."""
 
     name: str
     help: str
@@ -58,7 +58,7 @@ class Operand(NamedTuple):
 
 
 class Arguments:
-    """What the user asked for. Names that the command does not declare are a KeyError: a bug of ours."""
+    """A parsed command line. Names that the command does not declare raise KeyError: a bug of ours."""
 
     __slots__ = ("_operands", "_values", "command", "is_help", "name")
 
@@ -110,7 +110,7 @@ class Arguments:
         return words[0] if words else ""
 
     def first_words(self) -> tuple[str, ...]:
-        """Those of the first operand, whatever it is called; () where there is none."""
+        """The words of the first operand; () without operands."""
         return next(iter(self._operands.values()), ())
 
     def words(self, name: str) -> tuple[str, ...]:
@@ -130,25 +130,25 @@ class Command(NamedTuple):
     takes_command: bool = False
     """Whether `-- PROGRAM ARGUMENTS` follows; such a command has no operands."""
     hides_words: bool = False
-    """Whether a word too many may be a secret that should have been typed: it is not repeated in the error."""
+    """Whether a superfluous word may be a secret: it is not repeated in the error."""
     own_failure_code: int = 0
-    """The exit code of dsops' own failures, where the other codes belong to somebody else (`exec`: 125)."""
+    """The exit code of dsops' own failures, where the other codes are a program's (`exec`: 125)."""
     is_audited: bool = False
-    """Whether a failure of it goes on the audit trail: it hands out secrets or sessions, or changes who has some.
+    """Whether its failures go on the audit trail: it hands out secrets or sessions, or changes credentials.
 
-    One that hands something out puts that on the trail itself, before.
+    A command that hands something out records that itself, before it does.
     """
     changes_who: bool = False
-    """Whether it changes who has what, and goes on the audit trail once it is done: `login`, `keys rotate`."""
+    """Whether it changes credentials, and its success goes on the audit trail: `login`, `keys rotate`."""
 
 
 class Group(NamedTuple):
-    """A command that is a family: `dsops sandbox serve`."""
+    """A family of commands: `dsops sandbox serve`."""
 
     help: str
     commands: Mapping[str, Command]
     default: str = ""
-    """The one that is meant where none is named; "" for a family that shows its help then."""
+    """The command to run where none is named; "" shows the family's help."""
 
 
 CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
@@ -159,11 +159,11 @@ SESSION_ENVIRONMENT = Flag(
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
-"""Of commands about one session: `session_policy: auto`. Not DSOPS_ENV, which is set for other reasons."""
+"""The flag of commands about one session, for `session_policy: auto`. Not DSOPS_ENV, which is set for `exec`."""
 NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
 
 REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT")
-"""Of every command that issues sessions or reads secrets."""
+"""The flag of every command that issues sessions or reads secrets."""
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
@@ -174,7 +174,7 @@ COMMON = (
 
 
 def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, name: str = "") -> Arguments:
-    """What those words, and for the flags not among them those variables, ask of the command.
+    """The command line of `argv`; a flag that is not among the words has the value of its variable.
 
     A flag is written `--name VALUE` or `--name=VALUE`, never abbreviated; the last one of a name counts, of a
     repeatable one all do.
@@ -228,7 +228,7 @@ def _refuse_flag(written: str, by_name: Mapping[str, Flag], called: str) -> NoRe
 
 
 def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
-    """The value of a flag that stands in a word of its own."""
+    """The value of a flag, from the next word."""
     if position == len(argv) or argv[position].startswith("--"):
         error = UsageError(f"`{flag.name}` needs a value", hint=f"write `{flag.name}={flag.value or 'VALUE'}`")
         error.missing = flag.name
@@ -237,7 +237,7 @@ def _next_word(argv: Sequence[str], position: int, flag: Flag) -> str:
 
 
 def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_environment: bool) -> None:
-    """Without `--` the first word begins the command; with one further on nobody knows what was meant."""
+    """Refuses words before a later `--`: it is not clear where the program begins."""
     if "--" in argv[position:]:
         word = argv[position]
         error = UsageError(
@@ -291,7 +291,7 @@ def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:
 
 
 def is_on(value: str) -> bool:
-    """Whether a switch's variable of that value switches it on."""
+    """Whether this value of a switch's variable means on."""
     return value.lower() in _TRUE
 
 
@@ -304,7 +304,7 @@ def _switch(value: str, name: str) -> str:
 
 
 def _checked(flag: Flag, value: str, name: str) -> str:
-    """The value, when it is one that the flag takes."""
+    """The value, if the flag takes it. Raises UsageError."""
     if flag.choices and value not in flag.choices:
         raise UsageError(f"{name} can't be `{value}`", hint=_one_of(flag.choices))
     if flag.kind == "seconds" and not _is_seconds(value):

@@ -1,4 +1,4 @@
-"""A file that a command makes, and that nobody has yet."""
+"""Writes a new file; never replaces one."""
 
 from __future__ import annotations
 

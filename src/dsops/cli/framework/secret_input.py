@@ -34,7 +34,7 @@ def piped_or_in_file(path: str) -> Secret | None:
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the person types. Raises UsageError where there is nobody, or nothing was typed."""
+    """What the person types. Raises UsageError without a terminal, or for an empty answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`dsops agent`: the process that keeps sessions in memory; started by `exec` where there is none."""
+"""`dsops agent`: starts, stops and shows the process that keeps sessions in memory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
 
 _WRITING_SECONDS = 60.0
-"""How long an agent that ends waits for lines that are being written: longer than the trail's lock is waited for."""
+"""How long an ending agent waits for the audit trail: longer than the trail's own lock timeout."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Serves in this process: on the socket that its parent bound, or on one of its own."""
+    """Runs the agent in this process, on the socket that its parent bound or on one of its own."""
     from dsops.agent.hardening import forget_world, shut_in
 
     shut_in()
@@ -87,13 +87,13 @@ def _place(runtime: Runtime) -> tuple[str, str]:
 def _no_folder(folder: str) -> AgentUnavailable:
     return AgentUnavailable(
         f"the agent's folder {folder} is not safe",
-        why="it has to be a folder of yours that nobody else can enter, and no link",
-        hint=f"look at it with `ls -ld {folder}`, and remove it if nobody needs it",
+        why="it has to be your own folder, closed to other users, and no link",
+        hint=f"look at it with `ls -ld {folder}`, and remove it if it is not needed",
     )
 
 
 def _start(arguments: Arguments, runtime: Runtime) -> int:
-    """Starts one unless there is one."""
+    """Starts the agent, unless it runs."""
     folder, address = _place(runtime)
     if os.path.lexists(folder) and not client.is_safe(folder):
         raise _no_folder(folder)
@@ -113,7 +113,7 @@ def _metrics_url(port: int) -> str:
 
 
 def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
-    """Prints what it has counted."""
+    """Prints the agent's metrics."""
     fields = _tell("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
@@ -122,19 +122,19 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
 
 
 def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Ends it; none running is as good."""
+    """Ends the agent, if it runs."""
     _tell("stop")
     return 0
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Has it forget every session."""
+    """Clears the agent's cache."""
     _tell("clear")
     return 0
 
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
-    """Shows what it holds."""
+    """Shows the cached sessions."""
     fields = _tell("status")
     every = [json.loads(field) for field in fields[3:]]
     sessions = [each for each in every if arguments.switch(SANDBOX.name) or not each["is_of_sandbox"]]
@@ -178,7 +178,7 @@ def _row(session: Mapping[str, Json]) -> Sequence[str]:
 
 
 def _tell(*words: str) -> Sequence[bytes]:
-    """What the running agent answers; nothing where none runs. Raises the error that it answers with."""
+    """The fields of the running agent's answer; none where no agent runs. Raises the agent's error."""
     reply = client.ask([word.encode() for word in words], _nobody, watches=False, starts=False)
     if reply is not None and reply[0] == FAILED:
         raise unpack_error(reply[1])

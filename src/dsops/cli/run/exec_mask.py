@@ -19,9 +19,9 @@ _OF_A_SESSION = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AU
 
 
 def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIdentity | None) -> list[Secret]:
-    """What was read from a store, and what makes the command somebody; not what the configuration itself says.
+    """The values read from stores, and the secret parts of the session; not the literals of the configuration.
 
-    A note tells of values that are too short to be told from chance.
+    A note names values that are too short to mask.
     """
     found = {
         variable.name: secrets[variable.name]
@@ -42,12 +42,12 @@ def secrets_of(credentials: Credentials) -> list[Secret]:
 
 
 def patterns_of(secrets: Iterable[Secret]) -> set[bytes]:
-    """Everything that is looked for in the output."""
+    """Every byte string to replace in the output."""
     return {form for secret in secrets for form in forms_of(secret.reveal_bytes())}
 
 
 def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
-    """Lets GitHub's runner mask them too, whoever shows them: it reads stdout."""
+    """Registers the secrets with GitHub's runner, which reads stdout and masks them in the whole log."""
     if runtime.environ.get("GITHUB_ACTIONS") != "true":
         return
     if S_ISREG(os.fstat(1).st_mode):
