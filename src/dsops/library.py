@@ -156,23 +156,23 @@ class Library:
         from botocore.session import Session as BotocoreSession
 
         def metadata() -> dict[str, str]:
-            held = self.credentials(store, environment=environment)
+            session = self.credentials(store, environment=environment)
             return {
-                "access_key": held.access_key_id,
-                "secret_key": held.secret_access_key.reveal(),
-                "token": held.session_token.reveal() if held.session_token else "",
-                "expiry_time": held.expiration.isoformat() if held.expiration else "",
+                "access_key": session.access_key_id,
+                "secret_key": session.secret_access_key.reveal(),
+                "token": session.session_token.reveal() if session.session_token else "",
+                "expiry_time": session.expiration.isoformat() if session.expiration else "",
             }
 
         class Provider(CredentialProvider):  # type: ignore[misc]  # botocore ships no types
             METHOD = CANONICAL_NAME = "dsops"
 
             def load(self) -> object:
-                found = metadata()
-                if not found["expiry_time"]:
-                    keys = found["access_key"], found["secret_key"], found["token"] or None
+                parts = metadata()
+                if not parts["expiry_time"]:
+                    keys = parts["access_key"], parts["secret_key"], parts["token"] or None
                     return FixedCredentials(*keys, method=self.METHOD)
-                return RefreshableCredentials.create_from_metadata(found, metadata, self.METHOD)
+                return RefreshableCredentials.create_from_metadata(parts, metadata, self.METHOD)
 
         inner = BotocoreSession()
         # Before all others: keys in the environment are another identity.

@@ -263,12 +263,12 @@ def answer(words: "list[str]", person: "Person") -> "tuple[int, bytes] | None":
     if sys.stdout is None or os.isatty(1) or any(word in _OWN_WORK for word in words):
         return None
     begin_elsewhere(_profile(words))
-    found = ask(
+    reply = ask(
         [b"answer", *(os.fsencode(word) for word in words)], person, watches=sys.stderr is not None and os.isatty(2)
     )
-    if found is not None and found[0] == RESULT:
-        return RESULT, unpack(found[1])[0]
-    return found if found is not None and found[0] == FAILED else None
+    if reply is not None and reply[0] == RESULT:
+        return RESULT, unpack(reply[1])[0]
+    return reply if reply is not None and reply[0] == FAILED else None
 
 
 def _profile(words: "list[str]") -> str:

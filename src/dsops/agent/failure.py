@@ -41,7 +41,7 @@ def _value(error: DsopsError) -> Mapping[str, object]:
         "aws": error.aws,
         "problems": error.problems,
         "tried": error.tried,
-        "errors": [_value(each) for each in error.errors] if isinstance(error, Failures) else [],
+        "errors": [_value(one) for one in error.errors] if isinstance(error, Failures) else [],
     }
 
 
@@ -50,7 +50,7 @@ def _error(value: Mapping[str, Any]) -> DsopsError:  # Any: JSON, made by `_valu
     if not (isinstance(kind, type) and issubclass(kind, DsopsError)):
         raise ValueError(f"there is no error {value['kind']}")  # noqa: TRY004 - the bytes are wrong
     if issubclass(kind, Failures):
-        return Failures(tuple([_error(each) for each in value["errors"]]))
+        return Failures(tuple([_error(error_value) for error_value in value["errors"]]))
     error = kind.__new__(kind)
     DsopsError.__init__(
         error,

@@ -108,16 +108,16 @@ class LoopbackAttendant:
         """The descriptors to read from: the listener, and clients without an answer."""
         is_closed = self.clock() < self._deaf_until or len(self._clients) >= _MOST_CLIENTS
         listener = () if is_closed else (self._listener.fileno(),)
-        return (*listener, *[number for number, each in self._clients.items() if not each.outbox])
+        return (*listener, *[number for number, client in self._clients.items() if not client.outbox])
 
     def writers(self) -> Iterable[int]:
         """The descriptors of clients that have not taken all of an answer."""
-        return [number for number, each in self._clients.items() if each.outbox]
+        return [number for number, client in self._clients.items() if client.outbox]
 
     def seconds(self) -> float | None:
         """Seconds until the next connection has lasted too long; None without connections."""
         now = self.clock()
-        moments = [each.until for each in self._clients.values()]
+        moments = [client.until for client in self._clients.values()]
         if now < self._deaf_until:
             moments.append(self._deaf_until)
         return max(0.0, min(moments) - now) if moments else None
@@ -152,7 +152,7 @@ class LoopbackAttendant:
                 self._deaf_until = self.clock() + _DEAF_SECONDS
                 return
             connection.setblocking(False)
-            silent = [each for each in self._clients.values() if not each.is_waiting]
+            silent = [client for client in self._clients.values() if not client.is_waiting]
             if len(silent) >= _MOST_SILENT:
                 self._drop(silent[0])
             client = LoopbackConnection(connection, self.clock() + CLIENT_SECONDS)
@@ -210,11 +210,11 @@ class LoopbackAttendant:
 
 def _headers(lines: Iterable[str]) -> dict[str, str] | None:
     """Lower-case names -> values; None for a malformed line, and for a second Host or Authorization."""
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         small = name.lower()
-        if not colon or not name or name != name.strip() or (small in {"host", "authorization"} and small in found):
+        if not colon or not name or name != name.strip() or (small in {"host", "authorization"} and small in headers):
             return None
-        found[small] = value.strip()
-    return found
+        headers[small] = value.strip()
+    return headers

@@ -134,8 +134,8 @@ class AgentMetrics:
 
     def fail(self, error: DsopsError) -> None:
         """Counts an error that a client gets; of several, each."""
-        for each in error.errors if isinstance(error, Failures) else (error,):
-            self._errors.add((each.code,))
+        for one in error.errors if isinstance(error, Failures) else (error,):
+            self._errors.add((one.code,))
 
     def _call(self, labels: tuple[str, ...], seconds: float) -> None:
         service, operation, result = labels
@@ -209,8 +209,8 @@ class MetricsPort(LoopbackAttendant):
                 poll.register(descriptor, select.POLLIN)
             for descriptor in self.writers():
                 poll.register(descriptor, select.POLLOUT)
-            found = poll.poll(1000 * min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS if wait is None else wait))
-            ready = {descriptor for descriptor, _ in found}
+            events = poll.poll(1000 * min(_LONGEST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS if wait is None else wait))
+            ready = {descriptor for descriptor, _ in events}
             if self._wake in ready:
                 return
             self.turn(ready)

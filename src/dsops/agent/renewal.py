@@ -129,10 +129,10 @@ class Renewal:
 
     def _threshold(self) -> float:
         """With how many seconds left the session is renewed."""
-        held = self._held
+        session = self._held
         seconds: float = RENEW_SECONDS
-        if held.expiration is not None and held.issued_at is not None:
-            seconds = min(seconds, (held.expiration - held.issued_at).total_seconds() / 3)
+        if session.expiration is not None and session.issued_at is not None:
+            seconds = min(seconds, (session.expiration - session.issued_at).total_seconds() / 3)
         return seconds * (1 + _JITTER * self._early)
 
     def _begin(self) -> None:
@@ -140,10 +140,10 @@ class Renewal:
         self._thread = threading.Thread(target=self._work, args=(self._held,), daemon=True)
         self._thread.start()
 
-    def _work(self, held: Credentials) -> None:
+    def _work(self, session: Credentials) -> None:
         """Runs in the thread: sets the outcome, and wakes the loop."""
         try:
-            self._outcome = self._issue(held, self._is_over.is_set)
+            self._outcome = self._issue(session, self._is_over.is_set)
         except DsopsError as error:
             self._outcome = error
         except Exception as error:  # noqa: BLE001 - a bug must not leave the loop waiting; its text may hold a value

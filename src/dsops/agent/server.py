@@ -119,7 +119,7 @@ class AgentServer:
         now = monotonic()
         if not self._is_listening and not self._is_ending and now >= self._look_at:
             self._listen(True)
-        for connection in [each for each, unread in self._unread.items() if unread.until <= now]:
+        for connection in [late for late, unread in self._unread.items() if unread.until <= now]:
             self._drop(connection)
 
     def _accept(self) -> None:
@@ -167,7 +167,7 @@ class AgentServer:
             self._crew.take(connection, bytes(unread.data[5:length]))
 
     def _held_bytes(self) -> int:
-        return self._crew.held_bytes + sum(len(each.data) for each in self._unread.values())
+        return self._crew.held_bytes + sum(len(unread.data) for unread in self._unread.values())
 
     def _forget(self, connection: socket.socket) -> None:
         del self._unread[connection]

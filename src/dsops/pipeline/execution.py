@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.1
 class Run(Protocol):
     """Runs work that may send requests."""
 
-    def __call__(self, work: tasks.Work[tasks.T]) -> tasks.T:
+    def __call__(self, work: tasks.Work[tasks.T], /) -> tasks.T:
         """The result of the work."""
 
 

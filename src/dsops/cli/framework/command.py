@@ -167,8 +167,8 @@ REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store h
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
-    Flag("--json", "answer in JSON where there is data to answer, errors on stderr too", "switch"),
-    Flag("--verbose", "tell on stderr what is done: roles assumed, secrets read", "switch", short="-v"),
+    Flag("--json", "print JSON, errors on stderr, too", "switch"),
+    Flag("--verbose", "show each step on stderr", "switch", short="-v"),
     Flag("--debug", "show where an error comes from (never a secret)", "switch"),
 )
 
@@ -183,7 +183,7 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
     called = f"dsops {name}" if name else "dsops COMMAND"
     flags = command.flags + COMMON
     by_name = {name: flag for flag in flags for name in (flag.name, flag.short) if name}
-    given: dict[str, str] = {}
+    texts: dict[str, str] = {}
     words: list[str] = []
     position = 0
     while position < len(argv):
@@ -203,16 +203,16 @@ def parse(command: Command, argv: Sequence[str], environ: Mapping[str, str], *, 
                 value = _next_word(argv, position, flag)
                 position += 1
             value = _checked(flag, value, f"`{written}`")
-            is_one_more = flag.is_repeatable and flag.name in given
-            given[flag.name] = f"{given[flag.name]}{_BETWEEN}{value}" if is_one_more else value
+            is_one_more = flag.is_repeatable and flag.name in texts
+            texts[flag.name] = f"{texts[flag.name]}{_BETWEEN}{value}" if is_one_more else value
         elif command.takes_command:
-            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in given
+            may_be_environment = ENVIRONMENT.name in by_name and ENVIRONMENT.name not in texts
             _refuse_words_before_dashes(argv, position - 1, may_be_environment=may_be_environment)
             words.extend(argv[position - 1 :])
             break
         else:
             words.append(word)
-    values = {flag.name: given[flag.name] if flag.name in given else _from_variable(flag, environ) for flag in flags}
+    values = {flag.name: texts[flag.name] if flag.name in texts else _from_variable(flag, environ) for flag in flags}
     if command.takes_command:
         return Arguments(values, {}, tuple(words), name=name)
     return Arguments(values, _operands(command, words, called), (), name=name)
@@ -252,7 +252,7 @@ def _refuse_words_before_dashes(argv: Sequence[str], position: int, *, may_be_en
 
 
 def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    operands: dict[str, tuple[str, ...]] = {}
     left = list(words)
     for operand in command.operands:
         if operand.is_required and not left:
@@ -264,7 +264,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         for word in taken:
             if operand.choices and word not in operand.choices:
                 raise UsageError(f"{operand.name} can't be `{word}`", hint=_one_of(operand.choices))
-        found[operand.name] = tuple(taken)
+        operands[operand.name] = tuple(taken)
     if left and command.hides_words:
         raise UsageError(
             "there is one word too many on the command line",
@@ -276,7 +276,7 @@ def _operands(command: Command, words: Sequence[str], called: str) -> dict[str, 
         if any(flag.name == ENVIRONMENT.name for flag in command.flags):
             hint = f"an environment is named by `--env {'NAME' if command.operands else left[0]}`; {hint}"
         raise UsageError(f"`{left[0]}` is one word too many", hint=hint)
-    return found
+    return operands
 
 
 def _from_variable(flag: Flag, environ: Mapping[str, str]) -> str:

@@ -106,7 +106,7 @@ def _at_cursor(line: _Line, word: str, runtime: Runtime) -> tuple[str, ...]:
     if equals and name.startswith("--"):
         flag = next((flag for flag in flags if flag.name == name), None)
         lines = _value_lines(flag, value, line, runtime) if flag else ()
-        return lines if lines == FILES else tuple(f"{name}={each}" for each in lines)
+        return lines if lines == FILES else tuple(f"{name}={choice}" for choice in lines)
     if word.startswith("-"):
         left = [flag for flag in flags if flag.is_repeatable or flag.name not in line.flags]
         return _lines(word, {flag.name: flag.help for flag in left})
@@ -152,7 +152,7 @@ def _kept(operand: str, runtime: Runtime) -> Candidates:
         kept = in_keyring(runtime.environ)
     except DsopsError:
         return {}
-    return {each.name: each.arn for each in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
+    return {key.name: key.arn for key in kept.keys.values()} if operand == "KEY" else dict.fromkeys(kept.seeds, "")
 
 
 def _stores(line: _Line, runtime: Runtime) -> Candidates:
@@ -164,7 +164,7 @@ def _variables(config: Config, environment: str) -> Iterable[str]:
     """The variables of that environment or the default one, else of all."""
     name = environment or config.default_environment
     environments = [config.environments[name]] if name in config.environments else config.environments.values()
-    return [variable for each in environments for variable in each.variables]
+    return [variable for environment in environments for variable in environment.variables]
 
 
 def _config(line: _Line, runtime: Runtime) -> Config | None:

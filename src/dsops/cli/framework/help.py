@@ -26,7 +26,7 @@ def show_group(name: str, group: Group, *, is_asked: bool) -> int:
     """Shows the commands of a family."""
     member = "[COMMAND]" if group.default else "COMMAND"
     lines = [f"usage: dsops {name} {member} [FLAGS] ...", "", group.help, "", "commands:"]
-    lines.extend(_entry(each, summary_of(command)) for each, command in group.commands.items())
+    lines.extend(_entry(member, summary_of(command)) for member, command in group.commands.items())
     if group.default:
         lines.extend(["", f"`dsops {name}` is `dsops {name} {group.default}`:"])
         lines.extend(_details(group.commands[group.default]))

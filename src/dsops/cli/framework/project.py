@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from dsops.agent.client import is_wanted
 from dsops.cli.framework.command import Arguments
+from dsops.cli.framework.world import is_terminal
 from dsops.config import Examined
 from dsops.credentials import Credentials
 from dsops.model import Config
@@ -123,7 +124,6 @@ def agent_of(arguments: Arguments, runtime: Runtime) -> RemotePipeline | None:
         return None
     from dsops.agent.messages import PipelineRequest
     from dsops.agent.remote import RemotePipeline
-    from dsops.cli.framework.world import is_terminal
 
     request = PipelineRequest(
         arguments.name,

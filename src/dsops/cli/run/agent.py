@@ -104,7 +104,7 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
     connection.close()
     port = arguments.integer("--metrics-port")
     if port is not None:
-        answer(_metrics_url(int(_tell("metrics-port", str(port))[0])))
+        answer(_metrics_url(int(_ask_agent("metrics-port", str(port))[0])))
     return 0
 
 
@@ -114,7 +114,7 @@ def _metrics_url(port: int) -> str:
 
 def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Prints the agent's metrics."""
-    fields = _tell("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
+    fields = _ask_agent("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
@@ -123,21 +123,21 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
 
 def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
     """Ends the agent, if it runs."""
-    _tell("stop")
+    _ask_agent("stop")
     return 0
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
     """Clears the agent's cache."""
-    _tell("clear")
+    _ask_agent("clear")
     return 0
 
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
     """Shows the cached sessions."""
-    fields = _tell("status")
-    every = [json.loads(field) for field in fields[3:]]
-    sessions = [each for each in every if arguments.switch(SANDBOX.name) or not each["is_of_sandbox"]]
+    fields = _ask_agent("status")
+    all_sessions = [json.loads(field) for field in fields[3:]]
+    sessions = [session for session in all_sessions if arguments.switch(SANDBOX.name) or not session["is_of_sandbox"]]
     if arguments.switch("--json"):
         answer_json(
             {
@@ -152,13 +152,13 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
     elif not fields:
         answer("no agent is running")
     else:
-        held = counted(len(sessions), "session")
+        count = counted(len(sessions), "session")
         values = f" and {counted(int(fields[1]), 'value')} of secrets" if int(fields[1]) else ""
-        answer(f"agent {fields[0].decode()} holds {held}{values}")
+        answer(f"agent {fields[0].decode()} holds {count}{values}")
         if sessions:
-            answer(table(_HEADINGS, [_row(each) for each in sessions]))
-    if len(sessions) < len(every):
-        note(f"{counted(len(every) - len(sessions), 'session')} of a sandbox not shown: `--sandbox` shows them")
+            answer(table(_HEADINGS, [_row(session) for session in sessions]))
+    if len(sessions) < len(all_sessions):
+        note(f"{counted(len(all_sessions) - len(sessions), 'session')} of a sandbox not shown: `--sandbox` shows them")
     return 0
 
 
@@ -177,21 +177,21 @@ def _row(session: Mapping[str, Json]) -> Sequence[str]:
     )
 
 
-def _tell(*words: str) -> Sequence[bytes]:
+def _ask_agent(*words: str) -> Sequence[bytes]:
     """The fields of the running agent's answer; none where no agent runs. Raises the agent's error."""
-    reply = client.ask([word.encode() for word in words], _nobody, watches=False, starts=False)
+    reply = client.ask([word.encode() for word in words], _no_person, watches=False, starts=False)
     if reply is not None and reply[0] == FAILED:
         raise unpack_error(reply[1])
     return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
 
 
-def _nobody(_kind: int, _data: bytes) -> None:
+def _no_person(_kind: int, _data: bytes) -> None:
     return None
 
 
 IDLE = Flag(
     "--idle",
-    "end when nobody has asked for that long (3600)",
+    "end after that long without a request (default 3600)",
     "seconds",
     value="SECONDS",
     own_variable="DSOPS_AGENT_IDLE",

@@ -28,7 +28,7 @@ class ClientLines:
     def exec_line(self, words: Sequence[str], environ: Mapping[str, str]) -> ExecLine | None:
         """An `exec` that needs nothing but a new environment; None where the client has to do it."""
         arguments = _parsed(EXEC, "exec", words, environ)
-        if arguments is None:
+        if arguments is None or not arguments.command:
             return None
         is_pristine, keeps_existing = arguments.switch("--pristine"), arguments.switch("--keep-existing")
         return ExecLine(_request(arguments), arguments.command, is_pristine, keeps_existing)
@@ -60,7 +60,8 @@ def _parsed(command: Command, name: str, words: Sequence[str], environ: Mapping[
         arguments = parse(command, words, environ, name=name)
     except UsageError:
         return None
-    return None if any(environ.get(variable) for variable in _NEEDS_OWN_PROCESS) else arguments
+    is_for_client = arguments.is_help or any(environ.get(variable) for variable in _NEEDS_OWN_PROCESS)
+    return None if is_for_client else arguments
 
 
 def _request(arguments: Arguments) -> PipelineRequest:

@@ -23,17 +23,17 @@ def secrets_to_mask(plan: Plan, secrets: Mapping[str, Secret], session: ChildIde
 
     A note names values that are too short to mask.
     """
-    found = {
+    masked = {
         variable.name: secrets[variable.name]
         for variable in plan.variables
         if variable.reference is not None and variable.name in secrets
     }
-    short = [name for name, value in found.items() if 0 < len(value.reveal_bytes()) < SHORTEST]
+    short = [name for name, value in masked.items() if 0 < len(value.reveal_bytes()) < SHORTEST]
     if short:
         note(f"{', '.join(short)}: a value of less than {SHORTEST} bytes is not masked")
     if session is not None:
-        found.update((name, session.variables[name]) for name in _OF_A_SESSION if name in session.variables)
-    return list(found.values())
+        masked.update((name, session.variables[name]) for name in _OF_A_SESSION if name in session.variables)
+    return list(masked.values())
 
 
 def secrets_of(credentials: Credentials) -> list[Secret]:
