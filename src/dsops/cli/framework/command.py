@@ -167,7 +167,7 @@ REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store h
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
-    Flag("--json", "print JSON, errors on stderr, too", "switch"),
+    Flag("--json", "print JSON; errors go to stderr as JSON", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
     Flag("--debug", "show where an error comes from (never a secret)", "switch"),
 )

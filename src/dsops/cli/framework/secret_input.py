@@ -38,7 +38,7 @@ def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(
-            f"nobody gave the {what[:1].lower()}{what[1:]}",
+            f"the {what[:1].lower()}{what[1:]} was not entered",
             why="there is no terminal to ask on, or the question was not answered",
             hint=f"pipe it in: `{command} < FILE`, or name the file: `{command} --from-file FILE`",
         )
