@@ -1,4 +1,4 @@
-"""Plan -> secrets and sessions -> the environment of a command. Every request to AWS goes out from here."""
+"""Plan -> secrets and sessions -> the environment of a command; and other work that sends requests."""
 
 from __future__ import annotations
 

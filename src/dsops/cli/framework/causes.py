@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class ErrorCause(NamedTuple):
-    """One way into an error, and the way out of it."""
+    """One cause of an error, and its remedy."""
 
     what: str
     remedy: str
@@ -299,4 +299,4 @@ CAUSES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     **_SERVICE,
     **_QUERIES,
 }
-"""By the error's code. One that is not here says all in its message."""
+"""Error code -> causes; other errors say all in their message."""

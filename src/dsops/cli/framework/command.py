@@ -73,9 +73,9 @@ class Arguments:
     ) -> None:
         self._values = values
         self.name = name
-        """Of the command itself: `exec`, `keys rotate`."""
+        """The command's name: `exec`, `keys rotate`."""
         self.is_help = is_help
-        """Whether `--help` was among the words; nothing else is known then."""
+        """Whether `--help` was among the words; the other words are not parsed then."""
         self._operands = operands
         self.command = command
         """The words after `--`: a program and its arguments; () for commands that take none."""
@@ -119,12 +119,12 @@ class Arguments:
 
 
 class Command(NamedTuple):
-    """One command: what it takes, what it says about itself, what it does."""
+    """One command: its help, its flags and operands, the function that runs it."""
 
     help: str
-    """What it does, for `--help`; the table in `cli` has the one-line summary."""
+    """The text of `--help`; the table in `cli.commands` has the one-line summary."""
     run: Callable[[Arguments, Runtime], int]
-    """Gives the exit code; raises DsopsError for everything that a user can do something about."""
+    """Returns the exit code; raises DsopsError."""
     flags: tuple[Flag, ...] = ()
     operands: tuple[Operand, ...] = ()
     takes_command: bool = False

@@ -97,7 +97,7 @@ def tell_address(text: str, address: str) -> None:
 
 
 def clean(text: str) -> str:
-    """One line that moves no cursor and rings no bell: what a server answered may be in it."""
+    """The text as one line without control characters: it may come from a server."""
     return "".join(
         character if character.isprintable() else " " if character in "\n\t" else f"\\x{ord(character):02x}"
         for character in text
