@@ -7,8 +7,8 @@ import json
 import pytest
 
 from dsops.cli import main
-from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import Group
+from dsops.cli.framework.commands import COMMANDS, load
 
 KEYS = {"code", "message", "why", "hint", "next", "where", "tried", "aws", "problems", "errors"}
 

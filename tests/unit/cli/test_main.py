@@ -14,8 +14,8 @@ from typing import cast
 import pytest
 
 from dsops import __version__, cli
-from dsops.cli.commands import COMMANDS, CommandEntry
 from dsops.cli.framework.command import Arguments, Command, Group
+from dsops.cli.framework.commands import COMMANDS, CommandEntry
 from dsops.errors import AccessDenied, CommandNotFound, UsageError
 from dsops.runtime import Runtime
 
@@ -216,7 +216,6 @@ def test_only_the_chosen_commands_module_is_imported() -> None:
         return subprocess.run([*command, *words], capture_output=True, text=True, check=True).stderr.split()
 
     framework = "dsops.cli.framework"
-    parts = (f"{framework}.{name}" for name in ("command", "output", "world"))
-    every_command = {"dsops.cli.commands", framework, *parts}
+    every_command = {framework, *(f"{framework}.{name}" for name in ("command", "commands", "output", "world"))}
     assert every_command == set(modules("--version"))
     assert every_command | {f"{framework}.help"} == set(modules("help", "help"))

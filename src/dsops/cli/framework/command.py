@@ -122,7 +122,7 @@ class Command(NamedTuple):
     """One command: its help, its flags and operands, the function that runs it."""
 
     help: str
-    """The text of `--help`; the table in `cli.commands` has the one-line summary."""
+    """The text of `--help`; the table in `commands` has the one-line summary."""
     run: Callable[[Arguments, Runtime], int]
     """Returns the exit code; raises DsopsError."""
     flags: tuple[Flag, ...] = ()

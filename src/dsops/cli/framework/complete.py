@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import summary_of
 from dsops.cli.framework.output import answer, clean
 from dsops.config import load as load_config

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textwrap import fill
 
-from dsops.cli.commands import COMMANDS, load
 from dsops.cli.framework.command import COMMON, Arguments, Command, Flag, Group, Operand
+from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.output import answer, tell
 from dsops.errors import DsopsError, UsageError, nearest
 from dsops.runtime import Runtime
