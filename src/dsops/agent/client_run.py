@@ -94,7 +94,7 @@ class ClientRun:
         except TimeoutError as error:
             self._tally.add(lambda metrics: metrics.prompts.add(("timeout",)))
             raise MfaRequired(
-                "nobody typed an answer in time", why="others wait for the same", hint="run it again"
+                "no answer was typed in time", why="other requests wait for the same device", hint="run it again"
             ) from error
         self._tally.add(lambda metrics: metrics.prompts.add(("nobody" if typed is None else "answered",)))
         return None if typed is None else Secret.from_bytes(typed)
