@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dsops.agent.client import address_in, folder_of, make_folder
-from dsops.agent.hardening import forget_world
-from dsops.agent.server import AgentServer
+from dsops.agent.process import drop_environment
 from dsops.agent.start import listen, locked
-from dsops.agent.work import SessionKeeper
+from dsops.agent.work import serve
 from dsops.cli.run.command_lines import ClientLines
 from dsops.runtime import utc_now
 
@@ -27,11 +26,8 @@ def main(moment: Path) -> None:
     address = address_in(folder)
     with locked(address):
         listener = listen(address)
-    forget_world()
-    keeper = SessionKeeper(now, ClientLines())
-    server = AgentServer(listener, keeper.work)
-    keeper.end = server.stop
-    server.run()
+    drop_environment()
+    serve(listener, ClientLines(), now)
 
 
 if __name__ == "__main__":

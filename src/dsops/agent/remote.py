@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dsops.agent import client
-from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, unpack
+from dsops.agent.client import ASK, DECLINED, EVENT, FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.messages import PipelineRequest, credentials_of, request_fields, secrets_of, take_who_answered
 from dsops.credentials import Credentials
@@ -57,6 +57,14 @@ class RemotePipeline(NamedTuple):
         if answer[0] == FAILED:
             raise unpack_error(answer[1])
         return take_who_answered(self.runtime.journal, unpack(answer[1]))
+
+
+def ask_running(*words: str) -> Sequence[bytes]:
+    """The fields of the running agent's answer; none where no agent runs. Raises the agent's error."""
+    reply = client.ask([word.encode() for word in words], lambda _kind, _data: None, watches=False, starts=False)
+    if reply is not None and reply[0] == FAILED:
+        raise unpack_error(reply[1])
+    return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
 
 
 class AgentPerson:

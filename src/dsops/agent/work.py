@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from time import monotonic
@@ -20,17 +21,21 @@ from dsops.agent.messages import (
     with_who_answered,
 )
 from dsops.agent.metrics import AgentMetrics, Tally
-from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, RequestClient, failed, result
+from dsops.agent.request import DECLINE, AgentAnswer, AgentRequest, ClientLimits, RequestClient, failed, result
+from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
 from dsops.arn import is_session_of, parse_arn
 from dsops.audit.shared_writer import SharedWriter
 from dsops.cache import CredentialCache
-from dsops.errors import DsopsError, bug_of
+from dsops.errors import AgentUnavailable, DsopsError, bug_of
 from dsops.pipeline.execution import environment_of_child, only_value
 from dsops.pipeline.journal import add_run
 from dsops.pipeline.plans import require_session
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices
+
+_WRITING_SECONDS = 60.0
+"""How long an ending agent waits for the audit trail: longer than the trail's own lock timeout."""
 
 Operation = Callable[[AgentRequest, RequestClient, Tally], AgentAnswer]
 
@@ -182,6 +187,30 @@ class SessionKeeper:
         self._cache.clear()
         self.end()
         return result([])
+
+
+def serve(
+    listener: socket.socket,
+    lines: CommandLines,
+    now: Callable[[], datetime],
+    *,
+    idle_seconds: float | None = None,
+    metrics_port: int | None = None,
+    show_metrics_port: Callable[[int], None] = lambda _port: None,
+) -> None:
+    """Runs an agent on this socket until it is stopped or idle. Raises AgentUnavailable for too few descriptors."""
+    if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
+        raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
+    keeper = SessionKeeper(now, lines)
+    limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
+    server = AgentServer(listener, keeper.work, limits)
+    keeper.end = server.stop
+    if metrics_port is not None:
+        show_metrics_port(keeper.metrics.serve(metrics_port))
+    try:
+        server.run()
+    finally:
+        keeper.writer.finish(_WRITING_SECONDS)
 
 
 def _got(run: ClientRun, line: GetLine) -> bytes:

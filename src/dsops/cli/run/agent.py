@@ -4,79 +4,39 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 
 from dsops.agent import client
-from dsops.agent.client import FAILED, RESULT, unpack
-from dsops.agent.failure import unpack_error
-from dsops.agent.start import listen, locked, start
+from dsops.agent.process import drop_environment, harden, inherited_listener, own_listener, unsafe_folder
+from dsops.agent.remote import ask_running
+from dsops.agent.start import start
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.output import Json, answer, answer_json, counted, note, table, tell
 from dsops.cli.look.whoami import duration_text
-from dsops.errors import AgentUnavailable, UsageError
+from dsops.errors import AgentUnavailable
 from dsops.runtime import Runtime
-
-_WRITING_SECONDS = 60.0
-"""How long an ending agent waits for the audit trail: longer than the trail's own lock timeout."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     """Runs the agent in this process, on the socket that its parent bound or on one of its own."""
-    from dsops.agent.hardening import forget_world, shut_in
-
-    shut_in()
+    harden()
     descriptor = arguments.integer("--listener")
-    listener = _own_listener(runtime) if descriptor is None else _given_listener(descriptor)
-    forget_world()
-    # libcurl and OpenSSL look at the environment when they are loaded.
-    from dsops.agent.request import ClientLimits
-    from dsops.agent.server import SPARE_DESCRIPTORS, AgentServer
-    from dsops.agent.work import SessionKeeper
+    listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
+    drop_environment()
+    # Only now: libcurl and OpenSSL read the environment when they are loaded.
+    from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
-    if 0 < os.sysconf("SC_OPEN_MAX") < 2 * SPARE_DESCRIPTORS:
-        raise AgentUnavailable("the agent may open too few files", hint="raise the hard limit: `ulimit -Hn`")
-    keeper = SessionKeeper(runtime.now, ClientLines())
-    idle_seconds = arguments.seconds("--idle")
-    limits = ClientLimits() if idle_seconds is None else ClientLimits(idle_seconds=idle_seconds)
-    server = AgentServer(listener, keeper.work, limits)
-    keeper.end = server.stop
-    port = arguments.integer("--metrics-port")
-    if port is not None:
-        tell(f"metrics: {_metrics_url(keeper.metrics.serve(port))}")
-    try:
-        server.run()
-    finally:
-        keeper.writer.finish(_WRITING_SECONDS)
+    serve(
+        listener,
+        ClientLines(),
+        runtime.now,
+        idle_seconds=arguments.seconds("--idle"),
+        metrics_port=arguments.integer("--metrics-port"),
+        show_metrics_port=lambda port: tell(f"metrics: {_metrics_url(port)}"),
+    )
     return 0
-
-
-def _given_listener(descriptor: int) -> socket.socket:
-    try:
-        listener = socket.socket(fileno=descriptor)
-        if listener.family == socket.AF_UNIX and listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            return listener
-    except (OSError, OverflowError, ValueError):
-        pass
-    raise UsageError(f"`--listener {descriptor}` is no listening socket", hint="leave it out: the agent makes its own")
-
-
-def _own_listener(runtime: Runtime) -> socket.socket:
-    folder, address = _place(runtime)
-    if not client.make_folder(folder):
-        raise _no_folder(folder)
-    try:
-        with locked(address):
-            other = client.connect(address)
-            if other is not None:
-                other.close()
-                raise AgentUnavailable("an agent is running already", hint="`dsops agent stop` ends it")
-            return listen(address)
-    except OSError as error:
-        why, hint = (error.strerror or "").lower(), "is its folder yours? commands do without an agent"
-        raise AgentUnavailable(f"the agent can't listen on {address}", why=why, hint=hint) from error
 
 
 def _place(runtime: Runtime) -> tuple[str, str]:
@@ -84,19 +44,11 @@ def _place(runtime: Runtime) -> tuple[str, str]:
     return folder, client.address_in(folder)
 
 
-def _no_folder(folder: str) -> AgentUnavailable:
-    return AgentUnavailable(
-        f"the agent's folder {folder} is not safe",
-        why="it has to be your own folder, closed to other users, and no link",
-        hint=f"look at it with `ls -ld {folder}`, and remove it if it is not needed",
-    )
-
-
 def _start(arguments: Arguments, runtime: Runtime) -> int:
     """Starts the agent, unless it runs."""
     folder, address = _place(runtime)
     if os.path.lexists(folder) and not client.is_safe(folder):
-        raise _no_folder(folder)
+        raise unsafe_folder(folder)
     connection = start(address, client.connect, arguments.text("--idle")) if client.make_folder(folder) else None
     if connection is None:
         why, hint = f"nothing can listen in {folder}", "is that folder yours, and its disk not full?"
@@ -104,7 +56,7 @@ def _start(arguments: Arguments, runtime: Runtime) -> int:
     connection.close()
     port = arguments.integer("--metrics-port")
     if port is not None:
-        answer(_metrics_url(int(_ask_agent("metrics-port", str(port))[0])))
+        answer(_metrics_url(int(ask_running("metrics-port", str(port))[0])))
     return 0
 
 
@@ -114,7 +66,7 @@ def _metrics_url(port: int) -> str:
 
 def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
     """Prints the agent's metrics."""
-    fields = _ask_agent("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
+    fields = ask_running("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
     sys.stdout.write(fields[0].decode())
@@ -123,19 +75,19 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
 
 def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
     """Ends the agent, if it runs."""
-    _ask_agent("stop")
+    ask_running("stop")
     return 0
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
     """Clears the agent's cache."""
-    _ask_agent("clear")
+    ask_running("clear")
     return 0
 
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
     """Shows the cached sessions."""
-    fields = _ask_agent("status")
+    fields = ask_running("status")
     all_sessions = [json.loads(field) for field in fields[3:]]
     sessions = [session for session in all_sessions if arguments.switch(SANDBOX.name) or not session["is_of_sandbox"]]
     if arguments.switch("--json"):
@@ -175,18 +127,6 @@ def _row(session: Mapping[str, Json]) -> Sequence[str]:
         duration_text(left) if isinstance(left, int) else "never",
         str(session["uses"]),
     )
-
-
-def _ask_agent(*words: str) -> Sequence[bytes]:
-    """The fields of the running agent's answer; none where no agent runs. Raises the agent's error."""
-    reply = client.ask([word.encode() for word in words], _no_person, watches=False, starts=False)
-    if reply is not None and reply[0] == FAILED:
-        raise unpack_error(reply[1])
-    return unpack(reply[1]) if reply is not None and reply[0] == RESULT else ()
-
-
-def _no_person(_kind: int, _data: bytes) -> None:
-    return None
 
 
 IDLE = Flag(
