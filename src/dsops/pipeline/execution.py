@@ -48,8 +48,8 @@ class Pipeline:
         With `run` the journal is the caller's after a failure, too.
         """
         self._runtime = runtime
-        self._client = client or make_client(runtime)
-        self._cache = cache or CredentialCache(runtime.now, is_of_one_run=True)
+        self._client = make_client(runtime) if client is None else client
+        self._cache = CredentialCache(runtime.now, is_of_one_run=True) if cache is None else cache
         self._run_work = run
 
     def secrets(self, plan: Plan, *, min_ttl_seconds: float | None = None) -> Mapping[str, Secret]:
