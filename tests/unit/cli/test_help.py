@@ -8,7 +8,7 @@ from dsops.cli import main
 from dsops.cli.framework.command import Command
 from dsops.cli.framework.commands import COMMANDS, load
 from dsops.cli.framework.help import command_text, summary_of
-from dsops.doctor.check import CODES
+from dsops.doctor.examination import CODES
 from dsops.errors import DsopsError
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsops.cli.framework.output import clean
 from dsops.config import RUNNING
 from dsops.config.allow import allow, not_allowed, permissions, refuse_shared
 from dsops.config.find import find
@@ -13,6 +12,7 @@ from dsops.errors import ConfigNotFound
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 _FEW, _LINE_CHARACTERS = 16, 80
 """The lines of a small screen, and their length."""

@@ -12,10 +12,10 @@ from dsops.agent.process import drop_environment, harden, inherited_listener, ow
 from dsops.agent.remote import ask_running
 from dsops.agent.start import start
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
-from dsops.cli.framework.output import Json, answer, answer_json, counted, note, table, tell
-from dsops.cli.look.whoami import duration_text
+from dsops.cli.framework.output import Json, answer, answer_json, note, table, tell
 from dsops.errors import AgentUnavailable
 from dsops.runtime import Runtime
+from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:

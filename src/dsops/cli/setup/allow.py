@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.output import Json, answer, answer_json, clean
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.framework.permission import power_lines
 from dsops.cli.framework.project import read_config, shown_path
 from dsops.config import load
@@ -14,6 +14,7 @@ from dsops.errors import DsopsError
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
