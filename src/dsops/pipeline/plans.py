@@ -71,7 +71,7 @@ def environment_of_sessions(plan: Plan) -> str:
 
 def require_session(plan: Plan, store: str) -> None:
     """Raises UsageError for a store that has no AWS credentials."""
-    store_type = StoreTypes()[plan.steps[store].type]
+    store_type = plan.steps[store].type
     if not store_type.gives_credentials and not store_type.takes_credentials:
         raise UsageError(
             f"store `{store}` has no credentials: its type is {store_type.name}",

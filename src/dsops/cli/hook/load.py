@@ -37,7 +37,6 @@ from dsops.plan import Plan
 from dsops.render.shell import shell_bytes
 from dsops.runtime import Runtime
 from dsops.secret import Secret
-from dsops.stores import StoreTypes
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
@@ -115,9 +114,8 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
     """The values, and the sessions that some of them are parts of."""
-    types = StoreTypes()
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
-    stores = [name for name in names if types[plan.steps[name].type].gives_credentials]
+    stores = [name for name in names if plan.steps[name].type.gives_credentials]
     agent = agent_of(arguments, runtime)
     values = agent.secrets(plan.environment) if agent else None
     if agent is not None and values is not None:
