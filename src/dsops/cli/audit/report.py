@@ -28,13 +28,13 @@ SHOWN = 10
 _NAMED = 3
 TOP = Flag(
     "--top",
-    f"so many rows of each table ({SHOWN}); 0 for all",
+    f"number of rows of each table (default {SHOWN}); 0 for all",
     "integer",
     value="NUMBER",
     own_variable="DSOPS_AUDIT_TOP",
 )
 SANDBOX = Flag(
-    "--sandbox", "also what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
+    "--sandbox", "include what was done in a sandbox on this machine", "switch", own_variable="DSOPS_AUDIT_SANDBOX"
 )
 
 
@@ -226,14 +226,16 @@ def json_value(cell: object) -> Json:
 
 COMMAND = Command(
     help=(
-        "Says who assumed what, and what is unusual about it, out of CloudTrail's logs.\n"
+        "Report who assumed which roles, and what is unusual, from CloudTrail logs.\n"
         "\n"
-        "LOGS are files, and folders as a trail delivers them. Without LOGS dsops' own trail is read.\n"
+        "LOGS are log files, or folders in the layout in which CloudTrail delivers them. Without LOGS, the\n"
+        "audit trail of dsops is read.\n"
         "\n"
-        "AssumeRole failures by role and code, how long sessions are used against what was asked for, who\n"
-        "assumes which role, access across accounts; throttling and what is recorded; and pointed at:\n"
-        "principals and pairs of accounts never seen before, MFA missing where others have it, sessions\n"
-        "used to their last minute or for seconds, denials that repeat, long chains.\n"
+        "The report counts AssumeRole failures by role and code, compares how long sessions are used with\n"
+        "the duration requested, and lists who assumes which role, cross-account access and throttling.\n"
+        "It points out principals and account pairs that are new, missing MFA where other sessions of the\n"
+        "role have it, sessions used until they expire or for seconds only, repeated denials, and long\n"
+        "role chains.\n"
         "\n"
         "  dsops audit report logs/ --since 7d\n"
         "  dsops audit report logs/ --html report.html\n"
@@ -243,20 +245,20 @@ COMMAND = Command(
     flags=(
         Flag(
             "--since",
-            "report what came from then on: `2h`, `7d`, or a time; what is older says what is new",
+            "report events after this time (`2h`, `7d`, or a timestamp); older events show what is new",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
         Flag(
             "--question",
-            "answer only that one, by its name; may be repeated; `dsops audit sql` lists them",
+            "answer only this question; may be repeated; `dsops audit sql` lists the names",
             value="QUESTION",
             is_repeatable=True,
             own_variable="DSOPS_AUDIT_QUESTION",
         ),
         Flag(
             "--by",
-            "what `summary` is grouped by",
+            "what to group `summary` by",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -264,7 +266,7 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "who is behind that session: its name, key id or ARN",
+            "show who is behind this session: its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
@@ -272,12 +274,12 @@ COMMAND = Command(
         TOP,
         Flag(
             "--html",
-            "write a page with plots, which opens without a network",
+            "write an HTML page with plots, which opens without a network",
             value="FILE",
             own_variable="DSOPS_AUDIT_HTML",
         ),
         SANDBOX,
     ),
-    operands=(Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),),
+    operands=(Operand("LOGS", "a log file, or a folder of log files", is_required=False, is_repeatable=True),),
 )
 """`dsops audit report`."""

@@ -23,35 +23,38 @@ _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DATABASE = re.compile(r"(?:[A-Za-z0-9_-]{1,255}\.)?[A-Za-z0-9_]{1,255}")
 
 RUN = Flag(
-    "--run", "ask it, and show the answer as `dsops audit report` does", "switch", own_variable="DSOPS_AUDIT_RUN"
+    "--run", "run the query and show the result as `dsops audit report` does", "switch", own_variable="DSOPS_AUDIT_RUN"
 )
 _STORE = Flag(
     "--store",
-    "the store whose session asks, not the base credentials",
+    "run the query with the session of this store, not with the base credentials",
     value="STORE",
     own_variable="DSOPS_AUDIT_RUN_STORE",
 )
 _REGION = Flag(
-    "--region", "where Athena is; the store's or yours if left out", value="REGION", own_variable="DSOPS_AUDIT_REGION"
+    "--region",
+    "the region of Athena (default: the region of the store, or your own)",
+    value="REGION",
+    own_variable="DSOPS_AUDIT_REGION",
 )
 _WORKGROUP_FLAG = Flag(
-    "--workgroup", "the workgroup of Athena (primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
+    "--workgroup", "the Athena workgroup (default primary)", value="NAME", own_variable="DSOPS_AUDIT_WORKGROUP"
 )
 _DATABASE_FLAG = Flag(
     "--database",
-    "the database that the table is in, or CATALOG.DATABASE (default)",
+    "the database of the table, or CATALOG.DATABASE (default `default`)",
     value="NAME",
     own_variable="DSOPS_AUDIT_DATABASE",
 )
 _OUTPUT = Flag(
     "--output",
-    "where AWS puts the result, where the workgroup does not say: s3://BUCKET/PREFIX/",
+    "where Athena writes the result, if the workgroup does not set it: s3://BUCKET/PREFIX/",
     value="S3-URI",
     own_variable="DSOPS_AUDIT_OUTPUT",
 )
 _TIMEOUT = Flag(
     "--timeout",
-    "stop the query when it takes longer",
+    "stop the query after this time",
     "seconds",
     value="SECONDS",
     default="1800",
@@ -59,7 +62,7 @@ _TIMEOUT = Flag(
 )
 _EVERYTHING = Flag(
     "--everything",
-    "ask without a first day: all of the table is read, and billed",
+    "query without a first day: the whole table is scanned, and billed",
     "switch",
     own_variable="DSOPS_AUDIT_EVERYTHING",
 )

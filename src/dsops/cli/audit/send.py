@@ -60,11 +60,12 @@ def _tell(sender: Sender, *, as_json: bool) -> None:
 
 SEND = Command(
     help=(
-        "Sends what the trail holds to its receivers, `syslog` and `otlp`, and waits for it.\n"
+        "Send the events of the audit trail to the receivers, `syslog` and `otlp`, and wait for the result.\n"
         "\n"
-        "Each run of dsops has its lines sent by a process that it does not wait for. This does the same at\n"
-        "once: at the end of a job in CI, whose processes end with it, or to see why a receiver takes\n"
-        "nothing. What is not taken waits; the exit code is 5 then."
+        "Each run of dsops starts a process that sends its events in the background. This command sends\n"
+        "them at once: use it at the end of a CI job, which ends background processes, or to see why a\n"
+        "receiver refuses events. Events that were not accepted are kept for the next attempt; the exit\n"
+        "code is 5 then."
     ),
     run=_run,
 )

@@ -112,17 +112,17 @@ def _is_day(text: str) -> bool:
 
 COMMAND = Command(
     help=(
-        "Prints a question of `dsops audit report` as SQL, and with --run asks it.\n"
+        "Print a question of `dsops audit report` as SQL, or run it in Athena with --run.\n"
         "\n"
-        "It is asked of a table of CloudTrail's logs in Athena, or of files here by DuckDB. Without QUESTION\n"
-        "the questions are listed.\n"
+        "The SQL queries a table of CloudTrail logs in Athena, or log files on this machine with DuckDB.\n"
+        "Without QUESTION, the questions are listed.\n"
         "\n"
-        "Only the days from --begin to --end are read; without --begin those since --since, and thirty\n"
-        "before them where it is asked what is new. In Athena the table is one of AWS's documentation,\n"
-        "partitioned by its column `timestamp`.\n"
+        "Only the days from --begin to --end are read. Without --begin, the days since --since are read, and\n"
+        "thirty days before them for questions about what is new. In Athena, the table is the one that the\n"
+        "AWS documentation creates, partitioned by its column `timestamp`.\n"
         "\n"
-        "With --run the answer is shown as the report shows it. AWS bills for what is scanned: how much that\n"
-        "was is told at the end. Ctrl-C and --timeout stop the query.\n"
+        "With --run, the result is shown as `dsops audit report` shows it. AWS bills for the bytes scanned;\n"
+        "the number is printed at the end. Ctrl-C and --timeout stop the query.\n"
         "\n"
         "  dsops audit sql failures --begin 2026-11-01\n"
         "  dsops audit sql failures --since 7d --run --store audit --workgroup security\n"
@@ -132,7 +132,7 @@ COMMAND = Command(
     flags=(
         Flag(
             "--dialect",
-            "for which engine",
+            "the SQL engine",
             value="ENGINE",
             choices=tuple(DIALECTS),
             default=ATHENA.name,
@@ -140,21 +140,21 @@ COMMAND = Command(
         ),
         Flag(
             "--from",
-            f"the table (Athena: {_TABLE}), or a pattern of files",
+            f"the table (Athena, default {_TABLE}), or a file pattern (DuckDB)",
             value="TABLE",
             own_variable="DSOPS_AUDIT_FROM",
         ),
-        Flag("--begin", "the first day that is read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
-        Flag("--end", "the last day that is read", value="DAY", own_variable="DSOPS_AUDIT_END"),
+        Flag("--begin", "the first day to read: 2026-11-01", value="DAY", own_variable="DSOPS_AUDIT_BEGIN"),
+        Flag("--end", "the last day to read", value="DAY", own_variable="DSOPS_AUDIT_END"),
         Flag(
             "--since",
-            "report what came from then on: `2h`, `7d`, or a time",
+            "report events after this time: `2h`, `7d`, or a timestamp",
             value="TIME",
             own_variable="DSOPS_AUDIT_SINCE",
         ),
         Flag(
             "--by",
-            "what `summary` is grouped by",
+            "what to group `summary` by",
             value="WHAT",
             choices=tuple(BY),
             default="role",
@@ -162,13 +162,13 @@ COMMAND = Command(
         ),
         Flag(
             "--session",
-            "the session that `history` asks of: its name, key id or ARN",
+            "the session for `history`: its name, access key id or ARN",
             "filled",
             value="SESSION",
             own_variable="DSOPS_AUDIT_SESSION",
         ),
         *RUN_FLAGS,
     ),
-    operands=(Operand("QUESTION", "what is asked", is_required=False),),
+    operands=(Operand("QUESTION", "the name of the question", is_required=False),),
 )
 """The questions as SQL."""

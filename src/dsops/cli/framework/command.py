@@ -151,25 +151,30 @@ class Group(NamedTuple):
     """The command to run where none is named; "" shows the family's help."""
 
 
-CONFIG = Flag("--config", "the configuration file, not the dsops.yaml found here or above", value="FILE")
-ENVIRONMENT = Flag("--env", "the environment of the configuration to use", value="NAME")
+CONFIG = Flag("--config", "use this configuration file instead of the dsops.yaml in this folder or above", value="FILE")
+ENVIRONMENT = Flag("--env", "the environment to use", value="NAME")
 SESSION_ENVIRONMENT = Flag(
     "--env",
-    "the environment that the session is for, where what it may do follows from that",
+    "the environment that the session is for, if `session_policy: auto` depends on it",
     value="NAME",
     own_variable="DSOPS_SESSION_ENV",
 )
 """The flag of commands about one session, for `session_policy: auto`. Not DSOPS_ENV, which is set for `exec`."""
-NO_AGENT = Flag("--no-agent", "do all the work in this process", "switch")
+NO_AGENT = Flag("--no-agent", "do not use the agent", "switch")
 
-REASON = Flag("--reason", "why, for the audit trail, and for AWS where a store has `reason_to`", "reason", value="TEXT")
+REASON = Flag(
+    "--reason",
+    "the reason, recorded in the audit trail, and sent to AWS for stores with `reason_to`",
+    "reason",
+    value="TEXT",
+)
 """The flag of every command that issues sessions or reads secrets."""
 
 # Every command takes these; `cli.main` itself acts on the last two.
 COMMON = (
-    Flag("--json", "print JSON; errors go to stderr as JSON", "switch"),
+    Flag("--json", "print JSON, errors too", "switch"),
     Flag("--verbose", "show each step on stderr", "switch", short="-v"),
-    Flag("--debug", "show where an error comes from (never a secret)", "switch"),
+    Flag("--debug", "show where in the code an error was raised (never a secret)", "switch"),
 )
 
 

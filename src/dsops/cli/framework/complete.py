@@ -202,7 +202,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 COMMAND = Command(
-    help="Lists completions for the last word of a command line: for the scripts of `dsops completion`.",
+    help=("List completions of the last word of a command line, for the scripts of `dsops completion`."),
     run=_run,
     takes_command=True,
 )

@@ -82,7 +82,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Prints a script that completes commands, flags, and the names of your environments, stores and\n"
+        "Print a shell completion script for commands, flags, and the names of your environments, stores and\n"
         "variables.\n"
         "\n"
         '  bash:  eval "$(dsops completion bash)"             in ~/.bashrc\n'

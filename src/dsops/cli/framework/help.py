@@ -18,7 +18,7 @@ def show_overview(*, is_asked: bool) -> int:
     """Shows the table of commands: on stdout for --help, on stderr for an empty command line."""
     lines = ["usage: dsops COMMAND [FLAGS] ...", "", "commands:"]
     lines.extend(_entry(name, entry.summary) for name, entry in COMMANDS.items() if entry.summary)
-    lines.extend(["", "`dsops COMMAND --help` says more; `dsops --version` prints the version"])
+    lines.extend(["", "`dsops COMMAND --help` shows the help of a command; `dsops --version` prints the version"])
     return _show("\n".join(lines), is_asked=is_asked)
 
 
@@ -48,7 +48,7 @@ def _details(command: Command) -> list[str]:
     lines = []
     if command.operands:
         lines.extend(["", "operands:", *(_entry(operand.name, operand.help) for operand in command.operands)])
-    lines.extend(["", "flags (each also by the variable named after it):"])
+    lines.extend(["", "flags (each can also be set by the variable in brackets):"])
     lines.extend(_entry(_spelling(flag), flag_help(flag)) for flag in command.flags + COMMON)
     return lines
 
@@ -163,8 +163,8 @@ def _errors(root: type[DsopsError]) -> list[type[DsopsError]]:
 
 COMMAND = Command(
     help=(
-        "Explains a command (`dsops help exec`), the code of an error (`dsops help sts.access-denied`) or\n"
-        "of what `dsops policy check` finds (`dsops help oidc.no-tenant`)."
+        "Explain a command (`dsops help exec`), an error code (`dsops help sts.access-denied`), or the code\n"
+        "of a finding of `dsops policy check` (`dsops help oidc.no-tenant`)."
     ),
     run=_run,
     operands=(

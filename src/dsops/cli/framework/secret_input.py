@@ -13,7 +13,9 @@ from dsops.input_file import read_file, reason
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 
-FROM_FILE = Flag("--from-file", "read it from this file instead of asking; `-` is standard input", value="FILE")
+FROM_FILE = Flag(
+    "--from-file", "read the secret from this file instead of asking for it; `-` is standard input", value="FILE"
+)
 
 _MOST_BYTES = 16384
 

@@ -40,7 +40,10 @@ from dsops.secret import Secret
 from dsops.text import clean
 
 HOOK_ENVIRONMENT = Flag(
-    "--env", "the environment to load, instead of the file's default one", value="NAME", own_variable="DSOPS_HOOK_ENV"
+    "--env",
+    "the environment to load instead of the default one of the file",
+    value="NAME",
+    own_variable="DSOPS_HOOK_ENV",
 )
 INTERRUPTED = 128 + 2
 
@@ -143,11 +146,11 @@ def one_line(error: DsopsError) -> str:
 
 
 COMMAND = Command(
-    help="Prints what a shell does when it enters this folder: for the code that `dsops hook` prints.",
+    help=("Print the commands that a shell runs when it enters this folder, for the code of `dsops hook`."),
     run=_run,
     flags=(CONFIG, HOOK_ENVIRONMENT, NO_AGENT, REASON),
     operands=(
         Operand("SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish")),
-        Operand("PID", "the number of the shell's process"),
+        Operand("PID", "the process id of the shell"),
     ),
 )

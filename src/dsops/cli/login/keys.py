@@ -228,50 +228,50 @@ _KEY = Operand("KEY", "the name of a key in the keyring")
 
 COMMAND = Group(
     help=(
-        "Keeps long-term keys of users in the keyring of the system, so that nothing starts from a plain\n"
-        "file. A store with `type: aws.keys` gives one to the stores that name it in `credentials_from`.\n"
-        "Needs the extra `keyring`: without it, the error says how to install it."
+        "Keep long-term access keys of IAM users in the system keyring instead of a plain file.\n"
+        "A store with `type: aws.keys` provides a key to the stores that name it in `credentials_from`.\n"
+        "Needs the extra `keyring`; without it, the error says how to install it."
     ),
     commands={
         "add": Command(
             help=(
-                "Puts a key into the keyring, after AWS has said whose it is.\n"
-                "Key id and secret are typed unseen, or piped in: on two lines, as the JSON of\n"
-                "`aws iam create-access-key`, or as the CSV file that the console gives."
+                "Add an access key to the keyring, after asking AWS which user it belongs to.\n"
+                "Type the access key id and the secret (they are not shown), or pipe them in: on two lines, as the\n"
+                "JSON of `aws iam create-access-key`, or as the CSV file of the console."
             ),
             run=_add,
             changes_who=True,
             flags=(
                 FROM_FILE,
                 Flag("--from-profile", "take the key of this AWS profile", value="NAME"),
-                Flag("--replace", "put it in the place of one that is there already", "switch"),
+                Flag("--replace", "replace an existing key of this name", "switch"),
             ),
-            operands=(Operand("NAME", "what the key is called: `key_name` in dsops.yaml"),),
+            operands=(Operand("NAME", "the name of the key: `key_name` in dsops.yaml"),),
             hides_words=True,
         ),
-        "list": Command(help="Lists the keys, whose they are and how old; the keyring is not asked.", run=_list),
+        "list": Command(help="List the keys with their users and ages, without opening the keyring.", run=_list),
         "rotate": Command(
             help=(
-                "Makes a new key, uses it from then on, and switches the old one off.\n"
-                "One that was interrupted goes on where it stopped: there is always a key that works. Who\n"
-                "rotates needs iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
+                "Create a new access key, use it from then on, and deactivate the old one.\n"
+                "An interrupted rotation continues where it stopped; at any time, one key works. The user needs\n"
+                "iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
             ),
             run=_rotate,
             changes_who=True,
             flags=(
-                Flag("--delete-old", "delete the old key, and one that an earlier rotation has left", "switch"),
-                Flag("--serial-number", "show this MFA device, where IAM asks for it", value="SERIAL"),
+                Flag("--delete-old", "delete the old key, and any key left by an earlier rotation", "switch"),
+                Flag("--serial-number", "use this MFA device if IAM requires MFA", value="SERIAL"),
             ),
             operands=(_KEY,),
         ),
         "remove": Command(
-            help="Removes a key from the keyring; AWS still accepts it, unless --from-aws is given.",
+            help="Remove a key from the keyring; AWS still accepts it, unless --from-aws is given.",
             run=_remove,
             changes_who=True,
             flags=(
-                Flag("--from-aws", "delete it in AWS first", "switch"),
-                Flag("--old", "delete only the key that a rotation has replaced, in AWS and here", "switch"),
+                Flag("--from-aws", "delete the key in AWS first", "switch"),
+                Flag("--old", "delete only the key that a rotation has replaced, in AWS and in the keyring", "switch"),
             ),
             operands=(_KEY,),
         ),

@@ -36,9 +36,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 COMMAND = Command(
     help=(
-        "Ends a login to IAM Identity Center, here and for the AWS CLI and SDKs, and removes its token file;\n"
-        "other logins stay. The agent forgets the sessions that came of it; at AWS they go on until their\n"
-        "end."
+        "End a login to IAM Identity Center, here and for the AWS CLI and SDKs, and remove its token file.\n"
+        "Other logins stay. The agent forgets the sessions that came from the login; in AWS they stay valid\n"
+        "until they expire."
     ),
     run=_run,
     changes_who=True,

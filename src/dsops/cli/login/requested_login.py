@@ -12,7 +12,7 @@ from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 from dsops.stores.login_groups import RequestedLogin, grouped_logins, login_of
 
-STORE = Operand("STORE", "a store with a login, or one that works with its credentials", is_required=False)
+STORE = Operand("STORE", "a store that logs in, or one that uses the credentials of such a store", is_required=False)
 
 
 def requested_login(arguments: Arguments, runtime: Runtime, command: str) -> RequestedLogin:

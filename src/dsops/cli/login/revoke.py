@@ -168,12 +168,14 @@ def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgot
 
 COMMAND = Command(
     help=(
-        "Denies everything to the sessions of a role that were issued before now, or before --before:\n"
-        "prints the policy, and with --apply attaches it to the role, under the name that the button of\n"
-        "the console gives it. The role is that of the store's last hop. New sessions work, also those of\n"
-        "the same store; the agent forgets the old ones.\n\n"
-        "It takes a caller in the role's account who may iam:PutRolePolicy: the base credentials, or those\n"
-        "of the store named by --with."
+        "Deny everything to the sessions of a role that were issued before now, or before --before.\n"
+        "\n"
+        "Prints the policy; --apply attaches it to the role, under the name that the button `Revoke active\n"
+        "sessions` of the console uses. The role is that of the store's last hop. New sessions still work,\n"
+        "those of the same store too; the agent forgets the old ones.\n"
+        "\n"
+        "The caller has to be in the role's account and needs iam:PutRolePolicy. It is the base credentials,\n"
+        "or the session of the store named by --with."
     ),
     run=_run,
     is_audited=True,
@@ -181,10 +183,15 @@ COMMAND = Command(
         CONFIG,
         NO_AGENT,
         REASON,
-        Flag("--before", "sessions issued before that moment; AWS's now if left out", value="TIME"),
+        Flag("--before", "deny sessions issued before this time (default: now, by the clock of AWS)", value="TIME"),
         Flag("--apply", "attach the policy to the role", "switch", own_variable="DSOPS_REVOKE_APPLY"),
-        Flag("--with", "the store whose session attaches it", value="STORE", own_variable="DSOPS_REVOKE_WITH"),
-        Flag("--yes", "agree beforehand instead of at the terminal", "switch", own_variable="DSOPS_REVOKE_YES"),
+        Flag(
+            "--with",
+            "attach the policy with the session of this store",
+            value="STORE",
+            own_variable="DSOPS_REVOKE_WITH",
+        ),
+        Flag("--yes", "do not ask for confirmation", "switch", own_variable="DSOPS_REVOKE_YES"),
     ),
-    operands=(Operand("STORE", "a store of the configuration that assumes a role, or a role's ARN"),),
+    operands=(Operand("STORE", "a store of the configuration that assumes a role, or the ARN of a role"),),
 )

@@ -142,10 +142,12 @@ def _check_value(check: Check, config: str) -> Json:
 
 COMMAND = Command(
     help=(
-        "Tries everything that an environment needs (all environments and stores, when none is named): the\n"
-        "configuration, files and their modes, clock, proxies, certificates, servers, the agent, the base\n"
-        "credentials, every hop and every secret, side by side. The exit code is 6 when something is broken\n"
-        "that a run needs; a warning breaks none. Nobody is asked anything, but for the MFA code of a store."
+        "Check everything that an environment needs, or all environments and stores if none is named.\n"
+        "\n"
+        "The checks cover the configuration, file permissions, the clock, proxies, certificates, servers, the\n"
+        "agent, the base credentials, every hop and every secret; they run in parallel. The exit code is 6 if\n"
+        "something is broken that a run needs; warnings do not count. Nothing is asked on the terminal except\n"
+        "MFA codes."
     ),
     run=_run,
     flags=(
@@ -155,7 +157,7 @@ COMMAND = Command(
         REASON,
         Flag(
             "--fix",
-            "first mend what is safe to mend: modes of your own files and folders, what is left of old agents",
+            ("first repair what is safe to repair: modes of your own files and folders, leftovers of old agents"),
             "switch",
         ),
     ),

@@ -22,15 +22,17 @@ OPERAND = "VARIABLE|STORE"
 
 TRUST_POLICY = Flag(
     "--trust-policy",
-    "the trust policy of a role that may not be read: ARN or store, and a file; may be repeated",
+    "the trust policy of a role that can't be read: ROLE is an ARN or a store; may be repeated",
     value="ROLE=FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_TRUST_POLICY",
 )
 POLICIES = Flag(
     "--policies",
-    "users and roles with their policies: what `aws iam get-account-authorization-details` or `terraform show -json` "
-    "prints, a CloudFormation template, or a sandbox's seed; may be repeated",
+    (
+        "users and roles with their policies: the output of `aws iam get-account-authorization-details` or "
+        "`terraform show -json`, a CloudFormation template, or the seed of a sandbox; may be repeated"
+    ),
     value="FILE",
     is_repeatable=True,
     own_variable="DSOPS_EXPLAIN_POLICIES",
@@ -38,7 +40,7 @@ POLICIES = Flag(
 
 MESSAGE = Flag(
     "--message",
-    "what some other program printed when AWS refused it, encoded or not; `-` is stdin",
+    "the output of another program that AWS refused, encoded or not; `-` is stdin",
     value="FILE",
     own_variable="DSOPS_EXPLAIN_MESSAGE",
 )
@@ -163,11 +165,13 @@ def _noted(plan: Plan) -> Plan:
 
 COMMAND = Command(
     help=(
-        "Tries an environment (or one of its variables, or a store), and finds out why something is refused:\n"
-        "the hop, the policy, the statement, what it wants and what the call has, and what to do. Reads\n"
-        "what the callers of the chain may read themselves; other policies can be given as files.\n"
-        "Says how sure it is: proven, likely, or which fact is missing and who can look it up. With --message\n"
-        "it explains what another program was refused. The exit code is 6 when something was found."
+        "Try an environment (or one of its variables, or a store) and find out why AWS refuses something.\n"
+        "\n"
+        "The answer names the hop, the policy, the statement, what it requires, what the call sent, and the\n"
+        "next step. dsops reads the policies that the callers of the chain are allowed to read; pass others\n"
+        "as files. The answer says how certain it is: proven, likely, or which fact is missing and who can\n"
+        "look it up. With --message, it explains the error of another program. The exit code is 6 if a\n"
+        "cause was found."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT, REASON, TRUST_POLICY, POLICIES, MESSAGE),

@@ -188,12 +188,15 @@ _TEXTS: Mapping[str, Callable[[_Drawn], str]] = {
 
 COMMAND = Command(
     help=(
-        "Shows the credential graph of a configuration, or of one environment: the base credentials, tokens\n"
-        "and logins that it begins with, the roles hop by hop, the stores and their variables. No secret\n"
-        "is in it and nothing is asked of AWS. As a tree in words, as a Mermaid flowchart for a Markdown\n"
-        "page, or as an SVG file that needs nothing else.\n\n"
-        "With --check each hop is tried and each secret read, as doctor does, and what is denied is marked by\n"
-        "that word, its error's code and red; the exit code is 6 then.\n\n"
+        "Show the credential graph of a configuration, or of one environment.\n"
+        "\n"
+        "The graph starts from the base credentials, tokens and logins, and leads over the roles, hop by\n"
+        "hop, to the stores and their variables. It contains no secret, and AWS is not called. It is a tree\n"
+        "as text, a Mermaid flowchart for a Markdown page, or a self-contained SVG file.\n"
+        "\n"
+        "With --check, each hop is tried and each secret is read, as `dsops doctor` does. What is refused is\n"
+        "marked with the word, the error's code and red; the exit code is 6 then.\n"
+        "\n"
         "  dsops graph --env production\n"
         "  dsops graph --out credentials.svg"
     ),
@@ -204,12 +207,14 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, when the file's name does not tell; text on stdout",
+            "the format, if the file name does not tell it (text on stdout)",
             value="FORMAT",
             choices=_FORMATS,
             own_variable="DSOPS_GRAPH_FORMAT",
         ),
-        Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
-        Flag("--check", "try everything, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"),
+        Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_GRAPH_OUT"),
+        Flag(
+            "--check", "try every hop and secret, and mark what is denied", "switch", own_variable="DSOPS_GRAPH_CHECK"
+        ),
     ),
 )

@@ -89,7 +89,5 @@ def _gives(store_type: StoreType) -> str:
 
 
 COMMAND = Command(
-    help="Lists the stores of the configuration, who reads them, and the types of stores there are.",
-    run=_run,
-    flags=(CONFIG,),
+    help="List the stores of the configuration, what reads from them, and all store types.", run=_run, flags=(CONFIG,)
 )

@@ -58,9 +58,10 @@ def _show(arguments: Arguments, runtime: Runtime, config: Config, problems: tupl
 
 COMMAND = Command(
     help=(
-        "Checks the configuration and answers with every problem: `file:line: path: what`. The exit code is\n"
-        "6 when there is one, 2 when there is nothing to check. With --env the environment of this process\n"
-        "counts too: `${NAME}` that are not set, and what AWS would refuse of the values."
+        "Check the configuration and report every problem as `file:line: path: problem`.\n"
+        "\n"
+        "The exit code is 6 if there is a problem, and 2 if there is no configuration to check. With --env,\n"
+        "the values of `${NAME}` from the environment of this process are checked, too."
     ),
     run=_run,
     flags=(CONFIG, ENVIRONMENT),

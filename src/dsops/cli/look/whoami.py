@@ -212,13 +212,15 @@ def _source(chain: tuple[str, ...], base: str) -> str:
 
 COMMAND = Command(
     help=(
-        "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of\n"
-        "a store. Shows where they come from and how long they last, each hop behind them, the tags, the\n"
-        "source identity and the session policy that the configuration puts on them, and what no API\n"
-        "returns; never a secret part."
+        "Ask AWS who the caller is: with the base credentials, which sign the first hop, or with the session\n"
+        "of a store.\n"
+        "\n"
+        "Shows where the credentials come from, how long they last, each hop before them, the tags, the\n"
+        "source identity and the session policy that the configuration sets, and what no AWS API returns.\n"
+        "Never shows a secret."
     ),
     run=_run,
     is_audited=True,
     flags=(CONFIG, SESSION_ENVIRONMENT, NO_AGENT, REASON),
-    operands=(Operand("STORE", "a store whose session is asked about", is_required=False),),
+    operands=(Operand("STORE", "ask with the session of this store", is_required=False),),
 )

@@ -148,14 +148,14 @@ _LIST = "\n".join(f"  {name:<12}{text}" for name, text in FORMATS.items())
 
 COMMAND = Command(
     help=(
-        f"Prints the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
-        "With --out they are on a disk, since you ask for it: in a file for its owner alone (mode 0600),\n"
-        "written in one step. As `ini` it keeps its other profiles. `github` takes no --out: it prints what\n"
-        "the runner has to mask, then adds the variables to the file that GITHUB_ENV names.\n\n"
+        f"Print the credentials that a store issues, or reads with, in one of these formats:\n\n{_LIST}\n\n"
+        "With --out, they are written to a file, atomically, with mode 0600. Other profiles in an `ini` file\n"
+        "are kept. `github` takes no --out: it prints the commands that make the runner mask the secrets,\n"
+        "then adds the variables to the file that GITHUB_ENV names.\n\n"
         "  # ~/.aws/config\n"
         "  [profile target]\n"
         "  credential_process = dsops --config /path/dsops.yaml credentials aws-sts-target --format process\n\n"
-        "`dsops export aws-config` writes such profiles."
+        "`dsops export aws-config` writes profiles like this."
     ),
     run=_run,
     is_audited=True,
@@ -173,11 +173,11 @@ COMMAND = Command(
             own_variable="DSOPS_CREDENTIALS_FORMAT",
         ),
         # Not DSOPS_OUT, which is `render`'s: a credential_process has to print its answer.
-        Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
-        Flag("--min-ttl", "do not give credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_CREDENTIALS_OUT"),
+        Flag("--min-ttl", "do not print credentials that expire sooner", "seconds", value="SECONDS"),
         Flag(
             "--for-profile",
-            "the profile that this is the credential_process of: AWS_PROFILE of that name is passed over",
+            ("the profile whose credential_process this is: AWS_PROFILE is ignored if it names that profile"),
             value="NAME",
         ),
     ),

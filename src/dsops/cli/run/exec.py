@@ -110,19 +110,19 @@ def _find_early(arguments: Arguments, plan: Plan, config: Config, runtime: Runti
 
 COMMAND = Command(
     help=(
-        "Runs a command with the variables of an environment.\n"
+        "Run a command with the variables of an environment.\n"
         "\n"
         "  dsops exec --env production -- deploy.sh --fast\n"
         "\n"
         "dsops plans which stores the environment needs, assumes roles hop by hop, fetches each secret\n"
-        "once, and replaces itself by the command. Its own failures exit with 125, --timeout with 124; 126\n"
-        "and 127 mean what they mean in a shell, and every other code is the command's. AWS credentials\n"
-        "that were inherited are removed when the environment sets any.\n"
+        "once, and replaces itself with the command. If dsops fails, the exit code is 125, or 124 for\n"
+        "--timeout; 126 and 127 mean the same as in a shell; every other code is the command's. If the\n"
+        "environment sets AWS credentials, inherited AWS credentials are removed.\n"
         "\n"
         "  dsops exec --credentials target --serve -- terraform apply\n"
         "\n"
-        "With --credentials the command works as the session of a store; with --serve, dsops stays and\n"
-        "renews the session for as long as the command runs."
+        "With --credentials, the command runs with the session of a store. With --serve, dsops keeps running\n"
+        "and renews the session until the command ends."
     ),
     run=_run,
     is_audited=True,
@@ -131,14 +131,18 @@ COMMAND = Command(
         ENVIRONMENT,
         NO_AGENT,
         REASON,
-        Flag("--credentials", "give the command the session of that store", value="STORE"),
-        Flag("--serve", "renew that session while the command runs, and serve it to its AWS SDKs", "switch"),
-        Flag("--listen", "serve it there, for containers that can't reach 127.0.0.1", value="ADDRESS"),
-        Flag("--mask", "show *** for the secrets in the command's output", "switch"),
-        Flag("--keep-existing", "let variables that are set already win over ours", "switch"),
-        Flag("--pristine", "pass on only ours, and PATH, HOME, TERM, LANG and the like", "switch"),
-        Flag("--timeout", "end the command and all it started after that time", "seconds", value="SECONDS"),
-        Flag("--min-ttl", "do not start with credentials that end sooner", "seconds", value="SECONDS"),
+        Flag("--credentials", "give the command the session of this store", value="STORE"),
+        Flag(
+            "--serve", "renew the session while the command runs, and serve it to the AWS SDKs of the command", "switch"
+        ),
+        Flag(
+            "--listen", "serve the session on this address, for containers that can't reach 127.0.0.1", value="ADDRESS"
+        ),
+        Flag("--mask", "replace secrets in the command's output with ***", "switch"),
+        Flag("--keep-existing", "keep variables that are already set instead of replacing them", "switch"),
+        Flag("--pristine", "pass only the environment's variables, and PATH, HOME, TERM, LANG and the like", "switch"),
+        Flag("--timeout", "end the command and its child processes after this time", "seconds", value="SECONDS"),
+        Flag("--min-ttl", "do not start with credentials that expire sooner", "seconds", value="SECONDS"),
     ),
     takes_command=True,
     own_failure_code=FAILURE_CODE,

@@ -55,7 +55,8 @@ def _bytes(name: str, value: Secret) -> bytes:
 
 COMMAND = Command(
     help=(
-        "Prints the value of one variable, byte for byte; only what that variable needs is fetched.\n\n"
+        "Print the value of one variable, byte for byte. Only what that variable needs is fetched.\n"
+        "\n"
         '  psql "$(dsops get --env production DATABASE_URL)"'
     ),
     run=_run,

@@ -74,11 +74,11 @@ _FORMATS = "\n".join(f"  {name:<12}{text}" for name, text in _HELP.items())
 
 COMMAND = Command(
     help=(
-        f"Writes an environment in one of these formats:\n\n{_FORMATS}\n\n"
-        "With --out the file is written in one step, for its owner alone (mode 0600), and its name tells\n"
-        "the format: `.env`, `.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. As `ini` it keeps its other profiles.\n"
-        "`github` takes no --out: it prints what the runner has to mask, then adds the variables to the\n"
-        "file that GITHUB_ENV names."
+        f"Write the variables of an environment in one of these formats:\n\n{_FORMATS}\n\n"
+        "With --out, the file is written atomically with mode 0600, and its name tells the format: `.env`,\n"
+        "`.sh`, `.ps1`, `.fish`, `.json`, `.yaml`. Other profiles in an `ini` file are kept. `github` takes\n"
+        "no --out: it prints the commands that make the runner mask the secrets, then adds the variables\n"
+        "to the file that GITHUB_ENV names."
     ),
     run=_run,
     is_audited=True,
@@ -89,11 +89,11 @@ COMMAND = Command(
         REASON,
         Flag(
             "--format",
-            "the format, when the file's name does not tell; dotenv on stdout",
+            "the format, if the file name does not tell it (dotenv on stdout)",
             value="FORMAT",
             choices=tuple(_HELP),
             own_variable="DSOPS_RENDER_FORMAT",
         ),
-        Flag("--out", "the file to write instead of stdout", value="FILE"),
+        Flag("--out", "write to this file instead of stdout", value="FILE"),
     ),
 )

@@ -11,14 +11,14 @@ from dsops.text import clean
 
 USER = Flag(
     "--user",
-    "who logs in: a user of the seed's `identity_center`; may be left out when there is one",
+    "the user who logs in, from `identity_center` of the seed (default: the only one)",
     value="NAME",
     own_variable="DSOPS_SANDBOX_APPROVE_USER",
 )
-DENY = Flag("--deny", "refuse the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
+DENY = Flag("--deny", "deny the login", kind="switch", own_variable="DSOPS_SANDBOX_APPROVE_DENY")
 WAIT = Flag(
     "--wait",
-    "without CODE: for how long to wait until a login is there",
+    "without CODE: how long to wait for a login",
     kind="seconds",
     value="SECONDS",
     default="5",
@@ -44,8 +44,8 @@ def _approve(arguments: Arguments, runtime: Runtime) -> int:
 
 APPROVE = Command(
     help=(
-        "Decides about a login to the running sandbox's Identity Center, as a person and a browser would.\n"
-        "Without CODE it is the one that waits. For programs that open a browser with Python:\n"
+        "Approve or deny a login to IAM Identity Center of the running sandbox, as a user in a browser would.\n"
+        "Without CODE, the pending login is used. For programs that open a browser with Python:\n"
         'BROWSER="dsops sandbox approve --user alice %s" aws sso login --profile dev'
     ),
     run=_approve,

@@ -23,45 +23,45 @@ from dsops.sandbox.control.client import (
 
 AS = Flag(
     "--as",
-    "whose keys to use: a user of the sandbox, NAME or NAME@ACCOUNT",
+    "use the keys of this user of the sandbox: NAME or NAME@ACCOUNT",
     value="NAME",
     own_variable="DSOPS_SANDBOX_AS",
 )
 ROLE = Flag(
     "--container-role",
-    "play an ECS task of this role instead of a user",
+    "simulate an ECS task with this role instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_CONTAINER_ROLE",
 )
 POD_ROLE = Flag(
     "--pod-role",
-    "play a pod of this role, as EKS Pod Identity has it, instead of a user",
+    "simulate a pod with this role (EKS Pod Identity) instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_POD_ROLE",
 )
 SERVICE_ACCOUNT = Flag(
     "--service-account",
-    "with --pod-role: the pod's service account",
+    "with --pod-role: the service account of the pod",
     value="NAMESPACE/NAME",
     default="default/default",
     own_variable="DSOPS_SANDBOX_SERVICE_ACCOUNT",
 )
 FUNCTION_ROLE = Flag(
     "--function-role",
-    "play a Lambda function of this role instead of a user",
+    "simulate a Lambda function with this role instead of a user",
     value="ROLE",
     own_variable="DSOPS_SANDBOX_FUNCTION_ROLE",
 )
 FUNCTION = Flag(
     "--function",
-    "with --function-role: the function's name",
+    "with --function-role: the name of the function",
     value="NAME",
     default="function",
     own_variable="DSOPS_SANDBOX_FUNCTION",
 )
 GITHUB_REPOSITORY = Flag(
     "--github-repository",
-    "play a job of GitHub Actions in this repository instead of a user",
+    "simulate a GitHub Actions job of this repository instead of a user",
     value="OWNER/NAME",
     own_variable="DSOPS_SANDBOX_GITHUB_REPOSITORY",
 )
@@ -146,7 +146,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
 """Flag -> the variables by which that kind of program finds its credentials."""
 
 ENV = Command(
-    help='Prints shell exports for the sandbox that runs: eval "$(dsops sandbox env --as alice)".',
+    help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',
     run=_env,
     flags=(AS, PORT, ROLE, POD_ROLE, SERVICE_ACCOUNT, FUNCTION_ROLE, FUNCTION, GITHUB_REPOSITORY, GITHUB_REF),
 )

@@ -17,7 +17,7 @@ _MOMENTS: Final = ("exp", "nbf", "iat")
 PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
     "--expires",
-    "for how long it is good",
+    "how long the token or response is valid",
     kind="seconds",
     value="SECONDS",
     default="300",
@@ -26,70 +26,71 @@ EXPIRES = Flag(
 
 ISSUER = Flag(
     "--iss",
-    "the issuer: a provider of the seed with `issued_by_sandbox: true`; may be left out when there is one",
+    "the issuer: a provider of the seed with `issued_by_sandbox: true` (default: the only one)",
     value="URL",
     own_variable="DSOPS_SANDBOX_ISS",
 )
-TOKEN_SUBJECT = Flag("--sub", "of whom the token speaks", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
+TOKEN_SUBJECT = Flag("--sub", "the subject of the token (`sub`)", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
 AUDIENCE = Flag(
-    "--aud", "for whom it is", value="CLIENT-ID", default="sts.amazonaws.com", own_variable="DSOPS_SANDBOX_AUD"
+    "--aud",
+    "for whom it is",
+    value="CLIENT-ID",
+    default="the audience of the token (`aud`)",
+    own_variable="DSOPS_SANDBOX_AUD",
 )
 
-ROLE = Flag("--role", "the role that it is for", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
+ROLE = Flag("--role", "the role to assume", value="ARN", own_variable="DSOPS_SANDBOX_SAML_ROLE")
 PROVIDER = Flag(
     "--provider",
-    "the SAML provider, by name or ARN; may be left out when the role's account has one",
+    "the SAML provider, by name or ARN (default: the only one of the role's account)",
     value="NAME",
     own_variable="DSOPS_SANDBOX_SAML_PROVIDER",
 )
 SESSION_NAME = Flag(
     "--session-name",
-    "what the role's session is called",
+    "the name of the role session",
     value="NAME",
     default="user",
     own_variable="DSOPS_SANDBOX_SAML_SESSION_NAME",
 )
 SUBJECT = Flag(
     "--subject",
-    "of whom it speaks; the session's name by default",
+    "the subject of the assertion (default: the session name)",
     value="SUBJECT",
     own_variable="DSOPS_SANDBOX_SAML_SUBJECT",
 )
 TAG = Flag(
     "--tag",
-    "a session tag; may be given several times",
+    "a session tag; may be repeated",
     value="KEY=VALUE",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_TAG",
 )
 TRANSITIVE = Flag(
     "--transitive",
-    "the key of a tag that goes along to further roles; may be given several times",
+    "the key of a session tag that is passed on to further roles; may be repeated",
     value="KEY",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_TRANSITIVE",
 )
 SOURCE_IDENTITY = Flag(
-    "--source-identity",
-    "the source identity that it sets",
-    value="NAME",
-    own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY",
+    "--source-identity", "the source identity to set", value="NAME", own_variable="DSOPS_SANDBOX_SAML_SOURCE_IDENTITY"
 )
 DURATION = Flag(
     "--duration",
-    "how long the provider lets the session last",
+    "the maximum session duration that the provider sets",
     kind="seconds",
     value="SECONDS",
     own_variable="DSOPS_SANDBOX_SAML_DURATION",
 )
 ATTRIBUTE = Flag(
     "--attribute",
-    "a further attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be given several times",
+    "another attribute, such as urn:oid:1.3.6.1.4.1.5923.1.1.1.1=staff; may be repeated",
     value="NAME=VALUE",
     is_repeatable=True,
     own_variable="DSOPS_SANDBOX_SAML_ATTRIBUTE",
 )
-OUT = Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
+OUT = Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_SANDBOX_SAML_OUT")
 METADATA = Flag(
     "--metadata",
     "print the metadata of the sandbox's identity provider, for CreateSAMLProvider",
@@ -192,18 +193,18 @@ def _put(text: str, out: str) -> None:
 
 TOKEN = Command(
     help=(
-        "Prints a web identity token of an issuer whose keys the running sandbox holds.\n"
-        "Further claims are words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The moments exp, nbf\n"
+        "Print a web identity token (OIDC), signed by an issuer of the running sandbox.\n"
+        "Other claims are given as words: repository=org/app, or with JSON: amr='[\"mfa\"]'. The times exp, nbf\n"
         "and iat are seconds since 1970: nbf=4102444800 makes a token that is not valid before 2100."
     ),
     run=_token,
     flags=(ISSUER, TOKEN_SUBJECT, AUDIENCE, EXPIRES, PORT),
-    operands=(Operand("CLAIM", "NAME=VALUE", is_required=False, is_repeatable=True),),
+    operands=(Operand("CLAIM", "a claim, NAME=VALUE", is_required=False, is_repeatable=True),),
 )
 SAML = Command(
     help=(
-        "Prints a SAML response in base64, signed by the running sandbox's identity provider.\n"
-        "With --json it is what `aws sts assume-role-with-saml --cli-input-json` takes."
+        "Print a SAML response in base64, signed by the identity provider of the running sandbox.\n"
+        "With --json, it is the input of `aws sts assume-role-with-saml --cli-input-json`."
     ),
     run=_saml,
     flags=(

@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 SEED = Flag(
     "--seed",
-    "what the sandbox starts with: a YAML file of accounts, users, roles and secrets",
+    "start with the accounts, users, roles and secrets of this YAML file",
     value="FILE",
     own_variable="DSOPS_SANDBOX_SEED",
 )
 FROM = Flag(
     "--from",
-    "start with whatever this dsops.yaml needs to work, with invented values",
+    "start with everything that this dsops.yaml needs to work, with invented values",
     value="FILE",
     own_variable="DSOPS_SANDBOX_FROM",
 )
 EVENTS = Flag(
     "--events",
-    "how many calls to remember",
+    "how many calls to keep for `dsops sandbox events`",
     kind="integer",
     value="N",
     default="10000",
@@ -36,25 +36,25 @@ EVENTS = Flag(
 )
 THROTTLE = Flag(
     "--throttle",
-    "requests a second that a service takes from each account and region: sts=5,secretsmanager=2",
+    ("limit the requests a second of a service for each account and region: sts=5,secretsmanager=2"),
     value="SERVICE=RATE",
     own_variable="DSOPS_SANDBOX_THROTTLE",
 )
 AUTHORIZATION_IDS = Flag(
     "--authorization-ids",
-    "services whose refusals carry an authorization id (AWS's preview): iam,sts; or all",
+    ("services whose AccessDenied errors carry an authorization id (an AWS preview): iam,sts; or all"),
     value="SERVICE",
     own_variable="DSOPS_SANDBOX_AUTHORIZATION_IDS",
 )
 TRAIL = Flag(
     "--trail",
-    "a folder that gets every call, in files as CloudTrail delivers them",
+    "write every call to this folder, in files as CloudTrail delivers them",
     value="DIR",
     own_variable="DSOPS_SANDBOX_TRAIL",
 )
 DATA_EVENTS = Flag(
     "--data-events",
-    "with --trail: also calls that move data (objects, items, messages)",
+    "with --trail: also write data events (objects, items, messages)",
     kind="switch",
     own_variable="DSOPS_SANDBOX_DATA_EVENTS",
 )

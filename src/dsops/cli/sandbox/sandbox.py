@@ -26,13 +26,19 @@ LAST = Flag(
 )
 LAST_EVENTS = LAST._replace(default="20")
 FOLLOW = Flag(
-    "--follow", "go on with every call as it is made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
+    "--follow", "print new calls as they are made, until Ctrl-C", kind="switch", own_variable="DSOPS_SANDBOX_FOLLOW"
 )
-ACCOUNT = Flag("--account", "only what is in this account's trail", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
+ACCOUNT = Flag("--account", "only calls in the trail of this account", value="ID", own_variable="DSOPS_SANDBOX_ACCOUNT")
 ADVANCE = Flag(
-    "--advance", "move on by so many seconds", kind="seconds", value="SECONDS", own_variable="DSOPS_SANDBOX_ADVANCE"
+    "--advance",
+    "move the clock forward by this time",
+    kind="seconds",
+    value="SECONDS",
+    own_variable="DSOPS_SANDBOX_ADVANCE",
 )
-NOW = Flag("--now", "go to this moment, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW")
+NOW = Flag(
+    "--now", "set the clock to this time, such as 2026-07-13T10:00:00Z", value="TIME", own_variable="DSOPS_SANDBOX_NOW"
+)
 
 
 _DEFAULT_PORT = 4566
@@ -151,20 +157,21 @@ def _is_moment(text: str) -> bool:
 
 COMMAND = Group(
     help=(
-        "A local AWS: STS, IAM and every service that moto serves; signatures, policies, sessions, MFA\n"
-        "and expiry are enforced. There is always a user `admin` with full rights in each account;\n"
-        "without --seed and --from the account is 123456789012. Nothing leaves this machine."
+        "A local AWS: STS, IAM and every service that moto simulates. Signatures, policies, sessions, MFA\n"
+        "and expiry are enforced. Each account has a user `admin` with full rights; without --seed and\n"
+        "--from, the account is 123456789012. Nothing leaves this machine."
     ),
     commands={
         "serve": Command(
-            help="Serves on a port (4566) until Ctrl-C, and prints its address.",
+            help="Serve a sandbox on a port (default 4566) until Ctrl-C, and print its address.",
             run=_serve,
             flags=(*START, PORT, HOST, *KEPT),
         ),
         "run": Command(
             help=(
-                "Runs a command against a sandbox of its own: AWS_ENDPOINT_URL, region and keys are set for it.\n"
-                "The sandbox is gone after it; the exit code is the command's."
+                "Run a command against a sandbox of its own.\n"
+                "AWS_ENDPOINT_URL, the region and keys are set for the command. The sandbox ends with the command;\n"
+                "the exit code is the command's."
             ),
             run=_run,
             flags=(*START, AS, *KEPT),
@@ -175,32 +182,35 @@ COMMAND = Group(
         "saml": sandbox_mint.SAML,
         "approve": APPROVE,
         "totp": Command(
-            help="Prints the code that an MFA device of the running sandbox shows now.",
+            help="Print the current code of an MFA device of the running sandbox.",
             run=_totp,
             flags=(PORT,),
             operands=(Operand("SERIAL", "the device's serial number: arn:aws:iam::123456789012:mfa/alice"),),
         ),
         "decisions": Command(
             help=(
-                "Shows why the running sandbox allowed or refused the last requests.\n"
-                "That is: what decided, and what a statement that nearly applied wanted; external IDs are hidden.\n"
-                "What was refused before any policy was asked (a wrong parameter, token or MFA code) is not\n"
-                "here: `dsops sandbox events` has it. A wrong signature is in neither, as with CloudTrail."
+                "Show why the running sandbox allowed or denied the last requests.\n"
+                "Each decision names the statement that decided, and what a statement that nearly applied requires;\n"
+                "external IDs are hidden. Requests that failed before any policy was evaluated (a wrong parameter,\n"
+                "token or MFA code) are shown by `dsops sandbox events` instead. Requests with a wrong signature are\n"
+                "in neither list, as in CloudTrail."
             ),
             run=_decisions,
             flags=(PORT, LAST),
         ),
         "events": Command(
             help=(
-                "Shows the last calls as CloudTrail records them.\n"
-                "With --json whole, with --follow also one a line. A role of another account that was assumed is\n"
-                "in both accounts' trails."
+                "Show the last calls as CloudTrail records them.\n"
+                "--json prints the whole records, one a line with --follow. When a role of another account is\n"
+                "assumed, the call is in the trails of both accounts."
             ),
             run=_events,
             flags=(PORT, LAST_EVENTS, FOLLOW, ACCOUNT),
         ),
         "clock": Command(
-            help="Shows the running sandbox's time, or moves it: sessions expire and MFA codes change by it.",
+            help=(
+                "Show or change the time of the running sandbox.\nSessions expire and MFA codes change by this clock."
+            ),
             run=_clock,
             flags=(PORT, ADVANCE, NOW),
         ),

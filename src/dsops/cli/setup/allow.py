@@ -71,12 +71,14 @@ def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> No
 
 COMMAND = Command(
     help=(
-        "Shows what the configuration found here can do, and allows it: which roles it assumes, which of\n"
-        "your files, profiles and variables it uses, which commands it runs, which addresses it calls, and\n"
-        "every variable that it sets, those marked that programs take orders from (LD_PRELOAD, PIP_*).\n"
-        "Before that, dsops carries out nothing of it; on a terminal, it asks. Any change asks again, and\n"
-        "shows the difference. A configuration that is named (--config, DSOPS_CONFIG) is not asked about."
+        "Show what the dsops.yaml in this folder or above can do, and allow it.\n"
+        "\n"
+        "The list names the roles it assumes, which of your files, profiles and variables it uses, the\n"
+        "commands it runs, the addresses it calls, and every variable it sets; variables that can make\n"
+        "programs run code are marked (LD_PRELOAD, PIP_*). Until a file is allowed, dsops does not use it;\n"
+        "on a terminal, it asks. After any change it asks again, and shows the difference. A configuration\n"
+        "named by --config or DSOPS_CONFIG needs no permission."
     ),
     run=_run,
-    flags=(CONFIG, Flag("--revoke", "take it back", "switch")),
+    flags=(CONFIG, Flag("--revoke", "withdraw the permission", "switch")),
 )

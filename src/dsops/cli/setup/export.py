@@ -96,17 +96,18 @@ def _text(data: bytes, path: str) -> SourceText:
 
 
 COMMAND = Group(
-    help="Writes stores down for programs that know nothing of dsops.",
+    help="Export stores to programs that know nothing of dsops.",
     commands={
         "aws-config": Command(
             help=(
-                "Prints a profile for each store that issues a session.\n\n"
-                "A profile's credential_process is `dsops credentials`, so the AWS CLI and the SDKs get sessions\n"
-                "from dsops whenever they need one: `aws --profile STORE ...`.\n\n"
-                "With --write they go into ~/.aws/config, between two comments that name the configuration: what\n"
-                "stood there before is replaced, everything else stays byte for byte, and a copy of the file as\n"
-                f"it was stands beside it ({_BACKUP}). A profile of your own of that name is never replaced.\n\n"
-                "A store with `session_policy: auto` has a profile for the environment that --env names."
+                "Print an AWS profile for each store that issues a session.\n\n"
+                "The credential_process of a profile is `dsops credentials`, so that the AWS CLI and SDKs get\n"
+                "sessions from dsops: `aws --profile STORE ...`.\n\n"
+                "With --write, the profiles are written into ~/.aws/config, between two comments that name the\n"
+                "configuration. Earlier profiles between these comments are replaced, everything else stays byte\n"
+                f"for byte, and the old file is saved beside it ({_BACKUP}). Other profiles of the same name are\n"
+                "never replaced.\n\n"
+                "For a store with `session_policy: auto`, --env names the environment of its profile."
             ),
             run=_run,
             flags=(
@@ -117,11 +118,11 @@ COMMAND = Group(
                 ),
                 Flag(
                     "--prefix",
-                    "what is put before a store's name to get the profile's",
+                    "put this text before each store's name to make the profile's name",
                     value="TEXT",
                     own_variable="DSOPS_EXPORT_PREFIX",
                 ),
-                Flag("--write", "write them into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
+                Flag("--write", "write the profiles into ~/.aws/config", "switch", own_variable="DSOPS_EXPORT_WRITE"),
             ),
         )
     },

@@ -72,27 +72,29 @@ def _refuse_unknown(wanted: tuple[str, ...], profiles: Profiles) -> None:
 
 
 COMMAND = Group(
-    help="Makes a dsops.yaml of what another program's files say.",
+    help="Make a dsops.yaml from the configuration of another program.",
     commands={
         "aws-config": Command(
             help=(
-                "Makes a dsops.yaml of the profiles in ~/.aws/config.\n\n"
-                "Each role that a profile assumes, through whichever others, becomes a store, and each permission\n"
-                "set of IAM Identity Center. What has no place in a dsops.yaml is told on stderr, with its line.\n"
-                "Of ~/.aws/credentials only the names count: no key is copied.\n\n"
-                "An external ID becomes a variable, since a dsops.yaml is what people commit."
+                "Make a dsops.yaml from the profiles in ~/.aws/config.\n"
+                "\n"
+                "Each role that a profile assumes, directly or through other profiles, becomes a store, and so does\n"
+                "each permission set of IAM Identity Center. What a dsops.yaml can't express is reported on stderr,\n"
+                "with its line. Only the profile names in ~/.aws/credentials are read: no key is copied.\n"
+                "\n"
+                "External IDs become variables, because a dsops.yaml is usually committed."
             ),
             run=_run,
             flags=(
                 Flag(
                     "--profile",
-                    "only this profile, and those it begins with",
+                    "only this profile, and those that it uses as a source",
                     value="NAME",
                     own_variable="DSOPS_IMPORT_PROFILE",
                     is_repeatable=True,
                 ),
-                Flag("--out", "the file to write instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
-                Flag("--keep-external-ids", "write external IDs as they are", "switch"),
+                Flag("--out", "write to this file instead of stdout", value="FILE", own_variable="DSOPS_IMPORT_OUT"),
+                Flag("--keep-external-ids", "write external IDs into the file instead of variables", "switch"),
             ),
         )
     },

@@ -69,12 +69,13 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
 
 COMMAND = Command(
     help=(
-        "Rewrites a configuration of the original dsops: names that are called otherwise here, sections\n"
-        "and keys that mean nothing here, which are commented out. Comments, order and everything else stay.\n"
-        "Each change is told with its line, and so is what will mean another thing than before.\n\n"
-        "It prints the difference; --write writes the file, and keeps what it was in FILE"
+        "Rewrite a configuration of the original dsops for this one.\n\n"
+        "Old names are replaced by new ones; sections and keys without a meaning here are commented out.\n"
+        "Comments, order and everything else stay. Each change is reported with its line, and so is\n"
+        "everything that will work differently.\n\n"
+        "Prints the difference; --write writes the file, and saves the old one as FILE"
         f"{_BACKUP}.\n"
-        "What a person has to decide is an error with all its lines, and nothing is written."
+        "If a person has to decide something, the error lists the lines, and nothing is written."
     ),
     run=_run,
     flags=(
@@ -82,5 +83,7 @@ COMMAND = Command(
             "--write", "write the file instead of printing the difference", "switch", own_variable="DSOPS_MIGRATE_WRITE"
         ),
     ),
-    operands=(Operand("FILE", "the configuration; the dsops.yaml found here or above if left out", is_required=False),),
+    operands=(
+        Operand("FILE", "the configuration (default: the dsops.yaml in this folder or above)", is_required=False),
+    ),
 )
