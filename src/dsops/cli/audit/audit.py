@@ -1,4 +1,4 @@
-"""`dsops audit`: show and verify the trail of what dsops did with roles and secrets."""
+"""`dsops audit`: show and verify the audit trail of what dsops did with roles and secrets."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ _FILES = Operand(
 
 def _list(arguments: Arguments, runtime: Runtime) -> int:
     """Print the last events, oldest first."""
-    wanted = _wanted(arguments, runtime)
+    record_filter = _wanted(arguments, runtime)
     most = arguments.integer("--last")
     if arguments.switch("--follow"):
         from dsops.cli.audit.follow import follow
 
         follow(
-            _followed(arguments, runtime), _SHOWN if most is None else most, wanted, as_json=arguments.switch("--json")
+            _followed(arguments, runtime),
+            _SHOWN if most is None else most,
+            record_filter,
+            as_json=arguments.switch("--json"),
         )
     files = _paths(arguments, runtime) or _trail(runtime).files
-    records, hidden = last_records(files, _SHOWN if most is None else most, wanted)
+    records, hidden = last_records(files, _SHOWN if most is None else most, record_filter)
     if arguments.switch("--json"):
         for record in records:
             answer(json_line(record))

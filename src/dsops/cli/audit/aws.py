@@ -1,4 +1,4 @@
-"""A question sent to Athena: the credentials that sign the calls, progress, and Ctrl-C."""
+"""Runs a question in Athena: chooses the credentials, shows progress, and stops the query on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dsops.text import counted
 
 
 class _Caller(NamedTuple):
-    """The credentials that sign the calls, and the endpoint that they go to."""
+    """The credentials that sign the calls, and the endpoint of Athena."""
 
     credentials: Credentials
     endpoint: Endpoint
@@ -34,7 +34,7 @@ class _Caller(NamedTuple):
 def ask_aws(
     wanted: AskedQuestion, place: AthenaTarget, arguments: Arguments, runtime: Runtime
 ) -> tuple[Answer, AthenaQuery]:
-    """Ask Athena; return the answer and its query. A note says what was scanned; Ctrl-C stops the query.
+    """Run the query in Athena; return the answer and the query. A note says what was scanned; Ctrl-C stops the query.
 
     With `--json` there is no note: the answer has the bytes scanned, and stderr is for errors only.
     """
@@ -64,7 +64,7 @@ def ask_aws(
             tell(f"{scanned} scanned, by which AWS bills: query {query.id} in Athena")
 
     try:
-        given = carry_out(query.run(timeout_seconds=place.timeout_seconds, on_progress=show_progress), runtime)
+        athena_answer = carry_out(query.run(timeout_seconds=place.timeout_seconds, on_progress=show_progress), runtime)
     except DsopsError:
         runtime.report(DONE)
         tell_scanned()
@@ -75,7 +75,7 @@ def ask_aws(
         raise
     runtime.report(DONE)
     tell_scanned()
-    return given, query
+    return athena_answer, query
 
 
 def _caller(place: AthenaTarget, arguments: Arguments, runtime: Runtime) -> _Caller:

@@ -1,4 +1,4 @@
-"""`dsops audit report`: callers, roles and anomalies in CloudTrail's logs or in dsops' own trail."""
+"""`dsops audit report`: callers, roles and anomalies in CloudTrail logs or in the audit trail of dsops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dsops.runtime import Event, Runtime
 from dsops.text import counted
 
 SHOWN = 10
-"""Rows of a table without --top."""
+"""Number of rows of a table without --top."""
 _NAMED = 3
 TOP = Flag(
     "--top",
@@ -50,8 +50,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         # Checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
-    sources, found = _logs(arguments, runtime)
-    if not found.files:
+    sources, log_files = _logs(arguments, runtime)
+    if not log_files.files:
         raise UsageError(
             f"there are no logs in {', '.join(sources)}",
             why="log files end in .json.gz, .json or .jsonl",
@@ -59,7 +59,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
     since = arguments.text("--since")
     report = reported(
-        found,
+        log_files,
         sources,
         runtime,
         since=time_of(since, runtime.now()) if since else None,
@@ -84,7 +84,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """The value of `--session`, "" without. Raises UsageError for bytes that are no UTF-8: no engine accepts them."""
+    """The value of `--session`, "" without it. Raises UsageError for text that is not UTF-8: no SQL engine accepts it."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
         raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
@@ -92,7 +92,7 @@ def session_in(arguments: Arguments) -> str:
 
 
 def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
-    """The questions that `--question` names; without it, all of the report."""
+    """The questions named by `--question`; without it, all questions of the report."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
@@ -131,7 +131,7 @@ def reported(
     session: str,
     sandbox: bool = True,
 ) -> AuditReport:
-    """The report on these files. Shows progress, and notes unreadable files and lines that are left out."""
+    """The report on these files. Shows progress, and notes unreadable files and the lines left out."""
     with ends_tidily():
         report = report_on(
             found,
@@ -159,7 +159,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """The sources, and their log files; without LOGS, dsops' own trail."""
+    """The sources and their log files; without LOGS, the audit trail of dsops."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:

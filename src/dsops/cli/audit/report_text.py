@@ -1,4 +1,4 @@
-"""A report as text for a terminal: anomalies first, then the four metrics, then the rest."""
+"""A report as text for a terminal: anomalies first, then the four main metrics, then the rest."""
 
 from __future__ import annotations
 
@@ -68,18 +68,18 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
-    """The tables without the overview, also empty ones."""
+    """The tables without the overview, empty ones too."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
 def history_text(report: AuditReport, session: str) -> str:
-    """A session's hops, from the first caller on."""
+    """The hops of a session, from the first caller to the session."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
 
 
 def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
-    """One question's table of at most `most` rows (0: all); `session` is that of the question `history`."""
+    """The table of one question with at most `most` rows (0: all); `session` is needed for the question `history`."""
     if answer.question == HISTORY.name:
         nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
         return _section(answer, 0) if answer.rows else nothing
@@ -87,8 +87,8 @@ def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
 
 
 def _with_rows(report: AuditReport, questions: Sequence[AuditQuestion]) -> list[Answer]:
-    found = [report.answer(question.name) for question in questions]
-    return [answer for answer in found if answer is not None and answer.rows]
+    answers = [report.answer(question.name) for question in questions]
+    return [answer for answer in answers if answer is not None and answer.rows]
 
 
 def _head(report: AuditReport) -> str:
@@ -104,13 +104,13 @@ def _no_records(count: int) -> str:
 
 
 def _section(answer: Answer, most: int) -> str:
-    asked = f"{answer.question}: {QUESTIONS[answer.question].asks}"
+    heading = f"{answer.question}: {QUESTIONS[answer.question].asks}"
     if not answer.rows:
-        return f"{asked}\n  none"
+        return f"{heading}\n  none"
     rows = answer.rows[:most] if most else answer.rows
     headings = [column.upper().replace("_", " ") for column in answer.columns]
     cells = [[_text(column, cell) for column, cell in zip(answer.columns, row, strict=True)] for row in rows]
-    lines = [asked, *_indented(table(headings, cells))]
+    lines = [heading, *_indented(table(headings, cells))]
     left = len(answer.rows) - len(rows)
     if left:
         lines.append(f"  ... and {left} more: `--top 0`, or `--json`")

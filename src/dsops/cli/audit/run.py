@@ -1,4 +1,4 @@
-"""`dsops audit sql --run`: the question asked, and answered as `dsops audit report` answers it."""
+"""`dsops audit sql --run`: runs the query in Athena or DuckDB, and shows the result as `dsops audit report` does."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ RUN_FLAGS = (
     NO_AGENT,
     REASON,
 )
-"""What `--run` takes besides."""
+"""The flags that only `--run` uses."""
 
 
 def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> int:
-    """Asks it, and shows what comes of it."""
+    """Run the query, and show its result."""
     if wanted.dialect == DUCKDB:
         _run_here(wanted, arguments, runtime)
     else:
@@ -97,7 +97,7 @@ def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) 
 
 
 def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> None:
-    """By the engine of `dsops audit report`, over the files of the pattern."""
+    """Answer with the engine of `dsops audit report`, from the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
 
     _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "`--since` and `--from` say which")
@@ -108,12 +108,12 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
         "",
     )
     pattern = os.path.join(glob.escape(runtime.folder), wanted.source)
-    found = find_logs(sorted(glob.iglob(pattern, recursive=True)))
-    if not found.files:
+    log_files = find_logs(sorted(glob.iglob(pattern, recursive=True)))
+    if not log_files.files:
         hint = "name them: `--from 'logs/**/*.json.gz'`, in quotes, or their folder"
         raise UsageError(f"there are no logs {wanted.source}", hint=hint)
     report = reported(
-        found,
+        log_files,
         (wanted.source,),
         runtime,
         since=wanted.asked.since,
@@ -140,29 +140,29 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
         )
     from dsops.cli.audit.aws import ask_aws
 
-    given, query = ask_aws(wanted, place, arguments, runtime)
+    athena_answer, query = ask_aws(wanted, place, arguments, runtime)
     if not arguments.switch("--json"):
-        _show(given, wanted, arguments)
+        _show(athena_answer, wanted, arguments)
         return
     since = json_value(wanted.asked.since)
     answer_json(
         {
             "sources": [wanted.source],
-            # What only somebody knows who has read all of it.
+            # Unknown: only a reader of all log files could count them.
             "files": None,
             "unreadable": [],
             **dict.fromkeys(("records", "skipped", "calls", "first", "last")),
             "since": since,
             "boundary": since,
             "by": wanted.asked.by,
-            "answers": answers_value((given,)),
+            "answers": answers_value((athena_answer,)),
             "query": {"engine": wanted.dialect.name, "id": query.id, "scanned_bytes": query.scanned_bytes},
         }
     )
 
 
 def _place(arguments: Arguments) -> AthenaTarget:
-    """What the flags say. Raises UsageError for what can't be so, before anything is sent."""
+    """The target of the query from the flags. Raises UsageError for an invalid value, before anything is sent."""
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):
@@ -181,11 +181,11 @@ def _place(arguments: Arguments) -> AthenaTarget:
 
 
 def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str) -> None:
-    """Refuses flags that say nothing here."""
-    given = [flag for flag in names if arguments.text(flag)]
-    if given:
-        hint = f"leave out `{given[0]}`, and its variable"
-        raise UsageError(f"`{given[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
+    """Raises UsageError for a flag that has no effect with this dialect."""
+    set_flags = [flag for flag in names if arguments.text(flag)]
+    if set_flags:
+        hint = f"leave out `{set_flags[0]}`, and its variable"
+        raise UsageError(f"`{set_flags[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 
 def _show(given: Answer, wanted: AskedQuestion, arguments: Arguments) -> None:

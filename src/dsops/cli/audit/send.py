@@ -1,4 +1,4 @@
-"""`dsops audit send`: send the waiting lines of the audit trail, and show what each receiver has."""
+"""`dsops audit send`: send the waiting lines of the audit trail, and show how far each receiver is."""
 
 from __future__ import annotations
 

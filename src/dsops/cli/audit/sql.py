@@ -1,4 +1,4 @@
-"""`dsops audit sql`: the questions of the report as SQL, for where the logs are more than one machine reads."""
+"""`dsops audit sql`: the questions of the report as SQL, for more logs than one machine can read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dsops.runtime import Runtime
 _TABLE = "cloudtrail_logs"
 _LOGS = "logs/**/*.json.gz"
 _BEFORE = timedelta(days=30)
-"""So much before `--since` is read for what is new."""
+"""How far before `--since` logs are read to decide what is new."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TABLE_NAME = re.compile(r'(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"[^"\0]+")){0,2}')
 
@@ -59,24 +59,24 @@ def _list(*, is_json: bool) -> int:
 
 
 def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> AskedQuestion:
-    """What the flags ask for, with the one statement that it is. Raises UsageError."""
+    """The question with its options and its SQL statement, from the flags. Raises UsageError."""
     dialect = DIALECTS[arguments.text("--dialect")]
     since = arguments.text("--since")
     moment = time_of(since, now) if since else None
     session = session_in(arguments)
     if question is HISTORY and not session:
         raise no_session()
-    asked = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
+    options = QuestionOptions(since=moment, by=arguments.text("--by"), session=session)
     begin, end = _days(arguments, question, moment)
     named = arguments.text("--from")
     if dialect == DUCKDB:
         from dsops.audit.cloudtrail.duck import standalone
 
         files = named or _LOGS
-        return AskedQuestion(question, asked, dialect, files, standalone(question, asked, files), begin)
+        return AskedQuestion(question, options, dialect, files, standalone(question, options, files), begin)
     table = _table(named)
-    sql = whole(question, asked, dialect, table, days_of(begin, end))
-    return AskedQuestion(question, asked, dialect, table, sql, begin)
+    sql = whole(question, options, dialect, table, days_of(begin, end))
+    return AskedQuestion(question, options, dialect, table, sql, begin)
 
 
 def _table(named: str) -> str:
@@ -87,14 +87,14 @@ def _table(named: str) -> str:
 
 
 def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None) -> tuple[str, str]:
-    """The first and the last day that is read, "" for open."""
-    found = []
+    """The first and the last day to read, "" if open."""
+    days = []
     for flag in ("--begin", "--end"):
         day = arguments.text(flag)
         if day and not (_DAY.fullmatch(day) and _is_day(day)):
             raise UsageError(f"`{flag} {day}` is no day", hint="write such as 2026-11-20")
-        found.append(day)
-    begin, end = found
+        days.append(day)
+    begin, end = days
     if since and not begin:
         begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
     if begin and end and begin > end:

@@ -1,4 +1,4 @@
-"""Answers as a JUnit report, in the form that both Ant's and Jenkins' schema accept."""
+"""Answers as a JUnit report that conforms to the schemas of both Ant and Jenkins."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from dsops.cli.policy.answers import answer_lines, suite_name
 if TYPE_CHECKING:
     from dsops.cli.policy.simulate import AnsweredCase
 
-# What XML 1.0 can't hold, not even escaped; and what a careless reader would take for markup or a line's end.
+# Characters that XML 1.0 can't contain, not even escaped; and those that a careless parser takes for markup or line
+# ends.
 _IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 def junit_xml(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
-    """One suite, a test case for each row; what is not as expected is a failure, with the reason as its text."""
+    """The report: one suite, a test case for each row; an unexpected answer is a failure with its reason as text."""
     name = suite_name(file)
     wrong = sum(1 for row in rows if row.differences)
     suite = {
@@ -60,5 +61,5 @@ def _attribute(value: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Text of an element; its line ends stay as they are."""
+    """Text of an element; keeps its line ends."""
     return _IMPOSSIBLE.sub("\ufffd", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

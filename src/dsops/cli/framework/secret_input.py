@@ -21,7 +21,7 @@ _MOST_BYTES = 16384
 
 
 def piped_or_in_file(path: str) -> Secret | None:
-    """What the file holds, or what was piped in where none is named; None when a person has to be asked."""
+    """The content of the file, or of stdin if it is piped; None if the user has to be asked."""
     if path not in {"", "-"}:
         return _in_file(path)
     if sys.stdin is None or (not path and sys.stdin.isatty()):
@@ -31,12 +31,12 @@ def piped_or_in_file(path: str) -> Secret | None:
     except OSError as error:
         why, hint = (error.strerror or "").lower(), "pipe the value in: `... < FILE`"
         raise UsageError("standard input can't be read", why=why, hint=hint) from error
-    # Empty: services, tests and editors start programs with an empty standard input; a person may be at the terminal.
+    # Empty: services, tests and editors start programs with an empty stdin; there may still be a terminal to ask on.
     return Secret.from_bytes(data) if data.strip() or path else None
 
 
 def ask_for(what: str, runtime: Runtime, command: str) -> Secret:
-    """What the person types. Raises UsageError without a terminal, or for an empty answer."""
+    """What the user types. Raises UsageError without a terminal or an answer."""
     typed = runtime.ask(f"{what}: ")
     if typed is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`dsops hook`: print the code for a shell, and allow or deny a folder's environment to be loaded."""
+"""`dsops hook`: print the hook for a shell, and allow or forbid it to load a folder's environment."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _found(runtime: Runtime) -> tuple[Config | None, str]:
-    """The configuration found here, or the reason why none can be loaded."""
+    """The configuration of this folder, or the reason why none can be loaded."""
     try:
         return load_found(runtime), ""
     except ConfigError as error:

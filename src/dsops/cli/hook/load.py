@@ -1,7 +1,7 @@
-"""`dsops hook-load`: the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
+"""`dsops hook-load`: print the code that a shell's hook evaluates in a folder with a `dsops.yaml`.
 
-stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to unset,
-and the time of the next renewal. An error is one line on stderr.
+stdout gets calls of the hook's functions: always the files to watch, and on success the variables to set and to
+unset, and the time of the next renewal. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def planned(config: Config, arguments: Arguments, runtime: Runtime) -> Plan:
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.text("--config") or runtime.environ.get(ENVIRONMENT.variable):
-        # A configuration that is named needs no permission, and the agent would read these variables as such a name.
+        # A named configuration needs no permission, and the agent would read the configuration from these variables.
         raise UsageError(
             "the hook looks for a configuration by itself", hint="run it without DSOPS_CONFIG and DSOPS_ENV"
         )
@@ -90,7 +90,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        if not isinstance(error, NotAllowed):  # which tries nothing, at every prompt
+        if not isinstance(
+            error, NotAllowed
+        ):  # NotAllowed is not recorded: nothing was attempted, and it would be recorded at every prompt
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
     answer_bytes(shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded))
@@ -101,7 +103,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, int | None]) -> Loaded:
-    """Fetch the environment. The configuration's files are added to `times`."""
+    """Fetch the environment. Adds the configuration's files to `times`."""
     config = allowed_config(path, times, runtime)
     plan = planned(config, arguments, runtime)
     values, sessions = _fetch(plan, arguments, runtime)
@@ -116,7 +118,7 @@ def _load(path: str, arguments: Arguments, runtime: Runtime, times: dict[str, in
 
 
 def _fetch(plan: Plan, arguments: Arguments, runtime: Runtime) -> tuple[Mapping[str, Secret], list[Credentials]]:
-    """The values, and the sessions that some of them are parts of."""
+    """The values, and the sessions whose parts some variables hold."""
     names = dict.fromkeys(each.step for each in plan.variables if each.step)
     stores = [name for name in names if plan.steps[name].type.gives_credentials]
     agent = agent_of(arguments, runtime)

@@ -1,4 +1,4 @@
-"""`dsops keys`: long-term keys of users in the system's keyring."""
+"""`dsops keys`: keep long-term access keys of IAM users in the system keyring."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 def _add(arguments: Arguments, runtime: Runtime) -> int:
     name = arguments.operand("NAME")
     if not re.fullmatch(_NAME, name, re.ASCII) or re.match(r"(AKIA|ASIA)[A-Z0-9]{12}", name):
-        # Not repeated: it may be a part of the key.
+        # Not repeated in the error: it may be a part of the key.
         raise UsageError(
             "that is no name for a key: up to 64 letters, digits and _+=,.@-",
             why="it is what `key_name` in dsops.yaml says; a key itself does not belong on a command line",
@@ -74,7 +74,7 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
 
 
 def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
-    """The key in the file, piped in, or typed. Raises KeysRefused."""
+    """The key from the file, a pipe, or the terminal. Raises KeysRefused."""
     piped = piped_or_in_file(path)
     if piped is not None:
         return read_key(piped)
@@ -125,7 +125,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _age(entry: KeysEntry, now: datetime) -> str:
-    """`90 days`; `90 days or more` where only the date is known when it was added to the keyring."""
+    """`90 days`; `90 days or more` if only the date is known on which the key was added to the keyring."""
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
@@ -212,7 +212,7 @@ def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
     result = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))
-        # The key that signs these calls goes last.
+        # The key that signs these calls is deleted last.
         for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
             if key_id:
                 carry_out(delete_key(entry, key_id, credentials, runtime), runtime)

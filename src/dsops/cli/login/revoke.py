@@ -1,4 +1,4 @@
-"""`dsops revoke`: deny everything to a role's sessions that were issued before a time."""
+"""`dsops revoke`: deny everything to the sessions of a role that were issued before a time."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Role, Config | None]:
-    """The role that is named, and the configuration if one was read.
+    """The role to revoke, and the configuration if one was read.
 
     An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.
     """
@@ -90,7 +90,7 @@ def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Role, Conf
 def _before(
     requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The time before which sessions are denied: by AWS's clock, not this machine's, unless one is named."""
+    """The time before which sessions are denied: `requested`, or now by AWS's clock, not this machine's."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
         note(f"{endpoint.short} could not be asked for the time: this machine's clock counts")

@@ -1,4 +1,4 @@
-"""The files that `dsops explain` is given -> the policies in them, which count beside what can be read."""
+"""Reads the policy files of `dsops explain`, whose policies are used along with those read from AWS."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """The policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
+    """The policies in the files of `--policies` and `--trust-policy`, the latter as ROLE=FILE."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}
@@ -31,7 +31,7 @@ def evidence_of(
 
 
 def _given(file: str, runtime: Runtime) -> Given:
-    """Users and roles: all of an account's, or those of a template."""
+    """The users and roles of a file: of a whole account, or of a template."""
     text = read_policy(file, runtime)
     if any(name in text for name in _DETAILS):
         return read_details(text, STDIN if file == "-" else file).given
@@ -47,7 +47,10 @@ def _people(found: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached
 
 
 def _attached(known: Known, found: PolicyFile) -> Attached:
-    """What a template tells of somebody; others may attach more policies, so it never has all of them."""
+    """The policies that a template attaches to a principal.
+
+    Never complete: policies outside the template may be attached, too.
+    """
     more = f"what else is attached to {known.arn.rpartition('/')[2]} {found.name} does not tell"
     missing = tuple(filter(None, (known.unread_identity, "" if found.accounts else more)))
     boundary_name = known.boundary.name if known.boundary is not None else ""
@@ -77,7 +80,7 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
 
 
 def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The role that is meant by an ARN, a store that assumes it, or its name."""
+    """The ARN of a role, given as an ARN, as a store that assumes it, or by its name."""
     by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
     by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
     if parse_arn(role) is not None:

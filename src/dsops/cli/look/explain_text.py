@@ -1,4 +1,4 @@
-"""Findings of `dsops explain`, for people and for programs. No value that is hidden is in them."""
+"""Formats the findings of `dsops explain` as text and as JSON; hidden values are not shown."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dsops.explain.findings.finding import Fact, FaultLocation, Mismatch, Refusa
 from dsops.text import clean
 
 _MOST = 3
-"""More values of one condition nobody reads."""
+"""Maximum number of values of a condition to show."""
 
 
 def show(about: str, findings: Sequence[RefusalFinding], *, is_json: bool) -> None:
-    """Puts them on stdout, the first broken place first."""
+    """Print the findings, the first broken hop first."""
     if is_json:
         answer_json(
             {"about": about or None, "is_healthy": not findings, "findings": [_value(finding) for finding in findings]}
@@ -57,7 +57,7 @@ def _hop(place: FaultLocation) -> str:
 
 
 def _where(place: FaultLocation) -> str:
-    """The policy and its statement."""
+    """The policy and the statement."""
     if not place.policy:
         return ""
     sid = f" `{place.sid}`" if place.sid else ""
@@ -92,13 +92,13 @@ def _remedy_lines(remedy: Remedy) -> Iterator[str]:
 
 
 def statement_text(statement: object) -> str:
-    """JSON on one line."""
+    """The statement as JSON on one line."""
     import json
 
     return json.dumps(statement, ensure_ascii=False)
 
 
-# --- for programs -------------------------------------------------------------------------------------------
+# --- JSON ---------------------------------------------------------------------------------------------------
 
 
 def _value(finding: RefusalFinding) -> Json:

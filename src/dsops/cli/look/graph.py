@@ -1,4 +1,4 @@
-"""`dsops graph`: the credential graph of a configuration, as a tree in words, Mermaid, SVG or JSON."""
+"""`dsops graph`: the credential graph of a configuration, as a text tree, Mermaid, SVG or JSON."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _FORMATS = ("text", "mermaid", "svg")
 
 
 class _Drawn(NamedTuple):
-    """A graph, and the errors of trying it."""
+    """A graph, and the errors of trying its hops and secrets."""
 
     graph: Graph
     errors: tuple[DsopsError, ...] = ()
     named_config: str = ""
-    """The configuration that was named on the command line."""
+    """The value of --config."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out")
-    # First: an unknown format must be an error before any call.
+    # Checked first: an unknown format must be an error before any call.
     format_name = _format(arguments)
     load = load_config if arguments.switch("--check") else read_config
     config, name = load(arguments, runtime), arguments.text("--env")
@@ -64,7 +64,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
         for environment, why in unplanned.environments.items():
             note(f"environment `{environment}` is drawn as it is written: {why}")
-    # Only the source of base credentials is drawn: the key for their digests can be thrown away.
+    # The graph shows only the source of base credentials, so the key for their digests can be random.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
     if arguments.switch("--check"):
@@ -83,7 +83,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _format(arguments: Arguments) -> str:
-    """The format that a flag names, or that the file's ending stands for."""
+    """The format named by a flag, or by the file name's extension."""
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
@@ -113,7 +113,7 @@ def _try(graph: Graph, plans: list[Plan], runtime: Runtime) -> _Drawn:
 
 
 def _on_screen(graph: Graph, runtime: Runtime) -> str:
-    """The tree, in the width and with the colours of the terminal."""
+    """The tree, with the width and colours of the terminal."""
     if not os.isatty(1):
         return graph_text(graph)
     environ = runtime.environ
@@ -127,13 +127,13 @@ def _on_screen(graph: Graph, runtime: Runtime) -> str:
 
 
 def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: bool) -> None:
-    """Print the errors below the tree or on stderr, and a note where Mermaid's limits are exceeded."""
+    """Print the errors below the tree or on stderr, and a note if Mermaid's limits are exceeded."""
     for error in drawn.errors if format_name != "json" else ():
-        told = error_text(error, config=drawn.named_config)
+        shown_error = error_text(error, config=drawn.named_config)
         if format_name == "text" and is_shown:
-            answer(f"\n{told}")
+            answer(f"\n{shown_error}")
         else:
-            tell(told)
+            tell(shown_error)
     if format_name == "mermaid" and (edges(drawn.graph) > MOST_EDGES or len(text) > MOST_CHARACTERS):
         note(
             f"Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters unless `maxEdges` and "
@@ -142,7 +142,7 @@ def _tell_what_else(drawn: _Drawn, text: str, format_name: str, *, is_shown: boo
         )
 
 
-# --- for programs -------------------------------------------------------------------------------------------------
+# --- JSON ---------------------------------------------------------------------------------------------------------
 
 
 def graph_json(drawn: _Drawn) -> str:

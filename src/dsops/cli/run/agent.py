@@ -1,4 +1,4 @@
-"""`dsops agent`: starts, stops and shows the process that keeps sessions in memory."""
+"""`dsops agent`: start, stop and show the process that keeps sessions in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from dsops.text import counted, duration_text
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    """Runs the agent in this process, on the socket that its parent bound or on one of its own."""
+    """Run the agent in this process, on the socket that its parent bound or on one of its own."""
     harden()
     descriptor = arguments.integer("--listener")
     listener = own_listener(runtime.environ) if descriptor is None else inherited_listener(descriptor)
     drop_environment()
-    # Only now: libcurl and OpenSSL read the environment when they are loaded.
+    # Imported only now: libcurl and OpenSSL read the environment when they are loaded.
     from dsops.agent.work import serve
     from dsops.cli.run.command_lines import ClientLines
 
@@ -45,7 +45,7 @@ def _place(runtime: Runtime) -> tuple[str, str]:
 
 
 def _start(arguments: Arguments, runtime: Runtime) -> int:
-    """Starts the agent, unless it runs."""
+    """Start the agent, unless it is running."""
     folder, address = _place(runtime)
     if os.path.lexists(folder) and not client.is_safe(folder):
         raise unsafe_folder(folder)
@@ -65,7 +65,7 @@ def _metrics_url(port: int) -> str:
 
 
 def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
-    """Prints the agent's metrics."""
+    """Print the agent's metrics."""
     fields = ask_running("metrics", *(["sandbox"] if arguments.switch(SANDBOX.name) else []))
     if not fields:
         raise AgentUnavailable("no agent is running, so nothing was counted", hint="`dsops agent start` starts one")
@@ -74,19 +74,19 @@ def _metrics(arguments: Arguments, _runtime: Runtime) -> int:
 
 
 def _stop(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Ends the agent, if it runs."""
+    """Stop the agent, if it is running."""
     ask_running("stop")
     return 0
 
 
 def _clear(_arguments: Arguments, _runtime: Runtime) -> int:
-    """Clears the agent's cache."""
+    """Clear the agent's cache."""
     ask_running("clear")
     return 0
 
 
 def _status(arguments: Arguments, runtime: Runtime) -> int:
-    """Shows the cached sessions."""
+    """Show the cached sessions."""
     fields = ask_running("status")
     all_sessions = [json.loads(field) for field in fields[3:]]
     sessions = [session for session in all_sessions if arguments.switch(SANDBOX.name) or not session["is_of_sandbox"]]

@@ -1,4 +1,4 @@
-"""`dsops render`: writes an environment to stdout or a file."""
+"""`dsops render`: write the variables of an environment to stdout or a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STDOUT = "-"
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     out = arguments.text("--out") or STDOUT
-    # Before the first call: an unknown format must not cost one.
+    # Checked before the first call: an unknown format must not cost one.
     format_name = arguments.text("--format") or ("dotenv" if out == STDOUT else format_of(out))
     step_file = ""
     if format_name == "github":
@@ -49,7 +49,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _text(format_name: str, values: Mapping[str, Secret], environment: str, out: str) -> bytes:
-    """The answer; a file of profiles keeps its other profiles."""
+    """The answer; other profiles in an `ini` file are kept."""
     if format_name not in KEY_FORMATS:
         return renderer(format_name)(values)
     from dsops.render.keys import keys_of, process

@@ -1,4 +1,4 @@
-"""`dsops sandbox approve`: approve or refuse a login to the sandbox's Identity Center, in a user's place."""
+"""`dsops sandbox approve`: approve or deny a login to the sandbox's Identity Center, in place of a user."""
 
 from __future__ import annotations
 

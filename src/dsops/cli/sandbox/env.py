@@ -1,4 +1,4 @@
-"""`dsops sandbox env`: the variables that give a shell an identity in the running sandbox: a user, a pod, a CI job."""
+"""`dsops sandbox env`: print the variables that give a shell an identity of the running sandbox."""
 
 from __future__ import annotations
 
@@ -91,20 +91,20 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
             for name in _KEYS:
                 del variables[name]
             variables |= add(arguments, url, identity)
-    # A variable's name may be any text: a name that is no identifier would be shell code behind `unset`.
+    # A variable's name may be any text: one that is no identifier would be run as shell code after `unset`.
     names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
     if runtime.environ.get(GITHUB_VARIABLES[0], "").startswith(f"{url}/"):
         names += [name for name in GITHUB_VARIABLES if name in runtime.environ]
-    gone = [name for name in names if name not in variables]
-    if gone:
-        answer(f"unset {' '.join(gone)}")
+    removed_names = [name for name in names if name not in variables]
+    if removed_names:
+        answer(f"unset {' '.join(removed_names)}")
     for name, value in variables.items():
         answer(f"export {name}={shlex.quote(value)}")
     return 0
 
 
 def _check_who(arguments: Arguments) -> None:
-    """Refuse two identities at once, and names of the wrong form."""
+    """Raises UsageError for two identities at once, and for malformed names."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
         raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="say one of them")
@@ -143,7 +143,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Flag -> the variables by which that kind of program finds its credentials."""
+"""Flag -> a function that returns the variables by which that kind of workload finds its credentials."""
 
 ENV = Command(
     help='Print shell exports for the running sandbox: eval "$(dsops sandbox env --as alice)".',

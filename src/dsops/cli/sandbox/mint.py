@@ -12,7 +12,7 @@ from dsops.errors import UsageError
 from dsops.runtime import Runtime
 
 _MOMENTS: Final = ("exp", "nbf", "iat")
-"""Claims that are numbers (RFC 7519, NumericDate)."""
+"""Claims whose values are numbers (RFC 7519, NumericDate)."""
 
 PORT = Flag("--port", "the port of the sandbox", kind="port", value="N", own_variable="DSOPS_SANDBOX_PORT")
 EXPIRES = Flag(
@@ -33,9 +33,9 @@ ISSUER = Flag(
 TOKEN_SUBJECT = Flag("--sub", "the subject of the token (`sub`)", value="SUBJECT", own_variable="DSOPS_SANDBOX_SUB")
 AUDIENCE = Flag(
     "--aud",
-    "for whom it is",
+    "the audience of the token (`aud`)",
     value="CLIENT-ID",
-    default="the audience of the token (`aud`)",
+    default="sts.amazonaws.com",
     own_variable="DSOPS_SANDBOX_AUD",
 )
 
@@ -104,7 +104,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
     if not arguments.text("--sub"):
         raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
-    wish: dict[str, object] = {
+    request_body: dict[str, object] = {
         "iss": arguments.text("--iss"),
         "sub": arguments.text("--sub"),
         "aud": arguments.text("--aud"),
@@ -112,12 +112,12 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
         "claims": dict(_claim(word) for word in arguments.words("CLAIM")),
     }
     url = find_running(arguments.integer("--port"), runtime.environ)
-    answer(str(tell(url, "token", wish)["token"]))
+    answer(str(tell(url, "token", request_body)["token"]))
     return 0
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """A claim from NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
+    """Parse NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
     import json
 
     name, equals, value = word.partition("=")
@@ -141,8 +141,8 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--metadata"):
         _put(str(ask(find_running(port, runtime.environ), "saml")["metadata"]), out)
         return 0
-    wish = _wish(arguments)
-    minted = tell(find_running(port, runtime.environ), "saml", wish)
+    request_body = _wish(arguments)
+    minted = tell(find_running(port, runtime.environ), "saml", request_body)
     if arguments.switch("--json") and not out:
         answer_json(
             {"RoleArn": minted["role"], "PrincipalArn": minted["provider"], "SAMLAssertion": minted["assertion"]}

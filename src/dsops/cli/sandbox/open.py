@@ -1,4 +1,4 @@
-"""Start a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
+"""Starts a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ DATA_EVENTS = Flag(
 )
 
 START = (SEED, FROM)
-"""Flags for the sandbox's initial content."""
+"""Flags for the initial content of the sandbox."""
 KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
 """Flags for recording, throttling and authorization ids."""
 
 
 def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
-    """A listening sandbox with the content that --seed or --from describes."""
+    """A listening sandbox with the content of --seed or --from."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
         raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
@@ -93,7 +93,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
 
 
 def _rates(text: str) -> dict[str, float]:
-    """`sts=5,secretsmanager=2`."""
+    """Parse `sts=5,secretsmanager=2`."""
     from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 
     rates = {}
@@ -110,7 +110,7 @@ def _rates(text: str) -> dict[str, float]:
 
 
 def _with_ids(text: str) -> frozenset[str]:
-    """`iam,sts`, or `all`."""
+    """Parse `iam,sts`, or `all`."""
     from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
     services = frozenset(part.strip() for part in text.split(","))
@@ -131,8 +131,8 @@ def _seed_from(config_file: str, runtime: Runtime) -> Seed:
     except ConfigNotFound as error:
         error.retell(error.message, hint="check the file that `--from` names")
         raise
-    found = seed_from_config(
+    derived_seed = seed_from_config(
         config, environ=runtime.environ, user=user_name(), timestamp=runtime.timestamp, store_types=types
     )
-    show_notes((*config.notes, *found.notes))
-    return found.seed
+    show_notes((*config.notes, *derived_seed.notes))
+    return derived_seed.seed

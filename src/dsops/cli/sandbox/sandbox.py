@@ -1,4 +1,4 @@
-"""`dsops sandbox ...`: serve and use a local AWS that enforces policies as AWS does."""
+"""`dsops sandbox`: serve and use a local AWS that enforces policies as AWS does."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
-    found = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
+    decisions = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
     if arguments.switch("--json"):
-        answer_json(found)
+        answer_json(decisions)
         return 0
     from dsops.cli.sandbox.record_text import decision_lines
 
-    for decision in found:
+    for decision in decisions:
         answer("\n".join(decision_lines(decision)))
     return 0
 
@@ -115,17 +115,17 @@ def _events(arguments: Arguments, runtime: Runtime) -> int:
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     account, is_json = arguments.text("--account"), arguments.switch("--json")
-    answered = ask(url, "events", last=arguments.text("--last"), account=account)
+    page = ask(url, "events", last=arguments.text("--last"), account=account)
     if is_json and not arguments.switch("--follow"):
-        answer_json(answered["Records"])
+        answer_json(page["Records"])
         return 0
     while True:
-        for record in answered["Records"]:
+        for record in page["Records"]:
             answer(event_json(record) if is_json else event_line(record))
         if not arguments.switch("--follow"):
             return 0
         sleep(_FOLLOWING_SECONDS)
-        answered = ask(url, "events", after=str(answered["next"]), account=account)
+        page = ask(url, "events", after=str(page["next"]), account=account)
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:
@@ -136,12 +136,12 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
     if now and not _is_moment(now):
         raise UsageError(f"`--now` can't be `{now}`", hint="it is a moment such as 2026-07-13T10:00:00Z")
     url = find_running(arguments.integer("--port"), runtime.environ)
-    wish: dict[str, object] = {}
+    request_body: dict[str, object] = {}
     if now:
-        wish["now"] = now
+        request_body["now"] = now
     if arguments.seconds("--advance"):
-        wish["advance_seconds"] = arguments.seconds("--advance")
-    answer(str((tell_sandbox(url, "clock", wish) if wish else ask(url, "clock"))["now"]))
+        request_body["advance_seconds"] = arguments.seconds("--advance")
+    answer(str((tell_sandbox(url, "clock", request_body) if request_body else ask(url, "clock"))["now"]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`dsops allow`: shows what the configuration found here can do, and allows it."""
+"""`dsops allow`: show what a discovered configuration can do, and allow it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dsops.text import clean
 
 
 def remember_written(path: str, data: bytes, runtime: Runtime) -> None:
-    """Allows a configuration that a command has just written, unless there is more in it than these bytes."""
+    """Allow a configuration that a command has just written, unless it has other content or includes other files."""
     try:
         config = load(folder=runtime.folder, environ=runtime.environ, named=path, types=StoreTypes())
         if [file.sha256 for file in config.files] == [digest(data)]:
             allow(config.files, runtime.environ, powers=[each.line for each in powers_of(config, StoreTypes())])
     except DsopsError:
-        return  # then the first command that uses it asks
+        return  # the first command that uses the file asks for permission
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -56,7 +56,7 @@ def _revoke(arguments: Arguments, runtime: Runtime) -> int:
 
 def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> None:
     files: list[Json] = [{"path": file.written, "target": file.path, "sha256": file.sha256} for file in config.files]
-    told: list[Json] = [
+    power_values: list[Json] = [
         {
             "does": power.does,
             "text": power.text,
@@ -66,7 +66,7 @@ def _answer_json(config: Config, powers: list[Power], *, is_allowed: bool) -> No
         }
         for power in powers
     ]
-    answer_json({"is_allowed": is_allowed, "files": files, "powers": told})
+    answer_json({"is_allowed": is_allowed, "files": files, "powers": power_values})
 
 
 COMMAND = Command(

@@ -27,7 +27,7 @@ _BACKUP = ".before-dsops"
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    # A profile works in every folder and for good: the file needs the permission of one that was found.
+    # A profile works in every folder and permanently, so the file needs the same permission as a discovered one.
     types = StoreTypes()
     config = load_config(arguments, runtime, is_chosen=False)
     path, prefix, environment = config.files[0].path, arguments.text("--prefix"), arguments.text("--env")
@@ -58,7 +58,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _without(auto: list[str], names: list[str], config: Config, *, is_named: bool) -> list[str]:
-    """The names without the stores whose sessions need an environment: without one, their profiles can't work."""
+    """The names without the stores whose sessions need an environment: their profiles would not work without one."""
     shown = " and ".join(f"`{name}`" for name in auto)
     why = "what their sessions may do (`session_policy: auto`) follows from an environment, and none is named"
     hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
@@ -86,12 +86,12 @@ def _write(block: Block, runtime: Runtime) -> None:
 
 
 def _bytes(path: str) -> bytes | None:
-    """The file's bytes; None where there is none. Raises ConfigUnreadable."""
+    """The file's bytes; None if it does not exist. Raises ConfigUnreadable."""
     return content(path) if os.path.lexists(path) else None
 
 
 def _text(data: bytes, path: str) -> SourceText:
-    # Bytes that are no UTF-8 are written back unchanged.
+    # Bytes that are not UTF-8 are written back unchanged.
     return SourceText(text=data.decode("utf-8", "surrogateescape"), shown=path)
 
 

@@ -28,31 +28,31 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             hint="AWS_CONFIG_FILE names another file; without profiles, `dsops init` writes a file to start from",
         )
     profiles = read_profiles(config, credentials)
-    wanted = arguments.texts("--profile")
-    _refuse_unknown(wanted, profiles)
-    made = make_stores(profiles, wanted, keeps_external_ids=arguments.switch("--keep-external-ids"))
-    for each in made.notes:
+    profile_names = arguments.texts("--profile")
+    _refuse_unknown(profile_names, profiles)
+    store_entries = make_stores(profiles, profile_names, keeps_external_ids=arguments.switch("--keep-external-ids"))
+    for each in store_entries.notes:
         note(each)
-    if not made.stores:
+    if not store_entries.stores:
         raise ConfigError(
             "no profile became a store",
             why="a store is a role, or a permission set of IAM Identity Center",
             hint="a profile without either is used as it is: `profile: NAME` on a store",
         )
-    for variable, where in made.variables:
+    for variable, where in store_entries.variables:
         note(f"set {variable}: the external ID stands in {where}, and not in what is written here")
-    text, out = to_yaml(made, config.shown), arguments.text("--out")
+    text, out = to_yaml(store_entries, config.shown), arguments.text("--out")
     if out in {"", _STDOUT}:
         answer_bytes(text.encode())
     else:
         write_new(runtime.folder, out, text, replaces=False, how="name another file, or remove this one")
         remember_written(os.path.join(runtime.folder, out), text.encode(), runtime)
-        answer(f"wrote {out}: {counted(len(made.stores), 'store')}; try `dsops validate --config {out}`")
+        answer(f"wrote {out}: {counted(len(store_entries.stores), 'store')}; try `dsops validate --config {out}`")
     return 0
 
 
 def _source(path: str, runtime: Runtime) -> SourceText:
-    """The file's text and its name for messages, with `~` for the home folder."""
+    """The file's text, and its name for messages, with `~` for the home folder."""
     home = runtime.environ.get("HOME", "").rstrip("/")
     shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
     try:

@@ -1,4 +1,4 @@
-"""`dsops schema`: the JSON Schema of dsops.yaml."""
+"""`dsops schema`: print the JSON Schema of dsops.yaml."""
 
 from __future__ import annotations
 
