@@ -58,7 +58,7 @@ _WITH_VALUE = frozenset({"--config", "--env"})
 
 
 def _refuse_flags(words: Sequence[str]) -> None:
-    """Raises UsageError for a flag before the command's name that not every command has: its value may look like a command."""
+    """Raises UsageError for a flag before the command's name that not every command has: its value is not a command."""
     flags = (CONFIG, ENVIRONMENT, NO_AGENT, *COMMON)
     known = [name for flag in flags for name in (flag.name, flag.short) if name] + ["--help", "--version"]
     for word in words:

@@ -47,7 +47,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     elif records:
         answer(table(HEADINGS, [row_of(record) for record in records]))
     else:
-        answer("nothing like that is on record" if files else "nothing is on record yet")
+        answer("no matching event in the audit trail" if files else "the audit trail is empty")
     if hidden:
         note(f"{counted(hidden, 'line')} of a sandbox not shown: `--sandbox` shows them")
     return 0
@@ -83,7 +83,7 @@ def _file(runtime: Runtime) -> str:
     if settings.mode == OFF:
         note("`audit: off` in your own configuration: nothing is added to the trail")
     if not file:
-        raise UsageError("there is no place for an audit trail", why="HOME is not set", hint="name its file")
+        raise UsageError("the path of the audit trail is unknown", why="HOME is not set", hint="name its file")
     return file
 
 
@@ -101,7 +101,7 @@ def _verify(arguments: Arguments, runtime: Runtime) -> int:
     noted = arguments.text("--head").lower()
     if noted and not is_hash(noted):
         hint = "it is the 64 digits that `dsops audit verify` prints"
-        raise UsageError("`--head` is no hash of a line", hint=hint)
+        raise UsageError("`--head` is not a hash", hint=hint)
     files = _paths(arguments, runtime)
     verdict = verify_files(files, noted=noted) if files else verify(_trail(runtime), noted=noted)
     is_whole = all(finding.is_harmless for finding in verdict.findings)
@@ -127,7 +127,7 @@ def _tell(verdict: Verification) -> None:
         note = "note: " if finding.is_harmless else ""
         answer(clean(f"{place}{note}{finding.message}"))
     if not verdict.lines:
-        answer("nothing is on record")
+        answer("the audit trail is empty")
         return
     of = f"number {verdict.first} to {verdict.last}" if verdict.last > verdict.first else f"number {verdict.first}"
     answer(f"{counted(verdict.lines, 'line')}, {of}\nhead {verdict.hash}")

@@ -26,8 +26,8 @@ def time_of(text: str, now: datetime) -> datetime:
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text).astimezone(UTC)
     if moment is None or moment.year < _FIRST_YEAR:
-        hint = "write such as 30m, 2h, 7d, or 2026-11-25T10:00:00Z"
-        raise UsageError(f"`--since {text}` is no time", hint=hint)
+        hint = "write a duration such as 30m, 2h or 7d, or a time such as 2026-11-25T10:00:00Z"
+        raise UsageError(f"`--since {text}` is not a time", hint=hint)
     return moment.astimezone(UTC).replace(microsecond=0)
 
 

@@ -43,9 +43,11 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     page = arguments.text("--html")
     questions = _questions(arguments)
     if session and page:
-        raise UsageError("`--session` makes no page", hint="leave out `--html`; `--json` has its hops for programs")
+        raise UsageError(
+            "`--session` can't be combined with `--html`", hint="leave out `--html`; `--json` has its hops for programs"
+        )
     if session and arguments.texts("--question"):
-        raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
+        raise UsageError("`--session` can't be combined with `--question`", hint="run the other questions separately")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
         # Checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
@@ -84,10 +86,10 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """The value of `--session`, "" without it. Raises UsageError for text that is not UTF-8: no SQL engine accepts it."""
+    """The value of `--session`, "" without it. Raises UsageError if it is not UTF-8: no SQL engine accepts it."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
-        raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
+        raise UsageError("`--session` is not UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
     return session
 
 
@@ -104,7 +106,7 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 def no_session() -> UsageError:
     """The error for the question `history` without a session."""
-    return UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
+    return UsageError("the question `history` needs a session", hint="name it: `--session NAME`, or its key id or ARN")
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
@@ -173,7 +175,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
     files = find_trail(file).files if file else ()
     if not files:
         hint = "name CloudTrail's logs: `dsops audit report FOLDER`"
-        raise UsageError("dsops' own trail has nothing yet", hint=hint)
+        raise UsageError("the audit trail of dsops is empty", hint=hint)
     return (file,), find_logs(files, form=Form.LINES)
 
 

@@ -36,7 +36,7 @@ _REST = (THROTTLING, SAVED, EVENTS, SUMMARY)
 
 _ADVICE: Mapping[str, str] = {
     NEW_PRINCIPALS.name: (
-        "is it known who they are? the trust policy decides: `dsops policy check`;"
+        "do you know them? the trust policy lets them in: `dsops policy check`;"
         " `dsops revoke ROLE_ARN --apply` denies all older sessions of the role"
     ),
     NEW_ACCOUNTS.name: "is the other account one of yours, or a customer's with an external ID?",
@@ -46,7 +46,7 @@ _ADVICE: Mapping[str, str] = {
     SHORT_USE.name: "a shorter `duration_seconds` would do: 900 is the least",
     CHAINS.name: "a hop after the first lasts an hour at most; `--session` shows who is behind one",
 }
-_EARLIER: Final = "what began before the logs that are read is not known here: is there an older folder, or day?"
+_EARLIER: Final = "sessions that began before these logs are unknown: add an older folder, or an earlier day"
 _SECONDS = frozenset({"asked_median", "asked_max", "used_median", "used_max"})
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
@@ -55,15 +55,15 @@ def report_text(report: AuditReport, *, most: int) -> str:
     """The report as tables of at most `most` rows each; 0 for all rows."""
     parts = [_head(report)]
     unusual = _with_rows(report, _UNUSUAL)
-    parts.append("What is unusual" if unusual else "Nothing is unusual.")
+    parts.append("Unusual" if unusual else "Nothing is unusual.")
     parts += [_section(each, most) for each in unusual]
-    parts.append("What there is")
+    parts.append("Overview")
     parts += [_section(each, most) for each in _with_rows(report, (*_METRICS, *_REST))]
     if not report.calls:
-        return f"{parts[0]}\nno call of AWS is in it"
+        return f"{parts[0]}\nit contains no AWS call"
     if not any(each.rows for each in report.answers if QUESTIONS[each.question].needs != "calls"):
         is_later = report.since and report.last and report.since > report.last
-        parts.append("No call is later than that." if is_later else "No session was asked for.")
+        parts.append("There is no call after that time." if is_later else "No session was requested.")
     return "\n\n".join(parts)
 
 
@@ -100,7 +100,7 @@ def _head(report: AuditReport) -> str:
 
 
 def _no_records(count: int) -> str:
-    return "1 element is no record" if count == 1 else f"{count} elements are no records"
+    return "1 element is not a record" if count == 1 else f"{count} elements are not records"
 
 
 def _section(answer: Answer, most: int) -> str:

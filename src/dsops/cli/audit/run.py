@@ -100,10 +100,10 @@ def _run_here(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> 
     """Answer with the engine of `dsops audit report`, from the files of the pattern."""
     from dsops.audit.cloudtrail.files import find_logs
 
-    _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "`--since` and `--from` say which")
+    _refuse(arguments, "DuckDB reads files of this machine", ("--begin", "--end"), "use `--since` and `--from`")
     _refuse(
         arguments,
-        "DuckDB asks nothing of AWS",
+        "DuckDB does not call AWS",
         (_STORE.name, _REGION.name, _WORKGROUP_FLAG.name, _DATABASE_FLAG.name, _OUTPUT.name),
         "",
     )
@@ -135,7 +135,7 @@ def _run_there(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) ->
     if not wanted.begin and not arguments.switch(_EVERYTHING.name):
         week_ago = runtime.now() - _WEEK
         raise UsageError(
-            f"without a first day all of {wanted.source} is read, and AWS bills for that",
+            f"without a first day all of {wanted.source} is scanned, and AWS bills for it",
             hint=f"add `--begin {week_ago:%Y-%m-%d}`, or `--since 7d`; `--everything` reads all of it",
         )
     from dsops.cli.audit.aws import ask_aws
@@ -166,11 +166,13 @@ def _place(arguments: Arguments) -> AthenaTarget:
     output, workgroup = arguments.text(_OUTPUT.name), arguments.text(_WORKGROUP_FLAG.name)
     named = arguments.text(_DATABASE_FLAG.name)
     if output and not _BUCKET.fullmatch(output):
-        raise UsageError(f"`--output {output}` is no place in S3", hint="write such as s3://BUCKET/PREFIX/")
+        raise UsageError(f"`--output {output}` is not an S3 location", hint="write s3://BUCKET/PREFIX/")
     if workgroup and not _WORKGROUP.fullmatch(workgroup):
-        raise UsageError(f"`--workgroup {workgroup}` can't be one", hint="it has letters, digits, `.`, `_` and `-`")
+        raise UsageError(
+            f"`--workgroup {workgroup}` is not a workgroup name", hint="use letters, digits, `.`, `_` and `-`"
+        )
     if named and not _DATABASE.fullmatch(named):
-        raise UsageError(f"`--database {named}` can't be one", hint="write DATABASE, or CATALOG.DATABASE")
+        raise UsageError(f"`--database {named}` is not a database name", hint="write DATABASE, or CATALOG.DATABASE")
     catalog, _, database = named.rpartition(".")
     return AthenaTarget(
         arguments.text(_REGION.name), workgroup, database, catalog, output, arguments.seconds(_TIMEOUT.name) or 0.0
@@ -185,7 +187,7 @@ def _refuse(arguments: Arguments, why: str, names: tuple[str, ...], instead: str
     set_flags = [flag for flag in names if arguments.text(flag)]
     if set_flags:
         hint = f"leave out `{set_flags[0]}`, and its variable"
-        raise UsageError(f"`{set_flags[0]}` says nothing here: {why}", hint=f"{hint}; {instead}" if instead else hint)
+        raise UsageError(f"`{set_flags[0]}` has no effect here: {why}", hint=f"{hint}; {instead}" if instead else hint)
 
 
 def _show(given: Answer, wanted: AskedQuestion, arguments: Arguments) -> None:

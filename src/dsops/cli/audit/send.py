@@ -22,10 +22,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     try:
         sender = send_all(settings, runtime.environ, clock)
     except FileNotFoundError:
-        raise UsageError("nothing is on record yet", hint="the first run that uses a role or secret begins") from None
+        raise UsageError(
+            "nothing is on record yet", hint="the first run that uses a role or a secret starts it"
+        ) from None
     _tell(sender, as_json=arguments.switch("--json"))
     failures = [
-        SinkFailed(f"{name} does not take the audit trail: {cursor.failure}", hint="what waits stays in the file")
+        SinkFailed(f"{name} does not accept the audit trail: {cursor.failure}", hint="unsent lines stay in the file")
         for name, cursor in sender.cursors.items()
         if cursor.failure
     ]
@@ -52,10 +54,11 @@ def _tell(sender: Sender, *, as_json: bool) -> None:
         )
         return
     for name, cursor in sender.cursors.items():
-        waits = "what waits begins" if cursor.failure else "nothing waits"
-        answer(clean(f"{name}: {counted(sender.counts[name], 'line')} sent; {waits} behind {cursor.position.number}"))
+        state = "waiting after" if cursor.failure else "up to date at"
+        number = cursor.position.number
+        answer(clean(f"{name}: {counted(sender.counts[name], 'line')} sent; {state} line {number}"))
         if cursor.lost:
-            answer(clean(f"  but for this: {cursor.lost}"))
+            answer(clean(f"  except: {cursor.lost}"))
 
 
 SEND = Command(

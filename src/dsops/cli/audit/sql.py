@@ -82,7 +82,7 @@ def wanted_by(question: AuditQuestion, arguments: Arguments, now: datetime) -> A
 def _table(named: str) -> str:
     if named and not _TABLE_NAME.fullmatch(named):
         hint = "write TABLE or DATABASE.TABLE, either in double quotes where it needs them"
-        raise UsageError(f"`--from {named}` is no table", hint=hint)
+        raise UsageError(f"`--from {named}` is not a table name", hint=hint)
     return named or _TABLE
 
 
@@ -92,13 +92,13 @@ def _days(arguments: Arguments, question: AuditQuestion, since: datetime | None)
     for flag in ("--begin", "--end"):
         day = arguments.text(flag)
         if day and not (_DAY.fullmatch(day) and _is_day(day)):
-            raise UsageError(f"`{flag} {day}` is no day", hint="write such as 2026-11-20")
+            raise UsageError(f"`{flag} {day}` is not a date", hint="write a date such as 2026-11-20")
         days.append(day)
     begin, end = days
     if since and not begin:
         begin = f"{since - _BEFORE if question in {NEW_PRINCIPALS, NEW_ACCOUNTS} else since:%Y-%m-%d}"
     if begin and end and begin > end:
-        raise UsageError(f"nothing is between `--begin {begin}` and `--end {end}`", hint="the earlier day begins")
+        raise UsageError(f"`--begin {begin}` is after `--end {end}`", hint="swap the two days")
     return begin, end
 
 

@@ -323,7 +323,7 @@ def _checked(flag: Flag, value: str, name: str) -> str:
     if flag.kind == "port" and not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
         raise UsageError(f"{name} can't be `{value}`", hint="it is a number from 0 to 65535")
     if flag.kind == "filled" and not value:
-        raise UsageError(f"{name} is empty", hint="if it comes from a variable: is that one set?")
+        raise UsageError(f"{name} is empty", hint="if the value comes from a shell variable, check that it is set")
     if flag.kind == "reason" and not is_reason(value):
         raise UsageError(f"{name} can't be that", hint=f"it is one line of at most {REASON_CHARACTERS} characters")
     return value

@@ -57,7 +57,7 @@ def _in_file(path: str) -> Secret:
     if os.name == "posix" and stat.S_ISREG(status.st_mode):
         is_open = status.st_mode & (stat.S_IRGRP | stat.S_IROTH)
         others = " and others can read it: `chmod 600` it, or" if is_open else ":"
-        note(f"`{path}` still has it{others} delete it when you are done")
+        note(f"`{path}` still contains the secret{others} delete it when you are done")
     return Secret.from_bytes(data)
 
 
@@ -71,4 +71,4 @@ def _all_of(descriptor: int) -> bytes:
 
 def _check_length(data: bytes) -> None:
     if len(data) > _MOST_BYTES:
-        raise UsageError(f"that is longer than {_MOST_BYTES} bytes", hint="give nothing but what is asked for")
+        raise UsageError(f"the secret is longer than {_MOST_BYTES} bytes", hint="pass only the secret")

@@ -56,7 +56,7 @@ def _allow(arguments: Arguments, runtime: Runtime) -> int:
     for line in lines:
         answer(clean(line))
     answer(clean(f"environment {environment} sets {', '.join(names) or 'nothing'}"))
-    answer(clean(f"{file} may load it into a shell, as the file is now"))
+    answer(clean(f"{file} may load it into a shell until the file changes"))
     return 0
 
 
@@ -102,7 +102,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
         ("environment", environment),
         ("variables", ", ".join(names)),
         ("problem", problem if file else ""),
-        ("this shell", f"has {', '.join(loaded)} of it" if loaded else "no environment loaded"),
+        ("this shell", f"{', '.join(loaded)} loaded" if loaded else "no environment loaded"),
     ]
     for name, text in rows:
         if text:

@@ -75,7 +75,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         )
     shell, pid = arguments.operand("SHELL"), arguments.operand("PID")
     if not (pid.isascii() and pid.isdigit()):
-        raise UsageError(f"`{pid}` is not the number of a process")
+        raise UsageError(f"`{pid}` is not a process id")
     try:
         path = configuration.find(runtime.folder, runtime.environ)
     except ConfigNotFound:
@@ -90,9 +90,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     except DsopsError as error:
         _say(path, one_line(error))
         code = error.exit_code
-        if not isinstance(
-            error, NotAllowed
-        ):  # NotAllowed is not recorded: nothing was attempted, and it would be recorded at every prompt
+        # NotAllowed would be recorded at every prompt, though nothing was attempted.
+        if not isinstance(error, NotAllowed):
             add_failure(arguments.name, error, runtime)
     runtime.report(DONE)
     answer_bytes(shell_calls(shell, set_marks(times, int(pid), runtime.environ), loaded))

@@ -33,8 +33,8 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     if not re.fullmatch(_NAME, name, re.ASCII) or re.match(r"(AKIA|ASIA)[A-Z0-9]{12}", name):
         # Not repeated in the error: it may be a part of the key.
         raise UsageError(
-            "that is no name for a key: up to 64 letters, digits and _+=,.@-",
-            why="it is what `key_name` in dsops.yaml says; a key itself does not belong on a command line",
+            "this is not a valid key name: use up to 64 letters, digits and _+=,.@-",
+            why="the name is the value of `key_name` in dsops.yaml; the key itself does not belong on a command line",
             hint="write `dsops keys add ada`: the key is asked for",
         )
     replaces = arguments.switch("--replace")
@@ -51,7 +51,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
     note(f"use it: `credentials_from` a store with `type: aws.keys` and `key_name: {name}`")
     if arguments.text("--from-profile"):
-        note(f"the profile `{arguments.text('--from-profile')}` still has it: take it out of ~/.aws/credentials")
+        note(f"the profile `{arguments.text('--from-profile')}` still has it: remove it from ~/.aws/credentials")
     return 0
 
 
@@ -66,7 +66,7 @@ def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentia
     if credentials.is_temporary:
         raise KeysRefused(
             f"profile `{clean(profile)}` gives a session, not a key",
-            why="sessions end; only a user's long-term key is worth keeping",
+            why="sessions expire; only long-term keys can be kept",
             hint=f"a store can use it as it is: `profile: {clean(profile)}`",
         )
     KeyInput(credentials.access_key_id, credentials.secret_access_key).check()
@@ -88,7 +88,7 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
     if entry is not None and not replaces:
         raise UsageError(
             f"the keyring has a key named `{entry.name}` already: {masked(entry.key_id)} of {entry.arn}",
-            why="its secret could not be had back",
+            why="its secret could not be restored",
             hint=f"choose another name, or put the new one in its place: `dsops keys add {entry.name} --replace`",
         )
 
@@ -120,7 +120,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
         rows = [(each.name, masked(each.key_id), each.arn, _age(each, now), _rotation(each)) for each in entries]
         answer(table(("NAME", "KEY", "USER", "AGE", "ROTATION"), rows))
     else:
-        note("the keyring has no keys of dsops; `dsops keys add NAME` puts one there")
+        note("the keyring has no keys of dsops; `dsops keys add NAME` adds one")
     return 0
 
 
@@ -129,7 +129,7 @@ def _age(entry: KeysEntry, now: datetime) -> str:
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
-        return "not known"
+        return "unknown"
     return f"{days} day{'' if days == 1 else 's'}{'' if entry.created else ' or more'}"
 
 
@@ -170,7 +170,7 @@ def _rotate(arguments: Arguments, runtime: Runtime) -> int:
     answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
     if entry.old_key_id:
         note(
-            f"the old key {masked(entry.old_key_id)} is inactive; when nothing misses it, "
+            f"the old key {masked(entry.old_key_id)} is inactive; once nothing uses it, "
             f"`dsops keys remove {name} --old` deletes it"
         )
     return 0
@@ -198,18 +198,18 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
             why="programs that use it would fail at once, and a deleted key can't be restored",
-            hint=f"`dsops keys rotate {entry.name}` goes on with the rotation and switches it off",
+            hint=f"`dsops keys rotate {entry.name}` continues the rotation and deactivates it",
         )
     secrets = get_secrets(keyring, entry.name)
     carry_out(delete_key(entry, entry.old_key_id, credentials_of(entry, secrets), runtime), runtime)
     put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]})
     after = entry._replace(old_key_id="", old_is_off=False)
     index.write(runtime.environ, before._replace(keys={**before.keys, entry.name: after}))
-    return f"AWS has the old key {masked(entry.old_key_id)} of `{entry.name}` no more"
+    return f"the old key {masked(entry.old_key_id)} of `{entry.name}` is deleted in AWS"
 
 
 def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool) -> str:
-    result = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
+    result = f"the keyring has no key `{entry.name}` any more; AWS still accepts {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))
         # The key that signs these calls is deleted last.

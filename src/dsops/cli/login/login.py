@@ -42,7 +42,7 @@ def _wants_device(arguments: Arguments, runtime: Runtime) -> bool:
         return True
     if arguments.switch("--no-browser") or can_open_browser(runtime.environ, sys.platform):
         return False
-    note("no browser can be opened here, so that a code is used")
+    note("no browser can be opened here: using a code instead")
     return True
 
 

@@ -20,8 +20,8 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     runtime.report(DONE)
     if ended.failure is not None:
         ended.failure.retell(
-            f"the token is removed from this machine, but the login goes on: {ended.failure.message}",
-            hint="end it on the access portal, or wait for its end",
+            f"the token is removed from this machine, but the login is still valid: {ended.failure.message}",
+            hint="end it on the access portal, or wait until it expires",
         )
         raise ended.failure
     if arguments.switch("--json"):
@@ -30,7 +30,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         shown = login.session.shown
         answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
         if forgotten:
-            note(f"the agent has forgotten {counted(forgotten, 'session')} of it; who has one can use it until its end")
+            note(
+                f"the agent has forgotten {counted(forgotten, 'session')} of it; in AWS they stay valid until they expire"
+            )
     return 0
 
 

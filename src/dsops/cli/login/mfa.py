@@ -39,7 +39,7 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     left = seconds_left(runtime.now().timestamp())
     runtime.report(DONE)
     answer(clean(f"the keyring ({kept_by}) has the seed of {serial_number}; its current code changes in {left} s"))
-    note(f"compare `dsops mfa code {serial_number}` with the app in which the device is")
+    note(f"compare `dsops mfa code {serial_number}` with the code in your authenticator app")
     return 0
 
 
@@ -50,7 +50,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
     elif seeds:
         answer(table(("DEVICE", "ADDED"), [(entry.serial_number, entry.added) for entry in seeds.values()]))
     else:
-        note("the keyring has no seeds of dsops; `dsops mfa add SERIAL` puts one there")
+        note("the keyring has no seeds of dsops; `dsops mfa add SERIAL` adds one")
     return 0
 
 

@@ -40,7 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, applies = arguments.operand("STORE"), arguments.switch("--apply")
     requested = _moment(arguments.text("--before"))
     if arguments.text("--with") and not applies:
-        raise UsageError("`--with` says who attaches the policy", hint="add `--apply`, or leave out `--with`")
+        raise UsageError("`--with` has no effect without `--apply`", hint="add `--apply`, or leave out `--with`")
     role, config = _role(name, arguments, runtime)
     why, hint = why_not_revocable(role.arn)
     if why:
@@ -93,7 +93,7 @@ def _before(
     """The time before which sessions are denied: `requested`, or now by AWS's clock, not this machine's."""
     aws_time = carry_out(time_of_aws(client, endpoint), runtime)
     if aws_time is None and (requested or not applies):
-        note(f"{endpoint.short} could not be asked for the time: this machine's clock counts")
+        note(f"{endpoint.short} did not tell the time: using this machine's clock")
     return cutoff(requested, aws_time, endpoint, runtime, applies=applies)
 
 
@@ -131,7 +131,7 @@ def _apply(
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("there is no terminal to agree at", hint="`--yes` agrees beforehand")
+        raise UsageError("there is no terminal to confirm at", hint="`--yes` skips the confirmation")
     if typed != _YES:
         why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
         raise UsageError("nothing was done", why=why, hint=hint)
@@ -163,7 +163,7 @@ def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgot
         note(f"as the inline policy {POLICY_NAME} of {role} this denies everything to sessions issued before {moment}")
         note("`--apply` attaches it; it takes a few seconds until every service knows")
     note("it does not end sessions of other roles that were assumed from these: revoke those roles too")
-    note("who may assume the role gets a new session, which works: change its trust policy to keep them out")
+    note("callers that may assume the role can still get new sessions: change its trust policy to stop them")
 
 
 COMMAND = Command(

@@ -49,7 +49,7 @@ def by_browser_or_device(
     try:
         loopback = open_port(_PATH)
     except OSError as error:
-        note(f"no port of this machine can be had ({(error.strerror or '').lower()}), so that a code is used")
+        note(f"no loopback port can be opened ({(error.strerror or '').lower()}): using a code instead")
         return by_code(service, runtime)
 
     def catch(page: str, state: str) -> Mapping[str, str]:

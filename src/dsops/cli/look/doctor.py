@@ -112,9 +112,9 @@ def _mend(subject: Subject, runtime: Runtime) -> Iterator[_Fix]:
     """Apply each safe repair, with a note before and after it."""
     # In this order: sockets are trusted only in a folder whose mode has been repaired.
     for repair in chain(file_repairs(files_of(subject, runtime)), agent_repairs(runtime.environ)):
-        note(f"{repair.path}: {repair.before}; mending it")
+        note(f"{repair.path}: {repair.before}; repairing it")
         problem = mend(repair)
-        note(f"{repair.path}: left as it is: {problem}" if problem else f"{repair.path}: {repair.after}")
+        note(f"{repair.path}: not repaired: {problem}" if problem else f"{repair.path}: {repair.after}")
         yield _Fix(repair, problem)
 
 

@@ -51,7 +51,7 @@ def _attached(known: Known, found: PolicyFile) -> Attached:
 
     Never complete: policies outside the template may be attached, too.
     """
-    more = f"what else is attached to {known.arn.rpartition('/')[2]} {found.name} does not tell"
+    more = f"other policies attached to {known.arn.rpartition('/')[2]} are not in {found.name}"
     missing = tuple(filter(None, (known.unread_identity, "" if found.accounts else more)))
     boundary_name = known.boundary.name if known.boundary is not None else ""
     return Attached(
@@ -75,7 +75,7 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
     arn = _role_arn(role, steps)
     checked = check_policy(parse_policy_text(read_policy(file, runtime), file), "trust", name=file, file=file)
     if checked.policy is None:
-        raise PolicyInvalid(f"{file} is no role trust policy that AWS accepts", problems=checked.problems)
+        raise PolicyInvalid(f"{file} is not a role trust policy that AWS accepts", problems=checked.problems)
     return arn, checked.policy
 
 
@@ -88,5 +88,5 @@ def _role_arn(role: str, steps: Iterable[Step]) -> str:
     if role not in by_word:
         meant = nearest(role, by_word)
         hint = f"did you mean `{meant}`?" if meant else "write the role's ARN, its name, or the store that assumes it"
-        raise UsageError(f"--trust-policy {role}: nothing here assumes a role of that name", hint=hint)
+        raise UsageError(f"--trust-policy {role}: no store assumes a role of that name", hint=hint)
     return by_word[role]

@@ -45,8 +45,8 @@ def _lines(finding: RefusalFinding) -> Iterator[str]:
 
 _HOW_SURE = {
     "proven": "proven",
-    "likely": "likely, by what can be read",
-    "missing": "not sure: it hangs on what can't be read here",
+    "likely": "likely, from the policies that can be read",
+    "missing": "not sure: it depends on facts that can't be read here",
 }
 
 
@@ -72,7 +72,7 @@ def mismatch_text(mismatch: Mismatch) -> str:
     verb = "wants anything but" if mismatch.is_unwanted else "wants"
     actual = f"the call has {'none' if mismatch.actual is None else _listed(mismatch.actual)}"
     if mismatch.actual is None and not mismatch.is_known:
-        actual = "what the call has is not known here"
+        actual = "what the call has is unknown"
     hint = f" ({mismatch.hint})" if mismatch.hint else ""
     return f"{mismatch.element} {verb} {_listed(mismatch.wanted)}, {actual}{hint}"
 

@@ -63,7 +63,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             lambda store: plan_of_session(config, store, runtime),
         )
         for environment, why in unplanned.environments.items():
-            note(f"environment `{environment}` is drawn as it is written: {why}")
+            note(f"environment `{environment}` is drawn without a plan: {why}")
     # The graph shows only the source of base credentials, so the key for their digests can be random.
     ambient = ambient_of(runtime.environ, os.urandom(32), runtime.folder)
     drawn = _Drawn(make_graph(_title(config, name, runtime), config, plans, StoreTypes(), unplanned, ambient))
@@ -87,14 +87,14 @@ def _format(arguments: Arguments) -> str:
     named = arguments.text("--format")
     if arguments.switch("--json"):
         if named in {"mermaid", "svg"}:
-            raise UsageError(f"`--json` and `--format {named}` are two formats", hint="leave one of them out")
+            raise UsageError(f"`--json` and `--format {named}` can't be combined", hint="leave one of them out")
         return "json"
     if named:
         return named
     ending = os.path.splitext(arguments.text("--out"))[1].lower()
     if ending and ending not in _ENDINGS:
         raise UsageError(
-            f"the name {arguments.text('--out')} tells no format that a graph is written in",
+            f"the file name {arguments.text('--out')} does not tell the format",
             hint=f"end it in one of {', '.join(_ENDINGS)}, or name the format with `--format`",
         )
     return _ENDINGS.get(ending, "text")

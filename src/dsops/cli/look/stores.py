@@ -35,7 +35,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer(table(headings, [_row(each, config) for each in stores]))
         answer("")
     rows = [(each.name, _gives(each), each.help) for each in types.values()]
-    answer(table(("TYPE", "GIVES", "WHAT IT IS"), rows))
+    answer(table(("TYPE", "GIVES", "DESCRIPTION"), rows))
     return 0
 
 

@@ -28,7 +28,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _with_plan(examined: Examined, arguments: Arguments, runtime: Runtime) -> tuple[Problem, ...]:
-    """The problems, and those of the named environment's plan. Raises EnvironmentUnknown if that is the only problem."""
+    """The problems, and those of the named environment's plan. Raises EnvironmentUnknown if it does not exist."""
     problems, shown = examined.problems, [file.shown for file in examined.config.files]
     try:
         plan_environment(plannable(examined.config, examined.unusable), arguments, runtime)

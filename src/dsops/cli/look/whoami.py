@@ -194,7 +194,7 @@ def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
     if step.type.gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
-    return "its end is not known here" if left is None else f"{duration_text(left)} left"
+    return "its expiry is unknown" if left is None else f"{duration_text(left)} left"
 
 
 def _seconds_left(expiration: str, runtime: Runtime) -> int | None:

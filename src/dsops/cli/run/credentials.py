@@ -115,7 +115,7 @@ def old_text(path: str) -> str:
         return ""
     except UnicodeDecodeError:
         # From None: the original error contains the file's bytes.
-        why, hint = "what it holds now is not UTF-8", "save it as UTF-8, or name another"
+        why, hint = "its current content is not UTF-8", "save it as UTF-8, or name another"
         raise FileNotWritten(f"`{path}` was not written", why=why, hint=hint) from None
     except OSError as error:
         raise FileNotWritten(f"`{path}` was not written", why=reason(error), hint="is the file yours?") from error

@@ -52,6 +52,6 @@ def tell_github(secrets: Iterable[Secret], runtime: Runtime) -> None:
         return
     if S_ISREG(os.fstat(1).st_mode):
         # Redirected with `> file`: no runner reads it, and the values would stay there.
-        note("stdout is a file: GitHub Actions is not told what to mask")
+        note("stdout is a file: GitHub Actions can't read which values to mask")
         return
     answer_bytes(mask_lines(secrets))

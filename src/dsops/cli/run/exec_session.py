@@ -184,7 +184,7 @@ def _address(listen: str) -> tuple[IPv4Address | IPv6Address, int]:
         address = ip_address(host.strip("[]"))
     except ValueError:
         raise UsageError(
-            f"`--listen {listen}` is no address",
+            f"`--listen {listen}` is not an IP address",
             hint="write an IP address of this machine, with a port if it has to be a certain one: 172.17.0.1:8080",
         ) from None
     if not (port.isascii() and port.isdigit() and len(port) <= len("65535") and int(port) < 2**16):

@@ -57,7 +57,7 @@ def _text(format_name: str, values: Mapping[str, Secret], environment: str, out:
     keys = keys_of(values, format_name)
     left_out = [f"`{name}`" for name in values if name not in keys]
     if left_out:
-        note(f"{format_name} holds the keys of AWS and nothing else: {', '.join(left_out)} left out")
+        note(f"{format_name} contains only AWS credentials: {', '.join(left_out)} left out")
     if format_name == "process":
         return process(keys)
     from dsops.render.profile import put, section

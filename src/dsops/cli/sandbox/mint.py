@@ -103,7 +103,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.control.running_sandboxes import find_running, tell
 
     if not arguments.text("--sub"):
-        raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
+        raise UsageError("--sub is missing", hint="name the subject of the token: --sub repo:org/app:pull_request")
     request_body: dict[str, object] = {
         "iss": arguments.text("--iss"),
         "sub": arguments.text("--sub"),
@@ -130,7 +130,7 @@ def _claim(word: str) -> tuple[str, object]:
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError) as error:
-        hint = 'write JSON behind `{` or `[`: a list is NAME=\'["one", "two"]\''
+        hint = 'write JSON after `{` or `[`: a list is NAME=\'["one", "two"]\''
         raise UsageError(f"the value of the claim `{name}` is not JSON", why=str(error), hint=hint) from error
 
 
@@ -155,7 +155,7 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
 def _wish(arguments: Arguments) -> dict[str, object]:
     """The body of the request to the sandbox's SAML endpoint."""
     if not arguments.text("--role"):
-        raise UsageError("--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy")
+        raise UsageError("--role is missing", hint="name the role: --role arn:aws:iam::123456789012:role/Deploy")
     attributes: dict[str, list[str]] = {}
     for name, value in _pairs("--attribute", arguments.texts("--attribute")):
         attributes.setdefault(name, []).append(value)

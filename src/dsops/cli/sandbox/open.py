@@ -69,10 +69,12 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
     """A listening sandbox with the content of --seed or --from."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
-        raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")
+        raise UsageError(
+            "--seed and --from exclude each other", hint="a seed file can contain everything that --from generates"
+        )
     folder, has_data_events = arguments.text("--trail"), arguments.switch("--data-events")
     if has_data_events and not folder:
-        raise UsageError("--data-events is about a trail, and there is none", hint="say where: --trail DIR")
+        raise UsageError("--data-events needs a trail", hint="add --trail DIR")
     try:
         from dsops.sandbox.control.launch import TrailWish, open_server, read_seed_file
         from dsops.sandbox.seed.model import Seed
@@ -101,7 +103,7 @@ def _rates(text: str) -> dict[str, float]:
         service, _, number = part.strip().partition("=")
         rate = read_rate(number)
         if rate is None or not service:
-            raise UsageError(f"`{part}` is no limit", hint="write --throttle SERVICE=RATE, such as sts=5")
+            raise UsageError(f"`{part}` is not a limit", hint="write --throttle SERVICE=RATE, such as sts=5")
         why = why_not_limited(service)
         if why:
             raise UsageError(f"`--throttle {part.strip()}`: {why}")

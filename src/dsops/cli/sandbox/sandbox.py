@@ -134,7 +134,7 @@ def _clock(arguments: Arguments, runtime: Runtime) -> int:
 
     now = arguments.text("--now")
     if now and not _is_moment(now):
-        raise UsageError(f"`--now` can't be `{now}`", hint="it is a moment such as 2026-07-13T10:00:00Z")
+        raise UsageError(f"`--now` can't be `{now}`", hint="it is a time such as 2026-07-13T10:00:00Z")
     url = find_running(arguments.integer("--port"), runtime.environ)
     request_body: dict[str, object] = {}
     if now:

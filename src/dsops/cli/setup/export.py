@@ -60,7 +60,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _without(auto: list[str], names: list[str], config: Config, *, is_named: bool) -> list[str]:
     """The names without the stores whose sessions need an environment: their profiles would not work without one."""
     shown = " and ".join(f"`{name}`" for name in auto)
-    why = "what their sessions may do (`session_policy: auto`) follows from an environment, and none is named"
+    why = "`session_policy: auto` depends on an environment, and none is named"
     hint = f"name one: `--env {next(iter(config.environments), 'NAME')}`"
     left = [name for name in names if name not in auto]
     if is_named or not left:
@@ -82,7 +82,7 @@ def _write(block: Block, runtime: Runtime) -> None:
     names = ", ".join(name for name, _ in block.profiles)
     answer(f"{path} has {counted(len(block.profiles), 'profile')} of dsops: {names}")
     if kept:
-        note(f"what it was before stands in {kept}")
+        note(f"the old file is saved as {kept}")
 
 
 def _bytes(path: str) -> bytes | None:

@@ -40,7 +40,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
             hint="a profile without either is used as it is: `profile: NAME` on a store",
         )
     for variable, where in store_entries.variables:
-        note(f"set {variable}: the external ID stands in {where}, and not in what is written here")
+        note(f"set {variable}: the external ID stands in {where}, and is not written to the output")
     text, out = to_yaml(store_entries, config.shown), arguments.text("--out")
     if out in {"", _STDOUT}:
         answer_bytes(text.encode())

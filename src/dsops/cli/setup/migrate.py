@@ -61,10 +61,10 @@ def _show(arguments: Arguments, rewritten: Rewritten, original: Original, shown:
     for each in (*changes, *notes):
         note(each)
     if is_written:
-        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; as it was it stands in {shown}{_BACKUP}")
+        answer(f"{shown} is rewritten: {counted(len(changes), 'change')}; the old file is saved as {shown}{_BACKUP}")
     else:
         answer_bytes(shown_difference(original.text, rewritten, shown, original.root).encode())
-        note("`--write` writes it")
+        note("`--write` writes the changes")
 
 
 COMMAND = Command(
