@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dsops.sandbox.seed.model import SeedNode, SeedOrganization
+from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization
 
 
 class Members:

@@ -11,8 +11,8 @@ from dsops.policy.evaluation.control import has_resource_control
 from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.organization_setup import _taught_models, organization_models
 from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.organization_builder import _taught_models, organization_models
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

@@ -25,6 +25,12 @@ FULL_RIGHTS = StoredPolicy(
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
 """Nobody wrote this one."""
+NO_ROLE = StoredPolicy(
+    "no role has this ARN",
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
+    '"Action": "sts:AssumeRole"}}',
+)
+"""The trust policy of a role that does not exist: it lets no caller in."""
 SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}

@@ -16,7 +16,8 @@ from hashlib import sha1
 from typing import Any
 from uuid import NAMESPACE_URL
 
-from dsops.arn import parse_arn
+from dsops.arn import parse_arn, partition_named
+from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import SandboxRefusal
 from dsops.policy.language.letters import lower_case
 from dsops.sandbox.authorization.request import StsRequest
@@ -24,7 +25,6 @@ from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.state.global_services import region_of_trail
 from dsops.sandbox.wire.cbor import decode
 from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.models import event_source, service_model
@@ -37,6 +37,15 @@ VERSION = "1.11"
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """What AWS itself writes for what it does not record."""
 
+# Those of botocore's endpoints that are not regionalized, among what is served; a test compares them.
+_GLOBAL_SERVICES = frozenset(
+    {"account", "budgets", "ce", "cloudfront", "iam", "networkmanager", "organizations", "route53", "shield"}
+)
+_REGIONAL_IN: Mapping[str, frozenset[str]] = {
+    "aws-cn": frozenset({"networkmanager", "shield"}),
+    "aws-us-gov": frozenset({"account", "budgets", "ce", "cloudfront", "shield"}),
+}
+_HOME_REGIONS: Mapping[tuple[str, str], str] = {("aws", "networkmanager"): "us-west-2", ("aws-cn", "iam"): "cn-north-1"}
 _READS = ("Get", "List", "Describe", "BatchGet", "AssumeRo", "Head", "Query", "Scan", "TransactGet", "Filter")
 _KEPT_PARAMETERS = frozenset(
     """
@@ -226,3 +235,14 @@ def _spoken_time(seconds: float) -> str:
 
 def _lower(name: str) -> str:
     return lower_case(name[:1]) + name[1:]
+
+
+def region_of_trail(service: str, partition: str, region: str) -> str:
+    """us-east-1 for IAM, whatever region a client thinks of; the request's own for services that are in each region."""
+    known = partition_named(partition)
+    home = region if known is None else known.global_region
+    if region == GLOBAL_REGION:
+        return home
+    if service not in _GLOBAL_SERVICES or service in _REGIONAL_IN.get(partition, ()):
+        return region
+    return _HOME_REGIONS.get((partition, service), home)

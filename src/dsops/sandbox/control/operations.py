@@ -11,25 +11,25 @@ from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
 from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
-from dsops.sandbox.seed.organization_setup import organization_models
 from dsops.sandbox.services import queue_addresses
 from dsops.sandbox.services.kms_denials import key_denied, key_unusable
 from dsops.sandbox.services.kms_requests import check_key_call
 from dsops.sandbox.services.organizations import check_organization_call
 from dsops.sandbox.services.secret_checks import check_secret_call, check_secret_name
 from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
-from dsops.sandbox.services.sns_subscriptions import no_half_subscription
 from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
-from dsops.sandbox.state.backend_responses import in_cbor, with_request_id
+from dsops.sandbox.state.backend_responses import in_cbor
 from dsops.sandbox.state.buckets import check_owners, check_upload
 from dsops.sandbox.state.closed_operations import check_open, check_own
 from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.organization_builder import organization_models
 from dsops.sandbox.state.secrets import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.state.sns_subscriptions import no_half_subscription
 from dsops.sandbox.wire import s3_requests
 from dsops.sandbox.wire.errors import invalid_token, refusal
 from dsops.sandbox.wire.models import signing_name
-from dsops.sandbox.wire.responses import json_answer
+from dsops.sandbox.wire.responses import json_answer, with_request_id
 
 if TYPE_CHECKING:
     from dsops.sandbox.authorization.authorize import Judge

@@ -21,7 +21,6 @@ from dsops.sandbox.control.operations import Operations
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
-from dsops.sandbox.identity_center.responses import CENTER_SERVICES
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
 from dsops.sandbox.services.kms_denials import is_through_service
@@ -37,7 +36,7 @@ from dsops.sandbox.sts.service_use import ServiceUse
 from dsops.sandbox.sts.sts import StsService
 from dsops.sandbox.wire.error_responses import answer_refusal
 from dsops.sandbox.wire.errors import access_denied, answer_of, refusal
-from dsops.sandbox.wire.models import TOOLBOX, signing_name
+from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, signing_name
 from dsops.sandbox.wire.parameters import read_parameters
 from dsops.sandbox.wire.responses import query_answer
 from dsops.sandbox.wire.route import Route, find_route

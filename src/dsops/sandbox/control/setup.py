@@ -10,10 +10,11 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
 from dsops.sandbox.seed.identity_center_setup import plant_instance
-from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedUser
+from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedUser
 from dsops.sandbox.seed.region_setup import plant_region
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.organization_builder import SeedOrganization
 from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import World
 
@@ -54,7 +55,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
 
 
 def _plant_organization(world: World, organization: SeedOrganization) -> None:
-    from dsops.sandbox.seed.organization_setup import plant_organization
+    from dsops.sandbox.state.organization_builder import plant_organization
 
     owner = organization.management_account
     try:

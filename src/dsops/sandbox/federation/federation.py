@@ -12,7 +12,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.policy.evaluation.evaluate import Principal
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
 from dsops.sandbox.authorization.request import StsRequest
@@ -22,7 +22,6 @@ from dsops.sandbox.saml import response as saml
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.sts.assume_role import NO_ROLE
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
 from dsops.sandbox.sts.verified_identity import IdentityProof

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dsops.sandbox.authorization.parameter_values import listed_tags
 from dsops.sandbox.authorization.request import StsRequest
-from dsops.sandbox.authorization.resources.parameter_values import listed_tags
+from dsops.sandbox.authorization.resources.iam import is_about_root
 from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
-from dsops.sandbox.iam_api.root_user import is_about_root, perform_for_root
+from dsops.sandbox.iam_api.root_user import perform_for_root
 from dsops.sandbox.iam_api.rules import IamRules
 from dsops.sandbox.iam_api.service_credentials import ServiceCredentials
 from dsops.sandbox.iam_api.simulation import Simulation
-from dsops.sandbox.state.backend_responses import with_request_id
 from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
 from dsops.sandbox.wire.errors import refusal
-from dsops.sandbox.wire.responses import Moment, Value, query_answer
+from dsops.sandbox.wire.responses import Moment, Value, query_answer, with_request_id
 
 Moto = Callable[[Mapping[str, object]], HttpAnswer]
 """Has moto do the operation with these parameters."""

@@ -20,6 +20,7 @@ from dsops.sandbox.authorization.authorize import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
+from dsops.sandbox.state.iam_backend import policies_of
 from dsops.sandbox.state.world import World
 from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.responses import Value
@@ -151,9 +152,9 @@ class Simulation:
             return None
         backend = self._world.backend(account)
         held = backend.users[user.name]
-        sources = list(of_owner("user", held))
+        sources = list(of_owner("user", user.name, policies_of(held)))
         for group in backend.groups.values():
-            sources += of_owner("group", group) if held in group.users else ()
+            sources += of_owner("group", group.name, policies_of(group)) if held in group.users else ()
         context = _identity_keys(arn, account, "User", user.unique_id, user.tags)
         boundary = self._world.grants_of_user(user).boundary
         return _Entity(
@@ -168,8 +169,10 @@ class Simulation:
             return None
         groups = self._world.backend(account).groups.values()
         found = next((group for group in groups if group.arn == arn), None)
+        if found is None:
+            return None
         # A member of it: no policy names a group.
-        return None if found is None else _nobody(account)._replace(sources=tuple(of_owner("group", found)))
+        return _nobody(account)._replace(sources=tuple(of_owner("group", found.name, policies_of(found))))
 
     def _role(self, account: str, arn: str) -> _Entity | None:
         role = self._world.role_at(arn)
@@ -178,7 +181,7 @@ class Simulation:
         boundary = self._world.grants_of_role(role).boundary
         return _Entity(
             Principal("role-session", account, arn, arn, role.unique_id),
-            tuple(of_owner("role", self._world.backend(account).roles[role.unique_id])),
+            tuple(of_owner("role", role.name, policies_of(self._world.backend(account).roles[role.unique_id]))),
             None if boundary is None else compiled(boundary.text, "boundary", boundary.name),
             _identity_keys(arn, account, "AssumedRole", role.unique_id, role.tags),
         )

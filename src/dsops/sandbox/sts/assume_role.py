@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from dsops.arn import parse_arn
 from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
 from dsops.sandbox.authorization.request import StsRequest
@@ -24,12 +24,6 @@ from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
 from dsops.sandbox.wire.errors import access_denied, validation
 from dsops.sandbox.wire.responses import Value
-
-NO_ROLE = StoredPolicy(
-    "no role has this ARN",
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Service": "nobody.invalid"}, '
-    '"Action": "sts:AssumeRole"}}',
-)
 
 
 class AssumeRole:

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context
+from dsops.sandbox.authorization.parameter_values import Asks, Parameters
 from dsops.sandbox.authorization.resources.dynamodb import DynamoDbResources
-from dsops.sandbox.authorization.resources.ec2 import tags_at_creation
 from dsops.sandbox.authorization.resources.encryption import Encryption
 from dsops.sandbox.authorization.resources.iam import IamResources
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameter_values import Asks, Parameters
 from dsops.sandbox.authorization.resources.pass_role import passed_roles, roles_in_profiles
 from dsops.sandbox.authorization.resources.policy_documents import check_written_policy
+from dsops.sandbox.authorization.resources.reference.ec2 import tags_at_creation
 from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
 from dsops.sandbox.authorization.resources.reference.resolver import ListedResources
 from dsops.sandbox.authorization.resources.s3 import S3Resources

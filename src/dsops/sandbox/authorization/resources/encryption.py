@@ -13,8 +13,8 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, text, texts
 from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
 from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.secrets import SecretLocation, StoredParameter, StoredSecret, Vault, is_default_key

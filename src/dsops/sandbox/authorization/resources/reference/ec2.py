@@ -8,7 +8,7 @@ from typing import Final
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags
-from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, many, text
+from dsops.sandbox.authorization.parameter_values import Parameters, listed_tags, many, text
 
 _KINDS: Final[Mapping[str, str]] = {
     "acl": "network-acl",

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.seed.model import SeedNode, SeedOrganization
 from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
-from dsops.sandbox.state.organizations import IAM, MODULE, Organizations, PolicyType
+from dsops.sandbox.state.organizations import IAM, MODULE, Organizations, PolicyType, RootFeature
 
 if TYPE_CHECKING:
     from moto.organizations import models as moto_organizations
@@ -24,6 +23,33 @@ _FULL_ACCESS: Mapping[PolicyType, str] = {
 """The policies that AWS attaches everywhere."""
 _MANAGEMENT, _MEMBER = "000000000000", "000000000001"
 _DENIES = StoredPolicy("probe", NOTHING_ALLOWED)
+
+
+class SeedNode(NamedTuple):
+    """A root, organizational unit or account of an organization, and what is below it."""
+
+    name: str = ""
+    """An account's; "" for its id."""
+    service_control: tuple[StoredPolicy, ...] = ()
+    resource_control: tuple[StoredPolicy, ...] = ()
+    has_full_access: bool = True
+    """AWS's FullAWSAccess is attached, as it is unless somebody detaches it."""
+    accounts: tuple[tuple[str, SeedNode], ...] = ()
+    units: tuple[tuple[str, SeedNode], ...] = ()
+
+
+class SeedOrganization(NamedTuple):
+    """An organization."""
+
+    management_account: str
+    root: SeedNode = SeedNode()
+    organization_id: str = ""
+    """Empty for one that is made up."""
+    feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
+    delegated_administrators: tuple[tuple[str, str], ...] = ()
+    """Member account and service."""
+    root_access: tuple[RootFeature, ...] = ()
+    """Which parts of centralized root access are switched on."""
 
 
 @cache
