@@ -18,6 +18,9 @@ USABLE_SECONDS = 60
 FRESH_SECONDS = 15 * 60
 """The most time that must be left before credentials are handed on; a quarter of the lifetime if that is shorter."""
 
+OF_ENVIRONMENT = "environment"
+"""The `source` of keys in the environment, for people."""
+
 
 class Credentials:
     """The three parts of one session (or of a long-term key), never mixed with another's; secret parts don't print.

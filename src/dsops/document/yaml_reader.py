@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dsops.document import (
+from dsops.document.nodes import (
     MAX_CHARACTERS,
     MAX_DEPTH,
     MAX_EXPANDED_CHARACTERS,

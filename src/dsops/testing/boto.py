@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 from botocore.session import Session as BotocoreSession
 
-if TYPE_CHECKING:
-    from dsops.testing.local_aws import Identity
+from dsops.credentials import Credentials
 
 
 class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no types, here and below
     """boto3's Session, whose clients and resources have the sandbox as their endpoint."""
 
-    def __init__(self, identity: Identity) -> None:
-        held = identity.credentials
+    def __init__(self, url: str, region: str, credentials: Credentials) -> None:
         # No profile and no file of the user's: a session of a test is nobody else's.
         inner = BotocoreSession({"config_file": (None, None, os.devnull, None), "profile": (None, None, None, None)})
         super().__init__(
-            held.access_key_id,
-            held.secret_access_key.reveal(),
-            held.session_token.reveal() if held.session_token else None,
-            identity.region,
+            credentials.access_key_id,
+            credentials.secret_access_key.reveal(),
+            credentials.session_token.reveal() if credentials.session_token else None,
+            region,
             botocore_session=inner,
         )
-        self._url = identity.url
+        self._url = url
 
     def client(self, *args: Any, **options: Any) -> Any:
         """As boto3's; `endpoint_url` is the sandbox unless one is given."""
@@ -35,8 +33,3 @@ class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no typ
     def resource(self, *args: Any, **options: Any) -> Any:
         """As boto3's; `endpoint_url` is the sandbox unless one is given."""
         return super().resource(*args, **{"endpoint_url": self._url, **options})
-
-
-def session_of(identity: Identity) -> SandboxSession:
-    """A session with this one's keys."""
-    return SandboxSession(identity)

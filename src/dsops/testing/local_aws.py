@@ -42,7 +42,7 @@ class Identity:
         """What GetCallerIdentity says now; raises what any call with these credentials would."""
         from dsops.testing.session import caller_arn
 
-        return caller_arn(self)
+        return caller_arn(self.url, self.region, self.credentials)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
         """A whole environment in which a program is this one: `subprocess.run(..., env=alice.environment())`.
@@ -58,12 +58,12 @@ class Identity:
     def boto3_session(self) -> Any:  # boto3 ships no types
         """A boto3 Session whose clients and resources talk to the sandbox. Raises ExtraMissing without boto3."""
         try:
-            from dsops.testing.boto import session_of
+            from dsops.testing.boto import SandboxSession
         except ModuleNotFoundError as error:
             raise ExtraMissing(
                 "boto3 is not installed", why=f"{error.name} is missing", hint=f"install it: {pip_install('boto3')}"
             ) from error
-        return session_of(self)
+        return SandboxSession(self.url, self.region, self.credentials)
 
     def __repr__(self) -> str:
         return f"Identity({self.credentials.masked_key_id}, {self.url})"

@@ -29,7 +29,8 @@ dsops.aws.identity dsops.aws.identity.ambient dsops.aws.identity.ambient_files d
 dsops.cli.framework dsops.cli.framework.command dsops.cli.framework.on_record dsops.cli.framework.project
 dsops.cli.framework.world dsops.cli.run dsops.cli.run.exec dsops.config dsops.config.allow
 dsops.config.environments dsops.config.files dsops.config.find dsops.config.problems dsops.config.references
-dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.yaml_reader dsops.dumps
+dsops.config.sections dsops.config.stores dsops.credentials dsops.document dsops.document.nodes
+dsops.document.yaml_reader dsops.dumps
 dsops.endpoint dsops.environment dsops.errors dsops.input_file dsops.interpolate dsops.model dsops.plan
 dsops.plan.drafts dsops.plan.findings dsops.plan.fingerprint dsops.plan.limits dsops.plan.make dsops.plan.mfa
 dsops.plan.references dsops.plan.types dsops.process dsops.resolve dsops.resolve.acts dsops.resolve.identity

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.ambient import OF_ENVIRONMENT, load_ambient, passed_over
+from dsops.aws.identity.ambient import load_ambient, passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, clean, note
 from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
@@ -24,7 +24,7 @@ from dsops.cli.look.whoami_session import (
     of_base,
 )
 from dsops.cli.run.credentials import require_session
-from dsops.credentials import Credentials
+from dsops.credentials import OF_ENVIRONMENT, Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
 from dsops.plan import Plan, Step
 from dsops.resolve.identity import endpoints_of
