@@ -410,9 +410,9 @@ def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
 
 WRITER = """
 import sys
-from dsops.audit.trail import append, Limits
+from dsops.audit.trail import append, TrailLimits
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-limits = Limits(max_bytes=4000, keep=100_000)
+limits = TrailLimits(max_bytes=4000, keep=100_000)
 for number in range(count):
     append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, limits)
 """
