@@ -1,0 +1,19 @@
+"""A class name means one thing in the whole program."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+from tests.project.source import modules, tree_of
+
+
+def test_no_public_class_name_is_used_twice() -> None:
+    """A name that begins with `_` is private to its module and may be used in several."""
+    names = Counter(
+        name
+        for file in modules().values()
+        for name in {node.name for node in ast.walk(tree_of(file)) if isinstance(node, ast.ClassDef)}
+        if not name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
