@@ -348,7 +348,7 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
         with open(reader, "rb") as file:
             said = file.read()
         os.waitpid(child, 0)
-        assert json.loads(said) == ["a sandbox can't be changed or looked at by a forked child of its test", "3" * 12]
+        assert json.loads(said) == ["a forked child process can't control the sandbox of its parent", "3" * 12]
         assert answers == {float}
         assert process.do("account", account_id="")[0] != "3" * 12
 

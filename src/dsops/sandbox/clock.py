@@ -1,7 +1,7 @@
-"""The sandbox's time, which can be moved: sessions expire and MFA codes change by it, signatures do not.
+"""The sandbox's movable clock: sessions and MFA codes follow it, signatures do not.
 
-A signature carries the client's time, and no client knows that this clock was moved; so signatures are checked against
-the machine's clock, and everything that AWS itself would time against the sandbox's.
+A signature carries the client's time, and the client does not know that this clock was moved. So signatures are
+checked against the machine's clock; everything else that AWS times is checked against the sandbox's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import time
 
 
 class MovableClock:
-    """Seconds since 1970, running on from wherever it was moved to, or standing still when frozen."""
+    """Seconds since 1970, running on from the time it was set to, or standing still when frozen."""
 
     def __init__(self, system: Callable[[], float] = time) -> None:
         """`system` is the machine's clock; a test passes its own."""
@@ -22,38 +22,38 @@ class MovableClock:
         self._frozen_at: float | None = None
 
     def now(self) -> float:
-        """The sandbox's time."""
+        """Return the sandbox's time."""
         return self._system() + self._offset if self._frozen_at is None else self._frozen_at
 
     def wall(self) -> float:
-        """The machine's time."""
+        """Return the machine's time."""
         return self._system()
 
     def advance(self, seconds: float) -> None:
-        """Moves on (or back, for a negative number)."""
+        """Move the clock forward, or back for a negative number."""
         self.set(self.now() + seconds)
 
     def set(self, now: float) -> None:
-        """Goes to a moment; a frozen clock stays frozen, at that moment."""
+        """Set the clock; a frozen clock stays frozen at the new time."""
         if self._frozen_at is None:
             self._offset = now - self._system()
         else:
             self._frozen_at = now
 
     def freeze(self, *, is_frozen: bool) -> None:
-        """Stops the clock where it is, or lets it run on from there."""
+        """Stop the clock at its current time, or let it run on from there."""
         now = self.now()
         self._frozen_at = now if is_frozen else None
         self._offset = now - self._system()
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether the clock is frozen."""
         return self._frozen_at is not None
 
 
 def iso_time(seconds: float) -> str:
-    """`2026-07-13T10:00:00Z`, as AWS writes a moment; fractions are cut off."""
+    """Format a time as AWS does, `2026-07-13T10:00:00Z`; fractions of a second are cut off."""
     return _iso_time(int(seconds))
 
 

@@ -221,7 +221,7 @@ def test_who_it_is_must_be_said_where_there_are_several(
     """And a name that is nearly one is named."""
     login = start(server)
     assert approve(server, login["code"]) == 2
-    assert "say as whom: it has alice, bob" in capfd.readouterr().err
+    assert "name a user: there are alice, bob" in capfd.readouterr().err
     assert approve(server, login["code"], "--user", "alicia") == 2
     assert "did you mean alice?" in capfd.readouterr().err
 

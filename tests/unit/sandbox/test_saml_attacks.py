@@ -606,7 +606,7 @@ DOCUMENT = etree.tostring(good())
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("<md:Entity", "<!DOCTYPE x><md:Entity", "there is a document type in it"),
+        ("<md:Entity", "<!DOCTYPE x><md:Entity", "the SAML document has a DOCTYPE"),
         ('entityID="https://idp.example.com/saml"', "", "it has no entityID"),
         ("IDPSSODescriptor", "SPSSODescriptor", "it has no IDPSSODescriptor for SAML 2.0"),
         (NAMESPACES["samlp"], "urn:oasis:names:tc:SAML:1.1:protocol", "it has no IDPSSODescriptor for SAML 2.0"),

@@ -175,7 +175,7 @@ def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
     ("host", "port", "why", "flag"),
     [
         ("127.0.0.1", 65536, "the highest is 65535", "--port"),
-        ("192.0.2.1", 0, "that is no address of this machine", "--host"),
+        ("192.0.2.1", 0, "this machine does not have that address", "--host"),
     ],
 )
 def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:

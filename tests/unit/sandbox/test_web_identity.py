@@ -774,7 +774,7 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
         ),
         (
             '[{url: "https://x.example", client_ids: [a], jwks: {keys: [{kid: a, kty: RSA, d: x}]}}]',
-            "there is a private key in it",
+            "`jwks` contains a private key",
         ),
         (
             '[{url: "https://x.example", client_ids: [a]}, {url: "https://x.example", client_ids: [a]}]',

@@ -1,4 +1,4 @@
-"""One authenticated request on its way through the sandbox."""
+"""An authenticated request on its way through the sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.sandbox.authorization.caller import Caller
 
 
 class StsRequest(NamedTuple):
-    """Who asks for what, and the condition keys that don't depend on the operation."""
+    """The caller, the operation, and the condition keys that do not depend on the operation."""
 
     caller: Caller
     operation: str
@@ -19,12 +19,12 @@ class StsRequest(NamedTuple):
     """The sandbox's time."""
     request_id: str
     host: str = ""
-    """The name by which the client called the endpoint."""
+    """The host name that the client used."""
 
     def text(self, name: str) -> str:
-        """A parameter's text; "" when it was not sent."""
+        """Return a parameter as text; "" when it is absent."""
         return str(self.parameters.get(name, ""))
 
     def number(self, name: str, default: int) -> int:
-        """A parameter's number."""
+        """Return a parameter as a number."""
         return int(str(self.parameters.get(name, default)))

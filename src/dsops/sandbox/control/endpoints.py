@@ -1,8 +1,9 @@
-"""`/_sandbox/...`: what a person or a test asks of the sandbox itself, from this machine and not from a web page.
+"""The control endpoints `/_sandbox/...`, for clients on this machine and not for web pages.
 
-A page in a browser can send requests to loopback, and with a name that it makes resolve to 127.0.0.1 even read the
-answers. So the connection and the Host header must be loopback, and whatever a browser says about a page (Origin,
-Sec-Fetch-Site) must not be there. The AWS side needs no such thing: its requests are signed.
+A page in a browser can send requests to loopback, and can read the answers through a name that it makes resolve to
+127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and the headers with which a browser
+marks a page's requests (Origin, Sec-Fetch-Site) must be absent. The AWS side needs no such check: its requests are
+signed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ PREFIX = "/_sandbox/"
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 _LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
-# One host and its port: two headers arrive as one with a comma, and nothing may stand before an `@`.
+# One host and its port. Rejects repeated Host headers (joined with a comma) and user information before an `@`.
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
 
 Parameters = Mapping[str, str]
@@ -43,13 +44,13 @@ T = TypeVar("T")
 
 
 class Control:
-    """The endpoints, over one sandbox."""
+    """The control endpoints of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         roles = ServiceRoles(sandbox)
         self.container_token = roles.token
-        """What a request for container credentials must carry in its Authorization header."""
+        """The token that a request for container credentials must carry in its Authorization header."""
         self.tokens = TokenEndpoints(sandbox)
         pages = Pages(sandbox.identity_center, sandbox.world, sandbox.clock)
         saml = SamlResponses(sandbox)
@@ -85,7 +86,7 @@ class Control:
         }
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
-        """The answer to a request whose path begins with PREFIX, or that is for one of the pages."""
+        """Answer a request whose path begins with PREFIX, or that is for one of the sign-in pages."""
         reason = _why_not(request)
         if reason:
             return _answer(403, {"error": reason})
@@ -100,7 +101,7 @@ class Control:
         if endpoint is None:
             return _answer(404, {"error": f"there is no {PREFIX}{name}"})
         if request.method != "GET":
-            return _answer(405, {"error": f"{PREFIX}{name} is for GET"})
+            return _answer(405, {"error": f"{PREFIX}{name} takes GET only"})
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         with self._sandbox.world.lock:
             return endpoint(query)
@@ -126,7 +127,7 @@ class Control:
         return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
 
     def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
-        """`{"sts": 5}`: so many requests a second for each account and region; 0 takes the limit away."""
+        """Set rate limits: `{"sts": 5}` is requests a second for each account and region; 0 removes a limit."""
         try:
             wish = json.loads(request.body)
             rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
@@ -142,7 +143,7 @@ class Control:
             return self._throttle({})
 
     def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
-        """`ACCOUNT/.well-known/...`: how to verify the tokens of GetWebIdentityToken."""
+        """Serve `ACCOUNT/.well-known/...`, the documents with which tokens of GetWebIdentityToken are verified."""
         account, _, document = name.partition("/")
         outbound = self._sandbox.sts.outbound
         with self._sandbox.world.lock:
@@ -189,7 +190,7 @@ class Control:
         )
 
     def _events(self, query: Parameters) -> HttpAnswer:
-        """As a file of CloudTrail's; `next` is what `after` wants, to get only what came since."""
+        """Return events in CloudTrail's file format; `next` is the `after` of a request for only the later ones."""
         events = self._sandbox.events
         after, last = _number(query.get("after", "")), _number(query.get("last", ""))
         records = list(events.records(after, query.get("account", ""), last))
@@ -200,8 +201,8 @@ class Control:
         return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
 
     def _decisions(self, query: Parameters) -> HttpAnswer:
-        kept = _last(list(self._sandbox.judge.decisions), query)
-        return _answer(200, {"decisions": [self._decision(one) for one in kept]})
+        decisions = _last(list(self._sandbox.judge.decisions), query)
+        return _answer(200, {"decisions": [self._decision(one) for one in decisions]})
 
     def _decision(self, kept: Kept) -> dict[str, object]:
         record = decision_record(kept)
@@ -211,20 +212,20 @@ class Control:
 
 
 def find_user(sandbox: Sandbox, name: str) -> User | None:
-    """`NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
+    """Find a user by `NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
     name, _, account = name.partition("@")
     if account:
         return sandbox.world.user_named(account, name)
-    first = sandbox.world.user_named(sandbox.default_account, name)
-    if first is not None:
-        return first
-    found = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
-    users = [user for user in found if user is not None]
+    default_user = sandbox.world.user_named(sandbox.default_account, name)
+    if default_user is not None:
+        return default_user
+    candidates = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
+    users = [user for user in candidates if user is not None]
     return users[0] if len(users) == 1 else None
 
 
 def _why_not(request: HttpRequest) -> str:
-    """Why this request is not answered; "" when it may be."""
+    """Return why the request is refused; "" when it is allowed."""
     reason = _why_not_here(request)
     if reason or Pages.serves(request):
         return reason or why_not_served(request)
@@ -234,18 +235,18 @@ def _why_not(request: HttpRequest) -> str:
 
 
 def _why_not_here(request: HttpRequest) -> str:
-    """Why it is not of this machine; "" when it is."""
+    """Return why the request does not come from this machine; "" when it does."""
     if not is_loopback(request.peer):
         return "the sandbox's own endpoints answer to this machine only"
-    found = _HOST.fullmatch(request.headers.get("host", ""))
-    host = found[1].strip("[]").lower() if found else ""
+    host_match = _HOST.fullmatch(request.headers.get("host", ""))
+    host = host_match[1].strip("[]").lower() if host_match else ""
     if host != "localhost" and not is_loopback(host):
         return "the Host header must be localhost or a loopback address"
     return ""
 
 
 def _wish(wish: object, now: float) -> tuple[float, bool | None]:
-    """The moment to go to, and whether to stand still there (None: as it is). ValueError for what is no wish."""
+    """Return the new time and whether to freeze there (None: unchanged). Raises ValueError for an invalid request."""
     if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
         raise ValueError("not a wish")
     is_frozen = wish.get("frozen")
@@ -269,7 +270,7 @@ def _last(items: list[T], query: Parameters) -> list[T]:
 
 
 def _number(text: str) -> int:
-    """A whole number from a query; 0 for everything else."""
+    """Return a whole number from a query parameter; 0 for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 

@@ -1,4 +1,4 @@
-"""Sandboxes that run on this machine: each leaves its address in a file of its user's, and others ask it there."""
+"""Find running sandboxes: each writes its URL to a file in the user's runtime folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TIMEOUT_SECONDS = 5
 
 
 class Announcement:
-    """The file that says where a sandbox listens, for as long as it does. It holds no key."""
+    """The file with a sandbox's URL, present as long as it listens. It holds no credentials."""
 
     def __init__(self, url: str, environ: Mapping[str, str]) -> None:
         folder = _folder(environ)
         self._path = ""
-        # Nothing can be written, or it is somebody else's folder in /tmp: nobody is told, and `--port` finds it still.
+        # The folder can't be written, or is another user's in /tmp: do not announce; `--port` still finds the sandbox.
         with suppress(OSError):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if _is_ours(folder):
@@ -34,14 +34,14 @@ class Announcement:
                 self._path = path
 
     def withdraw(self) -> None:
-        """Removes the file."""
+        """Remove the file."""
         if self._path:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
 
 
 def find_running(port: int | None, environ: Mapping[str, str]) -> str:
-    """The address of the sandbox on that port; else of the one that AWS_ENDPOINT_URL names; else of the only one.
+    """Return the URL of the sandbox on that port, else the one AWS_ENDPOINT_URL names, else the only one running.
 
     Raises SandboxUnavailable.
     """
@@ -62,12 +62,12 @@ def find_running(port: int | None, environ: Mapping[str, str]) -> str:
 
 
 def ask(url: str, endpoint: str, **query: str) -> dict[str, Any]:
-    """The JSON that a sandbox's own endpoint answers with. Raises SandboxUnavailable."""
+    """Send a GET to a control endpoint; return its JSON. Raises SandboxUnavailable."""
     return _request(url, "GET", endpoint, query, None)
 
 
 def tell(url: str, endpoint: str, wish: Mapping[str, object]) -> dict[str, Any]:
-    """The JSON that it answers to a POST with. Raises SandboxUnavailable."""
+    """Send a POST to a control endpoint; return its JSON. Raises SandboxUnavailable."""
     return _request(url, "POST", endpoint, {}, json.dumps(wish))
 
 
@@ -84,7 +84,9 @@ def _request(url: str, method: str, endpoint: str, query: Mapping[str, str], bod
     finally:
         connection.close()
     if answer.status != 200 or not isinstance(content, dict):
-        raise SandboxUnavailable(f"the sandbox at {url} says no", why=str(dict(content).get("error", answer.status)))
+        raise SandboxUnavailable(
+            f"the sandbox at {url} refused the request", why=str(dict(content).get("error", answer.status))
+        )
     return content
 
 
@@ -123,14 +125,14 @@ def _folder(environ: Mapping[str, str]) -> str:
 
 
 def _user_id() -> int:
-    """The user's number; 0 where users have none, as `st_uid` has it there."""
+    """Return the user's id; 0 on systems without user ids, where `st_uid` is 0, too."""
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def _is_ours(folder: str) -> bool:
-    """A real folder of this user's that nobody else may write to."""
+    """Whether the path is a real folder of this user that no other user may write to."""
     try:
-        found = os.lstat(folder)
+        status = os.lstat(folder)
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == _user_id() and not found.st_mode & 0o022
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == _user_id() and not status.st_mode & 0o022

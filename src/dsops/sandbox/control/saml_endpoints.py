@@ -1,4 +1,4 @@
-"""SAML responses for the asking: what `/_sandbox/saml` answers."""
+"""The control endpoint that issues SAML responses on request: `/_sandbox/saml`."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ Said = tuple[int, Mapping[str, object]]
 
 
 class SamlResponses:
-    """The endpoint, over one sandbox."""
+    """The endpoint of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def metadata(self, _: HttpRequest) -> Said:
-        """The metadata document of the sandbox's identity provider, for CreateSAMLProvider."""
+        """Return the metadata document of the sandbox's identity provider, for CreateSAMLProvider."""
         with self._sandbox.world.lock:
             return 200, {"metadata": self._sandbox.issuers.saml.metadata}
 
     def mint(self, request: HttpRequest) -> Said:
-        """A wish as in _FORM -> a response in base64, and the two ARNs that belong to it.
+        """Issue a response in base64 for a request as in _FORM; return it with the two ARNs that belong to it.
 
-        What STS would refuse is minted all the same, so that the refusal can be tried out.
+        Responses that STS refuses are issued, too, so that refusals can be tested.
         """
         try:
-            asked = dict(json.loads(request.body))
-            role, named = str(asked["role"]), str(asked.get("provider", ""))
-            wish = _wish(asked)
+            fields = dict(json.loads(request.body))
+            role, provider_name = str(fields["role"]), str(fields.get("provider", ""))
+            wish = _wish(fields)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return 400, {"error": _FORM}
-        unknown = sorted(set(asked) - _KEYS)
+        unknown = sorted(set(fields) - _KEYS)
         if unknown:
             return 400, {"error": f"there is no `{unknown[0]}`: {_FORM}"}
         if not all(abs(seconds) <= _MAX_SECONDS for seconds in (wish.seconds, wish.session_seconds or 0)):
             return 400, {"error": "a response can't live that long"}
         with self._sandbox.world.lock:
-            provider, problem = self._provider(role, named)
+            provider, problem = self._provider(role, provider_name)
             if problem:
                 return 404, {"error": problem}
             attributes = {saml.ROLE: [f"{role},{provider}"], **wish.attributes}
@@ -71,7 +71,7 @@ class SamlResponses:
         return 200, {"assertion": assertion, "role": role, "provider": provider}
 
     def _provider(self, role: str, named: str) -> tuple[str, str]:
-        """The ARN of the provider, and why there is none; the only one of the role's account when none is named."""
+        """Return the provider's ARN, or why there is none; if none is named, the only one of the role's account."""
         arn = parse_arn(role)
         if arn is None or arn.service != "iam" or arn.resource_type != "role":
             return "", f"{role} is not the ARN of a role"
@@ -79,15 +79,15 @@ class SamlResponses:
             return named, ""
         if named:
             return str(Arn(arn.partition, "iam", "", arn.account, f"saml-provider/{named}")), ""
-        found = self._sandbox.world.saml_providers(arn.account)
-        if len(found) != 1:
-            known = f"it has {', '.join(found)}" if found else "there is none in that account"
-            return "", f"say which SAML provider: {known}"
-        return found[0], ""
+        provider_arns = self._sandbox.world.saml_providers(arn.account)
+        if len(provider_arns) != 1:
+            alternatives = f"it has {', '.join(provider_arns)}" if provider_arns else "there is none in that account"
+            return "", f"say which SAML provider: {alternatives}"
+        return provider_arns[0], ""
 
 
 def _wish(asked: Mapping[str, Any]) -> SamlWish:
-    """Everything but the role; ValueError, TypeError or AttributeError for what is no wish."""
+    """Parse everything but the role; raises ValueError, TypeError or AttributeError for invalid input."""
     name = str(asked.get("session_name") or "user")
     attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
     for key, value in dict(asked.get("tags") or {}).items():

@@ -1,4 +1,4 @@
-"""The sandbox on a port: waitress, one thread, on 127.0.0.1 unless told otherwise."""
+"""The sandbox's HTTP server: waitress in one thread, on 127.0.0.1 by default."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLOSING_SECONDS = 5
 
 
 def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], HttpAnswer]:
-    """Request -> answer with all its headers, whatever happens."""
+    """Return a function that answers any request, with all headers, and never raises."""
 
     def respond(request: HttpRequest) -> HttpAnswer:
         if request.path.startswith(PREFIX) or Pages.serves(request):
@@ -41,7 +41,7 @@ def responder(sandbox: Sandbox, control: Control) -> Callable[[HttpRequest], Htt
 
 
 class SandboxServer:
-    """A sandbox that listens; ends with `close` or the `with` block."""
+    """A listening sandbox; ended by `close` or the `with` block."""
 
     def __init__(self, sandbox: Sandbox, host: str = LOOPBACK, port: int = 0) -> None:
         """`port` 0 takes a free one. Raises SandboxUnavailable when the port is taken."""
@@ -58,7 +58,7 @@ class SandboxServer:
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL is set to."""
+        """The value for AWS_ENDPOINT_URL."""
         host = {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -68,24 +68,24 @@ class SandboxServer:
         return is_loopback("127.0.0.1" if self.host == "localhost" else self.host)
 
     def run(self) -> None:
-        """Serves until the process is interrupted."""
+        """Serve until the process is interrupted."""
         try:
             self._loop.run_as_process()
         finally:
             self.sandbox.close()
 
     def start(self) -> Self:
-        """Serves in a thread of its own; requests are taken from now on."""
+        """Serve in a new thread; requests are accepted from now on."""
         self._thread = Thread(target=self._loop.run, name="dsops-sandbox", daemon=True)
         self._thread.start()
         return self
 
     def close(self) -> None:
-        """Ends every connection and frees the port."""
+        """Close all connections and free the port."""
         if self._thread is not None:
             self._loop.end()
             self._thread.join(_CLOSING_SECONDS)
-        # Not in the loop: an earlier wake-up may run what was handed to it before our own has been written.
+        # Close only after the join: an earlier wake-up may run `_end` before our own wake-up byte has been written.
         self._loop.close()
         self.sandbox.close()
 
@@ -111,26 +111,26 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         number = error.errno or 0
         if number < 0 or number == errno.EADDRNOTAVAIL:  # below 0: getaddrinfo's
-            why, hint = "that is no address of this machine", "choose another with --host, or leave it out"
+            why, hint = "this machine does not have that address", "choose another with --host, or leave it out"
         else:
-            # Python puts its own words behind the system's.
+            # Python appends its own words to the system's message.
             why, hint = os.strerror(number).lower(), "choose another port with --port; 0 takes a free one"
         raise SandboxUnavailable(f"the sandbox can't listen on {host}:{port}", why=why, hint=hint) from error
 
 
 def _guarded(work: Callable[[], Answered], request: HttpRequest) -> Answered:
-    """The answer; a bug of ours or of moto is AWS's InternalFailure to the client, and told on stderr."""
+    """Return the answer; any exception is logged on stderr and answered with InternalFailure."""
     try:
         return work()
     except Exception:  # noqa: BLE001 - the server goes on serving
         traceback.print_exc(file=sys.stderr)
         request_id = new_request_id()
-        failed = refusal("InternalFailure", "The sandbox failed; its standard error says where.", 500)
+        failed = refusal("InternalFailure", "The sandbox failed; see its standard error for the traceback.", 500)
         return Answered(answer_refusal(request, None, failed, request_id), request_id)
 
 
 def _finished(answered: Answered, request: HttpRequest) -> HttpAnswer:
-    """The answer with all its headers; that to a long poll finds later ones with theirs."""
+    """Add the headers; later answers to a long poll get theirs, too."""
     answer = answered.answer._replace(headers=_headers(answered))
     if answer.wait is None:
         return answer
@@ -147,7 +147,7 @@ def _headers(answered: Answered) -> tuple[tuple[str, str], ...]:
     answer = answered.answer
     headers = list(answer.headers)
     if not any(name.lower() == "content-length" for name, _ in headers):
-        # The answer to a HEAD has the length of what a GET would give.
+        # The answer to HEAD has the Content-Length of the answer to GET.
         headers.append(("Content-Length", str(len(answer.body))))
     if answered.request_id and answer.status != 413:
         extended = base64.b64encode(answered.request_id.encode()).decode()

@@ -1,4 +1,4 @@
-"""A seed -> the sandbox's world."""
+"""Create everything in a seed in a sandbox's world."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FULL_RIGHTS = StoredPolicy(
 
 
 def plant(sandbox: Sandbox, seed: Seed) -> None:
-    """Puts everything of the seed into an empty sandbox. Raises SeedInvalid for what moto's IAM does not take."""
+    """Plant the seed into an empty sandbox. Raises SeedInvalid for anything that moto's IAM refuses."""
     with sandbox.world.lock:
         sandbox.region = seed.region
         sandbox.default_account = seed.accounts[0].account
@@ -83,7 +83,7 @@ def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None
         world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
     for policy in account.policies:
         planter.add_policy(owner, "/", policy.name, policy.text)
-    # Google and Cognito need none: every account knows them.
+    # Google and Cognito need no provider: every account has them.
     for provider in (provider for provider in account.oidc_providers if provider.client_ids):
         planter.add_oidc_provider(owner, provider.url, provider.client_ids)
     for group, policies in account.groups.items():

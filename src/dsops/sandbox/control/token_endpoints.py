@@ -1,4 +1,4 @@
-"""Tokens for the asking: what `/_sandbox/token` and `/_sandbox/github` answer."""
+"""Control endpoints that issue tokens on request: `/_sandbox/token`, `/_sandbox/github` and others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_AUDIENCE = "sts.amazonaws.com"
 _DEFAULT_SECONDS = 300
 _MAX_SECONDS = 10 * 366 * 86_400
 _MAX_NAME = 1024
-# `aws:` keys that a request has from elsewhere must not come out of an assertion.
+# Keys that AWS itself sets on requests must not be settable by an assertion.
 _CONTEXT_KEY = re.compile(r"(?:aws:OriginIdentity/|aws:TransactionContext/|identitystore:)[\w:/.-]+")
 
 Said = tuple[int, Mapping[str, object]]
@@ -29,15 +29,15 @@ Said = tuple[int, Mapping[str, object]]
 
 
 class TokenEndpoints:
-    """The two endpoints, over one sandbox."""
+    """The token endpoints of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.github_token = os.urandom(16).hex()
-        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: what a job of GitHub Actions shows when it asks for its token."""
+        """ACTIONS_ID_TOKEN_REQUEST_TOKEN: the bearer token with which a GitHub Actions job requests its token."""
 
     def mint(self, request: HttpRequest) -> Said:
-        """`{"iss": ..., "sub": ..., "aud": ..., "claims": {...}, "expires_seconds": 300}` -> a token."""
+        """Issue a token: `{"iss": ..., "sub": ..., "aud": ..., "claims": {...}, "expires_seconds": 300}`."""
         try:
             wish = json.loads(request.body)
             claims = dict(wish.get("claims", {}))
@@ -54,12 +54,12 @@ class TokenEndpoints:
             return 200, {"token": self._mint(url, {**named, **claims}, seconds)}
 
     def github(self, request: HttpRequest) -> Said:
-        """What GitHub answers to `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...` of a job.
+        """Answer `GET $ACTIONS_ID_TOKEN_REQUEST_URL&audience=...` as GitHub does for a job.
 
-        The job is in the rest of the URL: `repository`, `ref`, `environment`, `event_name`.
+        The rest of the URL describes the job: `repository`, `ref`, `environment`, `event_name`.
         """
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), self.github_token.encode()):
+        scheme, _, bearer_token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(bearer_token.encode(), self.github_token.encode()):
             return 401, {"message": "the Authorization header is not `Bearer` and the sandbox's token"}
         query = {name: values[0][:_MAX_NAME] for name, values in parse_qs(request.query).items()}
         claims = github_claims(
@@ -76,9 +76,10 @@ class TokenEndpoints:
         return 200, {"count": len(token), "value": token}
 
     def trade_in(self, request: HttpRequest) -> Said:
-        """`{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}` -> a trade-in token.
+        """Issue a trade-in token.
 
-        What IAM sends to a partner when that user or role accepted the partner's delegation request.
+        `{"principal": ARN, "policy": {...}, "duration_seconds": 3600, "expires_seconds": 300}`. IAM sends such a
+        token to a partner when that user or role has accepted the partner's delegation request.
         """
         usage = 'send {"principal": "arn:aws:iam::...:role/...", "policy": {...}, "duration_seconds": 3600}'
         try:
@@ -94,7 +95,7 @@ class TokenEndpoints:
         if policy is not None:
             checked = check_policy(parse_json(json.dumps(policy), "policy"), "session", name="policy")
             if checked.policy is None:
-                return 400, {"error": f"the policy is none: {checked.problems[0].message}"}
+                return 400, {"error": f"the policy is invalid: {checked.problems[0].message}"}
             content["policy"] = json.dumps(policy)
         with self._sandbox.world.lock:
             if not has_giver(self._sandbox.world, principal):
@@ -103,7 +104,7 @@ class TokenEndpoints:
         return 200, {"token": sealed}
 
     def context(self, request: HttpRequest) -> Said:
-        """`{"context": {"identitystore:UserId": "..."}, "provider": ARN}` -> an assertion for ProvidedContexts."""
+        """Issue a context assertion: `{"context": {"identitystore:UserId": "..."}, "provider": ARN}`."""
         try:
             wish = json.loads(request.body)
             keys = {str(key): str(value) for key, value in wish["context"].items()}
@@ -122,7 +123,7 @@ class TokenEndpoints:
         return self._sandbox.issuers.mint(url, claims, self._sandbox.clock.now(), seconds)
 
     def _issuer(self, named: str) -> str | None:
-        """The issuer of that URL, with or without `https://`; the only one when none is named."""
+        """Return the issuer with that URL, with or without `https://`; if none is named, the only one."""
         own = list(self._sandbox.issuers.own)
         if not named:
             return own[0] if len(own) == 1 else None
@@ -130,7 +131,7 @@ class TokenEndpoints:
 
     def _no_issuer(self, named: str) -> str:
         own = ", ".join(self._sandbox.issuers.own)
-        known = f"it has {own}" if own else "the seed has no provider with `issued_by_sandbox: true`"
+        known_issuers = f"it has {own}" if own else "the seed has no provider with `issued_by_sandbox: true`"
         if named:
-            return f"the sandbox holds no keys of {named}: {known}"
-        return f"say whose token it is: {known}"
+            return f"the sandbox holds no keys of {named}: {known_issuers}"
+        return f"name the issuer of the token: {known_issuers}"

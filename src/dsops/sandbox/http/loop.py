@@ -1,9 +1,9 @@
-"""waitress without its threads: each request is carried out by the loop that read it.
+"""waitress without its threads: each request is handled by the loop that read it.
 
-One lock is around the world, so that waitress's threads did nothing but wait for each other and for the interpreter:
-AssumeRole took 775 us of CPU with eight of them, 521 with one, and takes 250 with none. Connections are waitress's own,
-with its parsing and its limits; what is added is a limit on how long a request may take to arrive, and that a long poll
-is put aside until there is something for it.
+One lock protects all state, so waitress's threads only waited for each other and for the interpreter: AssumeRole took
+775 us of CPU with eight threads, 521 with one, and takes 250 without. Connections, parsing and limits are waitress's
+own. Added are a limit on how long a request may take to arrive, and long polls that are set aside until there is an
+answer.
 """
 
 from __future__ import annotations
@@ -32,44 +32,44 @@ _ARRIVING_SECONDS = 60
 _CLEANUP_SECONDS = 10
 _MOST_CONNECTIONS = 4096
 _OTHER_DESCRIPTORS = 128
-# A name that comes again and again takes the square of its times: 256 KB, waitress's own limit, took 0.3 s.
+# A header repeated n times takes n squared time: 256 KB, waitress's own limit, took 0.3 s.
 _MOST_HEADER_BYTES = 65536
 _NAME = "dsops-sandbox"
-# Head and body of an answer go in one piece up to here; waitress sends each by itself otherwise.
+# Up to this size, head and body of an answer are sent in one piece; waitress sends each separately otherwise.
 _SEND_AT_ONCE = 65536
-# waitress would stop and wait for its own loop to write when this much of an answer is not sent yet.
+# Above this much unsent data waitress would block until its own loop has written.
 _NEVER_TOO_MUCH = 1 << 62
-# RFC 8446, 5.1: the record of a ClientHello; no method of HTTP begins so.
+# RFC 8446, 5.1: the start of a ClientHello record; no HTTP method starts with these bytes.
 _TLS_HANDSHAKE = b"\x16\x03"
 _NO_REQUEST = b"TLS\r\n\r\n"
 _WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
 
 
 class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
-    """One request and its answer, without WSGI between them: that took time, and changed the letters of headers."""
+    """One request and its answer, without WSGI in between, which took time and changed the case of headers."""
 
     complete = True
 
     def execute(self) -> None:
-        """Answers."""
-        asked = self.request
+        """Write the answer."""
+        request = self.request
         answer: HttpAnswer = self.channel.answer
         status = HTTPStatus(answer.status)
         self.status = f"{status.value} {status.phrase}"
         length = next(value for name, value in answer.headers if name.lower() == "content-length")
-        if asked.command != "HEAD" and int(length) != len(answer.body):
+        if request.command != "HEAD" and int(length) != len(answer.body):
             raise ValueError("the answer has another length than it says")
         self.response_headers = [
             (name, value) for name, value in answer.headers if self.has_body or name.lower() != "content-length"
         ]
-        # A HEAD's answer says how long that to a GET would be, and has no body.
-        self.write(b"" if asked.command == "HEAD" else answer.body)
+        # The answer to HEAD has the Content-Length of a GET's answer, and no body.
+        self.write(b"" if request.command == "HEAD" else answer.body)
 
     def build_response_header(self) -> bytes:
-        """The head of the answer. Refuses to let what a request put into a header end its line."""
-        wish = self.request.headers.get("CONNECTION", "").lower()
+        """Build the head of the answer. Raises ValueError when a header value contains a line break."""
+        connection_header = self.request.headers.get("CONNECTION", "").lower()
         headers = [*self.response_headers, ("Server", _NAME), ("Date", build_http_date(self.start_time))]
-        if wish == "close" or (self.version == "1.0" and wish != "keep-alive"):
+        if connection_header == "close" or (self.version == "1.0" and connection_header != "keep-alive"):
             self.close_on_finish = True
             headers.append(("Connection", "close"))
         elif self.version == "1.0":
@@ -85,24 +85,24 @@ class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
 class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
     """waitress's parser with three changes.
 
-    It drops every header with `_` in its name, and of AWS's there is one (IAM Identity Center's token). A client that
-    sends the name both ways has two tokens in one header, which is no token.
-    It also sends `100 Continue` to a request that is complete or refused already, and then waits for more of it; and it
-    fails at a target that is no URL.
+    It drops all headers with `_` in the name; AWS has one such header (IAM Identity Center's token). A client that
+    sends the header under both spellings gets both values joined, which is no valid token.
+    It also sends `100 Continue` to a request that is already complete or refused, and then waits for more of it. And
+    it fails at a target that is no URL.
     """
 
     def received(self, data: bytes) -> int:
-        """Takes what came, and returns how much of it was this request's.
+        """Parse received data; return how many bytes belong to this request.
 
-        A request without content has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
+        A complete request has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
         """
-        taken: int = super().received(data)
+        consumed: int = super().received(data)
         if self.completed:
             self.expect_continue = False
-        return taken
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        """Reads the first line and the headers. Raises ParsingError."""
+        """Parse the request line and the headers. Raises ParsingError."""
         try:
             super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
         except ValueError as error:  # of a target such as `http://[::1`
@@ -110,17 +110,17 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no type
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
-    """One connection. Its requests are carried out in turn as soon as they have been read."""
+    """A connection. Its requests are handled one after the other as soon as they are read."""
 
     task_class = Exchange
     parser_class = Parser
     arriving_since: float = 0.0
-    """When the first byte of a request came whose last one has not come yet."""
+    """The time of the first byte of a request that is still incomplete."""
     answer: HttpAnswer | None = None
-    """To the first of its requests."""
+    """The answer to its first unanswered request."""
 
     def handle_read(self) -> None:
-        """Reads what came, carries it out, and sends at once what can be sent."""
+        """Read available data, handle complete requests, and send what can be sent at once."""
         if self.request is None:
             self.arriving_since = time()
         super().handle_read()
@@ -128,41 +128,42 @@ class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
         self.send_what_is_there()
 
     def handle_write(self) -> None:
-        """Sends what can be sent, also while a long poll waits behind it.
+        """Send what can be sent, even while a long poll waits behind it.
 
-        waitress keeps an answer back while there is another request: here no thread is at work on that.
+        waitress holds back an answer while another request is queued, for a thread that works on it; here there is
+        none.
         """
         if self.requests and self.total_outbufs_len:
             self._flush_exception(self._flush_some_if_lockable)
         super().handle_write()
 
     def send_what_is_there(self) -> None:
-        """Sends at once what can be sent."""
+        """Send buffered data without waiting for the next round of the loop."""
         if self.total_outbufs_len or self.close_when_flushed:
             self.handle_write()
 
     def first_request(self) -> HttpRequest | None:
-        """The request whose turn it is; None for what waitress answers itself."""
-        asked = self.requests[0]
-        if asked.error or not self.connected:
+        """Return the next request; None for one that waitress answers itself."""
+        parsed_request = self.requests[0]
+        if parsed_request.error or not self.connected:
             return None
-        path, _, query = asked.request_uri.partition("?")
-        headers = {name.replace("_", "-").lower(): value for name, value in asked.headers.items()}
-        body: bytes = asked.get_body_stream().read()
-        return HttpRequest(asked.command.upper(), path, query, headers, body, self.addr[0])
+        path, _, query = parsed_request.request_uri.partition("?")
+        headers = {name.replace("_", "-").lower(): value for name, value in parsed_request.headers.items()}
+        body: bytes = parsed_request.get_body_stream().read()
+        return HttpRequest(parsed_request.command.upper(), path, query, headers, body, self.addr[0])
 
     def received(self, data: bytes) -> bool:
-        """Takes what came.
+        """Handle received data; answer a TLS handshake with an error.
 
-        A client that was told https:// instead of http:// waits for a handshake for as long as it waits for anything,
-        60 s in boto3. What is no request is answered, and OpenSSL says `wrong version number` of that at once.
+        A client configured with https:// instead of http:// would wait for the handshake until its timeout, 60 s in
+        boto3. An answer in plain text makes OpenSSL fail with `wrong version number` at once.
         """
         is_handshake = self.request is None and data.startswith(_TLS_HANDSHAKE)
         return bool(super().received(_NO_REQUEST if is_handshake else data))
 
 
 class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
-    """A server in the thread that calls `run`; `end` may be called from any."""
+    """A server that runs in the thread that calls `run`; `end` may be called from any thread."""
 
     channel_class = Connection
 
@@ -174,7 +175,7 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         backlog: int,
         maintain: Callable[[], None] = lambda: None,
     ) -> None:
-        """`respond` answers whatever it is asked; `listener` is bound and listening; `max_body` is in bytes.
+        """`respond` must answer any request; `listener` is bound and listening; `max_body` is in bytes.
 
         `maintain` is called about every ten seconds.
         """
@@ -202,16 +203,16 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         )
 
     def add_task(self, task: Connection) -> None:
-        """A connection has a request that is complete. It holds a lock of its own here: not yet."""
+        """Queue a connection with a complete request. It is not handled here: waitress holds the connection's lock."""
         self._tasks.append(task)
 
     def pull_trigger(self) -> None:
-        """Nobody but the loop itself has anything to tell it."""
+        """Do nothing: only the loop's own thread could wake it."""
 
     def carry_out(self) -> None:
-        """Answers all requests that are complete, those that came behind them on the same connection included.
+        """Answer all complete requests, including those pipelined on the same connection.
 
-        A long poll for which nothing is there yet waits, and with it what came behind it.
+        A long poll without an answer yet waits, and the requests behind it on its connection wait, too.
         """
         while self._tasks:
             connection = self._tasks.popleft()
@@ -224,22 +225,22 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
                 connection.service()
 
     def _deliver(self, connection: Connection, answer: HttpAnswer) -> None:
-        """Ends a long poll, and goes on with what came behind it."""
+        """Answer a long poll, then handle the requests behind it."""
         connection.answer = answer
         connection.service()
         self.carry_out()
         connection.send_what_is_there()
 
     def run(self) -> None:
-        """Serves until it is ended, or the process interrupted."""
+        """Serve until `end` is called or the process is interrupted."""
         with suppress(SystemExit, KeyboardInterrupt):
             while self._map:
-                # One look at all connections; waitress waits at most a second for them, too.
+                # Poll all connections once, waiting at most a second, as waitress does.
                 self.asyncore.loop(timeout=self._waiting.pause(1.0), use_poll=True, map=self._map, count=1)
                 self._waiting.look()
 
     def maintenance(self, now: float) -> None:
-        """Ends connections that are idle, and those whose request does not come to its end: a byte now and then."""
+        """Close idle connections, and those whose request takes too long to arrive (a slow byte now and then)."""
         super().maintenance(now)
         for connection in self.active_channels.values():
             if connection.request is not None and connection.arriving_since < now - _ARRIVING_SECONDS:
@@ -247,25 +248,25 @@ class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
         self._maintain()
 
     def run_as_process(self) -> None:
-        """Serves in a process that is there for nothing else, until it is interrupted."""
+        """Serve until interrupted, in a process that does nothing else."""
         _allow_descriptors()
-        # Service models and moto stay as long as the process; looking through them for garbage takes 20 ms each time.
+        # Service models and moto live as long as the process; scanning them for garbage takes 20 ms each time.
         gc.freeze()
         self.adj.connection_limit = most_connections()
         self.run()
 
     def end(self) -> None:
-        """Makes `run` return, with every connection closed."""
+        """Make `run` return, with every connection closed."""
         self.trigger.pull_trigger(self._end)
 
     def _end(self) -> None:
         for connection in list(self.active_channels.values()):
             connection.handle_close()
-        self._map.clear()  # the loop ends when there is nothing to listen to
+        self._map.clear()  # the loop ends when its map is empty
 
 
 def most_connections() -> int:
-    """So many that a descriptor is left for everything else: accepting without one would fail for ever."""
+    """Return a limit that leaves descriptors for other files: without a free one every accept would fail."""
     with suppress(ImportError):  # Windows has no such limit
         import resource
 
@@ -276,13 +277,13 @@ def most_connections() -> int:
 
 
 def _allow_descriptors() -> None:
-    """Takes as many as are needed and the system lets a process have; mostly it begins with 1,024."""
+    """Raise the descriptor limit as far as needed and allowed; most systems start with 1,024."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = _MOST_CONNECTIONS + _OTHER_DESCRIPTORS
+        limit = _MOST_CONNECTIONS + _OTHER_DESCRIPTORS
         if hard != resource.RLIM_INFINITY:
-            wanted = min(wanted, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            limit = min(limit, hard)
+        if soft != resource.RLIM_INFINITY and soft < limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

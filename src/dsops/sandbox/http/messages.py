@@ -1,4 +1,4 @@
-"""One HTTP request and one answer, as the sandbox sees them: no sockets, no web framework."""
+"""The sandbox's HTTP request and answer types, independent of sockets and web frameworks."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import NamedTuple
 
 
 class HttpRequest(NamedTuple):
-    """A request as it stood on the wire."""
+    """A request as sent."""
 
     method: str
     path: str
-    """Still percent-encoded."""
+    """Percent-encoded."""
     query: str
-    """Still percent-encoded, without the `?`."""
+    """Percent-encoded, without the `?`."""
     headers: Mapping[str, str]
     """Names in lower case; bytes of values as Latin-1 characters (PEP 3333)."""
     body: bytes
     peer: str
-    """The address that the connection came from."""
+    """The address of the connection's peer."""
 
 
 class HttpAnswer(NamedTuple):
-    """An answer; `Date`, `Content-Length` and the request id are the server's business."""
+    """An answer; the server adds `Date`, `Content-Length` and the request id."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     wait: Wait | None = None
-    """Set on the empty answer to a long poll: whether to send it is decided when the time is over."""
+    """Set on the empty answer to a long poll, which is sent only if nothing comes before the wait ends."""
 
     def mapped(self, change: Callable[[HttpAnswer], HttpAnswer]) -> HttpAnswer:
-        """The changed answer; the answer that a long poll may still get is changed in the same way."""
+        """Apply a change to the answer, and to the later answer of a long poll."""
         changed = change(self)
         if self.wait is None:
             return changed
@@ -46,17 +46,17 @@ class HttpAnswer(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """How long a long poll goes on, and how to find out whether there is something for it."""
+    """The length of a long poll, and how to ask for its answer."""
 
     seconds: float
     source: str
-    """What is polled: of several polls of one source only the first needs to be asked about."""
+    """What is polled; of several polls of one source only the first has to be asked."""
     ask: Callable[[], HttpAnswer | None]
-    """The answer once there is one. Does not block."""
+    """Returns the answer once there is one. Does not block."""
 
 
 def is_loopback(address: str) -> bool:
-    """Whether it is an address of this machine that no other one can reach."""
+    """Whether the address is a loopback address, which no other machine can reach."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

@@ -1,7 +1,7 @@
-"""What belongs to AWS and IAM changes for no account: its managed policies, roles of services and of Identity Center.
+"""IAM resources that accounts can't change: AWS managed policies, roles of services and of Identity Center.
 
-IAM User Guide, "Managed policies and inline policies", "Create a service-linked role"; IAM Identity Center User Guide,
-"Troubleshooting". The words are those that people have published.
+IAM User Guide, "Managed policies and inline policies", "Create a service-linked role"; IAM Identity Center User
+Guide, "Troubleshooting". Messages are those published by users.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ CHANGES_OF_ROLES: Final = frozenset(
     UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription
     """.split()
 )
-"""The operations of IAM that change a role that there is, or what uses it."""
+"""IAM operations that change an existing role or its use."""
 CHANGES_OF_POLICIES: Final = frozenset(
     """
     CreatePolicyVersion DeletePolicy DeletePolicyVersion SetDefaultPolicyVersion TagPolicy UntagPolicy
     """.split()
 )
-"""The operations of IAM that change a managed policy that there is."""
+"""IAM operations that change an existing managed policy."""
 _RESERVED_PATH: Final = "/aws-reserved/"
 
 
 def is_linked(role: Role) -> bool:
-    """Whether a service has made the role for itself."""
+    """Whether it is a service-linked role."""
     return _is_below("role", LINKED_PATH, role.arn)
 
 
 def _is_below(kind: str, path: str, arn: str) -> bool:
-    """Whether the path of that kind of thing begins so; further in it anything may stand, colons included."""
+    """Whether the resource has that type and path prefix; names may contain further colons."""
     parts = parse_arn(arn)
     return parts is not None and parts.resource.startswith(f"{kind}{path}")
 
 
 def check_role_change(operation: str, parameters: Mapping[str, object], role: Role | None) -> None:
-    """Raises UnmodifiableEntity for a role of AWS's own; one that does not exist is refused by the operation itself.
+    """Raise UnmodifiableEntity for a role of AWS; a missing role is left to the operation.
 
-    Of a service-linked role the description may be changed ("Edit a service-linked role").
+    The description of a service-linked role can be changed ("Edit a service-linked role").
     """
     if role is None or not (is_linked(role) or _is_below("role", _RESERVED_PATH, role.arn)):
         return
@@ -61,23 +61,23 @@ def check_role_change(operation: str, parameters: Mapping[str, object], role: Ro
 
 
 def check_policy_change(arn: str, account: str) -> None:
-    """Raises AccessDenied for a managed policy of AWS or of another account."""
+    """Raise AccessDenied for a managed policy of AWS or of another account."""
     parts = parse_arn(arn)
     if parts is not None and parts.account != account:
         raise access_denied("Policy is outside your own account.")
 
 
 def check_new_path(path: str) -> None:
-    """Raises InvalidInput for the path of a new role that only AWS may use."""
+    """Raise InvalidInput if a new role's path is reserved for AWS."""
     if path.startswith(LINKED_PATH):
         # tilfin/aws-iam-policy-tool#9
         raise refusal("InvalidInput", f"Path prefix '{LINKED_PATH}' can only be used for AWS Service linked Roles")
     if path.startswith(_RESERVED_PATH):
-        # No published answer was found: the words follow those above.
+        # AWS's message is unknown: this one is modelled on the one above.
         raise refusal("InvalidInput", f"Path prefix '{_RESERVED_PATH}' can only be used by AWS")
 
 
 def check_attachable(arn: str) -> None:
-    """Raises PolicyNotAttachable for the policies of service-linked roles, whatever they are to be attached to."""
+    """Raise PolicyNotAttachable for policies of service-linked roles."""
     if _is_below("policy", LINKED_PATH, arn):
         raise refusal("PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")

@@ -1,6 +1,6 @@
-"""What a root user may ask IAM about itself; moto has no root user.
+"""The IAM operations that a root user can call about itself; moto has no root user.
 
-IAM User Guide, "Perform a privileged task": these are the operations that the policies of AssumeRoot's tasks leave.
+IAM User Guide, "Perform a privileged task": these are the operations that the policies of AssumeRoot's tasks allow.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dsops.sandbox.wire.responses import Value
 
 
 def perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:
-    """The result. Raises SandboxRefusal."""
+    """Perform the operation for a root user. Raises SandboxRefusal."""
     keys = [key_id for key_id, (owner, _) in world.root_keys.items() if owner == account]
     if operation == "GetUser":
         return {"User": {"UserId": account, "Arn": f"arn:{world.partitions[account]}:iam::{account}:root"}}
     if operation == "ListAccessKeys":
-        held = [{"AccessKeyId": key_id, "Status": "Active"} for key_id in keys]
-        return {"AccessKeyMetadata": held, "IsTruncated": "false"}
+        key_metadata = [{"AccessKeyId": key_id, "Status": "Active"} for key_id in keys]
+        return {"AccessKeyMetadata": key_metadata, "IsTruncated": "false"}
     if operation == "DeleteAccessKey":
         key_id = str(parameters["AccessKeyId"])
         if key_id not in keys:

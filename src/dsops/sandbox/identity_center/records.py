@@ -1,4 +1,4 @@
-"""What is remembered of logins, at most so many of each: clients, devices, codes, sessions, and whose a token is."""
+"""Bounded tables of login state: clients, devices, codes, sessions, token owners."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ T = TypeVar("T", bound=_Ending)
 
 
 class RegisteredClient(NamedTuple):
-    """A program that has registered itself."""
+    """A registered client program."""
 
     client_id: str
     secret: str
-    """The digest of it."""
+    """The digest of the client secret."""
     name: str
     scopes: tuple[str, ...]
     grant_types: tuple[str, ...]
-    """Empty where it named none: then every grant but the authorization code, which needs a redirect URI."""
+    """Empty if it named none: then all grants but the authorization code, which needs a redirect URI."""
     redirect_uris: tuple[str, ...]
     expires_at: float
 
 
 class DeviceLogin(NamedTuple):
-    """A login by a code that a person types elsewhere."""
+    """A login by a code that the user types into the device page."""
 
     user_code: str
     client_id: str
     expires_at: float
     user: str = ""
-    """Who approved; "" for nobody so far."""
+    """The user who approved it; "" before."""
     is_denied: bool = False
     polls: tuple[float, ...] = ()
-    """When it was asked for last, by the machine's clock."""
+    """The times of the last polls, by the machine's clock."""
 
 
 class AuthorizationCode(NamedTuple):
-    """What a browser brought back to a client that waits on loopback."""
+    """An authorization code that a browser brings back to a client listening on loopback."""
 
     client_id: str
     user: str
@@ -52,11 +52,11 @@ class AuthorizationCode(NamedTuple):
     scopes: tuple[str, ...]
     expires_at: float
     session_id: str = ""
-    """The session for which it was spent; "" before."""
+    """The session for which the code was used; "" before."""
 
 
 class PortalLogin(NamedTuple):
-    """A person's session: ends with its time, or by Logout."""
+    """A user's session, which ends by expiry or Logout."""
 
     session_id: str
     user: str
@@ -66,23 +66,23 @@ class PortalLogin(NamedTuple):
 
 
 class TokenOwner(NamedTuple):
-    """To whose session a token belongs."""
+    """The session to which a token belongs."""
 
     session_id: str
     expires_at: float
 
 
 class ClientTokens(NamedTuple):
-    """What a client gets."""
+    """The tokens that a client receives."""
 
     access: str
     expires_in: int
     refresh: str
-    """Empty where the client may not refresh."""
+    """Empty if the client may not refresh."""
 
 
 class BoundedTable(Generic[T]):
-    """At most so many, by digest or id; what is over goes first, then what is oldest."""
+    """A bounded table by digest or id; drops expired entries first, then the oldest."""
 
     def __init__(self) -> None:
         self._held: dict[str, T] = {}
@@ -91,22 +91,22 @@ class BoundedTable(Generic[T]):
         return len(self._held)
 
     def put(self, key: str, value: T, now: float) -> None:
-        """Adds or changes one."""
+        """Add or replace an entry."""
         if key not in self._held and len(self._held) >= _MOST:
-            kept = {held: one for held, one in self._held.items() if one.expires_at > now}
+            kept = {entry_key: entry for entry_key, entry in self._held.items() if entry.expires_at > now}
             if len(kept) >= _MOST:
                 del kept[next(iter(kept))]
             self._held = kept
         self._held[key] = value
 
     def get(self, key: str) -> T | None:
-        """The one of that key, over or not."""
+        """Return the entry with that key, expired or not."""
         return self._held.get(key)
 
     def take(self, key: str) -> None:
-        """Forgets one."""
+        """Remove an entry."""
         self._held.pop(key, None)
 
     def items(self) -> list[tuple[str, T]]:
-        """All of them, oldest first."""
+        """Return all entries, oldest first."""
         return list(self._held.items())

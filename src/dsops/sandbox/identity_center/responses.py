@@ -1,7 +1,7 @@
-"""What the two services of IAM Identity Center answer, and the words in which each says no.
+"""Answers and errors of the two services of IAM Identity Center.
 
-OIDC errors are OAuth's (RFC 6749, 5.2; RFC 8628, 3.5) with AWS's names in the header; the portal's are as people have
-published them. Descriptions that nobody published are left out rather than made up.
+OIDC errors are OAuth's (RFC 6749, 5.2; RFC 8628, 3.5) with AWS's names in the header; the portal's are as published
+by users. Descriptions that are not published are omitted rather than invented.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ _OAUTH: Mapping[str, str] = {
     "UnauthorizedClientException": "unauthorized_client",
     "UnsupportedGrantTypeException": "unsupported_grant_type",
 }
-"""Name of the model's exception -> OAuth's code."""
+"""AWS's exception name -> OAuth's error code."""
 _PORTAL_PREFIX = "com.amazonaws.switchboard.portal#"
 
 
 def oidc_refusal(code: str, description: str | None = None) -> SandboxRefusal:
-    """What to raise; the status is the model's."""
+    """Return an OIDC error, with the status from AWS's model."""
     return refusal(code, description, 401 if code == "InvalidClientException" else 400)
 
 
 def unauthorized() -> SandboxRefusal:
-    """The token is none, over, or its session was ended."""
+    """Return the portal's error for a token that is unknown, expired or logged out."""
     return refusal("UnauthorizedException", "Session token not found or invalid", 401)
 
 
 def no_access() -> SandboxRefusal:
-    """Nothing like that is assigned; the model has no such exception."""
+    """Return the error for a role that is not assigned; AWS's model has no such exception."""
     return refusal("ForbiddenException", "No access", 403)
 
 
 def given(content: Mapping[str, object] | None) -> HttpAnswer:
-    """The answer to what was done; None is an empty body."""
+    """Return a successful answer; None is an empty body."""
     return HttpAnswer(200, (_JSON, _NO_STORE), b"" if content is None else json.dumps(content).encode())
 
 
 def refused_answer(service: str, refused: SandboxRefusal) -> HttpAnswer:
-    """A refusal as that service writes it."""
+    """Return an error in the format of that service."""
     aws = answer_of(refused)
     code, status = aws.code, aws.status
     if service == OIDC:
-        # What is not OAuth's is a request that could not be read, or came too often.
+        # OAuth has codes only for its own errors: others are an invalid request, or too frequent ones.
         code = "SlowDownException" if code == "Throttling" else code if code in _OAUTH else "InvalidRequestException"
         content = {"error": _OAUTH[code], "error_description": aws.message or None}
         return HttpAnswer(status, (_JSON, _NO_STORE, ("x-amzn-ErrorType", code)), json.dumps(content).encode())

@@ -1,4 +1,4 @@
-"""IAM Identity Center of a sandbox: its two services, and everything that they share."""
+"""IAM Identity Center of a sandbox: its two services and their shared state."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
 
 _MAX_BODY = 100_000
-"""Bytes: more than any client's JSON has."""
+"""Maximum body in bytes: above the size of any client's JSON."""
 
 
 class IdentityCenter:
-    """Over one world. Without an instance clients can register, as on AWS, and go no further."""
+    """Both services, over one world. Without an instance clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
     ) -> None:
         self.instance: Instance | None = None
-        """What the seed has made."""
+        """The instance from the seed."""
         self.logins = PortalLogins()
         self._clock = clock
         self._throttle = throttle
@@ -39,7 +39,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """The answer, whatever it is. Whoever calls holds the world's lock."""
+        """Answer any request. The caller holds the world's lock."""
         now = self._clock.now()
         instance = self.instance
         try:
@@ -69,13 +69,13 @@ class IdentityCenter:
         self, request: HttpRequest, route: Route, parameters: dict[str, object], now: float, request_id: str
     ) -> HttpAnswer:
         instance, login = self._portal.login(parameters, now)
-        told = request, instance, login
+        context = request, instance, login
         try:
             performed = self._portal.perform(route.operation, instance, login, parameters, now)
         except SandboxRefusal as refused:
-            self._events.portal_called(*told, route.operation, parameters, refused, now, request_id)
+            self._events.portal_called(*context, route.operation, parameters, refused, now, request_id)
             raise
-        self._events.portal_called(*told, route.operation, parameters, None, now, request_id)
+        self._events.portal_called(*context, route.operation, parameters, None, now, request_id)
         if performed.assumed is not None:
-            self._events.role_assumed(*told, performed.assumed, now)
+            self._events.role_assumed(*context, performed.assumed, now)
         return given(performed.content)

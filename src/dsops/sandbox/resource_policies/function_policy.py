@@ -1,4 +1,4 @@
-"""What moto keeps of Lambda's AddPermission -> the policy that AWS would make of it."""
+"""Build Lambda's resource policy, as AWS does, from the AddPermission statements that moto keeps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _AS_CONDITIONS: Final[Mapping[str, tuple[str, str]]] = {
     "FunctionUrlAuthType": ("StringEquals", "lambda:FunctionUrlAuthType"),
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
 }
-"""Parameters that AWS makes conditions of, and moto leaves beside the elements."""
+"""Parameters that AWS turns into conditions; moto stores them beside the policy elements."""
 
 
 def function_policy(statements: Iterable[Mapping[str, object]]) -> str:
-    """The policy's text; "" for none. A statement with anything unknown in it is left out: it allows nothing."""
-    written = [statement for each in statements if (statement := _written(each)) is not None]
-    return json.dumps({"Version": "2012-10-17", "Statement": written}) if written else ""
+    """Return the policy text; "" for none. Statements with unknown elements are dropped, so they allow nothing."""
+    policy_statements = [statement for stored in statements if (statement := _written(stored)) is not None]
+    return json.dumps({"Version": "2012-10-17", "Statement": policy_statements}) if policy_statements else ""
 
 
 def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -36,7 +36,7 @@ def _written(statement: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def _principal(principal: object) -> object:
-    """AWS takes an account, an ARN, a service or `*` as a bare text, and writes which it is."""
+    """Add the type of a bare principal, as AWS does for an account, ARN or service; `*` stays as it is."""
     if not isinstance(principal, str) or principal == "*":
         return principal
     if is_account_id(principal) or principal.startswith("arn:"):

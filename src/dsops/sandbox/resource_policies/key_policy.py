@@ -1,7 +1,7 @@
-"""The policy of a key that AWS makes for a service: everybody of the account may use it, through the service.
+"""The policy of an AWS managed key: all principals of the account may use it through the service.
 
 Secrets Manager User Guide, "Secret encryption and decryption" (key policy of `aws/secretsmanager`); KMS Developer
-Guide, "AWS managed keys". Nobody can change it, which is why no other account is ever let in.
+Guide, "AWS managed keys". It can't be changed, so other accounts never get access.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 
 
 def managed_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """The policy of `aws/SERVICE` in that account and region."""
+    """Return the policy of `aws/SERVICE` in that account and region."""
     through = {"kms:CallerAccount": account, "kms:ViaService": f"{service}.{region}.amazonaws.com"}
     everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*", "Condition": {"StringEquals": through}}
     use = ["Encrypt", "Decrypt", "ReEncrypt*", "GenerateDataKey*", "CreateGrant", "DescribeKey"]
@@ -33,9 +33,9 @@ def managed_key_policy(account: str, region: str, service: str, partition: str) 
 
 
 def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
-    """Of a key that nobody described: its account decides, and everybody may decrypt through the service.
+    """Return the policy of an undescribed key: its account has full access, all may decrypt via the service.
 
-    Another account's callers need leave of their own account besides, as with every key.
+    Callers of other accounts also need permission from their own account, as with every key.
     """
     return json.dumps(
         {

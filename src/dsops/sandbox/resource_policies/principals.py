@@ -1,7 +1,7 @@
-"""The principals that trust and resource policies name, and what becomes of them when a user or role goes.
+"""Find and replace the principals in trust and resource policies when a user or role is deleted.
 
-AWS keeps a principal by its unique id: once the user or role is deleted the policy shows the id, and one of the same
-name that comes after is somebody else (IAM User Guide, "AWS JSON policy elements: Principal").
+AWS stores a principal by its unique id: once the user or role is deleted the policy shows the id, and a new one of
+the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Any, NamedTuple
 
 
 class Carrier(NamedTuple):
-    """A policy that names principals, and how to put another text in its place."""
+    """A policy that names principals, and a function that stores a new text for it."""
 
     text: str
     write: Callable[[str], None]
 
 
 def principals_of(text: str, kind: str = "AWS") -> list[str]:
-    """Every principal of that type that a well-formed document names."""
-    found: list[str] = []
+    """Return all principals of that type in a well-formed policy document."""
+    principals: list[str] = []
     for holder, key in _places(json.loads(text), kind):
         values = holder[key]
-        found += [values] if isinstance(values, str) else values
-    return found
+        principals += [values] if isinstance(values, str) else values
+    return principals
 
 
 def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
-    """Writes `new` for `old` wherever a policy names it as a principal."""
+    """Replace the principal `old` by `new` in all policies that name it."""
     for carrier in carriers:
-        # JSON may write any letter as an escape.
+        # JSON may escape any character.
         if old not in carrier.text and "\\" not in carrier.text:
             continue
         document = json.loads(carrier.text)
@@ -44,7 +44,7 @@ def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
 
 
 def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # any JSON: others are passed over
-    """Where `"AWS": ...`, or principals of another type, stand in its statements."""
+    """Yield the places of `"AWS": ...`, or of principals of another type, in the statements."""
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
         for element in ("Principal", "NotPrincipal"):

@@ -1,6 +1,6 @@
-"""SQS takes any text as the Resource of a queue's policy; what is no ARN names no queue.
+"""SQS accepts any text as the Resource of a queue policy; a text that is not an ARN matches no queue.
 
-`$sqs_queue_arn` was seen to be taken by AWS.
+`$sqs_queue_arn` was seen to be accepted by AWS.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ _NO_QUEUE: Final = "arn:aws:sqs:::-"
 
 
 def readable_queue_policy(text: str) -> str:
-    """The policy with an ARN of no queue for each resource that is none; what is no JSON stays as it is.
+    """Replace resources that are not ARNs by one that matches no queue; text that is not JSON stays unchanged.
 
-    Which queues AWS takes such a text for is not known, so where it limits (Deny, or NotResource of Allow) it is all.
+    It is unknown which queues AWS applies such a text to. So where the text restricts (Deny, or NotResource of Allow)
+    it is replaced by `*`.
     """
     try:
         document = json.loads(text)
@@ -24,12 +25,12 @@ def readable_queue_policy(text: str) -> str:
     changed = False
     for statement in statements if isinstance(statements, list) else [statements]:
         for element in {"Resource", "NotResource"} & (statement.keys() if isinstance(statement, dict) else set()):
-            written = statement[element]
+            original = statement[element]
             limits = (element == "Resource") is (statement.get("Effect") == "Deny")
             instead = "*" if limits else _NO_QUEUE
-            listed = [_arn(each, instead) for each in (written if isinstance(written, list) else [written])]
-            readable = listed if isinstance(written, list) else listed[0]
-            if readable != written:
+            listed = [_arn(resource, instead) for resource in (original if isinstance(original, list) else [original])]
+            readable = listed if isinstance(original, list) else listed[0]
+            if readable != original:
                 statement[element] = readable
                 changed = True
     return json.dumps(document) if changed else text

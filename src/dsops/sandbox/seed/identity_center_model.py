@@ -1,4 +1,4 @@
-"""What a sandbox's IAM Identity Center starts with."""
+"""The seed of a sandbox's IAM Identity Center."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ DEFAULT_START_URL = "https://d-1234567890.awsapps.com/start"
 
 
 class SeedCenterUser(NamedTuple):
-    """A person; the session of a role is called as they are."""
+    """A user; role sessions have the user's name."""
 
     name: str
     email: str = ""
     attributes: Tags = ()
-    """Attributes for access control: tags of each session."""
+    """Attributes for access control, which become session tags."""
 
 
 class SeedPermissionSet(NamedTuple):
-    """What becomes a role in each account in which it is assigned."""
+    """A permission set, which becomes a role in each account where it is assigned."""
 
     name: str
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline ones; a managed one is its ARN with "" as text."""
+    """Inline policies; a managed policy is its ARN with "" as text."""
     session_duration: int = 3600
     boundary: str = ""
     """The ARN of a managed policy."""
 
 
 class SeedAssignment(NamedTuple):
-    """Who gets which permission set in which account."""
+    """The assignment of a permission set in an account to users."""
 
     account: str
     permission_set: str
@@ -39,13 +39,13 @@ class SeedAssignment(NamedTuple):
 
 
 class SeedIdentityCenter(NamedTuple):
-    """The instance: whoever logs in names its start URL."""
+    """The instance, which clients identify by its start URL."""
 
     users: tuple[SeedCenterUser, ...]
     permission_sets: tuple[SeedPermissionSet, ...] = ()
     assignments: tuple[SeedAssignment, ...] = ()
     start_url: str = DEFAULT_START_URL
     region: str = ""
-    """Empty for the seed's."""
+    """Empty for the seed's region."""
     auto_approve: str = ""
-    """Of the user as whom every login from this machine is approved at once; "" for none."""
+    """The user as whom logins from this machine are approved at once; "" for none."""

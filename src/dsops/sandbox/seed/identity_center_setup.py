@@ -1,4 +1,4 @@
-"""A seed's Identity Center -> its instance, with a role for each permission set that is assigned in an account."""
+"""Create a seed's Identity Center instance, with a role for each permission set assigned in an account."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dsops.sandbox.state.iam_builder import Planter
 from dsops.sandbox.state.world import World
 
 _STORE_ID = re.compile(r"https://(d-[0-9a-z]{10})\.")
-# Of all the roles that people have published; a session's own duration is the permission set's.
+# As in all published roles; a session's length is limited by the permission set.
 _MAX_SESSION_SECONDS = 43200
 
 
 def plant_instance(world: World, seed: SeedIdentityCenter, metadata: str, owner: str) -> Instance:
-    """The instance; its roles are made. moto's own exceptions come out for what moto does not take.
+    """Create the instance and its roles. Passes on moto's exceptions for what moto refuses.
 
-    `metadata` is that of the SAML provider which the trust policies name; `owner` the management account.
+    `metadata` belongs to the SAML provider in the trust policies; `owner` is the management account.
     """
     planter = Planter(world)
     sets = {one.name: one for one in seed.permission_sets}
@@ -55,7 +55,7 @@ def _plant_role(
     planter: Planter, seed: SeedIdentityCenter, account: str, permission_set: SeedPermissionSet, provider_arn: str
 ) -> AssignedRole:
     name = f"AWSReservedSSO_{permission_set.name}_{_mark(seed.start_url, account, permission_set.name)}"
-    # Of us-east-1 there is no part in it (published ARNs; the guide says `*` where it may or may not be).
+    # The path has no region for us-east-1 (published ARNs; the guide writes `*` there).
     region = "" if seed.region == "us-east-1" else f"{seed.region}/"
     made = planter.add_role(
         account,
@@ -72,7 +72,7 @@ def _plant_role(
 
 
 def _trust(provider_arn: str, partition: str) -> str:
-    """As AWS writes it."""
+    """Return the trust policy in AWS's form."""
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": provider_arn},
@@ -83,13 +83,13 @@ def _trust(provider_arn: str, partition: str) -> str:
 
 
 def _mark(*parts: str) -> str:
-    """16 hexadecimal digits. AWS makes them up; here they are the same each time, so that tests can write them."""
+    """Return 16 hexadecimal digits: random on AWS, deterministic here, so that tests can name the roles."""
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def _store_id(start_url: str) -> str:
-    found = _STORE_ID.match(start_url)
-    return found[1] if found else f"d-{_mark(start_url)[:10]}"
+    match = _STORE_ID.match(start_url)
+    return match[1] if match else f"d-{_mark(start_url)[:10]}"
 
 
 def _user_id(start_url: str, name: str) -> str:

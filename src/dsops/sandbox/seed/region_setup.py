@@ -1,4 +1,4 @@
-"""What a seed has in one region -> KMS, Secrets Manager and Parameter Store."""
+"""Create a seed's resources of one region in KMS, Secrets Manager and Parameter Store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OPEN_KEY = "alias/sandbox"
 
 
 def plant_region(vault: Vault, keys: KeyStore, partition: str, place: SecretLocation, held: SeedRegion) -> None:
-    """Puts keys first, then what they encrypt."""
+    """Create the keys first, then what they encrypt."""
     arns = {name: keys.add(place, key.key_id, key.policy, f"alias/{name}") for name, key in held.keys.items()}
     for name, secret in held.secrets.items():
         key = arns.get(secret.kms_key, secret.kms_key)
@@ -27,9 +27,9 @@ def plant_region(vault: Vault, keys: KeyStore, partition: str, place: SecretLoca
 
 
 def open_key(keys: KeyStore, partition: str, place: SecretLocation) -> str:
-    """The ARN of a key for secrets that have a policy: with AWS's own key no other account could read them.
+    """Return the ARN of the key for secrets with a policy: with the default key no other account could read them.
 
-    Its policy lets everybody decrypt through Secrets Manager; another account has to allow its callers kms:Decrypt.
+    Its policy lets all callers decrypt through Secrets Manager; another account must allow its callers kms:Decrypt.
     """
     key_id = keys.key_of_alias(place, _OPEN_KEY)
     if key_id:

@@ -1,8 +1,8 @@
-"""What Secrets Manager and Parameter Store answer where KMS tells them no.
+"""Errors of Secrets Manager and Parameter Store when KMS refuses.
 
-"Access to KMS is not allowed" and Parameter Store's two answers were seen on AWS, in reports of the years 2017 to 2025.
-Those of Secrets Manager for a key that is switched off are its API reference's (`DecryptionFailure`,
-`EncryptionFailure`): nobody has shown one.
+"Access to KMS is not allowed" and Parameter Store's two messages were seen on AWS, in reports of the years 2017 to
+2025. Secrets Manager's errors for a disabled key are from its API reference (`DecryptionFailure`,
+`EncryptionFailure`); no report shows one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
 
 
 def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
-    """The caller may not use the key. Parameter Store repeats what KMS says, Secrets Manager does not."""
+    """Return the error for a caller without permission on the key; only Parameter Store repeats KMS's message."""
     if service == "secretsmanager":
         return access_denied("Access to KMS is not allowed")
     sentence = denial_sentence(decision.request, decision)
@@ -38,7 +38,7 @@ def key_denied(service: Service, decision: Decision, request_id: str) -> Sandbox
 
 
 def key_unusable(service: Service, question: AuthorizationQuestion, state: str, request_id: str) -> SandboxRefusal:
-    """Who may use the key learns that nobody can."""
+    """Return the error for an authorized caller whose key is disabled or pending deletion."""
     if service == "secretsmanager":
         is_read = question.action == "kms:Decrypt"
         if is_read:
@@ -49,10 +49,10 @@ def key_unusable(service: Service, question: AuthorizationQuestion, state: str, 
 
 
 def is_through_service(service: str, decisions: Sequence[Kept]) -> bool:
-    """Whether it was KMS that said no, asked by Secrets Manager or Parameter Store, which have words of their own."""
+    """Whether the denial came from KMS on behalf of Secrets Manager or Parameter Store, which word it differently."""
     return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
 
 
 def _of_kms(code: str, request_id: str) -> str:
-    """How Parameter Store's Java client of KMS writes what it was told."""
+    """Return the suffix that Parameter Store's Java client of KMS appends."""
     return f"(Service: AWSKMS; Status Code: 400; Error Code: {code}; Request ID: {request_id}; Proxy: null)"

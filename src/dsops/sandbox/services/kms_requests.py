@@ -1,6 +1,6 @@
-"""KMS: the key that is named exists, and aliases of AWS's own are AWS's.
+"""KMS checks: named keys exist, and aliases of AWS can't be changed.
 
-The words were recorded on live AWS (LocalStack's snapshots of KMS, 2023 to 2025).
+Messages were recorded on live AWS (LocalStack's snapshots of KMS, 2023 to 2025).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OF_AWS: Final = "alias/aws/"
 def check_key_call(
     operation: str, parameters: Parameters, caller: Caller, keys: KeyStore, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raises NotAuthorizedException, ValidationException, NotFoundException, InvalidArnException."""
+    """Raise NotAuthorizedException, ValidationException, NotFoundException or InvalidArnException."""
     if text(parameters, "AliasName").startswith(_OF_AWS):
         raise refusal("NotAuthorizedException", None)
     if operation == "GenerateRandom" and "NumberOfBytes" not in parameters:

@@ -1,6 +1,6 @@
-"""What the Organizations API checks that moto does not: who may call what, and whether a policy is one.
+"""The Organizations API's checks that moto lacks: which accounts may call, and valid policies.
 
-AWS Organizations API Reference: each operation says which accounts can call it. The words were seen in answers of AWS.
+AWS Organizations API Reference: each operation lists the accounts that can call it. Messages were seen on AWS.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OF_MEMBERS: Final = frozenset({"DescribeOrganization", "LeaveOrganization"})
 def check_organization_call(
     organizations: Organizations, operation: str, parameters: Mapping[str, object], account: str
 ) -> None:
-    """Raises what Organizations answers to an account that can't call this, or to a policy that is none."""
+    """Raise Organizations's error for an account that can't call the operation, or an invalid policy."""
     membership = organizations.membership(account)
     if membership is None:
         if operation in _FROM_OUTSIDE:
@@ -42,5 +42,5 @@ def check_organization_call(
 
 
 def _kind_of(organizations: Organizations, parameters: Mapping[str, object], account: str) -> PolicyKind | None:
-    """Of the policy that an UpdatePolicy is about."""
+    """Return the kind of the policy that UpdatePolicy changes."""
     return _KINDS.get(organizations.policy_type(account, str(parameters.get("PolicyId", ""))))

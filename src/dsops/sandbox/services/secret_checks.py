@@ -1,4 +1,4 @@
-"""What Secrets Manager checks before it writes that moto does not: names, secrets marked for deletion, policies."""
+"""Secrets Manager's checks before writes that moto lacks: names, scheduled deletion, policies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOSED_WHEN_DELETED = frozenset(
 def check_secret_call(
     operation: str, parameters: Mapping[str, object], secret: StoredSecret | None, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raises SandboxRefusal for what AWS refuses; `secret` is the one that is named, None when there is none."""
+    """Raise SandboxRefusal if AWS would refuse the call; `secret` is the named one, None if it does not exist."""
     if operation == "CreateSecret":
         _check_new(secret)
     if operation == "RotateSecret" and secret is not None and not secret.is_deleted:
@@ -43,7 +43,7 @@ def check_secret_call(
 
 
 def check_secret_name(parameters: Mapping[str, object]) -> None:
-    """Raises ValidationException for a name that no secret can have, whatever is to be done to it."""
+    """Raise ValidationException for an invalid secret name, in all operations."""
     name = str(parameters.get("Name") or parameters.get("SecretId") or "")
     if name and parse_arn(name) is None and not _NAME.fullmatch(name):
         raise refusal(

@@ -1,7 +1,7 @@
-"""Reading secrets: GetSecretValue, BatchGetSecretValue and ListSecretVersionIds, from the versions that moto holds.
+"""GetSecretValue, BatchGetSecretValue and ListSecretVersionIds, over the versions that moto stores.
 
-Everything else of Secrets Manager is moto's; these are not, because a batch is allowed or refused secret by secret, and
-moto lists versions without their keys and pages.
+moto performs the other operations. These are reimplemented because a batch is authorized secret by secret, and moto
+lists versions without their keys and pages.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dsops.sandbox.wire.responses import Moment, Value, json_code
 
 Parameters = Mapping[str, object]
 Decrypt = Callable[[StoredSecret, str], None]
-"""Takes a secret and the id of a version; raises SandboxRefusal where the caller may not use its key."""
+"""Takes a secret and a version id; raises SandboxRefusal if the caller may not use its key."""
 _CURRENT = "AWSCURRENT"
 
 
 def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: Decrypt) -> dict[str, Value]:
-    """The answer to GetSecretValue by a caller who may read it, and may `decrypt`. Raises SandboxRefusal."""
+    """Answer GetSecretValue for an authorized caller, who must be able to `decrypt`. Raises SandboxRefusal."""
     secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
@@ -34,7 +34,7 @@ def read_secret(vault: Vault, caller: Caller, parameters: Parameters, decrypt: D
 def read_batch(
     vault: Vault, caller: Caller, parameters: Parameters, check: Callable[[str], None], decrypt: Decrypt
 ) -> dict[str, Value]:
-    """The answer to BatchGetSecretValue; `check` raises for a secret that the caller may not read."""
+    """Answer BatchGetSecretValue; `check` raises for a secret that the caller may not read."""
     ids = cast("Sequence[str]", parameters.get("SecretIdList", ()))
     filters = cast("Sequence[Mapping[str, object]]", parameters.get("Filters", ()))
     if bool(ids) == bool(filters):
@@ -46,9 +46,9 @@ def read_batch(
     following = ""
     if filters:
         place = SecretLocation(caller.account, caller.region)
-        found = [secret.arn for secret in vault.all_secrets(place) if _matches_all(secret, filters)]
+        arns = [secret.arn for secret in vault.all_secrets(place) if _matches_all(secret, filters)]
         start, size = _page(parameters)
-        ids, following = found[start : start + size], str(start + size) if len(found) > start + size else ""
+        ids, following = arns[start : start + size], str(start + size) if len(arns) > start + size else ""
     values: list[dict[str, Value]] = []
     errors: list[dict[str, Value]] = []
     for secret_id in ids:
@@ -63,25 +63,25 @@ def read_batch(
 
 
 def list_versions(vault: Vault, caller: Caller, parameters: Parameters) -> dict[str, Value]:
-    """The answer to ListSecretVersionIds; versions without a label only where the caller asks for those too."""
+    """Answer ListSecretVersionIds; includes versions without a label only with IncludeDeprecated."""
     secret = vault.find_secret(str(parameters["SecretId"]), SecretLocation(caller.account, caller.region))
     if secret is None:
         raise _not_found("Secrets Manager can't find the specified secret.")
-    shown = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]
+    versions = [version for version in secret.versions if version.stages or parameters.get("IncludeDeprecated")]
     start, size = _page(parameters, largest=100)
     answer: dict[str, Value] = {"ARN": secret.arn, "Name": secret.name}
-    answer["Versions"] = [_listed(secret, version) for version in shown[start : start + size]]
-    return answer | {"NextToken": str(start + size)} if len(shown) > start + size else answer
+    answer["Versions"] = [_listed(secret, version) for version in versions[start : start + size]]
+    return answer | {"NextToken": str(start + size)} if len(versions) > start + size else answer
 
 
 def _listed(secret: StoredSecret, version: Version) -> dict[str, Value]:
-    found: dict[str, Value] = {"VersionId": version.version_id, "CreatedDate": Moment(version.created)}
-    found["KmsKeyIds"] = [secret.kms_key or "DefaultEncryptionKey"]
-    return found | {"VersionStages": list(version.stages)} if version.stages else found
+    entry: dict[str, Value] = {"VersionId": version.version_id, "CreatedDate": Moment(version.created)}
+    entry["KmsKeyIds"] = [secret.kms_key or "DefaultEncryptionKey"]
+    return entry | {"VersionStages": list(version.stages)} if version.stages else entry
 
 
 def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) -> Version:
-    """The version that is meant, of a secret that can be read."""
+    """Return the requested version. Raises SandboxRefusal if the secret can't be read."""
     if secret.is_deleted:
         raise _invalid_request("You can't perform this operation on the secret because it was marked for deletion.")
     if secret.account != caller.account and not secret.kms_key:
@@ -91,8 +91,8 @@ def _version(secret: StoredSecret, caller: Caller, version_id: str, stage: str) 
         )
     version = secret.version(version_id, stage or _CURRENT)
     if version is None or (version.string is None and version.binary is None):
-        wanted = f"VersionId: {version_id}" if version_id else f"staging label: {stage or _CURRENT}"
-        raise _not_found(f"Secrets Manager can't find the specified secret value for {wanted}")
+        description = f"VersionId: {version_id}" if version_id else f"staging label: {stage or _CURRENT}"
+        raise _not_found(f"Secrets Manager can't find the specified secret value for {description}")
     if version_id and stage and stage not in version.stages:
         raise _invalid_request("You provided a VersionStage that is not associated to the provided VersionId.")
     return version
@@ -121,7 +121,7 @@ def _matches_all(secret: StoredSecret, filters: Sequence[Mapping[str, object]]) 
 
 
 def _matches(secret: StoredSecret, key: str, values: Sequence[str]) -> bool:
-    """One of the values is how one of the texts begins, whatever the case; `!` turns a value round."""
+    """Whether a text starts with one of the values, ignoring case; a `!` before a value negates it."""
     texts = {
         "name": [secret.name],
         "tag-key": [key for key, _ in secret.tags],

@@ -1,6 +1,6 @@
-"""Parameter Store: names of hierarchies begin with a slash, and a name without one is the same as with it.
+"""Parameter Store names: paths begin with a slash, and a top-level name is the same with and without one.
 
-Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; the words are AWS's own.
+Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PATH: Final = (
 
 
 def check_parameter_names(operation: str, parameters: Parameters) -> None:
-    """Raises ValidationException for a path without its first slash or with an empty part."""
+    """Raise ValidationException for a path without a leading slash or with an empty part."""
     if operation == "PutParameter" and "/" in text(parameters, "Name") and text(parameters, "Name")[0] != "/":
         raise refusal("ValidationException", "Parameter name must be a fully qualified name.")
     if operation == "GetParametersByPath" and not text(parameters, "Path").startswith("/"):
@@ -48,38 +48,38 @@ def check_parameter_names(operation: str, parameters: Parameters) -> None:
 
 
 def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
-    """The names for moto, and those of missing secrets, for which it would refuse the whole GetParameters."""
-    found: tuple[list[str], list[str]] = ([], [])
+    """Split the names into those for moto, and missing secrets, for which moto would fail the whole GetParameters."""
+    split: tuple[list[str], list[str]] = ([], [])
     for name in texts(parameters, "Names"):
         is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(secret_behind(name))
-        found[is_missing].append(name)
-    return found
+        split[is_missing].append(name)
+    return split
 
 
 def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
-    """The answer of GetParameters with more names among those that are invalid."""
-    said: dict[str, Any] = json.loads(answer.body)
-    said["InvalidParameters"] += names
-    return answer._replace(body=json.dumps(said).encode())
+    """Add names to InvalidParameters in the answer of GetParameters."""
+    content: dict[str, Any] = json.loads(answer.body)
+    content["InvalidParameters"] += names
+    return answer._replace(body=json.dumps(content).encode())
 
 
 def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
-    """The answer whose parameters go by the names that were asked for: `/x` for what was stored as `x` (recorded).
+    """Return parameters under the requested names: `/x` for one stored as `x` (recorded).
 
-    A secret goes by the path that stands for it; what is invalid as it was written. `plain` has names for ARNs.
+    A secret is named by the path that refers to it; invalid names as sent. `plain` has names instead of ARNs.
     """
     if operation not in _READING or answer.status != 200:
         return answer
-    asked = {name.partition(":")[0] for name in _names(parameters) if parse_arn(name) is None}
-    said: dict[str, Any] = json.loads(answer.body)
-    for found in said.get("Parameters", [said.get("Parameter", {})]):
-        name = str(found.get("Name", ""))
-        others = () if name in asked else (_other_form(name), SECRETS_BEHIND_SSM + name)
-        found["Name"] = next((other for other in others if other in asked), name)
-    if "InvalidParameters" in said:
+    requested = {name.partition(":")[0] for name in _names(parameters) if parse_arn(name) is None}
+    content: dict[str, Any] = json.loads(answer.body)
+    for parameter in content.get("Parameters", [content.get("Parameter", {})]):
+        name = str(parameter.get("Name", ""))
+        alternatives = () if name in requested else (_other_form(name), SECRETS_BEHIND_SSM + name)
+        parameter["Name"] = next((other for other in alternatives if other in requested), name)
+    if "InvalidParameters" in content:
         written = dict(zip(_names(plain), _names(parameters), strict=True))
-        said["InvalidParameters"] = [written.get(name, name) for name in said["InvalidParameters"]]
-    return answer._replace(body=json.dumps(said).encode())
+        content["InvalidParameters"] = [written.get(name, name) for name in content["InvalidParameters"]]
+    return answer._replace(body=json.dumps(content).encode())
 
 
 def _names(parameters: Mapping[str, object]) -> tuple[str, ...]:
@@ -87,5 +87,5 @@ def _names(parameters: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _other_form(name: str) -> str:
-    """The same name with or without its first slash."""
+    """Add or remove the leading slash."""
     return name.removeprefix("/") if name.startswith("/") else f"/{name}"

@@ -1,7 +1,7 @@
-"""An exception that escaped moto -> the error that AWS has for it, where its model leaves no doubt; else 500.
+"""Map an exception of moto to AWS's error if the operation's model has a single fitting one; else to a 500.
 
-moto looks most things up without asking whether they are there, so that a missing one is a KeyError. Every failure is
-noted on stderr with its place in moto's code: what is told to the client is a guess.
+moto looks most resources up without a check, so a missing one is a KeyError. Each failure is logged on stderr with
+its place in moto's code, because the client's error is a guess.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _BAD_TOKEN: Final = re.compile(r"Invalid.*Token")
 _BAD_VALUE: Final = re.compile(r"InvalidParameter|Validation")
 _TOKENS: Final = frozenset({"ContinuationToken", "Marker", "NextMarker", "NextToken", "nextToken", "marker"})
 _WORDS: Final = {"secretsmanager": "Secrets Manager can't find the specified secret."}
-"""Services that say the same of everything that is missing."""
+"""Services with a single message for all missing resources."""
 
 
 def failure(
     service: str, operation: str, parameters: Mapping[str, object], region: str, error: Exception
 ) -> SandboxRefusal:
-    """What to raise for an exception of moto's."""
+    """Return the error for an exception raised by moto."""
     if isinstance(error, KeyError) and error.args == (region,):
         name = service_model(service).metadata.get("serviceAbbreviation", service)
         return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {region}.")
     kind = type(error).__name__
     if kind == "AccessDeniedByLock":
-        # What moto says of another account's bucket.
+        # moto's error for another account's bucket.
         return access_denied("Access Denied")
     if kind == "ExpatError":
-        # A body that is not there: AWS's models let it be left out, S3 does not.
+        # A missing body: AWS's models allow it, S3 does not.
         return malformed_xml()
     if kind == "RangeNotSatisfiable":
-        # A part of an object that has fewer; moto answers a range itself.
+        # A part number above the object's number of parts; moto answers invalid ranges itself.
         return refusal("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
     if isinstance(error, TypeError | ValueError) and "ContinuationToken" in parameters and service == "s3":
         return refusal("InvalidArgument", "The continuation token provided is incorrect")
@@ -55,7 +55,7 @@ def failure(
 def _modelled(
     service: str, operation: str, parameters: Mapping[str, object], error: Exception
 ) -> SandboxRefusal | None:
-    """The one error of the operation's model that fits; None where none or several do."""
+    """Return the only fitting error of the operation's model; None if there are none or several."""
     shapes = operation_model(service, operation).error_shapes
     if isinstance(error, ValueError) or type(error).__name__ == "InvalidToken":
         if _TOKENS & parameters.keys():
@@ -67,8 +67,8 @@ def _modelled(
 
 
 def _only(shapes: list[Any], name: re.Pattern[str]) -> Any:
-    found = [shape for shape in shapes if name.search(shape.name)]
-    return found[0] if len(found) == 1 else None
+    matching = [shape for shape in shapes if name.search(shape.name)]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
@@ -79,7 +79,7 @@ def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
 
 
 def _place(error: Exception) -> str:
-    """File and line where it was raised; no value of the request is in that."""
+    """Return file and line of the exception, which contain no value of the request."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""moto's answer -> the one that AWS would send: its own headers gone, JSON or CBOR as the client asked."""
+"""Convert moto's answer to the one AWS would send: without moto's headers, in JSON or CBOR as requested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dsops.sandbox.wire.models import Protocol, operation_model, service_model
 from dsops.sandbox.wire.responses import amz_json
 from dsops.sandbox.wire.sqs_query_responses import queue_answer
 
-# moto writes an error's message under both names.
+# moto writes an error's message twice, as `Message` and as `message`.
 _SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
 _KEPT = frozenset(
     """
@@ -24,7 +24,7 @@ _KEPT = frozenset(
     """.split()
 )
 _KEPT_PREFIXES = ("x-amz-", "x-amzn-")
-# The server writes its own.
+# The server writes its own request ids.
 _IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
 _XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
 
@@ -38,14 +38,15 @@ def read_answer(
     headers: Mapping[str, Any],
     content: str | bytes,
 ) -> HttpAnswer:
-    """`spoken` is what moto was spoken to in, `protocol` what the client speaks."""
+    """Return the HTTP answer; `spoken` is the protocol of the request to moto, `protocol` the client's."""
     body = content.encode() if isinstance(content, str) else bytes(content)
     if spoken in _XML:
         body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
         return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
     if spoken == "json":
         if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
-            # moto's JSON services say 404 where AWS says 400, but those that kept the query protocol's statuses.
+            # moto's JSON services answer 404 where AWS answers 400, except those that kept the query protocol's
+            # statuses.
             status = 400
         if protocol == "query":
             return queue_answer(operation, status, headers, body)
@@ -60,32 +61,32 @@ def read_answer(
 
 
 def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
-    """An answer in JSON for a client that speaks CBOR."""
-    said = json.loads(answer.body or b"{}") or {}
+    """Convert a JSON answer to CBOR."""
+    content = json.loads(answer.body or b"{}") or {}
     shape = operation_model(service, operation).output_shape
     if answer.status < 400 and shape is not None:
-        said = _plain(value_from_json(shape, said))
-    kept = (each for each in answer.headers if each[0].lower() != "content-type")
-    headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *kept)
-    return answer._replace(headers=headers, body=encode(said))
+        content = _plain(value_from_json(shape, content))
+    other_headers = (header for header in answer.headers if header[0].lower() != "content-type")
+    headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *other_headers)
+    return answer._replace(headers=headers, body=encode(content))
 
 
 def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
-    """What AWS would send of moto's headers; no value can end a header early."""
+    """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
     kept = []
     for name, value in headers.items():
         lower = name.lower()
         if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
             continue
         if value is not None:
-            # moto hands back the capital letters that WSGI gave a name.
+            # moto returns header names in WSGI's capitalization.
             name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
             kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
     return tuple(kept)
 
 
 def _plain(value: object) -> object:
-    """Moments stay moments; whole numbers of a float's shape are floats already."""
+    """Keep datetimes and the JSON types; convert everything else to strings."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What moto can do and the sandbox doesn't let it do, because it would not be what AWS does, or not safe."""
+"""Operations that moto implements and the sandbox refuses: not as on AWS, or not safe."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.errors import refusal
 
 _RUNS_NOTHING = "it runs no code and no containers"
-_MAKES_OTHERS = "moto would make things of other services without asking who may"
-_TAGS_OTHERS = "moto would tag things of other services without asking who may"
-_NO_KEYS = "moto would make up keys that nobody accepts"
-_SENDS_NOTHING = "it sends nothing into the network"
+_MAKES_OTHERS = "moto would create resources of other services without checking permissions"
+_TAGS_OTHERS = "moto would tag resources of other services without checking permissions"
+_NO_KEYS = "moto would return credentials that no service accepts"
+_SENDS_NOTHING = "it sends no requests to the network"
 _CLOSED: Mapping[tuple[str, str], str] = {
     ("batch", "SubmitJob"): _RUNS_NOTHING,
     ("cognito-identity", "GetCredentialsForIdentity"): _NO_KEYS,
@@ -26,11 +26,11 @@ _CLOSED: Mapping[tuple[str, str], str] = {
     ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
 }
 SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
-"""Services of which nothing but reading is open, and why."""
+"""Services of which only reading operations are served, with the reason."""
 
 _READING = ("Describe", "Estimate", "Get", "List", "Validate")
 
-# moto's S3 goes by a few names in the query, and lists or reads for whatever it doesn't know.
+# moto's S3 dispatches on a few query names and lists or reads for all others, so unknown operations must be refused.
 _S3 = frozenset(
     """
     AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
@@ -50,12 +50,12 @@ _S3 = frozenset(
     SelectObjectContent UploadPart UploadPartCopy
     """.split()
 )
-# Their ARNs name who may, not what is acted on.
+# In these services ARNs name principals, not the resource acted on.
 _NAME_PRINCIPALS = frozenset({"iam", "sts", "organizations"})
 
 
 def check_open(service: str, operation: str, parameters: Mapping[str, object]) -> None:
-    """Refuses what the fence keeps shut. Raises NotImplemented."""
+    """Refuse operations that the sandbox does not serve. Raises NotImplemented."""
     why = _CLOSED.get((service, operation), "")
     if service == "s3" and operation not in _S3:
         why = "moto has no such operation"
@@ -68,7 +68,7 @@ def check_open(service: str, operation: str, parameters: Mapping[str, object]) -
 
 
 def _would_send(service: str, operation: str, parameters: Mapping[str, object]) -> bool:
-    """Whether moto would call an address that a client gave it, now or later."""
+    """Whether moto would send requests to an address that the client chose, now or later."""
     if (service, operation) == ("sns", "Subscribe"):
         return str(parameters.get("Protocol", "")).lower().startswith("http")
     return service == "firehose" and any(name.startswith("HttpEndpoint") for name in parameters)
@@ -82,10 +82,10 @@ def check_own(
     accounts: Mapping[str, str],
     asked: frozenset[str],
 ) -> None:
-    """Refuses parameters that lead into an account of the sandbox about which no question was asked.
+    """Refuse parameters that name a resource of another account which was not authorized.
 
-    moto follows them without asking: SNS delivers into any queue, whoever owns it. `asked` are the resources of the
-    questions. Raises NotImplemented.
+    moto follows such ARNs without a permission check: SNS delivers into any queue, whoever owns it. `asked` holds the
+    resources that were authorized. Raises NotImplemented.
     """
     if service in _NAME_PRINCIPALS:
         return
@@ -96,11 +96,13 @@ def check_own(
         if arn is None or arn.service in _NAME_PRINCIPALS or arn.account not in accounts or arn.account == account:
             continue
         if not any(resource.startswith(text) or text.startswith(resource.rstrip("*")) for resource in asked - {"*"}):
-            raise not_served(service, operation, f"{text} is another account's, and moto would not ask who may")
+            raise not_served(
+                service, operation, f"{text} belongs to another account, and moto would not check permissions"
+            )
 
 
 def not_served(service: str, operation: str, why: str) -> SandboxRefusal:
-    """501, with the reason."""
+    """Return a NotImplemented error (501) with the reason."""
     message = f"The dsops sandbox does not serve {service}:{operation}: {why}. Nothing was done."
     return refusal("NotImplemented", message, 501)
 

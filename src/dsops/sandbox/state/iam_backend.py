@@ -1,4 +1,4 @@
-"""moto's IAM, taught what it lacks, and AWS's managed policies out of moto's data."""
+"""Extensions of moto's IAM models, and AWS's managed policies from moto's data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moto.iam import models as moto_iam
 
     class SandboxUser(moto_iam.User):
-        """moto's user with what it lacks: a permissions boundary."""
+        """moto's user with a permissions boundary, which moto's own class lacks."""
 
         permissions_boundary_arn: str | None
 
@@ -24,7 +24,7 @@ NOTHING_ALLOWED = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "A
 
 
 class StoredPolicy(NamedTuple):
-    """A policy document and the name or ARN by which its account knows it."""
+    """A policy document and its name or ARN."""
 
     name: str
     text: str
@@ -32,13 +32,13 @@ class StoredPolicy(NamedTuple):
 
 @cache
 def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
-    """moto's IAM, taught what it lacks: users with boundaries, unique ids of AWS's form, policies about a root user."""
+    """moto's IAM models plus user boundaries, unique ids in AWS's form and policies about a root user."""
     pattern = _know_every_partition()
     from moto.core.serialize import never_return, url_encode
     from moto.iam import models, policy_validation
     from moto.iam.responses import IamResponse
 
-    vars(models)["ARN_PARTITION_REGEX"] = pattern  # where somebody has imported it before
+    vars(models)["ARN_PARTITION_REGEX"] = pattern  # for modules that have imported the old pattern already
     kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
     if "root" not in kinds:
         # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
@@ -70,7 +70,7 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
 
         @property
         def permissions_boundary(self) -> dict[str, str] | None:
-            """As GetUser shows it."""
+            """The boundary as GetUser returns it."""
             if not self.permissions_boundary_arn:
                 return None
             return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": self.permissions_boundary_arn}
@@ -88,28 +88,28 @@ def iam_models() -> Any:  # a module has no type that could be named; `world` gi
 
 
 def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
-    """How many users and roles of the account have the policy as their boundary."""
+    """Count the users and roles of the account that have the policy as their boundary."""
     backend = policy.backend
     owners: list[Any] = [*backend.users.values(), *backend.roles.values()]
     return sum(owner.permissions_boundary_arn == policy.arn for owner in owners)
 
 
 def _know_every_partition() -> str:
-    """Adds the partitions that moto has not, before its services are imported; gives the pattern of all for ARNs."""
+    """Add the partitions that moto lacks, before its services are imported; return the ARN pattern of all."""
     from moto.utilities import utils
 
     for partition in PARTITIONS:
         if partition.name not in utils.PARTITION_NAMES:
             utils.PARTITION_NAMES.append(partition.name)
             utils.REGION_PREFIX_TO_PARTITION.update(dict.fromkeys(partition.region_prefixes, partition.name))
-    # Longer names first: `aws-iso` would end the match of `aws-iso-e`.
+    # Longer names first: otherwise `aws-iso` would match the start of `aws-iso-e`.
     names = sorted(utils.PARTITION_NAMES, reverse=True)
     utils.ARN_PARTITION_REGEX = f"^arn:({'|'.join(names)})"
     return utils.ARN_PARTITION_REGEX
 
 
 def _accept_numbers(validator: Any) -> None:  # moto's class, whose checks are private to it
-    """Lets a condition's value be a number, as IAM's grammar does; moto calls that a syntax error."""
+    """Let a condition's value be a number, as IAM's grammar does; moto calls that a syntax error."""
     for name in ("_validate_condition_syntax", "_legacy_parse_statement"):
         check = getattr(validator, name)
         if not hasattr(check, "takes_numbers"):
@@ -128,7 +128,7 @@ def _with_texts(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, 
 
 
 def _texts(keys: object) -> object:
-    """The keys and values of one operator, numbers as texts."""
+    """Return the keys and values of one condition operator with numbers as strings."""
     if not isinstance(keys, dict):
         return keys
     return {
@@ -141,7 +141,7 @@ def _text(value: object) -> object:
 
 
 def words_for_malformed(text: str) -> str:
-    """What IAM says of an identity policy that it refuses, as moto has collected its words; "" where moto takes it."""
+    """Return IAM's message for an identity policy that moto's validator rejects; "" when it accepts the policy."""
     from moto.iam.exceptions import MalformedPolicyDocument
     from moto.iam.policy_validation import IAMPolicyDocumentValidator
 
@@ -156,7 +156,7 @@ def words_for_malformed(text: str) -> str:
 
 @cache
 def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
-    """`/service-role/NAME` -> (NAME, what moto's data says of it): one partition's worth, 25 ms, on first use."""
+    """Map `/service-role/NAME` to (NAME, policy data), for one partition; takes 25 ms on first use."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     policies: dict[str, dict[str, object]] = json.loads(aws_managed_policies_data)
@@ -164,18 +164,18 @@ def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
 
 
 def reset() -> None:
-    """Empties every backend of moto in this process: one process has one world."""
+    """Empty all of moto's backends: one process has one world."""
     from moto.core.base_backend import BackendDict
 
     BackendDict.reset()
     organizations = sys.modules.get("moto.organizations.models")
     if organizations is not None:
-        # Which account is whose member is not in the backends, and would outlive them.
+        # moto keeps the member accounts of organizations outside its backends, so a reset would not clear them.
         organizations.organizations_backends.master_accounts.clear()
 
 
 def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[StoredPolicy]:
-    """Inline policies, then managed ones in their default versions."""
+    """Yield the inline policies, then the default versions of the attached managed policies."""
     for name, text in holder.policies.items():
         yield StoredPolicy(name, text)
     for policy in holder.managed_policies.values():
@@ -183,7 +183,7 @@ def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Itera
 
 
 def default_version(policy: moto_iam.ManagedPolicy) -> StoredPolicy:
-    """The version of a managed policy that is in force."""
+    """Return the default version of a managed policy."""
     for version in policy.versions:
         if version.version_id == policy.default_version_id:
             return StoredPolicy(policy.arn, version.document)

@@ -1,4 +1,4 @@
-"""Makes users, roles, policies and devices in moto's IAM: what a seed asks for, without a request."""
+"""Create users, roles, policies and devices in moto's IAM directly, without requests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _REGION_OF_PARTITION = {partition.name: partition.global_region for partition in
 
 
 class Planter:
-    """Over one world. moto's own exceptions come out of it for what moto does not take."""
+    """Creates resources in one world. Passes on moto's exceptions for what moto refuses."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def add_user(self, account: str, name: str, path: str = "/", tags: Tags = (), unique_id: str = "") -> User:
-        """A new user without keys or policies."""
+        """Create a user without keys or policies."""
         backend = self._world.backend(account)
         region = _REGION_OF_PARTITION[self._world.partitions[account]]
         user = backend.create_user(region, name, path, [{"Key": key, "Value": value} for key, value in tags])
@@ -30,7 +30,7 @@ class Planter:
         return view_user(user)
 
     def add_key(self, user: User, key_id: str, secret: str) -> None:
-        """A key of the user; "" for values that are to be made up."""
+        """Create an access key of the user; "" for values to be generated."""
         backend = self._world.backend(user.account)
         key = backend.create_access_key(user.name)
         if key_id:
@@ -40,7 +40,7 @@ class Planter:
         key.secret_access_key = secret or key.secret_access_key
 
     def add_mfa_device(self, user: User, path: str, name: str, seed: str) -> str:
-        """A virtual device, enabled for the user; gives its serial number. "" for a seed that is to be made up."""
+        """Create a virtual device enabled for the user; return its serial number. A `seed` of "" is generated."""
         backend = self._world.backend(user.account)
         device = backend.create_virtual_mfa_device(name, path)
         device.base32_string_seed = seed or device.base32_string_seed
@@ -48,11 +48,11 @@ class Planter:
         return device.serial_number
 
     def add_group(self, account: str, name: str) -> None:
-        """A group without members or policies."""
+        """Create a group without members or policies."""
         self._world.backend(account).create_group(name)
 
     def join_group(self, user: User, group: str) -> None:
-        """Makes the user a member."""
+        """Add the user to the group."""
         self._world.backend(user.account).add_user_to_group(group, user.name)
 
     def add_role(
@@ -65,7 +65,7 @@ class Planter:
         max_seconds: int = 3600,
         unique_id: str = "",
     ) -> Role:
-        """A new role without policies."""
+        """Create a role without policies."""
         backend = self._world.backend(account)
         tag_list = [{"Key": key, "Value": value} for key, value in tags]
         role = backend.create_role(name, trust, path, None, "", tag_list, str(max_seconds))
@@ -76,20 +76,20 @@ class Planter:
         return view_role(role)
 
     def add_oidc_provider(self, account: str, url: str, client_ids: Sequence[str]) -> str:
-        """An OpenID Connect provider; gives its ARN."""
+        """Create an OpenID Connect provider; return its ARN."""
         backend = self._world.backend(account)
         return backend.create_open_id_connect_provider(url, [], list(client_ids), []).arn
 
     def add_saml_provider(self, account: str, name: str, metadata: str) -> str:
-        """A SAML identity provider; gives its ARN."""
+        """Create a SAML identity provider; return its ARN."""
         return self._world.backend(account).create_saml_provider(name, metadata).arn
 
     def add_policy(self, account: str, path: str, name: str, text: str) -> str:
-        """A managed policy of the account; gives its ARN."""
+        """Create a managed policy; return its ARN."""
         return self._world.backend(account).create_policy("", path, text, name, []).arn
 
     def put_policy(self, account: str, kind: str, holder: str, policy: StoredPolicy) -> None:
-        """An inline policy of a `user`, `group` or `role`; attaches the managed one where `text` is ""."""
+        """Put an inline policy on a `user`, `group` or `role`; attach the managed policy if `text` is ""."""
         backend = self._world.backend(account)
         if policy.text:
             put = {"user": backend.put_user_policy, "group": backend.put_group_policy, "role": backend.put_role_policy}
@@ -104,10 +104,10 @@ class Planter:
             backend.attach_role_policy(policy.name, holder)
 
     def set_user_boundary(self, user: User, arn: str | None) -> None:
-        """Sets or removes a user's permissions boundary."""
+        """Set or remove a user's permissions boundary."""
         owner = cast("SandboxUser", self._world.backend(user.account).users[user.name])
         owner.permissions_boundary_arn = arn
 
     def set_role_boundary(self, role: Role, arn: str | None) -> None:
-        """Sets or removes a role's permissions boundary."""
+        """Set or remove a role's permissions boundary."""
         self._world.backend(role.account).roles[role.unique_id].permissions_boundary_arn = arn

@@ -1,6 +1,7 @@
-"""The KMS keys of every account and region, as moto's backends have them: read, made, and their policies.
+"""KMS keys in moto's backends: look up, create, and their policies.
 
-Read without defaults, as in `world`: an attribute that a new moto renamed must fail a request, not drop a policy.
+Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
+policy.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Grant(NamedTuple):
 
     grantee: str
     retiring: str
-    """Who may retire it; "" for nobody but the grantee."""
+    """The principal that may retire it; "" if only the grantee may."""
     operations: tuple[str, ...]
     context_subset: tuple[tuple[str, str], ...]
     context_equals: tuple[tuple[str, str], ...]
@@ -43,17 +44,17 @@ class KmsKey(NamedTuple):
     is_multi_region: bool
     grants: tuple[Grant, ...]
     state: str
-    """`Enabled`, or why nothing is encrypted or decrypted with it: `Disabled`, `PendingDeletion`."""
+    """`Enabled`, or why the key can't be used: `Disabled`, `PendingDeletion`."""
 
 
 class KeyStore:
-    """KMS of one world. Whoever calls holds the lock."""
+    """KMS of one world. The caller holds the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
-        """A key by its id."""
+        """Return the key with that id."""
         backend = self._kms(place)
         key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
         if backend is None or key is None:
@@ -73,19 +74,19 @@ class KeyStore:
         )
 
     def key_of_alias(self, place: SecretLocation, alias: str) -> str:
-        """The id of the key that an alias such as `alias/app` stands for; "" for none."""
+        """Return the key id of an alias such as `alias/app`; "" for none."""
         backend = self._kms(place)
-        # An alias of AWS's own (`alias/aws/s3`) has its key made by this very question, as its first use does.
+        # Looking up an AWS alias (`alias/aws/s3`) creates its key, as its first use does on AWS.
         return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
 
     def key_of_grant(self, place: SecretLocation, token: str) -> str:
-        """The id of the key of a grant; "" for none."""
+        """Return the key id of a grant by its token; "" for none."""
         backend = self._kms(place)
         keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
         return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
 
     def managed_key(self, place: SecretLocation, service: str) -> str:
-        """The id of the key that AWS made for a service in that account and region: its first use makes it."""
+        """Return the id of the AWS managed key of a service in that account and region, created at first use."""
         key_id = self.key_of_alias(place, f"alias/aws/{service}")
         backend = self._kms(place)
         if backend is None or not key_id:
@@ -97,7 +98,7 @@ class KeyStore:
         return key_id
 
     def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
-        """A new key of a customer's, with its alias; gives its ARN. Without a policy it has the one of CreateKey."""
+        """Create a customer managed key with its alias; return its ARN. The default policy is CreateKey's."""
         from moto.kms.models import kms_backends
 
         backend = kms_backends[place.account][place.region]
@@ -110,7 +111,7 @@ class KeyStore:
         return key.arn
 
     def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
-        """The backend there; None for an account or region that is none of ours."""
+        """Return the backend for that account and region; None for ones that the sandbox lacks."""
         from moto.kms.models import kms_backends
 
         if place.account not in self._world.partitions:

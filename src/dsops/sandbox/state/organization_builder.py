@@ -1,4 +1,4 @@
-"""A seed's organization -> moto's Organizations backend, the one that the Organizations API reads and writes."""
+"""Create a seed's organization in moto's backend, which the Organizations API also uses."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _DENIES = StoredPolicy("probe", NOTHING_ALLOWED)
 
 
 class SeedNode(NamedTuple):
-    """A root, organizational unit or account of an organization, and what is below it."""
+    """A root, organizational unit or account of an organization, with its children."""
 
     name: str = ""
-    """An account's; "" for its id."""
+    """The name of an account; "" for its id."""
     service_control: tuple[StoredPolicy, ...] = ()
     resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
-    """AWS's FullAWSAccess is attached, as it is unless somebody detaches it."""
+    """Whether AWS's FullAWSAccess is attached, as it is by default."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()
     units: tuple[tuple[str, SeedNode], ...] = ()
 
@@ -44,17 +44,17 @@ class SeedOrganization(NamedTuple):
     management_account: str
     root: SeedNode = SeedNode()
     organization_id: str = ""
-    """Empty for one that is made up."""
+    """Empty for a generated id."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """Member account and service."""
+    """(member account, service) pairs."""
     root_access: tuple[RootFeature, ...] = ()
-    """Which parts of centralized root access are switched on."""
+    """Enabled features of centralized root access."""
 
 
 @cache
 def organization_models() -> Any:  # a module has no type that could be named
-    """moto's Organizations, taught that IAM can be trusted and administered by a member account, and tried out.
+    """moto's Organizations models, extended so that IAM can be trusted and delegated, and probed.
 
     Raises SandboxUnavailable.
     """
@@ -68,7 +68,7 @@ def organization_models() -> Any:  # a module has no type that could be named
         models.organizations_backends.master_accounts.pop(_MEMBER, None)
     if problem:
         raise SandboxUnavailable(
-            "this moto is not one that the sandbox can hold an organization in",
+            "the sandbox's organizations do not work with the installed moto",
             why=problem,
             hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
@@ -76,7 +76,7 @@ def organization_models() -> Any:  # a module has no type that could be named
 
 
 def plant_organization(organizations: Organizations, seed: SeedOrganization, partition: str) -> None:
-    """Makes it, with all its accounts and policies. moto's own exceptions come out of it for what it does not take."""
+    """Create the organization with its accounts and policies. Passes on moto's exceptions for what moto refuses."""
     organization_models()
     OrganizationPlanter(seed.management_account, partition).plant(organizations, seed)
 
@@ -91,7 +91,7 @@ def _taught_models() -> Any:
 
 
 def _probe() -> str:
-    """Makes an organization with one of everything and reads it back; what is wrong with it, "" for nothing."""
+    """Create an organization with one of everything and read it back; return what is wrong, "" for nothing."""
     organizations = Organizations()
     unit = SeedNode(accounts=((_MEMBER, SeedNode(service_control=(_DENIES,))),))
     OrganizationPlanter(_MANAGEMENT, "aws").plant(
@@ -113,11 +113,11 @@ def _probe() -> str:
         "trusted service": organizations.trusts_service(_MEMBER, IAM),
     }
     wrong = [name for name, is_so in claims.items() if not is_so]
-    return f"it does not give back what was put in: {', '.join(wrong)}" if wrong else ""
+    return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
 class OrganizationPlanter:
-    """Over the backend of one management account."""
+    """Creates an organization in the backend of one management account."""
 
     def __init__(self, management_account: str, partition: str) -> None:
         self._models = _taught_models()
@@ -125,10 +125,10 @@ class OrganizationPlanter:
         self._backend: moto_organizations.OrganizationsBackend
         self._backend = self._models.organizations_backends[management_account][partition]
         self._policies: dict[str, str] = {}
-        """Name -> id: names are unique in an organization, whatever the type."""
+        """Name -> id: names are unique in an organization, whatever the policy type."""
 
     def plant(self, organizations: Organizations, seed: SeedOrganization) -> None:
-        """The whole tree, and what is switched on."""
+        """Create the tree of accounts and enable the seed's features."""
         backend = self._backend
         backend.create_organization(self._partition_region(), FeatureSet=seed.feature_set)
         assert backend.org is not None  # noqa: S101 - it was made in the line before
@@ -154,7 +154,7 @@ class OrganizationPlanter:
 
     def _add_account(self, account: str, parent: str, own: SeedNode) -> None:
         backend = self._backend
-        member = next((one for one in backend.accounts if one.id == account), None)
+        member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
         if member is None:
             before = set(self._models.organizations_backends.master_accounts)
             backend.create_account(AccountName=own.name or account, Email=f"{account}@example.com")
@@ -176,14 +176,16 @@ class OrganizationPlanter:
             self._backend.detach_policy(PolicyId=_FULL_ACCESS["SERVICE_CONTROL_POLICY"], TargetId=target)
 
     def _policy(self, policy_type: PolicyType, policy: StoredPolicy) -> str:
-        """The id of the policy of that name, made when it is attached for the first time."""
-        known = self._policies.get(policy.name)
-        if known is None:
+        """Return the id of the policy with that name, which is created when first attached."""
+        policy_id = self._policies.get(policy.name)
+        if policy_id is None:
             made = self._backend.create_policy(Name=policy.name, Description="", Type=policy_type, Content=policy.text)
-            held = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
-            # Refusals name it: the same seed gives the same text.
-            known = self._policies[policy.name] = held.id = f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
-        return known
+            moto_policy = self._backend.get_policy_by_id(made["Policy"]["PolicySummary"]["Id"])
+            # Deterministic, because errors name it: the same seed gives the same text.
+            policy_id = self._policies[policy.name] = moto_policy.id = (
+                f"p-{sha256(policy.name.encode()).hexdigest()[:8]}"
+            )
+        return policy_id
 
     def _rename(self, organization_id: str) -> None:
         backend = self._backend
@@ -197,5 +199,5 @@ class OrganizationPlanter:
             policy.organization_id = organization_id
 
     def _partition_region(self) -> str:
-        """moto makes the partition of ARNs out of a region."""
+        """Return a region of the partition: moto derives the partition of ARNs from a region."""
         return {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}.get(self._partition, "us-east-1")

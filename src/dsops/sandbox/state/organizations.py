@@ -1,8 +1,8 @@
-"""AWS Organizations as moto's backend holds it: which accounts belong together, and which policies bind them.
+"""AWS Organizations in moto's backend: membership of accounts, and the policies that apply to them.
 
 AWS Organizations User Guide, "Service control policies", "Resource control policies" and "Services that support RCPs"
-(September 2026). The seed and the Organizations API write to the one backend that is read here. As long as there is
-none, nothing of it is loaded and a request pays two look-ups. Attributes are read without defaults, as in `world`.
+(September 2026). The seed and the Organizations API write to the backend that is read here. Without an organization
+nothing of it is loaded, and a request pays two look-ups. Attributes are read without defaults, as in `world`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 MODULE = "moto.organizations.models"
 IAM = "iam.amazonaws.com"
-"""The service whose delegated administrator manages root access; AWS's own name for it."""
+"""The service principal whose delegated administrator manages root access."""
 
 RootFeature = Literal["RootCredentialsManagement", "RootSessions"]
 ROOT_FEATURES: tuple[RootFeature, ...] = ("RootCredentialsManagement", "RootSessions")
 
 PolicyType = Literal["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
 Levels = tuple[tuple[StoredPolicy, ...], ...]
-"""Root, organizational units, account; each has to allow."""
+"""Policies of root, organizational units and account; each level must allow."""
 
 
 class Membership(NamedTuple):
@@ -36,23 +36,23 @@ class Membership(NamedTuple):
 
     organization_id: str
     path: str
-    """As `aws:PrincipalOrgPaths` has it: `o-.../r-.../ou-.../`."""
+    """The value of `aws:PrincipalOrgPaths`: `o-.../r-.../ou-.../`."""
     management_account: str
 
 
 class Organizations:
-    """Every organization of this sandbox. Whoever calls holds the world's lock."""
+    """All organizations of this sandbox. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._root_features: dict[str, frozenset[RootFeature]] = {}
 
     @property
     def are_used(self) -> bool:
-        """Whether there may be an organization at all."""
+        """Whether there can be an organization."""
         return MODULE in sys.modules
 
     def membership(self, account: str) -> Membership | None:
-        """Where in which organization the account is."""
+        """Return the account's place in its organization; None outside of one."""
         backend = _backend_of(account)
         if backend is None or backend.org is None:
             return None
@@ -63,22 +63,22 @@ class Organizations:
         return Membership(backend.org.id, path, backend.org.master_account_id)
 
     def node_arns(self, account: str) -> tuple[str, ...]:
-        """Root, organizational units and account above and of it, as policies are attached to them; () for none."""
+        """Return the ARNs of root, organizational units and account, to which policies attach; () outside one."""
         backend = _backend_of(account)
         return () if backend is None else tuple(node.arn for node in _way_down(backend, account))
 
     def service_control(self, account: str) -> Levels:
-        """The SCPs that bind the principals of an account; none for a management account."""
+        """Return the SCPs for principals of the account; () for a management account."""
         return _levels(account, "SERVICE_CONTROL_POLICY")
 
     def resource_control(self, account: str, action: str) -> Levels:
-        """The RCPs that bind an account's resources when this is done to them."""
+        """Return the RCPs for the account's resources and this action."""
         if not has_resource_control(action):
             return ()
         return _levels(account, "RESOURCE_CONTROL_POLICY")
 
     def is_delegated_administrator(self, account: str, service: str = "") -> bool:
-        """Whether a member account administers a service for its organization; "" for any service."""
+        """Whether a member account administers a service for its organization; "" means any service."""
         backend = _backend_of(account)
         if backend is None:
             return False
@@ -86,7 +86,7 @@ class Organizations:
         return any(service in admin.services or not service for admin in own)
 
     def policy_type(self, account: str, policy_id: str) -> str:
-        """Of a policy of the account's organization; "" when it has none of that id."""
+        """Return the type of a policy in the account's organization; "" for an unknown id."""
         backend = _backend_of(account)
         policies = [] if backend is None else backend.policies
         return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
@@ -94,30 +94,30 @@ class Organizations:
     def trusts_service(self, account: str, service: str) -> bool:
         """Whether the account's organization has trusted access for a service."""
         backend = _backend_of(account)
-        return backend is not None and any(one["ServicePrincipal"] == service for one in backend.services)
+        return backend is not None and any(trusted["ServicePrincipal"] == service for trusted in backend.services)
 
     def has_all_features(self, account: str) -> bool:
-        """Whether the account's organization is more than consolidated billing."""
+        """Whether the account's organization has all features, not only consolidated billing."""
         backend = _backend_of(account)
         return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
 
     def root_features(self, organization_id: str) -> frozenset[RootFeature]:
-        """Which parts of centralized root access are switched on. moto knows nothing of them."""
+        """Return the enabled features of centralized root access, which moto lacks."""
         return self._root_features.get(organization_id, frozenset())
 
     def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
-        """Switches a part of centralized root access on or off."""
+        """Enable or disable a feature of centralized root access."""
         kept = self.root_features(organization_id) - {feature}
         self._root_features[organization_id] = kept | {feature} if is_on else kept
 
     def name_and_email(self, account: str) -> tuple[str, str]:
-        """Of an account in its organization; "" and "" for one that is in none."""
+        """Return an account's name and email in its organization; "" and "" outside one."""
         backend = _backend_of(account)
         members = [] if backend is None else backend.accounts
-        return next(((one.name, one.email) for one in members if one.id == account), ("", ""))
+        return next(((member.name, member.email) for member in members if member.id == account), ("", ""))
 
     def accounts(self) -> Iterator[tuple[str, str]]:
-        """Every member account and its partition, those that the Organizations API made included."""
+        """Yield all member accounts with their partitions, including those created through the Organizations API."""
         if self.are_used:
             for account, (_, partition) in list(_backends().master_accounts.items()):
                 yield account, partition
@@ -129,21 +129,21 @@ def _backends() -> moto_organizations.OrganizationsBackendDict:
 
 
 def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
-    """The backend that holds the account's organization: its management account's. None is ever made here."""
+    """Return the backend with the account's organization, which is its management account's. Never creates one."""
     if MODULE not in sys.modules:
         return None
     backends = _backends()
     owner, partition = backends.master_accounts.get(account, (account, ""))
-    held = dict.get(backends, owner)
-    if held is None:
+    by_partition = dict.get(backends, owner)
+    if by_partition is None:
         return None
-    found = dict.values(held) if not partition else [dict.get(held, partition)]
-    return next((backend for backend in found if backend is not None and backend.org is not None), None)
+    candidates = dict.values(by_partition) if not partition else [dict.get(by_partition, partition)]
+    return next((backend for backend in candidates if backend is not None and backend.org is not None), None)
 
 
 def _way_down(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
-    """Root, organizational units, account; empty when the account isn't there."""
-    member = next((one for one in backend.accounts if one.id == account), None)
+    """Return root, organizational units and account; [] when the account is missing."""
+    member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
     if member is None:
         return []
     units = {unit.id: unit for unit in backend.ou}
@@ -176,13 +176,13 @@ def _levels(account: str, policy_type: PolicyType) -> Levels:
 
 
 def _is_enabled(root: moto_organizations.FakeOrganizationalUnit, policy_type: str) -> bool:
-    """A type of policy counts once EnablePolicyType was called for the root."""
+    """Whether EnablePolicyType was called for the root."""
     enabled: list[dict[str, str]] = root.policy_types  # type: ignore[attr-defined]  # the root is a FakeRoot
-    return any(one["Type"] == policy_type and one["Status"] == "ENABLED" for one in enabled)
+    return any(entry["Type"] == policy_type and entry["Status"] == "ENABLED" for entry in enabled)
 
 
 def policy_arn(policy: moto_organizations.FakePolicy) -> str:
-    """As refusals name it. moto gives AWS's own policies an ARN of the management account."""
+    """Return the policy's ARN as errors name it. moto gives AWS's own policies an ARN of the management account."""
     if not policy.aws_managed:
         return policy.arn
     partition = policy.arn.split(":", 2)[1]

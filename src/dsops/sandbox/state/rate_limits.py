@@ -1,7 +1,7 @@
-"""How many requests a second a service takes, for each account and region: a token bucket, off unless asked for.
+"""Rate limits of services, for each account and region: a token bucket, off by default.
 
-AWS throttles by account and region and does not tell its numbers; size and filling of the bucket are the sandbox's own.
-It fills by the machine's clock: a sandbox clock that stands still would never fill it again.
+AWS throttles by account and region and does not publish its numbers; the bucket's size and fill rate are the
+sandbox's own. It fills by the machine's clock: with a frozen sandbox clock it would never fill.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from dsops.sandbox.wire.models import CENTER_SERVICES, TOOLBOX, why_unknown
 
 
 class _Bucket(NamedTuple):
-    """What was left, and when."""
+    """The tokens left, and the time of that count."""
 
     tokens: float
     at: float
 
 
 class Throttle:
-    """The limits in force. Whoever calls holds the world's lock."""
+    """The limits in force. The caller holds the world's lock."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """`clock` counts seconds, from whenever."""
+        """`clock` counts seconds from any starting point."""
         self._clock = clock
         self._rates: dict[str, float] = {}
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
@@ -38,11 +38,11 @@ class Throttle:
 
     @property
     def buckets(self) -> int:
-        """How many are remembered."""
+        """How many buckets are kept."""
         return len(self._buckets)
 
     def limit(self, rates: Mapping[str, float]) -> None:
-        """Sets the limits of these services, full buckets to begin with; 0 takes a limit away."""
+        """Set the limits of these services, starting with full buckets; 0 removes a limit."""
         for service, rate in rates.items():
             self._rates.pop(service, None)
             if rate > 0:
@@ -50,13 +50,13 @@ class Throttle:
         self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in rates}
 
     def check(self, service: str, account: str, region: str) -> None:
-        """Takes a token. Raises Throttling when there is none left."""
+        """Take a token. Raises Throttling when none is left."""
         rate = self._rates.get(service)
         if rate is None:
             return
         key, now, most = (service, account, region), self._clock(), max(1.0, rate)
         if len(self._buckets) > _MOST_BUCKETS:
-            # Full ones say nothing: whoever has none has a full one.
+            # A full bucket can be dropped: a missing one counts as full.
             kept = {held: left for held, left in self._buckets.items() if not self._is_full(held[0], left, now)}
             self._buckets = kept
         bucket = self._buckets.get(key, _Bucket(most, now))
@@ -77,12 +77,12 @@ _MOST_BUCKETS = 4096
 
 
 def why_not_limited(service: str) -> str:
-    """Why that service can't be given a limit, with the one that is probably meant; "" when it can."""
+    """Return why a service can't be given a limit, with the service probably meant; "" when it can."""
     return why_unknown(service, *CENTER_SERVICES, TOOLBOX)
 
 
 def read_rate(text: str) -> float | None:
-    """A number of requests a second, 0 for no limit; None for what is none."""
+    """Return a number of requests a second, 0 for no limit; None for text that is not such a number."""
     try:
         rate = float(text)
     except ValueError:

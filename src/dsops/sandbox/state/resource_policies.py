@@ -1,6 +1,6 @@
-"""The resource policies of all services but Secrets Manager, and how to write another text in the place of each.
+"""Find the resource policies of all services except Secrets Manager, with a way to rewrite each.
 
-A service that was not asked for yet has none, and is not loaded for this.
+A service that was never called has no policies, and is not loaded for this.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from dsops.sandbox.resource_policies.principals import Carrier
 from dsops.sandbox.state.world import World
 
-# moto's backends of a service have a type for each: they are Any in here.
+# moto has different backend types per service: Any here.
 
 
 def resource_policies(world: World) -> Iterator[Carrier]:
-    """Every policy of a resource in the accounts of the world."""
+    """Yield all resource policies in the accounts of the world."""
     for (module, name), carriers_of in _READ.items():
         loaded = sys.modules.get(f"moto.{module}.models")
         if loaded is None:
@@ -35,7 +35,7 @@ def _of_buckets(backend: Any) -> Iterator[Carrier]:
 
 
 def _of_keys(backend: Any) -> Iterator[Carrier]:
-    """Key policies, and who may use or retire what by a grant."""
+    """Yield key policies, and the grantee and retiring principals of grants."""
     yield from _held("keys", backend)
     for key in backend.keys.values():
         for grant in key.grants.values():
@@ -62,14 +62,14 @@ def _of_buses(backend: Any) -> Iterator[Carrier]:
 
 
 def _held(resources: str, backend: Any) -> Iterator[Carrier]:
-    """Of resources that have the text as an attribute; `resources` is what the backend calls them."""
+    """Yield the policies of resources that keep theirs as text; `resources` is the backend's attribute for them."""
     for resource in getattr(backend, resources).values():
         if resource.policy:
             yield Carrier(resource.policy, partial(setattr, resource, "policy"))
 
 
 def _of_statement(principal: object, write: Callable[[object], None]) -> Carrier:
-    """One statement as a policy with nothing but its principal, which moto may hold as a bare text."""
+    """Wrap a statement's principal, which moto may hold as a bare text, as a minimal policy."""
     named = {"AWS": principal} if isinstance(principal, str) else principal
     text = json.dumps({"Statement": {"Principal": named}})
     return Carrier(text, lambda changed: write(json.loads(changed)["Statement"]["Principal"]))
@@ -93,4 +93,4 @@ _READ: Mapping[tuple[str, str], Callable[[Any], Iterator[Carrier]]] = {
     ("sns", "sns_backends"): partial(_held, "topics"),
     ("sqs", "sqs_backends"): partial(_held, "queues"),
 }
-"""moto's folder and its backends -> the policies that one of them holds."""
+"""(moto module, backends) -> function that yields the policies of one backend."""

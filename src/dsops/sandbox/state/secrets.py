@@ -1,4 +1,4 @@
-"""Secrets and parameters as moto's backends hold them: found by any form of their names, read, and put there."""
+"""Secrets and parameters in moto's backends: look up by any form of name, read, create."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 def is_default_key(key: str, service: str) -> bool:
-    """Whether it is the key that AWS made for the service in each account, which no other account can ever use."""
+    """Whether the key is the AWS managed key of the service, which other accounts can never use."""
     return key in {"", f"alias/aws/{service}"}
 
 
 class Version(NamedTuple):
-    """One version of a secret; exactly one of `string` and `binary` is set, or neither."""
+    """A version of a secret; at most one of `string` and `binary` is set."""
 
     version_id: str
     stages: tuple[str, ...]
     string: str | None
     binary: str | None
-    """Base64, as the API carries it."""
+    """Base64, as in the API."""
     created: int
 
 
 class StoredSecret(NamedTuple):
-    """A secret as it is now."""
+    """A secret's current state."""
 
     arn: str
     name: str
@@ -44,14 +44,14 @@ class StoredSecret(NamedTuple):
     tags: Tags
     policy: StoredPolicy | None
     kms_key: str
-    """As it was written: an id, ARN or alias; "" for the account's default key."""
+    """As stored: an id, ARN or alias; "" for the account's default key."""
     is_deleted: bool
     rotation_function: str
-    """The ARN of the function that rotates it; "" for none."""
+    """The ARN of its rotation function; "" for none."""
     versions: tuple[Version, ...]
 
     def version(self, version_id: str, stage: str) -> Version | None:
-        """The version of that id, else the one that carries that label."""
+        """Return the version with that id, else the one with that label."""
         for version in self.versions:
             if version.version_id == version_id or (not version_id and stage in version.stages):
                 return version
@@ -59,7 +59,7 @@ class StoredSecret(NamedTuple):
 
 
 class StoredParameter(NamedTuple):
-    """A parameter as it is now."""
+    """A parameter's current state."""
 
     arn: str
     is_secure: bool
@@ -67,21 +67,21 @@ class StoredParameter(NamedTuple):
 
 
 class SecretLocation(NamedTuple):
-    """Where a secret or parameter is looked for."""
+    """The account and region of a secret or parameter."""
 
     account: str
     region: str
 
 
 class Vault:
-    """Secrets Manager and Parameter Store of every account and region of a world."""
+    """Secrets Manager and Parameter Store of all accounts and regions of a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
 
     def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
-        """By name, full ARN, or ARN without its six random characters; another account's only by ARN."""
+        """Find a secret by name, ARN, or ARN without its six random characters; in other accounts by ARN only."""
         arn = parse_arn(secret_id)
         if arn is None or arn.service != "secretsmanager":
             return self._named(secret_id, place)
@@ -89,14 +89,14 @@ class Vault:
         if self._world.partitions.get(arn.account) != arn.partition:
             return None
         name = arn.resource.removeprefix("secret:")
-        # A secret whose own name ends like an ARN does makes the short form ambiguous; the full one wins.
+        # A name that ends like an ARN's suffix makes the short form ambiguous; the full ARN wins.
         by_suffix = self._named(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
         if by_suffix is not None and by_suffix.arn == secret_id:
             return by_suffix
         return self._named(name, place)
 
     def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
-        """The ARN that policies are matched against for a secret that does not exist, and its account."""
+        """Return the ARN that policies are matched against for a missing secret, and its account."""
         arn = parse_arn(secret_id)
         if arn is not None and arn.service == "secretsmanager":
             return secret_id, arn.account
@@ -104,12 +104,12 @@ class Vault:
         return f"arn:{partition}:secretsmanager:{place.region}:{place.account}:secret:{secret_id}", place.account
 
     def all_secrets(self, place: SecretLocation) -> Iterator[StoredSecret]:
-        """Every secret there."""
+        """Yield all secrets of that account and region."""
         for secret in dict.values(self._backend(place).secrets):
             yield _stored(secret)
 
     def resource_policies(self) -> Iterator[Carrier]:
-        """The policies of all secrets that have one."""
+        """Yield the policies of all secrets that have one."""
         from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
 
         for account in self._world.partitions:
@@ -121,11 +121,11 @@ class Vault:
     def put_secret(
         self, place: SecretLocation, name: str, string: str | None, binary: str | None, policy: str | None, kms_key: str
     ) -> str:
-        """A new secret; gives its ARN."""
+        """Create a secret; return its ARN."""
         backend = self._backend(place)
         made = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
         if string == "":
-            # moto makes a secret without any version of it.
+            # moto creates no version for an empty string.
             backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
             del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
         if policy is not None:
@@ -134,54 +134,54 @@ class Vault:
         return arn
 
     def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
-        """A parameter that will be there when the first request for one comes: moto's SSM takes 0.7 s to load."""
+        """Add a parameter; it is created at the first request for one, because moto's SSM takes 0.7 s to load."""
         self._planned.append((place, name, value, kind, kms_key))
 
     def parameters(self, place: SecretLocation, names: Iterable[str]) -> Iterator[StoredParameter]:
-        """Those of the names, ARNs, and names with a version or label that exist."""
+        """Yield the existing parameters among names, ARNs, and names with a version or label."""
         for name in names:
             arn = parse_arn(name)
             bare = arn.resource.removeprefix("parameter") if arn is not None and arn.service == "ssm" else name
             bare = bare.partition(":")[0]
             for form in (bare, bare.removeprefix("/")):
-                found = self._parameters(place).get_parameters([form])
-                if found:
-                    yield from (self._stored(place, each) for each in found.values())
+                parameters_found = self._parameters(place).get_parameters([form])
+                if parameters_found:
+                    yield from (self._stored(place, parameter) for parameter in parameters_found.values())
                     break
 
     def parameters_below(self, place: SecretLocation, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
-        """Those that GetParametersByPath with these parameters gives."""
-        found, _ = self._parameters(place).get_parameters_by_path(
+        """Yield the parameters that GetParametersByPath returns for these request parameters."""
+        parameters_found, _ = self._parameters(place).get_parameters_by_path(
             str(asked["Path"]),
             bool(asked.get("Recursive")),
             cast("list[dict[str, object]]", asked.get("ParameterFilters")),
             cast("str | None", asked.get("NextToken")),
             int(str(asked.get("MaxResults", 10))),
         )
-        yield from (self._stored(place, each) for each in found)
+        yield from (self._stored(place, parameter) for parameter in parameters_found)
 
     def parameter_tags(self, place: SecretLocation, name: str) -> Tags:
-        """The tags of a parameter; none for one that does not exist."""
+        """Return the tags of a parameter; () for one that does not exist."""
         if not self._parameters(place).get_parameters([name]):
             return ()
         tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
         return tuple(tags.items())
 
     def drop_leftovers(self, place: SecretLocation) -> None:
-        """Removes what moto keeps of missing parameters: a name that was looked up, the tags of a deleted one.
+        """Remove moto's leftovers of missing parameters: names that were looked up, tags of deleted ones.
 
-        moto fails at a name without any version in every later list.
+        moto fails at a name without versions in every later list.
         """
         backend = self._parameters(place)
-        known = backend._parameters  # noqa: SLF001 - moto has no other way to it
-        for name in [name for name, versions in known.items() if not versions]:
-            del known[name]
+        versions_by_name = backend._parameters  # noqa: SLF001 - moto has no other way to it
+        for name in [name for name, versions in versions_by_name.items() if not versions]:
+            del versions_by_name[name]
         tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - as above
-        for name in [name for name in tags if known.normalize_name(name) not in known.keys()]:  # noqa: SIM118 - moto's
+        for name in [name for name in tags if versions_by_name.normalize_name(name) not in versions_by_name.keys()]:  # noqa: SIM118 - moto's
             del tags[name]
 
     def open_parameters(self) -> None:
-        """Puts the planned parameters into moto; called before any request for Parameter Store goes there."""
+        """Create the planned parameters in moto; called before any request goes to Parameter Store."""
         handlers.load("ssm")
         while self._planned:
             place, name, value, kind, key = self._planned.pop()
@@ -216,8 +216,8 @@ class Vault:
             return None
         secret = dict.get(secrets, name)
         if secret is None or secret.name != name:
-            # A replica stands under its ARN.
-            secret = next((held for held in dict.values(secrets) if held.name == name), None)
+            # A replica is stored under its ARN.
+            secret = next((replica for replica in dict.values(secrets) if replica.name == name), None)
         return None if secret is None else _stored(secret)
 
 

@@ -1,7 +1,7 @@
-"""Temporary credentials: issued, looked up, forgotten when they expire.
+"""Temporary credentials: issue, look up, drop when expired.
 
-A session's secret key and token are computed from its key id under a key of this sandbox, so that a hundred thousand
-sessions cost little memory, and an expired one is still recognised as expired after it was forgotten.
+A session's secret key and token are derived from its key id with a key of this sandbox. So 100,000 sessions take
+little memory, and an expired session is still recognized as expired after it was dropped.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _TOKEN_PREFIX = "SANDBOX"
 _TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
 _SWEEP_AT = 1024
 MAX_TOKEN = 4096
-"""Bytes of a session token. AWS does not tell its own limit, and asks for no more with MinimumSessionTokenSize."""
+"""Maximum length of a session token. AWS does not publish its own; MinimumSessionTokenSize allows up to this."""
 
 
 class PolicyLayer(NamedTuple):
-    """What was passed along when a session was issued: it may do only what this allows too."""
+    """The policies passed when a session was issued, which limit it."""
 
     inline: str
     """Empty for none."""
@@ -32,35 +32,35 @@ class PolicyLayer(NamedTuple):
 
 
 class Session(NamedTuple):
-    """What the sandbox remembers of one set of temporary credentials."""
+    """The stored data of one set of temporary credentials."""
 
     kind: SessionKind
     account: str
     issuer_id: str
-    """AROA of the role, AIDA of the user, the account for its root: a re-created namesake is another issuer."""
+    """AROA id of the role, AIDA id of the user, or the account for its root user; unlike names, never reused."""
     name: str
-    """The role session's or federated user's name; "" for a GetSessionToken session."""
+    """The name of the role session or federated user; "" for a GetSessionToken session."""
     issued_at: float
     expires_at: float
     mfa_at: float | None = None
-    """When the caller showed a code; None without MFA. It is not handed on to an assumed role."""
+    """The time of MFA; None without MFA. An assumed role does not inherit it."""
     tags: tuple[tuple[str, str], ...] = ()
     """Passed and inherited session tags."""
     transitive_keys: tuple[str, ...] = ()
     source_identity: str = ""
     policy: PolicyLayer | None = None
     source_ip: str = ""
-    """Stands in for the address that the session's requests come from; "" for the real one."""
+    """The source address that the session's requests are treated as having; "" for the real one."""
     federation: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Condition keys that say who federated (`aws:FederatedProvider`, `HOST:sub`) or in which context."""
+    """Condition keys about the federated identity (`aws:FederatedProvider`, `HOST:sub`) or the provided context."""
     scopes: tuple[PolicyLayer, ...] = ()
-    """What GetScopedCredentials narrowed it to, one after the other."""
+    """Policies added by GetScopedCredentials, in order."""
     on_behalf_of: tuple[str, str] | None = None
-    """Id and identity store's ARN of IAM Identity Center's user whose session it is."""
+    """The IAM Identity Center user of the session: (user id, ARN of the identity store)."""
 
 
 class Issued(NamedTuple):
-    """The three parts that the client gets."""
+    """The credentials that the client receives."""
 
     access_key_id: str
     secret_access_key: str
@@ -69,7 +69,7 @@ class Issued(NamedTuple):
 
 
 class SessionTable:
-    """All sessions that are valid. Not safe for several threads: the sandbox's lock is held around it."""
+    """All live sessions. Not thread-safe: callers hold the sandbox's lock."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
@@ -81,7 +81,7 @@ class SessionTable:
         return len(self._sessions)
 
     def issue(self, session: Session, minimum_size: int = 0) -> Issued:
-        """New credentials for it; the token has at least so many bytes."""
+        """Issue credentials for a session; the token has at least `minimum_size` bytes."""
         if len(self._sessions) >= self._sweep_at:
             self._forget_expired(session.issued_at)
         key_id = identifiers.access_key_id("ASIA", session.account)
@@ -91,15 +91,15 @@ class SessionTable:
         return Issued(key_id, self.secret_of(key_id), token, session.expires_at)
 
     def get(self, key_id: str) -> Session | None:
-        """The session of that key, expired or not; None when it is unknown or forgotten."""
+        """Return the session with that key id, expired or not; None when it is unknown or dropped."""
         return self._sessions.get(key_id)
 
     def secret_of(self, key_id: str) -> str:
-        """The secret access key that belongs to a session's key id: 40 characters."""
+        """Return the secret access key derived from a session's key id: 40 characters."""
         return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
 
     def token_expiry(self, key_id: str, token: str) -> float | None:
-        """When a token that this sandbox made for that key expires; None when the token is not that key's."""
+        """Return the expiry of a token made for that key id; None if the token belongs to another key."""
         if not _TOKEN_LENGTH <= len(token) <= MAX_TOKEN or not token.startswith(_TOKEN_PREFIX):
             return None
         try:
@@ -108,11 +108,11 @@ class SessionTable:
             return None
         expires_at = float(int.from_bytes(raw[:8], "big"))
         expected = self._token(key_id, expires_at, len(token))
-        # A character that is not ASCII is no token's, and `compare_digest` takes none in a text.
+        # Encode: `compare_digest` refuses str with other than ASCII characters.
         return expires_at if hmac.compare_digest(expected.encode(), token.encode()) else None
 
     def _token(self, key_id: str, expires_at: float, size: int) -> str:
-        """A token of that many characters."""
+        """Derive a token of that many characters."""
         expiry = int(expires_at).to_bytes(8, "big")
         signed = key_id.encode() + expiry + size.to_bytes(2, "big")
         first = hmac.digest(self._key, b"1" + signed, sha512)
@@ -124,7 +124,7 @@ class SessionTable:
         return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
 
     def _with_shared_moments(self, session: Session) -> Session:
-        """The same; sessions of one second share their moments, which would be 64 of 440 bytes each."""
+        """Share timestamps among sessions issued in the same second: they are 64 of 440 bytes each."""
         moments = self._moments
         if moments != (session.issued_at, session.expires_at):
             self._moments = (session.issued_at, session.expires_at)
@@ -137,7 +137,7 @@ class SessionTable:
 
 
 def session_token_size(session: Session) -> int:
-    """Characters of its token: AWS's carries policies and tags, packed in a way that it does not tell."""
+    """Return the token's length. AWS packs policies and tags into tokens in an undocumented way; zlib stands in."""
     layers = session.scopes if session.policy is None else (session.policy, *session.scopes)
     if not layers and not session.tags:
         return _TOKEN_LENGTH

@@ -1,4 +1,4 @@
-"""SNS: a subscription that is refused is not made. moto makes it first, and looks at its attributes then."""
+"""SNS: undo a refused subscription, because moto creates it before it checks the attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_half_subscription(place: SecretLocation) -> Iterator[list[HttpAnswer]]:
-    """Takes back the subscriptions made in here unless an answer that refuses nothing is put into the list."""
+    """Remove the subscriptions made in the context unless a successful answer is put into the list."""
     from moto.sns.models import sns_backends
 
     subscriptions = sns_backends[place.account][place.region].subscriptions

@@ -1,4 +1,4 @@
-"""GetSessionToken and GetFederationToken: a user's own sessions, and those of somebody whom a user vouches for."""
+"""GetSessionToken and GetFederationToken: sessions of a user, and of a federated user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.sandbox.wire.responses import Value
 
 
 def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """Needs no permission, and a policy that names it has no effect."""
+    """Issue a session to the caller; needs no permission, and no policy can deny it."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetSessionToken with session credentials")
@@ -34,7 +34,7 @@ def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
 
 
 def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """A session of the caller's that has another name."""
+    """Issue a session of the caller's account under another name."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetFederationToken with session credentials")
@@ -64,14 +64,14 @@ def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]
     result: dict[str, Value] = {
         "Credentials": credentials(issued),
         "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
-        # 0 where nothing was passed was recorded before AWS made it another name of SessionTokenUtilization.
+        # Answers without policies or tags had 0 before AWS made this an alias of SessionTokenUtilization (recorded).
         "PackedPolicySize": token_share(issued) if is_sized else 0,
     }
     return result | token_size(issued)
 
 
 def _duration(turn: StsRequest) -> int:
-    """Up to 36 hours for a user; a root user's is cut to one hour without a word."""
+    """Return the duration: up to 36 hours for a user; silently cut to one hour for a root user."""
     if turn.caller.principal.kind == "root":
         return min(turn.number("DurationSeconds", HOUR), HOUR)
     return turn.number("DurationSeconds", 12 * HOUR)

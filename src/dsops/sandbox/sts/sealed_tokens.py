@@ -1,7 +1,7 @@
-"""Texts that only this sandbox can make and read: trade-in tokens, context assertions, sign-in tokens.
+"""Encrypted texts that only this sandbox can make and read: trade-in, context and sign-in tokens.
 
-On AWS the services make them that the sandbox does not play (IAM's delegation requests, IAM Identity Center, the
-console); here `/_sandbox/...` hands them out for the asking.
+On AWS they come from services that the sandbox does not emulate (IAM's delegation requests, IAM Identity Center, the
+console); here `/_sandbox/...` issues them on request.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ Kind = Literal["trade-in", "context", "sign-in"]
 
 
 class Opened(NamedTuple):
-    """What is in a sealed text."""
+    """The content of a sealed text."""
 
     content: Mapping[str, Any]
-    """JSON's types, as they were sealed."""
+    """JSON types, as they were sealed."""
     expires_at: float
 
 
 class Seal:
-    """A key of this sandbox, made on first use."""
+    """Encrypts with a key of this sandbox, generated at first use."""
 
     def __init__(self) -> None:
         self._box: Fernet | None = None
 
     def seal(self, kind: Kind, content: Mapping[str, object], expires_at: float) -> str:
-        """The text."""
+        """Encrypt the content."""
         whole = {"kind": kind, "content": content, "expires_at": expires_at}
         return self._fernet().encrypt(json.dumps(whole).encode()).decode()
 
     def open(self, kind: Kind, text: str) -> Opened | None:
-        """What was sealed, expired or not; None for a text of another kind or of anybody else's making."""
+        """Decrypt a text, expired or not; None for another kind of text or one not made by this sandbox."""
         from cryptography.fernet import InvalidToken
 
         try:

@@ -1,4 +1,4 @@
-"""What a token or an assertion says once it was verified: all that STS knows of whoever sent it."""
+"""The verified content of a web identity token or SAML assertion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class IdentityProof(NamedTuple):
-    """Who somebody is, by the word of an identity provider."""
+    """An identity that an identity provider vouches for."""
 
     provider: str
-    """The provider's ARN, or the name of one that every account knows; what a trust policy names."""
+    """The provider's ARN, or the name of one that every account has; the principal in a trust policy."""
     issuer: str
     subject: str
     audience: str
@@ -22,10 +22,10 @@ class IdentityProof(NamedTuple):
     transitive_keys: tuple[str, ...]
     source_identity: str
     session_name: str = ""
-    """SAML: the session is named by the provider, not by the request."""
+    """SAML: the provider sets the session's name, not the request."""
     longest_seconds: int | None = None
-    """SAML: how long the provider wants the session to last at most."""
+    """SAML: the provider's limit for the session's length."""
     subject_type: str = ""
     name_qualifier: str = ""
-    """SAML: tells the subjects of one provider from those of another."""
+    """SAML: tells subjects of one provider from those of another."""
     assertion_id: str = ""

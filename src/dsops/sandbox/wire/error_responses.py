@@ -1,4 +1,4 @@
-"""A refusal -> the bytes that the service asked would send: each protocol, and S3 and EC2 besides, has its own."""
+"""Serialize errors as the called service does, by protocol; S3 and EC2 have their own codes and formats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _S3_MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 )
 _S3_MALFORMED = "The authorization header is malformed; "
-# What S3 calls what STS names otherwise, its words (None: the words of the refusal) and its status.
+# STS's code -> S3's code, message (None: keep the refusal's message) and status.
 _S3: Mapping[str, tuple[str, str | None, int]] = {
     "ExpiredToken": ("ExpiredToken", "The provided token has expired.", 400),
     "IncompleteSignature": ("AuthorizationHeaderMalformed", None, 400),
@@ -56,11 +56,11 @@ _EC2: Mapping[str, tuple[str, str | None, int]] = {
 
 
 def answer_refusal(request: HttpRequest, route: Route | None, refused: SandboxRefusal, request_id: str) -> HttpAnswer:
-    """The answer that a client of that service understands; `route` None where there was none yet."""
+    """Serialize the error for a client of that service; `route` is None when routing failed."""
     protocol = guess_protocol(request) if route is None else route.protocol
     service = "" if route is None else route.service
     answer = _answer(request, service, protocol, refused, request_id, wants_json=route is not None and route.wants_json)
-    # An answer to HEAD has no body: what is left of the code is the status.
+    # An answer to HEAD has no body: the client sees only the status.
     return answer._replace(body=b"") if request.method == "HEAD" else answer
 
 
@@ -95,7 +95,7 @@ def _query(service: str, refused: SandboxRefusal, request_id: str, *, wants_json
 
 
 def s3_words(request: HttpRequest, refused: SandboxRefusal) -> SandboxRefusal:
-    """The refusal as S3 names it."""
+    """Convert an error to S3's code and message."""
     aws = answer_of(refused)
     code: str
     message: str | None
@@ -141,7 +141,7 @@ def _ec2(refused: SandboxRefusal, request_id: str) -> HttpAnswer:
 def _rest_json(refused: SandboxRefusal) -> HttpAnswer:
     aws = answer_of(refused)
     code = json_code(aws.code)
-    # Who may not do it is told with a capital letter, everything else with a small one.
+    # AccessDenied is the only error with a capital `Message`.
     name = "Message" if code == "AccessDeniedException" else "message"
     headers = (("Content-Type", "application/json"), ("x-amzn-ErrorType", code))
     return HttpAnswer(aws.status, headers, json.dumps({name: aws.message or None}).encode())
@@ -157,7 +157,7 @@ def _cbor(service: str, refused: SandboxRefusal) -> HttpAnswer:
 
 
 def _with_query_error(service: str, answer: HttpAnswer, refused: SandboxRefusal) -> HttpAnswer:
-    """Services that once spoke the query protocol name in a header what it called the error."""
+    """Add the x-amzn-query-error header for services that used the query protocol before: the older error code."""
     if not service or "awsQueryCompatible" not in service_model(service).metadata:
         return answer
     aws = answer_of(refused)

@@ -1,4 +1,4 @@
-"""The ways in which AWS says no, in AWS's words."""
+"""The errors that AWS returns, with AWS's messages."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from dsops.errors import AwsAnswer, SandboxRefusal
 
 
 def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
-    """What to raise; `message` None is an answer without a Message element. Codes are those of STS (query protocol)."""
+    """Create an exception for AWS's error, with STS's code; `message` None omits the Message element."""
     text = "" if message is None else message
     return SandboxRefusal(text or code, aws=AwsAnswer(code, text, status, "", ""))
 
 
 def answer_of(refused: SandboxRefusal) -> AwsAnswer:
-    """What a refusal says to the client."""
+    """Return the error that the client receives."""
     if refused.aws is None:
         raise TypeError("a refusal is made by `refusal`, which says what AWS would answer")
     return refused.aws
 
 
 def access_denied(message: str) -> SandboxRefusal:
-    """403 AccessDenied."""
+    """Return an AccessDenied error (403)."""
     return refusal("AccessDenied", message, 403)
 
 
 def invalid_token() -> SandboxRefusal:
-    """The key is unknown, inactive, orphaned, or the session token is not its own."""
+    """Return the error for an unknown, inactive or orphaned key, or a session token of another key."""
     return refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def expired_token() -> SandboxRefusal:
-    """The session is over. STS writes this one without a final dot."""
+    """Return the error for an expired session. STS writes this message without a final dot."""
     return refusal("ExpiredToken", "The security token included in the request is expired", 403)
 
 
 def validation(message: str) -> SandboxRefusal:
-    """400 ValidationError."""
+    """Return a ValidationError (400)."""
     return refusal("ValidationError", message)
 
 
 def invalid_parameter(message: str) -> SandboxRefusal:
-    """400 InvalidParameterValue."""
+    """Return an InvalidParameterValue error (400)."""
     return refusal("InvalidParameterValue", message)
 
 
 def malformed_policy(message: str) -> SandboxRefusal:
-    """400 MalformedPolicyDocument."""
+    """Return a MalformedPolicyDocument error (400)."""
     return refusal("MalformedPolicyDocument", message)

@@ -1,4 +1,4 @@
-"""A JSON or CBOR object -> parameters."""
+"""Parse a JSON or CBOR object into parameters."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dsops.sandbox.wire.scalars import bytes_of, fraction, moment
 
 
 def structure_from_json(shape: Any, fields: Mapping[str, object]) -> dict[str, object]:
-    """What the model knows of the fields; null is as good as absent. Raises SerializationException."""
+    """Return the fields that the model defines; null counts as absent. Raises SerializationException."""
     if shape.is_document_type:
         return dict(fields)
-    found = {}
+    parameters = {}
     for name, member in shape.members.items():
         written = member.serialization.get("name", name)
         if fields.get(written) is not None:
-            found[name] = value_from_json(member, fields[written])
-    return found
+            parameters[name] = value_from_json(member, fields[written])
+    return parameters
 
 
 def value_from_json(shape: Any, value: object) -> object:
-    """The value that JSON has for this shape. Raises SerializationException."""
+    """Convert a JSON value to the shape's type. Raises SerializationException."""
     kind = shape.type_name
     if kind == "structure":
         if shape.is_document_type:
@@ -46,7 +46,7 @@ def _text(value: object) -> object:
 
 
 def _blob(value: object) -> bytes:
-    # CBOR has bytes of its own.
+    # CBOR has a bytes type.
     return value if isinstance(value, bytes) else bytes_of(_of_type(value, str))
 
 
@@ -67,7 +67,7 @@ def _moment(value: object) -> object:
 
 
 def _number(value: object) -> int | float | str:
-    """A number or, for a timestamp, its text."""
+    """Return a number or, for a timestamp, its text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise _unreadable()
     return value

@@ -1,6 +1,6 @@
-"""Fields of the query protocols -> parameters: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`.
+"""Parse query-protocol fields: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`.
 
-SQS's names (`Attribute.1.Name=k`) are not those of its model.
+SQS's names on the wire (`Attribute.1.Name=k`) differ from those in its model.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dsops.sandbox.wire.sqs_query_names import entry_names, written_name
 # botocore ships no types: its shapes are Any in here.
 _INDEX = re.compile(r"\d{1,9}", re.ASCII)
 _DEEPEST_NAME = 21
-"""Parts of a name between dots."""
+"""Maximum number of parts between dots in a field's name."""
 
 
 def structure_from_query(shape: Any, fields: Mapping[str, str], service: str = "") -> dict[str, object]:
-    """What the model knows of the fields. Raises MalformedInput."""
+    """Return the fields that the model defines, as parameters. Raises MalformedInput."""
     return _DIALECTS.get(service, _Query)().structure(shape, _tree(fields))
 
 
@@ -34,12 +34,12 @@ class _Query:
     @classmethod
     @cache
     def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
-        """Each member with its name on the wire: the model's, so asked once."""
+        """Return each member with its name on the wire; cached, because it depends on the model alone."""
         return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
 
     @staticmethod
     def written(name: str, member: Any) -> str:
-        """What a member is called on the wire; a flattened list goes by the name of its items."""
+        """Return a member's name on the wire; a flattened list takes the name of its items."""
         if member.type_name == "list" and member.serialization.get("flattened"):
             name = member.member.serialization.get("name", name)
         own: str = member.serialization.get("name", name)
@@ -64,25 +64,25 @@ class _Query:
 
     @staticmethod
     def entry(shape: Any) -> tuple[str, str]:
-        """What key and value of a map's entry are called."""
+        """Return the names of key and value in a map's entry."""
         return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
         if shape.serialization.get("flattened"):
             return node
-        found: dict[str, Any] = node.get(shape.member.serialization.get("name", "member"), {})
-        return found
+        list_items: dict[str, Any] = node.get(shape.member.serialization.get("name", "member"), {})
+        return list_items
 
 
 class _Ec2(_Query):
-    """EC2's: names begin with a capital letter, lists are always flat."""
+    """EC2's dialect: names begin with a capital letter, lists are always flat."""
 
     @staticmethod
     def written(name: str, member: Any) -> str:
-        given = member.serialization
-        if "queryName" in given:
-            return str(given["queryName"])
-        written = str(given.get("name", ""))
+        serialization = member.serialization
+        if "queryName" in serialization:
+            return str(serialization["queryName"])
+        written = str(serialization.get("name", ""))
         return written[:1].upper() + written[1:] if written else name
 
     def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
@@ -90,7 +90,7 @@ class _Ec2(_Query):
 
 
 class _Sqs(_Query):
-    """SQS's: every list and map is flat; of a list with one value the number may be left out."""
+    """SQS's dialect: lists and maps are flat; the number of a single value may be left out."""
 
     @staticmethod
     def written(name: str, member: Any) -> str:
@@ -105,16 +105,16 @@ class _Sqs(_Query):
 
 
 _DIALECTS = {"ec2": _Ec2, "sqs": _Sqs}
-"""Services that write the query protocol otherwise than others do."""
+"""Services with their own dialect of the query protocol."""
 
 
 def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Dotted names as nested dicts; a node's own value stands under ""."""
+    """Turn dotted names into nested dicts; a node's own value is stored under ""."""
     root: dict[str, Any] = {}
     for name, value in fields.items():
         parts = name.split(".")
         if len(parts) > _DEEPEST_NAME or "" in parts:
-            continue  # no parameter is called that; an empty part would stand where a value is expected
+            continue  # not a parameter name; an empty part would stand where a value is expected
         node = root
         for part in parts:
             node = node.setdefault(part, {})

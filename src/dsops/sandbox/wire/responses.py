@@ -1,4 +1,4 @@
-"""What an operation gave, or why it was refused -> the bytes that AWS would send."""
+"""Serialize results and errors of the query and JSON protocols as AWS does."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
 _REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
-# What the JSON services call the refusals that STS names; all of them are 400 there.
+# The JSON services' codes for errors that STS names otherwise; all of them have status 400 there.
 _JSON_CODES = {
     "AccessDenied": "AccessDeniedException",
     "ExpiredToken": "ExpiredTokenException",
@@ -37,7 +37,7 @@ _JSON_CODES = {
     "Throttling": "ThrottlingException",
     "ValidationError": "ValidationException",
 }
-# Of the two services only these write the message with a small letter: the front that authenticates for both.
+# Errors of the shared authentication front end, which spells `message` in lower case; the others use `Message`.
 _SMALL_LETTER = frozenset(
     """
     IncompleteSignatureException InvalidSignatureException MissingAuthenticationTokenException
@@ -59,7 +59,7 @@ Value = str | int | Moment | Mapping[str, "Value"] | Sequence["Value"]
 def query_answer(
     service: str, operation: str, result: Mapping[str, Value], request_id: str, *, as_json: bool = False
 ) -> HttpAnswer:
-    """The answer of a query-protocol service, elements in the order given."""
+    """Serialize a result of a query-protocol service, with elements in the order given."""
     if as_json:
         content = {
             f"{operation}Response": {
@@ -78,12 +78,12 @@ def query_answer(
 
 
 def json_answer(result: Mapping[str, Value]) -> HttpAnswer:
-    """The answer of a JSON service."""
+    """Serialize a result of a JSON service."""
     return HttpAnswer(200, (_AMZ_JSON,), json.dumps(_plain(result)).encode())
 
 
 def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_json: bool = False) -> HttpAnswer:
-    """A refusal of a query-protocol service; `service` "" when no service was found."""
+    """Serialize an error of a query-protocol service; `service` is "" when the request named none."""
     code, message, status, _, _ = answer_of(refused)
     kind = "Sender" if status < 500 else "Receiver"
     if as_json:
@@ -100,18 +100,18 @@ def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_
 
 
 def json_code(code: str) -> str:
-    """What the JSON services call a refusal that STS names."""
+    """Return the JSON services' code for an error that STS names otherwise."""
     return _JSON_CODES.get(code, code)
 
 
 def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
-    """A refusal of a JSON service; "" where it is not known which."""
+    """Serialize an error of a JSON service; `service` is "" when it is unknown."""
     aws = answer_of(refused)
     code = json_code(aws.code)
     content = {"__type": code}
     if aws.message:
         message = aws.message
-        # STS leaves this dot away, the JSON services leave both away.
+        # STS writes the message without this final dot, the JSON services without both.
         if code == "ExpiredTokenException":
             message = message.rstrip(".")
         content[_message_name(service, code)] = message
@@ -121,7 +121,7 @@ def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
 
 @cache
 def _message_name(service: str, code: str) -> str:
-    """What the member with the message is called: an error of the service's own model says so itself."""
+    """Return the name of the message member: an error in the service's own model defines it."""
     if code in _SMALL_LETTER:
         return "message"
     shapes = service_model(service).error_shapes if service else ()
@@ -130,7 +130,7 @@ def _message_name(service: str, code: str) -> str:
 
 
 def amz_json(service: str) -> tuple[str, str]:
-    """The content type of a JSON service, which has 1.0 or 1.1 in it."""
+    """Return the Content-Type header of a JSON service, with version 1.0 or 1.1."""
     version = service_model(service).metadata.get("jsonVersion", "1.1") if service else "1.1"
     return ("Content-Type", f"application/x-amz-json-{version}")
 
@@ -138,7 +138,7 @@ def amz_json(service: str) -> tuple[str, str]:
 def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
     lines = []
     for name, value in values.items():
-        # The commonest first: whether something is a Mapping takes a microsecond.
+        # The most frequent types first: isinstance with Mapping takes a microsecond.
         if isinstance(value, (str, int)):
             lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
         elif isinstance(value, Moment):
@@ -154,7 +154,7 @@ def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Text as XML has it; what XML 1.0 can't hold at all becomes a question mark."""
+    """Escape text for XML; characters that XML 1.0 does not allow become question marks."""
     return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text))
 
 

@@ -1,4 +1,4 @@
-"""A request of a REST service -> parameters: from its path, query, headers and body."""
+"""Parse a REST request into parameters, from its path, query, headers and body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dsops.sandbox.wire.xml_reader import read_xml, structure_from_xml, value_fr
 def structure_from_request(
     shape: Any, uri: str, labels: Mapping[str, str], request: HttpRequest, *, is_xml: bool
 ) -> dict[str, object]:
-    """What the model knows of the request; `uri` is the operation's template.
+    """Return the parameters that the model defines; `uri` is the operation's template.
 
     Raises MalformedInput, SerializationException, MalformedXML.
     """
@@ -52,18 +52,18 @@ def _one(shape: Any, text: str | None) -> object:
 
 def _from_query(shape: Any, name: str, query: Sequence[tuple[str, str]], named: Iterable[str]) -> object:
     if shape.type_name == "map":
-        # Every parameter that is no other member's; of a list several of one name.
+        # A map member takes all query parameters of no other member; a list value can repeat.
         values: dict[str, list[str]] = {}
         for key, value in query:
             if key not in named:
                 values.setdefault(key, []).append(value)
         if shape.value.type_name == "list":
             return values or None
-        return {key: each[0] for key, each in values.items()} or None
-    given = [value for key, value in query if key == name]
+        return {key: texts[0] for key, texts in values.items()} or None
+    matching_values = [value for key, value in query if key == name]
     if shape.type_name == "list":
-        return [scalar(shape.member.type_name, value) for value in given] or None
-    return _one(shape, given[0]) if given else None
+        return [scalar(shape.member.type_name, value) for value in matching_values] or None
+    return _one(shape, matching_values[0]) if matching_values else None
 
 
 def _from_header(shape: Any, text: str | None) -> object:
@@ -86,7 +86,7 @@ def _with_prefix(prefix: str, headers: Mapping[str, str]) -> object:
 
 
 def _unicode(text: str) -> str:
-    """What Latin-1 letters stand for (PEP 3333), where it is UTF-8."""
+    """Decode UTF-8 that arrived as Latin-1 characters (PEP 3333); return other text unchanged."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
@@ -102,12 +102,12 @@ def _from_body(shape: Any, request: HttpRequest, *, is_xml: bool) -> dict[str, o
     in_body = [name for name, member in shape.members.items() if "location" not in member.serialization]
     if not in_body:
         return {}
-    found = structure_from_xml(shape, read_xml(request.body)) if is_xml else _json(shape, request.body)
-    return {name: found[name] for name in in_body if name in found}
+    parsed = structure_from_xml(shape, read_xml(request.body)) if is_xml else _json(shape, request.body)
+    return {name: parsed[name] for name in in_body if name in parsed}
 
 
 def _payload(shape: Any, body: bytes, *, is_xml: bool) -> object:
-    """The whole body as one member."""
+    """Return the whole body as one member."""
     if shape.type_name == "blob":
         return body
     if shape.type_name == "string":

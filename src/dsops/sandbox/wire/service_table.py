@@ -1,7 +1,7 @@
-"""Which services there are behind the fence, and by what their requests are told apart.
+"""The services that moto serves, and how their requests are recognized.
 
-Written by `DSOPS_UPDATE_GOLDEN=1 pytest tests/unit/sandbox/test_served.py` out of botocore's models and moto's folders,
-so that a request is routed without loading a hundred models.
+Generated from botocore's models and moto's folders by `DSOPS_UPDATE_GOLDEN=1 pytest
+tests/unit/sandbox/test_served.py`, so that routing a request need not load a hundred models.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 
 class Served(NamedTuple):
-    """How a request for a service looks, and where moto keeps the service."""
+    """How requests for a service are recognized, and moto's module for it."""
 
     module: str
-    """moto's folder."""
+    """The folder in moto."""
     signing_name: str
     """The service in the credential scope."""
     target: str = ""
-    """What X-Amz-Target begins with, and the service of a CBOR path; "" where there is neither."""
+    """The prefix of X-Amz-Target and the service in a CBOR path; "" for other protocols."""
     version: str = ""
-    """`Version` of the query protocol; "" where it is not spoken."""
+    """`Version` of the query protocol; "" if the service does not speak it."""
 
 
 SERVED: Mapping[str, Served] = {
@@ -189,7 +189,7 @@ SERVED: Mapping[str, Served] = {
     "workspaces-web": Served("workspacesweb", "workspaces-web"),
     "xray": Served("xray", "xray"),
 }
-"""botocore's name of the service -> what is known without its model."""
+"""botocore's service name -> what routing needs without loading the model."""
 
 ALSO_SIGNED_AS = frozenset(
     """
@@ -198,4 +198,4 @@ ALSO_SIGNED_AS = frozenset(
     signer
     """.split()
 )
-"""Signing names of served services that services without a backend have, too."""
+"""Signing names that served services share with services that moto lacks."""

@@ -1,6 +1,6 @@
-"""What the members of SQS's shapes are called in the query protocol (SQS API reference, sample requests and answers).
+"""The names of SQS's members in the query protocol (SQS API reference, sample requests and answers).
 
-A list or map goes by the name of one of its values: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
+A list or map has the name of a single value: `Attribute.1.Name=...`, `SendMessageBatchRequestEntry.1.Id=...`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _SINGULARS: Final = {
     "Tags": "Tag",
     "tags": "Tag",
 }
-"""Member -> what one of its values is called."""
+"""Member -> the name of a single value."""
 
 
 def written_name(name: str, shape: Any) -> str:  # botocore ships no types
-    """The name of a member on the wire; a list of structures goes by theirs (`SendMessageBatchRequestEntry`)."""
+    """Return a member's name on the wire; a list of structures has theirs (`SendMessageBatchRequestEntry`)."""
     if name in _SINGULARS:
         return _SINGULARS[name]
     return str(shape.member.name) if shape.type_name == "list" else name
 
 
 def entry_names(shape: Any) -> tuple[str, str]:  # botocore ships no types
-    """What key and value of a map's entry are called."""
+    """Return the names of key and value in a map's entry."""
     return ("Key" if shape.name == "TagMap" else "Name"), "Value"

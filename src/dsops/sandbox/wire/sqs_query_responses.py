@@ -1,4 +1,4 @@
-"""SQS's answer in JSON -> the same in the query protocol's XML; errors go by their older codes."""
+"""Convert SQS's JSON answer to the query protocol's XML, with its older error codes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dsops.sandbox.wire.sqs_query_names import NAMESPACE, entry_names, written_n
 # botocore ships no types: its shapes are Any in here.
 _XML: Final = ("Content-Type", "text/xml")
 _REQUEST_ID: Final = "<RequestId></RequestId>"
-"""`with_request_id` fills it in."""
+"""Filled in by `with_request_id`."""
 _WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
-"""What the query protocol says otherwise than JSON."""
+"""Messages that differ between the query protocol and JSON."""
 
 
 def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: bytes) -> HttpAnswer:
-    """The answer in XML; `headers` have the error's older code in them (`x-amzn-query-error`)."""
-    said = json.loads(body or b"{}")
+    """Return the answer in XML; `headers` hold the older error code (`x-amzn-query-error`)."""
+    content = json.loads(body or b"{}")
     if status >= 400:
-        named = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
-        code, _, kind = named.partition(";")
-        code = code or str(said.get("__type", "InternalFailure")).rpartition("#")[2]
-        return queue_error(status, code, said.get("message") or said.get("Message") or "", kind or "Sender")
+        query_error = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
+        code, _, kind = query_error.partition(";")
+        code = code or str(content.get("__type", "InternalFailure")).rpartition("#")[2]
+        return queue_error(status, code, content.get("message") or content.get("Message") or "", kind or "Sender")
     shape = operation_model("sqs", operation).output_shape
-    inner = "" if shape is None else "".join(_members(shape, said))
+    inner = "" if shape is None else "".join(_members(shape, content))
     name = f"{operation}Result"
     result = f"<{name}>{inner}</{name}>" if inner else f"<{name}/>" if shape is not None else ""
     text = (
@@ -39,7 +39,7 @@ def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: 
 
 
 def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
-    """An error in XML; `kind` says whose fault it is (`Sender`, `Receiver`)."""
+    """Return an error in XML; `kind` says who is at fault (`Sender`, `Receiver`)."""
     inner = _element("Type", kind) + _element("Code", code) + _element("Message", _WORDS.get(code, message))
     text = (
         f'<?xml version="1.0"?><ErrorResponse xmlns="{NAMESPACE}"><Error>{inner}<Detail/></Error>'
@@ -49,14 +49,14 @@ def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
 
 
 def _members(shape: Any, values: Mapping[str, Any]) -> Iterator[str]:
-    """The elements of a structure, in the model's order."""
+    """Yield the elements of a structure, in the model's order."""
     for name, member in shape.members.items():
         if values.get(name) is not None:
             yield from _elements(written_name(name, member), member, values[name])
 
 
 def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
-    """One element, or one for each value of a list or map."""
+    """Yield one element, or one for each value of a list or map."""
     if shape.type_name == "list":
         for item in value:
             yield from _elements(name, shape.member, item)
@@ -74,5 +74,5 @@ def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
 
 
 def _element(name: str, text: str) -> str:
-    # A parser of XML would read a carriage return as the end of a line.
+    # An XML parser would read a raw carriage return as a line break.
     return f"<{name}>{escaped(text).replace(chr(13), '&#xD;')}</{name}>"

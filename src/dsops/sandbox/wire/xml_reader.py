@@ -1,4 +1,4 @@
-"""An XML body -> parameters. No entities, no DOCTYPE: nothing in a body grows or reaches outside it."""
+"""Parse an XML body into parameters. DOCTYPEs and entities are refused (entity expansion, external entities)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEEPEST = 50
 
 
 class XmlNode(NamedTuple):
-    """An element; names without the namespace's prefix, attributes with it."""
+    """An element; its name without the namespace prefix, attribute names with it."""
 
     name: str
     attributes: dict[str, str]
@@ -22,12 +22,12 @@ class XmlNode(NamedTuple):
     text: list[str]
 
     def named(self, name: str) -> list[XmlNode]:
-        """The children of that name."""
+        """Return the children of that name."""
         return [child for child in self.children if child.name == name]
 
 
 def read_xml(body: bytes) -> XmlNode:
-    """The root element. Raises MalformedXML."""
+    """Return the root element. Raises MalformedXML."""
     top = XmlNode("", {}, [], [])
     open_nodes = [top]
 
@@ -58,27 +58,27 @@ def read_xml(body: bytes) -> XmlNode:
 
 
 def structure_from_xml(shape: Any, node: XmlNode) -> dict[str, object]:
-    """What the model knows of the element. Raises MalformedXML, MalformedInput."""
-    found: dict[str, object] = {}
+    """Return the element's children that the model defines. Raises MalformedXML, MalformedInput."""
+    parameters: dict[str, object] = {}
     for name, member in shape.members.items():
         written = member.serialization.get("name", name)
         if member.serialization.get("xmlAttribute"):
             if written in node.attributes:
-                found[name] = node.attributes[written]
+                parameters[name] = node.attributes[written]
             continue
-        # A flattened list's name is the list's own, with the prefix of a namespace taken away as everywhere.
-        given = node.named(written)
-        if not given:
+        # A flattened list has one element per item, named like the list itself.
+        matching_nodes = node.named(written)
+        if not matching_nodes:
             continue
         if member.serialization.get("flattened"):
-            found[name] = _flat(member, given)
+            parameters[name] = _flat(member, matching_nodes)
         else:
-            found[name] = value_from_xml(member, given[0])
-    return found
+            parameters[name] = value_from_xml(member, matching_nodes[0])
+    return parameters
 
 
 def value_from_xml(shape: Any, node: XmlNode) -> object:
-    """The value of one element. Raises MalformedXML, MalformedInput."""
+    """Convert one element to the shape's type. Raises MalformedXML, MalformedInput."""
     kind = shape.type_name
     if kind == "structure":
         return structure_from_xml(shape, node)
@@ -101,17 +101,17 @@ def _flat(shape: Any, nodes: list[XmlNode]) -> object:
 def _map(shape: Any, entries: list[XmlNode]) -> dict[str, object]:
     key_name = shape.key.serialization.get("name", "key")
     value_name = shape.value.serialization.get("name", "value")
-    found = {}
+    items = {}
     for entry in entries:
         keys, values = entry.named(key_name), entry.named(value_name)
         if not keys or not values:
             raise malformed_xml()
-        found[str(value_from_xml(shape.key, keys[0]))] = value_from_xml(shape.value, values[0])
-    return found
+        items[str(value_from_xml(shape.key, keys[0]))] = value_from_xml(shape.value, values[0])
+    return items
 
 
 def malformed_xml() -> SandboxRefusal:
-    """400 MalformedXML, in S3's words."""
+    """Return S3's MalformedXML error (400)."""
     return refusal(
         "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
     )

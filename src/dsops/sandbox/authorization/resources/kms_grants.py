@@ -1,4 +1,4 @@
-"""A key's grants, as statements beside those of its policy: a grant allows, and can't deny.
+"""Turn a key's grants into Allow statements of its policy.
 
 KMS Developer Guide, "Grants in AWS KMS" and "Grant constraints".
 """
@@ -17,14 +17,14 @@ from dsops.sandbox.state.kms_keys import Grant
 _WITHOUT_CONTEXT: Final = frozenset(
     {"DescribeKey", "GetPublicKey", "RetireGrant", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret"}
 )
-"""Operations of a grant that have no encryption context, which its constraints are about."""
+"""Grant operations without an encryption context, to which grant constraints therefore do not apply."""
 _PASSES_ON: Final = "CreateGrant"
 _EACH: Final = "ForAllValues:StringEquals"
 
 
 @lru_cache(maxsize=1024)
 def with_grants(policy: StoredPolicy, grants: tuple[Grant, ...]) -> StoredPolicy:
-    """The policy with a statement or two for each grant; a text that can't be read stays as it is."""
+    """Return the policy plus statements for each grant; an unparsable policy stays unchanged."""
     statements = [statement for grant in grants for statement in _statements(grant)]
     if not statements:
         return policy
@@ -64,9 +64,12 @@ def _statement(principal: str, operations: Sequence[str], conditions: Mapping[st
 
 
 def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """A grant that lets make grants lets make none that allows more, or under looser constraints."""
-    found = _conditions(grant)
-    conditions = {**found, _EACH: {**found.get(_EACH, {}), "kms:GrantOperations": list(grant.operations)}}
+    """Return conditions for CreateGrant: a grant made through a grant can't allow more or have looser constraints."""
+    own_conditions = _conditions(grant)
+    conditions = {
+        **own_conditions,
+        _EACH: {**own_conditions.get(_EACH, {}), "kms:GrantOperations": list(grant.operations)},
+    }
     if grant.context_equals:
         kind = {"kms:GrantConstraintType": "EncryptionContextEquals"}
         conditions["StringEquals"] = {**conditions["StringEquals"], **kind}
@@ -74,7 +77,7 @@ def _conditions_of_passing(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
-    """Each pair must be there; with `EncryptionContextEquals` no other one may be."""
+    """Return conditions that require each pair; `EncryptionContextEquals` also forbids any other key."""
     pairs = {f"kms:EncryptionContext:{key}": value for key, value in (*grant.context_subset, *grant.context_equals)}
     conditions: dict[str, Mapping[str, object]] = {"StringEquals": pairs} if pairs else {}
     if grant.context_equals:
@@ -84,7 +87,7 @@ def _conditions(grant: Grant) -> Mapping[str, Mapping[str, object]]:
 
 
 def _is_principal(arn: str) -> bool:
-    """A service's grant is for nobody who sends requests here, and a deleted user's for nobody at all."""
+    """Whether a policy can name the ARN: services and deleted users can't send requests here."""
     try:
         check_principal("AWS", arn)
     except ValueError:

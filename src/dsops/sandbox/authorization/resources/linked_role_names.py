@@ -1,8 +1,8 @@
-"""Service-linked roles: service, end of the role's name, policy, and `suffix` where the service allows a custom one.
+"""Service-linked roles: service, role name, policy, and `suffix` if the service allows a custom one.
 
-A service is written without `.amazonaws.com`, a role without `AWSServiceRoleFor`. The first part was read in AWS's
-answers (recorded by LocalStack's tests, March 2026), the second in AWS's own managed policies, which name the roles
-that may be created, the third in the guides of the services.
+Services are written without `.amazonaws.com`, roles without `AWSServiceRoleFor`. The first part was read from AWS's
+answers (recorded by LocalStack's tests, March 2026), the second from AWS's managed policies, which name the roles
+that may be created, the third from the services' guides.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ LINKED_PATH: Final = "/aws-service-role/"
 
 
 class LinkedRole(NamedTuple):
-    """What a service's linked role is called and may do."""
+    """The name and policy of a service-linked role."""
 
     name: str
     policy: str
     """The name of the managed policy below `aws-service-role/`."""
     has_suffix: bool
-    """Whether CreateServiceLinkedRole takes a CustomSuffix."""
+    """Whether CreateServiceLinkedRole accepts a CustomSuffix."""
 
 
 def linked_name(linked: LinkedRole, suffix: str) -> str:
-    """What the role is called."""
+    """Return the role's name."""
     return f"{linked.name}_{suffix}" if suffix else linked.name
 
 
 @cache
 def linked_roles() -> dict[str, LinkedRole]:
-    """Service principal -> its role."""
+    """Return service principal -> its service-linked role."""
     found = {}
     for line in _ROLES.splitlines():
         service, role, policy, *rest = line.split()
@@ -47,7 +47,7 @@ DESCRIPTIONS: Final = {
     "sso.amazonaws.com": "Service-linked role used by AWS SSO to manage AWS resources"
     ", including IAM roles, policies and SAML IdP on your behalf.",
 }
-"""What AWS writes into a role that is created without a description."""
+"""AWS's descriptions of roles that are created without one."""
 
 _ROLES: Final = """\
 accountdiscovery.ssm AmazonSSM_AccountDiscovery AWSSystemsManagerAccountDiscoveryServicePolicy

@@ -1,7 +1,7 @@
-"""Roles that a call hands to a service: each needs `iam:PassRole`.
+"""Roles that a call passes to a service: each needs `iam:PassRole`.
 
-IAM User Guide, "Grant a user permissions to pass a role to an AWS service". Which calls hand one over no data says; a
-parameter that is called a role and has a role's ARN is taken for one.
+IAM User Guide, "Grant a user permissions to pass a role to an AWS service". No data lists the calls that pass a role;
+a parameter that is named `role` and holds a role's ARN is taken for one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dsops.sandbox.state.world import Role
 
 _READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
 _PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
-"""Services to which a role is the name of somebody, or which have none."""
+"""Services that use role ARNs only to name principals, or not at all."""
 _SERVICES: Final[Mapping[str, str]] = {
     "stepfunctions": "states.amazonaws.com",
     "ecs": "ecs-tasks.amazonaws.com",
@@ -28,9 +28,9 @@ _SERVICES: Final[Mapping[str, str]] = {
     "rds": "monitoring.rds.amazonaws.com",
     "logs": "logs.amazonaws.com",
 }
-"""Service of the model -> `iam:PassedToService`, where it is not `SERVICE.amazonaws.com`."""
+"""botocore's service name -> `iam:PassedToService`, if not `SERVICE.amazonaws.com`."""
 _TAKE_NAMES: Final = frozenset({"ecs", "emr", "glue", "ssm"})
-"""Services that take the name of a role of the account in the place of its ARN."""
+"""Services that accept a role's name instead of its ARN."""
 _DEEPEST = 8
 
 
@@ -42,7 +42,7 @@ def passed_roles(
     associated: str,
     role_named: Callable[[str, str], Role | None],
 ) -> Iterator[AuthorizationQuestion]:
-    """A question for each role that the call passes; `associated` is the ARN of what will use it, "" for none."""
+    """Yield a question for each role that the call passes; `associated` is the ARN that will use it, "" for none."""
     if service in _PASSES_NONE or operation.startswith(_READING):
         return
     principal = _SERVICES.get(service, f"{service}.amazonaws.com")
@@ -58,7 +58,7 @@ def passed_roles(
 
 
 def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[AuthorizationQuestion]:
-    """A question for the role of each instance profile that a call of EC2 hands to an instance."""
+    """Yield a question for the role of each instance profile that an EC2 call passes to an instance."""
     for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
         for arn in estate.roles_of_profile(caller.account, name):
             instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
@@ -71,7 +71,7 @@ def _passed_to(principal: str, associated: str) -> Context:
 
 
 def _profiles(parameters: Parameters) -> Iterator[str]:
-    """`IamInstanceProfile` of EC2's calls, launch templates and Auto Scaling's configurations; EMR's `JobFlowRole`."""
+    """Yield profile names: `IamInstanceProfile` of EC2, launch templates and Auto Scaling; EMR's `JobFlowRole`."""
     for holder in _structures(parameters, _DEEPEST):
         for named in ("IamInstanceProfile", "JobFlowRole"):
             profile = holder.get(named)
@@ -81,7 +81,7 @@ def _profiles(parameters: Parameters) -> Iterator[str]:
 
 
 def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
-    """Of the launch templates that a request names."""
+    """Yield the profile names of the launch templates in a request."""
     place = SecretLocation(caller.account, caller.region)
     for holder in _structures(parameters, _DEEPEST):
         for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
@@ -100,8 +100,8 @@ def _structures(value: object, deeper: int) -> Iterator[Parameters]:
 
 
 def _roles(value: object, deeper: int) -> Iterator[str]:
-    """The texts that stand, alone or in a list, under a name which ends in `role`, `roleArn` or the plural of these."""
+    """Yield the texts, single or in a list, of parameters whose name ends in `role`, `roleArn` or their plural."""
     for holder in _structures(value, deeper):
-        for name, held in holder.items():
+        for name, entry in holder.items():
             if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):
-                yield from (text for text in (held if isinstance(held, list) else (held,)) if isinstance(text, str))
+                yield from (text for text in (entry if isinstance(entry, list) else (entry,)) if isinstance(text, str))

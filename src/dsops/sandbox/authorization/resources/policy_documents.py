@@ -1,6 +1,6 @@
-"""Resource policies are checked when they are written: moto takes any text, AWS only policies.
+"""Validate resource policies when they are written: moto accepts any text, AWS only policies.
 
-The codes are those of the services' API references; the words after them are ours, as far as IAM's own aren't known.
+Error codes are from the services' API references; the messages are the sandbox's own where AWS's are unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dsops.sandbox.wire.errors import refusal
 
 
 class _Written(NamedTuple):
-    """Where the policy stands in the parameters, and how the service refuses one that is none."""
+    """The parameter with the policy, and the service's error for an invalid one."""
 
     parameter: str
     code: str
@@ -47,21 +47,21 @@ _WRITES: Final[Mapping[tuple[str, str], _Written]] = {
         "Attributes.Policy", "InvalidAttributeValue", "Invalid value for the parameter Policy: {}"
     ),
 }
-"""Service and operation -> what is written."""
+"""(service, operation) -> the policy that it writes."""
 _NO_PRINCIPAL: Final[Mapping[str, str]] = {
     "kms": "Policy contains a statement with one or more invalid principals.",
     "sns": "Invalid parameter: Policy Error: PrincipalNotFound",
     "sqs": "Invalid value for the parameter Policy.",
 }
-"""Services that say it in words of their own; others as IAM does."""
+"""Messages of services that do not use IAM's."""
 
 
 def check_written_policy(
     service: str, operation: str, parameters: Parameters, has_principal: Callable[[str], bool]
 ) -> None:
-    """Raises SandboxRefusal when the operation writes a text that is no resource policy, or names a missing principal.
+    """Raise SandboxRefusal if the operation writes an invalid resource policy or names a missing principal.
 
-    AWS keeps the unique id of each user and role that a policy names, so it looks them up.
+    AWS stores the unique id of each user and role in a policy, so it looks them up.
     """
     if (service, operation) == ("lambda", "AddPermission") and not has_principal(text(parameters, "Principal")):
         message = "The provided principal was invalid. Please check the principal and try again."
@@ -72,7 +72,7 @@ def check_written_policy(
     outer, dot, inner = written.parameter.partition(".")
     document = text(inside(parameters, outer), inner) if dot else text(parameters, outer)
     if not document:
-        # Absent, or taken away: a queue's policy is removed by an empty one.
+        # Absent, or removed: an empty text deletes a queue's policy.
         return
     if service == "sqs":
         document = readable_queue_policy(document)
@@ -87,7 +87,7 @@ def check_written_policy(
 
 
 def _check_bucket(policy: Policy, bucket: str) -> None:
-    """Refuses a bucket's policy that names another bucket; of what holds wildcards the judge takes what fits."""
+    """Refuse a policy that names another bucket; ARNs with wildcards are left to the evaluation."""
     for statement in policy.statements:
         for written in statement.resources.written if statement.resources is not None else ():
             named = written.split(":", 5)[-1].partition("/")[0]

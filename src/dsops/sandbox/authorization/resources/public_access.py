@@ -1,4 +1,4 @@
-"""Whether a bucket policy is public: what S3's Block Public Access means by it.
+"""Whether a bucket policy is public in the sense of S3 Block Public Access.
 
 Amazon S3 User Guide, "Blocking public access to your Amazon S3 storage", "The meaning of public".
 """
@@ -24,11 +24,11 @@ _FIXING_OPERATORS: Final = frozenset(
     {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
 )
 _WIDEST: Final = {4: 8, 6: 32}
-"""Bits of an address that a range must fix, by version of IP."""
+"""IP version -> minimum prefix length of a range that is not public."""
 
 
 def is_public(text: str) -> bool:
-    """Whether some statement lets in principals that it does not fix. A text that is no policy lets in nobody."""
+    """Whether a statement allows principals that it does not restrict. An unparsable policy is not public."""
     return any(_is_open(statement) for statement in compiled(text, "resource", "a bucket's policy").statements)
 
 
@@ -42,8 +42,8 @@ def _is_open(statement: Statement) -> bool:
 
 
 def _is_fixed(condition: Condition) -> bool:
-    """Whether a request must have one of a few values for the condition to be met."""
-    # With a modifier (ForAllValues:, IfExists) it is met without any value too.
+    """Whether the condition can only be met by one of a few values."""
+    # With a modifier (ForAllValues:, IfExists) a missing key meets it, too.
     if lower_case(condition.key) not in _FIXING_KEYS or lower_case(condition.operator) not in _FIXING_OPERATORS:
         return False
     return all(_is_narrow(value) for value in condition.values)

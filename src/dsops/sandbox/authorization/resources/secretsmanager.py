@@ -1,4 +1,4 @@
-"""What each operation of Secrets Manager is about: a secret, found by any form of its name, with its policy."""
+"""Authorization questions of Secrets Manager: a secret, by any form of its name, and its policy."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dsops.sandbox.state.secrets import SecretLocation, Vault
 
 
 class SecretResources:
-    """Secrets Manager of one world."""
+    """Authorization questions of Secrets Manager in one world."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of Secrets Manager."""
+        """Yield the permissions that a Secrets Manager operation needs."""
         context = _secret_context(parameters)
         action = f"secretsmanager:{operation}"
         place = SecretLocation(caller.account, caller.region)
         if operation == "CreateSecret":
-            # The ARN that it would get; the six characters are any.
+            # The future ARN; its six random characters are placeholders.
             arn, account = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
             yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
             if parameters.get("Tags"):
@@ -38,7 +38,7 @@ class SecretResources:
                 yield AuthorizationQuestion("secretsmanager:ListSecrets", "*", caller.account, context)
 
     def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """The question about one secret, whether it exists or not: who may not see it does not learn which."""
+        """Return the question about one secret; a caller without permission can't tell whether it exists."""
         place = SecretLocation(caller.account, caller.region)
         secret = self._vault.find_secret(secret_id, place)
         if secret is None:

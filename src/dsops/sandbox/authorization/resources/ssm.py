@@ -1,4 +1,4 @@
-"""What each operation of Parameter Store is about: parameters by name, a path, the secrets behind them."""
+"""Authorization questions of Parameter Store: parameters by name, paths, referenced secrets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dsops.sandbox.state.secrets import SecretLocation, Vault
 
 
 class ParameterResources:
-    """Parameter Store of one world."""
+    """Authorization questions of Parameter Store in one world."""
 
     def __init__(self, vault: Vault, secrets: SecretResources) -> None:
         self._vault = vault
         self._secrets = secrets
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of Parameter Store."""
+        """Yield the permissions that a Parameter Store operation needs."""
         action = f"ssm:{operation}"
         names = _parameter_names(operation, with_plain_names(parameters, caller))
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
@@ -43,11 +43,11 @@ class ParameterResources:
     def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> AuthorizationQuestion:
         arn = parse_arn(name)
         if arn is not None and arn.service == "ssm":
-            # A parameter has no policy of its own here, so another account's is never allowed.
+            # Parameters have no resource policy here, so another account's is never allowed.
             return AuthorizationQuestion(action, name, arn.account, context)
         bare = name.partition(":")[0]
         place = SecretLocation(caller.account, caller.region)
-        # A name that stands for a secret is no parameter and has no tags; moto would fetch the secret for them.
+        # A reference to a secret is no parameter and has no tags; for tags moto would fetch the secret.
         tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
         own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
         return AuthorizationQuestion(
@@ -59,10 +59,10 @@ class ParameterResources:
 
 
 def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
-    """The parameters with names in the place of ARNs of the caller's own account and region.
+    """Replace ARNs of the caller's account and region by names.
 
-    A parameter that is named by its ARN has the tags, and stands for the secret, that it has by its name. moto cuts
-    every text from an ARN that looks like the beginning of one.
+    A parameter has the same tags, and refers to the same secret, by ARN and by name. moto strips every prefix of an
+    ARN that looks like a parameter's.
     """
     plain = dict(parameters)
     for key in {"Name", "ResourceId"} & plain.keys():
@@ -73,7 +73,7 @@ def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object
 
 
 def _plain_name(name: str, caller: Caller) -> str:
-    """The name in an ARN of the caller's own, with the version or label behind it; anything else as it is."""
+    """Return the name in an ARN of the caller's account, with its version or label; other text unchanged."""
     arn = parse_arn(name)
     own = (caller.partition, "ssm", caller.region, caller.account)
     if arn is None or arn[:4] != own or not arn.resource.startswith("parameter"):
@@ -82,11 +82,11 @@ def _plain_name(name: str, caller: Caller) -> str:
 
 
 SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
-"""What the names of parameters begin with that stand for a secret."""
+"""Prefix of parameter names that refer to a secret."""
 
 
 def secret_behind(name: str) -> str:
-    """The secret that such a name stands for; a version or label behind it chooses no other one."""
+    """Return the secret that such a name refers to; a version or label does not change the secret."""
     secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
     return secret_id if secret_id.startswith("arn:") else secret_id.partition(":")[0]
 

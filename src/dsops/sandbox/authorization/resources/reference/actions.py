@@ -1,7 +1,7 @@
-"""Operations of the services that only AWS's lists know -> the actions that allow them, where the names differ.
+"""Actions whose names differ from their operations, for services known only from AWS's lists.
 
-Names are compared without regard to case, so only those that are really others stand here: from the services' own API
-references, "Permissions".
+Names are compared without case, so only real differences are listed, from "Permissions" in the services' API
+references.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "sagemaker-runtime": "sagemaker",
     "resourcegroupstaggingapi": "tag",
 }
-"""Service of the model -> prefix of its actions, where that is not its name in signatures."""
+"""botocore's service name -> prefix of its actions, where that is not the signing name."""
 
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "lambda": {
@@ -31,4 +31,4 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "PutPublicAccessBlock": "PutAccountPublicAccessBlock",
     },
 }
-"""Service of the model -> operation -> action."""
+"""botocore's service name -> operation -> action."""

@@ -1,6 +1,6 @@
-"""Condition keys of EC2, EventBridge, Lambda and RDS that are called otherwise than the parameters they speak of.
+"""Condition keys of EC2, EventBridge, Lambda and RDS whose names differ from the parameters'.
 
-Service Authorization Reference of each service. A key whose value neither the request nor the world tells stays away.
+Service Authorization Reference of each service. A key without a value in the request or the world is absent.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "rds:Piops": ("Iops",),
     "rds:StorageSize": ("AllocatedStorage",),
 }
-"""Key -> where in the parameters its value stands; the first that is there."""
+"""Condition key -> paths of its value in the parameters; the first that exists is used."""
 _IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
-"""Kinds of EC2's resources that AWS lists ec2:Vpc for, and moto has a VPC of."""
+"""EC2 resource types for which AWS lists ec2:Vpc and moto knows a VPC."""
 _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events:source": ("source",),
     "events:detail-type": ("detail-type",),
@@ -50,42 +50,44 @@ _PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "events:detail.eventTypeCode": ("detail", "eventTypeCode"),
     "events:detail.userIdentity.principalId": ("detail", "userIdentity", "principalId"),
 }
-"""Key -> where in a rule's event pattern its values stand."""
+"""Condition key -> path of its values in a rule's event pattern."""
 
 
 def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: Caller) -> Context:
-    """Those of the keys that AWS lists for the action which the whole request tells."""
+    """Return the keys among `listed` whose values are in the request as a whole."""
     context: Context = {}
     for key, paths in _PATHS.items():
         if key in listed:
-            found = next((values for path in paths if (values := _at(parameters, path))), ())
-            context |= {key: found} if found else {}
+            key_values = next((values for path in paths if (values := _at(parameters, path))), ())
+            context |= {key: key_values} if key_values else {}
     if "ec2:Region" in listed:
         context["ec2:Region"] = (caller.region,)
     if "events:creatorAccount" in listed:
-        # The sandbox's rules are made by no service and no other account.
+        # In the sandbox no service and no other account creates rules.
         context["events:creatorAccount"] = (caller.account,)
     if "events:TargetArn" in listed and "Targets" in parameters:
         context["events:TargetArn"] = tuple(text(target, "Arn") for target in many(parameters, "Targets"))
     if "EventPattern" in parameters:
-        context |= {key: found for key in _PATTERN_KEYS if key in listed and (found := _in_pattern(parameters, key))}
+        context |= {
+            key: key_values for key in _PATTERN_KEYS if key in listed and (key_values := _in_pattern(parameters, key))
+        }
     return context
 
 
 def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterator[Context]:
-    """PutEvents: one set of keys for each kind of event on that bus, so that none is allowed by what another says."""
+    """PutEvents: yield the keys of each kind of event on that bus, so that each kind must be allowed by itself."""
     entries = many(parameters, "Entries")
-    told = [
+    kinds = [
         (text(entry, "Source"), text(entry, "DetailType"))
         for entry in entries
         if bus_arn(text(entry, "EventBusName") or "default", caller) == bus
     ]
-    for source, detail_type in dict.fromkeys(told):
+    for source, detail_type in dict.fromkeys(kinds):
         yield {"events:source": (source,), "events:detail-type": (detail_type,)}
 
 
 def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estate) -> Context:
-    """What is known of one resource: the VPC that it is in, a database's engine, RDS's own names for tags."""
+    """Return the keys of one resource: its VPC, a database's engine and class, RDS's tag keys."""
     place = SecretLocation(arn.account, arn.region)
     if arn.service == "rds":
         context: Context = {f"rds:{arn.resource_type}-tag/{key}": (value,) for key, value in tags}
@@ -96,7 +98,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
         return context
     if arn.service != "ec2" or arn.resource_type not in _IN_VPC:
         return {}
-    # A network interface that is still to be made is in its subnet's.
+    # A network interface still to be created gets the VPC of its subnet.
     for name in (arn.resource_name, text(parameters, "SubnetId"), text(parameters, "VpcId")):
         vpc = estate.vpc_of(place, name) if name not in {"", "*"} else ""
         if vpc:
@@ -105,7 +107,7 @@ def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estat
 
 
 def _at(parameters: Parameters, path: str) -> tuple[str, ...]:
-    """The texts at a path such as `VpcConfig.SubnetIds`; () when nothing is there."""
+    """Return the texts at a path such as `VpcConfig.SubnetIds`; () when there is none."""
     *outer, last = path.split(".")
     for name in outer:
         parameters = inside(parameters, name)
@@ -116,11 +118,11 @@ def _at(parameters: Parameters, path: str) -> tuple[str, ...]:
 
 
 def _in_pattern(parameters: Parameters, key: str) -> tuple[str, ...]:
-    """The plain texts in that place of an event pattern; a pattern that is no JSON has none."""
+    """Return the plain strings at the key's path in an event pattern; () for a pattern that is not JSON."""
     try:
-        found = json.loads(text(parameters, "EventPattern"))
+        node = json.loads(text(parameters, "EventPattern"))
     except (ValueError, RecursionError):
         return ()
     for name in _PATTERN_KEYS[key]:
-        found = found.get(name) if isinstance(found, dict) else None
-    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+        node = node.get(name) if isinstance(node, dict) else None
+    return tuple(item for item in node if isinstance(item, str)) if isinstance(node, list) else ()

@@ -1,4 +1,4 @@
-"""ARNs of another account among the parameters: moto may look there, whatever AWS does with the parameter."""
+"""Find ARNs of other accounts in the parameters: moto may follow any of them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.parameter_values import Parameters
 
 _READ_BEFORE = {
-    # The policy simulator looks at nothing there.
+    # The policy simulator only names these resources.
     "iam": frozenset({"CallerArn", "ResourceArns", "ResourceOwner"}),
     "kms": frozenset({"KeyId", "SourceKeyId", "DestinationKeyId", "TargetKeyId"}),
     "secretsmanager": frozenset({"SecretId"}),
 }
-"""What the service's module has turned into the ARN that is meant, or what is only spoken of."""
+"""Parameters that the service's module has resolved already, or that the operation does not access."""
 
 
 def foreign_arns(
     prefix: str, parameters: Parameters, account: str, asked: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """ARN and account of what is the service's, another account's, and not asked about yet.
+    """Yield (ARN, account) of the service's resources in other accounts that no question covers yet.
 
-    Something inside of what was asked about is, and what holds it: a subscription of a topic.
+    A resource inside a covered one counts as covered, and so does its parent: a subscription of a topic.
     """
     read_before: Collection[str] = _READ_BEFORE.get(prefix, ())
     for name, value in parameters.items():
@@ -33,5 +33,5 @@ def foreign_arns(
             arn = parse_arn(text)
             if arn is None or arn.service != prefix or arn.account == account or not is_account_id(arn.account):
                 continue
-            if not any(text.startswith(each) or each.startswith(text) for each in asked if each != "*"):
+            if not any(text.startswith(covered) or covered.startswith(text) for covered in asked if covered != "*"):
                 yield text, arn.account

@@ -1,4 +1,4 @@
-"""What parameters of Lambda, EventBridge, CloudWatch Logs, EC2 and RDS name in ways of their own."""
+"""Resources that Lambda, EventBridge, CloudWatch Logs, EC2 and RDS name in their own ways."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "cloudwatch": {"insightrule": "rule"},
 }
-"""Service -> kind of resource -> what parameters call it."""
+"""Service -> resource type -> its name in parameters."""
 
 
 _ECS_KINDS: Final[Mapping[str, str]] = {
@@ -49,23 +49,23 @@ _ECS_KINDS: Final[Mapping[str, str]] = {
     "taskDefinition": "task-definition",
     "tasks": "task",
 }
-"""Parameter -> what it names."""
+"""Parameter -> resource type."""
 ANY_KIND: Final = "*"
-"""In the place of a kind: what was found is all that the operation is about."""
+"""As a resource type: the ARNs found are all that the operation is about."""
 
 
 class PartialMatch(NamedTuple):
-    """Parameters that are left to be searched, and what was found before."""
+    """The parameters left to be searched, and the ARNs found so far."""
 
     parameters: Parameters
     arns: Mapping[str, tuple[str, ...]]
-    """By kind of resource."""
+    """By resource type."""
     owner: str = ""
-    """The account where it is not the caller's."""
+    """The owner's account if not the caller's."""
 
 
 def tagged_as(arn: str) -> str:
-    """The ARN by which a thing's tags are kept: a log group's for its streams, a function's for its versions."""
+    """Return the ARN that holds a resource's tags: a stream's log group, a version's function."""
     parts = arn.split(":")
     if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"]:
         return ":".join(parts[:7])
@@ -73,7 +73,7 @@ def tagged_as(arn: str) -> str:
 
 
 def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """What is found in the ways that only this service has."""
+    """Find resources in the service's own notations."""
     reader: Callable[[str, Parameters, Caller], PartialMatch] | None = {
         "ec2": _tagged,
         "ecs": _of_cluster,
@@ -86,7 +86,7 @@ def read_special(service: str, operation: str, parameters: Parameters, caller: C
 
 
 def _checked_arn(written: str, service: str, kind: str, caller: Caller) -> Arn:
-    """The ARN of one such thing in the region. moto goes by the name at the end, whatever stands before it."""
+    """Parse an ARN of that type in the caller's region. moto uses only the name at its end."""
     arn = parse_arn(written)
     here = (caller.partition, service, caller.region)
     if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
@@ -99,18 +99,18 @@ def _nothing(written: str, kind: str, caller: Caller) -> SandboxRefusal:
 
 
 def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """ECS takes short names, which have no slash, and ARNs."""
+    """Check ECS's resources: short names without a slash, or ARNs."""
     for name, kind in _ECS_KINDS.items():
-        for each in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
-            if each.startswith("arn:"):
-                _checked_arn(each, "ecs", kind, caller)
-            elif "/" in each:
-                raise _nothing(each, kind, caller)
+        for name_or_arn in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
+            if name_or_arn.startswith("arn:"):
+                _checked_arn(name_or_arn, "ecs", kind, caller)
+            elif "/" in name_or_arn:
+                raise _nothing(name_or_arn, kind, caller)
     return PartialMatch(parameters, {})
 
 
 def _function(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """`NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and whole ARNs; the qualifier also by itself."""
+    """Parse `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and ARNs; the qualifier can be a parameter."""
     if "VersionNumber" in parameters:
         parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
     written = text(parameters, "FunctionName")
@@ -122,18 +122,18 @@ def _function(_operation: str, parameters: Parameters, caller: Caller) -> Partia
         account, written = arn.account, arn.resource
     elif re.match(r"[0-9]{12}:function:", written):
         account, _, written = written.partition(":")
-    found = _FUNCTION.fullmatch(written)
+    name_match = _FUNCTION.fullmatch(written)
     rest = {name: value for name, value in parameters.items() if name not in {"FunctionName", "Qualifier"}}
-    if found is None:
+    if name_match is None:
         raise _nothing(text(parameters, "FunctionName"), "function", caller)
-    qualifier = found[2] or text(parameters, "Qualifier")
-    name = f"{found[1]}:{qualifier}" if qualifier else found[1]
+    qualifier = name_match[2] or text(parameters, "Qualifier")
+    name = f"{name_match[1]}:{qualifier}" if qualifier else name_match[1]
     function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
     return PartialMatch(rest, {"function": (function,)}, account)
 
 
 def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """CreateTags and DeleteTags take ids of any kind."""
+    """Find the resources of CreateTags and DeleteTags, ids of any type."""
     if operation not in {"CreateTags", "DeleteTags"}:
         return PartialMatch(parameters, {})
     things = tagged_things(texts(parameters, "Resources"), caller)
@@ -142,8 +142,8 @@ def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMa
 
 
 def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """Rules of the default bus have its name nowhere; a bus of another account is named by ARN."""
-    named = [text(each, "EventBusName") for each in (parameters, *many(parameters, "Entries"))]
+    """Find a rule's bus: rules on the default bus do not name it; another account's bus is named by ARN."""
+    named = [text(holder, "EventBusName") for holder in (parameters, *many(parameters, "Entries"))]
     for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
         if bus.startswith("arn:"):
             _checked_arn(bus, "events", "event-bus", caller)
@@ -152,17 +152,17 @@ def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> Part
         return PartialMatch(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
     written = text(parameters, "EventBusName")
     arn = parse_arn(written)
-    found = None if arn is None else _BUS.fullmatch(arn.resource)
+    bus_match = None if arn is None else _BUS.fullmatch(arn.resource)
     owner = ""
-    if arn is not None and found is not None:
-        written, owner = found[1], arn.account
+    if arn is not None and bus_match is not None:
+        written, owner = bus_match[1], arn.account
     if written == "default":
         return PartialMatch({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
     return PartialMatch({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
 
 
 def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - as all readers
-    """Kinesis's GetRecords has an iterator, in which moto writes the stream's name: `NAME:SHARD:NUMBER` in base64."""
+    """Find the stream of Kinesis's GetRecords, from moto's iterator: `NAME:SHARD:NUMBER` in base64."""
     if operation != "GetRecords":
         return PartialMatch(parameters, {})
     try:
@@ -173,28 +173,28 @@ def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMa
 
 
 def bus_arn(bus: str, caller: Caller) -> str:
-    """The ARN of an event bus that is named, or already an ARN."""
+    """Return the ARN of an event bus given by name or ARN."""
     if bus.startswith("arn:"):
         return bus
     return f"arn:{caller.partition}:events:{caller.region}:{caller.account}:event-bus/{bus}"
 
 
 def _log_group(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
-    """AWS puts `:log-stream:` behind a group, so that policies say `log-group:NAME:*` (CloudWatch Logs User Guide)."""
+    """AWS appends `:log-stream:` to a group, so policies say `log-group:NAME:*` (CloudWatch Logs User Guide)."""
     if operation in _ABOUT_GROUP_ITSELF:
         return PartialMatch(parameters, {})
     prefix = f"arn:{caller.partition}:logs:{caller.region}:{caller.account}:log-group:"
     if operation == "DescribeLogGroups":
         return PartialMatch(parameters, {"loggroup": (f"{prefix}:log-stream:",)})
-    named = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
-    named += [each for name in ("logGroupNames", "logGroupIdentifiers") for each in texts(parameters, name)]
-    for each in named:
-        if each.startswith("arn:"):
-            _checked_arn(each, "logs", "log-group", caller)
-        elif ":" in each:
-            raise _nothing(each, "log-group", caller)
-    arns = [each.removesuffix(":*") if each.startswith("arn:") else f"{prefix}{each}" for each in named]
+    groups = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
+    groups += [group for name in ("logGroupNames", "logGroupIdentifiers") for group in texts(parameters, name)]
+    for group in groups:
+        if group.startswith("arn:"):
+            _checked_arn(group, "logs", "log-group", caller)
+        elif ":" in group:
+            raise _nothing(group, "log-group", caller)
+    arns = [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}" for group in groups]
     if "logGroupIdentifier" in parameters:
-        # The ARN of a stream in the group has the group's name.
+        # The ARN of a log stream contains the group's name.
         parameters = {**parameters, "logGroupName": [arn.rpartition(":")[2] for arn in arns]}
     return PartialMatch(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})

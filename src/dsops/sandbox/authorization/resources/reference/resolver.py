@@ -1,7 +1,7 @@
-"""What an operation of any other service is about: from AWS's Service Authorization Reference and parameters' names.
+"""Authorization questions of all other services, from AWS's Service Authorization Reference.
 
-AWS says which kinds of resources an action is about and what their ARNs look like: `cluster/${ClusterName}`. The
-parameters say which: `clusterName`, `cluster`, an ARN of that form. What nothing names is `*`.
+The reference lists an action's resource types and their ARN formats: `cluster/${ClusterName}`. Parameters fill them:
+`clusterName`, `cluster`, or an ARN of that format. What no parameter names is `*`.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ _NAMES_NOTHING_YET: Final = (
     "Describe",
     "Search",
 )
-"""Operations about things whose ids are still to be made, or about all of a kind: AWS judges them on `KIND/*`."""
+"""Prefixes of operations on resources without an id yet, or on all of a type: AWS authorizes them on `KIND/*`."""
 _TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
 _TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
 _UNTAGS: Final = "Untag"
 _OWNERS: Final = ("registryid", "catalogid")
-"""Parameters that say whose the thing is."""
+"""Parameters that name the owner's account."""
 _GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
 
 
 class ListedResources:
-    """All services that have no module of their own."""
+    """Authorization questions of services without a module of their own."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
@@ -61,7 +61,7 @@ class ListedResources:
     def questions(
         self, service: str, operation: str, parameters: Parameters, caller: Caller
     ) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of the service."""
+        """Yield the permissions that an operation of the service needs."""
         if service in {"apigateway", "apigatewayv2"}:
             yield _of_path(service, operation, parameters, caller)
             return
@@ -72,17 +72,19 @@ class ListedResources:
         if use is None:
             yield from _unknown(prefix, operation, parameters, caller)
             return
-        given = _Given(service, operation, parameters, caller)
-        context = given.context(use) | keys_of_request(parameters, use.keys, caller)
-        asked = dict.fromkeys(_arns(use, given))
-        asked |= dict.fromkeys(arn for arn, _ in foreign_arns(prefix, given.parameters, given.owner, asked))
-        if any(_is_elsewhere(arn, caller) for arn in asked):
-            # It is done in the region that was asked, whatever region the ARN says.
-            asked["*"] = None
-        for arn in asked:
+        request = _Given(service, operation, parameters, caller)
+        context = request.context(use) | keys_of_request(parameters, use.keys, caller)
+        asked_arns = dict.fromkeys(_arns(use, request))
+        asked_arns |= dict.fromkeys(
+            arn for arn, _ in foreign_arns(prefix, request.parameters, request.owner, asked_arns)
+        )
+        if any(_is_elsewhere(arn, caller) for arn in asked_arns):
+            # The operation runs in the request's region, whatever region the ARN names.
+            asked_arns["*"] = None
+        for arn in asked_arns:
             entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
             for entry in tuple(entries) or ({},):
-                yield self._about(f"{prefix}:{use.name}", arn, caller, given, context | entry)
+                yield self._about(f"{prefix}:{use.name}", arn, caller, request, context | entry)
 
     def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> AuthorizationQuestion:
         owner = given.owner
@@ -91,14 +93,16 @@ class ListedResources:
             return AuthorizationQuestion(action, "*", owner, context)
         account = parts.account or owner
         region = parts.region or caller.region
-        held = self._estate.held_at(arn)
-        tags = held.tags or self._estate.tags_of(tagged_as(arn), account, region)
+        resource = self._estate.held_at(arn)
+        tags = resource.tags or self._estate.tags_of(tagged_as(arn), account, region)
         own = parts._replace(account=account, region=region)
         context = keys_of_resource(own, given.parameters, tags, self._estate) | context
-        return AuthorizationQuestion(action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), held.policy)
+        return AuthorizationQuestion(
+            action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), resource.policy
+        )
 
     def _reference(self) -> ServiceReference:
-        """Read when the first request needs it: 8 ms, and some more for each service."""
+        """Return the reference, opened at the first use: 8 ms, and some more for each service."""
         if self._opened is None:
             self._opened = open_reference()
         if self._opened is None:
@@ -108,20 +112,20 @@ class ListedResources:
 
 
 class _Value(NamedTuple):
-    """One parameter's texts, and its name without case, dashes and the plural's `s`."""
+    """The texts of one parameter, and its name without case, dashes and plural `s`."""
 
     name: str
     texts: tuple[str, ...]
 
 
 class _Given:
-    """The parameters of one request, as the search for names sees them."""
+    """The parameters of one request, prepared for lookup by name."""
 
     def __init__(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> None:
         special = read_special(service, operation, parameters, caller)
         self.operation = operation
         self.parameters = special.parameters
-        self.values = [value for name, held in self.parameters.items() for value in _values(name, held)]
+        self.values = [value for name, raw_value in self.parameters.items() for value in _values(name, raw_value)]
         owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
         self.owner = owner if is_account_id(owner) else caller.account
         self.found = special.arns
@@ -129,16 +133,16 @@ class _Given:
         self.place = ArnPrefix(caller.partition, caller.region, self.owner)
 
     def named(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The texts of the first parameter that has one of these names, with those of source and target."""
+        """Return the texts of the first parameter with one of these names, including its source and target forms."""
         for name in names:
             sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
-            found = [text for value in self.values if value.name in sides for text in value.texts]
-            if found:
-                return tuple(dict.fromkeys(found))
+            found_texts = [text for value in self.values if value.name in sides for text in value.texts]
+            if found_texts:
+                return tuple(dict.fromkeys(found_texts))
         return ()
 
     def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
-        """The ARNs of that kind that the parameters name; a `resourceId` says nothing where there are several kinds."""
+        """Return the ARNs of that type in the parameters; a generic `resourceId` counts only if it is the only type."""
         if kind.name in self.found:
             return list(self.found[kind.name])
         whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
@@ -147,25 +151,25 @@ class _Given:
         return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
 
     def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
-        """What fills a name such as `clustername` in the ARN of a `cluster`. ARNs that did not fit are no names."""
+        """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`; ARNs are no names."""
         stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
-        wanted = [name]
+        parameter_names = [name]
         for part in dict.fromkeys((stem, kind)):
-            wanted += [f"{part}{end}" for end in ("name", "id", "identifier", "")]
+            parameter_names += [f"{part}{end}" for end in ("name", "id", "identifier", "")]
         if stem in self.operation.lower() or kind in self.operation.lower():
-            wanted += ["name", "id", "identifier"]
-        wanted += general
+            parameter_names += ["name", "id", "identifier"]
+        parameter_names += general
         if general and not self.operation.startswith(_NAMES_NOTHING_YET):
-            # StopLogging's `Name` is the trail's: there is nothing else that it could be.
-            wanted.append("name")
-        return tuple(text for text in self.named(wanted) if not text.startswith("arn:"))
+            # StopLogging's `Name` is the trail's: it can't be anything else.
+            parameter_names.append("name")
+        return tuple(text for text in self.named(parameter_names) if not text.startswith("arn:"))
 
     def special(self) -> list[str]:
-        """What was found though AWS's list has no kind for it."""
+        """Return the ARNs that `read_special` found, of whatever type."""
         return [arn for arns in self.found.values() for arn in arns]
 
     def context(self, use: ActionUse) -> Context:
-        """Tags that are passed, and the condition keys that a parameter has the name of."""
+        """Return the keys of passed tags, and condition keys named like a parameter."""
         parameters = self.parameters
         tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
         for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
@@ -178,38 +182,38 @@ class _Given:
             prefix, _, name = key.partition(":")
             if prefix == "aws" or "$" in name or "/" in name:
                 continue
-            held = self.named((_folded(name),))
-            if held and (kind != "ARN" or held[0].startswith("arn:")):
-                context[key] = held
+            held_texts = self.named((_folded(name),))
+            if held_texts and (kind != "ARN" or held_texts[0].startswith("arn:")):
+                context[key] = held_texts
         return context
 
 
 def _arns(use: ActionUse, given: _Given) -> list[str]:
-    """What the action is about, as the parameters have it; `*` for what they don't name."""
+    """Return the ARNs that the action is about, by the parameters; `*` for those not named."""
     if not use.kinds or ANY_KIND in given.found:
         return given.special() or ["*"]
-    found: dict[str, None] = {}
+    found_arns: dict[str, None] = {}
     missing: list[str] = []
-    named = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
-    for kind, arns in named.items():
+    arns_by_kind = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
+    for kind, arns in arns_by_kind.items():
         if arns:
-            if kind.is_required or not _is_part_of_another(kind, named):
-                found |= dict.fromkeys(arns)
-        elif kind.is_required and not _is_another_choice(kind, named, given.operation):
+            if kind.is_required or not _is_part_of_another(kind, arns_by_kind):
+                found_arns |= dict.fromkeys(arns)
+        elif kind.is_required and not _is_another_choice(kind, arns_by_kind, given.operation):
             is_new = given.operation.startswith(_NAMES_NOTHING_YET)
             missing.append(filled(kind.arn, given.place, {}) if is_new else "*")
-    found |= dict.fromkeys(missing)
-    return list(found) or ["*"]
+    found_arns |= dict.fromkeys(missing)
+    return list(found_arns) or ["*"]
 
 
 def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
-    """Whether AWS calls a kind required that is one of several: a listener of an ALB or NLB, whatever is tagged."""
+    """Whether a required type is one of alternatives: a listener of an ALB or NLB, or any tagged resource."""
     family = kind.name.partition("/")[0]
     return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
 
 
 def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
-    """Whether a longer form is named too: a rule on a bus, where the rule alone would be the default bus's."""
+    """Whether a longer ARN is named, too: a rule on a bus, where the rule alone would mean the default bus."""
     own = set(names_in(kind.arn))
     return any(arns and set(names_in(other.arn)) > own for other, arns in named.items())
 
@@ -220,14 +224,14 @@ def _is_elsewhere(arn: str, caller: Caller) -> bool:
 
 
 def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """An operation that AWS's pages don't list: under its own name, on everything."""
+    """Yield questions for an operation that AWS's reference lacks: its own name, on `*`."""
     yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
     for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
         yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
 
 
 def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
-    """API Gateway's actions are HTTP methods, its resources the paths (Service Authorization Reference)."""
+    """Return API Gateway's question: its actions are HTTP methods, its resources are paths (per AWS's reference)."""
     model = operation_model(service, operation)
     path = str(model.http["requestUri"]).partition("?")[0]
     for name, shape in model.input_shape.members.items() if model.input_shape else ():
@@ -242,7 +246,7 @@ def _values(name: str, held: object) -> Iterator[_Value]:
     folded = _folded(name)
     if isinstance(held, str | bool | int):
         yield _Value(folded, (shown(held),))
-    elif isinstance(held, list) and held and all(isinstance(each, str) for each in held):
+    elif isinstance(held, list) and held and all(isinstance(item, str) for item in held):
         yield _Value(folded, tuple(held))
         yield _Value(folded.removesuffix("s"), tuple(held))
 

@@ -1,4 +1,4 @@
-"""AWS's forms of ARN, such as `arn:${Partition}:sqs:${Region}:${Account}:${QueueName}`, and what fits them."""
+"""AWS's ARN formats, such as `arn:${Partition}:sqs:${Region}:${Account}:${QueueName}`, and matching ARNs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PLACE: Final = frozenset({"Partition", "Region", "Account"})
 
 
 class ArnPrefix(NamedTuple):
-    """What every ARN of a request begins with."""
+    """The partition, region and account of a request's ARNs."""
 
     partition: str
     region: str
@@ -20,12 +20,12 @@ class ArnPrefix(NamedTuple):
 
 
 def names_in(template: str) -> tuple[str, ...]:
-    """The names that have to be filled in, such as `ClusterName`."""
+    """Return the names to be filled in, such as `ClusterName`."""
     return tuple(name for name in _MARK.findall(template) if name not in _PLACE)
 
 
 def filled(template: str, place: ArnPrefix, names: Mapping[str, str]) -> str:
-    """The ARN; what has no name is `*`."""
+    """Return the ARN, with `*` for names without a value."""
     known = {"Partition": place.partition, "Region": place.region, "Account": place.account, **names}
     return _MARK.sub(lambda mark: known.get(mark[1], "*"), template)
 
@@ -38,17 +38,17 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _any_of(name: str) -> str:
-    # No colon: what follows one in a name could be another name to whoever reads the ARN next.
+    # No colon: the text after it could be read as another name later.
     return "[^:]*" if name in _PLACE else "[^:]+"
 
 
 def fits(template: str, arn: str) -> bool:
-    """Whether the ARN is of that form."""
+    """Whether the ARN has that format."""
     return _pattern(template).fullmatch(arn) is not None
 
 
 def choices(template: str, place: ArnPrefix, values: Callable[[str], Sequence[str]]) -> list[str]:
-    """An ARN for each value of the last name that has several; [] when a name has none."""
+    """Return an ARN for each combination of values; [] when a name has none."""
     rows: list[dict[str, str]] = [{}]
     for name in names_in(template):
         rows = [{**row, name: value} for row in rows for value in values(name)]
