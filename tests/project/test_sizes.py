@@ -8,7 +8,7 @@ import pytest
 
 from tests.project.source import ROOT, SOURCE, modules, tree_of
 
-LONGEST_FILE = 360
+LONGEST_FILE = 450
 LONGEST_FUNCTION = 60
 MOST_LINES = 87_500
 MOST_SKIPS = 20
@@ -23,7 +23,7 @@ LENGTHS = {
 
 @pytest.mark.parametrize("path", [path for path, length in LENGTHS.items() if length > LONGEST_FILE])
 def test_a_long_file_has_a_reason(path: str) -> None:
-    """One idea a file."""
+    """One idea a file: 80 to 350 lines as a rule, and never more than this without a reason."""
     assert path in LONG_FILES
 
 
