@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.project.source import ROOT, modules, tree_of
@@ -38,12 +40,16 @@ def words(tree: ast.Module) -> Iterator[str]:
             yield node.value
 
 
+@cache
+def strings_of(file: Path) -> str:
+    """All strings in the code of a file, one a line."""
+    return "\n".join(words(tree_of(file)))
+
+
 def files_with(example: str) -> set[str]:
     """The files of the source whose code has the example as a word of a string, or that are named after it."""
     word = re.compile(rf"(?<![\w.-]){re.escape(example)}(?![\w.-])")
     stem = re.sub(r"\W", "_", example)
     return {
-        str(file.relative_to(ROOT))
-        for file in modules().values()
-        if file.stem == stem or any(word.search(text) for text in words(tree_of(file)))
+        str(file.relative_to(ROOT)) for file in modules().values() if file.stem == stem or word.search(strings_of(file))
     }
