@@ -62,4 +62,4 @@ class Desk:
         return not self.refused(caller, service, operation, **parameters)
 
     def _resources(self) -> ResourceResolver:
-        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.vault)
+        return ResourceResolver(self.lab.sandbox.world, self.lab.sandbox.secret_storage)

@@ -11,7 +11,7 @@ from dsops.policy.evaluation.control import has_resource_control
 from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_builder import IamBuilder
 from dsops.sandbox.state.organization_builder import _taught_models, organization_models
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -115,7 +115,7 @@ def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
     for path in ("/aws-service-role/x.amazonaws.com/", "/"):
         name = f"Linked{len(path)}"
         # AWS creates these roles, not an account, so they are planted.
-        role = Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
+        role = IamBuilder(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
         lab.sandbox.world.backend(ACCOUNT).roles[role.unique_id].put_policy("p", allow)
         session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
         answer = session.answer("secretsmanager", "GetSecretValue", SecretId="db")

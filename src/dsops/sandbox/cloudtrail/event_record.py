@@ -20,7 +20,7 @@ from dsops.arn import parse_arn, partition_named
 from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import SandboxRefusal
 from dsops.policy.language.letters import lower_case
-from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
@@ -63,7 +63,7 @@ _KEPT_PARAMETERS = frozenset(
 def record_of(
     request: HttpRequest,
     route: Route,
-    turn: StsRequest,
+    turn: AuthenticatedRequest,
     result: Mapping[str, Value],
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
@@ -120,7 +120,7 @@ def id_of(name: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
-def _from_where(request: HttpRequest, turn: StsRequest) -> dict[str, object]:
+def _from_where(request: HttpRequest, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return source address and user agent; for an AWS service that calls by itself, its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
@@ -175,7 +175,7 @@ def _exception_names(service: str) -> Mapping[str, str]:
     return {shape.error_code: shape.name for shape in shapes}
 
 
-def _asked(service: str, turn: StsRequest) -> dict[str, object]:
+def _asked(service: str, turn: AuthenticatedRequest) -> dict[str, object]:
     """Return the recorded parameters, and the transitive tags that the session passes on."""
     recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
     if "bucket" in recorded:
@@ -196,7 +196,7 @@ def _asked(service: str, turn: StsRequest) -> dict[str, object]:
     return recorded
 
 
-def _roles(turn: StsRequest) -> Iterator[dict[str, str]]:
+def _roles(turn: AuthenticatedRequest) -> Iterator[dict[str, str]]:
     """Yield the requested role and the SAML provider."""
     if not turn.operation.startswith("AssumeRole"):
         return

@@ -78,7 +78,7 @@ def organization_models() -> Any:  # a module has no type that could be named
 def plant_organization(organizations: Organizations, seed: SeedOrganization, partition: str) -> None:
     """Create the organization with its accounts and policies. Passes on moto's exceptions for what moto refuses."""
     organization_models()
-    OrganizationPlanter(seed.management_account, partition).plant(organizations, seed)
+    OrganizationBuilder(seed.management_account, partition).plant(organizations, seed)
 
 
 @cache
@@ -94,7 +94,7 @@ def _probe() -> str:
     """Create an organization with one of everything and read it back; return what is wrong, "" for nothing."""
     organizations = Organizations()
     unit = SeedNode(accounts=((_MEMBER, SeedNode(service_control=(_DENIES,))),))
-    OrganizationPlanter(_MANAGEMENT, "aws").plant(
+    OrganizationBuilder(_MANAGEMENT, "aws").plant(
         organizations,
         SeedOrganization(
             _MANAGEMENT, SeedNode(units=(("unit", unit),)), "o-probe00000", delegated_administrators=((_MEMBER, IAM),)
@@ -116,7 +116,7 @@ def _probe() -> str:
     return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
-class OrganizationPlanter:
+class OrganizationBuilder:
     """Creates an organization in the backend of one management account."""
 
     def __init__(self, management_account: str, partition: str) -> None:
