@@ -25,7 +25,13 @@ def reached_from(module: str) -> set[str]:
     doors = [name for name in direct if modules()[name].name == "__init__.py"]
     named = set(words(tree_of(modules()[module])))
     behind = {other for door in doors for other in imports()[door]}
-    in_tables = {name for name in modules() if name in named or name.removeprefix(f"{module}.") in named}
+    # `f"dsops.stores.{name}"` names every module of the room.
+    beginnings = tuple(text for text in named if text.startswith("dsops.") and text.endswith("."))
+    in_tables = {
+        name
+        for name in modules()
+        if name in named or name.removeprefix(f"{module}.") in named or name.startswith(beginnings)
+    }
     return {*direct, *behind, *in_tables}
 
 
