@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dsops.arn import parse_arn
 from dsops.aws.apis.iam import Entity
-from dsops.cli.framework.command import Arguments
-from dsops.cli.look.explain import POLICIES, TRUST_POLICY
 from dsops.cli.look.plan_check_files import Known, PolicyFile, read_policy_text
 from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
 from dsops.errors import PolicyInvalid, UsageError, nearest
@@ -21,12 +19,14 @@ from dsops.runtime import Runtime
 _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 
 
-def evidence_of(steps: Iterable[Step], arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies of files."""
+def evidence_of(
+    steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
+) -> Evidence:
+    """The policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
     given: Given = {}
-    for file in arguments.texts(POLICIES.name):
+    for file in policy_files:
         given = {**given, **_given(file, runtime)}
-    trusts = dict(_trust(word, steps, runtime) for word in arguments.texts(TRUST_POLICY.name))
+    trusts = dict(_trust(word, steps, runtime) for word in trust_policies)
     return Evidence(given, trusts)
 
 

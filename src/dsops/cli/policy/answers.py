@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.policy.files import STDIN
 from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
 from dsops.policy.language.conditions import SECRET_KEYS
 from dsops.policy.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
+from dsops.text import clean, counted
 
 if TYPE_CHECKING:
     from dsops.cli.policy.simulate import AnsweredCase

@@ -12,10 +12,8 @@ from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.output import clean
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_endpoint, base_environ, load_base
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address, resolve_endpoint
 from dsops.errors import (
@@ -33,15 +31,17 @@ from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.extras import install_command
 from dsops.policy.simulate import Case, PolicySet
+from dsops.resolve.base import base_endpoint, base_environ, load_base
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import clean
 
 Questions = Sequence[tuple[Case, PolicySet]]
 
 
 def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Each question with what the caller's own keys may read of the caller's account, in order."""
-    credentials, _ = load_base(runtime)
+    credentials = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
     iam = Iam(client, credentials, resolve_endpoint("iam", sts.region, environ))

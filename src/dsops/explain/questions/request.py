@@ -30,7 +30,7 @@ OF_THE_NETWORK: Final = (
     "aws:useragent",
 )
 OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federatedprovider")
-"""What a session has by whoever issued it."""
+"""What a session has by the issuer."""
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
 NETWORK: Final = "only AWS sees from which address and network the call comes"
