@@ -33,7 +33,7 @@ ONE_FOR_ONE = [pair for pair in LOOKALIKES if pair[0] in "\u017f\u0130\u0131\u21
 PATTERNS = sorted(
     {
         pattern
-        for service in ("sts", "policy")
+        for service in ("sts", "iam")
         for name in service_model(service).shape_names
         if (pattern := service_model(service).shape_for(name).metadata.get("pattern"))
     }

@@ -42,7 +42,7 @@ def subject_of(
 ) -> SecretSubject:
     """A store of the step's type, with these values in memory."""
     world = pipeline or Pipeline()
-    store = secret_store(step.type)
+    store = secret_store(step.type.name)
 
     def fetch(references: Sequence[SecretReference]) -> Mapping[SecretReference, Secret | DsopsError]:
         return world.time.run(store.fetch(step, references, credentials, context_of(world, step)), world.aws)

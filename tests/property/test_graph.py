@@ -52,7 +52,7 @@ def plans(draw: st.DrawFn) -> Plan:
     steps: dict[str, Step] = {}
     for name in draw(st.lists(texts, unique=True, max_size=8)):
         kind = draw(st.sampled_from(["aws.sts", "aws.secretsmanager", "literal"]))
-        hops = [step.name for step in steps.values() if step.type == "aws.sts"]
+        hops = [step.name for step in steps.values() if step.type.name == "aws.sts"]
         below = draw(st.sampled_from(["", *hops])) if kind != "literal" else ""
         account = draw(st.sampled_from(["111111111111", "222222222222"]))
         sent: dict[str, Setting] = {
@@ -63,7 +63,7 @@ def plans(draw: st.DrawFn) -> Plan:
         }
         steps[name] = Step(
             name,
-            kind,
+            BUILTIN_TYPES[kind],
             sent if kind == "aws.sts" else {},
             draw(regions),
             below,

@@ -261,7 +261,10 @@ class TestLimits:
             ("arn:aws:iam::123456789012:role/", "the role's name is missing at its end"),
             ("arn:aws:iam::123456789012:role/App ", "remove the white space around it"),
             ("$ROLE_ARN", "a variable is written ${NAME}, with letters, digits and _"),
-            ("arn:aws:sts::123456789012:assumed-role/App/me", "this is a session of a role: name the role itself"),
+            (
+                "arn:aws:sts::123456789012:assumed-role/App/me",
+                "this is the ARN of a role session: name the role itself",
+            ),
             ("arn:aws:iam:us-east-1:123456789012:role/App", "an ARN of iam has no region"),
         ],
     )
@@ -396,7 +399,7 @@ class TestStores:
             ("token_code: '123456'", "token_code", "without `serial_number`"),
             ("mfa_process: code", "mfa_process", "without `serial_number`"),
             ("profile: a\ncredentials_from: b", "profile", "two sources of credentials"),
-            ("tags: {a: 1, A: 2}", "tags", "the tags `a` and `A` are one"),
+            ("tags: {a: 1, A: 2}", "tags", "the tags `a` and `A` are the same tag"),
             ("tags: {a: 1}\ntransitive_tag_keys: [b]", "transitive_tag_keys", "`b` is to be passed on"),
             ("transitive_tag_keys: b", "transitive_tag_keys", "`b` is to be passed on"),
         ],

@@ -225,7 +225,7 @@ class TestForms:
             ("json_extract", "`json_extract` needs an argument"),
             ('"json_extract:.a..b"', "`.a..b` is not a path to a field"),
             ('"json_extract:.a["', "`.a[` is not a path to a field"),
-            ('"replace:a"', "`replace` needs what to put instead"),
+            ('"replace:a"', "`replace` needs the new text"),
             ('"replace::b"', "`replace` needs an argument"),
             ("[{replace: {from: a}}]", "`replace` needs `to`"),
             ("[{replace: {form: a, to: b}}]", "`replace` has no argument `form`"),

@@ -1,4 +1,4 @@
-"""YAML and JSON text -> a tree with a line number for every value. The only room that knows PyYAML.
+"""Parses YAML and JSON into a tree with a line number for every value. Only this package uses PyYAML.
 
 Any room may import it, and does so from here: each reader is loaded when a text of its kind is read.
 """
@@ -37,11 +37,11 @@ __all__ = [
 
 
 def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document:
-    """The one document of a YAML text, anchors and `<<` followed.
+    """Parse one YAML document, with anchors and `<<` resolved. Numbers keep their text, and dates are texts.
 
-    Numbers keep their text and dates are text: YAML 1.1 would read `0777` as 511 and `12:30` as 750.
-    `file` is how problems name the text. Several documents, tags of an application and keys that are no
-    scalars are problems; with `has_functions` a tag such as `!Ref` is CloudFormation's short form of a mapping.
+    YAML 1.1 would read `0777` as 511 and `12:30` as 750. `file` is the text's name in problems. Several documents,
+    application tags and keys that are not scalars are problems; with `has_functions`, a tag such as `!Ref` is
+    CloudFormation's short form of a mapping.
     """
     from dsops.document.yaml_reader import read
 
@@ -49,10 +49,10 @@ def parse_yaml(text: str, file: str, *, has_functions: bool = False) -> Document
 
 
 def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
-    """The value of a JSON text (RFC 8259); with `comments`, `//` and `/* */` are white space.
+    """Parse a JSON text (RFC 8259); with `comments`, `//` and `/* */` count as white space.
 
-    Comments, repeated keys, missing and trailing commas are problems over which reading goes on, so that all
-    are reported. Linear in the length of the text, which is not limited; its depth is.
+    Comments, repeated keys, missing and trailing commas are problems after which reading continues, so that all of
+    them are reported. Takes time linear in the length of the text, which is not limited; the depth is.
     """
     from dsops.document.json_reader import read
 
@@ -60,9 +60,9 @@ def parse_json(text: str, file: str, *, comments: bool = False) -> Document:
 
 
 def to_json(node: Node) -> str:
-    """Compact JSON text of a node: order kept, numbers with the text they were written in.
+    """Compact JSON of a node, with its order and with numbers as written.
 
-    What YAML calls a number and JSON does not (`012345678901`, `0x1f`, `.5`) becomes a string, as it is.
+    A number in YAML that is none in JSON (`012345678901`, `0x1f`, `.5`) becomes a string, unchanged.
     """
     from dsops.document.json_writer import write
 
@@ -70,7 +70,7 @@ def to_json(node: Node) -> str:
 
 
 def to_plain(node: Node) -> object:
-    """The node as Python's dict, list, str, int, float, bool and None, by the same rules as `to_json`."""
+    """The node as dict, list, str, int, float, bool and None, by the rules of `to_json`."""
     import json
 
     return json.loads(to_json(node))

@@ -144,7 +144,7 @@ class TestRemembering:
         """Without HOME nothing can be allowed, and the error says so."""
         assert not is_allowed(FILES, {})
         assert not disallow(MAIN, {})
-        with pytest.raises(ConfigError, match="no folder to remember it in"):
+        with pytest.raises(ConfigError, match="no folder to store the permission in"):
             allow(FILES, {})
 
     def test_a_home_that_can_not_be_written_is_an_error(self, environ: dict[str, str]) -> None:

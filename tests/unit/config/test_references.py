@@ -206,7 +206,7 @@ class TestVariables:
         [
             ("hunter2", "`A` takes `from` or `literal`"),
             ("[hunter2]", "`A` takes `from` or `literal`"),
-            ("", "`A` says nothing, and there is none to remove"),
+            ("", "`A` is null, and there is no inherited variable to remove"),
             ("{}", "`A` has neither `from` nor `literal`"),
             ("{default: hunter2}", "`A` has neither `from` nor `literal`"),
             ("{literal: hunter2, from: 'prod:db'}", "`from` and `literal` both say what the value is"),

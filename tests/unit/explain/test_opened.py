@@ -11,6 +11,7 @@ from dsops.explain.questions.opened import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, questions, session_caller
 from dsops.plan import Proof, Step
 from dsops.sandbox.clock import MovableClock
+from dsops.schema import SSO_TYPE
 from tests.sandboxes import Lab
 from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_unsigned import STEP, saml_step, token_step
@@ -104,7 +105,7 @@ def test_of_a_token_that_comes_at_run_time_the_provider_is_known() -> None:
 
 def test_what_a_login_gives_is_not_known() -> None:
     """A login's tags are unknown: IAM Identity Center sets them by its own rules."""
-    step = STEP._replace(type="aws.sso", operation="", proof=Proof("a login", "d"))
+    step = STEP._replace(type=SSO_TYPE, operation="", proof=Proof("a login", "d"))
 
     assert is_opened(step)
     assert {*OF_AN_ISSUER, "aws:federatedprovider", "identitystore:userid"} <= unread_keys(opened(step))

@@ -54,7 +54,7 @@ secretStores:
     ((line, message),) = refusal(chain.replace("SECONDS", "3601"))
     assert line == 4
     assert message == (
-        "3601 is over 3600 seconds (1 hour), the most that a chained role gets, whatever the role itself allows "
+        "3601 is over 3600 seconds (1 hour), the most that a chained role gets, whatever maximum the role has "
         "(the AssumeRole API reference); its credentials come from `jump`"
     )
 

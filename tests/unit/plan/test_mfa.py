@@ -36,7 +36,7 @@ def test_two_roles_behind_one_device_share_a_session() -> None:
     plan = planned()
     assert next(iter(plan.steps)) == SESSION
     session, a, b = plan.steps[SESSION], plan.steps["a"], plan.steps["b"]
-    assert (session.type, session.settings["serial_number"]) == ("aws.sts", DEVICE)
+    assert (session.type.name, session.settings["serial_number"]) == ("aws.sts", DEVICE)
     assert "role_arn" not in session.settings
     assert (a.credentials_from, b.credentials_from) == (SESSION, SESSION)
     assert "serial_number" not in a.settings

@@ -108,14 +108,14 @@ def test_a_source_identity_has_its_length(reason: str, limit: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (["source_identity: ada", "reason_to: source_identity"], "the reason is to become the source identity, and"),
+        (["source_identity: ada", "reason_to: source_identity"], "`reason_to` makes the reason the source identity"),
         (["tags: {reason: x}", "reason_to: tag:Reason"], "the reason is to become the tag `Reason`, and `tags` has"),
         (["reason_to: tag:aws:reason"], "the tag `aws:reason` begins with `aws:`"),
         (["reason_to: session_name"], "`reason_to` takes source_identity, or tag: and the key of a tag, not"),
         (['reason_to: "tag:"'], "`reason_to` takes source_identity, or tag: and the key of a tag, not `tag:`"),
         (
             [f"tags: {{{', '.join(f't{number}: x' for number in range(50))}}}", "reason_to: tag:Reason"],
-            "with the reason's there are 51 tags, and the most is 50",
+            "with the tag of the reason there are 51 tags, and the most is 50",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from dsops.audit.record import origin_here, record_of
 from dsops.errors import DsopsError
 from dsops.resolve.acts import is_of_sandbox
 from dsops.runtime import Act
+from dsops.schema import BUILTIN_TYPES, StoreType
 from tests.aws_in_memory import DENIED, Call, Refusal
 from tests.fakes import NOON, make_runtime
 from tests.pipeline import ADA, Pipeline
@@ -226,7 +227,11 @@ def test_only_calls_of_aws_can_be_a_sandboxs(store_type: str, expected: bool | N
         "envs: {e: {A: {from: {store: a, key: access_key_id}}}}"
     ).steps["a"]
     runtime = make_runtime({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
-    found = is_of_sandbox(step._replace(type=store_type), runtime, {"http://127.0.0.1:4566"})
+    found = is_of_sandbox(
+        step._replace(type=BUILTIN_TYPES.get(store_type, StoreType(store_type, "", ()))),
+        runtime,
+        {"http://127.0.0.1:4566"},
+    )
     assert (found, is_of_sandbox(step, runtime, {"http://127.0.0.1:4567"})) == (expected, False)
 
 

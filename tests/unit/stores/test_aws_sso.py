@@ -240,7 +240,7 @@ def test_a_login_that_changes_while_the_portal_is_asked_is_refused(desk: Desk) -
 
     desk.center.outage = elsewhere
     desk.center.log_in(desk.home, ADA)
-    assert "another one than when this run was planned" in desk.failure().message
+    assert "another login than when this run was planned" in desk.failure().message
     assert {} == desk.center.issued
     assert desk.caller().endswith(f"/{EVE}")
 
@@ -318,7 +318,7 @@ def test_a_login_that_changes_after_the_plan_is_refused(desk: Desk) -> None:
     desk.center.log_in(desk.home, ADA)
     plan = desk.plan(STORE, store="r")
     desk.center.log_in(desk.home, EVE)
-    with pytest.raises(LoginRequired, match="another one than when this run was planned") as caught:
+    with pytest.raises(LoginRequired, match="another login than when this run was planned") as caught:
         desk.time.run(desk.resolver(plan).credentials("r"), desk.center)
     assert "run it again" == caught.value.hint
     assert [] == desk.center.asked

@@ -196,7 +196,7 @@ def test_an_assertion_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipel
     """A response whose user differs from the plan's is not sent: its session would be cached as the first one's."""
     plan = pipeline.plan(put(response_of(DEPLOY)), store="r")
     put(response_of(DEPLOY, name="bob"))
-    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
 
@@ -218,7 +218,7 @@ def test_of_encrypted_assertions_no_two_are_the_same_persons(pipeline: Pipeline,
     text = put(response_of(encrypted=True), both)
     plan = pipeline.plan(text, store="r")
     put(response_of(encrypted=True).replace("signature", "of-another-person"))
-    with pytest.raises(NoCredentials, match="another one's than when this run was planned"):
+    with pytest.raises(NoCredentials, match="another subject than when this run was planned"):
         pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
     assert pipeline.aws.calls == []
     put(response_of(encrypted=True))

@@ -118,7 +118,7 @@ def test_a_token_that_speaks_of_another_by_then_is_not_sent(pipeline: Pipeline, 
         file.write_text(before)
         plan = pipeline.plan(text, store="r")
         file.write_text(token_of("eve"))
-        with pytest.raises(NoCredentials, match="another one's than when this run was planned") as caught:
+        with pytest.raises(NoCredentials, match="another subject than when this run was planned") as caught:
             pipeline.time.run(pipeline.resolver(plan).credentials("r"), pipeline.aws)
         assert "sub `eve`" in caught.value.why
     assert pipeline.aws.calls == []
