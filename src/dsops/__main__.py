@@ -1,4 +1,4 @@
-"""Where `dsops` begins: a plain `exec` goes to the agent; everything else, and what it can't do, is done here."""
+"""The entry point: a plain `exec` goes to the agent; this process does everything else, and what the agent declines."""
 
 import _signal  # type: ignore[import-not-found]
 import os
@@ -17,9 +17,10 @@ _raises = False
 
 
 def main() -> int:
-    """The exit code of this process's command line."""
+    """Run this process's command line and return its exit code."""
     global _raises  # noqa: PLW0603 - one process, one command line
-    # Unless it is ignored (`nohup`, a shell's background job). What Python prints before this line is Python's.
+    # A shell's background job or `nohup` ignores SIGINT; that stays so. Before this line, Ctrl-C prints Python's own
+    # traceback.
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _on_interrupt)
         sys.unraisablehook = _on_unraisable
@@ -36,10 +37,9 @@ def main() -> int:
 
 
 def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
-    """End with 130, at once while nothing has begun and after all has ended.
+    """End with 130, at once before the work begins and after it has ended.
 
-    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that what was begun is cleared away. A second one ends
-    that.
+    In between (`_raises`) a Ctrl-C is a KeyboardInterrupt, so that the work can clean up. A second one ends at once.
     """
     global _raises  # noqa: PLW0603 - the same
     if not _raises:
@@ -48,11 +48,11 @@ def _on_interrupt(_number: int, _frame: "FrameType | None") -> None:
     raise KeyboardInterrupt
 
 
-def _on_unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """End with 130 where a Ctrl-C came within a callback, such as a weak reference's, which can't pass it on."""
-    if issubclass(told.exc_type, KeyboardInterrupt):
+def _on_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """End with 130 for a Ctrl-C within a callback, such as a weak reference's: Python can't raise it from there."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
         os._exit(INTERRUPTED)
-    sys.__unraisablehook__(told)
+    sys.__unraisablehook__(unraisable)
 
 
 def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
@@ -64,9 +64,7 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
         if code is not None:
             return code
     from dsops.dumps import leave_no_core_dump
-    from dsops.startup import own_process
 
-    own_process()
     leave_no_core_dump()
     from dsops.cli import main as run_here
 
@@ -74,12 +72,12 @@ def _run(words: "list[str]", *, is_agent_wanted: bool) -> int:
 
 
 def _command(words: "list[str]") -> str:
-    """The command's name, where nothing stands before it but the configuration's."""
+    """The command's name; only `--config FILE` may stand before it."""
     return words[2] if words[:1] == ["--config"] and len(words) > 2 else "".join(words[:1])
 
 
 def _warm(name: str, words: "list[str]") -> "int | None":
-    """The exit code, where the agent has done the work; None where it is to be done here."""
+    """The exit code, where the agent has done the work; None where this process has to."""
     from dsops.agent import client
 
     if name != "exec":
@@ -122,16 +120,18 @@ def _fail(error: bytes, words: "list[str]", failure_code: int) -> int:
 
 
 class _Person:
-    """Whoever sits at this terminal; what it takes to talk to them is loaded when the agent wants to."""
+    """The person at this terminal; the modules that show and ask are loaded when the agent needs them."""
 
     def __init__(self) -> None:
         self._person: client.Person | None = None
 
     def __call__(self, kind: int, data: bytes) -> "bytes | None":
         if self._person is None:
-            from dsops.cli.run.agent_client import person_here
+            from dsops.agent.remote import AgentPerson
+            from dsops.cli.framework.world import asker, reporter
 
-            self._person = person_here()
+            report = reporter(is_verbose=False)
+            self._person = AgentPerson(asker(report), report)
         return self._person(kind, data)
 
 

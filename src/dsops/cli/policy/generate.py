@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
-from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
+from dsops.cli.framework.project import environment_name, read_config, show_notes
 from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
@@ -18,6 +18,7 @@ from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_s
 from dsops.grants.terraform import terraform
 from dsops.interpolate import expand, names_in
 from dsops.model import Config, Field
+from dsops.pipeline.plans import plan_named
 from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime

@@ -12,7 +12,6 @@ from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, is_loopback, parse_address, resolve_endpoint
@@ -30,6 +29,7 @@ from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.extras import install_command
+from dsops.pipeline.execution import carry_out
 from dsops.policy.simulate import Case, PolicySet
 from dsops.resolve.base import base_endpoint, base_environ, load_base
 from dsops.runtime import Runtime
