@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping
 
 from tests.project.source import Graph, a_circle, imported_by, imports, rooms
 
-LATE = {
-    ("dsops", "dsops.library"): "`dsops.open` on its first use (PEP 562): no command pays for the library's import",
-}
+LATE = {("dsops", "dsops.library"): "`dsops.open` on its first use (PEP 562): no command pays for the library's import"}
 """(importer, imported) -> why this arrow may run back. No other arrow may."""
 
 PENDING_MODULES = set(
