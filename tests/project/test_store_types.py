@@ -12,7 +12,7 @@ from dsops.stores import find_store
 SOURCE = Path(__file__).parents[2] / "src" / "dsops"
 
 ALLOWED = {
-    # The original tool's names of store types -> ours, and the keys that only its SSO stores had. The original asked the
+    # The original tool's names of store types -> ours, and keys that only its SSO stores had. The original asked the
     # Identity Center of `region`, and read secrets from a region of its own by default.
     "migrate/rewrite.py": 8
 }
