@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dsops.cli.look.plan_check_files import read_policy_file
-from dsops.cli.look.plan_check_hops import hops_of
-from dsops.cli.look.plan_check_policies import GivenPolicies
+from dsops.plan_check.hops import hops_of
+from dsops.policy.sources.files import read_policy_file
+from dsops.policy.sources.given import GivenPolicies
 from tests.fakes import make_runtime
 from tests.plans import plan_of
 from tests.sandboxes import Lab, Person, RefusedError

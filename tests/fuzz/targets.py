@@ -35,7 +35,7 @@ from dsops.errors import (
     VariableUnset,
     Where,
 )
-from dsops.explain.questions.message import encoded_in, read_decoded, read_sentence
+from dsops.explain.evidence.message import encoded_in, read_decoded, read_sentence
 from dsops.interpolate import expand, mask, names_in
 from dsops.policy import evaluate
 from dsops.policy.evaluation.evaluate import Policies

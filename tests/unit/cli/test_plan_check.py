@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dsops.cli.look.plan_check_files import read_policy_file
-from dsops.cli.look.plan_check_hops import HopResult, hops_of
-from dsops.cli.look.plan_check_policies import GivenPolicies
 from dsops.errors import PolicyInvalid, UsageError
 from dsops.plan import Proof
+from dsops.plan_check.hops import HopResult, hops_of
+from dsops.policy.sources.files import read_policy_file
+from dsops.policy.sources.given import GivenPolicies
 from tests.fakes import make_runtime
 from tests.plans import LONG_TERM, TEMPORARY, plan_of
 from tests.unit.stores.test_saml import response_of

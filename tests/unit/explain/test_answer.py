@@ -16,7 +16,7 @@ from tests.plans import plan_of
 from tests.unit.policy.policies import ACCOUNT, ALICE, APP, OTHER, SECRET, allow, deny, policy, trust, trusting
 
 if TYPE_CHECKING:
-    from dsops.explain.findings.finding import RefusalFinding
+    from dsops.explain.finding import RefusalFinding
     from dsops.policy import Policy, Principal
     from dsops.policy.simulate import Place, PolicySet
 

@@ -9,8 +9,8 @@ import pytest
 
 from dsops.errors import EntityNotFound
 from dsops.explain.evidence.attached import AttachedReader
+from dsops.explain.evidence.completer import CompletedQuestion, Completer
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.policy.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON

@@ -10,7 +10,7 @@ import pytest
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import read_refusal
 from tests.plans import plan_of

@@ -28,8 +28,8 @@ from dsops.tasks import blocking, gather, settle
 if TYPE_CHECKING:
     from dsops.credentials import Credentials
     from dsops.explain.evidence.library import Evidence
-    from dsops.explain.findings.finding import RefusalFinding
-    from dsops.explain.questions.ask import Failure
+    from dsops.explain.finding import RefusalFinding
+    from dsops.explain.findings.ask import Failure
     from dsops.resolve import Resolver, Trial
 
 OPERAND = "VARIABLE|STORE"
@@ -207,7 +207,7 @@ async def _bases(plan: Plan, resolver: Resolver, runtime: Runtime) -> Mapping[st
 
 def _failures(plan: Plan, trial: Trial) -> Iterator[Failure]:
     """What did not work, each once, in the order of the plan; what only lacks something that failed is none."""
-    from dsops.explain.questions.ask import Failure
+    from dsops.explain.findings.ask import Failure
 
     seen: set[int] = set()
     for step in plan.steps.values():

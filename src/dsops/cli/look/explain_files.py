@@ -8,7 +8,6 @@ from dsops.arn import parse_arn
 from dsops.aws.apis.iam import Entity
 from dsops.cli.framework.command import Arguments
 from dsops.cli.look.explain import POLICIES, TRUST_POLICY
-from dsops.cli.look.plan_check_files import Known, PolicyFile, read_policy_text
 from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
 from dsops.errors import PolicyInvalid, UsageError, nearest
 from dsops.explain.evidence.attached import Attached
@@ -16,6 +15,7 @@ from dsops.explain.evidence.library import Evidence
 from dsops.explain.evidence.readers import Given, Kind, read_details
 from dsops.plan import Step
 from dsops.policy.language.policy import Policy, check_policy
+from dsops.policy.sources.files import Known, PolicyFile, read_policy_text
 from dsops.runtime import Runtime
 
 _DETAILS = ('"UserDetailList"', '"RoleDetailList"')

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dsops.cli.framework.command import Arguments
     from dsops.credentials import Credentials
     from dsops.explain.evidence.library import Evidence
-    from dsops.explain.findings.finding import RefusalFinding
+    from dsops.explain.finding import RefusalFinding
     from dsops.runtime import Runtime
 
 

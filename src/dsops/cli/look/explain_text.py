@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean
-from dsops.explain.findings.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
+from dsops.explain.finding import Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 
 _MOST = 3
 """More values of one condition nobody reads."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dsops.arn import parse_arn
 from dsops.cli.framework.command import Arguments
-from dsops.cli.look.plan_check_files import read_one_policy, read_policy_file
 from dsops.cli.look.plan_check_flags import CALLER, IDENTITY_POLICY, POLICIES, SANDBOX, TRUST_POLICY
-from dsops.cli.look.plan_check_hops import Complete, hops_of
-from dsops.cli.look.plan_check_policies import GivenPolicies, PlanQuestion, assumptions
 from dsops.errors import CheckFailed, EntityNotFound, UsageError, nearest
 from dsops.plan import Plan
+from dsops.plan_check.hops import Complete, hops_of
 from dsops.policy.language.policy import Policy
 from dsops.policy.simulate import Case, CaseQuestion
+from dsops.policy.sources.files import read_one_policy, read_policy_file
+from dsops.policy.sources.given import GivenPolicies, PlanQuestion, assumptions
 from dsops.runtime import Runtime
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
 from dsops.cli.look.plan import operation
-from dsops.cli.look.plan_check_reads import secret_name
 from dsops.cli.policy.answers import answer_lines, place_of, row_value
+from dsops.plan_check.reads import secret_name
 
 if TYPE_CHECKING:
-    from dsops.cli.look.plan_check_hops import HopResult
     from dsops.cli.policy.simulate import AnsweredCase
     from dsops.plan import Plan
+    from dsops.plan_check.hops import HopResult
 
 
 def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:

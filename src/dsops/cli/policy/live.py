@@ -29,8 +29,8 @@ from dsops.errors import (
     Where,
 )
 from dsops.explain.evidence.attached import AttachedReader
+from dsops.explain.evidence.completer import CompletedQuestion, Completer
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.questions.policies import CompletedQuestion, Completer
 from dsops.extras import install_command
 from dsops.policy.simulate import Case, PolicySet
 from dsops.runtime import Runtime

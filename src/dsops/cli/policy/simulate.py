@@ -111,7 +111,7 @@ class CaseFile(NamedTuple):
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.policy.answers import show
-    from dsops.cli.policy.names import name_notes
+    from dsops.policy.simulate.unknown_names import name_notes
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
         raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
@@ -125,7 +125,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[AnsweredCase]:
-    from dsops.cli.policy.sources import PolicyFiles
+    from dsops.policy.sources.case_files import PolicyFiles
 
     files = PolicyFiles(table.file, arguments.text("--cases"), runtime)
     given = [(case, files.policies(case)) for case in table.cases]
@@ -163,7 +163,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
         return CaseFile("", (_question(arguments),))
-    from dsops.cli.policy.sources import read_table, shown_name
+    from dsops.policy.sources.case_files import read_table, shown_name
 
     also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
     if also:

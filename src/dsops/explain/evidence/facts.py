@@ -8,7 +8,7 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.about import About, owner_text
 from dsops.policy.simulate import Unread, is_kms_key
 

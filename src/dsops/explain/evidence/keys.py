@@ -13,7 +13,7 @@ from dsops.arn import Arn, parse_arn
 from dsops.aws.apis.kms import KeyDescription, Kms, describe_key
 from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret
 from dsops.errors import AwsAnswer, DsopsError
-from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.finding import Certainty, Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Step

@@ -19,7 +19,7 @@ from dsops.aws.apis.iam_toolbox import (
 from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import AccessDenied, EntityNotFound
 from dsops.explain.evidence.recorded import Recorded, read_record, refused_evaluation
-from dsops.explain.findings.finding import Fact
+from dsops.explain.finding import Fact
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import Said
 from dsops.plan import Step

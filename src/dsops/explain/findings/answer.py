@@ -9,9 +9,9 @@ from dsops.arn import parse_arn
 from dsops.errors import DsopsError, nearest
 from dsops.explain.evidence.facts import facts_of
 from dsops.explain.evidence.keys import ON_BOTH_SIDES, UNKNOWN_KEY, describe_command
+from dsops.explain.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.explain.findings.broken import Broken, failures_of, verdict
 from dsops.explain.findings.causes import Cause, cause_of
-from dsops.explain.findings.finding import Certainty, Fact, FaultLocation, Mismatch, RefusalFinding, Remedy
 from dsops.explain.findings.remedies import allow, remedy_for
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import Said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from dsops.explain.findings.finding import Certainty
+from dsops.explain.finding import Certainty
 from dsops.explain.questions.sentence import Said
 from dsops.policy.evaluation.evaluate import Decision, Effect, Policies
 from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement

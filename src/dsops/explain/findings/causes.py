@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import parse_arn
+from dsops.explain.finding import Mismatch
 from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
-from dsops.explain.findings.finding import Mismatch
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy.evaluation.reasons import UnmetElement, is_negated

@@ -10,15 +10,15 @@ from dsops.aws.apis.iam import get_role, list_roles
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, EntityNotFound, NoCredentials, nearest
 from dsops.explain.evidence.keys import is_about_keys
 from dsops.explain.evidence.library import Evidence, EvidenceLibrary, is_role_exact
+from dsops.explain.evidence.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.evidence.record_reader import RecordReader
 from dsops.explain.evidence.recorded import Recorded
+from dsops.explain.finding import Fact, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.answer import findings_of
-from dsops.explain.findings.finding import Fact, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.findings.ask import Asker, Failure, Questions
 from dsops.explain.findings.refused import finding_of, is_policys
 from dsops.explain.questions.about import About, EditAt
-from dsops.explain.questions.ask import Asker, Failure, Questions
 from dsops.explain.questions.chain import ChainKeys, Chains
-from dsops.explain.questions.message import Refused, encoded_in, read_decoded, read_recorded, read_sentence
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step

@@ -22,7 +22,7 @@ from dsops.errors import (
     SecretNotFound,
     ServiceError,
 )
-from dsops.explain.findings.finding import Certainty, FaultLocation, RefusalFinding, Remedy
+from dsops.explain.finding import Certainty, FaultLocation, RefusalFinding, Remedy
 from dsops.explain.questions.about import EditAt
 from dsops.plan import Step
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
-from dsops.explain.findings.finding import Remedy
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.policy.language.letters import lower_case

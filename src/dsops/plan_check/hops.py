@@ -7,8 +7,6 @@ from typing import Final, Literal, NamedTuple
 
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.sts import CallerIdentity
-from dsops.cli.look.plan_check_policies import GivenPolicies, PlanQuestion
-from dsops.cli.look.plan_check_reads import is_open, read_questions
 from dsops.cli.policy.simulate import AnsweredCase
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
 from dsops.explain.questions.opened import is_opened, opened_caller
@@ -16,8 +14,10 @@ from dsops.explain.questions.request import ChainCaller, base_caller, context_of
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
+from dsops.plan_check.reads import is_open, read_questions
 from dsops.policy.language.policy import Policy, parse_policy
 from dsops.policy.simulate import Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
+from dsops.policy.sources.given import GivenPolicies, PlanQuestion
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 

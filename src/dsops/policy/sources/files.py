@@ -85,19 +85,19 @@ def read_policy_text(text: str, name: str, runtime: Runtime, hint: str) -> Polic
     if document.problems:
         raise PolicyInvalid(f"{shown} can't be used", hint=_CORRECT, problems=document.problems)
     if isinstance(root, Mapping) and isinstance(root.get("accounts"), Mapping):
-        from dsops.cli.look.plan_check_seed import SeedPolicies
+        from dsops.policy.sources.seed import SeedPolicies
 
         return SeedPolicies(shown, runtime).read(root)
     if isinstance(root, Mapping) and (root.get("RoleDetailList") or root.get("UserDetailList")):
-        from dsops.cli.look.plan_check_account import AccountDetails
+        from dsops.policy.sources.account_details import AccountDetails
 
         return AccountDetails(shown, runtime).read(root)
     if isinstance(root, Mapping) and _is_template(root):
-        from dsops.cli.look.plan_check_templates import Template
+        from dsops.policy.sources.templates import Template
 
         return Template(shown, runtime).read(root)
     if isinstance(root, Mapping) and (root.get("planned_values") or root.get("values")):
-        from dsops.cli.look.plan_check_templates import Terraform
+        from dsops.policy.sources.templates import Terraform
 
         return Terraform(shown, runtime).read(root)
     raise PolicyInvalid(

@@ -9,8 +9,8 @@ from dsops.arn import parse_arn
 from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, get_resource_policy, list_secret_names
 from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.evidence.keys import Encrypted, KeyAsker
+from dsops.explain.finding import FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
-from dsops.explain.findings.finding import FaultLocation, RefusalFinding, Remedy
 from dsops.explain.findings.refused import finding_of
 from dsops.explain.questions.about import EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains

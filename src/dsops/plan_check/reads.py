@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.cli.look.plan_check_policies import GivenPolicies
 from dsops.cli.policy.simulate import AnsweredCase
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
 from dsops.policy.simulate import CaseQuestion, Unread
+from dsops.policy.sources.given import GivenPolicies
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
 _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))

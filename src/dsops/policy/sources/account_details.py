@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from dsops.cli.look.plan_check_files import (
+from dsops.document import Mapping
+from dsops.policy.language.policy import Policy
+from dsops.policy.sources.files import (
     Kind,
     Known,
     PolicyFile,
@@ -16,8 +18,6 @@ from dsops.cli.look.plan_check_files import (
     text_of,
     texts_of,
 )
-from dsops.document import Mapping
-from dsops.policy.language.policy import Policy
 
 _TITLES: Final[tuple[tuple[Kind, str], ...]] = (("user", "User"), ("role", "Role"))
 

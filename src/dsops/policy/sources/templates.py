@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.arn import parse_arn
-from dsops.cli.look.plan_check_files import (
+from dsops.document import Mapping, Node, Scalar
+from dsops.explain.evidence.readers import ANY_ACCOUNT
+from dsops.policy.language.policy import Policy
+from dsops.policy.sources.files import (
     Kind,
     Known,
     PolicyFile,
@@ -20,9 +23,6 @@ from dsops.cli.look.plan_check_files import (
     mapping_of,
     text_of,
 )
-from dsops.document import Mapping, Node, Scalar
-from dsops.explain.evidence.readers import ANY_ACCOUNT
-from dsops.policy.language.policy import Policy
 
 _KINDS: Final[dict[str, Kind]] = {"Role": "role", "User": "user"}
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.cli.look.plan_check_files import Kind, Known, Levels, PolicyFile
 from dsops.errors import EntityNotFound
 from dsops.explain.evidence.readers import ANY_ACCOUNT
 from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.policy.language.policy import Policy
 from dsops.policy.simulate import CaseQuestion, Place, PolicySet, Unread, is_about_roles
+from dsops.policy.sources.files import Kind, Known, Levels, PolicyFile
 
 _OF_CALLERS: Final = ("aws:principaltag/", "aws:userid")
 _OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")

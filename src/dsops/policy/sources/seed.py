@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from dsops.cli.look.plan_check_files import (
+from dsops.document import Mapping, Node, Scalar, Sequence
+from dsops.errors import PolicyInvalid
+from dsops.policy.language.policy import Policy, parse_policy
+from dsops.policy.sources.files import (
     EVERYTHING,
     FileOrganization,
     Kind,
@@ -23,9 +26,6 @@ from dsops.cli.look.plan_check_files import (
     text_of,
     texts_of,
 )
-from dsops.document import Mapping, Node, Scalar, Sequence
-from dsops.errors import PolicyInvalid
-from dsops.policy.language.policy import Policy, parse_policy
 
 _ADMIN: Final = "admin"
 """A seed's user that has every right without being written."""
