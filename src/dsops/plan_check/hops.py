@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple
 
 from dsops.arn import parse_arn, role_session_arn
 from dsops.aws.apis.sts import CallerIdentity
-from dsops.cli.policy.simulate import AnsweredCase
 from dsops.errors import EntityNotFound, PolicyInvalid, UsageError
 from dsops.explain.questions.opened import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, base_caller, context_of_call, questions, session_caller
@@ -15,15 +14,16 @@ from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
 from dsops.plan_check.reads import is_open, read_questions
+from dsops.policy.complete import CompletedQuestion
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
-from dsops.policy.sources.given import GivenPolicies, PlanQuestion
+from dsops.policy.simulate import AnsweredCase, Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
+from dsops.policy.sources.declared import DeclaredPolicies
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 
 Verdict = Literal["allowed", "denied", "unknown"]
 
-Complete = Callable[[CaseQuestion], PlanQuestion]
+Complete = Callable[[CaseQuestion], CompletedQuestion]
 """Finds the policies that bear on a question. Raises EntityNotFound for a user or role that is not there."""
 
 
@@ -40,7 +40,7 @@ class HopResult(NamedTuple):
     """What no policy decides; "" where they do."""
 
 
-def hops_of(plan: Plan, given: GivenPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[HopResult]:
+def hops_of(plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[HopResult]:
     """Each hop of the plan with its answer; `caller` is the ARN of the base credentials, "" where it is not known."""
     return list(_Check(plan, given, complete, caller, runtime).hops())
 
@@ -48,7 +48,7 @@ def hops_of(plan: Plan, given: GivenPolicies, complete: Complete, caller: str, r
 class _Check:
     """One plan and what is given for it."""
 
-    def __init__(self, plan: Plan, given: GivenPolicies, complete: Complete, caller: str, runtime: Runtime) -> None:
+    def __init__(self, plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> None:
         self._plan = plan
         self._given = given
         self._complete = complete

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from dsops.arn import parse_arn, partition_of_region
-from dsops.cli.policy.simulate import AnsweredCase
-from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
-from dsops.policy.simulate import CaseQuestion, Unread
-from dsops.policy.sources.given import GivenPolicies
+from dsops.policy.simulate import AnsweredCase, CaseQuestion, Unread
+from dsops.policy.sources.declared import UNKNOWN_SUFFIX, DeclaredPolicies
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
 _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))
 
 
 def read_questions(
-    step: Step, caller: ChainCaller, plan: Plan, given: GivenPolicies
+    step: Step, caller: ChainCaller, plan: Plan, given: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """One for each secret that variables need; none for those of accounts whose secrets nobody has given."""
     if step.type != "aws.secretsmanager":

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dsops.cli.policy.files import read_policy_file
 from dsops.errors import PolicyInvalid, UsageError
 from dsops.plan import Proof
 from dsops.plan_check.hops import HopResult, hops_of
-from dsops.policy.sources.files import read_policy_file
-from dsops.policy.sources.given import GivenPolicies
+from dsops.policy.sources.declared import DeclaredPolicies
 from tests.fakes import make_runtime
 from tests.plans import LONG_TERM, TEMPORARY, plan_of
 from tests.unit.stores.test_saml import response_of
@@ -51,7 +51,7 @@ def checked(
     text = f"secretStores:\n{stores}{READER}envs:\n  e: {{A: {{from: {{store: secrets, key: a}}}}}}\n"
     plan = plan_of(text, ambient=ambient)
     world = make_runtime(folder=str(folder))
-    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    given = DeclaredPolicies([read_policy_file("given.json", world)], {}, {})
     return hops_of(plan, given, given.complete, caller, world)
 
 
@@ -164,7 +164,7 @@ def test_a_provider_that_is_not_there_lets_nobody_in(tmp_path: Path) -> None:
 
     def told() -> list[HopResult]:
         (tmp_path / "given.json").write_text(json.dumps(content))
-        given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+        given = DeclaredPolicies([read_policy_file("given.json", world)], {}, {})
         plan = plan_of(text, store="last", proof=lambda *_: Proof("a file", ""))
         return hops_of(plan, given, given.complete, "", world)
 
@@ -184,7 +184,7 @@ def reads(folder: Path, policy: dict[str, Any], *, key: str = "a", secrets: tupl
     (folder / "given.json").write_text(json.dumps(content))
     text = f"secretStores: {{s: {{type: aws.secretsmanager}}}}\nenvs: {{e: {{A: {{from: {{store: s, key: {key}}}}}}}}}"
     world = make_runtime(folder=str(folder))
-    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    given = DeclaredPolicies([read_policy_file("given.json", world)], {}, {})
     (hop,) = hops_of(plan_of(text), given, given.complete, ADA, world)
     return hop
 
@@ -210,7 +210,7 @@ def with_assertion(folder: Path, actions: list[str], file: str, **roles: Any) ->
         stores += f', last: {{type: aws.sts, role_arn: "arn:aws:iam::{HOME}:role/T", credentials_from: first}}'
     (folder / "given.json").write_text(json.dumps(content))
     world = make_runtime(folder=str(folder))
-    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    given = DeclaredPolicies([read_policy_file("given.json", world)], {}, {})
     store = "last" if roles else "first"
     plan = plan_of(f"secretStores: {{{stores}}}", store=store, proof=lambda *_: Proof("a file", ""))
     return list(hops_of(plan, given, given.complete, "", world))
@@ -286,7 +286,7 @@ def test_one_caller_is_not_two(tmp_path: Path) -> None:
     plan = plan_of(f"{text}    B: {{from: {{store: also, key: a}}}}\n")
     (tmp_path / "given.json").write_text(json.dumps(seed()))
     world = make_runtime(folder=str(tmp_path))
-    given = GivenPolicies([read_policy_file("given.json", world)], {}, {})
+    given = DeclaredPolicies([read_policy_file("given.json", world)], {}, {})
     hops = hops_of(plan, given, given.complete, ADA, world)
     assert ["unknown", "unknown"] == verdicts(hops)
     assert all("there are 2 base credentials here" in hop.why for hop in hops)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dsops.cli import main
+from dsops.cli.policy.files import read_policy_file
 from dsops.errors import PolicyInvalid
-from dsops.policy.sources.files import read_policy_file
 from tests.fakes import make_runtime
 from tests.unit.cli.test_plan_check import ADA, HOME, MAY, PLAIN, ROLE, checked, document, verdicts
 

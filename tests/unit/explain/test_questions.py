@@ -9,8 +9,9 @@ import pytest
 
 from dsops.errors import EntityNotFound
 from dsops.explain.evidence.attached import AttachedReader
-from dsops.explain.evidence.completer import CompletedQuestion, Completer
+from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.organization import OrganizationReader
+from dsops.policy.complete import CompletedQuestion
 from dsops.policy.simulate import simulate
 from dsops.tasks import gather
 from tests.fakes import NOON
@@ -177,7 +178,7 @@ class TestElsewhere:
         completed = complete(question, {"resource": (), "session": ((policy("session", allow()),),)}, stub())
 
         assert verdict(completed) == "unknown"
-        assert missing(completed)[0].startswith("identity: nobody tells which user federated")
+        assert missing(completed)[0].startswith("identity: no API tells which user federated")
 
     def test_the_policy_of_another_resource_is_not_read(self) -> None:
         """It may allow and deny; given, or said to be none, the answer is sure."""

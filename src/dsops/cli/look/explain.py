@@ -77,7 +77,9 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         runtime.report(DONE)
         show("", limit_findings(error), is_json=arguments.switch("--json"))
         return CheckFailed.exit_code
-    evidence = evidence_of(plan.steps.values(), arguments, runtime)
+    evidence = evidence_of(
+        plan.steps.values(), arguments.texts(POLICIES.name), arguments.texts(TRUST_POLICY.name), runtime
+    )
     findings = carry_out(investigate(config, plan, evidence, runtime), runtime)
     runtime.report(DONE)
     show(about, findings, is_json=arguments.switch("--json"))

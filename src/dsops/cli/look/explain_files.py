@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.iam import Entity
-from dsops.cli.framework.command import Arguments
-from dsops.cli.look.explain import POLICIES, TRUST_POLICY
-from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy.files import read_policy
 from dsops.errors import PolicyInvalid, UsageError, nearest
-from dsops.explain.evidence.attached import Attached
 from dsops.explain.evidence.library import Evidence
-from dsops.explain.evidence.readers import Given, Kind, read_details
+from dsops.explain.evidence.readers import Given, read_details
 from dsops.plan import Step
+from dsops.policy.facts import Attached, Kind
 from dsops.policy.language.policy import Policy, check_policy
-from dsops.policy.sources.files import Known, PolicyFile, read_policy_text
+from dsops.policy.sources.declared import attached_of
+from dsops.policy.sources.entities import PolicyFile
+from dsops.policy.sources.files import read_policy_source
+from dsops.policy.sources.text import parse_policy_text, shown_name
 from dsops.runtime import Runtime
 
 _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 
 
-def evidence_of(steps: Iterable[Step], arguments: Arguments, runtime: Runtime) -> Evidence:
-    """The policies of files."""
+def evidence_of(
+    steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
+) -> Evidence:
+    """The policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
     given: Given = {}
-    for file in arguments.texts(POLICIES.name):
+    for file in policy_files:
         given = {**given, **_given(file, runtime)}
-    trusts = dict(_trust(word, steps, runtime) for word in arguments.texts(TRUST_POLICY.name))
+    trusts = dict(_trust(word, steps, runtime) for word in trust_policies)
     return Evidence(given, trusts)
 
 
@@ -34,34 +36,21 @@ def _given(file: str, runtime: Runtime) -> Given:
     """Users and roles: all of an account's, or those of a template."""
     text = read_policy(file, runtime)
     if any(name in text for name in _DETAILS):
-        return read_details(text, STDIN if file == "-" else file).given
+        return read_details(text, shown_name(file)).given
     hint = "one role's trust policy is given with --trust-policy ROLE=FILE"
-    return dict(_people(read_policy_text(text, file, runtime, hint)))
+    return dict(_people(read_policy_source(text, file, lambda name: read_policy(name, runtime), hint)))
 
 
-def _people(found: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
-    for known in found.people:
+def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]]:
+    """The users and roles of a file. Others may attach more policies to a template's, so it never has all of them."""
+    for known in file.people:
         arn = parse_arn(known.arn)
         if arn is not None:
-            yield (arn.account, known.kind, arn.resource_name), _attached(known, found)
-
-
-def _attached(known: Known, found: PolicyFile) -> Attached:
-    """What a template tells of somebody; others may attach more policies, so it never has all of them."""
-    more = f"what else is attached to {known.arn.rpartition('/')[2]} {found.name} does not tell"
-    missing = tuple(filter(None, (known.unread_identity, "" if found.accounts else more)))
-    boundary_name = known.boundary.name if known.boundary is not None else ""
-    return Attached(
-        Entity(known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
-        known.identity,
-        known.boundary,
-        "",
-        missing,
-        known.unread_boundary,
-        is_template=True,
-        trust=known.trust,
-        unread_trust=known.unread_trust,
-    )
+            attached = attached_of(known)
+            if not file.accounts:
+                more = f"what else is attached to {known.arn.rpartition('/')[2]} {file.name} does not tell"
+                attached = attached._replace(unread_identity=(*attached.unread_identity, more))
+            yield (arn.account, known.kind, arn.resource_name), attached
 
 
 def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:

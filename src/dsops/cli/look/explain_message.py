@@ -8,7 +8,7 @@ from dsops.aws.http.client import make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.project import base_identity, carry_out, load_config
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.explain import MESSAGE, OPERAND, environment_of, plan_of_store
+from dsops.cli.look.explain import MESSAGE, OPERAND, POLICIES, TRUST_POLICY, environment_of, plan_of_store
 from dsops.cli.look.explain_files import evidence_of
 from dsops.cli.look.explain_text import show
 from dsops.cli.look.whoami import DEFAULT_REGION
@@ -37,7 +37,9 @@ def explain_message(arguments: Arguments, runtime: Runtime) -> int:
         plan = plan_of_store(config, store, environment_of(config, arguments), runtime)
     else:
         plan = Plan("", (), {}, {"": base_identity(runtime)}, 0, ())
-    evidence = evidence_of(plan.steps.values(), arguments, runtime)
+    evidence = evidence_of(
+        plan.steps.values(), arguments.texts(POLICIES.name), arguments.texts(TRUST_POLICY.name), runtime
+    )
     findings = carry_out(_investigate(plan, store, text, evidence, runtime), runtime)
     runtime.report(DONE)
     show("the message", findings, is_json=arguments.switch("--json"))

@@ -11,9 +11,9 @@ from dsops.cli.policy.answers import answer_lines, place_of, row_value
 from dsops.plan_check.reads import secret_name
 
 if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import AnsweredCase
     from dsops.plan import Plan
     from dsops.plan_check.hops import HopResult
+    from dsops.policy.simulate import AnsweredCase
 
 
 def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:

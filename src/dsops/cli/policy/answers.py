@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
-from dsops.cli.policy.files import STDIN
 from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
 from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.simulate import POLICY_TYPES, VERDICTS, Outcome, deciding
-
-if TYPE_CHECKING:
-    from dsops.cli.policy.simulate import AnsweredCase
+from dsops.policy.simulate import POLICY_TYPES, VERDICTS, AnsweredCase, Outcome, deciding
+from dsops.policy.sources.text import STDIN
 
 _MOST = 3
 """More statements that nearly applied, or values of one, nobody reads."""
@@ -23,9 +19,7 @@ _MOST = 3
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
     """Puts the answers on stdout: the one, or those of a table that are not as expected and their number."""
     if form == "junit":
-        from dsops.cli.framework.junit import junit_xml
-
-        answer(junit_xml(rows, file, now=now))
+        answer(junit_report(rows, file, now=now))
     elif form == "json":
         answer_json(_value(rows, file))
     else:
@@ -209,6 +203,20 @@ def _statement_value(found: StatementReason) -> Json:
     }
 
 
-def suite_name(file: str) -> str:
-    """What the table is called among others."""
-    return os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"
+# --- for build servers --------------------------------------------------------------------------------------
+
+
+def junit_report(rows: Sequence[AnsweredCase], file: str, *, now: datetime) -> str:
+    """A suite named after the file, with a case for each row."""
+    from dsops.cli.framework.junit import SuiteCase, junit_xml
+
+    name = os.path.splitext(os.path.basename(file))[0] if file and file != STDIN else "policies"
+    cases = [
+        SuiteCase(
+            row.case.name or f"{row.case.asked.action} on {row.case.asked.resource}",
+            "; ".join(row.differences),
+            "\n".join(answer_lines(row)) if row.differences else "",
+        )
+        for row in rows
+    ]
+    return junit_xml(name, "dsops.policy", cases, now=now)

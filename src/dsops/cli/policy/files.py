@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import os
 
-from dsops.document import Document, parse_json, parse_yaml
-from dsops.errors import PolicyUnreadable
+from dsops.document import parse_json
+from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.input_file import read_file, reason
+from dsops.policy.language.policy import KIND_WORDS, Policy, PolicyKind, check_policy
+from dsops.policy.sources.entities import PolicyFile
+from dsops.policy.sources.files import read_policy_source
+from dsops.policy.sources.text import parse_policy_text, shown_name
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25
 """IAM takes 128 KiB; this much is read in a minute, and no more of what was named by mistake."""
 
-STDIN = "<stdin>"
-
-
-def parse_policy_text(text: str, file: str) -> Document:
-    """The document: JSON or YAML by the file's ending, else JSON where it begins like that."""
-    extension = os.path.splitext(file)[1].lower()
-    is_json = extension in {".json", ".jsonc"} or (
-        extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
-    )
-    return parse_json(text, file) if is_json else parse_yaml(text, file)
-
 
 def read_policy(name: str, runtime: Runtime) -> str:
     """The text of a file, or of stdin for `-`. Raises PolicyUnreadable."""
-    shown = STDIN if name == "-" else name
+    shown = shown_name(name)
     try:
         if name == "-":
             with open(0, "rb", closefd=False) as file:
@@ -44,3 +37,23 @@ def read_policy(name: str, runtime: Runtime) -> str:
     except UnicodeDecodeError as error:
         why = f"it is not UTF-8: byte {error.start + 1} belongs to no character"
         raise PolicyUnreadable(f"{shown} can't be checked", why=why, hint="save it as UTF-8") from error
+
+
+def read_policy_file(name: str, runtime: Runtime) -> PolicyFile:
+    """What the file tells. Raises PolicyUnreadable, or PolicyInvalid for what is neither of the forms."""
+    hint = "one policy is given with --trust-policy ROLE=FILE or --identity-policy WHO=FILE"
+    return read_policy_source(read_policy(name, runtime), name, lambda file: read_policy(file, runtime), hint)
+
+
+def read_one_policy(flag: str, word: str, kind: PolicyKind, runtime: Runtime) -> tuple[str, Policy]:
+    """Who is meant by `WHO=FILE`, and the policy of that file."""
+    who, equals, file = word.rpartition("=")
+    if not equals or not who or not file:
+        raise UsageError(f"`{flag} {word}` is not WHO=FILE", hint=f"such as {flag} Deploy=policy.json")
+    text = read_policy(file, runtime)
+    # Comments are for people: what deploys such a file takes them out.
+    document = parse_json(text, file, comments=True) if file.endswith(".jsonc") else parse_policy_text(text, file)
+    checked = check_policy(document, kind, name=file, file=file)
+    if checked.policy is None:
+        raise PolicyInvalid(f"{file} is no {KIND_WORDS[kind]} that AWS accepts", problems=checked.problems)
+    return who, checked.policy

@@ -8,13 +8,14 @@ from typing import NamedTuple, get_args
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, note
-from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
+from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
 from dsops.policy.language.policy import KIND_WORDS, PolicyKind
 from dsops.policy.lint import SEVERITIES, AuthorizationReference, Finding, LintReport, lint
+from dsops.policy.sources.text import parse_policy_text, shown_name
 from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
 
@@ -60,7 +61,7 @@ def _check(arguments: Arguments, runtime: Runtime) -> int:
 def _check_file(
     name: str, kind: PolicyKind | None, reference: AuthorizationReference | None, runtime: Runtime
 ) -> CheckedFile:
-    file = STDIN if name == "-" else name
+    file = shown_name(name)
     text = read_policy(name, runtime)
     extension = os.path.splitext(file)[1].lower()
     document = parse_policy_text(text, file)

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import note
+from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, UsageError
 from dsops.policy.simulate import (
     EXPECTATIONS,
+    AnsweredCase,
     Case,
     CaseQuestion,
     Expected,
     Groups,
-    Outcome,
     Place,
     PolicySet,
     PolicySource,
@@ -94,14 +95,6 @@ _OF_A_QUESTION = (
 )
 
 
-class AnsweredCase(NamedTuple):
-    """A case and its answer."""
-
-    case: Case
-    outcome: Outcome
-    differences: tuple[str, ...]
-
-
 class CaseFile(NamedTuple):
     """The cases, and the name of the file that has them; "" for a question of the command line."""
 
@@ -112,11 +105,12 @@ class CaseFile(NamedTuple):
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.policy.answers import show
     from dsops.policy.simulate.unknown_names import name_notes
+    from dsops.service_reference import open_reference
 
     if arguments.switch("--live") and arguments.text("--sandbox"):
         raise UsageError("--live and --sandbox exclude each other", hint="a sandbox is asked with keys of its own")
     table = _table(arguments, runtime)
-    for sentence in name_notes(table.cases, table.file):
+    for sentence in name_notes(table.cases, table.file, open_reference()):
         note(sentence)
     rows = _answers(table, arguments, runtime)
     chosen = arguments.text("--format") or ("json" if arguments.switch("--json") else "text")
@@ -127,7 +121,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[AnsweredCase]:
     from dsops.policy.sources.case_files import PolicyFiles
 
-    files = PolicyFiles(table.file, arguments.text("--cases"), runtime)
+    files = PolicyFiles(table.file, arguments.text("--cases"), lambda name: read_policy(name, runtime))
     given = [(case, files.policies(case)) for case in table.cases]
     files.raise_any()
     rows = []
@@ -163,7 +157,8 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
         return CaseFile("", (_question(arguments),))
-    from dsops.policy.sources.case_files import read_table, shown_name
+    from dsops.policy.sources.case_files import read_table
+    from dsops.policy.sources.text import shown_name
 
     also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
     if also:
@@ -171,7 +166,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
             f"--cases and {also[0]} exclude each other",
             hint="what holds for all cases stands under `defaults` in the file",
         )
-    return CaseFile(shown_name(file), read_table(file, runtime))
+    return CaseFile(shown_name(file), read_table(file, lambda name: read_policy(name, runtime)))
 
 
 def _question(arguments: Arguments) -> Case:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from dsops.aws.apis.iam import (
     AttachedPolicy,
-    Entity,
     Iam,
     get_group_policy,
     get_policy,
@@ -28,36 +27,8 @@ from dsops.aws.apis.iam import (
     list_user_policies,
 )
 from dsops.errors import AccessDenied, DsopsError
-from dsops.policy.language.policy import Policy
+from dsops.policy.facts import Attached, Entity, PolicyText
 from dsops.tasks import Once, Work, settle, spawn
-
-
-class PolicyText(NamedTuple):
-    """A policy as IAM has it; a managed one by its ARN, an inline one by its name and whose it is."""
-
-    name: str
-    text: str
-
-
-class Attached(NamedTuple):
-    """What IAM told of a user or role. None for what it did not tell, `unread` says why."""
-
-    entity: Entity | None
-    identity: tuple[PolicyText | Policy, ...]
-    """Those that could be read."""
-    boundary: PolicyText | Policy | None
-    unread_entity: str
-    """Why nobody knows who it is, its tags, its trust policy; "" when that is known."""
-    unread_identity: tuple[str, ...]
-    """Why some of the identity-based policies are not among them, or none is."""
-    unread_boundary: str
-    """Why nobody knows the boundary, or whether there is one; "" when it is known."""
-    is_template: bool = False
-    """Whether a template tells it, in which nobody has an id, and others may attach more."""
-    trust: Policy | None = None
-    """A template's role's, in place of the text that IAM has."""
-    unread_trust: str = ""
-    """Why nobody knows that one."""
 
 
 class AttachedPolicies(NamedTuple):

@@ -1,38 +1,28 @@
-"""A question to policies that stand in IAM -> the same with them: what the author gave wins, the rest is read.
+"""A question -> the same with the policies that live AWS, or a sandbox, tells of its caller and its resource.
 
-What IAM does not tell is not taken for absent: it stands among what is unread, and the answer may be `unknown`.
+`dsops.policy.complete` says what has to be known and where it goes; here the AWS APIs are asked for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, assert_never
 
 from dsops.arn import Arn, parse_arn
 from dsops.aws.apis.kms import Kms, get_key_policy
 from dsops.aws.apis.secret_policy import SecretsManagerClient
-from dsops.errors import AccessDenied, DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import Attached, PolicyText, ReadsAttached
-from dsops.explain.evidence.organization import AccountPlace, OrganizationReader
-from dsops.explain.evidence.secret import KnownSecret, read_with_any
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import CaseQuestion, Place, PolicySet, Unread, is_about_roles, is_kms_key
+from dsops.errors import AccessDenied, DsopsError, EntityNotFound
+from dsops.explain.evidence.attached import ReadsAttached
+from dsops.explain.evidence.organization import OrganizationReader
+from dsops.explain.evidence.secret import read_with_any
+from dsops.policy.complete import CompletedQuestion, complete, needs_of
+from dsops.policy.facts import Attached, Facts, Needs, PolicyText, ResourcePolicy
+from dsops.policy.simulate import CaseQuestion, PolicySet
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10
 """Questions; each reads up to two users or roles, with a handful of calls for each."""
-_OF_CALLERS: Final[tuple[Place, ...]] = ("identity", "boundary")
-_CALLERS_KEYS: Final = ("aws:principaltag/", "aws:userid")
-
-
-class CompletedQuestion(NamedTuple):
-    """A question with all that could be read."""
-
-    asked: CaseQuestion
-    policies: PolicySet
-    unread: tuple[Unread, ...]
 
 
 class Completer:
@@ -51,7 +41,7 @@ class Completer:
         self._find_secrets = secrets
         self._find_keys = keys
         self._key_policies: dict[str, Once[str]] = {}
-        self._secrets: dict[str, Once[KnownSecret]] = {}
+        self._secrets: dict[str, Once[ResourcePolicy]] = {}
         self._attached_to: dict[tuple[str, str, str], Once[Attached]] = {}
 
     async def complete_all(
@@ -65,104 +55,71 @@ class Completer:
         return found
 
     async def complete(self, asked: CaseQuestion, given: PolicySet) -> CompletedQuestion:
-        """The question with the caller's policies and the role's trust policy, as far as they are not given.
+        """The question with the caller's policies and the resource's, as far as they are not given.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
-        question = _Question(asked, given)
-        await self._add_callers_policies(question)
-        await self._add_resources_policy(question)
-        await self._add_organization(question)
-        return question.completed()
+        return complete(asked, given, await self._facts(needs_of(asked, given)))
 
-    async def _add_callers_policies(self, question: _Question) -> None:
-        principal = question.asked.principal
-        wanted = [place for place in _OF_CALLERS if place not in question.policies]
-        if principal.kind not in ("user", "role-session", "federated-session") or not wanted:
-            return
-        why = ""
-        if principal.kind == "federated-session":
-            why = f"nobody tells which user federated {principal.arn}"
-        elif principal.account not in self._readers:
-            why = self._foreign(principal.arn, principal.account)
-        if why:
-            question.miss(wanted, why)
-            question.miss_keys(_CALLERS_KEYS, why)
-            return
-        is_role = principal.kind == "role-session"
-        arn = principal.issuer_arn if is_role else principal.arn
-        # Of a session's role the path is not known; one that is written must be right.
-        attached = await self._attached("role" if is_role else "user", arn, is_exact=arn.count("/") > 1)
-        if "identity" in wanted:
-            question.take("identity", attached.identity, attached.unread_identity)
-        if "boundary" in wanted:
-            question.take("boundary", filter(None, [attached.boundary]), (attached.unread_boundary,))
-        question.learn_caller(attached)
+    async def _facts(self, needs: Needs) -> Facts:
+        caller = await self._caller(needs)
+        role = await self._role(needs) if needs.resource_kind == "role" else None
+        resource = await self._resource(needs)
+        membership = self._organization.membership
+        callers = await membership(needs.callers_account) if needs.callers_account else None
+        has_resource = bool(needs.resource and needs.resources_account)
+        return Facts(
+            caller, role, resource, callers, await membership(needs.resources_account) if has_resource else None
+        )
 
-    async def _add_resources_policy(self, question: _Question) -> None:
-        asked = question.asked
-        if "trust" in question.policies or "resource" in question.policies or parse_arn(asked.resource) is None:
-            return
-        arn = parse_arn(asked.resource)
-        if arn is not None and (arn.service, arn.resource_type) == ("secretsmanager", "secret"):
-            await self._add_secrets_policy(question, arn)
-        elif arn is not None and is_kms_key(asked.resource):
-            await self._add_keys_policy(question, arn)
-        elif not is_about_roles(asked.action):
-            question.miss(
-                ["resource"],
-                f"policies of {asked.action.partition(':')[0]} are not read: give it with --resource-policy, "
-                "or say that there is `none`",
-            )
-            service = lower_case(asked.action.partition(":")[0])
-            question.miss_keys(("aws:resourcetag/", f"{service}:resourcetag/"), "a resource's tags are not read")
-        elif asked.resource_account not in self._readers:
-            why = self._foreign(asked.resource, asked.resource_account)
-            question.miss(["trust"], why)
-            question.miss_keys(_TAGS_OF_ROLES, why)
-        else:
-            question.take_trust_policy(await self._attached("role", asked.resource, is_exact=True))
+    async def _caller(self, needs: Needs) -> Attached | None:
+        if needs.caller_kind is None:
+            return None
+        if needs.caller_kind == "federated-session":
+            return _unknown(f"no API tells which user federated {needs.caller}")
+        if needs.callers_account not in self._readers:
+            return _unknown(self._foreign(needs.caller, needs.callers_account))
+        # The path of a session's role is not known; one that is written must be right.
+        return await self._attached(needs.caller_kind, needs.caller, is_exact=needs.caller.count("/") > 1)
 
-    async def _add_secrets_policy(self, question: _Question, arn: Arn) -> None:
-        text = question.asked.resource
+    async def _role(self, needs: Needs) -> Attached:
+        if needs.resources_account not in self._readers:
+            return _unknown(self._foreign(needs.resource, needs.resources_account))
+        return await self._attached("role", needs.resource, is_exact=True)
+
+    async def _resource(self, needs: Needs) -> ResourcePolicy | None:
+        arn = parse_arn(needs.resource)
+        if arn is None or needs.resource_kind is None or needs.resource_kind == "role":
+            return None
+        if needs.resource_kind == "secret":
+            return await self._secret(needs.resource, arn)
+        if needs.resource_kind == "key":
+            return await self._key(needs.resource, arn)
+        if needs.resource_kind == "other":
+            service = needs.action.partition(":")[0]
+            why = f"policies of {service} are not read: give it with --resource-policy, or say that there is `none`"
+            return ResourcePolicy(None, (), why, "a resource's tags are not read")
+        assert_never(needs.resource_kind)
+
+    async def _secret(self, text: str, arn: Arn) -> ResourcePolicy:
         apis = self._find_secrets(arn.account, arn.region)
         if not apis:
             why = self._foreign(text, arn.account)
-            secret = KnownSecret(None, (), why, why)
-        else:
-            secret = await self._secrets.setdefault(text, Once(lambda: read_with_any(apis, text))).get()
-        if secret.unread_policy:
-            question.miss(["resource"], secret.unread_policy)
-        else:
-            question.take("resource", filter(None, [secret.policy]), ())
-        if secret.unread_tags:
-            question.miss_keys(tuple(lower_case(f"{prefix}/") for prefix in _TAGS_OF_SECRETS), secret.unread_tags)
-        question.learn_tags(_TAGS_OF_SECRETS, dict(secret.tags))
+            return ResourcePolicy(None, (), why, why)
+        return await self._secrets.setdefault(text, Once(lambda: read_with_any(apis, text))).get()
 
-    async def _add_keys_policy(self, question: _Question, arn: Arn) -> None:
-        text = question.asked.resource
-        question.miss_keys(("aws:resourcetag/",), "a key's tags are not read")
+    async def _key(self, text: str, arn: Arn) -> ResourcePolicy:
+        unread_tags = "a key's tags are not read"
         apis = self._find_keys(arn.account, arn.region)
         if not apis:
-            question.miss(["resource"], self._foreign(text, arn.account))
-            return
+            return ResourcePolicy(None, (), self._foreign(text, arn.account), unread_tags)
         try:
             policy = await self._key_policies.setdefault(text, Once(lambda: _policy_of_key(apis, text))).get()
         except EntityNotFound:
             raise
         except DsopsError as error:
-            question.miss(["resource"], error.message)
-            return
-        question.take("resource", [PolicyText(f"the policy of {text}", policy)], ())
-
-    async def _add_organization(self, question: _Question) -> None:
-        asked = question.asked
-        if asked.principal.account:
-            membership = await self._organization.membership(asked.principal.account)
-            question.take_membership(membership, "scp", "aws:PrincipalOrg")
-        if parse_arn(asked.resource) is not None and asked.resource_account:
-            membership = await self._organization.membership(asked.resource_account)
-            question.take_membership(membership, "rcp", "aws:ResourceOrg")
+            return ResourcePolicy(None, (), error.message, unread_tags)
+        return ResourcePolicy(PolicyText(f"the policy of {text}", policy), (), "", unread_tags)
 
     def _foreign(self, arn: str, account: str) -> str:
         known = " and ".join(self._readers) or "no account"
@@ -190,102 +147,11 @@ async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
     return await get_key_policy(apis[-1], key)
 
 
-_TAGS_OF_ROLES: Final = ("aws:resourcetag/", "iam:resourcetag/")
-_TAGS_OF_SECRETS: Final = ("aws:ResourceTag", "secretsmanager:ResourceTag")
+def _unknown(why: str) -> Attached:
+    return Attached(None, (), None, why, (why,), why)
+
+
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
 """Takes account and region; gives it with each of the keys that may read there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
 """The same for KMS, where only a key's own account may read its policy."""
-
-
-class _Question:
-    """A question while it is being completed."""
-
-    def __init__(self, asked: CaseQuestion, given: PolicySet) -> None:
-        self.asked = asked
-        self.policies: dict[Place, tuple[tuple[Policy, ...], ...]] = dict(given)
-        self.unread: list[Unread] = []
-
-    def completed(self) -> CompletedQuestion:
-        return CompletedQuestion(self.asked, self.policies, tuple(self.unread))
-
-    def miss(self, places: Sequence[Place], why: str) -> None:
-        """Policies that nobody could read."""
-        self.unread += [Unread(place, why) for place in places]
-
-    def miss_keys(self, keys: tuple[str, ...], why: str) -> None:
-        """Condition keys whose values nobody could read."""
-        self.unread.append(Unread("context", why, keys))
-
-    def take(self, place: Place, found: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
-        """Puts policies in their place, and says which are missing there."""
-        compiled = self._compiled(place, found)
-        self.policies[place] = (compiled,) if compiled else ()
-        for why in missing:
-            if why:
-                self.miss([place], why)
-
-    def _compiled(self, place: Place, found: Iterable[PolicyText | Policy]) -> tuple[Policy, ...]:
-        compiled = []
-        for policy in found:
-            if isinstance(policy, Policy):
-                compiled.append(policy)
-                continue
-            try:
-                compiled.append(parse_policy(policy.text, place, name=policy.name))
-            except PolicyInvalid as error:
-                self.miss([place], f"{policy.name} can't be used: {error.problems[0].message}")
-        return tuple(compiled)
-
-    def take_membership(self, membership: AccountPlace, place: Place, prefix: str) -> None:
-        """The control policies of an account's organization, and what it is called."""
-        organization_id, path = membership.organization_id, membership.path
-        if organization_id:
-            self._learn({f"{prefix}ID": (organization_id,)})
-        if path:
-            self._learn({f"{prefix}Paths": (path,)})
-        if organization_id is None:
-            self.miss_keys((lower_case(f"{prefix}ID"), lower_case(f"{prefix}Paths")), membership.unread)
-        elif organization_id and not path:
-            self.miss_keys((lower_case(f"{prefix}Paths"),), membership.unread)
-        if place in self.policies:
-            return
-        if membership.levels is None:
-            self.miss([place], f"{membership.unread}; give them with --{place}, or say that there are `none`")
-            return
-        self.policies[place] = tuple(self._compiled(place, level) for level in membership.levels[place])
-
-    def learn_caller(self, attached: Attached) -> None:
-        """The path, id and tags that IAM has for the caller."""
-        entity, principal = attached.entity, self.asked.principal
-        if entity is None:
-            self.miss_keys(_CALLERS_KEYS, attached.unread_entity)
-            return
-        known = principal._replace(unique_id=principal.unique_id or entity.unique_id)
-        is_role = principal.kind == "role-session"
-        known = known._replace(issuer_arn=entity.arn) if is_role else known._replace(arn=entity.arn)
-        self.asked = self.asked._replace(principal=known)
-        self.learn_tags(("aws:PrincipalTag",), entity.tags)
-
-    def take_trust_policy(self, role: Attached) -> None:
-        """The trust policy of the role that the question is about, and its tags."""
-        if role.entity is None:
-            self.miss(["trust"], role.unread_entity)
-            self.miss_keys(_TAGS_OF_ROLES, role.unread_entity)
-            return
-        name = f"the trust policy of {role.entity.arn}"
-        if not role.is_template:
-            self.take("trust", [PolicyText(name, role.entity.trust_policy)], ())
-        else:
-            self.take("trust", filter(None, [role.trust]), [role.unread_trust])
-        self.learn_tags(("aws:ResourceTag", "iam:ResourceTag"), role.entity.tags)
-
-    def learn_tags(self, prefixes: Iterable[str], tags: Mapping[str, str]) -> None:
-        """Tags, as the condition keys that tell of them."""
-        self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
-
-    def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Keys of the context under those that the author says, in whatever case those are written."""
-        said = {lower_case(key) for key in self.asked.context}
-        kept = {key: values for key, values in keys.items() if lower_case(key) not in said}
-        self.asked = self.asked._replace(context=kept | dict(self.asked.context))

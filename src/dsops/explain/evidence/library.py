@@ -13,17 +13,19 @@ from dsops.aws.apis.kms import Kms
 from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import AttachedReader, PolicyText
-from dsops.explain.evidence.completer import CompletedQuestion, Completer
+from dsops.explain.evidence.attached import AttachedReader
+from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.keys import UNKNOWN_KEY
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.explain.evidence.readers import ANY_ACCOUNT, Given, SeveralReaders
+from dsops.explain.evidence.readers import Given, SeveralReaders
 from dsops.explain.evidence.recorded import Recorded
-from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.plan import Step
+from dsops.policy.complete import CompletedQuestion
+from dsops.policy.facts import ANY_ACCOUNT, PolicyText
 from dsops.policy.language.policy import Policy, parse_policy
 from dsops.policy.simulate import CaseQuestion, Place, Unread
+from dsops.policy.sources.declared import UNKNOWN_SUFFIX
 from dsops.startup import NamedTuple
 
 

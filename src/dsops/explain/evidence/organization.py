@@ -7,7 +7,7 @@ administrators may read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from dsops.aws.apis.organizations import (
     Organization,
@@ -19,7 +19,7 @@ from dsops.aws.apis.organizations import (
     list_policies_for_target,
 )
 from dsops.errors import AccessDenied, ServiceError
-from dsops.explain.evidence.attached import PolicyText
+from dsops.policy.facts import AccountPlace, PolicyText
 from dsops.policy.simulate import Place
 from dsops.tasks import Once, gather
 
@@ -29,19 +29,6 @@ Levels = tuple[tuple[PolicyText, ...], ...]
 _TYPES: Final[dict[Place, str]] = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _MOST_LEVELS: Final = 10
 """A root, five units and an account are the most that AWS has."""
-
-
-class AccountPlace(NamedTuple):
-    """An account's place, as far as it could be read."""
-
-    organization_id: str | None
-    """None when that could not be read, "" for an account in no organization."""
-    path: str
-    """As `aws:PrincipalOrgPaths` has it, `o-.../r-.../ou-.../`; "" when there is none or it could not be read."""
-    levels: Mapping[Place, Levels] | None
-    """The `scp` and `rcp` that bind the account; None when they could not be read."""
-    unread: str
-    """Why something could not be read; "" when everything was."""
 
 
 # What plays IAM for somebody's tests often has no Organizations: it answers, but not this.

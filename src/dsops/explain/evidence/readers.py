@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
-from dsops.aws.apis.iam import Entity
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
-from dsops.explain.evidence.attached import Attached, AttachedReader, PolicyText
+from dsops.explain.evidence.attached import AttachedReader
+from dsops.policy.facts import ANY_ACCOUNT, Attached, Entity, Kind, PolicyText
 from dsops.policy.language.letters import lower_case
-from dsops.startup import Literal
 
-Kind = Literal["role", "user"]
 Given = Mapping[tuple[str, Kind, str], Attached]
 """By account, kind and name: what a file says."""
-ANY_ACCOUNT: Final = "*"
-"""Whose a role of a template will be, which does not say it."""
 
 
 class SeveralReaders:

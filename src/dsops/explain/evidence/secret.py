@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from dsops.aws.apis.secret_policy import SecretsManagerClient, get_resource_policy, get_secret_tags
 from dsops.errors import AccessDenied, EntityNotFound
-from dsops.explain.evidence.attached import PolicyText
+from dsops.policy.facts import PolicyText, ResourcePolicy
 
 
-class KnownSecret(NamedTuple):
-    """What Secrets Manager told of a secret, which is never its value."""
-
-    policy: PolicyText | None
-    tags: tuple[tuple[str, str], ...]
-    unread_policy: str
-    """Why nobody knows the policy, or whether there is one; "" when that is known."""
-    unread_tags: str
-
-
-async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> KnownSecret:
+async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
     """The same with several keys: of each part what the first of them may read."""
-    best: KnownSecret | None = None
+    best: ResourcePolicy | None = None
     for api in apis:
         found = await read_secret(api, arn)
         if best is not None:
             policy = found if best.unread_policy else best
             tags = found if best.unread_tags else best
-            found = KnownSecret(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
+            found = ResourcePolicy(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
         best = found
         if not (best.unread_policy or best.unread_tags):
             break
-    return best or KnownSecret(None, (), "no keys here may read it", "no keys here may read it")
+    return best or ResourcePolicy(None, (), "no keys here may read it", "no keys here may read it")
 
 
-async def read_secret(api: SecretsManagerClient, arn: str) -> KnownSecret:
+async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
     """The secret of that ARN. Raises EntityNotFound when there is none, or one with another ARN."""
     policy, unread_policy = None, ""
     try:
@@ -49,5 +38,5 @@ async def read_secret(api: SecretsManagerClient, arn: str) -> KnownSecret:
     try:
         tags = await get_secret_tags(api, arn)
     except AccessDenied as denied:
-        return KnownSecret(policy, (), unread_policy, denied.message)
-    return KnownSecret(policy, tuple(tags.items()), unread_policy, "")
+        return ResourcePolicy(policy, (), unread_policy, denied.message)
+    return ResourcePolicy(policy, tuple(tags.items()), unread_policy, "")

@@ -17,9 +17,7 @@ from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import Said
 from dsops.policy.language.letters import lower_case
 from dsops.policy.simulate import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
-
-UNKNOWN_SUFFIX: Final = "-??????"
-"""The six characters that Secrets Manager adds to a name, where nobody knows them."""
+from dsops.policy.sources.declared import UNKNOWN_SUFFIX
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})

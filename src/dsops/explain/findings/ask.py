@@ -10,7 +10,6 @@ from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, 
 from dsops.errors import DsopsError, EntityNotFound, nearest
 from dsops.explain.evidence.keys import Encrypted, KeyAsker
 from dsops.explain.finding import FaultLocation, RefusalFinding, Remedy
-from dsops.explain.findings.answer import UNKNOWN_SUFFIX
 from dsops.explain.findings.refused import finding_of
 from dsops.explain.questions.about import EditAt
 from dsops.explain.questions.chain import ChainKeys, Chains
@@ -21,6 +20,7 @@ from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
 from dsops.policy.language.letters import lower_case
 from dsops.policy.simulate import CaseQuestion, Unread
+from dsops.policy.sources.declared import UNKNOWN_SUFFIX
 from dsops.startup import NamedTuple
 from dsops.tasks import settle
 

@@ -15,7 +15,7 @@ from dsops.policy.simulate.case import (
     Verdict,
 )
 from dsops.policy.simulate.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
-from dsops.policy.simulate.outcome import VERDICTS, Outcome, deciding, differences, simulate
+from dsops.policy.simulate.outcome import VERDICTS, AnsweredCase, Outcome, deciding, differences, simulate
 from dsops.policy.simulate.questions import check_exact_action, is_about_roles, question_problems, resource_account
 from dsops.policy.simulate.reading import CaseTable, read_cases
 from dsops.policy.simulate.uncertain import Unread, variable_keys
@@ -25,6 +25,7 @@ __all__ = [
     "FULL_ACCESS",
     "POLICY_TYPES",
     "VERDICTS",
+    "AnsweredCase",
     "Case",
     "CaseQuestion",
     "CaseTable",

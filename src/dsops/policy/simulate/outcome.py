@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from dsops.policy.evaluation.evaluate import Decision, Effect, PolicyType, Request
 from dsops.policy.language.policy import Statement
 from dsops.policy.simulate.callers import known_context
-from dsops.policy.simulate.case import CaseQuestion, Expected, Verdict
+from dsops.policy.simulate.case import Case, CaseQuestion, Expected, Verdict
 from dsops.policy.simulate.compiled import PolicySet, compile_policies, is_kms_key
 from dsops.policy.simulate.questions import is_about_roles, refusal_of_aws
 from dsops.policy.simulate.uncertain import Unread, possible_answers
@@ -43,6 +43,14 @@ class Outcome(NamedTuple):
         if len(self.possible) == 1:
             return VERDICTS[next(iter(self.possible))]
         return "unknown" if "Allow" in self.possible else "deny"
+
+
+class AnsweredCase(NamedTuple):
+    """A question, its answer, and in what that differs from what was expected."""
+
+    case: Case
+    outcome: Outcome
+    differences: tuple[str, ...]
 
 
 def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:

@@ -1,4 +1,4 @@
-"""What `dsops policy simulate` says of names that AWS has not: their denials are right for the wrong reason."""
+"""Names in questions that AWS does not have: a denial of such a question is right for the wrong reason."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from dsops.policy.lint.keys import GLOBAL_KEYS, TAG_KEYS
 from dsops.policy.lint.lookup import NameLookup, meant
-from dsops.policy.simulate import Case
-from dsops.service_reference import open_reference
+from dsops.policy.lint.reference import AuthorizationReference
+from dsops.policy.simulate.case import Case
 
 
-def name_notes(cases: Sequence[Case], file: str) -> list[str]:
-    """Of each action and context key that nobody knows one sentence; none where the extra `policy` is not installed."""
-    lookup = NameLookup(open_reference())
+def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReference | None) -> list[str]:
+    """One sentence for each action and context key that AWS does not have; none without a `reference` of its names."""
+    lookup = NameLookup(reference)
     if not lookup.has_services:
         return []
     notes: dict[str, str] = {}

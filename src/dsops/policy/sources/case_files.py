@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 
-from dsops.cli.policy.files import STDIN, parse_policy_text, read_policy
 from dsops.document import Document
 from dsops.errors import CasesInvalid, PolicyUnreadable, Problem, Where
 from dsops.policy.language.policy import KIND_WORDS, Policy, check_policy
 from dsops.policy.simulate import FULL_ACCESS, Case, Place, PolicySet, PolicySource, full_access, read_cases
-from dsops.runtime import Runtime
+from dsops.policy.sources.text import STDIN, ReadFile, parse_policy_text, shown_name
 
 
-def shown_name(file: str) -> str:
-    """How a file is named to people."""
-    return STDIN if file == "-" else file
-
-
-def read_table(file: str, runtime: Runtime) -> tuple[Case, ...]:
+def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
     """The cases of a file. Raises CasesInvalid with every problem, PolicyUnreadable for a file that is none."""
     shown = shown_name(file)
-    table = read_cases(parse_policy_text(read_policy(file, runtime), shown), shown)
+    table = read_cases(parse_policy_text(read_file(file), shown), shown)
     if table.problems:
         raise CasesInvalid(f"{shown} can't be used", problems=table.problems)
     return table.cases
@@ -29,11 +23,11 @@ def read_table(file: str, runtime: Runtime) -> tuple[Case, ...]:
 class PolicyFiles:
     """Reads each policy once for each place that it stands in; paths begin where the table is."""
 
-    def __init__(self, shown: str, table: str, runtime: Runtime) -> None:
+    def __init__(self, shown: str, table: str, read_file: ReadFile) -> None:
         """`shown` is the name of the table that is read from `table`; "" both where there is none."""
         self._shown = shown
         self._folder = os.path.dirname(table)
-        self._runtime = runtime
+        self._read_file = read_file
         self._problems: dict[Problem, None] = {}
         self._documents: dict[str, Document | None] = {}
         self._compiled: dict[tuple[object, Place], Policy | None] = {}
@@ -81,7 +75,7 @@ class PolicyFiles:
     def _read(self, file: str, source: PolicySource) -> Document | None:
         if file not in self._documents:
             try:
-                self._documents[file] = parse_policy_text(read_policy(file, self._runtime), file)
+                self._documents[file] = parse_policy_text(self._read_file(file), file)
             except PolicyUnreadable as error:
                 self._documents[file] = None
                 where = Where(self._shown, source.line) if self._shown else Where(file)

@@ -10,11 +10,12 @@ from typing import Final, Literal
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import PolicyInvalid
+from dsops.policy.facts import Kind
 from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.sources.files import (
+from dsops.policy.simulate.compiled import full_access
+from dsops.policy.sources.entities import (
     EVERYTHING,
     FileOrganization,
-    Kind,
     Known,
     Levels,
     PolicyFile,
@@ -138,8 +139,6 @@ class SeedPolicies(PolicyFileReader):
             yield from self._levels(mapping_of(value), levels)
 
     def _level(self, node: Mapping, kind: Literal["scp", "rcp"]) -> tuple[Policy, ...]:
-        from dsops.policy.simulate import full_access
-
         key = "service_control_policies" if kind == "scp" else "resource_control_policies"
         found = []
         for item in items_of(node.get(key)):
