@@ -6,7 +6,7 @@ from typing import Final
 
 from dsops.document import to_json
 from dsops.policy.language.letters import lower_case
-from dsops.policy.language.operators import WITH_VARIABLES
+from dsops.policy.language.operators import TEXT_FAMILIES
 from dsops.policy.language.policy import KIND_WORDS, PolicyKind
 from dsops.policy.lint.finding import FindingCollector, LintRule
 from dsops.policy.lint.view import DocumentView, View
@@ -143,7 +143,7 @@ def _variables(view: View) -> list[tuple[int, str]]:
     """Where the statement has what would be a variable in version 2012-10-17."""
     found = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
-        if clause.parsed.family.startswith(WITH_VARIABLES):
+        if clause.parsed.family in TEXT_FAMILIES:
             found += [(value.line, clause.path) for value in clause.values if "${" in value.text]
     return found
 

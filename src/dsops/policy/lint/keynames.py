@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.document import Scalar
-from dsops.policy.language.operators import WITH_VARIABLES
+from dsops.policy.language.operators import TEXT_FAMILIES
 from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.policy.lint.federation import SHARED
 from dsops.policy.lint.finding import FindingCollector, LintRule
@@ -128,7 +128,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
     for clause in view.clauses:
         # What an external ID looks like is not told, not even under a key that is mistyped.
         is_shown = clause.lower != "sts:externalid" and lookup.key_type(clause.lower) is not None
-        if is_shown and clause.parsed.family.startswith(WITH_VARIABLES):
+        if is_shown and clause.parsed.family in TEXT_FAMILIES:
             for value in clause.values:
                 if "${" in value.text:
                     yield value, clause.path
