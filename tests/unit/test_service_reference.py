@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dsops.policy.lint.keys import KEY_TYPES
-from dsops.policy.lint.patterns import filled
+from dsops.policy.linting.keys import KEY_TYPES
+from dsops.policy.linting.patterns import filled
 from dsops.service_reference import ServiceReference, open_reference
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from dsops.arn import parse_arn, partition_of_region
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
-from dsops.policy.simulate import AnsweredCase, CaseQuestion, Unread
+from dsops.policy.simulation import AnsweredCase, CaseQuestion, Unread
 from dsops.policy.sources.declared import UNKNOWN_SUFFIX, DeclaredPolicies
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dsops.policy.evaluation.evaluate import Decision, Policies, PolicyType, evaluate
+from dsops.policy.evaluation.consulted import Policies, PolicyType
+from dsops.policy.evaluation.evaluate import Decision, evaluate
 from dsops.policy.evaluation.question import Request
 from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement, check_policy, parse_policy
+from dsops.policy.language.grammar import check_policy, parse_policy
+from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement
 from dsops.policy.language.principals import Principal
 
 if TYPE_CHECKING:

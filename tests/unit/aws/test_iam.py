@@ -14,7 +14,7 @@ from dsops.aws.apis.kms import Kms
 from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
 from dsops.errors import AccessDenied, AnswerInvalid, EntityNotFound
-from dsops.policy.facts import Entity
+from dsops.policy.simulation.facts import Entity
 from tests.stubs.aws import signature_is_right, sts_error
 from tests.stubs.iam import ACCOUNT, StubIam
 from tests.stubs.iam import Entity as StubEntity

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dsops.cli.policy.answers import junit_report
-from dsops.policy.simulate import AnsweredCase, Case, CaseQuestion, Expected, differences, read_caller, simulate
+from dsops.policy.simulation import AnsweredCase, Case, CaseQuestion, Expected, differences, read_caller, simulate
 from tests.fakes import NOON
 from tests.unit.policy.policies import ACCOUNT, ROLE, trusting
 

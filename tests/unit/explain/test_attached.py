@@ -9,7 +9,7 @@ import pytest
 
 from dsops.errors import EntityNotFound, ServiceError
 from dsops.explain.evidence.attached import AttachedReader
-from dsops.policy.facts import Attached, PolicyText
+from dsops.policy.simulation.facts import Attached, PolicyText
 from dsops.tasks import gather
 from tests.stubs.aws import sts_error
 from tests.stubs.iam import ACCOUNT, Entity, StubIam

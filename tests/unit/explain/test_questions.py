@@ -11,8 +11,8 @@ from dsops.errors import EntityNotFound
 from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.organization import OrganizationReader
-from dsops.policy.complete import CompletedQuestion
-from dsops.policy.simulate import simulate
+from dsops.policy.simulation import simulate
+from dsops.policy.simulation.completion import CompletedQuestion
 from dsops.tasks import gather
 from tests.fakes import NOON
 from tests.stubs.aws import json_error
@@ -21,10 +21,10 @@ from tests.stubs.organizations import FULL, ID, ROOT, StubOrganizations
 from tests.stubs.server import Answer, Seen, StubServer
 from tests.unit.aws.test_iam import Asking
 from tests.unit.policy.policies import OTHER_ROLE, SECRET, allow, deny, policy, text
-from tests.unit.policy.simulate.test_outcome import asked
+from tests.unit.policy.simulation.test_outcome import asked
 
 if TYPE_CHECKING:
-    from dsops.policy.simulate import CaseQuestion, PolicySet
+    from dsops.policy.simulation import CaseQuestion, PolicySet
 
 APP = f"arn:aws:iam::{ACCOUNT}:role/ci/App"
 TARGET = f"arn:aws:iam::{ACCOUNT}:role/Target"

@@ -9,7 +9,7 @@ import pytest
 
 from dsops.errors import EntityNotFound, PolicyInvalid, Unreachable
 from dsops.explain.evidence.readers import SeveralReaders, read_details
-from dsops.policy.facts import ANY_ACCOUNT, Attached, Entity, PolicyText
+from dsops.policy.simulation.facts import ANY_ACCOUNT, Attached, Entity, PolicyText
 from tests.loop import Time
 from tests.stubs.iam import ACCOUNT
 from tests.unit.policy.policies import allow, policy

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.evidence.secret import read_with_any
-from dsops.policy.facts import ResourcePolicy
+from dsops.policy.simulation.facts import ResourcePolicy
 from tests.stubs.iam import ACCOUNT, StubIam
 from tests.stubs.organizations import ID, ROOT, StubOrganizations
 from tests.stubs.server import StubServer
@@ -16,7 +16,7 @@ from tests.unit.policy.policies import SECRET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dsops.policy.facts import AccountPlace
+    from dsops.policy.simulation.facts import AccountPlace
 
 
 def membership(first: StubIam, second: StubIam) -> AccountPlace:

@@ -454,7 +454,7 @@ def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
 
 def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
     """One that could not would allow nothing."""
-    from dsops.policy.language.policy import parse_policy
+    from dsops.policy.language.grammar import parse_policy
     from dsops.sandbox.state.backends import aws_policies
 
     make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')

@@ -10,8 +10,9 @@ from dsops.errors import PolicyInvalid, UsageError, nearest
 from dsops.explain.evidence.library import Evidence
 from dsops.explain.evidence.readers import Given, read_details
 from dsops.plan import Step
-from dsops.policy.facts import Attached, Kind
-from dsops.policy.language.policy import Policy, check_policy
+from dsops.policy.language.grammar import check_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.facts import Attached, Kind
 from dsops.policy.sources.declared import attached_of
 from dsops.policy.sources.entities import PolicyFile
 from dsops.policy.sources.files import read_policy_source

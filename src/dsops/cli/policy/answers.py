@@ -9,7 +9,7 @@ from datetime import datetime
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
 from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
 from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.simulate import POLICY_TYPES, VERDICTS, AnsweredCase, Outcome, deciding
+from dsops.policy.simulation import POLICY_TYPES, VERDICTS, AnsweredCase, Outcome, deciding
 from dsops.policy.sources.text import STDIN
 
 _MOST = 3

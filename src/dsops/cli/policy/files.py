@@ -7,7 +7,8 @@ import os
 from dsops.document import parse_json
 from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.input_file import read_file, reason
-from dsops.policy.language.policy import KIND_WORDS, Policy, PolicyKind, check_policy
+from dsops.policy.language.grammar import check_policy
+from dsops.policy.language.policy import KIND_WORDS, Policy, PolicyKind
 from dsops.policy.sources.entities import PolicyFile
 from dsops.policy.sources.files import read_policy_source
 from dsops.policy.sources.text import parse_policy_text, shown_name

@@ -9,7 +9,7 @@ from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import note
 from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, UsageError
-from dsops.policy.simulate import (
+from dsops.policy.simulation import (
     EXPECTATIONS,
     AnsweredCase,
     Case,
@@ -104,7 +104,7 @@ class CaseFile(NamedTuple):
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.policy.answers import show
-    from dsops.policy.simulate.unknown_names import name_notes
+    from dsops.policy.simulation.unknown_names import name_notes
     from dsops.service_reference import open_reference
 
     if arguments.switch("--live") and arguments.text("--sandbox"):

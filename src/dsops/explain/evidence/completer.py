@@ -1,6 +1,6 @@
 """A question -> the same with the policies that live AWS, or a sandbox, tells of its caller and its resource.
 
-`dsops.policy.complete` says what has to be known and where it goes; here the AWS APIs are asked for it.
+`dsops.policy.simulation.completion` says what has to be known and where it goes; here the AWS APIs are asked for it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dsops.errors import AccessDenied, DsopsError, EntityNotFound
 from dsops.explain.evidence.attached import ReadsAttached
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.evidence.secret import read_with_any
-from dsops.policy.complete import CompletedQuestion, complete, needs_of
-from dsops.policy.facts import Attached, Facts, Needs, PolicyText, ResourcePolicy
-from dsops.policy.simulate import CaseQuestion, PolicySet
+from dsops.policy.simulation import CaseQuestion, PolicySet
+from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
+from dsops.policy.simulation.facts import Attached, Facts, Needs, PolicyText, ResourcePolicy
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10

@@ -21,10 +21,11 @@ from dsops.explain.evidence.readers import Given, SeveralReaders
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.plan import Step
-from dsops.policy.complete import CompletedQuestion
-from dsops.policy.facts import ANY_ACCOUNT, PolicyText
-from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate import CaseQuestion, Place, Unread
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation import CaseQuestion, Place, Unread
+from dsops.policy.simulation.completion import CompletedQuestion
+from dsops.policy.simulation.facts import ANY_ACCOUNT, PolicyText
 from dsops.policy.sources.declared import UNKNOWN_SUFFIX
 from dsops.startup import NamedTuple
 

@@ -19,7 +19,7 @@ from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
 from dsops.policy.language.letters import lower_case
-from dsops.policy.simulate import CaseQuestion, Unread
+from dsops.policy.simulation import CaseQuestion, Unread
 from dsops.policy.sources.declared import UNKNOWN_SUFFIX
 from dsops.startup import NamedTuple
 from dsops.tasks import settle

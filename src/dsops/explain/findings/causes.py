@@ -16,7 +16,7 @@ from dsops.policy.language.conditions import Condition
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Statement
 from dsops.policy.language.principals import is_unique_id
-from dsops.policy.simulate import is_kms_key, variable_keys
+from dsops.policy.simulation import is_kms_key, variable_keys
 
 
 class Cause(NamedTuple):

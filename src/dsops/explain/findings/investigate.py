@@ -23,7 +23,7 @@ from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
 from dsops.policy.evaluation.question import Request
-from dsops.policy.simulate import CaseQuestion, simulate
+from dsops.policy.simulation import CaseQuestion, simulate
 
 
 class Investigator:

@@ -12,7 +12,7 @@ from dsops.plan import Step
 from dsops.policy.evaluation.question import Request
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
-from dsops.policy.simulate import is_kms_key
+from dsops.policy.simulation import is_kms_key
 
 EditAt = Callable[[str, str], Where]
 """Store and key -> where that stands in the configuration, or where the store does."""

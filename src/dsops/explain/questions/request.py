@@ -13,7 +13,7 @@ from dsops.aws.apis.sts import CallerIdentity
 from dsops.plan import Step
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal, is_unique_id
-from dsops.policy.simulate import CaseQuestion, Unread, read_caller
+from dsops.policy.simulation import CaseQuestion, Unread, read_caller
 from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]

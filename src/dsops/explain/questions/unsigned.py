@@ -13,7 +13,7 @@ from dsops.explain.questions.request import NETWORK, OF_THE_NETWORK, Context
 from dsops.plan import Step
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import FEDERATED_NAMES, Principal
-from dsops.policy.simulate import CaseQuestion, PolicySet, Unread
+from dsops.policy.simulation import CaseQuestion, PolicySet, Unread
 from dsops.stores.saml import assertion_at_hand
 from dsops.stores.web_identity import MOST_SHOWN
 

@@ -8,54 +8,31 @@ trust policy of its own account names needs no permission of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
+from dsops.policy.evaluation.consulted import (
+    HAS_IDENTITY,
+    Effect,
+    Group,
+    Policies,
+    PolicyType,
+    has_boundary,
+    identity_policies,
+    limits,
+    must_resource_allow,
+    needs_identity,
+    organization_levels,
+    resource_type,
+)
 from dsops.policy.evaluation.question import Match, PreparedRequest, Request
+from dsops.policy.evaluation.reasons import Reason, explain
 from dsops.policy.language.letters import lower_case
-from dsops.policy.language.match import split_arn
 from dsops.policy.language.policy import Policy, Statement
-from dsops.policy.language.principals import ACCOUNT, DIRECT, UNNAMED, Principal, PrincipalKind, Reach
+from dsops.policy.language.principals import DIRECT, UNNAMED, Reach
 from dsops.startup import NamedTuple
-
-if TYPE_CHECKING:
-    from dsops.policy.evaluation.reasons import Reason
-
-__all__ = ["Decision", "Effect", "Policies", "PolicyType", "Principal", "PrincipalKind", "Request", "evaluate"]
-
-Effect = Literal["Allow", "ExplicitDeny", "ImplicitDeny"]
-
-PolicyType = Literal[
-    "identity-based policy",
-    "permissions boundary",
-    "session policy",
-    "resource-based policy",
-    "role trust policy",
-    "service control policy",
-    "resource control policy",
-    "no policy",
-]
-"""As AWS's own sentences call them; `no policy` decides what every valid caller may do."""
 
 _OPEN_ACTIONS: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
 """No policy allows or denies them (STS API Reference; IAM User Guide, "Permissions for GetSessionToken")."""
-
-
-class Policies(NamedTuple):
-    """What bears on a request. An absent kind is empty or None."""
-
-    identity: tuple[Policy, ...] = ()
-    """A user's own and its groups'; a role's."""
-    boundary: Policy | None = None
-    session: tuple[tuple[Policy, ...], ...] = ()
-    """Layers: each must allow, within a layer any policy may. A role session without any is not limited."""
-    resource: Policy | None = None
-    """The resource's policy; a role's trust policy for sts:AssumeRole*, TagSession and SetSourceIdentity."""
-    service_control: tuple[tuple[Policy, ...], ...] = ()
-    """Levels, root to account, each must allow; nothing for a management account."""
-    resource_control: tuple[tuple[Policy, ...], ...] = ()
-    """The same for the resource's account, RCPFullAWSAccess on each level; for services that have RCPs."""
-    must_resource_allow: bool = False
-    """The resource's policy must allow in its own account too, as a KMS key's; a trust policy always must."""
 
 
 class Decision(NamedTuple):
@@ -77,8 +54,6 @@ class Decision(NamedTuple):
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """Every type of policy that was consulted, what matched in it and what nearly did; made when read."""
-        from dsops.policy.evaluation.reasons import explain
-
         return explain(self.request, self.policies)
 
 
@@ -166,73 +141,3 @@ def _refusing(request: Request, policies: Policies, answers: _Answers) -> Policy
     if is_identity_needed and answers.identity is None:
         return "identity-based policy"
     return answers.refusing_limit
-
-
-# --- what applies to whom (reasons.py tells by the same rules) ----------------------------------------------
-
-HAS_IDENTITY: Final = frozenset({"user", "role-session", "federated-session", "root"})
-"""The kinds of principal with policies of their own. For all others the resource's policy decides alone."""
-
-_WITH_IDENTITY_POLICIES: Final = HAS_IDENTITY - {"root"}
-
-Group = tuple[PolicyType, tuple[Policy, ...]]
-"""Policies of one type of which one must allow."""
-
-
-def organization_levels(request: Request, policies: Policies) -> list[Group]:
-    """RCPs, then SCPs, by level. They don't bind service-linked roles (AWS Organizations User Guide)."""
-    if not (policies.resource_control or policies.service_control):
-        return []
-    issuer = split_arn(request.principal.issuer_arn)
-    if issuer is not None and issuer[5].startswith("role/aws-service-role/"):
-        return []
-    groups: list[Group] = [("resource control policy", level) for level in policies.resource_control]
-    groups.extend(("service control policy", level) for level in policies.service_control)
-    return groups
-
-
-def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...]:
-    """The identity-based policies that bind: none for a root user or for whoever has no account."""
-    return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
-
-
-def has_boundary(request: Request, policies: Policies) -> bool:
-    """A permissions boundary binds the caller."""
-    return policies.boundary is not None and request.principal.kind in _WITH_IDENTITY_POLICIES
-
-
-def limits(request: Request, policies: Policies) -> list[Group]:
-    """The boundary, which does not bind a root user, and the session's layers."""
-    kind = request.principal.kind
-    if kind not in HAS_IDENTITY:
-        return []
-    groups: list[Group] = []
-    if policies.boundary is not None and has_boundary(request, policies):
-        groups.append(("permissions boundary", (policies.boundary,)))
-    groups.extend(("session policy", layer) for layer in policies.session)
-    if not policies.session and kind == "federated-session":
-        # GetFederationToken without a session policy gives none of the user's permissions: nothing allows.
-        groups.append(("session policy", ()))
-    return groups
-
-
-def resource_type(policies: Policies) -> PolicyType:
-    """What the policy in the place of the resource's is called."""
-    is_trust = policies.resource is not None and policies.resource.kind == "trust"
-    return "role trust policy" if is_trust else "resource-based policy"
-
-
-def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """The resource's own policy must name the caller: from outside its account, for a role's trust, a KMS key."""
-    return (
-        policies.must_resource_allow
-        or request.is_cross_account
-        or request.principal.kind not in HAS_IDENTITY
-        or (policies.resource is not None and policies.resource.kind == "trust")
-        or lower_case(request.action).startswith("sts:assumerole")
-    )
-
-
-def needs_identity(request: Request, reach: Reach) -> bool:
-    """The caller's own policies must allow as well, given how the resource's policy names it."""
-    return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from dsops.policy.evaluation.evaluate import (
+from dsops.policy.evaluation.consulted import (
     HAS_IDENTITY,
     Effect,
     Group,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dsops.policy.evaluation.evaluate import Decision, PolicyType
+from dsops.policy.evaluation.consulted import PolicyType
+from dsops.policy.evaluation.evaluate import Decision
 from dsops.policy.evaluation.question import Request
 from dsops.policy.language.letters import lower_case
 

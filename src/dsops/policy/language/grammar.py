@@ -8,25 +8,42 @@ from __future__ import annotations
 
 from typing import Final
 
-from dsops.document import Document, Mapping, Node, Sequence
-from dsops.policy.language.policy import ParsedPolicy, Policy, PolicyKind, Statement
+from dsops.document import Document, Mapping, Node, Sequence, parse_json
+from dsops.errors import PolicyInvalid, Where
+from dsops.policy.language.policy import KIND_WORDS, ParsedPolicy, Policy, PolicyKind, Statement
 from dsops.policy.language.statement import StatementReader
 
 _NOT_JSON: Final = "This policy contains invalid Json"
 
 
-def read(document: Document, kind: PolicyKind, *, name: str, file: str) -> ParsedPolicy:
-    """What `dsops.policy.language.policy.check_policy` gives."""
-    reader = _Reader(kind, file)
+def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "") -> Policy:
+    """The policy that this JSON text is; PolicyInvalid with every problem when it isn't one."""
+    checked = check_policy(parse_json(text, file or name), kind, name=name, file=file)
+    if checked.policy is not None:
+        return checked.policy
+    raise PolicyInvalid(
+        f"{name or file or 'this'} is no {KIND_WORDS[kind]} that AWS accepts",
+        why=f"AWS would answer MalformedPolicyDocument: {checked.aws_message}",
+        where=Where(file, checked.problems[0].where.line) if file else None,
+        problems=checked.problems,
+    )
+
+
+def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> ParsedPolicy:
+    """The policy that a document is, JSON or YAML, or every problem that it has, in line order.
+
+    `name` is how decisions call the policy (default: the file); `file` is where its problems are (default: the name).
+    """
+    reader = _DocumentReader(kind, file or name)
     version, statements = reader.document(document)
     if not reader.problems:
-        return ParsedPolicy(Policy(name, kind, version, statements), (), "")
+        return ParsedPolicy(Policy(name or file, kind, version, statements), (), "")
     # `sorted` keeps the order of problems on one line.
     found = sorted(reader.problems, key=lambda entry: entry[0].where.line)
     return ParsedPolicy(None, tuple(problem for problem, _ in found), found[0][1])
 
 
-class _Reader(StatementReader):
+class _DocumentReader(StatementReader):
     """Reads one document of one kind."""
 
     def document(self, document: Document) -> tuple[str, tuple[Statement, ...]]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dsops.document import Mapping
-from dsops.policy.facts import Kind
 from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.facts import Kind
 from dsops.policy.sources.entities import (
     Known,
     PolicyFile,

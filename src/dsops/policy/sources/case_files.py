@@ -6,8 +6,9 @@ import os
 
 from dsops.document import Document
 from dsops.errors import CasesInvalid, PolicyUnreadable, Problem, Where
-from dsops.policy.language.policy import KIND_WORDS, Policy, check_policy
-from dsops.policy.simulate import FULL_ACCESS, Case, Place, PolicySet, PolicySource, full_access, read_cases
+from dsops.policy.language.grammar import check_policy
+from dsops.policy.language.policy import KIND_WORDS, Policy
+from dsops.policy.simulation import FULL_ACCESS, Case, Place, PolicySet, PolicySource, full_access, read_cases
 from dsops.policy.sources.text import STDIN, ReadFile, parse_policy_text, shown_name
 
 

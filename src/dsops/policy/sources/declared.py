@@ -7,11 +7,20 @@ from typing import Final
 
 from dsops.arn import Arn, parse_arn
 from dsops.errors import EntityNotFound
-from dsops.policy.complete import CompletedQuestion, complete, needs_of
-from dsops.policy.facts import ANY_ACCOUNT, AccountPlace, Attached, Entity, Facts, Kind, Needs, ResourcePolicy
 from dsops.policy.language.policy import Policy
-from dsops.policy.simulate.case import CaseQuestion
-from dsops.policy.simulate.uncertain import Unread
+from dsops.policy.simulation.case import CaseQuestion
+from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
+from dsops.policy.simulation.facts import (
+    ANY_ACCOUNT,
+    AccountPlace,
+    Attached,
+    Entity,
+    Facts,
+    Kind,
+    Needs,
+    ResourcePolicy,
+)
+from dsops.policy.simulation.uncertain import Unread
 from dsops.policy.sources.entities import Known, PolicyFile
 
 UNKNOWN_SUFFIX: Final = "-??????"

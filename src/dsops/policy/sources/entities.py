@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 from dsops.document import Document, Mapping, Node, Scalar, Sequence, parse_json
 from dsops.errors import PolicyUnreadable
-from dsops.policy.facts import Kind
-from dsops.policy.language.policy import Policy, PolicyKind, check_policy, parse_policy
+from dsops.policy.language.grammar import check_policy, parse_policy
+from dsops.policy.language.policy import Policy, PolicyKind
+from dsops.policy.simulation.facts import Kind
 from dsops.policy.sources.text import ReadFile, parse_policy_text
 
 Levels = tuple[tuple[Policy, ...], ...]

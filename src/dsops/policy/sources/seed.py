@@ -10,9 +10,10 @@ from typing import Final, Literal
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.errors import PolicyInvalid
-from dsops.policy.facts import Kind
-from dsops.policy.language.policy import Policy, parse_policy
-from dsops.policy.simulate.compiled import full_access
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.compiled import full_access
+from dsops.policy.simulation.facts import Kind
 from dsops.policy.sources.entities import (
     EVERYTHING,
     FileOrganization,

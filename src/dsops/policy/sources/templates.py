@@ -11,8 +11,8 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.document import Mapping, Node, Scalar
-from dsops.policy.facts import ANY_ACCOUNT, Kind
 from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.facts import ANY_ACCOUNT, Kind
 from dsops.policy.sources.entities import Known, PolicyFile, PolicyFileReader, gathered, items_of, mapping_of, text_of
 
 _KINDS: Final[dict[str, Kind]] = {"Role": "role", "User": "user"}

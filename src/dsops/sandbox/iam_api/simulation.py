@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy.evaluation.consulted import Policies
 from dsops.policy.language.conditions import fold_context
 from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import Principal

@@ -1,0 +1,54 @@
+"""Questions to policies, one or a table of them: who may do what, and is that what was expected? Pure."""
+
+from __future__ import annotations
+
+from dsops.policy.simulation.callers import known_context, read_caller
+from dsops.policy.simulation.case import (
+    EXPECTATIONS,
+    POLICY_TYPES,
+    Case,
+    CaseQuestion,
+    Expected,
+    Groups,
+    Place,
+    PolicySource,
+    Verdict,
+)
+from dsops.policy.simulation.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
+from dsops.policy.simulation.outcome import VERDICTS, AnsweredCase, Outcome, deciding, differences, simulate
+from dsops.policy.simulation.questions import check_exact_action, is_about_roles, question_problems, resource_account
+from dsops.policy.simulation.reading import CaseTable, read_cases
+from dsops.policy.simulation.uncertain import Unread, variable_keys
+
+__all__ = [
+    "EXPECTATIONS",
+    "FULL_ACCESS",
+    "POLICY_TYPES",
+    "VERDICTS",
+    "AnsweredCase",
+    "Case",
+    "CaseQuestion",
+    "CaseTable",
+    "Expected",
+    "Groups",
+    "Outcome",
+    "Place",
+    "PolicySet",
+    "PolicySource",
+    "Unread",
+    "Verdict",
+    "check_exact_action",
+    "compile_policies",
+    "deciding",
+    "differences",
+    "full_access",
+    "is_about_roles",
+    "is_kms_key",
+    "known_context",
+    "question_problems",
+    "read_caller",
+    "read_cases",
+    "resource_account",
+    "simulate",
+    "variable_keys",
+]

@@ -1,0 +1,61 @@
+"""Policies by the place where they stand -> what `dsops.policy.evaluation.evaluate` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.policy.evaluation.consulted import Policies
+from dsops.policy.evaluation.control import has_resource_control
+from dsops.policy.language.grammar import parse_policy
+from dsops.policy.language.policy import Policy
+from dsops.policy.simulation.case import CaseQuestion, Place
+
+PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
+"""Levels or layers of policies, by place. A place that is not there has none."""
+
+FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
+"""What AWS attaches to every level, by name: the second can't be detached, so it is always there."""
+
+_FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
+    "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
+    "rcp": (
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}'
+    ),
+}
+
+
+@cache
+def full_access(place: Place) -> Policy:
+    """AWS's own FullAWSAccess or RCPFullAWSAccess."""
+    return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
+
+
+def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
+    """What bears on that question."""
+    always = full_access("rcp")
+    # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).
+    levels = found.get("scp", ()) if asked.principal.account else ()
+    return Policies(
+        identity=tuple(policy for group in found.get("identity", ()) for policy in group),
+        boundary=_only(found, "boundary"),
+        session=tuple(found.get("session", ())),
+        resource=_only(found, "trust") or _only(found, "resource"),
+        service_control=tuple(levels),
+        resource_control=tuple((always, *level) for level in found.get("rcp", ()))
+        if has_resource_control(asked.action)
+        else (),
+        must_resource_allow=is_kms_key(asked.resource),
+    )
+
+
+def is_kms_key(resource: str) -> bool:
+    """That is a KMS key: its policy must allow by itself (AWS KMS Developer Guide, "Key policies in AWS KMS")."""
+    arn = parse_arn(resource)
+    return arn is not None and arn.service == "kms" and arn.resource_type == "key"
+
+
+def _only(found: PolicySet, place: Place) -> Policy | None:
+    return next((policy for group in found.get(place, ()) for policy in group), None)

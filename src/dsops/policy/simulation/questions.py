@@ -1,0 +1,78 @@
+"""What must be true of a question, wherever it is written; and what AWS refuses whatever policies say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.policy.language.elements import check_action
+from dsops.policy.language.letters import lower_case
+from dsops.policy.language.principals import Principal
+from dsops.policy.simulation.case import CaseQuestion
+
+_PROVIDERS: Final = {
+    "web-identity": ("sts:assumerolewithwebidentity", "an OIDC provider"),
+    "saml": ("sts:assumerolewithsaml", "a SAML provider"),
+}
+_BESIDE_ASSUMING: Final = ("sts:tagsession", "sts:setsourceidentity")
+_OF_ROLES: Final = ("sts:assumerole", *_BESIDE_ASSUMING, "sts:setcontext")
+# STS API Reference, the page of each operation: who may not call it (and two that came in 2026).
+_NOT_FOR_ROLE_SESSIONS: Final = frozenset({"sts:getsessiontoken", "sts:getfederationtoken"})
+_FOR_FEDERATED_USERS: Final = frozenset(
+    {"sts:getcalleridentity", "sts:getscopedcredentials", "sts:getdelegatedaccesstoken"}
+)
+
+
+def resource_account(resource: str, principal: Principal | None) -> str:
+    """Whose resource that is: the ARN's account, the caller's where it has none (as a bucket's)."""
+    arn = parse_arn(resource)
+    if arn is not None and is_account_id(arn.account):
+        return arn.account
+    return principal.account if principal is not None else ""
+
+
+def check_exact_action(text: str) -> None:
+    """ValueError when that is not the name of one action."""
+    check_action(text)
+    if "*" in text or "?" in text:
+        raise ValueError(f"`{text}` is a pattern: a request is for one action")
+
+
+def is_about_roles(action: str) -> bool:
+    """The resource of that action is a role, and its policy a trust policy."""
+    return lower_case(action).startswith(_OF_ROLES) and lower_case(action) != "sts:assumeroot"
+
+
+def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
+    """What can't be asked like that: the key of the table that says it, and what is wrong."""
+    action, kind = lower_case(asked.action), asked.principal.kind
+    for provider, (own_action, words) in _PROVIDERS.items():
+        if action == own_action and kind != provider:
+            yield "principal", f"{asked.action} is called by no principal of AWS: name {words}"
+        if kind == provider and action not in (own_action, *_BESIDE_ASSUMING):
+            yield "principal", f"{words} assumes roles and does nothing else: name the role for {asked.action}"
+    arn = parse_arn(asked.resource)
+    is_role = arn is not None and arn.service == "iam" and arn.resource_type == "role"
+    if is_about_roles(action) and action not in _BESIDE_ASSUMING and not is_role:
+        yield "resource", f"{asked.action} is about a role: `{asked.resource}` is not the ARN of one"
+    if has_trust and not is_about_roles(action):
+        yield "trust", f"a trust policy has no say in {asked.action}: the resource's own policy is another one"
+    if has_resource and is_about_roles(action):
+        yield "resource_policy", f"the resource of {asked.action} is a role, which has a trust policy instead"
+
+
+def refusal_of_aws(principal: Principal, action: str) -> str:
+    """Why AWS refuses that action to that kind of caller whatever policies say; "" when it doesn't."""
+    action = lower_case(action)
+    if principal.kind == "root" and action == "sts:assumerole":
+        return "a root user may assume no role"
+    if principal.kind == "role-session" and action in _NOT_FOR_ROLE_SESSIONS:
+        return "a role's session gets no further tokens"
+    if (
+        principal.kind == "federated-session"
+        and action.startswith(("iam:", "sts:"))
+        and (action not in _FOR_FEDERATED_USERS)
+    ):
+        return "a federated user has no access to IAM, and asks nothing of STS but who he is"
+    return ""
