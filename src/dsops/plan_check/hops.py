@@ -14,11 +14,19 @@ from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Plan, Step
 from dsops.plan.needs import issue_needs
 from dsops.plan_check.reads import is_open, read_questions
-from dsops.policy.language.grammar import parse_policy
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation import AnsweredCase, Case, CaseQuestion, PolicySet, Unread, read_caller, simulate
-from dsops.policy.simulation.completion import CompletedQuestion
-from dsops.policy.sources.declared import DeclaredPolicies
+from dsops.policy import (
+    AnsweredCase,
+    Case,
+    CaseQuestion,
+    CompletedQuestion,
+    DeclaredPolicies,
+    Policy,
+    PolicySet,
+    Unread,
+    parse_policy,
+    read_caller,
+    simulate,
+)
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
 

@@ -7,8 +7,7 @@ from typing import Final
 from dsops.arn import parse_arn, partition_of_region
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Plan, SecretReference, Step, is_version_id, region_of
-from dsops.policy.simulation import AnsweredCase, CaseQuestion, Unread
-from dsops.policy.sources.declared import UNKNOWN_SUFFIX, DeclaredPolicies
+from dsops.policy import UNKNOWN_SUFFIX, AnsweredCase, CaseQuestion, DeclaredPolicies, Unread
 
 _SUFFIX_LENGTH: Final = len(UNKNOWN_SUFFIX)
 _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS", ("secretsmanager:secretid",))

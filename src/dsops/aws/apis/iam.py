@@ -9,7 +9,7 @@ from dsops.aws.http.client import Call, Client, call_query
 from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint
 from dsops.errors import AwsAnswer, DsopsError, EntityNotFound
-from dsops.policy.simulation.facts import Entity
+from dsops.policy import Entity
 
 _VERSION = "2010-05-08"
 _MOST_PAGES = 100

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dsops import __version__
 from dsops.cli.framework.output import Json
-from dsops.policy.linting import RULES, Finding, LintReport, LintRule
+from dsops.policy import RULES, Finding, LintReport, LintRule
 
 _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 

@@ -10,13 +10,17 @@ from dsops.errors import PolicyInvalid, UsageError, nearest
 from dsops.explain.evidence.library import Evidence
 from dsops.explain.evidence.readers import Given, read_details
 from dsops.plan import Step
-from dsops.policy.language.grammar import check_policy
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation.facts import Attached, Kind
-from dsops.policy.sources.declared import attached_of
-from dsops.policy.sources.entities import PolicyFile
-from dsops.policy.sources.files import read_policy_source
-from dsops.policy.sources.text import parse_policy_text, shown_name
+from dsops.policy import (
+    Attached,
+    Policy,
+    PolicyFile,
+    attached_of,
+    check_policy,
+    parse_policy_text,
+    read_policy_source,
+    shown_name,
+)
+from dsops.policy.simulation.facts import Kind
 from dsops.runtime import Runtime
 
 _DETAILS = ('"UserDetailList"', '"RoleDetailList"')

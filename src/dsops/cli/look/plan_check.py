@@ -11,10 +11,8 @@ from dsops.cli.policy.files import read_one_policy, read_policy_file
 from dsops.errors import CheckFailed, EntityNotFound, UsageError, nearest
 from dsops.plan import Plan
 from dsops.plan_check.hops import Complete, hops_of
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation import Case, CaseQuestion
-from dsops.policy.simulation.completion import CompletedQuestion
-from dsops.policy.sources.declared import DeclaredPolicies, assumptions
+from dsops.policy import Case, CaseQuestion, CompletedQuestion, DeclaredPolicies, Policy
+from dsops.policy.sources.declared import assumptions
 from dsops.runtime import Runtime
 
 

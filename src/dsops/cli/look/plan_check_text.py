@@ -13,7 +13,7 @@ from dsops.plan_check.reads import secret_name
 if TYPE_CHECKING:
     from dsops.plan import Plan
     from dsops.plan_check.hops import HopResult
-    from dsops.policy.simulation import AnsweredCase
+    from dsops.policy import AnsweredCase
 
 
 def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:

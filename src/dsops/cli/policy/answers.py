@@ -7,9 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
-from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement, is_negated
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.simulation import POLICY_TYPES, VERDICTS, AnsweredCase, Outcome, deciding
+from dsops.policy import (
+    POLICY_TYPES,
+    SECRET_KEYS,
+    AnsweredCase,
+    Outcome,
+    Reason,
+    StatementReason,
+    UnmetElement,
+    is_negated,
+)
+from dsops.policy.simulation import VERDICTS, deciding
 from dsops.policy.sources.text import STDIN
 
 _MOST = 3

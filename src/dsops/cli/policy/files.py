@@ -7,11 +7,16 @@ import os
 from dsops.document import parse_json
 from dsops.errors import PolicyInvalid, PolicyUnreadable, UsageError
 from dsops.input_file import read_file, reason
-from dsops.policy.language.grammar import check_policy
-from dsops.policy.language.policy import KIND_WORDS, Policy, PolicyKind
-from dsops.policy.sources.entities import PolicyFile
-from dsops.policy.sources.files import read_policy_source
-from dsops.policy.sources.text import parse_policy_text, shown_name
+from dsops.policy import (
+    KIND_WORDS,
+    Policy,
+    PolicyFile,
+    PolicyKind,
+    check_policy,
+    parse_policy_text,
+    read_policy_source,
+    shown_name,
+)
 from dsops.runtime import Runtime
 
 _MAX_BYTES = 1 << 25

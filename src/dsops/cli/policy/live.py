@@ -32,8 +32,7 @@ from dsops.explain.evidence.attached import AttachedReader
 from dsops.explain.evidence.completer import Completer
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.extras import install_command
-from dsops.policy.simulation import Case, PolicySet
-from dsops.policy.simulation.completion import CompletedQuestion
+from dsops.policy import Case, CompletedQuestion, PolicySet
 from dsops.runtime import Runtime
 from dsops.secret import Secret
 

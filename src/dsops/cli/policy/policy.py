@@ -13,9 +13,17 @@ from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.simulate import SIMULATE
 from dsops.errors import CheckFailed, DsopsError, Failures, PolicyUnreadable
 from dsops.extras import install_command
-from dsops.policy.language.policy import KIND_WORDS, PolicyKind
-from dsops.policy.linting import SEVERITIES, AuthorizationReference, Finding, LintReport, lint
-from dsops.policy.sources.text import parse_policy_text, shown_name
+from dsops.policy import (
+    KIND_WORDS,
+    SEVERITIES,
+    AuthorizationReference,
+    Finding,
+    LintReport,
+    PolicyKind,
+    lint,
+    parse_policy_text,
+    shown_name,
+)
 from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
 

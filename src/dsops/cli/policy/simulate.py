@@ -9,23 +9,25 @@ from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import note
 from dsops.cli.policy.files import read_policy
 from dsops.errors import CheckFailed, UsageError
-from dsops.policy.simulation import (
-    EXPECTATIONS,
+from dsops.policy import (
     AnsweredCase,
     Case,
     CaseQuestion,
     Expected,
-    Groups,
     Place,
     PolicySet,
-    PolicySource,
     Unread,
-    check_exact_action,
     differences,
-    question_problems,
     read_caller,
-    resource_account,
     simulate,
+)
+from dsops.policy.simulation import (
+    EXPECTATIONS,
+    Groups,
+    PolicySource,
+    check_exact_action,
+    question_problems,
+    resource_account,
 )
 from dsops.runtime import Runtime
 
@@ -119,7 +121,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _answers(table: CaseFile, arguments: Arguments, runtime: Runtime) -> list[AnsweredCase]:
-    from dsops.policy.sources.case_files import PolicyFiles
+    from dsops.policy import PolicyFiles
 
     files = PolicyFiles(table.file, arguments.text("--cases"), lambda name: read_policy(name, runtime))
     given = [(case, files.policies(case)) for case in table.cases]
@@ -157,8 +159,7 @@ def _table(arguments: Arguments, runtime: Runtime) -> CaseFile:
     file = arguments.text("--cases")
     if not file:
         return CaseFile("", (_question(arguments),))
-    from dsops.policy.sources.case_files import read_table
-    from dsops.policy.sources.text import shown_name
+    from dsops.policy import read_table, shown_name
 
     also = [flag.name for flag in _OF_A_QUESTION if arguments.text(flag.name)]
     if also:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dsops.cli.framework.output import clean
-from dsops.policy.evaluation.reasons import is_negated
+from dsops.policy import is_negated
 
 Record = Mapping[str, Any]  # JSON that a sandbox answered with
 

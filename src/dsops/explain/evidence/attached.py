@@ -27,7 +27,7 @@ from dsops.aws.apis.iam import (
     list_user_policies,
 )
 from dsops.errors import AccessDenied, DsopsError
-from dsops.policy.simulation.facts import Attached, Entity, PolicyText
+from dsops.policy import Attached, Entity, PolicyText
 from dsops.tasks import Once, Work, settle, spawn
 
 

@@ -16,9 +16,18 @@ from dsops.errors import AccessDenied, DsopsError, EntityNotFound
 from dsops.explain.evidence.attached import ReadsAttached
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.evidence.secret import read_with_any
-from dsops.policy.simulation import CaseQuestion, PolicySet
-from dsops.policy.simulation.completion import CompletedQuestion, complete, needs_of
-from dsops.policy.simulation.facts import Attached, Facts, Needs, PolicyText, ResourcePolicy
+from dsops.policy import (
+    Attached,
+    CaseQuestion,
+    CompletedQuestion,
+    Facts,
+    Needs,
+    PolicySet,
+    PolicyText,
+    ResourcePolicy,
+    complete,
+    needs_of,
+)
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10

@@ -10,7 +10,7 @@ from dsops.arn import parse_arn
 from dsops.explain.evidence.keys import UNKNOWN_KEY, describe_command
 from dsops.explain.finding import Fact
 from dsops.explain.questions.about import About, owner_text
-from dsops.policy.simulation import Unread, is_kms_key
+from dsops.policy import Unread, is_kms_key
 
 _POLICY_TYPES_OF_ORGANIZATIONS: Final = {"scp": "SERVICE_CONTROL_POLICY", "rcp": "RESOURCE_CONTROL_POLICY"}
 _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=EventName,AttributeValue="

@@ -18,7 +18,7 @@ from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.request import ChainCaller, context_of_call
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
-from dsops.policy.simulation import CaseQuestion, Unread
+from dsops.policy import CaseQuestion, Unread
 from dsops.startup import NamedTuple
 
 _SERVICES: Final = {"aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm"}

@@ -21,12 +21,17 @@ from dsops.explain.evidence.readers import Given, SeveralReaders
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.plan import Step
-from dsops.policy.language.grammar import parse_policy
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation import CaseQuestion, Place, Unread
-from dsops.policy.simulation.completion import CompletedQuestion
-from dsops.policy.simulation.facts import ANY_ACCOUNT, PolicyText
-from dsops.policy.sources.declared import UNKNOWN_SUFFIX
+from dsops.policy import (
+    ANY_ACCOUNT,
+    UNKNOWN_SUFFIX,
+    CaseQuestion,
+    CompletedQuestion,
+    Place,
+    Policy,
+    PolicyText,
+    Unread,
+    parse_policy,
+)
 from dsops.startup import NamedTuple
 
 

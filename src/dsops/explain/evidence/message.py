@@ -19,9 +19,7 @@ from dsops.explain.evidence.readers import text_of
 from dsops.explain.evidence.recorded import Recorded
 from dsops.explain.questions.request import ChainCaller, base_caller
 from dsops.explain.questions.sentence import Said, read_refusal
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulation import CaseQuestion, Unread
+from dsops.policy import SECRET_KEYS, CaseQuestion, Unread, lower_case
 
 _ENCODED: Final = r"[Ee]ncoded authorization failure message: ?([A-Za-z0-9_=+/-]+)"
 _ALONE: Final = r"[A-Za-z0-9_=+/-]{100,}"

@@ -19,8 +19,7 @@ from dsops.aws.apis.organizations import (
     list_policies_for_target,
 )
 from dsops.errors import AccessDenied, ServiceError
-from dsops.policy.simulation import Place
-from dsops.policy.simulation.facts import AccountPlace, PolicyText
+from dsops.policy import AccountPlace, Place, PolicyText
 from dsops.tasks import Once, gather
 
 Levels = tuple[tuple[PolicyText, ...], ...]

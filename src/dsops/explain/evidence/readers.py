@@ -12,8 +12,8 @@ from typing import NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.errors import DsopsError, EntityNotFound, PolicyInvalid
 from dsops.explain.evidence.attached import AttachedReader
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulation.facts import ANY_ACCOUNT, Attached, Entity, Kind, PolicyText
+from dsops.policy import ANY_ACCOUNT, Attached, Entity, PolicyText, lower_case
+from dsops.policy.simulation.facts import Kind
 
 Given = Mapping[tuple[str, Kind, str], Attached]
 """By account, kind and name: what a file says."""

@@ -16,11 +16,18 @@ from dsops.errors import PolicyInvalid
 from dsops.explain.evidence.recorded_context import condition_keys
 from dsops.explain.questions.about import owner_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY, Said
-from dsops.policy.language.conditions import SECRET_KEYS
-from dsops.policy.language.grammar import parse_policy
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation import POLICY_TYPES, CaseQuestion, Place, PolicySet, Unread, is_about_roles
+from dsops.policy import (
+    POLICY_TYPES,
+    SECRET_KEYS,
+    CaseQuestion,
+    Place,
+    Policy,
+    PolicySet,
+    Unread,
+    lower_case,
+    parse_policy,
+)
+from dsops.policy.simulation import is_about_roles
 
 Documents = Mapping[str, str]
 """Policies by their URI, as JSON: those that could be read."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy import global_key_type, is_multi_valued, lower_case
 from dsops.policy.language.values import read_moment
-from dsops.policy.linting.keys import global_key_type, is_multi_valued
 
 _MANY: Final = ("sts:transitivetagkeys",)
 """Keys of several values besides the global ones. None of all these values can have a comma in it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dsops.aws.apis.secret_policy import SecretsManagerClient, get_resource_policy, get_secret_tags
 from dsops.errors import AccessDenied, EntityNotFound
-from dsops.policy.simulation.facts import PolicyText, ResourcePolicy
+from dsops.policy import PolicyText, ResourcePolicy
 
 
 async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:

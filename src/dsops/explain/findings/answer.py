@@ -15,9 +15,7 @@ from dsops.explain.findings.causes import Cause, cause_of
 from dsops.explain.findings.remedies import allow, remedy_for
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import Said
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulation import POLICY_TYPES, Outcome, Unread, is_kms_key, variable_keys
-from dsops.policy.sources.declared import UNKNOWN_SUFFIX
+from dsops.policy import POLICY_TYPES, UNKNOWN_SUFFIX, Outcome, Unread, is_kms_key, lower_case, variable_keys
 
 _OF_RESOURCES: Final = ("role trust policy", "resource-based policy", "resource control policy")
 _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})

@@ -18,9 +18,7 @@ from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
 from dsops.plan.needs import parameter_resource
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulation import CaseQuestion, Unread
-from dsops.policy.sources.declared import UNKNOWN_SUFFIX
+from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
 from dsops.startup import NamedTuple
 from dsops.tasks import settle
 

@@ -7,12 +7,18 @@ from typing import Final, NamedTuple
 
 from dsops.explain.finding import Certainty
 from dsops.explain.questions.sentence import Said
-from dsops.policy.evaluation.consulted import Effect, Policies
-from dsops.policy.evaluation.evaluate import Decision
-from dsops.policy.evaluation.reasons import Reason, StatementReason, UnmetElement
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy
-from dsops.policy.simulation import POLICY_TYPES, Outcome
+from dsops.policy import (
+    POLICY_TYPES,
+    Decision,
+    Effect,
+    Outcome,
+    Policies,
+    Policy,
+    Reason,
+    StatementReason,
+    UnmetElement,
+    lower_case,
+)
 
 _ORGANIZATION: Final = ("service control policy", "resource control policy")
 _OF_ROLES: Final = {"Principal": 8, "Action": 4, "Resource": 2}

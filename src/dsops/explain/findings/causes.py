@@ -11,12 +11,16 @@ from dsops.explain.findings.broken import Broken, failures_of
 from dsops.explain.findings.families import ORDER, WORDS, family_of
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
-from dsops.policy.evaluation.reasons import UnmetElement, is_negated
-from dsops.policy.language.conditions import Condition
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Statement
-from dsops.policy.language.principals import is_unique_id
-from dsops.policy.simulation import is_kms_key, variable_keys
+from dsops.policy import (
+    Condition,
+    Statement,
+    UnmetElement,
+    is_kms_key,
+    is_negated,
+    is_unique_id,
+    lower_case,
+    variable_keys,
+)
 
 
 class Cause(NamedTuple):

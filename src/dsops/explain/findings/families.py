@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 
 # Beginnings and ends of condition keys -> the cause that a condition on them is.
 _KEYS: Final = (

@@ -22,8 +22,7 @@ from dsops.explain.questions.chain import ChainKeys, Chains
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import provider_in, unsigned_questions
 from dsops.plan import Step
-from dsops.policy.evaluation.question import Request
-from dsops.policy.simulation import CaseQuestion, simulate
+from dsops.policy import CaseQuestion, Request, simulate
 
 
 class Investigator:

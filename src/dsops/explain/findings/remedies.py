@@ -9,7 +9,7 @@ from dsops.explain.finding import Remedy
 from dsops.explain.findings.causes import Cause, sentence
 from dsops.explain.questions.about import About, policy_text
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 
 _SENT: Final = {
     "session-tags": "tags",

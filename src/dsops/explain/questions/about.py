@@ -9,10 +9,7 @@ from dsops.arn import parse_arn
 from dsops.errors import Where
 from dsops.explain.questions.sentence import ENDPOINT_POLICY
 from dsops.plan import Step
-from dsops.policy.evaluation.question import Request
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import Principal
-from dsops.policy.simulation import is_kms_key
+from dsops.policy import Principal, Request, is_kms_key, lower_case
 
 EditAt = Callable[[str, str], Where]
 """Store and key -> where that stands in the configuration, or where the store does."""

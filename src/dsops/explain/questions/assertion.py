@@ -11,7 +11,7 @@ from hashlib import sha1
 from typing import Final, NamedTuple
 
 from dsops.arn import Arn, parse_arn
-from dsops.policy.saml_attributes import attribute_keys
+from dsops.policy import attribute_keys
 from dsops.stores.saml_response import ATTRIBUTES, SESSION_NAME, SamlResponse
 
 _TAG: Final = f"{ATTRIBUTES}PrincipalTag:"

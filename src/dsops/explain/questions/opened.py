@@ -14,8 +14,7 @@ from dsops.explain.questions.assertion import read_told
 from dsops.explain.questions.request import OF_AN_ISSUER, PASSED_ON, ChainCaller, Context, session_caller
 from dsops.explain.questions.unsigned import CLAIMS, unsigned_questions
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.simulation import Unread
+from dsops.policy import Unread, lower_case
 from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"

@@ -11,9 +11,7 @@ from typing import Final, NamedTuple
 from dsops.arn import parse_arn
 from dsops.aws.apis.sts import CallerIdentity
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import Principal, is_unique_id
-from dsops.policy.simulation import CaseQuestion, Unread, read_caller
+from dsops.policy import CaseQuestion, Principal, Unread, is_unique_id, lower_case, read_caller
 from dsops.secret import Secret
 
 Context = dict[str, tuple[str, ...]]

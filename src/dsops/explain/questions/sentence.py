@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, get_args
 
-from dsops.policy.evaluation.consulted import PolicyType
+from dsops.policy import PolicyType
 
 ENDPOINT_POLICY: Final = "VPC endpoint policy"
 """AWS's sentences name it; nothing here evaluates it, for who calls through which endpoint only AWS sees."""

@@ -11,9 +11,8 @@ from dsops.arn import Arn, parse_arn
 from dsops.explain.questions.assertion import read_told
 from dsops.explain.questions.request import NETWORK, OF_THE_NETWORK, Context
 from dsops.plan import Step
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.principals import FEDERATED_NAMES, Principal
-from dsops.policy.simulation import CaseQuestion, PolicySet, Unread
+from dsops.policy import CaseQuestion, PolicySet, Principal, Unread, lower_case
+from dsops.policy.language.principals import FEDERATED_NAMES
 from dsops.stores.saml import assertion_at_hand
 from dsops.stores.web_identity import MOST_SHOWN
 

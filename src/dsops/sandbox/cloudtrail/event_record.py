@@ -18,7 +18,7 @@ from uuid import NAMESPACE_URL
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
 from dsops.sandbox.control.clock import iso_time

@@ -8,9 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy.language.grammar import parse_policy
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy, PolicyKind, Statement
+from dsops.policy import Policy, PolicyKind, Statement, lower_case, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.sandbox.state.backends import policies_of
 from dsops.sandbox.wire.refusals import refusal

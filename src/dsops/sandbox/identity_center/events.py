@@ -12,7 +12,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.principals import Principal
+from dsops.policy import Principal
 from dsops.sandbox.authorization.context import unsigned_context
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, VERSION
 from dsops.sandbox.cloudtrail.events import Events

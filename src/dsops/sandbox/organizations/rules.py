@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from dsops.document import parse_json
-from dsops.policy.language.grammar import check_policy
-from dsops.policy.language.policy import PolicyKind
+from dsops.policy import PolicyKind, check_policy
 from dsops.sandbox.organizations.organizations import Organizations
 from dsops.sandbox.wire.refusals import refusal
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dsops.arn import parse_arn
 from dsops.document import parse_json
-from dsops.policy.language.grammar import check_policy
+from dsops.policy import check_policy
 from dsops.sandbox.authorization.principals import principals_of
 from dsops.sandbox.secrets.storage import StoredSecret
 from dsops.sandbox.wire.refusals import refusal

@@ -15,7 +15,7 @@ from collections.abc import Mapping as MappingOf
 from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence
-from dsops.policy.language.policy import PolicyKind
+from dsops.policy import PolicyKind
 from dsops.sandbox.organizations.organizations import IAM, ROOT_FEATURES, RootFeature
 from dsops.sandbox.seed.model import SeedNode, SeedOrganization
 from dsops.sandbox.seed.policy_nodes import PolicyNodes

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from dsops.document import parse_json
-from dsops.policy.language.grammar import check_policy
-from dsops.policy.language.policy import Policy
+from dsops.policy import Policy, check_policy
 from dsops.sandbox.authorization.principals import principals_of
 from dsops.sandbox.authorization.resources.given import Parameters, inside, text
 from dsops.sandbox.checks.queue_policies import readable_queue_policy
