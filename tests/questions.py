@@ -9,7 +9,7 @@ from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.context import request_context, unsigned_context
 from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
 from tests.sandboxes import ACCOUNT, PEER, Lab
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.setup import plant
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.plant import plant
 from dsops.sandbox.wire.models import operation_model, protocols, signing_name
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.shapes import BOTOCORES_NAME, written_request
 
 if TYPE_CHECKING:

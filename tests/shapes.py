@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from botocore.serialize import create_serializer
 
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.models import operation_model, signing_name
-from dsops.sandbox.wire.wire import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

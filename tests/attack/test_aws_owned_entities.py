@@ -7,7 +7,7 @@ import json
 import pytest
 from botocore.model import OperationModel
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.wire.models import operation_model, operation_names
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 

@@ -11,13 +11,13 @@ import pytest
 from botocore.config import Config
 
 from dsops.sandbox.control.launch import open_server
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.seed.file import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dsops.sandbox.wire.server import SandboxServer
+    from dsops.sandbox.control.server import SandboxServer
 
 SEED = """
 accounts:

@@ -184,7 +184,7 @@ OWN = {
     "process/watch.py": "the command, while it watches a child",
     "sandbox/state/fence.py": "the sandbox's server",
     "sandbox/state/handlers.py": "the sandbox's server",
-    "sandbox/wire/loop.py": "the sandbox's server",
+    "sandbox/http/loop.py": "the sandbox's server",
     "testing/child.py": "the process of a test suite's sandbox",
     "startup.py": "the command: nothing before own_process() was called, which only __main__ does",
 }
@@ -348,7 +348,7 @@ def test_a_forked_child_of_a_test_gets_no_answers_of_its_parent() -> None:
         with open(reader, "rb") as file:
             said = file.read()
         os.waitpid(child, 0)
-        assert json.loads(said) == ["a sandbox can't be changed or looked at by a forked child of its test", "3" * 12]
+        assert json.loads(said) == ["a forked child process can't control the sandbox of its parent", "3" * 12]
         assert answers == {float}
         assert process.do("account", account_id="")[0] != "3" * 12
 

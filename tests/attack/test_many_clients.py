@@ -13,7 +13,7 @@ import pytest
 from dsops.agent.client import ALIVE, HELLO, NOTE, REQUEST, RESULT, pack, receive, send, stamp
 from dsops.agent.request import ClientLimits
 from dsops.sandbox.control.launch import open_server
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import Keys, Lab, Person
 from tests.stubs.aws import parameters_of

@@ -1,6 +1,6 @@
 """Many calls at a service that takes few: all succeed, about as fast as its limit allows, and nothing else gets slower.
 
-The service is simulated: a token bucket as in `dsops.sandbox.control.throttle`; its time passes only while all wait.
+The service is simulated: a token bucket as in `dsops.sandbox.state.rate_limits`; its time passes only while all wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dsops.aws.http.wire import Response, WireRequest
 from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import AwsAnswer, DsopsError, SandboxRefusal, ServiceError, Throttled
-from dsops.sandbox.control.throttle import Throttle
+from dsops.sandbox.state.rate_limits import Throttle
 from dsops.secret import Secret
 from dsops.tasks import Work, pause, settle
 from tests.fakes import Reports, make_runtime

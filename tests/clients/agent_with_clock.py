@@ -1,4 +1,4 @@
-"""A real agent in a process of its own, whose clock is ahead of the machine's by the seconds that stand in a file."""
+"""Run a real agent in its own process, with a clock ahead of the machine's by the number of seconds in a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dsops.runtime import utc_now
 
 
 def main(moment: Path) -> None:
-    """Serves as `dsops agent run` does."""
+    """Run the agent as `dsops agent run` does, with the shifted clock."""
 
     def now() -> datetime:
         return utc_now() + timedelta(seconds=float(moment.read_text()))

@@ -36,16 +36,16 @@ _ENDING_SECONDS = 10
 
 
 class Refused(NamedTuple):
-    """How the client told of an error."""
+    """An error response, as the AWS client reports it."""
 
     code: str
     message: str
     kind: str
-    """The last part of its class's name; "" for a program that has no classes, such as the AWS CLI."""
+    """The last part of the exception's class name; "" for a program without exception classes, such as the AWS CLI."""
 
 
 class Conversation:
-    """The program, running; ends with the `with` block."""
+    """A running client program; it is ended when the `with` block ends."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, folder: Path | None = None) -> None:
         self._process = subprocess.Popen(
@@ -53,19 +53,19 @@ class Conversation:
         )
 
     def granted(self, action: str, **wish: str) -> Pairs:
-        """The answer; fails the test when it is an error."""
+        """The client's answer. Fails the test when the client answers with an error."""
         answer = self._ask(action, wish)
         assert "error" not in answer, f"{action}: {answer}"
         return answer
 
     def refused(self, action: str, **wish: str) -> Refused:
-        """The error; fails the test when there is none."""
+        """The client's error. Fails the test when the call succeeds."""
         answer = self._ask(action, wish)
         assert "error" in answer, f"{action} was not refused: {sorted(answer)}"
         return Refused(answer["error"], answer["message"], answer["type"].rpartition(".")[2])
 
     def assumed(self, role: str, session: str = "s1", **wish: str) -> Pairs:
-        """The credentials of a role's session, as a wish takes them."""
+        """Assume a role; return the session's credentials, named as the parameters of a later wish."""
         answer = self.granted("assume", role=role, session=session, **wish)
         return {name: answer[name] for name in ("key_id", "secret", "token")}
 

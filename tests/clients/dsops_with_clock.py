@@ -1,4 +1,4 @@
-"""dsops on a machine whose clock is wrong by as many seconds as the first argument says; the rest is a command line."""
+"""Run dsops on a clock that is wrong by the seconds in the first argument; the other arguments are its command line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ WRONG_BY = timedelta(seconds=float(sys.argv.pop(1)))
 
 
 def utc_now() -> datetime:
-    """What that machine's clock shows."""
+    """The current time as the wrong clock shows it."""
     return datetime.now(UTC) + WRONG_BY
 
 
-# In this process alone, and before anything has taken the function: what a system call would tell that machine.
+# Replaced in this process only, and before any module imports the function: it stands for the machine's clock.
 dsops.runtime.utc_now = utc_now
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""In a network of its own: answers at AWS's link-local addresses as ECS, EKS and EC2 do, and says what dsops finds.
+"""Serve AWS's link-local addresses as ECS, EKS and EC2 do; print which credentials dsops finds there.
+
+Run it in a network namespace of its own:
 
     unshare -rn python metadata_addresses.py
 
-prints an object: what was asked -> key id and source.
+It prints a JSON object: name of the case -> key id and source.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ ADDRESSES = ("169.254.170.2", "169.254.170.23", "169.254.169.254")
 
 
 class Service(BaseHTTPRequestHandler):
-    """All three: which key is given says which address and path was asked."""
+    """Plays the ECS, EKS and EC2 endpoints; the key id in its answer names the address and path that were requested."""
 
     def do_PUT(self) -> None:
-        """The token of the instance metadata service."""
+        """Answer with the session token of the instance metadata service (IMDSv2)."""
         self._answer(b"the-token")
 
     def do_GET(self) -> None:
-        """A role's name, or keys."""
+        """Answer with a role name (EC2's list of roles) or with credentials."""
         host, path = self.connection.getsockname()[0], self.path
         if path == "/latest/meta-data/iam/security-credentials/":
             self._answer(b"WebServer")
@@ -47,26 +49,26 @@ class Service(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Standard error is for what goes wrong."""
+        """Log no requests: stderr is for failures only."""
 
 
 def main() -> None:
-    """Serves, asks and prints."""
+    """Start the servers, let dsops look for credentials in each case, print the results."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
         server = ThreadingHTTPServer((address, 80), Service)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    asked = {
+    environments = {
         "ecs": {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"},
         "eks": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"},
         "ec2": {},
     }
-    found = {}
-    for name, variables in asked.items():
+    credentials_by_name = {}
+    for name, variables in environments.items():
         credentials = load_ambient({"HOME": "/nowhere", "PATH": os.environ["PATH"], **variables}, "/")
-        found[name] = (credentials.access_key_id, credentials.source)
-    print(json.dumps(found))
+        credentials_by_name[name] = (credentials.access_key_id, credentials.source)
+    print(json.dumps(credentials_by_name))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The AWS clients that are put to the sandbox, and how each is installed: pinned, in an environment of its own.
+"""The AWS clients that are tested against the sandbox, and how each is installed: pinned, in its own environment.
 
 `python -m tests.clients.sdks` installs all that this machine has the toolchain for, ahead of the tests.
 """
@@ -23,12 +23,12 @@ Command = list[str]
 
 
 def _boto3(_: Environ) -> Command:
-    """Of the tests' own environment."""
+    """boto3 of the tests' own environment."""
     return [sys.executable, _PYTHON_CLIENTS, "boto3"]
 
 
 def _aws_cli_1(_: Environ) -> Command:
-    """Of the tests' own environment."""
+    """AWS CLI 1 of the tests' own environment."""
     return [sys.executable, _PYTHON_CLIENTS, str(Path(sys.executable).with_name("aws"))]
 
 
@@ -38,7 +38,7 @@ def _aws_cli_2(environ: Environ) -> Command:
 
 
 def aws_cli_2(environ: Environ) -> str:
-    """The path of the machine's: it is on no registry of Python packages. Raises ToolMissingError."""
+    """The path of the machine's AWS CLI 2, which is on no Python registry. Raises ToolMissingError if there is none."""
     for folder in environ.get("PATH", "").split(os.pathsep):
         aws = shutil.which("aws", path=folder)
         if aws is not None and version_of(aws).startswith("aws-cli/2."):
@@ -47,15 +47,15 @@ def aws_cli_2(environ: Environ) -> str:
 
 
 def _python_of(script: str) -> str:
-    """The Python that it asks for; ours for a program that is no script of Python's."""
+    """The Python interpreter that runs a script, from its first line; ours for a program that is no Python script."""
     with open(script, "rb") as program:
-        asked, _, more = program.readline().decode("ascii", "replace").strip().removeprefix("#!").partition(" ")
-    return asked if "/python" in asked and not more else sys.executable
+        interpreter, _, more = program.readline().decode("ascii", "replace").strip().removeprefix("#!").partition(" ")
+    return interpreter if "/python" in interpreter and not more else sys.executable
 
 
 @cache
 def version_of(aws: str) -> str:
-    """What it says of itself: `aws-cli/2.9.19 Python/...`."""
+    """The output of `aws --version`, such as `aws-cli/2.9.19 Python/...`."""
     done = subprocess.run(
         [aws, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
     )
@@ -111,7 +111,7 @@ def _java(environ: Environ) -> Command:
         ],
         environ,
     )
-    # A client that lives for seconds: the second compiler and the parallel collector would only take the other core.
+    # The JVM runs for seconds only: the second compiler and the parallel collector would just take the other core.
     swift = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]
     return [java, *swift, "-classpath", f"{folder}/classes:{folder}/jars/*", "Client"]
 
@@ -125,11 +125,11 @@ SDKS: Mapping[str, Callable[[Environ], Command]] = {
     "go": _go,
     "java": _java,
 }
-"""Name -> what starts it; each raises ToolMissingError where it can't be had."""
+"""Client name -> function that returns its command; the function raises ToolMissingError if it cannot be installed."""
 
 
 def main() -> None:
-    """Installs them, and says which can't be had."""
+    """Install every client; print which ones cannot be installed and why."""
     for name, start in SDKS.items():
         try:
             start(os.environ)

@@ -1,4 +1,4 @@
-"""The agent between real processes and the sandbox, whose clock and policies decide what a session is worth."""
+"""The agent as a real process against the sandbox: expired sessions, recreated roles and clocks that jump."""
 
 from __future__ import annotations
 
@@ -45,50 +45,50 @@ envs:
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Ada:
-    """A user with an agent of her own."""
+    """A user with her own agent, in a home of her own."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = sandbox.user("ada").environment()
-        # A socket's address must be short, and pytest's folders are not.
+        # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
         self.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-"), "HOME": str(folder)}
         self.environ.pop("DSOPS_AGENT", None)
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
+        """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
             [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )
 
     def token(self) -> str:
-        """What a command gets."""
+        """The secret that `dsops exec` hands to a command; its stderr if it fails."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "TOKEN")
         return done.stdout.strip() if not done.returncode else done.stderr
 
     def roles_assumed(self) -> int:
-        """How many sessions the sandbox has issued."""
+        """The number of AssumeRole calls in the sandbox."""
         return sum(event["eventName"] == "AssumeRole" for event in self.sandbox.events())
 
 
 @pytest.fixture
 def ada(sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
-    """Ada, whose agent ends with the test."""
+    """A user Ada; her agent is stopped when the test ends."""
     person = Ada(sandbox, tmp_path)
     yield person
     person.dsops("agent", "stop")
     shutil.rmtree(person.environ["XDG_RUNTIME_DIR"])
 
 
-def test_a_session_that_aws_calls_expired_is_issued_anew(ada: Ada) -> None:
-    """AWS's clock decides: a session that the agent took for good is forgotten, and the run goes on."""
+def test_a_session_that_aws_calls_expired_is_replaced(ada: Ada) -> None:
+    """When AWS calls a cached session expired, the agent drops it, assumes the role again and the run succeeds."""
     assert [ada.token(), ada.token()] == ["the-token"] * 2
     assert ada.roles_assumed() == 1
     ada.sandbox.clock.advance(2 * 3600)
@@ -96,8 +96,8 @@ def test_a_session_that_aws_calls_expired_is_issued_anew(ada: Ada) -> None:
     assert ada.roles_assumed() == 2
 
 
-def test_a_role_that_was_made_anew_is_assumed_anew(ada: Ada) -> None:
-    """Its old sessions are worth nothing, whatever the agent believes."""
+def test_a_recreated_role_is_assumed_again(ada: Ada) -> None:
+    """When a role is deleted and created again, AWS rejects the agent's old session and the role is assumed again."""
     assert ada.token() == "the-token"
     iam = ada.sandbox.user("admin").boto3_session().client("iam")
     [policy] = iam.list_role_policies(RoleName="Reader")["PolicyNames"]
@@ -112,8 +112,8 @@ def test_a_role_that_was_made_anew_is_assumed_anew(ada: Ada) -> None:
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
-    """An hour forward or back, in the agent: what it holds is renewed or refused, and its signatures are corrected."""
+def test_a_machine_whose_clock_jumps(ada: Ada, hours: int) -> None:
+    """After the agent's clock jumps by an hour, it refreshes or rejects its sessions and corrects its signatures."""
     moment = ada.folder / "moment"
     moment.write_text("0")
     program = Path(__file__).with_name("agent_with_clock.py")
@@ -125,8 +125,8 @@ def test_a_machine_whose_clock_jumps_goes_on(ada: Ada, hours: int) -> None:
             time.sleep(0.05)
         assert ada.token() == "the-token"
         moment.write_text(str(hours * 3600))
-        said = ada.dsops("exec", "--env", "production", "--", "true").stderr
-        assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in said
+        stderr = ada.dsops("exec", "--env", "production", "--", "true").stderr
+        assert f"note: this machine's clock is 60 minutes {'ahead of' if hours > 0 else 'behind'} that of " in stderr
         assert [ada.token(), ada.token()] == ["the-token"] * 2
         moment.write_text("0")
         assert ada.token() == "the-token"

@@ -1,4 +1,4 @@
-"""The AWS CLI, unchanged, through `dsops sandbox`: its environment is all that points it there."""
+"""The unchanged AWS CLI in `dsops sandbox`: only environment variables point it there."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ accounts:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """This test's own environment, with a folder in which running sandboxes are found."""
+    """The test's environment, with a runtime folder in which running sandboxes are found."""
     return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(folder)}
 
 
 def dsops(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """What `dsops` does with these words."""
+    """Run `dsops` with these arguments."""
     done = subprocess.run(
         [BIN / "dsops", *words],
         cwd=folder,
@@ -63,13 +63,13 @@ def dsops(folder: Path, *words: str, check: bool = True) -> subprocess.Completed
 
 
 def in_sandbox(folder: Path, script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """What a shell script does while a sandbox of SEED runs for it."""
+    """Run a shell script inside `dsops sandbox run` with SEED."""
     (folder / "seed.yaml").write_text(SEED)
     return dsops(folder, "sandbox", "run", "--seed", "seed.yaml", *options, "--", "sh", "-c", script, check=False)
 
 
-def test_it_finds_its_caller(tmp_path: Path) -> None:
-    """`aws sts get-caller-identity`, as administrator and as alice."""
+def test_get_caller_identity_as_admin_and_user(tmp_path: Path) -> None:
+    """`aws sts get-caller-identity` returns the identity chosen by `--as`."""
     script = "aws sts get-caller-identity --output json"
 
     assert json.loads(in_sandbox(tmp_path, script).stdout)["Arn"] == "arn:aws:iam::111111111111:user/admin"
@@ -80,7 +80,7 @@ def test_it_finds_its_caller(tmp_path: Path) -> None:
 
 
 def test_it_assumes_a_role_and_reads_a_secret(tmp_path: Path) -> None:
-    """The external ID must be right; the secret is read with the role's credentials in the environment."""
+    """The AWS CLI assumes a role only with the right external ID, then reads a secret with the role's session."""
     script = """
     assume() {
         aws sts assume-role --role-arn arn:aws:iam::222222222222:role/Target --role-session-name debug "$@" \
@@ -98,8 +98,8 @@ def test_it_assumes_a_role_and_reads_a_secret(tmp_path: Path) -> None:
     assert lines[-2] == "invented"
 
 
-def test_what_is_made_with_it_counts(tmp_path: Path) -> None:
-    """A role made by `aws iam create-role` is assumed; its inline policy lets a secret be read."""
+def test_a_role_created_by_the_aws_cli_can_be_assumed(tmp_path: Path) -> None:
+    """A role made by `aws iam create-role` can be assumed, and its inline policy allows reading a secret."""
     (tmp_path / "trust.json").write_text(
         json.dumps(
             {
@@ -125,7 +125,7 @@ def test_what_is_made_with_it_counts(tmp_path: Path) -> None:
 
 
 def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
-    """The exit code is the command's, also for a signal; the address answers no more."""
+    """`sandbox run` exits with the command's code, 128 + n for a signal, and its server is closed."""
     done = in_sandbox(tmp_path, "echo $AWS_ENDPOINT_URL; exit 7")
     assert done.returncode == 7
     assert dsops(tmp_path, "sandbox", "clock", "--port", done.stdout.strip().rpartition(":")[2], check=False).returncode
@@ -142,16 +142,16 @@ def test_the_sandbox_is_gone_after_the_command(tmp_path: Path) -> None:
         (("--as", "mallory", "--", "true"), 2, "no user `mallory`"),
     ],
 )
-def test_what_can_not_be_run_is_said(tmp_path: Path, words: Sequence[str], code: int, said: str) -> None:
-    """With the exit code of its kind."""
+def test_a_command_that_cannot_be_run(tmp_path: Path, words: Sequence[str], code: int, said: str) -> None:
+    """A command that cannot be run is reported on stderr with its own exit code."""
     done = dsops(tmp_path, "sandbox", "run", *words, check=False)
 
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
 
 
-def test_a_seed_that_is_wrong_is_told_with_its_lines(tmp_path: Path) -> None:
-    """All of it at once, and nothing is run."""
+def test_a_wrong_seed_is_reported_with_lines(tmp_path: Path) -> None:
+    """All errors of a seed file are reported at once, with line numbers, and the command is not run."""
     (tmp_path / "seed.yaml").write_text('accounts:\n  "1": {}\n  "111111111111": {userz: {}}\n')
 
     done = dsops(tmp_path, "sandbox", "run", "--seed", "seed.yaml", "--", "echo", "ran", check=False)
@@ -162,12 +162,12 @@ def test_a_seed_that_is_wrong_is_told_with_its_lines(tmp_path: Path) -> None:
     assert "did you mean `users`?" in done.stderr
 
 
-# --- one that serves ---------------------------------------------------------------------------------------------
+# --- dsops sandbox serve ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    """`dsops sandbox serve` on a free port; gives its address."""
+    """Run `dsops sandbox serve` on a free port; yields its address."""
     (tmp_path / "seed.yaml").write_text(SEED)
     process = subprocess.Popen(
         [BIN / "dsops", "sandbox", "serve", "--seed", "seed.yaml", "--port", "0"],
@@ -179,7 +179,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     )
     with process:
         assert process.stdout is not None
-        # The address is printed when requests are taken.
+        # The address is printed only once the server accepts requests.
         yield process.stdout.readline().strip()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -187,7 +187,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 
 def shell(folder: Path, script: str) -> str:
-    """What a shell prints."""
+    """Run a bash script; return its stdout."""
     done = subprocess.run(
         ["bash", "-euc", script],
         cwd=folder,
@@ -202,7 +202,7 @@ def shell(folder: Path, script: str) -> str:
 
 
 def test_env_is_what_a_shell_evaluates(served: str, tmp_path: Path) -> None:
-    """Another profile and session token are unset by it."""
+    """`dsops sandbox env` prints shell code that sets the identity and unsets another profile and session token."""
     script = """
     export AWS_PROFILE=prod AWS_SESSION_TOKEN=old
     eval "$(dsops sandbox env --as alice)"
@@ -213,7 +213,7 @@ def test_env_is_what_a_shell_evaluates(served: str, tmp_path: Path) -> None:
 
 
 def test_totp_is_the_devices_code(served: str, tmp_path: Path) -> None:
-    """`aws sts get-session-token` takes it; served is found without being named."""
+    """`aws sts get-session-token` accepts the code of `dsops sandbox totp`, which finds the running sandbox."""
     assert served
     script = """
     eval "$(dsops sandbox env --as alice)"
@@ -225,7 +225,7 @@ def test_totp_is_the_devices_code(served: str, tmp_path: Path) -> None:
 
 
 def test_a_role_of_a_task_is_played(served: str, tmp_path: Path) -> None:
-    """The AWS CLI fetches container credentials by itself."""
+    """With `sandbox env --container-role` the AWS CLI fetches container credentials by itself."""
     assert served
     script = """
     eval "$(dsops sandbox env --container-role Task)"
@@ -234,8 +234,8 @@ def test_a_role_of_a_task_is_played(served: str, tmp_path: Path) -> None:
     assert shell(tmp_path, script).startswith("arn:aws:sts::222222222222:assumed-role/Task/")
 
 
-def test_a_refusal_can_be_understood(served: str, tmp_path: Path) -> None:
-    """`dsops sandbox decisions` names the condition that failed, and not the external ID."""
+def test_decisions_explain_a_denial(served: str, tmp_path: Path) -> None:
+    """`dsops sandbox decisions` names the condition that failed, but never the value of the external ID."""
     assert served
     script = """
     eval "$(dsops sandbox env --as alice)"
@@ -243,16 +243,16 @@ def test_a_refusal_can_be_understood(served: str, tmp_path: Path) -> None:
         --external-id a-wrong-one || true
     dsops sandbox decisions
     """
-    told = shell(tmp_path, script)
+    output = shell(tmp_path, script)
 
-    assert "may not sts:AssumeRole on arn:aws:iam::222222222222:role/Target" in told
-    assert "Condition StringEquals sts:ExternalId" in told
-    assert "test-external-id" not in told
-    assert "a-wrong-one" not in told
+    assert "may not sts:AssumeRole on arn:aws:iam::222222222222:role/Target" in output
+    assert "Condition StringEquals sts:ExternalId" in output
+    assert "test-external-id" not in output
+    assert "a-wrong-one" not in output
 
 
 def test_the_clock_can_be_moved(served: str, tmp_path: Path) -> None:
-    """A session that was good is expired an hour later."""
+    """After the sandbox's clock is moved on by an hour, the AWS CLI's session is rejected as expired."""
     assert served
     script = """
     eval "$(dsops sandbox env --as alice)"
@@ -263,7 +263,7 @@ def test_the_clock_can_be_moved(served: str, tmp_path: Path) -> None:
     dsops sandbox clock --advance 3600 >&2
     aws sts get-caller-identity 2>&1 || true
     """
-    told = shell(tmp_path, script)
+    output = shell(tmp_path, script)
 
-    assert told.startswith("111111111111\n")
-    assert "(ExpiredToken)" in told
+    assert output.startswith("111111111111\n")
+    assert "(ExpiredToken)" in output

@@ -1,4 +1,4 @@
-"""The AWS CLI's own commands for S3, and other services, in `dsops sandbox run`."""
+"""The AWS CLI's commands for S3 and other services in `dsops sandbox run`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BIN = Path(sys.executable).parent
 
 
 def run(folder: Path, script: str) -> str:
-    """What a shell script prints that runs as admin of a sandbox; each of its commands must succeed."""
+    """Run a shell script as admin of a sandbox; return its stdout. Every command must succeed."""
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(folder)}
     done = subprocess.run(
         [BIN / "dsops", "sandbox", "run", "--", "bash", "-euo", "pipefail", "-c", script],
@@ -26,8 +26,8 @@ def run(folder: Path, script: str) -> str:
     return done.stdout
 
 
-def test_files_go_there_and_back(tmp_path: Path) -> None:
-    """In parts, since it is over 8 MB; listed, and read by who has the URL."""
+def test_files_are_uploaded_and_downloaded(tmp_path: Path) -> None:
+    """The AWS CLI uploads a 9 MB file in parts, lists and downloads it; a presigned URL reads a file."""
     (tmp_path / "large").write_bytes(os.urandom(9_000_000))
     (tmp_path / "small").write_text("text")
 
@@ -52,7 +52,7 @@ def test_files_go_there_and_back(tmp_path: Path) -> None:
 
 
 def test_other_services_answer(tmp_path: Path) -> None:
-    """SQS by its own flag: this CLI sends it to AWS whatever AWS_ENDPOINT_URL says."""
+    """Five more services answer; SQS needs `--endpoint-url`, since this CLI ignores AWS_ENDPOINT_URL for it."""
     printed = run(
         tmp_path,
         """

@@ -1,4 +1,4 @@
-"""Which base credentials were taken, as `dsops whoami` and `dsops doctor` say it: real processes, with an agent too."""
+"""The source of the base credentials, as reported by real processes of `dsops whoami` and `dsops doctor`."""
 
 from __future__ import annotations
 
@@ -76,19 +76,19 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Machine(Desk):
-    """A machine with a home folder and no keys in the environment."""
+    """A machine with a home folder and without keys in the environment."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         super().__init__(sandbox, folder, CONFIG, AWS_REGION="us-east-1")
         (folder / ".aws").mkdir()
 
     def told(self, *words: str, **environ: str) -> Mapping[str, object]:
-        """What `whoami` says, as JSON."""
+        """The JSON answer of `dsops whoami`."""
         done = self.dsops("whoami", "--json", *words, **environ)
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
@@ -96,14 +96,14 @@ class Machine(Desk):
         return answer
 
     def doctor(self, **environ: str) -> str:
-        """What `doctor` says of the base credentials."""
+        """The source of the base credentials in the output of `dsops doctor`."""
         done = self.dsops("doctor", **environ)
         assert done.returncode == 0, done.stdout
         [line] = [line for line in done.stdout.splitlines() if line.startswith("base credentials")]
         return line.split(" from ", 1)[1]
 
     def session(self, name: str) -> Credentials:
-        """A session of the role that a machine or container has."""
+        """A role session such as an EC2 instance or container receives."""
         runtime = make_runtime()
         endpoint = resolve_endpoint("sts", "us-east-1", {"AWS_ENDPOINT_URL": self.sandbox.url})
         work = assume_role(
@@ -118,13 +118,13 @@ class Machine(Desk):
 
 @pytest.fixture
 def machine(sandbox: LocalAws, tmp_path: Path) -> Iterator[Machine]:
-    """A machine whose agent ends with the test."""
+    """A machine; its agent is stopped when the test ends."""
     with Machine(sandbox, tmp_path) as made:
         yield made
 
 
 def _document(session: Credentials) -> Answer:
-    """A session as a container's service and an instance's tell it."""
+    """A session in the JSON form of the container and instance metadata services."""
     assert session.session_token is not None
     body = {
         "Code": "Success",
@@ -137,7 +137,7 @@ def _document(session: Credentials) -> Answer:
 
 
 def test_an_instance_is_named_by_its_id(machine: Machine) -> None:
-    """It stands in the caller: whoami and doctor say which instance's role it is, with the agent and without."""
+    """whoami and doctor name the EC2 instance whose role is used (from the session name), with and without an agent."""
     document = _document(machine.session(INSTANCE))
 
     def answer(seen: Seen) -> Answer:
@@ -156,8 +156,8 @@ def test_an_instance_is_named_by_its_id(machine: Machine) -> None:
     assert through_agent["base_source"] == "the instance's role"
 
 
-def test_a_pod_is_named_also_when_its_session_was_held(machine: Machine) -> None:
-    """The agent remembers where a session's base credentials came from; the pod is not asked again."""
+def test_a_pod_is_named_for_a_cached_session(machine: Machine) -> None:
+    """The agent remembers the source of a cached session's base credentials; the EKS endpoint is not asked again."""
     folder = machine.folder / "pods.eks.amazonaws.com"
     folder.mkdir()
     (folder / "token").write_text("the-pod")
@@ -175,8 +175,8 @@ def test_a_pod_is_named_also_when_its_session_was_held(machine: Machine) -> None
     assert "source   store secrets, through target and jump, from the container's role (EKS Pod Identity)\n" in text
 
 
-def test_keys_win_over_a_profile_and_that_is_told(machine: Machine) -> None:
-    """AWS_PROFILE and keys together: whoami notes on stderr, and doctor beside the source, which one counts."""
+def test_keys_take_precedence_over_a_profile_with_a_note(machine: Machine) -> None:
+    """With both AWS_PROFILE and keys set, whoami (on stderr) and doctor (beside the source) say which one is used."""
     ada = machine.sandbox.user("ada").credentials
     keys = {"AWS_ACCESS_KEY_ID": ada.access_key_id, "AWS_SECRET_ACCESS_KEY": ada.secret_access_key.reveal()}
     done = machine.dsops("whoami", AWS_PROFILE="work", **keys)
@@ -188,7 +188,7 @@ def test_keys_win_over_a_profile_and_that_is_told(machine: Machine) -> None:
 
 
 def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
-    """`profile:` on a store wins over keys in the environment, and doctor and whoami name it."""
+    """A store's `profile` takes precedence over keys in the environment; doctor and whoami name it."""
     ada = machine.sandbox.user("ada").credentials
     (machine.folder / ".aws" / "credentials").write_text(
         f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"
@@ -196,15 +196,15 @@ def test_the_profile_of_a_store_is_named(machine: Machine) -> None:
     config = machine.folder / "dsops.yaml"
     config.write_text(CONFIG.replace("jump: {type: aws.sts,", "jump: {type: aws.sts, profile: ada,"))
     wrong = {"AWS_ACCESS_KEY_ID": "AKIAWRONGWRONGWRONG0", "AWS_SECRET_ACCESS_KEY": "wrong"}
-    told = machine.told("target", **wrong)
-    assert told["base_source"] == "profile ada (the credentials file)"
+    answer = machine.told("target", **wrong)
+    assert answer["base_source"] == "profile ada (the credentials file)"
     done = machine.dsops("doctor", **wrong)
     assert "base credentials of profile ada  ok" in done.stdout
     assert "user/ada from profile ada (the credentials file)" in done.stdout
 
 
 def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
-    """`endpoint_url` in ~/.aws/config counts as in the AWS CLI, for every call, also beside keys in the environment."""
+    """`endpoint_url` in ~/.aws/config applies to every call, as in the AWS CLI, also with keys in the environment."""
     ada = machine.sandbox.user("ada").credentials
     keys = {
         "AWS_ACCESS_KEY_ID": ada.access_key_id,
@@ -218,14 +218,14 @@ def test_the_endpoint_of_a_profile_is_where_calls_go(machine: Machine) -> None:
     read = ("exec", "--env", "production", "--", "printenv", "TOKEN")
     assert [machine.dsops(*read, **keys).stdout for _ in range(2)] == ["the-token\n"] * 2
     assumed = [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole")
-    # Another address may be another AWS: what was had there is not used here.
+    # Another address may be another AWS: sessions cached for the first one are not used.
     config.write_text(config.read_text().replace("127.0.0.1", "localhost"))
     assert machine.dsops(*read, **keys).stdout == "the-token\n"
     assert [event["eventName"] for event in machine.sandbox.events()].count("AssumeRole") == assumed + 2
 
 
 def test_the_endpoint_of_another_profile_is_not(machine: Machine) -> None:
-    """A store's `profile` brings its own `services`; the default one's address is for the rest."""
+    """A store's `profile` uses its own `services`; the default profile's endpoint applies to all other calls."""
     ada = machine.sandbox.user("ada").credentials
     (machine.folder / ".aws" / "credentials").write_text(
         f"[ada]\naws_access_key_id = {ada.access_key_id}\naws_secret_access_key = {ada.secret_access_key.reveal()}\n"

@@ -1,4 +1,4 @@
-"""boto3, unchanged but for its endpoint, against the sandbox."""
+"""Unchanged boto3 against the sandbox; only its endpoint is set."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import SandboxServer
 from tests.unit.sandbox.conftest import SEED
 
 JUMP = "arn:aws:iam::111111111111:role/team/Jump"
@@ -24,24 +24,24 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two accounts, a jump role, a target role behind an external ID."""
+    """A sandbox with two accounts, a jump role, and a target role that asks for an external ID."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 def session_of(server: SandboxServer, name: str) -> boto3.Session:
-    """A session with a user's keys."""
+    """A boto3 session with a user's keys."""
     variables = identity_variables(server, name)
     return boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], region_name="us-east-1")
 
 
 def client(server: SandboxServer, session: boto3.Session, service: str) -> Any:  # boto3 ships no types
-    """A client of the sandbox."""
+    """A boto3 client whose endpoint is the sandbox."""
     return session.client(service, endpoint_url=server.url)
 
 
 def assumed(server: SandboxServer, session: boto3.Session, role: str, **more: object) -> boto3.Session:
-    """A session of the role."""
+    """A boto3 session of the assumed role."""
     answer = client(server, session, "sts").assume_role(RoleArn=role, RoleSessionName="s1", **more)
     credentials = answer["Credentials"]
     return boto3.Session(
@@ -50,7 +50,7 @@ def assumed(server: SandboxServer, session: boto3.Session, role: str, **more: ob
 
 
 def test_a_secret_is_read_through_two_roles(server: SandboxServer) -> None:
-    """And not without the external ID."""
+    """A role behind a jump role reads its secret with the right external ID; other secrets are denied."""
     jump = assumed(server, session_of(server, "alice"), JUMP)
 
     with pytest.raises(ClientError, match=r"\(AccessDenied\)"):
@@ -63,7 +63,7 @@ def test_a_secret_is_read_through_two_roles(server: SandboxServer) -> None:
 
 
 def test_modelled_exceptions_are_raised(server: SandboxServer) -> None:
-    """By the names that programs catch."""
+    """Errors are raised as boto3's modelled exception classes, which programs catch by name."""
     admin = session_of(server, "admin")
     secrets, iam = client(server, admin, "secretsmanager"), client(server, admin, "iam")
 
@@ -79,7 +79,7 @@ def test_modelled_exceptions_are_raised(server: SandboxServer) -> None:
 
 
 def test_mfa(server: SandboxServer) -> None:
-    """A code works once."""
+    """GetSessionToken accepts an MFA code once and rejects it the second time."""
     sts = client(server, session_of(server, "alice"), "sts")
     serial = "arn:aws:iam::111111111111:mfa/alice"
     code = code_at("JBSWY3DPEHPK3PXP", server.sandbox.clock.now())
@@ -90,7 +90,7 @@ def test_mfa(server: SandboxServer) -> None:
 
 
 def test_paginators_and_waiters(server: SandboxServer) -> None:
-    """What moto serves is what boto3 expects."""
+    """boto3's paginators and waiters work with the sandbox's answers."""
     admin = session_of(server, "admin")
     secrets, iam = client(server, admin, "secretsmanager"), client(server, admin, "iam")
     for number in range(12):
@@ -105,7 +105,7 @@ def test_paginators_and_waiters(server: SandboxServer) -> None:
 
 
 def test_a_presigned_call_works_until_it_expires(server: SandboxServer) -> None:
-    """As EKS and Vault use GetCallerIdentity; a changed one does not."""
+    """A presigned GetCallerIdentity URL (as EKS and Vault use it) works until it expires; a changed URL is rejected."""
     sts = client(server, session_of(server, "alice"), "sts")
     url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
 
@@ -118,20 +118,20 @@ def test_a_presigned_call_works_until_it_expires(server: SandboxServer) -> None:
 
 
 def test_parameters(server: SandboxServer) -> None:
-    """Put, read decrypted, by path."""
+    """SSM parameters are written, read decrypted and listed by path."""
     ssm = client(server, session_of(server, "admin"), "ssm")
     ssm.put_parameter(Name="/app/db", Value="hidden", Type="SecureString")
 
     assert ssm.get_parameter(Name="/app/db", WithDecryption=True)["Parameter"]["Value"] == "hidden"
     assert ssm.get_parameter(Name="/app/db")["Parameter"]["Value"] != "hidden"
-    found = ssm.get_parameters_by_path(Path="/app", Recursive=True, WithDecryption=True)["Parameters"]
-    assert [parameter["Name"] for parameter in found] == ["/app/db"]
+    parameters = ssm.get_parameters_by_path(Path="/app", Recursive=True, WithDecryption=True)["Parameters"]
+    assert [parameter["Name"] for parameter in parameters] == ["/app/db"]
 
 
 def test_a_refreshing_role_profile_of_boto3(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """`role_arn`, `source_profile` and `external_id` in a config file: boto3 assumes both hops by itself."""
+    """A boto3 profile with `role_arn`, `source_profile` and `external_id` assumes both roles by itself."""
     variables = identity_variables(server, "alice")
     config = tmp_path / "config"
     config.write_text(
@@ -150,8 +150,8 @@ def test_a_refreshing_role_profile_of_boto3(
     assert arn.startswith("arn:aws:sts::222222222222:assumed-role/Target/")
 
 
-def test_a_refusal_with_an_id_can_be_looked_up() -> None:
-    """The IAM Toolbox's own client and paginator read the details, and the policy as a document."""
+def test_a_denied_call_is_looked_up_by_its_authorization_id() -> None:
+    """IAM's toolbox client reads the details of a denied call by its authorization id, and the policy as a document."""
     seed = "authorization_ids: [sts]\n" + SEED.lstrip()
     with open_server(read_seed(seed, "seed.yaml")) as server:
         jump = assumed(server, session_of(server, "alice"), JUMP)
@@ -163,7 +163,7 @@ def test_a_refusal_with_an_id_can_be_looked_up() -> None:
             toolbox.get_paginator("get_request_authorization_details").paginate(authorizationId=authorization_id)
         )
         [check] = [each for each in pages[0]["evaluations"][0]["checks"] if each["evaluatedEffect"] == "IMPLICIT_DENY"]
-        [trust] = [each for each in pages[0]["policies"] if each["type"] == "RESOURCE_BASED_POLICY"]
+        [trust] = [policy for policy in pages[0]["policies"] if policy["type"] == "RESOURCE_BASED_POLICY"]
         document = toolbox.get_request_authorization_policy(authorizationId=authorization_id, policyUri=trust["uri"])[
             "policyDocument"
         ]

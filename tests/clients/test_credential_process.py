@@ -1,4 +1,4 @@
-"""The AWS CLI and boto3, unchanged, take their credentials from `dsops credentials --format process`."""
+"""The unchanged AWS CLI and boto3 take their credentials from `dsops credentials --format process`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ credential_process = {python} {program} --config {config} credentials target --f
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS on loopback."""
+    """A stub of STS on loopback."""
     with StubAws() as server:
         yield server
 
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
-    """The program, and a profile that calls it."""
+    """dsops in a folder, and an AWS profile whose `credential_process` runs it."""
     program = Dsops(tmp_path, aws)
     script = tmp_path / "run-dsops"
     script.write_text("import sys\nfrom dsops.cli import main\nsys.exit(main())\n")
@@ -45,7 +45,7 @@ def dsops(tmp_path: Path, aws: StubAws) -> Dsops:
 
 
 def signing_key(aws: StubAws) -> str:
-    """Whose key signed the last request."""
+    """The access key id that signed the last request."""
     return aws.server.seen[-1].header("Authorization").partition("Credential=")[2].partition("/")[0]
 
 
@@ -61,8 +61,8 @@ def signing_key(aws: StubAws) -> str:
     ],
     ids=["aws", "boto3"],
 )
-def test_they_sign_with_the_session_of_the_store(command: list[str], dsops: Dsops, aws: StubAws) -> None:
-    """dsops assumes the role with the base keys, and the client works as that role."""
+def test_clients_sign_with_the_stores_session(command: list[str], dsops: Dsops, aws: StubAws) -> None:
+    """The AWS CLI and boto3 sign with the session of the role that dsops assumed with the base keys."""
     done = subprocess.run(
         command, cwd=os.environ["HOME"], env=dsops.environ, capture_output=True, text=True, check=False
     )
@@ -95,7 +95,7 @@ print("plugin ended with", plugin.returncode, plugin.stdout.count("arn:aws:iam::
 
 
 def on_terminal(dsops: Dsops, *command: str) -> Terminal:
-    """A terminal on which somebody has typed that; the role asks for MFA."""
+    """A terminal that runs the command, with a store whose role asks for MFA."""
     (dsops.folder / "dsops.yaml").write_text(MFA)
     return Terminal(["env", "-i", *(f"{name}={value}" for name, value in dsops.environ.items()), *command])
 
@@ -109,8 +109,8 @@ def on_terminal(dsops: Dsops, *command: str) -> Terminal:
     ],
     ids=["to a file", "in the middle of a pipe", "behind a pipe"],
 )
-def test_the_person_at_the_terminal_is_asked_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
-    """The AWS CLI has the streams of dsops for itself; the question and the answer go past it."""
+def test_the_prompt_uses_the_terminal_whatever_the_streams_are(dsops: Dsops, aws: StubAws, line: str) -> None:
+    """The MFA prompt uses the terminal itself, so it works however the AWS CLI redirects dsops' streams."""
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {line}; echo done") as terminal:
         terminal.expect(QUESTION)
         terminal.type("012345\n")
@@ -123,7 +123,7 @@ def test_the_person_at_the_terminal_is_asked_whatever_the_streams_are(dsops: Dso
 
 
 def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: StubAws) -> None:
-    """The question says what was wrong, and how often it may still be."""
+    """After five digits or a rejected code the prompt says what was wrong and how many attempts are left."""
     aws.wrong_codes = {"111111"}
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer; echo done") as terminal:
         terminal.expect(QUESTION)
@@ -136,8 +136,8 @@ def test_five_digits_and_a_wrong_code_are_asked_for_again(dsops: Dsops, aws: Stu
     assert aws.calls == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
 
 
-def test_the_third_code_that_is_not_accepted_is_the_end(dsops: Dsops, aws: StubAws) -> None:
-    """The client hears why, without any of the codes."""
+def test_the_third_rejected_code_is_an_error(dsops: Dsops, aws: StubAws) -> None:
+    """After the third rejected code the client shows dsops' error, which contains none of the codes."""
     codes = ("111111", "222222", "333333")
     aws.wrong_codes = set(codes)
     with on_terminal(dsops, "sh", "-c", f"cd {dsops.folder}; {AWS} > answer 2> errors; echo done") as terminal:
@@ -146,13 +146,13 @@ def test_the_third_code_that_is_not_accepted_is_the_end(dsops: Dsops, aws: StubA
             terminal.type(f"{code}\n")
         assert QUESTION not in terminal.expect("done")
     assert aws.calls == ["AssumeRole"] * 3
-    told = (dsops.folder / "errors").read_text()
-    assert "error[mfa.refused]" in told
-    assert not any(code in told for code in codes)
+    text = (dsops.folder / "errors").read_text()
+    assert "error[mfa.refused]" in text
+    assert not any(code in text for code in codes)
 
 
 def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> None:
-    """And the terminal is as it was."""
+    """Ctrl-C ends the prompt and the client, and the terminal's echo is restored."""
     line = f"trap : INT; cd {dsops.folder}; {AWS} > answer; stty -a < /dev/tty | grep -o -e '-\\?echo\\b'"
     with on_terminal(dsops, "bash", "-c", line) as terminal:
         terminal.expect(QUESTION)
@@ -161,8 +161,8 @@ def test_ctrl_c_ends_the_client_and_the_question(dsops: Dsops, aws: StubAws) -> 
     assert aws.calls == []
 
 
-def test_a_tool_with_plugins_is_asked_past(dsops: Dsops, aws: StubAws) -> None:
-    """The plugin's streams are pipes; its terminal is the tool's."""
+def test_the_prompt_of_a_plugin_with_pipes(dsops: Dsops, aws: StubAws) -> None:
+    """When a tool runs the client as a plugin with pipes for streams, the prompt appears on the tool's terminal."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "same-group", *AWS.split(" ")]
     with on_terminal(dsops, *command) as terminal:
@@ -172,19 +172,19 @@ def test_a_tool_with_plugins_is_asked_past(dsops: Dsops, aws: StubAws) -> None:
     assert aws.calls == ["AssumeRole", "GetCallerIdentity"]
 
 
-def test_a_plugin_in_a_group_of_its_own_is_told_what_to_set(dsops: Dsops, aws: StubAws) -> None:
-    """To read the terminal from there would stop it for ever; it ends at once."""
+def test_a_plugin_in_a_background_process_group(dsops: Dsops, aws: StubAws) -> None:
+    """A plugin in a background process group fails at once with a hint: reading the terminal would stop it."""
     (dsops.folder / "parent.py").write_text(PARENT)
     command = [sys.executable, str(dsops.folder / "parent.py"), "own-group", *AWS.split(" ")]
     with on_terminal(dsops, *command) as terminal:
-        said = terminal.expect("mfa.required")
-        assert QUESTION not in said
+        screen = terminal.expect("mfa.required")
+        assert QUESTION not in screen
         terminal.expect("dsops mfa add")
     assert aws.calls == []
 
 
-def test_a_seed_in_the_keyring_answers_where_nobody_can(dsops: Dsops, aws: StubAws, home: Path) -> None:
-    """The same plugin, and no question at all."""
+def test_a_seed_in_the_keyring_answers_for_a_plugin(dsops: Dsops, aws: StubAws, home: Path) -> None:
+    """A TOTP seed in the keyring answers MFA for a plugin that cannot prompt; nobody is asked."""
     keyring = StubKeyring(home)
     dsops.environ |= keyring.environ
     device, seed = "arn:aws:iam::111122223333:mfa/ada", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -1,4 +1,4 @@
-"""`make demo`'s script: a command with secrets through two roles, and what AWS saw of it."""
+"""The script of `make demo`: a command that gets secrets through two roles, and the calls that AWS recorded."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
-    """Caller, role and expiry of both hops, the secrets read, the command's own output; no secret anywhere."""
+def test_the_demo_prints_each_hop_and_no_secret() -> None:
+    """The demo prints caller, role and expiry of both hops, the names of secrets read, and no secret value."""
     done = subprocess.run(
         [sys.executable, "examples/demo/run.py"],
         cwd=ROOT,
@@ -24,19 +24,19 @@ def test_the_demo_tells_hop_by_hop_and_no_value() -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    told = done.stdout
-    assert "connecting to db.customer.example as app, with a password of 21 characters and an API key of 12" in told
-    assert re.findall(r"hop \d: (\S+)\n\s+assumed (\S+?),?(?: with .*)?\n\s+until .* UTC", told) == [
+    stdout = done.stdout
+    assert "connecting to db.customer.example as app, with a password of 21 characters and an API key of 12" in stdout
+    assert re.findall(r"hop \d: (\S+)\n\s+assumed (\S+?),?(?: with .*)?\n\s+until .* UTC", stdout) == [
         ("arn:aws:iam::111111111111:user/alice", "arn:aws:iam::111111111111:role/JumpRole"),
         ("arn:aws:sts::111111111111:assumed-role/JumpRole/demo-jump", "arn:aws:iam::222222222222:role/TargetRole"),
     ]
-    assert re.findall(r"secret: \S+ read (\S+)", told) == ["prod/api-key", "prod/database"]
+    assert re.findall(r"secret: \S+ read (\S+)", stdout) == ["prod/api-key", "prod/database"]
     for value in ("invented-for-the-demo", "invented-too", "unique-customer-id"):
-        assert value not in told + done.stderr
+        assert value not in stdout + done.stderr
 
 
-def test_the_demo_starts_somewhere_else_too(tmp_path: Path) -> None:
-    """It finds its files whatever the working folder is."""
+def test_the_demo_runs_from_any_folder(tmp_path: Path) -> None:
+    """The demo finds its files from any working folder."""
     done = subprocess.run(
         [sys.executable, ROOT / "examples/demo/run.py"],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""dsops doctor on machines on which something is broken: the failure that is told is what was broken."""
+"""dsops doctor on machines where one thing is broken: the failed check names that thing."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ envs:
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Machine:
-    """A home and a project in which somebody runs dsops."""
+    """A home folder and a project in which dsops is run."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
@@ -72,32 +72,32 @@ class Machine:
         self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
 
     def go_to(self, url: str) -> None:
-        """From here on that address is asked."""
+        """Send all further calls to this address."""
         self.away()
         self.environ["AWS_ENDPOINT_URL"] = url
 
     def away(self) -> None:
-        """From here on AWS itself is asked, not the sandbox: a test sees to it that nobody gets that far."""
+        """Send all further calls to AWS itself; the test makes sure that none leaves the machine."""
         self.environ = {name: value for name, value in self.environ.items() if "ENDPOINT" not in name}
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
+        """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
             [DSOPS, *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=60
         )
 
     def doctor(self, *words: str, environment: str = "production") -> Findings:
-        """What is found."""
+        """The result of `dsops doctor --json`."""
         done = self.dsops("doctor", "--env", environment, "--json", *words)
         answer = json.loads(done.stdout)
         assert answer["is_healthy"] is (done.returncode == 0), done.stderr
-        checks = {each["name"]: each for each in answer["checks"]}
+        checks = {check["name"]: check for check in answer["checks"]}
         return Findings(done.returncode, checks, answer["fixes"], done.stderr)
 
 
 class Findings(NamedTuple):
-    """What a run of doctor said."""
+    """The result of one run of doctor."""
 
     code: int
     checks: dict[str, dict[str, Any]]  # Any: JSON
@@ -105,30 +105,36 @@ class Findings(NamedTuple):
     stderr: str
 
     def of(self, status: str) -> list[str]:
-        """The checks with that status, in order."""
+        """Names of the checks with this status, in order."""
         return [name for name, check in self.checks.items() if check["status"] == status]
 
 
 @pytest.fixture
 def machine(sandbox: LocalAws, tmp_path: Path) -> Machine:
-    """One on which nothing is broken yet."""
+    """A machine on which nothing is broken yet."""
     return Machine(sandbox, tmp_path)
 
 
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """A TCP port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
-def test_on_a_machine_without_a_fault_all_is_well(machine: Machine) -> None:
-    """Neither a failure nor a warning, and nothing to mend."""
-    found = machine.doctor("--fix")
-    assert (found.code, found.of("failed"), found.of("warning"), found.fixes, found.stderr) == (0, [], [], [], "")
+def test_a_machine_without_a_fault(machine: Machine) -> None:
+    """On a machine without faults, doctor reports no failure, no warning and nothing to fix."""
+    findings = machine.doctor("--fix")
+    assert (findings.code, findings.of("failed"), findings.of("warning"), findings.fixes, findings.stderr) == (
+        0,
+        [],
+        [],
+        [],
+        "",
+    )
 
 
-# --- what breaks a run --------------------------------------------------------------------------------------
+# --- faults that make a run fail -------------------------------------------------------------------------------
 
 
 def _bob(machine: Machine) -> str:
@@ -146,7 +152,7 @@ def _no_such_key(machine: Machine) -> str:
 
 
 def _expired(machine: Machine) -> str:
-    """A session whose time is over."""
+    """Put an expired session into the environment."""
     done = machine.dsops("credentials", "role", "--format", "json")
     issued = json.loads(done.stdout)
     for name in ("access_key_id", "secret_access_key", "session_token"):
@@ -217,59 +223,59 @@ FAULTS: list[tuple[Callable[[Machine], str], list[str], str]] = [
 
 
 @pytest.mark.parametrize(("breaks", "failed", "code"), FAULTS, ids=lambda each: getattr(each, "__name__", ""))
-def test_what_was_broken_is_what_fails(
+def test_the_broken_thing_is_the_check_that_fails(
     machine: Machine, breaks: Callable[[Machine], str], failed: list[str], code: str
 ) -> None:
-    """That and nothing else; what needs it is skipped, and names something that is told before it."""
-    found = machine.doctor(environment=breaks(machine))
+    """The broken thing is the only failed check; checks that need it are skipped and name an earlier check."""
+    findings = machine.doctor(environment=breaks(machine))
 
-    assert found.of("failed") == failed, json.dumps(found.checks, indent=1)
-    assert found.code == 6
-    assert found.checks[failed[0]]["errors"][0]["code"] == code
-    assert found.checks[failed[0]]["hint"] or found.checks[failed[0]]["errors"][0]["problems"]
-    for name in found.of("skipped"):
-        detail = found.checks[name]["detail"]
+    assert findings.of("failed") == failed, json.dumps(findings.checks, indent=1)
+    assert findings.code == 6
+    assert findings.checks[failed[0]]["errors"][0]["code"] == code
+    assert findings.checks[failed[0]]["hint"] or findings.checks[failed[0]]["errors"][0]["problems"]
+    for name in findings.of("skipped"):
+        detail = findings.checks[name]["detail"]
         if detail.startswith("needs "):
             needed = detail.removeprefix("needs ")
-            assert list(found.checks).index(needed) < list(found.checks).index(name)
-    assert "hush" not in json.dumps(found.checks) + found.stderr
+            assert list(findings.checks).index(needed) < list(findings.checks).index(name)
+    assert "hush" not in json.dumps(findings.checks) + findings.stderr
 
 
-def test_a_config_file_of_aws_that_is_garbled_is_named(machine: Machine) -> None:
-    """With its line; the rest is looked at all the same."""
-    found = machine.doctor(environment=_garbled_aws_config(machine))
-    assert found.code == 6
-    assert str(machine.folder / ".aws" / "config") in found.checks["environment production"]["detail"]
-    assert {"file modes", "certificates", "proxies", "clock", "agent"} <= set(found.checks)
+def test_a_garbled_aws_config_file_is_named(machine: Machine) -> None:
+    """A syntax error in ~/.aws/config is reported with its line, and all other checks still run."""
+    findings = machine.doctor(environment=_garbled_aws_config(machine))
+    assert findings.code == 6
+    assert str(machine.folder / ".aws" / "config") in findings.checks["environment production"]["detail"]
+    assert {"file modes", "certificates", "proxies", "clock", "agent"} <= set(findings.checks)
 
 
 def test_one_broken_environment_does_not_hide_the_others(machine: Machine) -> None:
-    """Without a name all are tried."""
+    """Without an environment name all environments are checked; a broken one does not hide the others' results."""
     machine.config.write_text(CONFIG + "  broken: {TOKEN: {from: {store: secrets, key: '${NOT_SET}'}}}\n")
     done = machine.dsops("doctor", "--json")
-    checks = {each["name"]: each["status"] for each in json.loads(done.stdout)["checks"]}
+    checks = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 6
     assert (checks["environment broken"], checks["store secrets (denied)"]) == ("failed", "failed")
     assert (checks["store secrets (production)"], checks["store secrets (many)"]) == ("ok", "ok")
 
 
-# --- what a run can do with ---------------------------------------------------------------------------------
+# --- faults that a run survives --------------------------------------------------------------------------------
 
 
-def test_batches_that_are_refused_break_nothing(machine: Machine) -> None:
-    """The page's role may not use them; the statement that it lacks is told."""
-    found = machine.doctor(environment="many")
-    assert (found.code, found.of("warning")) == (0, ["batches of secrets"])
-    assert '"Action": "secretsmanager:BatchGetSecretValue"' in found.checks["batches of secrets"]["hint"]
+def test_denied_batches_are_a_warning(machine: Machine) -> None:
+    """A denied BatchGetSecretValue is a warning, and its hint has the policy statement that is missing."""
+    findings = machine.doctor(environment="many")
+    assert (findings.code, findings.of("warning")) == (0, ["batches of secrets"])
+    assert '"Action": "secretsmanager:BatchGetSecretValue"' in findings.checks["batches of secrets"]["hint"]
 
 
-def test_a_server_that_answers_calls_alone_breaks_nothing(machine: Machine) -> None:
-    """Each look at it is cut off, and every call goes through."""
+def test_a_server_that_cuts_off_the_probe_is_a_warning(machine: Machine) -> None:
+    """An endpoint that cuts off the doctor's probe, but answers all API calls, is a warning and no failure."""
     forwarded = _forwarded(int(machine.sandbox.url.rpartition(":")[2]))
     with StubServer(lambda seen: Answer(raw=b"HTTP/1.1 20") if seen.method == "GET" else forwarded(seen)) as server:
         machine.go_to(server.url)
-        found = machine.doctor()
-    assert (found.code, found.of("failed"), found.of("warning")) == (0, [], ["endpoint sts.us-east-1"])
+        findings = machine.doctor()
+    assert (findings.code, findings.of("failed"), findings.of("warning")) == (0, [], ["endpoint sts.us-east-1"])
 
 
 @pytest.mark.parametrize(
@@ -284,7 +290,7 @@ def test_a_server_that_answers_calls_alone_breaks_nothing(machine: Machine) -> N
 def test_certificates_are_looked_at(
     machine: Machine, tmp_path: Path, fault: str, failed: list[str], warned: list[str]
 ) -> None:
-    """Of a server whose certificate ends tomorrow: a warning where it is trusted, else the reason why it is not."""
+    """A certificate that expires tomorrow is a warning if it is trusted; if not, the check fails with the reason."""
     authority = make_authority(tmp_path)
     sandbox_port = int(machine.sandbox.url.rpartition(":")[2])
     with StubServer(_forwarded(sandbox_port), tls=authority.server(expired=fault == "expired")) as server:
@@ -293,13 +299,13 @@ def test_certificates_are_looked_at(
             machine.environ["AWS_CA_BUNDLE"] = str(authority.bundle)
         if fault == "cut off":
             authority.bundle.write_text(authority.bundle.read_text()[:200])
-        found = machine.doctor()
-    assert (found.of("failed"), found.of("warning")) == (failed, warned), json.dumps(found.checks, indent=1)
-    assert found.code == (6 if failed else 0)
+        findings = machine.doctor()
+    assert (findings.of("failed"), findings.of("warning")) == (failed, warned), json.dumps(findings.checks, indent=1)
+    assert findings.code == (6 if failed else 0)
 
 
 def _forwarded(port: int) -> Callable[[Any], Answer]:
-    """What the sandbox answers, passed on; it checks signatures for the host that was asked."""
+    """A stub's handler that forwards to the sandbox, with the Host header that was signed."""
     from http.client import HTTPConnection
 
     def answer(seen: Any) -> Answer:
@@ -319,11 +325,11 @@ def _forwarded(port: int) -> Callable[[Any], Answer]:
     return answer
 
 
-# --- what is mended -----------------------------------------------------------------------------------------
+# --- --fix -----------------------------------------------------------------------------------------------------
 
 
-def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
-    """The first run changes nothing; with --fix each is told before and after, and the next run finds nothing."""
+def test_fix_repairs_file_modes(machine: Machine) -> None:
+    """Loose file modes are reported by the first run, changed only with --fix, and the next run reports nothing."""
     (machine.folder / ".aws").mkdir()
     credentials = machine.folder / ".aws" / "credentials"
     machine.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
@@ -351,8 +357,8 @@ def test_modes_are_told_and_with_fix_mended(machine: Machine) -> None:
 
 @pytest.fixture
 def with_agent(machine: Machine) -> Iterator[Machine]:
-    """The same with an agent of its own, which ends with the test."""
-    # A socket's address must be short, and pytest's folders are not.
+    """A machine with its own agent, which is stopped when the test ends."""
+    # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
     machine.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
     del machine.environ["DSOPS_AGENT"]
     yield machine
@@ -360,25 +366,25 @@ def with_agent(machine: Machine) -> Iterator[Machine]:
     shutil.rmtree(machine.environ["XDG_RUNTIME_DIR"])
 
 
-def test_an_agent_that_works_is_told_and_left_alone(with_agent: Machine) -> None:
-    """What it holds stays held, with --fix too; the trial doesn't use it."""
+def test_a_working_agent_is_reported_and_left_alone(with_agent: Machine) -> None:
+    """doctor reports a working agent and leaves its sessions alone, also with --fix; it does not use them."""
     assert with_agent.dsops("exec", "--env", "production", "--", "true").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
 
-    found = with_agent.doctor("--fix")
+    findings = with_agent.doctor("--fix")
 
-    assert (found.code, found.of("warning"), found.fixes) == (0, [], [])
-    assert f"process {status['pid']}, since {status['started']}" in found.checks["agent"]["detail"]
+    assert (findings.code, findings.of("warning"), findings.fixes) == (0, [], [])
+    assert f"process {status['pid']}, since {status['started']}" in findings.checks["agent"]["detail"]
     end = status["sessions"][0]["expiration"]
-    assert found.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
+    assert findings.checks["agent's sessions"]["detail"] == f"1 held: role until {end}"
     after = json.loads(with_agent.dsops("agent", "status", "--json", "--sandbox").stdout)
-    assert [(each["key_id"], each["uses"]) for each in after["sessions"]] == [
-        (each["key_id"], each["uses"]) for each in status["sessions"]
+    assert [(session["key_id"], session["uses"]) for session in after["sessions"]] == [
+        (session["key_id"], session["uses"]) for session in status["sessions"]
     ]
 
 
-def test_what_is_left_of_a_killed_agent_is_removed(with_agent: Machine) -> None:
-    """Its socket; the next run starts another agent either way."""
+def test_fix_removes_the_socket_of_a_killed_agent(with_agent: Machine) -> None:
+    """--fix removes the socket that a killed agent left; the next run starts another agent with or without that."""
     assert with_agent.dsops("agent", "start").returncode == 0
     status = json.loads(with_agent.dsops("agent", "status", "--json").stdout)
     os.kill(status["pid"], signal.SIGKILL)

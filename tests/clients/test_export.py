@@ -38,7 +38,7 @@ OWN = "# mine\n[default]\noutput = json\n"
 
 
 class Place:
-    """Somebody's home folder and project."""
+    """A user's home folder and a project."""
 
     def __init__(self, folder: Path, aws: StubAws) -> None:
         self.project = folder / "a project"
@@ -60,11 +60,11 @@ class Place:
         allow_found(self.project, self.environ)
 
     def dsops(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """What the program does in the project."""
+        """Run dsops in the project."""
         return self.run([DSOPS, *words], self.project, environ)
 
     def run(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        """What a command does in a folder."""
+        """Run a command in a folder."""
         return subprocess.run(
             command,
             cwd=folder,
@@ -77,7 +77,7 @@ class Place:
         )
 
     def exported(self, *words: str) -> str:
-        """The config file once profiles were written into it."""
+        """Write profiles into the AWS config file; return its text."""
         done = self.dsops("export", "aws-config", "--write", *words)
         assert 0 == done.returncode, done.stderr
         return self.config.read_text()
@@ -85,33 +85,33 @@ class Place:
 
 @pytest.fixture
 def aws() -> Iterator[StubAws]:
-    """STS on loopback."""
+    """A stub of STS on loopback."""
     with StubAws() as server:
         yield server
 
 
 @pytest.fixture
 def place(tmp_path: Path, aws: StubAws) -> Place:
-    """A home folder with keys, and a project whose path has a blank."""
+    """A home folder with keys, and a project whose path contains a space."""
     return Place(tmp_path, aws)
 
 
 def clients(url: str) -> dict[str, list[str]]:
-    """Programs that ask STS who they are; the AWS CLI 2 of Debian is older than AWS_ENDPOINT_URL."""
+    """Name -> command that calls GetCallerIdentity. Debian's AWS CLI 2 ignores AWS_ENDPOINT_URL and gets an option."""
     code = "import boto3; boto3.client('sts').get_caller_identity()"
-    one = str(Path(sys.executable).with_name("aws"))
+    aws_cli_1 = str(Path(sys.executable).with_name("aws"))
     words = ["sts", "get-caller-identity", "--endpoint-url", url]
-    found = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [one, *words]}
+    commands = {"boto3": [sys.executable, "-c", code], "aws-cli-1": [aws_cli_1, *words]}
     try:
-        found["aws-cli-2"] = [aws_cli_2(OUTSIDE), *words]
+        commands["aws-cli-2"] = [aws_cli_2(OUTSIDE), *words]
     except ToolMissingError:
-        found["aws-cli-2"] = []
-    return found
+        commands["aws-cli-2"] = []
+    return commands
 
 
 @pytest.mark.parametrize("client", ["boto3", "aws-cli-1", "aws-cli-2"])
 def test_a_program_works_as_the_role(client: str, place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """It names the profile by AWS_PROFILE, which dsops inherits and must not begin with."""
+    """With AWS_PROFILE set to an exported profile, clients work as its role; dsops itself must not start from it."""
     command = clients(aws.server.url)[client]
     if not command:
         pytest.skip("there is no AWS CLI 2 here; on Debian: apt-get install awscli")
@@ -124,8 +124,8 @@ def test_a_program_works_as_the_role(client: str, place: Place, aws: StubAws, tm
     assert ["AKIAEXAMPLEEXAMPLE01", "ASIAEXAMPLEEXAMPLE01"] == credential
 
 
-def test_another_profile_in_the_environment_is_where_it_begins(place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """`aws --profile target` while AWS_PROFILE names the one with the keys."""
+def test_the_profile_in_the_environment_provides_the_base_keys(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """`aws --profile target` starts from the keys of the profile that AWS_PROFILE names."""
     place.exported()
     keys = place.aws_folder / "credentials"
     keys.write_text(keys.read_text().replace("[default]", "[mine]"))
@@ -136,8 +136,11 @@ def test_another_profile_in_the_environment_is_where_it_begins(place: Place, aws
     assert ["AssumeRole", "GetCallerIdentity"] == aws.calls
 
 
-def test_a_profile_that_begins_with_itself_ends_with_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """A line that was written by hand: without `--for-profile` each process would start the next, for ever."""
+def test_a_profile_that_starts_from_itself_is_an_error(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """A profile whose dsops call starts from itself ends with an error instead of starting processes forever.
+
+    A line written by hand without `--for-profile` does that.
+    """
     line = place.exported().replace("--for-profile target", "")
     place.config.write_text(line)
     done = place.run(clients(aws.server.url)["boto3"], tmp_path, {"AWS_PROFILE": "target"})
@@ -149,7 +152,10 @@ def test_a_profile_that_begins_with_itself_ends_with_an_error(place: Place, aws:
 
 
 def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
-    """For every store that issues a session; the region is the store's own, or of the one that it begins with."""
+    """`export aws-config` prints a profile for every store that issues a session, with its region, and writes nothing.
+
+    The region is the store's own, or that of the store it gets credentials from.
+    """
     done = place.dsops("export", "aws-config")
 
     assert (0, "") == (done.returncode, done.stderr)
@@ -161,7 +167,7 @@ def test_profiles_are_printed_and_nothing_is_written(place: Place) -> None:
 
 
 def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
-    """With a prefix before their names; one that reads secrets has a session as well."""
+    """--store selects the stores to export, --prefix precedes their names; stores of secrets have sessions, too."""
     text = place.exported("--store", "secrets", "--store", "next", "--prefix", "work-")
 
     assert ["[profile work-secrets]", "[profile work-next]"] == [
@@ -169,8 +175,8 @@ def test_only_the_stores_that_are_named_are_written(place: Place) -> None:
     ]
 
 
-def test_a_session_for_what_is_read_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
-    """`session_policy: auto`: no profile without one, which would never work; with one it sends the policy."""
+def test_an_auto_store_needs_its_environment(place: Place, aws: StubAws, tmp_path: Path) -> None:
+    """A store with `session_policy: auto` gets a profile only with `--env`; that profile sends the policy."""
     config = CONFIG.replace("role_session_name: test", "session_policy: auto").replace("credentials_from: next", "&")
     config = config.replace("&", "region: us-east-1, credentials_from: target").replace(
         "development: {}", "development: {KEY: {from: {store: secrets, key: prod/key}}}"
@@ -196,7 +202,7 @@ def test_a_session_for_what_is_read_needs_its_environment(place: Place, aws: Stu
 
 
 def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
-    """The second time nothing changes, and the copy is not lost."""
+    """--write keeps the file's other content and mode and makes a copy once; a second run changes nothing."""
     place.config.write_text(OWN)
     place.config.chmod(0o640)
     first = place.exported()
@@ -204,22 +210,22 @@ def test_a_file_keeps_its_content_and_mode_and_a_copy(place: Place) -> None:
 
     assert first.startswith(OWN)
     assert OWN == copy.read_text()
-    assert [0o640, 0o640] == [stat.S_IMODE(each.stat().st_mode) for each in (place.config, copy)]
+    assert [0o640, 0o640] == [stat.S_IMODE(path.stat().st_mode) for path in (place.config, copy)]
     assert first == place.exported()
     assert OWN == copy.read_text()
     assert ["config", "config.before-dsops", "credentials"] == sorted(os.listdir(place.aws_folder))
 
 
-def test_a_new_file_is_its_owners_alone(place: Place) -> None:
-    """Folder and file, as `aws configure` makes them."""
+def test_a_new_file_is_private(place: Place) -> None:
+    """A new AWS config file is readable by its owner only (0600 in a 0700 folder), as `aws configure` makes it."""
     shutil.rmtree(place.aws_folder)
     place.exported()
 
-    assert [0o700, 0o600] == [stat.S_IMODE(each.stat().st_mode) for each in (place.aws_folder, place.config)]
+    assert [0o700, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (place.aws_folder, place.config)]
 
 
 def test_a_link_stays_one(place: Place) -> None:
-    """Of people who keep their settings in a repository."""
+    """If ~/.aws/config is a symbolic link, its target is written and the link stays."""
     kept = place.project / "aws-config"
     kept.write_text(OWN)
     place.config.symlink_to(kept)
@@ -229,8 +235,8 @@ def test_a_link_stays_one(place: Place) -> None:
     assert kept.read_text().startswith(OWN)
 
 
-def test_a_profile_of_ones_own_is_never_replaced(place: Place) -> None:
-    """The file stays as it is."""
+def test_a_profile_of_the_user_is_never_replaced(place: Place) -> None:
+    """A profile with the same name that the user wrote is never replaced; the error suggests --prefix."""
     text = "[profile target]\nregion = x\n"
     place.config.write_text(text)
     done = place.dsops("export", "aws-config", "--write")
@@ -241,7 +247,7 @@ def test_a_profile_of_ones_own_is_never_replaced(place: Place) -> None:
 
 
 def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
-    """A profile names the file for as long as it stands there: it has to be allowed, also when it is named here."""
+    """A configuration must be allowed before it is exported, even if it is named on the command line."""
     path = place.project / "dsops.yaml"
     mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: ./code"
     path.write_text(CONFIG.replace("role_session_name: test", mfa))
@@ -256,8 +262,8 @@ def test_what_is_not_allowed_is_not_exported(place: Place) -> None:
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
 
 
-def test_a_profile_is_no_permission_for_a_changed_file(place: Place) -> None:
-    """What a repository adds after the export runs nothing before it is allowed."""
+def test_a_changed_file_must_be_allowed_again(place: Place) -> None:
+    """A line added to the repository's file after the export does not run until the file is allowed again."""
     assert 0 == place.dsops("export", "aws-config", "--write").returncode
     path = place.project / "dsops.yaml"
     mfa = "serial_number: arn:aws:iam::111122223333:mfa/me\n    mfa_process: touch ran"
@@ -279,16 +285,16 @@ def test_a_profile_is_no_permission_for_a_changed_file(place: Place) -> None:
         (("--prefix", "a b"), "can't be the name"),
     ],
 )
-def test_what_can_not_be_exported_is_told(place: Place, words: tuple[str, ...], says: str) -> None:
-    """With nothing on stdout."""
+def test_arguments_that_cannot_be_exported(place: Place, words: tuple[str, ...], says: str) -> None:
+    """Arguments that cannot be exported are an error with nothing on stdout."""
     done = place.dsops("export", "aws-config", *words)
 
     assert (2, "") == (done.returncode, done.stdout)
     assert says in done.stderr
 
 
-def test_dsops_is_started_as_it_was(tmp_path: Path) -> None:
-    """By its script where there is one, else as a module that no folder can stand in for."""
+def test_the_exported_command(tmp_path: Path) -> None:
+    """The exported command runs dsops' script, or `python -P -m dsops`, which no module in a folder can shadow."""
     script = tmp_path / "dsops"
     script.write_text("")
 

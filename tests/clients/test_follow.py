@@ -1,4 +1,4 @@
-"""`dsops sandbox events --follow` beside whoever makes the calls."""
+"""`dsops sandbox events --follow` while other processes make calls."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from dsops.testing import LocalAws
 BIN = Path(sys.executable).parent
 
 
-def test_calls_are_told_as_they_are_made(sandbox: LocalAws) -> None:
-    """What was before, then each new one, once; Ctrl-C ends it."""
+def test_follow_prints_calls_as_they_are_made(sandbox: LocalAws) -> None:
+    """`events --follow` prints past events, then each new one exactly once, and Ctrl-C ends it."""
     admin = sandbox.user()
     assert admin.arn
     command = [str(BIN / "dsops"), "sandbox", "events", "--follow", "--json", "--last", "5"]
 
     with subprocess.Popen(command, env=sandbox.environment(), stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
-        told = [json.loads(following.stdout.readline())]
+        events = [json.loads(following.stdout.readline())]
         for _ in range(2):
             assert admin.arn
-            told.append(json.loads(following.stdout.readline()))
+            events.append(json.loads(following.stdout.readline()))
         following.send_signal(signal.SIGINT)
         rest = following.stdout.read()
 
     assert rest == ""
     assert following.returncode == 130
-    assert told == sandbox.events()
+    assert events == sandbox.events()

@@ -1,4 +1,4 @@
-"""`action.yml`: its steps, in order, as GitHub's runner runs them; the sandbox plays AWS and GitHub's endpoint."""
+"""`action.yml`: its steps, run in order as GitHub's runner does; the sandbox plays AWS and GitHub's OIDC endpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 from dsops.testing.local_aws import LocalAws
 from tests.github_runner import Expression, Runner, assignments
 
@@ -81,13 +81,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the action need
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 @pytest.fixture
 def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
-    """A job of org/app, in which an earlier step has used the action: dsops is there."""
+    """A job of org/app in which an earlier step has used the action, so dsops is installed."""
     runner = bare_job(tmp_path)
     (runner.workspace / "dsops.yaml").write_text(CONFIG)
     runner.environ |= {
@@ -106,7 +106,7 @@ def job(sandbox: LocalAws, tmp_path: Path) -> Runner:
 
 
 def bare_job(folder: Path) -> Runner:
-    """A job without dsops, and without a token."""
+    """A job without dsops and without an OIDC token."""
     workspace, temp = folder / "workspace", folder / "temp"
     workspace.mkdir()
     temp.mkdir()
@@ -123,14 +123,14 @@ def bare_job(folder: Path) -> Runner:
 
 
 def assert_no_secret_is_shown(job: Runner) -> None:
-    """Neither a value nor a line of one, nor what makes the session somebody."""
+    """Assert that the log contains no secret value, no line of one, no AWS secret key and no token."""
     names = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
     hidden = [TOKEN, *MULTILINE.splitlines(), *[job.environ.get(name) for name in names]]
     assert [] == [value for value in hidden if value and value in job.log]
 
 
 def test_later_steps_have_the_variables(job: Runner) -> None:
-    """Byte for byte, and whatever shows them shows `***`, each line of a value that has several."""
+    """`export` gives later steps the variables byte for byte; a log shows `***` for each line of their values."""
     assert job.use(ROOT, env="production", export="true") == {"arn": "", "expiration": ""}
     assert (job.environ["TOKEN"], job.environ["KEY"], job.environ["PLAIN"]) == (TOKEN, MULTILINE, "info")
     assert job.run('echo "token: $TOKEN"; echo "$KEY"; echo "$PLAIN"; dsops --version') == (0, {})
@@ -139,7 +139,7 @@ def test_later_steps_have_the_variables(job: Runner) -> None:
 
 
 def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
-    """They end with it; its own exit code is the step's."""
+    """With `command`, only that command gets the variables, and its exit code is the step's."""
     before = set(job.environ)
     assert job.use(ROOT, env="production", command='test -n "$TOKEN"\necho "it is $TOKEN"\necho "$KEY"') is not None
     assert "it is ***" in job.shown
@@ -149,8 +149,8 @@ def test_a_command_has_the_variables_and_no_later_step(job: Runner) -> None:
     assert "not reached" not in job.log
 
 
-def test_a_session_for_what_is_read_is_exported_for_the_environment(job: Runner) -> None:
-    """`session_policy: auto`: what it may do follows from `env`, and it may do nothing else."""
+def test_an_auto_session_is_exported_for_the_environment(job: Runner) -> None:
+    """A session with `session_policy: auto` is limited to what the environment `env` reads."""
     (job.workspace / "dsops.yaml").write_text(
         CONFIG.replace("    web_identity: github\n", "    web_identity: github\n    session_policy: auto\n")
     )
@@ -172,7 +172,7 @@ def test_a_session_for_what_is_read_is_exported_for_the_environment(job: Runner)
 
 
 def test_a_role_needs_no_configuration(job: Runner) -> None:
-    """Its session is exported with its region, and the outputs say who it is and until when, and no secret."""
+    """`role-to-assume` works without a dsops.yaml: session and region are exported; outputs contain no secret."""
     (job.workspace / "dsops.yaml").unlink()
     outputs = job.use(ROOT, role_to_assume=ROLE, aws_region="eu-west-1", export="true", role_session_name="run-1")
     assert outputs is not None, job.log
@@ -186,7 +186,7 @@ def test_a_role_needs_no_configuration(job: Runner) -> None:
 
 
 def test_a_role_signs_for_the_environment(job: Runner) -> None:
-    """Exported or for one command only: a store without a role of its own works as the role of the inputs."""
+    """A store without a role of its own uses the role of the action's inputs, exported or for one command."""
     script = 'echo "token $TOKEN"; dsops whoami | grep -o "assumed-role/Deploy/[A-Za-z]*"'
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1", "env": "by-role", "command": script}
     assert job.use(ROOT, **role) is not None, job.log
@@ -198,7 +198,7 @@ def test_a_role_signs_for_the_environment(job: Runner) -> None:
 
 
 def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
-    """DSOPS_ENV of a job names an environment of its dsops.yaml, also beside a role of the inputs."""
+    """DSOPS_ENV of a job names an environment of its dsops.yaml, also beside `role-to-assume`."""
     job.environ["DSOPS_ENV"] = "by-role"
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1"}
     assert job.use(ROOT, **role, command='echo "token $TOKEN"') is not None, job.log
@@ -206,7 +206,7 @@ def test_the_jobs_own_environment_is_not_that_of_the_role(job: Runner) -> None:
 
 
 def test_a_stores_session_goes_to_later_steps_or_to_the_command(job: Runner) -> None:
-    """`credentials` names a store; with `export` the outputs tell who it is."""
+    """`credentials` names a store whose session is exported; with `export` the outputs have its ARN."""
     script = "dsops whoami | grep -o assumed-role/Deploy/job"
     assert job.use(ROOT, credentials="job", command=script) is not None, job.log
     assert job.shown[-1] == "assumed-role/Deploy/job"
@@ -219,7 +219,7 @@ def test_a_stores_session_goes_to_later_steps_or_to_the_command(job: Runner) -> 
 
 
 def test_a_configuration_and_a_folder_are_named(job: Runner) -> None:
-    """`config` counts from `working-directory`, where the command runs too."""
+    """`config` is relative to `working-directory`, where the command runs, too."""
     (job.workspace / "app").mkdir()
     (job.workspace / "dsops.yaml").rename(job.workspace / "app" / "other.yaml")
     where = {"config": "other.yaml", "working_directory": "app"}
@@ -227,8 +227,8 @@ def test_a_configuration_and_a_folder_are_named(job: Runner) -> None:
     assert job.shown[-2:] == ["app", "***"]
 
 
-def test_an_audience_is_asked_for(job: Runner) -> None:
-    """One that the provider lists is accepted; another one ends the job, and AWS's reason is in the log."""
+def test_the_audience_input(job: Runner) -> None:
+    """An audience in the provider's list is accepted; any other fails the job with AWS's reason in the log."""
     role = {"role_to_assume": ROLE, "aws_region": "us-east-1", "export": "true"}
     assert job.use(ROOT, **role, audience="mine") is not None, job.log
     assert job.use(ROOT, **role, audience="somebody-else") is None
@@ -236,7 +236,7 @@ def test_an_audience_is_asked_for(job: Runner) -> None:
 
 
 def test_a_job_without_the_permission_is_told_what_to_write(job: Runner) -> None:
-    """A pull request of a fork never has it."""
+    """A job without `id-token: write` (such as a fork's pull request) fails with the permission to add."""
     del job.environ["ACTIONS_ID_TOKEN_REQUEST_URL"]
     assert job.use(ROOT, env="production", export="true") is None
     assert "permissions: {id-token: write}" in job.log
@@ -260,9 +260,9 @@ def test_a_job_without_the_permission_is_told_what_to_write(job: Runner) -> None
     ],
 )
 def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
-    """Whatever stands in it: no command runs, no variable and no output appears that nobody meant."""
+    """An input with shell code runs no command, and adds no variable and no output."""
     if name == "python":
-        # It is looked for only where dsops is not installed yet.
+        # The input `python` is read only while dsops is not installed.
         next(job.temp.glob("*/installed")).unlink()
     inputs = {"env": "production", "export": "true"}
     if name in {"role_to_assume", "aws_region", "audience", "role_session_name", "role_duration_seconds"}:
@@ -276,8 +276,8 @@ def test_an_input_is_never_code(job: Runner, name: str, text: str) -> None:
     assert not [line for line in job.shown if line.startswith("::") and not line.startswith("::error title=dsops::")]
 
 
-def test_a_folder_may_be_called_anything(job: Runner) -> None:
-    """Also like a command."""
+def test_a_folder_named_like_shell_code(job: Runner) -> None:
+    """A working folder whose name is shell code is used as a name and never run."""
     folder = job.workspace / "$(touch MARK); 'touch MARK'"
     folder.mkdir()
     (job.workspace / "dsops.yaml").rename(folder / "dsops.yaml")
@@ -294,30 +294,30 @@ def test_a_folder_may_be_called_anything(job: Runner) -> None:
         ({"role_to_assume": ROLE, "credentials": "job", "export": "true"}, "either credentials or role-to-assume"),
     ],
 )
-def test_inputs_that_make_no_sense_are_refused(job: Runner, inputs: dict[str, str], said: str) -> None:
-    """Before anything is fetched, as an error of the job."""
+def test_contradictory_inputs_are_refused(job: Runner, inputs: dict[str, str], said: str) -> None:
+    """Contradictory inputs fail the job with an error annotation before anything is downloaded."""
     assert job.use(ROOT, **inputs) is None
     assert job.shown[-1].startswith("::error title=dsops::")
     assert said in job.shown[-1]
 
 
-def test_without_inputs_it_installs_and_no_more(job: Runner) -> None:
-    """`dsops`, and nothing else of its folder, is on the PATH of later steps."""
+def test_without_inputs_it_only_installs(job: Runner) -> None:
+    """Without inputs the action only installs dsops; `dsops`, and nothing else of its folder, is on PATH."""
     assert job.use(ROOT) == {"arn": "", "expiration": ""}
     folder = Path(job.environ["PATH"].partition(":")[0])
-    assert [each.name for each in folder.iterdir()] == ["dsops"]
+    assert [path.name for path in folder.iterdir()] == ["dsops"]
     assert job.run('dsops exec --env production -- sh -c "test -n \\"$TOKEN\\" || test -n \\"\\$TOKEN\\""')[0] == 0
 
 
 def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
-    """By pip, with hashes, into the job's own folder; nothing of the checkout changes."""
+    """The action installs dsops with pip and hashes into the job's own folder and changes nothing in the checkout."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):
         pytest.skip("there is no python3 outside of a virtual environment")
     job = bare_job(tmp_path)
-    # A mirror or a cache of this machine.
+    # The machine may use a package mirror or cache.
     job.environ |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     job.environ |= {"PIP_USER": "1", "PIP_TARGET": str(job.workspace / "elsewhere")}
-    # A repository may hold anything.
+    # A file of the repository must not shadow a module of the standard library.
     (job.workspace / "venv.py").write_text("raise SystemExit('the repository ran')")
     if job.use(ROOT) is None:
         if re.search(r"Could not find a version|Connection|resolve|timed out", job.log):
@@ -331,7 +331,7 @@ def test_it_is_installed_from_pinned_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("inputs", [{"python": "/nowhere/python"}, {}])
 def test_a_runner_without_python_is_told(tmp_path: Path, inputs: dict[str, str]) -> None:
-    """A Python that was named is not replaced by another one."""
+    """Without Python 3.11+ the job fails; a `python` input that does not work is not replaced by another Python."""
     job = bare_job(tmp_path)
     if not inputs:
         tools = tmp_path / "tools"
@@ -344,7 +344,7 @@ def test_a_runner_without_python_is_told(tmp_path: Path, inputs: dict[str, str])
 
 
 def test_windows_is_refused(tmp_path: Path) -> None:
-    """dsops does not run there."""
+    """The action fails on Windows runners, which dsops does not support."""
     job = bare_job(tmp_path)
     job.environ["RUNNER_OS"] = "Windows"
     assert job.use(ROOT) is None
@@ -352,7 +352,7 @@ def test_windows_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_installed_is_what_is_tested() -> None:
-    """requirements/install.txt has the versions of the list that the tests' own environment is made of."""
+    """requirements/install.txt pins the same versions as the list from which the test environment is installed."""
     pin = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
     lists = [ROOT / "requirements" / name for name in ("install.txt", "demo.txt")]
     install, demo = (dict(pin.findall(path.read_text(encoding="utf-8"))) for path in lists)
@@ -361,7 +361,7 @@ def test_what_is_installed_is_what_is_tested() -> None:
 
 
 def test_no_script_holds_an_expression() -> None:
-    """A `${{ }}` inside `run:` would be replaced before bash reads it, and so become code."""
+    """No `run:` script contains `${{ }}`: GitHub inserts its value before bash parses the script, as code."""
     steps = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
     scripts = [step["run"] for step in steps]
     scripts += [path.read_text(encoding="utf-8") for path in (ROOT / "ci" / "github").glob("*.sh")]
@@ -378,12 +378,12 @@ def test_no_script_holds_an_expression() -> None:
     ],
 )
 def test_the_runner_reads_expressions(text: str, value: object) -> None:
-    """As GitHub documents them: `&&` before `||`, and texts are the same in either case."""
+    """The test's runner evaluates expressions as GitHub documents: `&&` before `||`, comparison ignoring case."""
     assert value == Expression(text, {"inputs.a": "true", "inputs.b": "x"}.__getitem__).value()
 
 
-def test_the_runner_knows_no_more_than_it_says() -> None:
-    """Whatever the action used beside that would be untested."""
+def test_the_runner_fails_on_unsupported_syntax() -> None:
+    """The test's runner fails on any expression or file syntax that it does not implement."""
     for text in ("contains(inputs.a, 'x')", "inputs.a > 1", "'a' 'b'"):
         with pytest.raises(AssertionError):
             Expression(text, str).value()

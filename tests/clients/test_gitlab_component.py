@@ -1,4 +1,4 @@
-"""`templates/dsops.yml`: its job, run as GitLab's runner runs it, with a token that the sandbox signs and verifies."""
+"""`templates/dsops.yml`: its job, run as GitLab's runner does, with a token that the sandbox signs and verifies."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="dsops does not 
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Job:
-    """A job that extends the component's, on a runner with that shell."""
+    """A job that extends the component's job, on a runner with this shell."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str], shell: str) -> None:
         self.folder = folder / "app"
@@ -83,11 +83,11 @@ class Job:
         }
 
     def run(self, *script: str, **inputs: str) -> tuple[int, str]:
-        """The exit code and the log of those lines, behind the component's."""
+        """Run these script lines after the component's `before_script`; return exit code and log."""
         job = component(**inputs)[inputs.get("job", ".dsops")]
         assert job.keys() == {"image", "id_tokens", "variables", "before_script"}
-        variables = {name: each["value"] for name, each in job["variables"].items()}
-        assert not [name for name, each in job["variables"].items() if each["expand"] is not False]
+        variables = {name: variable["value"] for name, variable in job["variables"].items()}
+        assert not [name for name, variable in job["variables"].items() if variable["expand"] is not False]
         # https://docs.gitlab.com/runner/shells/: one shell for both lists, which ends with the first line that fails.
         lines = ["set -e", "set -o pipefail" if self.shell == "bash" else ":", *job["before_script"], *script]
         done = subprocess.run(
@@ -106,7 +106,7 @@ class Job:
 
 @pytest.fixture(params=["bash", "sh"])
 def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Job:
-    """A job of org/app whose image has dsops."""
+    """A job of org/app whose image has dsops installed."""
     audience = component()[".dsops"]["id_tokens"]["GITLAB_OIDC_TOKEN"]["aud"]
     minted = subprocess.run(
         [
@@ -133,25 +133,25 @@ def job(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Jo
 
 
 def component(**inputs: str) -> dict[str, Any]:
-    """The jobs that GitLab makes of the component: inputs are put into the texts of the YAML that was read.
+    """The jobs that GitLab makes of the component: inputs are inserted into the strings of the parsed YAML.
 
-    https://docs.gitlab.com/ci/inputs/: a value is not read as YAML again.
+    https://docs.gitlab.com/ci/inputs/: an inserted value is not parsed as YAML again.
     """
     header, content = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
-    known = header["spec"]["inputs"]
-    assert not inputs.keys() - known.keys()
+    declared = header["spec"]["inputs"]
+    assert not inputs.keys() - declared.keys()
     inputs = {"source": "dsops", **inputs}
-    given = {name: inputs.get(name, each.get("default")) for name, each in known.items()}
-    assert None not in given.values()
+    values = {name: inputs.get(name, value.get("default")) for name, value in declared.items()}
+    assert None not in values.values()
 
-    def put(node: Any) -> Any:  # whatever stands in a YAML file
+    def put(node: Any) -> Any:  # any YAML node
         match node:
             case dict():
                 return {put(key): put(value) for key, value in node.items()}
             case list():
                 return [put(each) for each in node]
             case str():
-                return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: str(given[match[1]]), node)
+                return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: str(values[match[1]]), node)
         return node
 
     jobs = put(content)
@@ -161,7 +161,7 @@ def component(**inputs: str) -> dict[str, Any]:
 
 
 def test_a_job_runs_with_its_secrets(job: Job) -> None:
-    """By the token that GitLab gave it, as the role that trusts the project; `--mask` keeps them out of the log."""
+    """A job assumes the role that trusts its project by the component's OIDC token; `--mask` hides secrets."""
     code, log = job.run('dsops exec --mask -- sh -c \'echo "it is $TOKEN"; test "$TOKEN" = hush-token-of-production\'')
     assert code == 0, log
     assert log.endswith("it is ***\n")
@@ -170,7 +170,7 @@ def test_a_job_runs_with_its_secrets(job: Job) -> None:
 
 
 def test_inputs_choose_environment_and_configuration(job: Job) -> None:
-    """They are what `--env` and `--config` would say."""
+    """The inputs `env` and `config` work as the options `--env` and `--config`."""
     (job.folder / "dsops.yaml").rename(job.folder / "other.yaml")
     code, log = job.run("dsops exec -- printenv TOKEN", config="other.yaml", env="production")
     assert (code, log.splitlines()[-1]) == (0, TOKEN)
@@ -180,7 +180,7 @@ def test_inputs_choose_environment_and_configuration(job: Job) -> None:
 
 
 def test_a_session_goes_to_later_jobs_as_a_report(job: Job) -> None:
-    """A dotenv report holds NAME=value lines, which GitLab makes variables of the jobs that need this one."""
+    """A session and secrets are passed to later jobs as a dotenv report, which GitLab turns into variables."""
     code, log = job.run(
         "dsops credentials job --format gitlab --out session.env", "dsops render --format gitlab --out secrets.env"
     )
@@ -196,7 +196,7 @@ def test_a_session_goes_to_later_jobs_as_a_report(job: Job) -> None:
 
 
 def test_a_line_that_fails_ends_the_job(job: Job) -> None:
-    """Ours or the job's own, with its code."""
+    """The first script line that fails ends the job with its exit code, whether dsops failed or the command."""
     code, log = job.run("dsops exec -- sh -c 'exit 7'", "echo not reached")
     assert (code, "not reached" in log) == (7, False)
     del job.environ["GITLAB_OIDC_TOKEN"]
@@ -209,10 +209,10 @@ def test_a_line_that_fails_ends_the_job(job: Job) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("name", ["env", "config", "source"])
 def test_an_input_is_never_code(job: Job, name: str, text: str) -> None:
-    """Whatever stands in it, nothing of it runs; the job ends, since there is no such thing."""
+    """An input with shell code never runs; the job fails because no such environment, file or job exists."""
     job.environ["TOUCH"] = "touch MARK"
     if name == "source":
-        # It is only looked at where dsops has to be installed; without an index, so that nothing is asked anywhere.
+        # `source` is read only where dsops must be installed; PIP_NO_INDEX keeps pip off the network.
         (job.folder.parent / "tools" / "dsops").unlink()
         job.environ |= {"PIP_NO_INDEX": "1", "PIP_RETRIES": "0"}
     assert job.run("dsops exec -- true", **{name: text})[0] != 0
@@ -221,17 +221,17 @@ def test_an_input_is_never_code(job: Job, name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["source", "env", "config", "audience", "image", "job"])
 def test_the_script_is_the_same_whatever_the_inputs_say(name: str) -> None:
-    """Inputs are values of the YAML and of variables."""
+    """The component's script is the same for all inputs: they arrive as YAML values and variables only."""
     plain, other = component()[".dsops"], component(**{name: HOSTILE[0]})[HOSTILE[0] if name == "job" else ".dsops"]
     assert plain["before_script"] == other["before_script"]
     assert (plain == other) is (name == "job")
 
 
 def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
-    """From the source that is named, beside the project's folder; the job's python stays the one it was."""
+    """If the image lacks dsops, it is installed from `source` beside the project; the job's `python` is unchanged."""
     if not shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin"):
         pytest.skip("there is no python3 outside of a virtual environment")
-    # A mirror or a cache of this machine.
+    # The machine may use a package mirror or cache.
     job = Job(tmp_path, {name: value for name, value in os.environ.items() if name.startswith("PIP_")}, "sh")
     job.environ |= {"PIP_USER": "1", "PIP_TARGET": str(job.folder / "elsewhere")}
     (job.folder / "venv.py").write_text("raise SystemExit('the repository ran')")
@@ -246,7 +246,7 @@ def test_it_is_installed_where_the_image_has_none(tmp_path: Path) -> None:
 
 
 def test_an_image_without_python_is_told(tmp_path: Path) -> None:
-    """What the image needs, and no trace of a shell's own words only."""
+    """An image without Python fails with what it needs, in plain `sh` as well."""
     job = Job(tmp_path, {"PATH": str(tmp_path)}, "/bin/sh")
     code, log = job.run("true")
     assert code == 1
@@ -254,7 +254,7 @@ def test_an_image_without_python_is_told(tmp_path: Path) -> None:
 
 
 def test_a_source_has_to_be_named() -> None:
-    """A default such as `dsops` would install whatever an index has under that name."""
+    """The input `source` has no default: `dsops` would install whatever package an index has by that name."""
     header, _ = yaml.safe_load_all((ROOT / "templates" / "dsops.yml").read_text(encoding="utf-8"))
     assert "default" not in header["spec"]["inputs"]["source"]
-    assert all("default" in each for name, each in header["spec"]["inputs"].items() if name != "source")
+    assert all("default" in declaration for name, declaration in header["spec"]["inputs"].items() if name != "source")

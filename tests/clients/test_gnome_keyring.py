@@ -1,4 +1,4 @@
-"""The real GNOME Keyring, on a bus of its own: what a seed goes through on a desktop, open and locked."""
+"""The real GNOME Keyring on its own D-Bus session: storing TOTP seeds with the keyring open and locked."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ secretstorage.get_default_collection(bus).lock()
 
 @pytest.fixture
 def desktop() -> Iterator[Path]:
-    """A home whose path is short enough for sockets."""
+    """A home folder whose path is short enough for Unix sockets."""
     folder = Path(tempfile.mkdtemp(prefix="dsops-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def session(home: Path, *lines: str) -> str:
-    """What these shell lines print in a desktop session whose keyring was opened by the login."""
+    """The output of shell lines in a desktop session whose keyring was unlocked at login."""
     script = "\n".join(
         (
             "printf login-password | gnome-keyring-daemon --unlock --components=secrets > /dev/null 2>&1",
@@ -67,8 +67,8 @@ def session(home: Path, *lines: str) -> str:
 
 
 def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
-    """By the Secret Service, in an encrypted file; after the removal there is none."""
-    told = session(
+    """`mfa add` stores a seed in GNOME Keyring's encrypted file, `mfa code` uses it, and `mfa remove` deletes it."""
+    output = session(
         desktop,
         f"seed | dsops mfa add {DEVICE}",
         "dsops mfa code 2> /dev/null",
@@ -76,20 +76,20 @@ def test_a_seed_is_kept_and_gives_codes(desktop: Path) -> None:
         "dsops mfa remove",
         "dsops mfa list",
     )
-    lines = told.splitlines()
+    lines = output.splitlines()
     assert lines[0].startswith(f"the keyring (SecretService Keyring) has the seed of {DEVICE}; ")
     assert pyotp.TOTP(SEED).verify(lines[1], valid_window=1)
     assert "readable" not in lines
     assert lines[-1].startswith("dsops: note: the keyring has no seeds of dsops")
 
 
-def test_a_locked_one_is_told_as_that(desktop: Path) -> None:
-    """Its question for the password has nobody to answer here; on a desktop it is a window."""
-    told = session(
+def test_a_locked_keyring_is_an_error(desktop: Path) -> None:
+    """A locked keyring is the error keyring.locked: without a desktop nobody can answer its password window."""
+    output = session(
         desktop,
         f"seed | dsops mfa add {DEVICE} > /dev/null 2>&1",
         f"{sys.executable} -c '{LOCK}'",
         "dsops mfa code",
         f"seed | dsops mfa add {DEVICE} --replace",
     )
-    assert told.count("error[keyring.locked]: the keyring (SecretService Keyring) is locked") == 2
+    assert output.count("error[keyring.locked]: the keyring (SecretService Keyring) is locked") == 2

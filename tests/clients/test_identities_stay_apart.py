@@ -1,4 +1,4 @@
-"""Many at once, each of them somebody else: nobody is ever taken for another, nor reads another's secret."""
+"""Many threads call the sandbox at once, each with its own identity: no call is answered for another identity."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.endpoints import find_user
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 
 PEOPLE = 8
 ROUNDS = 25
@@ -34,12 +34,12 @@ SEED = "accounts:\n" + "".join(
 
 @pytest.fixture(scope="module")
 def server() -> SandboxServer:
-    """Accounts with one user, one role and one secret each; the secrets have one name."""
+    """A sandbox with accounts of one user, one role and one secret each; the secrets share one name."""
     return open_server(read_seed(SEED, "seed.yaml"))
 
 
 def mistaken(server: SandboxServer, number: int) -> list[str]:
-    """What this person was told that belongs to somebody else."""
+    """Make calls as one user; return all answers that belong to another identity."""
     world = server.sandbox.world
     with world.lock:
         user = find_user(server.sandbox, f"user{number}@{number:012}")
@@ -62,12 +62,12 @@ def mistaken(server: SandboxServer, number: int) -> list[str]:
             arn = session.client("sts", **keys, **options).get_caller_identity()["Arn"]
             wrong += [] if arn == f"arn:aws:sts::{number:012}:assumed-role/Own/s{turn}" else [arn]
             reader = session.client("secretsmanager", **keys, **options)
-            found = reader.get_secret_value(SecretId="shared/name")["SecretString"]
-            wrong += [] if found == f"secret of {number}" else [found]
+            value = reader.get_secret_value(SecretId="shared/name")["SecretString"]
+            wrong += [] if value == f"secret of {number}" else [value]
     return wrong
 
 
-def test_nobody_is_taken_for_another(server: SandboxServer) -> None:
-    """Eight threads, each with keys and sessions of an account of its own."""
+def test_no_identity_is_mixed_up(server: SandboxServer) -> None:
+    """Eight threads with keys and sessions of eight accounts never get another account's identity or secret."""
     with server, ThreadPoolExecutor(PEOPLE) as pool:
         assert list(pool.map(lambda number: mistaken(server, number), range(1, PEOPLE + 1))) == [[]] * PEOPLE

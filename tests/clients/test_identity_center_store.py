@@ -1,4 +1,4 @@
-"""Stores of IAM Identity Center as real processes: logins, the agent, and the token file that others share."""
+"""Stores of IAM Identity Center as real processes: logins, the agent, and the token file shared with the AWS CLI."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Login(Desk):
-    """A person's machine: no key, an sso-session in the AWS config."""
+    """A user's machine with an sso-session in the AWS config and no keys."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         super().__init__(sandbox, folder, CONFIG, DSOPS_SANDBOX_PORT=sandbox.url.rpartition(":")[2])
@@ -88,27 +88,27 @@ class Login(Desk):
         self.file = folder / ".aws" / "sso" / "cache" / f"{hashed('corp')}.json"
 
     def log_in(self, user: str = "alice") -> str:
-        """What a login by browser says; `dsops sandbox approve` stands in for browser and person."""
+        """Log in by browser and return stdout; `dsops sandbox approve` stands in for browser and user."""
         done = self.dsops("login", "dev", BROWSER=f"dsops sandbox approve --user {user} %s")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def caller(self, store: str = "dev", *words: str) -> str:
-        """Who a store makes, or what is said instead."""
+        """The ARN of a store's session without the random suffix of its role; stderr if `whoami` fails."""
         done = self.dsops("whoami", store, *words)
         return re.sub(r"_[0-9a-f]{16}", "", done.stdout.split()[1]) if not done.returncode else done.stderr
 
     def token(self) -> str:
-        """What a command gets, or what is said instead."""
+        """The secret that `dsops exec` hands to a command; its stderr if it fails."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "TOKEN")
         return done.stdout.strip() if not done.returncode else done.stderr
 
     def calls(self, name: str) -> int:
-        """How often the sandbox was asked for that."""
+        """The number of calls of this operation in the sandbox."""
         return sum(event["eventName"] == name for event in self.sandbox.events())
 
     def end_token(self) -> dict[str, str]:
-        """Has the token file say that its time is over; gives what it said before."""
+        """Set the token file's expiry to the past; return its former content."""
         members: dict[str, str] = json.loads(self.file.read_text())
         over = f"{datetime.now(UTC) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
         self.file.write_text(json.dumps({**members, "expiresAt": over}))
@@ -117,18 +117,18 @@ class Login(Desk):
 
 @pytest.fixture
 def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Login]:
-    """A machine, whose agent ends with the test."""
+    """A machine with a login configured; its agent is stopped when the test ends."""
     with Login(sandbox, tmp_path) as made:
         yield made
 
 
 def arn(user: str = "alice", account: str = DEV, name: str = "Developer") -> str:
-    """The caller, without the mark in the role's name."""
+    """The ARN of a user's session of a permission set, without the random suffix of the role."""
     return f"arn:aws:sts::{account}:assumed-role/AWSReservedSSO_{name}/{user}"
 
 
 def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
-    """By browser: what is opened is said before; then both accounts, a role behind one of them, and a secret."""
+    """One browser login, announced before it opens, serves both accounts, a role behind one of them, and a secret."""
     before = desk.caller()
     assert "hint: dsops login dev" in before
     done = desk.dsops("login", "secrets", BROWSER="dsops sandbox approve --user alice %s")
@@ -144,7 +144,7 @@ def test_one_login_serves_every_store_of_its_session(desk: Login) -> None:
 
 
 def test_a_code_is_approved_on_any_device(desk: Login) -> None:
-    """Page and code on stderr, nothing but the answer on stdout; no browser is needed, and none is opened."""
+    """With --device, URL and code go to stderr, only the answer to stdout, and no browser is opened."""
     waiting = subprocess.Popen(
         ["dsops", "login", "dev", "--device", "--json"],
         cwd=desk.folder,
@@ -154,41 +154,41 @@ def test_a_code_is_approved_on_any_device(desk: Login) -> None:
         text=True,
     )
     approved = desk.dsops("sandbox", "approve", "--user", "alice", "--wait", "30")
-    output, said = waiting.communicate(timeout=30)
+    output, stderr = waiting.communicate(timeout=30)
     assert approved.returncode == 0, approved.stderr
     typed = r"open this address in any browser, and type the code [A-Z]{4}-[A-Z]{4}:\n  \S+/_sandbox/device\n"
-    assert re.search(typed, said)
+    assert re.search(typed, stderr)
     answer = json.loads(output)
     assert ("corp", ["dev", "ops"], True) == (answer["session"], answer["stores"], answer["is_renewed"])
     assert arn() == desk.caller()
 
 
 def test_where_no_browser_can_be_opened_a_code_is_shown(desk: Login) -> None:
-    """Neither BROWSER nor a display: that is said, and the code comes by itself. A denial ends it."""
+    """Without BROWSER and display, `login` says so and falls back to a device code; a denial ends it with code 3."""
     waiting = subprocess.Popen(["dsops", "login"], cwd=desk.folder, env=desk.environ, stderr=subprocess.PIPE, text=True)
     desk.dsops("sandbox", "approve", "--deny", "--wait", "30")
-    _, said = waiting.communicate(timeout=30)
-    assert "no browser can be opened here, so that a code is used" in said
-    assert "error[login.failed]: the login was denied on the page" in said
+    _, stderr = waiting.communicate(timeout=30)
+    assert "no browser can be opened here, so that a code is used" in stderr
+    assert "error[login.failed]: the login was denied on the page" in stderr
     assert waiting.returncode == 3
     assert not desk.file.exists()
 
 
-def test_what_a_browser_prints_is_no_part_of_the_answer(desk: Login) -> None:
-    """`dsops sandbox approve` prints who has logged in: on our stderr, beside the JSON on stdout."""
+def test_output_of_the_browser_goes_to_stderr(desk: Login) -> None:
+    """Output of the browser process goes to stderr, so that stdout has nothing but the JSON answer."""
     done = desk.dsops("login", "--json", BROWSER="dsops sandbox approve --user bob %s")
     assert START_URL == json.loads(done.stdout)["start_url"]
     assert "logged in as bob" in done.stderr
 
 
 def test_a_denial_in_the_browser_ends_the_wait(desk: Login) -> None:
-    """The browser brings it back."""
+    """A denial in the browser ends the wait at once with login.failed."""
     done = desk.dsops("login", BROWSER="dsops sandbox approve --deny %s")
     assert "error[login.failed]: the login was denied on the page" in done.stderr
 
 
-def test_a_browser_that_cannot_be_opened_is_told(desk: Login) -> None:
-    """The wait goes on, for the address is on the screen; its end names the other way."""
+def test_a_browser_that_cannot_be_opened(desk: Login) -> None:
+    """If no browser starts, `login` prints the URL and waits; the error of a timeout suggests --device."""
     done = desk.dsops("login", "--timeout", "1", BROWSER="/nonexistent/browser %s")
     assert "open the address above yourself" in done.stderr
     assert "the browser brought no answer in time" in done.stderr
@@ -197,7 +197,7 @@ def test_a_browser_that_cannot_be_opened_is_told(desk: Login) -> None:
 
 @pytest.mark.parametrize("way", ["--device", "--no-browser"])
 def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
-    """While a code waits for somebody, and while the browser's answer is awaited; nothing is left behind."""
+    """Ctrl-C ends a login at once, whether it waits for a code's approval or the browser, and leaves no token file."""
     words = ["env", "-C", str(desk.folder), *[f"{name}={value}" for name, value in desk.environ.items()]]
     with Terminal([*words, "dsops", "login", way]) as terminal:
         terminal.expect("dsops: open ")
@@ -208,8 +208,8 @@ def test_ctrl_c_ends_a_login_at_once(desk: Login, way: str) -> None:
     assert not desk.file.exists()
 
 
-def test_another_login_is_another_person_to_the_agent(desk: Login) -> None:
-    """What it holds for alice is never bob's, and is there again for alice's own token."""
+def test_the_agent_separates_logins_of_two_users(desk: Login) -> None:
+    """The agent never serves bob a session of alice's login; with her token back in the file it serves hers again."""
     desk.log_in("alice")
     assert ["the-token"] * 2 == [desk.token(), desk.token()]
     assert 1 == desk.calls("GetRoleCredentials")
@@ -223,7 +223,7 @@ def test_another_login_is_another_person_to_the_agent(desk: Login) -> None:
 
 
 def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Login) -> None:
-    """The client's HOME counts, and not that of whoever has started the agent."""
+    """The agent reads the login of the client's HOME, not of the HOME of the process that started the agent."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
     (other / ".aws" / "config").write_text(AWS_CONFIG)
@@ -238,7 +238,7 @@ def test_one_agent_serves_two_homes_each_with_its_own_login(desk: Login) -> None
 
 
 def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
-    """Each has a port and a state of its own; the last one's token is the one that stays, whole."""
+    """Concurrent logins each use their own port and state; the token file of the last one is complete."""
     running = [
         subprocess.Popen(
             ["dsops", "login", "dev"],
@@ -250,16 +250,16 @@ def test_two_logins_at_once_are_two_logins(desk: Login) -> None:
         )
         for user in ("alice", "bob", "alice")
     ]
-    said = [each.communicate(timeout=60)[0] for each in running]
-    assert [0] * 3 == [each.returncode for each in running], said
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert [0] * 3 == [process.returncode for process in running], outputs
     assert desk.caller() in (arn("alice"), arn("bob"))
 
 
 def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
-    """Not with --debug and --verbose, nor in errors, the plan, the agent's own words or the sandbox's records."""
+    """No part of a login's tokens appears in --debug or --verbose output, errors, plans, agent replies or events."""
     desk.log_in("bob")
     members = json.loads(desk.file.read_text())
-    told = [
+    runs = [
         desk.dsops(*words)
         for words in (
             ("whoami", "dev", "--debug", "--verbose"),
@@ -271,18 +271,18 @@ def test_no_part_of_a_login_is_ever_shown(desk: Login) -> None:
         )
     ]
     desk.end_token()
-    told.append(desk.dsops("whoami", "dev", "--no-agent", "--debug", "--verbose"))
-    told.append(desk.dsops("login", "--debug", BROWSER="dsops sandbox approve --user alice %s"))
+    runs.append(desk.dsops("whoami", "dev", "--no-agent", "--debug", "--verbose"))
+    runs.append(desk.dsops("login", "--debug", BROWSER="dsops sandbox approve --user alice %s"))
     members |= {f"new {name}": value for name, value in json.loads(desk.file.read_text()).items()}
-    told.append(desk.dsops("logout", "--debug", "--verbose"))
-    everything = "".join(done.stdout + done.stderr for done in told) + json.dumps(desk.sandbox.events())
+    runs.append(desk.dsops("logout", "--debug", "--verbose"))
+    everything = "".join(done.stdout + done.stderr for done in runs) + json.dumps(desk.sandbox.events())
     secret = {name: value for name, value in members.items() if name.endswith(("Token", "Secret"))}
     assert 6 == len(secret)
     assert [] == [name for name, value in secret.items() if value in everything]
 
 
 def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
-    """The access token ends after an hour: it is renewed for a new account, and the first one's session serves on."""
+    """A renewed access token gets a session for a new account; the agent keeps serving the first account's session."""
     desk.log_in()
     assert arn() == desk.caller()
     before = desk.end_token()
@@ -295,7 +295,7 @@ def test_a_renewal_leaves_the_agents_sessions_alone(desk: Login) -> None:
 
 
 def test_many_processes_may_renew_at_once(desk: Login) -> None:
-    """Without an agent each finds an ended token; all of them work, and one whole file is left."""
+    """Four processes that find an expired token at once, without an agent, all succeed; one whole file is left."""
     desk.log_in()
     desk.end_token()
     running = [
@@ -309,14 +309,14 @@ def test_many_processes_may_renew_at_once(desk: Login) -> None:
         )
         for _ in range(4)
     ]
-    said = [each.communicate(timeout=60)[0] for each in running]
-    assert [0] * 4 == [each.returncode for each in running], said
+    outputs = [process.communicate(timeout=60)[0] for process in running]
+    assert [0] * 4 == [process.returncode for process in running], outputs
     assert "accessToken" in json.loads(desk.file.read_text())
     assert {".json"} == {path.suffix for path in desk.file.parent.iterdir()}
 
 
 def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
-    """The token file goes and AWS takes the token no more; another session's file stays."""
+    """`dsops logout` removes the token file and ends the token at AWS; the file of another sso-session stays."""
     desk.log_in()
     other = desk.file.with_name(f"{hashed('other')}.json")
     other.write_text(desk.file.read_text().replace("accessToken", "accesstoken"))
@@ -331,8 +331,8 @@ def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     assert "nobody had logged in" in desk.dsops("logout").stdout
 
 
-def test_a_login_does_not_hang_on_what_a_session_may_do(desk: Login) -> None:
-    """A role behind it has `session_policy: auto`, and no environment is named: the login is the same one."""
+def test_login_and_logout_of_an_auto_role(desk: Login) -> None:
+    """`login` and `logout` of a role with `session_policy: auto` need no environment."""
     role = 'role/Next", credentials_from: dev'
     assert role in CONFIG
     (desk.folder / "narrow.yaml").write_text(CONFIG.replace(role, f"{role}, session_policy: auto"))
@@ -343,7 +343,7 @@ def test_a_login_does_not_hang_on_what_a_session_may_do(desk: Login) -> None:
 
 
 def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
-    """Those of the login and of roles behind it; another login's stay."""
+    """`dsops logout` drops the agent's sessions of this login and of roles behind it; those of other logins stay."""
     other = desk.folder / "other"
     (other / ".aws").mkdir(parents=True)
     (other / ".aws" / "config").write_text(AWS_CONFIG.replace("corp", "mine"))
@@ -362,7 +362,7 @@ def test_a_logout_takes_sessions_from_the_agent(desk: Login) -> None:
 
 
 def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
-    """The file is removed, and it is said that the login itself goes on."""
+    """A logout without a network removes the token file and reports that the login at AWS goes on."""
     desk.log_in()
     done = desk.dsops("logout", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert 5 == done.returncode
@@ -370,8 +370,8 @@ def test_a_logout_without_a_network_leaves_nothing_here(desk: Login) -> None:
     assert not desk.file.exists()
 
 
-def test_what_is_not_assigned_is_named(desk: Login) -> None:
-    """Bob has nothing in the other account; doctor says so for that store alone."""
+def test_a_permission_set_that_is_not_assigned(desk: Login) -> None:
+    """A permission set that is not assigned to the user fails by name; doctor reports it for that store alone."""
     desk.log_in("bob")
     assert f"this login has no permission set ReadOnly in account {OPS}" in desk.caller("ops")
     checked = desk.dsops("doctor")
@@ -380,20 +380,20 @@ def test_what_is_not_assigned_is_named(desk: Login) -> None:
     assert re.search(r"store ops +failed", checked.stdout)
 
 
-def test_the_plan_says_until_when_without_asking_anybody(desk: Login) -> None:
-    """Where the login is, its end, and the permission set in its account."""
+def test_the_plan_shows_the_login_without_a_call(desk: Login) -> None:
+    """`dsops plan` shows the login, its expiry, permission set and account without a call."""
     assert "nobody has logged in" in desk.dsops("plan", "--env", "production").stdout
     desk.log_in()
-    asked = len(desk.sandbox.events())
-    said = desk.dsops("plan", "--env", "production").stdout
-    assert "no base credentials: the login of sso-session corp\n" in said
-    assert f"  dev: GetRoleCredentials {DEV}/Developer\n" in said
-    assert re.search(r"logged in until 20\S+Z, then renewed, in us-east-1\n", said)
-    assert asked == len(desk.sandbox.events())
+    calls_before = len(desk.sandbox.events())
+    stdout = desk.dsops("plan", "--env", "production").stdout
+    assert "no base credentials: the login of sso-session corp\n" in stdout
+    assert f"  dev: GetRoleCredentials {DEV}/Developer\n" in stdout
+    assert re.search(r"logged in until 20\S+Z, then renewed, in us-east-1\n", stdout)
+    assert calls_before == len(desk.sandbox.events())
 
 
 def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
-    """`exec --credentials --serve`, with and without an agent."""
+    """`exec --credentials --serve` serves a login's session to a command, with and without an agent."""
     desk.log_in()
     program = "import boto3; print(boto3.client('sts', region_name='us-east-1').get_caller_identity()['Arn'])"
     words = ("--credentials", "dev", "--serve", "--env", "production", "--", sys.executable, "-c", program)
@@ -402,7 +402,7 @@ def test_a_command_goes_on_with_a_session_that_is_served(desk: Login) -> None:
 
 
 def test_a_python_program_follows_the_login(desk: Login) -> None:
-    """The library plans anew for each use: who logs in later is served with their own session."""
+    """The Python library reads the login at every call, so a user who logs in later gets their own session."""
     program = (
         "import dsops, sys\nlibrary = dsops.open()\n"
         "for _ in range(3):\n    try:\n        print(library.credentials('dev').access_key_id)\n"
@@ -419,19 +419,19 @@ def test_a_python_program_follows_the_login(desk: Login) -> None:
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
-        said = [running.stdout.readline().strip()]
+        lines = [running.stdout.readline().strip()]
         for user in ("alice", "bob"):
             desk.log_in(user)
             running.stdin.write("\n")
             running.stdin.flush()
-            said.append(running.stdout.readline().strip())
+            lines.append(running.stdout.readline().strip())
         running.stdin.close()
-    assert "sso.login-required" == said[0]
-    assert 2 == len({each for each in said[1:] if each.startswith("ASIA")})
+    assert "sso.login-required" == lines[0]
+    assert 2 == len({line for line in lines[1:] if line.startswith("ASIA")})
 
 
 def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
-    """A cold run imports what one with a role does, and a few small modules of our own."""
+    """A run with a valid login imports no botocore: only a few small modules more than a run with a role."""
     (desk.folder / "dsops.yaml").write_text(
         CONFIG.replace("sso_session: corp", f"start_url: '{START_URL}', sso_region: us-east-1")
     )
@@ -450,7 +450,7 @@ def test_a_valid_login_needs_no_botocore(desk: Login) -> None:
 
 
 def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
-    """The profile with the same sso-session; what it has renewed dsops reads."""
+    """boto3 uses a token that dsops wrote and renews it; dsops then reads the renewed one."""
     program = "import boto3; print(boto3.Session(profile_name='dev').client('sts').get_caller_identity()['Arn'])"
     desk.log_in()
     done = desk.run(sys.executable, "-c", program)
@@ -466,25 +466,25 @@ def test_boto3_reads_and_renews_what_dsops_has_written(desk: Login) -> None:
 
 @pytest.fixture
 def aws(desk: Login) -> Iterator[str]:
-    """The AWS CLI 2 of this machine. Debian's is older than AWS_ENDPOINT_URL: AWS's own names lead to the sandbox."""
+    """The machine's AWS CLI 2. Debian's ignores AWS_ENDPOINT_URL, so AWS's host names lead to the sandbox."""
     try:
-        found = aws_cli_2(OUTSIDE)
+        path = aws_cli_2(OUTSIDE)
     except ToolMissingError as missing:
         pytest.skip(str(missing))
     with amazon(desk.sandbox.url, desk.folder) as ways:
         desk.environ |= {**ways, "AWS_PAGER": ""}
-        yield found
+        yield path
 
 
 def test_the_aws_cli_reads_what_dsops_has_written(desk: Login, aws: str) -> None:
-    """Its profile with the same sso-session needs no login of its own."""
+    """The AWS CLI's profile of the same sso-session works after a dsops login, without a login of its own."""
     desk.log_in()
     done = desk.run(aws, "sts", "get-caller-identity", "--profile", "dev", "--query", "Arn", "--output", "text")
     assert done.stdout.strip().endswith("/alice"), done.stderr
 
 
 def test_dsops_reads_what_the_aws_cli_has_written(desk: Login, aws: str) -> None:
-    """After `aws sso login` no other login is needed; it is renewed with the CLI's own registration."""
+    """dsops uses the token of `aws sso login` and renews it with the client registration of the AWS CLI."""
     done = desk.run(aws, "sso", "login", "--sso-session", "corp", BROWSER="dsops sandbox approve --user bob %s")
     assert done.returncode == 0, done.stderr
     assert arn("bob") == desk.caller("dev", "--no-agent")

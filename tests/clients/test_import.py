@@ -1,4 +1,4 @@
-"""`dsops import aws-config`: a store is who the profile is, as botocore says it of the same file."""
+"""`dsops import aws-config`: a store has the same identity as its profile has in botocore."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ SAME = {
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    """Two accounts, their roles, and ada, who may assume those of hers."""
+    """A sandbox with two accounts and their roles; ada may assume the roles of hers."""
     with LocalAws(SandboxKeeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
@@ -105,7 +105,7 @@ def aws() -> Iterator[LocalAws]:
 
 
 def with_path(aws: LocalAws, path: str, name: str, trust: object, policy: object) -> None:
-    """Adds a role that has a path."""
+    """Add a role with an IAM path."""
     iam = aws.user(f"admin@{HOME}").boto3_session().client("iam")
     iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(trust))
     iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=json.dumps(policy))
@@ -113,16 +113,16 @@ def with_path(aws: LocalAws, path: str, name: str, trust: object, policy: object
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
-    """The program of somebody whose keys stand in ~/.aws/credentials."""
+    """dsops as run by a user whose keys are in ~/.aws/credentials."""
     program = Dsops(tmp_path)
     ada = aws.account(HOME).user("ada")
     folder = tmp_path / "home" / ".aws"
     folder.mkdir(parents=True)
     process = folder / "process"
-    held = ada.credentials
+    ada_keys = ada.credentials
     process.write_text(
-        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{held.access_key_id}", '
-        f'"SecretAccessKey": "{held.secret_access_key.reveal()}"}}\'\n'
+        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{ada_keys.access_key_id}", '
+        f'"SecretAccessKey": "{ada_keys.secret_access_key.reveal()}"}}\'\n'
     )
     process.chmod(0o700)
     token = folder / "token"
@@ -131,8 +131,8 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
     token.write_bytes(minted.stdout.strip())
     (folder / "config").write_bytes(CONFIG.format(process=process, token=token).encode())
     (folder / "credentials").write_text(
-        f"[default]\naws_access_key_id = {held.access_key_id}\n"
-        f"aws_secret_access_key = {held.secret_access_key.reveal()}\n"
+        f"[default]\naws_access_key_id = {ada_keys.access_key_id}\n"
+        f"aws_secret_access_key = {ada_keys.secret_access_key.reveal()}\n"
     )
     kept = {name: value for name, value in ada.environment({}).items() if name.startswith("AWS_ENDPOINT")}
     program.environ = {
@@ -148,19 +148,19 @@ def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
 
 
 def imported(dsops: Dsops, *words: str) -> subprocess.CompletedProcess[bytes]:
-    """What importing says; the result is the configuration of the folder."""
+    """Import the AWS config; the result becomes the folder's dsops.yaml."""
     return dsops.run("import", "aws-config", "--out", "dsops.yaml", *words)
 
 
 def caller(dsops: Dsops, store: str, **environ: str) -> str:
-    """Who a store's session is."""
+    """The ARN of a store's session."""
     done = dsops.run("whoami", store, JUMP_EXTERNAL_ID="the/external-id", **environ)
     assert 0 == done.returncode, done.stderr
     return done.stdout.decode().partition("\n")[0].split()[1]
 
 
 def theirs(dsops: Dsops, profile: str) -> str:
-    """Who botocore is with the profile."""
+    """The ARN of botocore's identity with this profile."""
     code = f"import boto3; print(boto3.Session(profile_name={profile!r}).client('sts').get_caller_identity()['Arn'])"
     done = subprocess.run([sys.executable, "-c", code], env=dsops.environ, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
@@ -168,16 +168,16 @@ def theirs(dsops: Dsops, profile: str) -> str:
 
 
 @pytest.mark.parametrize(("profile", "store"), SAME.items())
-def test_a_store_is_who_the_profile_is(dsops: Dsops, profile: str, store: str) -> None:
-    """With keys, through another role, a program or a token."""
+def test_a_store_has_the_identity_of_its_profile(dsops: Dsops, profile: str, store: str) -> None:
+    """Imported stores have their profile's identity: with keys, through another role, by a program or a token."""
     assert 0 == imported(dsops).returncode
     assert theirs(dsops, profile) == caller(dsops, store)
 
 
-def test_a_source_in_the_environment_is_the_environment(dsops: Dsops, aws: LocalAws) -> None:
-    """credential_source = Environment."""
-    held = aws.account(HOME).user("ada").credentials
-    keys = {"AWS_ACCESS_KEY_ID": held.access_key_id, "AWS_SECRET_ACCESS_KEY": held.secret_access_key.reveal()}
+def test_credential_source_environment(dsops: Dsops, aws: LocalAws) -> None:
+    """A profile with `credential_source = Environment` becomes a store that uses the environment's keys."""
+    ada_keys = aws.account(HOME).user("ada").credentials
+    keys = {"AWS_ACCESS_KEY_ID": ada_keys.access_key_id, "AWS_SECRET_ACCESS_KEY": ada_keys.secret_access_key.reveal()}
     assert 0 == imported(dsops).returncode
     mine = caller(dsops, "from-environment", **keys)
     dsops.environ |= keys
@@ -186,7 +186,7 @@ def test_a_source_in_the_environment_is_the_environment(dsops: Dsops, aws: Local
 
 
 def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
-    """What was left out is told; no secret is in what was written."""
+    """The imported configuration is valid, has no secret, and stderr names what could not be imported."""
     done = imported(dsops)
     text = (dsops.folder / "dsops.yaml").read_text()
 
@@ -197,8 +197,8 @@ def test_the_result_is_valid_and_can_be_planned(dsops: Dsops) -> None:
         assert secret not in text + done.stderr.decode()
 
 
-def test_a_file_that_exists_is_kept(dsops: Dsops) -> None:
-    """It may be somebody's work."""
+def test_an_existing_file_is_not_overwritten(dsops: Dsops) -> None:
+    """--out never overwrites an existing file."""
     (dsops.folder / "dsops.yaml").write_text("mine")
     done = imported(dsops)
 
@@ -215,10 +215,10 @@ def test_a_file_that_exists_is_kept(dsops: Dsops) -> None:
         (("--out", "no/where/dsops.yaml"), {}, "mkdir -p no/where"),
     ],
 )
-def test_what_can_not_be_imported_says_what_to_do(
+def test_profiles_that_cannot_be_imported(
     dsops: Dsops, words: tuple[str, ...], environ: dict[str, str], says: str
 ) -> None:
-    """And writes nothing."""
+    """Profiles that cannot be imported are an error with a hint, and nothing is written."""
     done = dsops.run("import", "aws-config", *words, **environ)
 
     assert (2, b"") == (done.returncode, done.stdout)

@@ -1,4 +1,4 @@
-"""Long-term keys in the keyring, as real processes: used, rotated and removed, with an AWS that says no as AWS does."""
+"""Long-term keys in the keyring: added, used, rotated and removed by real processes, with IAM denials on the way."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ envs:
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SANDBOX
 
 
 class Desk:
-    """Ada's machine: a keyring, no key in a file or variable, and an agent where one is wanted."""
+    """Ada's machine: a keyring, no key in a file or variable, and an agent only where a test starts it."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.sandbox = sandbox
@@ -82,10 +82,10 @@ class Desk:
         ada = sandbox.user("ada").credentials
         self.first = (ada.access_key_id, ada.secret_access_key.reveal())
         self.said = ""
-        """All that any run has printed."""
+        """stdout and stderr of every run."""
 
     def dsops(self, *words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
+        """Run dsops and wait until it ends."""
         environ = {**self.environ, **environ}
         allow_found(self.folder, environ)
         done = subprocess.run(
@@ -103,12 +103,12 @@ class Desk:
         return done
 
     def add(self) -> None:
-        """Puts Ada's first key into the keyring."""
+        """Put Ada's first key into the keyring."""
         done = self.dsops("keys", "add", "ada", given="\n".join(self.first))
         assert done.returncode == 0, done.stderr
 
     def allow(self, *actions: str, condition: object = None) -> None:
-        """What Ada may do from now on."""
+        """Replace Ada's IAM policy on her own keys."""
         own = f"arn:aws:iam::{ACCOUNT}:user/ada"
         statement: dict[str, object] = {"Effect": "Allow", "Action": list(actions), "Resource": own}
         if condition is not None:
@@ -118,18 +118,18 @@ class Desk:
         iam.put_user_policy(UserName="ada", PolicyName="own-keys", PolicyDocument=document)
 
     def in_aws(self) -> dict[str, str]:
-        """Ada's keys as IAM lists them, by their status."""
+        """Ada's access keys in IAM: key id -> status."""
         iam = self.sandbox.user("admin").boto3_session().client("iam")
         listed = iam.list_access_keys(UserName="ada")["AccessKeyMetadata"]
         return {key["AccessKeyId"]: key["Status"] for key in listed}
 
     @property
     def entry(self) -> index.KeysEntry:
-        """What dsops' list says."""
+        """dsops' index entry of Ada's key."""
         return index.contents(self.environ).keys["ada"]
 
     def works(self) -> bool:
-        """Whether the key that is used is one that AWS takes."""
+        """Assert that a run with the stored key succeeds; returns True."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
         assert (done.stdout, done.stderr) == ("the-secret\n", "")
         return True
@@ -137,7 +137,7 @@ class Desk:
 
 @pytest.fixture
 def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
-    """It; no secret of a key may be in anything that was printed, or on dsops' list."""
+    """Ada's desk. After the test: no key secret is in any output or in the keyring's index."""
     made = Desk(sandbox, tmp_path)
     yield made
     kept = json.loads(made.keyring.secrets.get("dsops keys/ada", "{}")).values()
@@ -147,7 +147,7 @@ def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
-    """From beginning to end; after each step the key that is used works, and in the end nothing is left."""
+    """After each step (add, rotate, remove the old key) the stored key works, and in the end no key is left."""
     desk.add()
     assert desk.works()
     desk.allow(*STEPS)
@@ -163,8 +163,8 @@ def test_a_key_is_kept_used_rotated_and_removed(desk: Desk) -> None:
     assert (desk.in_aws(), desk.keyring.secrets) == ({}, {})
 
 
-def test_a_rotation_may_delete_what_it_replaces(desk: Desk) -> None:
-    """And what an earlier one has left, for which there would be no room."""
+def test_a_rotation_with_delete_old(desk: Desk) -> None:
+    """`rotate --delete-old` deletes the replaced key, and an older inactive key that would block the new one."""
     desk.add()
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
@@ -181,8 +181,8 @@ def test_a_rotation_may_delete_what_it_replaces(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("missing", STEPS)
-def test_a_step_that_is_denied_leaves_a_key_that_works_and_the_next_run_goes_on(desk: Desk, missing: str) -> None:
-    """The error says which key is used, what to allow and how to go on; once that is allowed, one run ends it."""
+def test_a_denied_step_leaves_a_working_key_and_is_completed_by_the_next_run(desk: Desk, missing: str) -> None:
+    """If IAM denies a step, the error names the key in use and the missing permission; the next run completes it."""
     desk.add()
     desk.allow(*[step for step in STEPS if step != missing])
     done = desk.dsops("keys", "rotate", "ada", "--delete-old")
@@ -201,8 +201,8 @@ def test_a_step_that_is_denied_leaves_a_key_that_works_and_the_next_run_goes_on(
     assert desk.works()
 
 
-def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
-    """Nobody has its secret, and it would take the place of the next one."""
+def test_a_key_that_cannot_be_stored_is_deleted_in_iam(desk: Desk) -> None:
+    """A new key that the keyring rejects is deleted in IAM: its secret is lost and it takes one of two key slots."""
     desk.add()
     desk.allow(*STEPS)
     desk.keyring.set_mood("refuses")
@@ -220,8 +220,8 @@ def test_a_key_that_can_not_be_kept_is_deleted_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, number: signal.Signals) -> None:
-    """Ctrl-C deletes the new key again; a kill can't, and the next run says which key nobody has the secret of."""
+def test_a_rotation_interrupted_while_storing_the_new_key(desk: Desk, number: signal.Signals) -> None:
+    """Ctrl-C during a rotation deletes the new key; after SIGKILL the next run names the key whose secret is lost."""
     desk.add()
     desk.allow(*STEPS)
     desk.keyring.set_mood("hangs at new ones")
@@ -249,8 +249,8 @@ def test_a_rotation_that_is_ended_while_the_new_key_is_being_kept(desk: Desk, nu
         assert f"--access-key-id {lost}" in desk.dsops("keys", "rotate", "ada").stderr
 
 
-def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk) -> None:
-    """It had kept the new key, and not come to use it."""
+def test_a_killed_rotation_is_completed_with_its_new_key(desk: Desk) -> None:
+    """A rotation killed after it stored the new key is completed by the next `rotate`, with that key."""
     desk.add()
     desk.allow(*STEPS)
     made = desk.sandbox.user("admin").boto3_session().client("iam").create_access_key(UserName="ada")["AccessKey"]
@@ -265,8 +265,8 @@ def test_a_rotation_that_was_killed_goes_on_with_the_key_that_it_made(desk: Desk
     assert desk.works()
 
 
-def test_what_is_removed_here_is_still_in_aws(desk: Desk) -> None:
-    """Unless told otherwise; and an old key is not deleted before it is switched off."""
+def test_a_removed_key_stays_in_aws(desk: Desk) -> None:
+    """`keys remove` leaves the key in IAM unless --from-aws is passed; --old refuses a key that is still active."""
     desk.add()
     desk.allow(*[step for step in STEPS if step != "iam:UpdateAccessKey"])
     assert desk.dsops("keys", "remove", "ada", "--old").returncode == 2
@@ -281,20 +281,20 @@ def test_what_is_removed_here_is_still_in_aws(desk: Desk) -> None:
     assert desk.dsops("keys", "remove", "ada").returncode == 3
 
 
-def test_a_key_that_replaces_a_rotation_says_what_is_lost(desk: Desk) -> None:
-    """The other key's secret goes with the entry."""
+def test_replacing_a_key_during_a_rotation_names_the_lost_secret(desk: Desk) -> None:
+    """`add --replace` during a rotation reports that the secret of the rotation's other key is gone."""
     desk.add()
     desk.allow(*STEPS)
     desk.dsops("keys", "rotate", "ada")
     second = desk.entry.key_id
-    given = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
-    done = desk.dsops("keys", "add", "ada", "--replace", given=given)
+    key_lines = "\n".join((second, get_secrets(desk.ring, "ada")[second].reveal()))
+    done = desk.dsops("keys", "add", "ada", "--replace", given=key_lines)
     assert f"the secret of {desk.first[0]}, of a rotation, is gone" in done.stderr
     assert desk.works()
 
 
-def test_two_rotations_at_once_are_one(desk: Desk) -> None:
-    """The second one would make a third key."""
+def test_a_concurrent_rotation_is_refused(desk: Desk) -> None:
+    """A second rotation at the same time fails: it would create a third key."""
     desk.add()
     desk.allow(*STEPS)
     with index.changing(desk.environ):
@@ -303,8 +303,8 @@ def test_two_rotations_at_once_are_one(desk: Desk) -> None:
     assert "another dsops" in done.stderr
 
 
-def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
-    """One code, of the seed that the keyring has; without it the error says which flag."""
+def test_iam_asks_for_mfa_and_the_keyring_answers(desk: Desk) -> None:
+    """If IAM demands MFA, the keyring's seed answers with one code; without a seed the error names the option."""
     desk.add()
     desk.allow(*STEPS, condition={"Bool": {"aws:MultiFactorAuthPresent": "true"}})
     done = desk.dsops("keys", "rotate", "ada")
@@ -315,7 +315,7 @@ def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
     done = desk.dsops("keys", "rotate", "ada", "--serial-number", DEVICE, "--delete-old")
     assert done.returncode == 0, done.stderr
     assert desk.in_aws() == {desk.entry.key_id: "Active"}
-    called = [each["eventName"] for each in desk.sandbox.events() if each["eventSource"] == "sts.amazonaws.com"]
+    called = [event["eventName"] for event in desk.sandbox.events() if event["eventSource"] == "sts.amazonaws.com"]
     assert called.count("GetSessionToken") == 1
 
 
@@ -331,8 +331,8 @@ def test_where_iam_asks_for_mfa_the_keyring_shows_it(desk: Desk) -> None:
         ("a,b\n1,2", "no columns"),
     ],
 )
-def test_what_aws_does_not_know_or_is_no_key_is_not_kept(desk: Desk, given: str, told: str) -> None:
-    """Nothing of it is repeated."""
+def test_an_invalid_key_is_not_stored(desk: Desk, given: str, told: str) -> None:
+    """A key that AWS rejects or that is malformed is not stored, and the error does not repeat its secret."""
     done = desk.dsops("keys", "add", "ada", given=given.format(first=desk.first[0]))
     assert (done.returncode, desk.keyring.secrets) != (0, {})
     assert told in done.stderr
@@ -341,8 +341,8 @@ def test_what_aws_does_not_know_or_is_no_key_is_not_kept(desk: Desk, given: str,
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "profile"])
-def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
-    """The answer of the AWS CLI, the console's file, a profile of ~/.aws/credentials; and what to do with that then."""
+def test_a_key_is_read_in_every_format(desk: Desk, form: str) -> None:
+    """`keys add` reads the AWS CLI's JSON, the console's CSV and a profile; it says if the file still has the key."""
     key_id, secret = desk.first
     file = desk.folder / "given"
     words: Sequence[str] = ("--from-file", str(file))
@@ -363,8 +363,8 @@ def test_a_key_is_taken_as_people_have_it(desk: Desk, form: str) -> None:
     assert desk.works()
 
 
-def test_a_key_is_typed_unseen(desk: Desk) -> None:
-    """Id and secret, one after the other; what can be no id is told before anybody looks for the secret."""
+def test_a_typed_key_is_not_echoed(desk: Desk) -> None:
+    """Typed keys are not echoed; a malformed key id is reported before the secret is asked for."""
     command = ["env", "-i", *(f"{name}={value}" for name, value in desk.environ.items()), "dsops", "keys", "add", "ada"]
     with Terminal(command) as terminal:
         terminal.expect("Access key id: ")
@@ -380,8 +380,8 @@ def test_a_key_is_typed_unseen(desk: Desk) -> None:
     assert desk.works()
 
 
-def test_a_key_is_not_replaced_unasked(desk: Desk) -> None:
-    """Its secret could not be had back."""
+def test_a_key_is_replaced_only_with_the_option(desk: Desk) -> None:
+    """`keys add` never replaces a stored key without --replace, since its secret could not be recovered."""
     desk.add()
     done = desk.dsops("keys", "add", "ada", given="\n".join(desk.first))
     assert (done.returncode, "--replace" in done.stderr) == (2, True)
@@ -389,7 +389,7 @@ def test_a_key_is_not_replaced_unasked(desk: Desk) -> None:
 
 
 def test_a_key_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> None:
-    """Every process of the machine can read it there."""
+    """A key on the command line is refused and not repeated: every process of the machine can read the arguments."""
     for words in (("ada", *desk.first), desk.first, (desk.first[0],)):
         done = desk.dsops("keys", "add", *words)
         assert (done.returncode, desk.first[0] in done.stderr) == (2, False)
@@ -397,7 +397,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(desk: Desk) -> No
 
 
 def test_a_list_for_programs_has_no_whole_key_id(desk: Desk) -> None:
-    """Names, whose, since when."""
+    """`keys list --json` has name, owner and creation time, but no complete key id."""
     desk.allow(*STEPS)
     desk.add()
     (listed,) = json.loads(desk.dsops("keys", "list", "--json").stdout)
@@ -408,7 +408,7 @@ def test_a_list_for_programs_has_no_whole_key_id(desk: Desk) -> None:
 
 
 def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -> None:
-    """Its keyring is the client's; what it keeps ends by itself, and a rotated key is another identity."""
+    """The agent uses the client's keyring and keeps sessions only; after a rotation the new key is another identity."""
     desk.environ |= {"XDG_RUNTIME_DIR": tempfile.mkdtemp(prefix="dsops-")}
     del desk.environ["DSOPS_AGENT"]
     try:
@@ -423,7 +423,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
         assert [session["store"] for session in status["sessions"]] == ["reader"]
         assert desk.dsops("keys", "rotate", "ada").returncode == 0
         assert desk.dsops(*run).stdout == "the-secret\n"
-        assumed = [each for each in desk.sandbox.events() if each["eventName"] == "AssumeRole"]
+        assumed = [event for event in desk.sandbox.events() if event["eventName"] == "AssumeRole"]
         assert [each["userIdentity"]["accessKeyId"] for each in assumed] == [desk.first[0], desk.entry.key_id]
         other = StubKeyring(Path(tempfile.mkdtemp(dir=desk.folder)))
         done = desk.dsops(*run, **other.environ)
@@ -434,7 +434,7 @@ def test_the_agent_serves_sessions_of_the_key_and_does_not_hold_it(desk: Desk) -
 
 
 def test_the_aws_cli_starts_from_the_keyring(desk: Desk) -> None:
-    """By `credential_process`, for programs that know nothing of dsops."""
+    """The AWS CLI takes a key from the keyring by `credential_process`."""
     desk.add()
     config = desk.folder / "config"
     process = "dsops credentials ada --format process"

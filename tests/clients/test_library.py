@@ -1,4 +1,4 @@
-"""`dsops.open()` in Python programs: secrets, and boto3 sessions that go on past expiry, from any number of threads."""
+"""`dsops.open()` in Python programs: secrets, and boto3 sessions that renew themselves, from any number of threads."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from dsops.errors import ConfigNotFound, EnvironmentUnknown, MfaRequired, StoreU
 from dsops.library import Library
 from dsops.runtime import utc_now
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from dsops.secret import Secret
 from tests.clients.test_long_commands import CONFIG, SEED, TARGET
 from tests.fakes import Reports
@@ -31,21 +31,21 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A sandbox with alice and the roles of the long commands."""
+    """A sandbox with alice and the roles of test_long_commands."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 def opened(server: SandboxServer, folder: Path, *, uses_sandbox_time: bool = False, **more: Any) -> Library:
-    """The library with alice's keys."""
+    """The library, opened with alice's keys."""
     (folder / "dsops.yaml").write_text(CONFIG)
     variables = identity_variables(server, "alice")
     now = (lambda: datetime.fromtimestamp(server.sandbox.clock.now(), UTC)) if uses_sandbox_time else utc_now
     return dsops.open(folder / "dsops.yaml", variables, folder=folder, now=now, **more)
 
 
-def test_secrets_are_values_that_don_t_show_themselves(server: SandboxServer, tmp_path: Path) -> None:
-    """A mapping in the order of the configuration."""
+def test_secrets_have_no_value_in_their_repr(server: SandboxServer, tmp_path: Path) -> None:
+    """`secrets` returns a mapping in the configuration's order; its repr shows no value."""
     secrets = opened(server, tmp_path).secrets("production")
     assert secrets["TOKEN"].reveal() == "invented-token"
     assert "invented" not in repr(secrets)
@@ -54,7 +54,7 @@ def test_secrets_are_values_that_don_t_show_themselves(server: SandboxServer, tm
 def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever keys the process itself has; one session is held as long as it is good."""
+    """boto3 uses the store's session whatever keys are in os.environ, keeps it while valid, and renews it."""
     for name, value in identity_variables(server, "mallory").items():
         monkeypatch.setenv(name, value)
     library = opened(server, tmp_path, uses_sandbox_time=True)
@@ -65,14 +65,14 @@ def test_boto3_works_as_the_store_and_goes_on_past_expiry(
     first = library.credentials("target").access_key_id
     assert library.credentials("target").access_key_id == first
     server.sandbox.move_clock(server.sandbox.clock.now() + 1000)
-    # botocore goes by this machine's clock, for which 900 seconds are few enough to ask again at each call.
+    # botocore compares with the machine's clock: 900 seconds to expiry make it ask for a refresh at each call.
     assert client.get_caller_identity()["Arn"] == TARGET
     assert library.credentials("target").access_key_id != first
     assert library.boto3_session("target", region_name="us-west-2").region_name == "us-west-2"
 
 
 def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path) -> None:
-    """All get the same session, and their secrets."""
+    """Twenty threads share one AssumeRole call and all get their session or secrets."""
     reports = Reports()
     library = opened(server, tmp_path, report=reports)
     keys: list[str] = []
@@ -98,7 +98,7 @@ def test_twenty_threads_assume_a_role_once(server: SandboxServer, tmp_path: Path
 
 
 def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> None:
-    """With what to do about it; nobody is asked for a code."""
+    """The library raises dsops' errors with their hints, and never prompts for an MFA code."""
     library = opened(server, tmp_path)
     with pytest.raises(EnvironmentUnknown, match="no environment is named"):
         library.secrets()
@@ -111,8 +111,8 @@ def test_errors_are_those_of_dsops(server: SandboxServer, tmp_path: Path) -> Non
         dsops.open(tmp_path / "none.yaml", {})
 
 
-def test_importing_dsops_costs_nothing_of_it() -> None:
-    """`open` is found on its first use; nothing else is there by accident."""
+def test_importing_dsops_imports_no_other_module() -> None:
+    """`import dsops` imports no other module; `open` is loaded on first use, and other names raise AttributeError."""
     program = "import sys; before = set(sys.modules); import dsops; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "['dsops']\n"
@@ -145,7 +145,7 @@ accounts:
 
 
 def test_the_lambda_example_runs_as_lambda_runs_it(tmp_path: Path) -> None:
-    """With its own role's session in the environment; two calls of one process assume the role once."""
+    """The Lambda example works with its own role's session in the environment; two calls assume the role once."""
     with open_server(read_seed(LAMBDA_SEED, "seed.yaml")) as server:
         admin = identity_variables(server, "admin@111111111111")
         role = boto3.client(

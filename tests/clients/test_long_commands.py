@@ -1,6 +1,6 @@
-"""`dsops exec --credentials` as a real process: boto3 and the AWS CLI in the command, unchanged, go on past expiry.
+"""`dsops exec --credentials` as a real process: boto3 and the AWS CLI in the command keep working past expiry.
 
-dsops goes by the sandbox's clock here (`CLOCKED`), which a test moves on: everything else is as on a command line.
+Here dsops uses the sandbox's clock (`CLOCKED`), which a test moves on; everything else is as on a command line.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import pytest
 
 from dsops.runtime import empty_file
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.clients.conversation import Conversation
 from tests.clients.sdks import SDKS
 from tests.installed import OUTSIDE, ToolMissingError
@@ -129,9 +129,9 @@ for line in sys.stdin:
     except Exception as error:
         print(type(error).__name__, str(error).replace("\\n", " "), flush=True)
 """
-"""A program that works for hours with one client: asks AWS who it is for each line that it reads.
+"""A program that works for hours with one client: for each input line it calls GetCallerIdentity.
 
-Hours pass by the sandbox's clock, for botocore too, which takes the time from a function (`time_fetcher`).
+Hours pass on the sandbox's clock, for botocore too, which takes the time from a function (`time_fetcher`).
 """
 
 
@@ -154,16 +154,16 @@ class World:
         allow_found(folder, self.environ)
 
     def pass_seconds(self, seconds: float) -> None:
-        """Moves the clock by which sessions end."""
+        """Move the sandbox's clock on."""
         self.server.sandbox.move_clock(self.server.sandbox.clock.now() + seconds)
 
     def calls(self, name: str) -> int:
-        """How often that action was called."""
+        """The number of calls of this operation in account 111111111111."""
         records = self.server.sandbox.events.records(account="111111111111")
         return sum(record["eventName"] == name for record in records)
 
     def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        """`dsops exec` to its end."""
+        """Run `dsops exec` and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
             [sys.executable, "-c", CLOCKED, *words],
@@ -177,13 +177,13 @@ class World:
         )
 
     def start(self, *words: str, **environ: str) -> Talk:
-        """`dsops exec` with these flags, running ASKING."""
+        """Start `dsops exec` with these options, running ASKING."""
         command = [sys.executable, "-c", CLOCKED, *words, "--", sys.executable, "-c", ASKING]
         return Talk(command, self.folder, {**self.environ, **environ})
 
 
 class Talk:
-    """A command that answers one line for each that it gets."""
+    """A running command that answers each input line with one output line."""
 
     def __init__(self, command: list[str], folder: Path, environ: Mapping[str, str]) -> None:
         allow_found(folder, environ)
@@ -206,7 +206,7 @@ class Talk:
         self.process.communicate()
 
     def ask(self) -> str:
-        """Who the command is."""
+        """Ask the command who it is; returns the ARN and key id, or its error."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write("\n")
@@ -214,20 +214,20 @@ class Talk:
         return self.process.stdout.readline().strip()
 
     def end(self) -> tuple[int, str]:
-        """Lets it end; the exit code, and what was said on stderr."""
-        _, told = self.process.communicate(timeout=PATIENCE_SECONDS)
-        return self.process.returncode, told
+        """End the command; return exit code and stderr."""
+        _, stderr = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, stderr
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """One for each test."""
+    """A world of its own for each test."""
     with open_server(read_seed(SEED, "seed.yaml")) as server:
         yield World(tmp_path, server)
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Returns as soon as it holds."""
+    """Wait until the condition holds; fail after PATIENCE_SECONDS."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -235,7 +235,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def shown(world: World, *words: str, **environ: str) -> dict[str, str]:
-    """The environment of a command."""
+    """The environment variables of a command under `dsops exec`."""
     program = "import json, os; print(json.dumps(dict(os.environ)))"
     done = world.run(*words, "--", sys.executable, "-c", program, **environ)
     assert done.returncode == 0, done.stderr
@@ -243,11 +243,11 @@ def shown(world: World, *words: str, **environ: str) -> dict[str, str]:
     return variables
 
 
-# --- handed over once --------------------------------------------------------------------------------------------
+# --- credentials passed once ---------------------------------------------------------------------------------------
 
 
 def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
-    """Three variables, the end and the region; no environment is needed, and the base keys are gone."""
+    """`exec --credentials` sets three AWS variables, expiry and region, and removes the base keys."""
     variables = shown(world, "--credentials", "target")
     assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert variables["AWS_SECRET_ACCESS_KEY"] != world.environ["AWS_SECRET_ACCESS_KEY"]
@@ -259,16 +259,16 @@ def test_a_command_works_as_the_session_of_a_store(world: World) -> None:
     assert json.loads(done.stdout) == TARGET
 
 
-def test_an_environments_variables_come_besides_with_one_assumed_role(world: World) -> None:
-    """The role that reads the secrets is the session that the command gets: assumed once."""
+def test_credentials_and_environment_assume_one_role_once(world: World) -> None:
+    """With --env and --credentials of the same store, its role is assumed once for secrets and command."""
     variables = shown(world, "--credentials", "target", "--env", "production")
     assert variables["TOKEN"] == "invented-token"
     assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert world.calls("AssumeRole") == 1
 
 
-def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
-    """Without --serve no process of ours stays."""
+def test_without_serve_it_replaces_itself_with_the_command(world: World) -> None:
+    """Without --serve dsops replaces itself with the command (execve): the process id stays the same."""
     talk = Talk(
         [sys.executable, "-c", CLOCKED, "--credentials", "target", "--", "sh", "-c", "echo $$"],
         world.folder,
@@ -294,18 +294,18 @@ def test_it_becomes_the_command_where_nothing_is_served(world: World) -> None:
         (("--credentials", "target", "--listen", "192.0.2.1"), "can't listen on 192.0.2.1"),
     ],
 )
-def test_what_can_not_be_is_said_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
-    """125, and the command was not started."""
+def test_impossible_options_fail_before_the_command_runs(world: World, words: tuple[str, ...], said: str) -> None:
+    """Impossible combinations exit with 125 before the command starts."""
     done = world.run(*words, "--", "echo", "ran")
     assert (done.returncode, done.stdout) == (125, "")
     assert said in done.stderr
 
 
-# --- served while it runs ----------------------------------------------------------------------------------------
+# --- credentials served while the command runs -------------------------------------------------------------------
 
 
 def test_boto3_goes_on_past_expiry(world: World) -> None:
-    """One client for an hour and more, of sessions that last 15 minutes; without --serve it is over after the first."""
+    """With --serve one boto3 client works for over an hour on 15-minute sessions; without it, only for the first."""
     with world.start("--credentials", "target", "--serve") as served, world.start("--credentials", "target") as once:
         keys = set()
         for _ in range(4):
@@ -318,8 +318,8 @@ def test_boto3_goes_on_past_expiry(world: World) -> None:
         assert served.end() == (0, "")
 
 
-def test_it_goes_on_with_the_token_that_is_in_the_file_by_then(world: World) -> None:
-    """Kubernetes replaces it: the first one is long over when the last session is made with another."""
+def test_a_rotated_token_file_is_read_for_each_renewal(world: World) -> None:
+    """A rotated web identity token file (as on Kubernetes) is read again for each renewal."""
 
     def mint() -> None:
         port = world.server.url.rpartition(":")[2]
@@ -344,7 +344,7 @@ def test_it_goes_on_with_the_token_that_is_in_the_file_by_then(world: World) -> 
 
 
 def test_the_aws_cli_goes_on_past_expiry(world: World) -> None:
-    """Each of its processes asks anew."""
+    """The AWS CLI works past expiry: each of its processes fetches the served credentials."""
     script = """
     while read line; do aws sts get-caller-identity --query Arn --output text; done
     """
@@ -364,8 +364,8 @@ region = ap-south-1
 """
 
 
-def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World) -> None:
-    """botocore prefers the keys of `[default]` to a container's; the files that it looks into are empty ones."""
+def test_default_keys_in_home_are_hidden_from_the_command(world: World) -> None:
+    """Keys of `[default]` in HOME, which botocore prefers to a container endpoint, are hidden by two empty files."""
     mallory = identity_variables(world.server, "mallory")
     folder = Path(os.environ["HOME"]) / ".aws"
     folder.mkdir()
@@ -374,14 +374,14 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         del world.environ[name]
     rivals = {"AWS_PROFILE": "default", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "/x"}
-    # The base identity is alice's all the same: keys in the environment win over a profile.
+    # The base identity is alice's: for dsops, keys in the environment take precedence over a profile.
     variables = shown(world, "--credentials", "target", "--serve", **rivals)
     assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == empty_file()
     assert not {*rivals, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} & variables.keys()
     assert variables["AWS_REGION"] == "eu-west-1"
     with world.start("--credentials", "target", "--serve", **rivals) as talk:
         assert talk.ask().split()[0] == TARGET
-    # Without dsops it would have been mallory.
+    # Without dsops the client would be mallory.
     keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     done = subprocess.run(
         ["aws", "sts", "get-caller-identity", "--query", "Arn"],
@@ -396,7 +396,7 @@ def test_default_keys_in_home_do_not_make_the_command_somebody_else(world: World
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", [name for name in SDKS if name != "aws-cli-2"])  # older than AWS_ENDPOINT_URL
 def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name: str) -> None:
-    """Whatever keys lie in HOME: the two files that it is shown are empty ones, and it asks the endpoint."""
+    """Every SDK uses the served session despite keys in HOME (it is shown two empty files) and works past expiry."""
     try:
         client = SDKS[name](OUTSIDE)
     except ToolMissingError as missing:
@@ -407,11 +407,11 @@ def test_every_sdk_takes_the_session_and_goes_on_past_expiry(world: World, name:
         (folder / file).write_text(FILES.format(**identity_variables(world.server, "mallory")))
         del world.environ["AWS_SHARED_CREDENTIALS_FILE" if file == "credentials" else "AWS_CONFIG_FILE"]
     if name == "java":
-        # It keeps what it has for as long as the machine's clock says, which nobody moves: a new process for each wish.
+        # Java's SDK caches by the machine's clock, which the test cannot move: start a new process for each wish.
         client = ["sh", "-c", 'while read -r line; do echo "$line" | "$@"; done', "sh", *client]
     command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", "--", *client]
     with Conversation(command, world.environ, folder=world.folder) as served:
-        # Java's waits for a second, which a JVM on a busy machine may need for itself.
+        # Java's SDK waits for one second only, which a JVM on a busy machine may need to start.
         until(lambda: served._ask("identity", {}) == {"arn": TARGET})
         world.pass_seconds(1000)
         until(lambda: served._ask("identity", {}) == {"arn": TARGET})
@@ -433,7 +433,7 @@ except OSError as error:
 
 
 def fetch(address: str, token: str, *uid: str) -> str:
-    """How a stranger's request ends."""
+    """The status of a request for the served credentials by an unrelated process; "refused" if nothing listens."""
     command = [sys.executable, "-c", FETCH, address, token, *uid]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -441,7 +441,7 @@ def fetch(address: str, token: str, *uid: str) -> str:
 
 
 def serving(world: World, *words: str) -> tuple[Talk, str, str]:
-    """A command that is served and waits; where, and by which token."""
+    """Start a command with served credentials; return it with the server's address and token."""
     script = 'echo "$AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_CONTAINER_AUTHORIZATION_TOKEN $$"; read line; exit 7'
     command = [sys.executable, "-c", CLOCKED, "--credentials", "target", "--serve", *words, "--", "sh", "-c", script]
     talk = Talk(command, world.folder, world.environ)
@@ -450,8 +450,8 @@ def serving(world: World, *words: str) -> tuple[Talk, str, str]:
     return talk, address, token
 
 
-def test_only_the_token_opens_it(world: World) -> None:
-    """Another command's token, none, and another user of the machine without it: refused."""
+def test_the_server_demands_the_token(world: World) -> None:
+    """The server answers 401 to another command's token, to no token, and to another user's guess."""
     first, address, token = serving(world)
     second, other_address, other_token = serving(world)
     with first, second:
@@ -465,7 +465,7 @@ def test_only_the_token_opens_it(world: World) -> None:
 
 
 def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> None:
-    """It stands in the command's environment, which the system shows to its owner only."""
+    """Another user cannot read the token: it is in the command's environment, which Linux shows to the owner only."""
     if os.getuid() != 0:
         pytest.skip("only root can become somebody else to try it")
     talk, _, token = serving(world)
@@ -484,20 +484,20 @@ def test_another_user_of_the_machine_can_not_read_the_token(world: World) -> Non
 
 
 def test_it_ends_with_the_command(world: World) -> None:
-    """The exit code is the command's, and the port answers no more."""
+    """The server ends with the command, and dsops exits with the command's code."""
     talk, address, token = serving(world)
     with talk:
         assert fetch(address, token) == "200"
         assert talk.process.stdin
         talk.process.stdin.write("\n")
-        code, told = talk.end()
-        assert (code, told) == (7, "")
+        code, stderr = talk.end()
+        assert (code, stderr) == (7, "")
     assert fetch(address, token) == "refused"
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_signals_reach_the_command_while_it_is_served(world: World, name: str) -> None:
-    """And its end is ours."""
+    """SIGTERM, SIGHUP and SIGINT are passed to the served command, and dsops exits as it does."""
     talk, address, token = serving(world)
     with talk:
         talk.process.send_signal(signal.Signals[name])
@@ -506,7 +506,7 @@ def test_signals_reach_the_command_while_it_is_served(world: World, name: str) -
 
 
 def test_a_killed_dsops_serves_no_more(world: World) -> None:
-    """SIGKILL leaves no time for anything: the sessions are gone with the process that held them."""
+    """After SIGKILL of dsops nothing listens any more: the sessions were only in that process."""
     talk, address, token = serving(world)
     with talk:
         talk.process.kill()
@@ -515,14 +515,14 @@ def test_a_killed_dsops_serves_no_more(world: World) -> None:
 
 
 def test_the_time_limit_holds_while_it_is_served(world: World) -> None:
-    """124, as without."""
+    """--timeout ends a served command with exit code 124, as without --serve."""
     done = world.run("--credentials", "target", "--serve", "--timeout", "0.5", "--", "sleep", "600")
     assert done.returncode == 124
     assert "exec.timed-out" in done.stderr
 
 
 def test_another_address_is_warned_of_and_demands_the_token_too(world: World) -> None:
-    """For containers: any address of this machine but all of them."""
+    """--listen takes an address other than loopback (for containers); dsops warns and demands the token there too."""
     talk, address, token = serving(world, "--listen", "127.0.0.2")
     with talk:
         assert address.startswith("http://127.0.0.2:")
@@ -539,7 +539,7 @@ def test_another_address_is_warned_of_and_demands_the_token_too(world: World) ->
 
 
 def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> None:
-    """169.254.170.2, which ECS has: a network in which this machine has it is made for the length of the test."""
+    """SDKs accept the address 169.254.170.2, as ECS has it: the test runs in a network namespace with that address."""
     tools = [shutil.which(name) for name in ("unshare", "ip")]
     if os.getuid() != 0 or not all(tools):
         pytest.skip("to have a network of its own takes root, unshare and ip")
@@ -567,13 +567,13 @@ def test_the_sdks_take_the_address_that_containers_are_given(tmp_path: Path) -> 
 
 
 def _own_address() -> str:
-    """An address of this machine that is not loopback; "" where there is none."""
+    """An IPv4 address of this machine that is not loopback; "" if there is none."""
     done = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=False)
-    return next((each for each in done.stdout.split() if ":" not in each), "")
+    return next((part for part in done.stdout.split() if ":" not in part), "")
 
 
 class Outage:
-    """A proxy before the sandbox, for dsops alone, that can be cut off."""
+    """A proxy between dsops and the sandbox's STS that can fail or hang."""
 
     def __init__(self, world: World) -> None:
         self.is_cut = False
@@ -602,7 +602,7 @@ class Outage:
 
 
 def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: World) -> None:
-    """It goes on to the last second, is told then that it has ended, and goes on by itself when STS is back."""
+    """While STS is down a command keeps its valid session; when STS is back it gets a new one by itself."""
     outage = Outage(world)
     with outage.server, world.start("--credentials", "target", "--serve") as talk:
         first = talk.ask()
@@ -620,8 +620,8 @@ def test_an_outage_of_sts_does_not_stop_a_command_whose_session_is_valid(world: 
         assert talk.end() == (0, "")
 
 
-def test_a_renewal_that_hangs_keeps_nothing_up(world: World) -> None:
-    """STS says nothing: the command is served what is valid, gets its signals, and its end is ours at once."""
+def test_a_renewal_that_hangs_blocks_nothing(world: World) -> None:
+    """While a renewal hangs, the command is served its valid session, and a signal ends dsops within 5 seconds."""
     outage = Outage(world)
     with outage.server:
         talk, address, token = serving(world)
@@ -638,7 +638,7 @@ def test_a_renewal_that_hangs_keeps_nothing_up(world: World) -> None:
 
 
 def test_a_renewed_session_is_masked_too(world: World) -> None:
-    """--mask learns of each session before the command can have it."""
+    """--mask hides every renewed session in the command's output, too."""
     program = ASKING.replace('client.get_caller_identity()["Arn"]', "credentials.secret_key, credentials.token")
     flags = ("--credentials", "target", "--serve")
     for words, is_hidden in (((*flags, "--mask"), True), (flags, False)):
@@ -653,11 +653,11 @@ def test_a_renewed_session_is_masked_too(world: World) -> None:
             assert len(keys) == 3
 
 
-# --- MFA ---------------------------------------------------------------------------------------------------------
+# --- MFA -------------------------------------------------------------------------------------------------------
 
 
 def test_one_code_lasts_for_twelve_hours(world: World) -> None:
-    """The role is renewed by a session with MFA; then nobody is asked, and the end is told."""
+    """One MFA code serves a command for 12 hours by one GetSessionToken; then stderr reports the session's end."""
     code = subprocess.run(
         [
             sys.executable,
@@ -684,7 +684,7 @@ def test_one_code_lasts_for_twelve_hours(world: World) -> None:
         assert world.calls("GetSessionToken") == 1
         world.pass_seconds(2 * 3600)
         assert "assumed-role" not in talk.ask()
-        code_, told = talk.end()
+        code_, stderr = talk.end()
     assert code_ == 0
-    assert "one MFA session of arn:aws:iam::111111111111:mfa/alice serves `sensitive`: for 12 hours" in told
-    assert "the command's session of `sensitive` has ended and could not be renewed" in told
+    assert "one MFA session of arn:aws:iam::111111111111:mfa/alice serves `sensitive`: for 12 hours" in stderr
+    assert "the command's session of `sensitive` has ended and could not be renewed" in stderr

@@ -1,4 +1,4 @@
-"""What `dsops graph --format mermaid` prints, read by Mermaid itself: the boxes, the lines and the words are ours."""
+"""Mermaid itself parses the output of `dsops graph --format mermaid` into the nodes, edges and texts meant."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ NASTY = (
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    """Where Mermaid is."""
+    """The folder in which Mermaid is installed."""
     sources = [SOURCE / name for name in ("package.json", "package-lock.json", "parse.mjs")]
     try:
         npm = tool("npm", OUTSIDE)
@@ -66,7 +66,7 @@ def folder() -> Path:
 
 
 def read(folder: Path, text: str) -> dict[str, Any]:
-    """What Mermaid understood."""
+    """Mermaid's parse of a text."""
     done = subprocess.run(
         [tool("node", OUTSIDE), str(folder / "parse.mjs")],
         input=text,
@@ -81,42 +81,45 @@ def read(folder: Path, text: str) -> dict[str, Any]:
 
 
 def words(box: dict[str, Any]) -> list[str]:
-    """The lines of a box, character codes read as Mermaid's renderer does: it keeps them as ﬂ°°35¶ß until then."""
+    """The lines of a node's label, with character codes decoded.
+
+    Mermaid keeps them as ﬂ°°35¶ß until it renders.
+    """
     return [re.sub("ﬂ°°(\\d+)¶ß", lambda code: chr(int(code[1])), part) for part in box["text"].split("<br>")]
 
 
 def test_a_configuration_is_understood(folder: Path) -> None:
-    """Each node with its words, each line from the right one, each account with its hops and stores."""
+    """Mermaid finds every node with its label, every edge from the right node, every account with its nodes."""
     graph = graph_of(TEXT)
-    found = read(folder, mermaid_text(graph))
-    assert found["type"] == "flowchart-v2"
-    assert {f"n{at}": [each.name, *each.facts] for at, each in enumerate(graph.nodes, 1)} == {
-        box["id"]: words(box) for box in found["boxes"]
+    parsed = read(folder, mermaid_text(graph))
+    assert parsed["type"] == "flowchart-v2"
+    assert {f"n{at}": [node.name, *node.facts] for at, node in enumerate(graph.nodes, 1)} == {
+        box["id"]: words(box) for box in parsed["boxes"]
     }
-    ids = {each.key: f"n{at}" for at, each in enumerate(graph.nodes, 1)}
-    lines = {(ids[each.parent], ids[each.key]) for each in graph.nodes if each.parent is not None}
-    assert lines == {(edge["start"], edge["end"]) for edge in found["edges"]}
-    assert {"account 111111111111", "account 222222222222"} == {group["title"] for group in found["groups"]}
+    ids = {node.key: f"n{at}" for at, node in enumerate(graph.nodes, 1)}
+    lines = {(ids[node.parent], ids[node.key]) for node in graph.nodes if node.parent is not None}
+    assert lines == {(edge["start"], edge["end"]) for edge in parsed["edges"]}
+    assert {"account 111111111111", "account 222222222222"} == {group["title"] for group in parsed["groups"]}
 
 
-def test_no_name_is_markup(folder: Path) -> None:
-    """As the name of a node, of a fact, of an account, and as what became of it: they come out as they went in."""
+def test_names_are_escaped(folder: Path) -> None:
+    """Text with Mermaid markup, as name of a node, fact, account or outcome, is shown as plain text."""
     nodes = [GraphNode(("base",), "caller", "base credentials", (), None)]
     nodes += [
         GraphNode(("step", str(at)), "hop", name, (name, "x"), ("base",), f"1{name}") for at, name in enumerate(NASTY)
     ]
     tried: dict[Key, NodeOutcome] = {("step", str(at)): NodeOutcome("denied", name) for at, name in enumerate(NASTY)}
-    found = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
-    assert len(nodes) == len(found["boxes"])
-    for name, box in zip(NASTY, sorted(found["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):
-        shown = plain(name)
-        assert [shown.strip(), f"denied: {shown}".strip(), shown.strip(), "x"] == [each.strip() for each in words(box)]
+    parsed = read(folder, mermaid_text(Graph("title " + "".join(NASTY), tuple(nodes), tried)))
+    assert len(nodes) == len(parsed["boxes"])
+    for name, box in zip(NASTY, sorted(parsed["boxes"], key=lambda box: int(box["id"][1:]))[1:], strict=True):
+        label = plain(name)
+        assert [label.strip(), f"denied: {label}".strip(), label.strip(), "x"] == [word.strip() for word in words(box)]
         assert box["classes"] == ["denied"]
-    assert len(NASTY) == len(found["groups"]) == sum(edge["stroke"] == "dotted" for edge in found["edges"])
+    assert len(NASTY) == len(parsed["groups"]) == sum(edge["stroke"] == "dotted" for edge in parsed["edges"])
 
 
-def test_its_limit_is_the_one_that_is_noted(folder: Path) -> None:
-    """The most edges are drawn, and one more is refused; 300 stores with 300 variables are within."""
+def test_the_limit_of_edges(folder: Path) -> None:
+    """Mermaid draws MOST_EDGES edges and refuses one more; 300 stores with 300 variables stay below that."""
     chain = "\n".join(["flowchart LR", *[f"  n0 --> n{number + 1}" for number in range(MOST_EDGES)]])
     assert MOST_EDGES == len(read(folder, chain)["edges"])
     with pytest.raises(AssertionError, match="Edge limit exceeded"):

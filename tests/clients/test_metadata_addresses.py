@@ -1,4 +1,4 @@
-"""AWS's own link-local addresses, which need a network of the test's own: nothing leaves it, and nothing gets in."""
+"""AWS's link-local credential addresses, served in a network namespace that no packet leaves or enters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRAM = str(Path(__file__).with_name("metadata_addresses.py"))
 
 
 def _has_networks() -> bool:
-    """Whether a process may have a network of its own here."""
+    """Whether this machine lets a process have a network namespace of its own."""
     if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
         return False
     done = subprocess.run(["unshare", "-rn", "ip", "link", "set", "lo", "up"], capture_output=True, check=False)
@@ -22,8 +22,8 @@ def _has_networks() -> bool:
 
 
 @pytest.mark.skipif(not _has_networks(), reason="no program may have a network of its own here (unshare -rn, ip)")
-def test_each_is_asked_where_aws_has_it_and_named() -> None:
-    """ECS by the relative address, EKS at its agent's, EC2 without any variable."""
+def test_ecs_eks_and_ec2_addresses() -> None:
+    """Credentials come from AWS's address of ECS (relative URI), EKS (Pod Identity) and EC2 (no variable)."""
     command = ["unshare", "-rn", sys.executable, PROGRAM]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

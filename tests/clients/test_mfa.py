@@ -1,4 +1,4 @@
-"""Codes of a seed in the keyring, with an AWS that checks them: the right clock, a wrong one, and two runs at once."""
+"""TOTP codes from a seed in the keyring, checked by the sandbox: right clock, wrong clock, two runs at once."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ RUN = ("exec", "--config", "dsops.yaml", "--env", "production", "--verbose", "--
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SANDBOX
 
 
 class Desk:
-    """Ada's machine: her key in the environment, the seed of her device in the keyring."""
+    """Ada's machine: her key in the environment, the seed of her MFA device in the keyring."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.folder = folder
         (folder / "dsops.yaml").write_text(CONFIG)
         keyring = StubKeyring(folder)
         self.environ = {**sandbox.user("ada").environment(), **keyring.environ, "DSOPS_AGENT": "off"}
-        # A sandbox's clients have no keyring; here it is Ada's own.
+        # The sandbox's environment switches the keyring off; this test uses Ada's own.
         del self.environ["DSOPS_KEYRING"]
         add_seed(Keyring(self.environ, str(folder)), DEVICE, Secret(SEED), "2026-11-24T12:00:00Z", replaces=False)
 
     def start(self, seconds: int = 0) -> subprocess.Popen[str]:
-        """A run on this machine, whose clock is that many seconds off."""
+        """Start a run whose clock is off by this many seconds."""
         allow_found(self.folder, self.environ)
         return subprocess.Popen(
             [sys.executable, PROGRAM, str(seconds), *RUN],
@@ -85,29 +85,32 @@ class Desk:
         )
 
     def read(self, seconds: int = 0) -> tuple[str, str]:
-        """What a command gets, and what is told on the way."""
+        """stdout and stderr of a run."""
         return self.start(seconds).communicate(timeout=100)
 
 
 @pytest.fixture
 def desk(sandbox: LocalAws, tmp_path: Path) -> Desk:
-    """It."""
+    """Ada's machine."""
     return Desk(sandbox, tmp_path)
 
 
 @pytest.mark.parametrize("minutes", [0, -3, -20, 20])
 def test_aws_takes_the_code_whatever_this_machines_clock_says(desk: Desk, sandbox: LocalAws, minutes: int) -> None:
-    """3 minutes are nothing to a signature, and everything to a code; after 20 both are made for AWS's time."""
-    secret, told = desk.read(minutes * 60)
-    assert secret == "the-secret\n", told
-    assert "waiting" not in told
-    refused = [each for each in sandbox.events() if each["eventName"] == "AssumeRole" and each.get("errorCode")]
+    """AWS accepts the MFA code after one retry although the clock is off by 3 or 20 minutes.
+
+    AWS accepts signatures that are 3 minutes off, but no MFA code.
+    """
+    secret, stderr = desk.read(minutes * 60)
+    assert secret == "the-secret\n", stderr
+    assert "waiting" not in stderr
+    refused = [event for event in sandbox.events() if event["eventName"] == "AssumeRole" and event.get("errorCode")]
     assert len([each for each in refused if "MultiFactor" in each.get("errorMessage", "")]) == (minutes != 0)
 
 
 def test_two_runs_at_once_take_a_code_each(desk: Desk) -> None:
-    """Neither knows of the other: the one that AWS refuses waits for the next code, and says so."""
+    """Two runs at once both succeed: if AWS rejects a used code, that run waits for the next one and says so."""
     runs = [desk.start() for _ in range(2)]
     done = [run.communicate(timeout=100) for run in runs]
     assert [secret for secret, _ in done] == ["the-secret\n"] * 2, done
-    assert sum("for the next MFA code" in told for _, told in done) <= 1
+    assert sum("for the next MFA code" in stderr for _, stderr in done) <= 1

@@ -1,4 +1,4 @@
-"""dsops by every operation of STS, as real processes against an AWS that verifies what they bring."""
+"""Every STS operation that dsops uses, by real processes against a sandbox that verifies tokens and assertions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.sandbox.control.running import tell
+from dsops.sandbox.control.running_sandboxes import tell
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
 from tests.terminal import Terminal
@@ -110,7 +110,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
@@ -124,17 +124,17 @@ class Adas(Desk):
         config = CONFIG.replace("@PORT@", str(self.port)).replace("@PROVIDER@", PROVIDER)
         keys = sandbox.environment("ada@111111111111", {})
         keys.pop("DSOPS_KEYRING", None)
-        # Named, so that it may run commands and open pages.
+        # A configuration that is named by DSOPS_CONFIG may run commands and open pages.
         super().__init__(sandbox, folder, config, **keys, DSOPS_CONFIG=str(folder / "dsops.yaml"))
         self.config = folder / "dsops.yaml"
 
     def caller(self, store: str, **environ: str) -> str:
-        """Whose session a store gets, or what is said instead."""
+        """The ARN of a store's session; stderr if `whoami` fails."""
         done = self.dsops("whoami", store, **environ)
         return next(line.split()[1] for line in done.stdout.splitlines()) if not done.returncode else done.stderr
 
     def respond(self, *roles: str, name: str = "alice") -> str:
-        """Puts a response of the identity provider's into the file."""
+        """Write a SAML response of the sandbox's identity provider into the file."""
         wish = {"role": [f"arn:aws:iam::111111111111:role/{role}" for role in roles], "session_name": name}
         if len(roles) == 1:
             wish["role"] = wish["role"][0]
@@ -143,31 +143,31 @@ class Adas(Desk):
         return response
 
     def operations(self) -> list[str]:
-        """Which operations gave sessions so far."""
-        called = [each for each in self.sandbox.events() if "errorCode" not in each]
+        """The successful STS operations that issued sessions so far."""
+        called = [event for event in self.sandbox.events() if "errorCode" not in event]
         return [each["eventName"] for each in called if each["eventName"] not in _ONLY_ASKING]
 
 
 @pytest.fixture
 def desk(sandbox: LocalAws, tmp_path: Path) -> Iterator[Adas]:
-    """A desk, whose agent ends with the test."""
+    """Ada's machine; its agent is stopped when the test ends."""
     with Adas(sandbox, tmp_path) as made:
         yield made
 
 
-def test_a_users_own_session_with_mfa_opens_what_asks_for_it(desk: Adas) -> None:
-    """GetSessionToken for twelve hours; the role's trust policy sees the code, and not in a call without one."""
+def test_get_session_token_with_mfa(desk: Adas) -> None:
+    """GetSessionToken with an MFA code opens a role whose trust policy asks for MFA; a call without MFA is denied."""
     code = desk.sandbox.totp(DEVICE)
-    shown = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
-    assert "arn:aws:iam::111111111111:user/ada" in shown
-    assert "in 11 h 59 min" in shown
+    stdout = desk.dsops("whoami", "day", MFA_TOKEN=code).stdout
+    assert "arn:aws:iam::111111111111:user/ada" in stdout
+    assert "in 11 h 59 min" in stdout
     assert desk.caller("guarded").endswith("assumed-role/Guarded/" + desk.caller("guarded").rpartition("/")[2])
     assert "no MFA code was sent" in desk.caller("unguarded")
     assert desk.operations() == ["GetSessionToken", "AssumeRole"]
 
 
-def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: Adas) -> None:
-    """Fifteen minutes here; with temporary base credentials it is refused before a call."""
+def test_get_session_token_without_mfa(desk: Adas) -> None:
+    """GetSessionToken without MFA lasts `duration_seconds`; with temporary base credentials no call is made."""
     assert "in 14 min" in desk.dsops("whoami", "plain", "--no-agent").stdout
     issued = desk.dsops("credentials", "plain", "--format", "env").stdout
     session = dict(line.removeprefix("export ").split("=", 1) for line in issued.splitlines() if "=" in line)
@@ -178,31 +178,31 @@ def test_a_users_own_session_without_mfa_lasts_as_long_as_the_store_says(desk: A
 
 
 def test_a_federated_user_may_do_what_the_policy_and_the_user_both_allow(desk: Adas) -> None:
-    """One secret is read, the other is denied; the tags are in CloudTrail."""
+    """A federated user reads only what both its policy and the user's policy allow; its tags are in CloudTrail."""
     allowed = desk.dsops("get", "--env", "one", "A")
     assert allowed.stdout == "for-a", allowed.stderr
     denied = desk.dsops("get", "--env", "other", "B").stderr
     assert "secret.access-denied" in denied
     assert desk.caller("guest") == "arn:aws:sts::111111111111:federated-user/guest"
-    called = next(each for each in desk.sandbox.events() if each["eventName"] == "GetFederationToken")
+    called = next(event for event in desk.sandbox.events() if event["eventName"] == "GetFederationToken")
     assert called["requestParameters"]["name"] == "guest"
     assert called["requestParameters"]["tags"] == [{"key": "team", "value": "blue"}]
 
 
 def test_a_member_accounts_root_user_for_one_task(desk: Adas) -> None:
-    """AssumeRoot at a regional endpoint, for a quarter of an hour; another account than a member is refused."""
+    """AssumeRoot gives 15 minutes as a member account's root user at a regional endpoint; other accounts are denied."""
     done = desk.dsops("whoami", "root")
-    shown = done.stdout + done.stderr
-    assert "arn:aws:iam::222222222222:root" in shown
-    assert "in 14 min" in shown
+    output = done.stdout + done.stderr
+    assert "arn:aws:iam::222222222222:root" in output
+    assert "in 14 min" in output
     desk.config.write_text(
         desk.config.read_text().replace('target_principal: "222222222222"', 'target_principal: "333333333333"')
     )
     assert "not authorized" in desk.caller("root")
 
 
-def test_a_context_provider_speaks_for_a_person(desk: Adas) -> None:
-    """The role's trust policy sees who it is; what nobody said is refused, and never shown."""
+def test_a_context_assertion(desk: Adas) -> None:
+    """The trust policy sees the user of a context assertion; a forged assertion is refused and not shown."""
     wish = {"context": {"identitystore:UserId": "1111"}}
     good = str(tell(desk.sandbox.url, "context", wish)["assertion"])
     assert "assumed-role/Known" in desk.caller("known", ASSERTION=good)
@@ -211,8 +211,8 @@ def test_a_context_provider_speaks_for_a_person(desk: Adas) -> None:
     assert good not in bad
 
 
-def test_an_assertion_in_a_file_is_a_role(desk: Adas) -> None:
-    """The only role that it gives, without any key; the session goes on when the assertion is long out of date."""
+def test_a_saml_response_in_a_file(desk: Adas) -> None:
+    """A SAML response in a file gives its role without any key; the session outlives the response."""
     desk.respond("Deploy")
     done = desk.dsops("get", "--env", "company", "A", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert done.stdout == "for-a", done.stderr
@@ -225,8 +225,8 @@ def test_an_assertion_in_a_file_is_a_role(desk: Adas) -> None:
     assert "log in again" in late
 
 
-def test_another_persons_assertion_is_another_session(desk: Adas) -> None:
-    """The agent never gives one's to the other; what is no response is not sent."""
+def test_another_users_saml_response_is_another_session(desk: Adas) -> None:
+    """The agent never serves a session of one user's SAML response to another; invalid responses are not sent."""
     desk.respond("Deploy")
     assert desk.caller("file").endswith("Deploy/alice")
     desk.respond("Deploy", name="bob")
@@ -237,8 +237,8 @@ def test_another_persons_assertion_is_another_session(desk: Adas) -> None:
     assert "there is no SAML response in" in desk.caller("file")
 
 
-def test_a_command_prints_the_assertion(desk: Adas) -> None:
-    """With the provider named on the store; a changed one is refused by AWS."""
+def test_a_saml_response_from_a_command(desk: Adas) -> None:
+    """A command prints the SAML response for the store's provider; a forged one is refused and not shown."""
     response = desk.respond("Deploy")
     assert desk.caller("process") == "arn:aws:sts::111111111111:assumed-role/Deploy/alice"
     import base64
@@ -264,18 +264,18 @@ for body in ({{"SAMLResponse": "rubbish"}}, {{"SAMLResponse": response, "RelaySt
 """
 
 
-def test_a_login_in_the_browser_brings_the_assertion(desk: Adas) -> None:
-    """Said first, opened after Enter; rubbish from a second window changes nothing; the agent keeps the session."""
+def test_a_saml_login_in_the_browser(desk: Adas) -> None:
+    """A SAML login opens the browser after Enter and ignores junk from another window; the agent keeps its session."""
     desk.respond("Deploy")
     browser = desk.folder / "browser"
     browser.write_text(BROWSER.format(python=sys.executable, file=str(desk.folder / "response.b64")))
     browser.chmod(0o700)
     words = [f"{name}={value}" for name, value in {**desk.environ, "BROWSER": str(browser)}.items()]
     with Terminal(["/usr/bin/env", "-i", *words, "dsops", "whoami", "login", "--no-agent"]) as terminal:
-        said = terminal.expect("Enter opens it")
-        assert "store `login` needs a login. This page will open in your browser:" in said
-        assert f"  http://127.0.0.1:{desk.port}/login" in said.splitlines()
-        assert f"http://127.0.0.1:{desk.port}/saml" in said
+        screen = terminal.expect("Enter opens it")
+        assert "store `login` needs a login. This page will open in your browser:" in screen
+        assert f"  http://127.0.0.1:{desk.port}/login" in screen.splitlines()
+        assert f"http://127.0.0.1:{desk.port}/saml" in screen
         terminal.type("\r")
         terminal.expect("assumed-role/Deploy/alice")
         assert terminal.code() == 0

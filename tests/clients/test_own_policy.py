@@ -1,4 +1,4 @@
-"""`session_policy: auto` as the sandbox enforces it: what the environment reads is read, and nothing besides."""
+"""`session_policy: auto`, enforced by the sandbox: the session reads what its environment reads and nothing else."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ envs:
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Ada:
-    """A user with a configuration, and with an agent of her own where she wants one."""
+    """A user with a configuration, with or without an agent of her own."""
 
     def __init__(self, sandbox: LocalAws, folder: Path, *, has_agent: bool) -> None:
         self.sandbox = sandbox
@@ -100,35 +100,35 @@ class Ada:
         (folder / "dsops.yaml").write_text(CONFIG)
         self.environ = sandbox.user("ada").environment() | {"HOME": str(folder), "DSOPS_AGENT": "off"}
         if has_agent:
-            # A socket's address must be short, and pytest's folders are not.
+            # The path of a Unix socket is limited to about 100 bytes; pytest's folders are longer.
             self.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="dsops-")
             del self.environ["DSOPS_AGENT"]
 
     def dsops(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """One run, to its end."""
+        """Run dsops and wait until it ends."""
         allow_found(self.folder, self.environ)
         return subprocess.run(
             [str(BIN / "dsops"), *words], cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False
         )
 
     def session(self, store: str, environment: str) -> boto3.Session:
-        """The session that a command gets."""
+        """The session that `dsops exec --credentials` hands to a command."""
         code = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if k.startswith('AWS_')}))"
         done = self.dsops("exec", "--env", environment, "--credentials", store, "--", sys.executable, "-c", code)
         assert not done.returncode, done.stderr
-        found = json.loads(done.stdout)
+        document = json.loads(done.stdout)
         return boto3.Session(
-            found["AWS_ACCESS_KEY_ID"], found["AWS_SECRET_ACCESS_KEY"], found["AWS_SESSION_TOKEN"], "us-east-1"
+            document["AWS_ACCESS_KEY_ID"], document["AWS_SECRET_ACCESS_KEY"], document["AWS_SESSION_TOKEN"], "us-east-1"
         )
 
     def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
-        """A client of the sandbox."""
+        """A boto3 client whose endpoint is the sandbox."""
         return session.client(service, region_name=region, endpoint_url=self.sandbox.url)
 
 
 @pytest.fixture(params=[False, True], ids=["alone", "agent"])
 def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> Iterator[Ada]:
-    """Ada, without an agent and with one that ends with the test."""
+    """Ada without an agent, and with an agent that is stopped when the test ends."""
     person = Ada(sandbox, tmp_path, has_agent=request.param)
     yield person
     if request.param:
@@ -137,14 +137,14 @@ def ada(request: pytest.FixtureRequest, sandbox: LocalAws, tmp_path: Path) -> It
 
 
 def refusal(call: Any, **parameters: object) -> str:
-    """The message with which a call is refused."""
+    """The error message of a call that must be denied."""
     with pytest.raises(ClientError) as caught:
         call(**parameters)
     return str(caught.value)
 
 
-def test_an_environment_is_read_through_it(ada: Ada) -> None:
-    """Chain, tags, secrets and parameters; twelve of them in a batch, from a role that may do everything."""
+def test_an_environment_is_read_through_an_auto_session(ada: Ada) -> None:
+    """An environment is readable through `auto` with a chain, session tags, parameters and a batch of secrets."""
     done = ada.dsops("exec", "--env", "production", "--", "sh", "-c", "echo $DB $FLAG")
     assert (done.returncode, done.stdout) == (0, "the-db the-flag\n"), done.stderr
     assert ada.dsops("get", "--env", "staging", "DB").stdout == "staged"
@@ -154,14 +154,14 @@ def test_an_environment_is_read_through_it(ada: Ada) -> None:
     assert "BatchGetSecretValue" not in done.stderr
 
 
-def test_what_may_be_missing_is_found_missing_not_denied(ada: Ada) -> None:
-    """Defaults stand in, an optional variable is left out."""
+def test_optional_secrets_are_missing_and_not_denied(ada: Ada) -> None:
+    """Optional and default variables whose secret does not exist count as missing, not as access denied."""
     done = ada.dsops("render", "--env", "lacking")
     assert (done.returncode, done.stdout) == (0, "DB=none\nFLAG=none\n"), done.stderr
 
 
-def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: Ada) -> None:
-    """Names that begin alike, other regions, other versions, lists, other services and roles: all denied."""
+def test_an_auto_session_reads_its_environment_only(ada: Ada) -> None:
+    """An `auto` session may not read similar names, other regions or versions, list secrets, or use other services."""
     session = ada.session("power", "production")
     secrets, ssm = ada.client(session, "secretsmanager"), ada.client(session, "ssm")
 
@@ -185,17 +185,17 @@ def test_its_session_may_read_what_the_environment_reads_and_nothing_else(ada: A
 
 
 def test_a_batch_gives_no_other_secret(ada: Ada) -> None:
-    """BatchGetSecretValue has no resource; each secret in it is decided by itself."""
+    """BatchGetSecretValue, which has no resource, returns the environment's secrets and denies each other one."""
     secrets = ada.client(ada.session("power", "many"), "secretsmanager")
 
     answer = secrets.batch_get_secret_value(SecretIdList=["many/0", "prod/db"])
-    assert [each["SecretString"] for each in answer["SecretValues"]] == ["m0"]
-    assert [each["SecretId"] for each in answer["Errors"]] == ["prod/db"]
+    assert [secret_value["SecretString"] for secret_value in answer["SecretValues"]] == ["m0"]
+    assert [error["SecretId"] for error in answer["Errors"]] == ["prod/db"]
     assert "no session policy" in refusal(secrets.batch_get_secret_value, Filters=[{"Key": "name", "Values": ["prod"]}])
 
 
 def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
-    """Without secrets of its own."""
+    """The `auto` session of a hop may assume the next role, but no other, and reads no secrets."""
     session = ada.session("jump", "production")
     sts = ada.client(session, "sts")
 
@@ -208,7 +208,7 @@ def test_a_hop_may_assume_the_next_role_and_no_other(ada: Ada) -> None:
 
 
 def test_two_environments_have_two_sessions(ada: Ada) -> None:
-    """One that reads staging's secret is not handed to whoever asks for production's."""
+    """The agent never serves the session of one environment to another environment."""
     staging = ada.client(ada.session("power", "staging"), "secretsmanager")
     production = ada.client(ada.session("power", "production"), "secretsmanager")
 
@@ -218,16 +218,16 @@ def test_two_environments_have_two_sessions(ada: Ada) -> None:
     assert "no session policy" in refusal(production.get_secret_value, SecretId="staging/db")
 
 
-def test_a_session_for_nothing_is_refused_before_any_call(ada: Ada) -> None:
-    """Without an environment `dsops credentials` does not know what it would be for."""
+def test_an_auto_session_needs_an_environment(ada: Ada) -> None:
+    """`dsops credentials` for an `auto` store without --env fails before any call."""
     done = ada.dsops("credentials", "power")
     assert done.returncode == 2
     assert "secretStores.power.session_policy: `auto` lets a session do what is done with it here" in done.stderr
     assert not [event for event in ada.sandbox.events() if event["eventName"] == "AssumeRole"]
 
 
-def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) -> None:
-    """It harms nobody until it is asked for."""
+def test_doctor_skips_an_unused_auto_store(ada: Ada) -> None:
+    """doctor skips an `auto` store that no environment uses, and reports no failure for it."""
     with (ada.folder / "dsops.yaml").open("a") as file:
         file.write("include: more.yaml\n")
     idle = "idle: {type: aws.sts, role_arn: 'arn:aws:iam::123456789012:role/Other', session_policy: auto}"
@@ -237,12 +237,12 @@ def test_a_doctor_finds_nothing_wrong_with_a_session_that_nobody_uses(ada: Ada) 
     assert (checks["store power"], checks["store idle"]) == ("ok", "skipped")
 
 
-def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
-    """As a `credential_process`, and for whoever asks who it is."""
+def test_commands_take_the_environment_of_an_auto_session(ada: Ada) -> None:
+    """`credentials` and `whoami` take --env for an `auto` store, also as a `credential_process`."""
     done = ada.dsops("credentials", "power", "--env", "production", "--format", "process")
     assert not done.returncode, done.stderr
-    found = json.loads(done.stdout)
-    session = boto3.Session(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], "us-east-1")
+    document = json.loads(done.stdout)
+    session = boto3.Session(document["AccessKeyId"], document["SecretAccessKey"], document["SessionToken"], "us-east-1")
     secrets = ada.client(session, "secretsmanager")
     assert secrets.get_secret_value(SecretId="prod/db")["SecretString"] == "the-db"
     assert "no session policy" in refusal(secrets.get_secret_value, SecretId="staging/db")
@@ -250,8 +250,8 @@ def test_commands_about_one_session_are_told_what_it_is_for(ada: Ada) -> None:
     assert "assumed-role/Power/" in done.stdout, done.stderr
 
 
-def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
-    """Whoever has to do that in a hurry says no environment: what the session may do is nothing to it."""
+def test_the_role_of_an_auto_session_can_be_revoked(ada: Ada) -> None:
+    """`revoke` of an `auto` store's role needs no environment; an `auto` session may not attach the policy."""
     done = ada.dsops("revoke", "power", "--apply", "--yes")
     assert done.returncode == 0, done.stderr
     assert "arn:aws:iam::123456789012:role/Power: sessions issued before" in done.stdout
@@ -260,8 +260,8 @@ def test_the_role_of_such_a_session_can_be_revoked(ada: Ada) -> None:
     assert "the session of store `jump` may not attach a policy" in done.stderr
 
 
-def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> None:
-    """Both hops, of the environment that is named; without one the error says so."""
+def test_explain_takes_the_environment_of_an_auto_session(ada: Ada) -> None:
+    """`explain --env` explains both hops of an `auto` session; without --env the error asks for it."""
     for store in ("jump", "power"):
         done = ada.dsops("explain", store, "--env", "production")
         assert done.returncode == 0, done.stderr
@@ -272,8 +272,8 @@ def test_such_a_session_is_explained_with_what_is_read_through_it(ada: Ada) -> N
     assert "`--env`" in done.stderr
 
 
-def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: Ada) -> None:
-    """Its session reads the policies, which `auto` does not let it: that is told, and no error."""
+def test_a_message_is_explained_with_an_auto_session(ada: Ada) -> None:
+    """An `auto` session cannot read the policies that `explain --message` needs: that is shown, and is no error."""
     (ada.folder / "said").write_text(
         "User: arn:aws:sts::123456789012:assumed-role/Power/x is not authorized to perform: s3:GetObject on resource: "
         '"arn:aws:s3:::b/k" because no session policy allows the s3:GetObject action'
@@ -284,8 +284,8 @@ def test_what_another_program_was_refused_is_explained_with_such_a_session(ada: 
     assert ada.dsops("explain", "power", "--message", "said").returncode == 2
 
 
-def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
-    """`dsops.open()`: each environment with its own session."""
+def test_the_library_gives_each_environment_its_auto_session(sandbox: LocalAws, tmp_path: Path) -> None:
+    """`dsops.open()` gives each environment its own `auto` session."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     library = dsops.open(tmp_path / "dsops.yaml", sandbox.user("ada").environment(), folder=tmp_path)
     assert library.secrets("production")["DB"].reveal() == "the-db"
@@ -298,8 +298,8 @@ def test_a_program_reads_through_it(sandbox: LocalAws, tmp_path: Path) -> None:
         library.credentials("power")
 
 
-def test_a_sandbox_that_is_made_from_the_configuration_satisfies_it(tmp_path: Path) -> None:
-    """Roles, trust and secrets are derived from it, `auto` or not."""
+def test_a_sandbox_made_from_the_configuration(tmp_path: Path) -> None:
+    """A sandbox made by `--from` has the roles, trust policies and secrets that an `auto` configuration needs."""
     (tmp_path / "dsops.yaml").write_text(CONFIG)
     command = ["sandbox", "run", "--from", "dsops.yaml", "--", str(BIN / "dsops"), "get", "--env", "many", "V3"]
     allow_found(tmp_path, {"HOME": str(tmp_path)})

@@ -1,6 +1,6 @@
-"""The founding page as printed: its blocks, cut out of the unmodified page, at work in a sandbox.
+"""The founding page's blocks, cut out of the unmodified page, run in a sandbox.
 
-`dsops sandbox run` starts a sandbox for each; what runs in it is the real program, the AWS CLI and boto3.
+Each runs in `dsops sandbox run` with the real program, the AWS CLI and boto3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.permission import allow_found
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
-    # What the page's dynamic configurations take from the environment.
+    # Environment variables that the page's dynamic configurations read.
     "TARGET_ROLE_ARN": "arn:aws:iam::123456789012:role/DynamicRole",
     "EXTERNAL_ID": "an-external-id",
     "PROD_ACCOUNT_ID": "012345678901",
@@ -38,7 +38,7 @@ DEVICES = {
     "aws-sts-mfa": ("MFA_CODE", "arn:aws:iam::123456789012:mfa/admin"),
     "break-glass": ("MFA_TOKEN", "arn:aws:iam::123456789012:mfa/on-call"),
 }
-"""Store -> the variable that its `token_code` is read from, and the device that shows the code."""
+"""Store -> the variable of its `token_code`, and the MFA device that shows the code."""
 
 CONFIGURATIONS = [block for block in blocks("yaml") if "secretStores:" in block.text]
 DURATIONS = next(block for block in blocks("yaml") if "TOO LONG" in block.text)
@@ -54,7 +54,7 @@ DENIAL = next(block for block in blocks("bash") if block.heading == "Access Deni
 def in_sandbox(
     folder: Path, script: str, *options: str, check: bool = True, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """What a bash script in this folder does while a sandbox runs for it."""
+    """Run a bash script in this folder inside `dsops sandbox run`."""
     allow_found(folder)
     done = subprocess.run(
         [BIN / "dsops", "sandbox", "run", *options, "--", "bash", "-euo", "pipefail", "-c", script],
@@ -70,26 +70,26 @@ def in_sandbox(
 
 
 def write(folder: Path, name: str, text: str) -> Path:
-    """A file of that text in the folder."""
+    """Write a file into the folder; return its path."""
     path = folder / name
     path.write_text(text)
     return path
 
 
 def stores_of(text: str) -> dict[str, dict[str, Any]]:
-    """The configuration's stores as PyYAML, not dsops, reads them."""
+    """The configuration's stores, parsed by PyYAML rather than dsops."""
     stores: dict[str, dict[str, Any]] = yaml.safe_load(text)["secretStores"]
     return stores
 
 
-def test_thirteen_configurations_stand_on_the_page() -> None:
-    """The page has as many as the issue counts, so that none is left out below."""
+def test_the_page_has_thirteen_configurations() -> None:
+    """The page has thirteen configurations, as the issue counts, so the tests below skip none."""
     assert len(CONFIGURATIONS) == 13
 
 
 @pytest.mark.parametrize("block", CONFIGURATIONS, ids=lambda block: block.heading)
 def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
-    """Each aws.sts store of the page gives a session of its role, under its session name, in a sandbox made of it."""
+    """Each aws.sts store of the page issues a session of its role and session name, in a sandbox made from it."""
     write(tmp_path, "dsops.yaml", block.text)
     roles = {name: store for name, store in stores_of(block.text).items() if store["type"] == "aws.sts"}
     lines = []
@@ -109,13 +109,15 @@ def test_every_store_issues_credentials(block: Block, tmp_path: Path) -> None:
         account, role_name = role.split(":")[4], role.rpartition("/")[2]
         assert caller.startswith(f"arn:aws:sts::{account}:assumed-role/{role_name}/"), name
         if "role_session_name" in store:
-            wanted = re.escape(store["role_session_name"]).replace(r"\$\{TIMESTAMP\}", r"\d{8}T\d{6}Z")
-            wanted = re.sub(r"\\\$\\\{(\w+)\\\}", lambda match: ENVIRONMENT[match[1]], wanted)
-            assert re.fullmatch(wanted, caller.rpartition("/")[2]), name
+            session_name_pattern = re.escape(store["role_session_name"]).replace(r"\$\{TIMESTAMP\}", r"\d{8}T\d{6}Z")
+            session_name_pattern = re.sub(
+                r"\\\$\\\{(\w+)\\\}", lambda match: ENVIRONMENT[match[1]], session_name_pattern
+            )
+            assert re.fullmatch(session_name_pattern, caller.rpartition("/")[2]), name
 
 
 def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
-    """The first block's environment reaches the command through its role, and nothing is printed but its output."""
+    """The first block's environment reaches the command through its role; stdout is only the command's output."""
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text)
 
     done = in_sandbox(tmp_path, "dsops exec --env production -- printenv DATABASE_URL", "--from", "dsops.yaml")
@@ -124,9 +126,9 @@ def test_the_basic_configuration_runs_a_command(tmp_path: Path) -> None:
 
 
 def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) -> None:
-    """The page's too long duration is refused for the reason that it gives, and its correct one is issued."""
+    """The page's too long duration is refused before any call, with the reason on the page; the correct one works."""
     text = "secretStores:\n" + textwrap.indent(DURATIONS.text, "  ")
-    line = next(number for number, each in enumerate(text.splitlines(), 1) if "TOO LONG" in each)
+    line = next(number for number, text_line in enumerate(text.splitlines(), 1) if "TOO LONG" in text_line)
     write(tmp_path, "dsops.yaml", text)
 
     script = "dsops credentials aws-sts-valid --format json; dsops credentials aws-sts-long || exit $?"
@@ -139,7 +141,7 @@ def test_a_duration_over_the_limit_is_refused_before_any_call(tmp_path: Path) ->
 
 
 def test_a_session_policy_of_denials_leaves_nothing(tmp_path: Path) -> None:
-    """The page's bare session policy is taken, and as on AWS a session with it may read nothing; without it, it may."""
+    """A session with the page's deny-only session policy reads nothing (as on AWS); without it, the secret."""
     basic = CONFIGURATIONS[0].text
     limited = basic.replace(
         "    duration_seconds: 3600\n", "    duration_seconds: 3600\n" + textwrap.indent(DENY_ONLY.text, "    ")
@@ -197,7 +199,7 @@ bash -e step.sh
 
 @pytest.mark.parametrize(("seconds", "code"), [(3600, 0), (7200, 125)])
 def test_the_workflow_deploys(tmp_path: Path, seconds: int, code: int) -> None:
-    """The page's workflow step runs as on a runner, whose session makes the role a chained one: an hour at the most."""
+    """The page's workflow step runs with a runner's session: role chaining limits the role to one hour."""
     step = yaml.safe_load(WORKFLOW.text)["steps"][1]
     write(tmp_path, "dsops.yaml", CONFIGURATIONS[0].text.replace("3600", str(seconds)))
     write(tmp_path, "seed.yaml", WORKFLOW_SEED)
@@ -215,7 +217,7 @@ def test_the_workflow_deploys(tmp_path: Path, seconds: int, code: int) -> None:
 
 
 def policy_seed(source_ip: str) -> str:
-    """The page's two policies on a role, and a user of the trusted account who calls from that address."""
+    """A seed with the page's two policies on a role, and a user of the trusted account with this source IP."""
     assume = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
     target = {
         "roles": {"Target": {"trust": json.loads(TRUST.text), "policies": [json.loads(PERMISSIONS.text)]}},
@@ -250,7 +252,7 @@ envs:
     ids=["as the policies say", "a secret outside of prod/", "another external ID", "another address"],
 )
 def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, env: str, code: int) -> None:
-    """The page's trust and permission policies seed a sandbox as they are, and let in whom they describe, only."""
+    """A sandbox with the page's trust and permission policies admits exactly the callers that they describe."""
     write(tmp_path, "dsops.yaml", POLICY_CONFIG)
     write(tmp_path, "seed.yaml", policy_seed(source_ip))
 
@@ -272,7 +274,7 @@ def test_the_policies_decide(tmp_path: Path, source_ip: str, external_id: str, e
     ],
 )
 def test_the_condition_keys_decide(tmp_path: Path, user_id: str, source_ip: str, code: int) -> None:
-    """The page's condition on a trust policy lets in the user of that id from those networks, and nobody else."""
+    """The page's trust policy condition admits the user with that id from those networks and no other."""
     statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:user/alice"}}
     statement |= {"Action": "sts:AssumeRole", **json.loads(CONDITIONS.text)}
     account = {
@@ -325,7 +327,7 @@ print(found["secrets_client"].get_secret_value(SecretId="a-secret")["SecretStrin
 
 
 def test_the_lambda_function_runs(tmp_path: Path) -> None:
-    """The page's boto3 code runs unchanged, and the client that it makes reads a secret as the role."""
+    """The page's boto3 code runs unchanged, and its client reads a secret as the role."""
     write(tmp_path, "handler.py", LAMBDA.text)
     write(tmp_path, "run.py", RUN_LAMBDA)
     write(tmp_path, "seed.yaml", LAMBDA_SEED)
@@ -337,7 +339,7 @@ def test_the_lambda_function_runs(tmp_path: Path) -> None:
 
 
 def test_the_troubleshooting_commands_run(tmp_path: Path) -> None:
-    """The page's AWS CLI commands for a denial work against a sandbox that has the role, and show the caller."""
+    """The page's AWS CLI commands for debugging a denial run in a sandbox with the role and print the caller."""
     seed = LAMBDA_SEED.replace("CrossAccountRole", "TestRole")
     write(tmp_path, "seed.yaml", seed)
     write(tmp_path, "commands.sh", DENIAL.text)

@@ -1,6 +1,6 @@
-"""`dsops policy generate`, proven: with exactly these policies it runs, without any one statement it is denied.
+"""`dsops policy generate`: an environment runs with exactly these policies and is denied without any one statement.
 
-kms:Decrypt is the exception: the sandbox's secrets are under AWS's own key, which lets everybody in who may read them.
+kms:Decrypt is the exception: the sandbox's secrets are under AWS's own key, which any reader of a secret may use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BIN = Path(sys.executable).parent
 ADA = "arn:aws:iam::111111111111:user/ada"
 EXTERNAL_ID = "an-external-id"
 UNUSED = "sts:GetServiceBearerToken"
-"""In the place of an only action: nothing here calls it."""
+"""Stands in for the only action of a statement; no test calls it."""
 STORES = """
 version: 1
 secretStores:
@@ -76,7 +76,7 @@ Generated = dict[str, Any]
 
 
 def generate(folder: Path, *words: str, config: str = CONFIG) -> subprocess.CompletedProcess[str]:
-    """The command as a user types it: without keys, codes or the external ID."""
+    """Run `policy generate` as a user types it: without keys, MFA codes or the external ID."""
     (folder / "dsops.yaml").write_text(config)
     return subprocess.run(
         [str(BIN / "dsops"), "policy", "generate", "--env", "production", *words],
@@ -90,16 +90,16 @@ def generate(folder: Path, *words: str, config: str = CONFIG) -> subprocess.Comp
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Everything, the external ID filled in."""
+    """All generated policies, with the external ID filled in."""
     done = generate(tmp_path_factory.mktemp("generated"), "--caller", ADA)
     assert not done.returncode, done.stderr
     assert EXTERNAL_ID not in done.stdout
-    found: Generated = json.loads(done.stdout.replace("<external id of jump>", EXTERNAL_ID))
-    return found
+    document: Generated = json.loads(done.stdout.replace("<external id of jump>", EXTERNAL_ID))
+    return document
 
 
 def run(generated: Generated, folder: Path) -> Mapping[str, str]:
-    """What a program gets in a sandbox that has these policies and no others."""
+    """The environment's values in a sandbox that has these policies and no others."""
     roles: dict[str, dict[str, Any]] = {"222222222222": {}, "333333333333": {}}
     for role in generated["roles"]:
         _, _, _, _, account, resource = role["arn"].split(":")
@@ -130,7 +130,7 @@ def run(generated: Generated, folder: Path) -> Mapping[str, str]:
 
 
 def documents(generated: Generated) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every policy, by a name."""
+    """Every generated policy: its name and document."""
     for role in generated["roles"]:
         for kind in ("trust", "permissions"):
             if role[kind]:
@@ -142,12 +142,12 @@ def documents(generated: Generated) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_with_exactly_these_policies_the_environment_runs(generated: Generated, tmp_path: Path) -> None:
-    """Three roles in a chain, MFA, an external ID, tags that go on, a source identity; secrets in two regions."""
+    """The generated policies suffice for three chained roles, MFA, an external ID, tags and secrets in two regions."""
     assert run(generated, tmp_path) == VALUES
 
 
 def test_without_any_one_statement_or_action_it_is_denied(generated: Generated, tmp_path: Path) -> None:
-    """Each is needed: nothing is allowed for good measure."""
+    """Without any one statement or action of the generated policies the environment is denied."""
     text, tried = json.dumps(generated), 0
     for number, (name, document) in enumerate(documents(generated)):
         for index, statement in enumerate(document["Statement"]):
@@ -157,7 +157,9 @@ def test_without_any_one_statement_or_action_it_is_denied(generated: Generated, 
                     continue
                 less = json.loads(text)
                 _, changed = list(documents(less))[number]
-                changed["Statement"][index]["Action"] = [each for each in actions if each != action] or UNUSED
+                changed["Statement"][index]["Action"] = [
+                    other_action for other_action in actions if other_action != action
+                ] or UNUSED
                 with pytest.raises(DsopsError) as caught:
                     run(less, tmp_path)
                 assert is_denial(caught.value), (name, action, caught.value)
@@ -166,7 +168,7 @@ def test_without_any_one_statement_or_action_it_is_denied(generated: Generated, 
 
 
 def is_denial(error: DsopsError) -> bool:
-    """Whether AWS said no, and nothing else went wrong."""
+    """Whether AWS denied access, and nothing else went wrong."""
     if isinstance(error, Failures):
         return all(map(is_denial, error.errors))
     return isinstance(error, (AccessDenied, AssumeRoleDenied, SecretAccessDenied))
@@ -176,21 +178,21 @@ def is_denial(error: DsopsError) -> bool:
 def test_the_conditions_hold_for_what_is_sent_and_for_nothing_else(
     generated: Generated, tmp_path: Path, condition: str
 ) -> None:
-    """Another external ID, another kind of source identity or tag in the trust policy: denied."""
+    """With another external ID, source identity or tag in the trust policy the environment is denied."""
     changed = json.loads(json.dumps(generated))
-    found = 0
+    changes = 0
     for statement in changed["roles"][0]["trust"]["Statement"]:
         for key in statement.get("Condition", {}).get(condition, {}):
             statement["Condition"][condition][key] = "false" if condition == "Bool" else "something-else"
-            found += 1
-    assert found
+            changes += 1
+    assert changes
     with pytest.raises(DsopsError) as caught:
         run(changed, tmp_path)
     assert is_denial(caught.value)
 
 
 def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
-    """No error and no warning, in any file of them."""
+    """`policy check` reports no error and no warning in the generated files."""
     done = generate(tmp_path, "--caller", ADA, "--out", "policies")
     files = done.stdout.split()
     assert [file.removeprefix("policies/") for file in files] == [
@@ -206,9 +208,9 @@ def test_policy_check_finds_nothing_wrong_in_them(tmp_path: Path) -> None:
         "111111111111/base.permissions.json",
     ]
     for kind, ending in (("trust", "trust"), ("identity", "permissions"), ("session", "session")):
-        wanted = [file for file in files if file.endswith(f".{ending}.json")]
+        policy_files = [file for file in files if file.endswith(f".{ending}.json")]
         checked = subprocess.run(
-            [str(BIN / "dsops"), "policy", "check", "--type", kind, *wanted],
+            [str(BIN / "dsops"), "policy", "check", "--type", kind, *policy_files],
             cwd=tmp_path,
             capture_output=True,
             text=True,

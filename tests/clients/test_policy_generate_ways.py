@@ -1,4 +1,4 @@
-"""`dsops policy generate` for every other way into STS: with exactly these policies each works, with less none does."""
+"""`dsops policy generate` for tokens, SAML, federated users and users: each works with exactly these policies only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import yaml
 
 import dsops
 from dsops.errors import AccessDenied, AssumeRoleDenied, DsopsError, Failures, SecretAccessDenied
-from dsops.sandbox.control.running import tell
+from dsops.sandbox.control.running_sandboxes import tell
 from dsops.testing.child import SandboxKeeper
 from dsops.testing.local_aws import LocalAws
 
@@ -60,14 +60,14 @@ Generated = dict[str, Any]
 
 
 def claims() -> str:
-    """A token as it looks to whoever does not verify it."""
+    """An unsigned web identity token with these claims."""
     body = {"iss": ISSUER, "sub": "pod:a", "aud": "sts.amazonaws.com", "exp": 4102444800, "iat": 1}
-    parts = [urlsafe_b64encode(json.dumps(each).encode()).decode().rstrip("=") for each in ({"alg": "RS256"}, body)]
+    parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "RS256"}, body)]
     return ".".join([*parts, "c2lnbmF0dXJl"])
 
 
 def generate(folder: Path, environment: str, *words: str) -> Generated:
-    """The policies of one environment."""
+    """The generated policies of one environment."""
     (folder / "dsops.yaml").write_text(CONFIG)
     (folder / "token").write_text(claims())
     (folder / "response").write_text("")
@@ -80,12 +80,12 @@ def generate(folder: Path, environment: str, *words: str) -> Generated:
         env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "DSOPS_AGENT": "off"},
     )
     assert not done.returncode, done.stderr
-    found: Generated = json.loads(done.stdout)
-    return found
+    document: Generated = json.loads(done.stdout)
+    return document
 
 
 def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mapping[str, str]:
-    """What a program gets for that environment, in a sandbox that has these policies and no others."""
+    """The environment's values in a sandbox that has these policies and no others."""
     roles = {
         role["arn"].rpartition("/")[2]: {"trust": role["trust"], "policies": [role["permissions"]]}
         for role in generated["roles"]
@@ -109,16 +109,16 @@ def run(generated: Generated, folder: Path, *, subject: str = "pod:a") -> Mappin
 
 
 def denied(generated: Generated, folder: Path, **options: str) -> bool:
-    """Whether AWS says no."""
+    """Whether the environment is denied with these policies."""
     with pytest.raises(DsopsError) as caught:
         run(generated, folder, **options)
     errors = caught.value.errors if isinstance(caught.value, Failures) else (caught.value,)
-    return all(isinstance(each, (AccessDenied, AssumeRoleDenied, SecretAccessDenied)) for each in errors)
+    return all(isinstance(error, (AccessDenied, AssumeRoleDenied, SecretAccessDenied)) for error in errors)
 
 
 @pytest.mark.parametrize("environment", VALUES)
 def test_each_way_works_with_its_policies_and_with_nothing_less(environment: str, tmp_path: Path) -> None:
-    """A pod's token, a SAML response, a federated user, the user's own key."""
+    """A token, a SAML response, a federated user and a user's key each need every generated statement and action."""
     generated = generate(tmp_path, environment, "--caller", ADA)
     assert run(generated, tmp_path) == {"A": VALUES[environment]}
 
@@ -126,17 +126,17 @@ def test_each_way_works_with_its_policies_and_with_nothing_less(environment: str
     for number in range(len(statements(generated))):
         for action in actions(statements(generated)[number]):
             if action == "kms:Decrypt":
-                continue  # the key of a sandbox's secrets is AWS's own
+                continue  # AWS's own key encrypts the sandbox's secrets, so kms:Decrypt cannot be missing.
             less = json.loads(json.dumps(generated))
             changed = statements(less)[number]
-            changed["Action"] = [each for each in actions(changed) if each != action] or UNUSED
+            changed["Action"] = [other_action for other_action in actions(changed) if other_action != action] or UNUSED
             assert denied(less, tmp_path), (number, action)
             tried += 1
     assert tried == {"pod": 3, "staff": 3, "guest": 4, "own": 1}[environment]
 
 
 def statements(generated: Generated) -> list[dict[str, Any]]:
-    """Every statement of every policy."""
+    """Every statement of every generated policy."""
     documents = [role[kind] for role in generated["roles"] for kind in ("trust", "permissions") if role[kind]]
     documents += [session["policy"] for session in generated["sessions"]]
     documents += [base["permissions"] for base in generated["bases"]]
@@ -144,19 +144,19 @@ def statements(generated: Generated) -> list[dict[str, Any]]:
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    """Its actions."""
-    found = statement["Action"]
-    return found if isinstance(found, list) else [found]
+    """The actions of a statement."""
+    actions_value = statement["Action"]
+    return actions_value if isinstance(actions_value, list) else [actions_value]
 
 
-def test_somebody_elses_token_is_not_let_in(tmp_path: Path) -> None:
-    """The subject is the one that was at hand."""
+def test_a_token_of_another_subject_is_denied(tmp_path: Path) -> None:
+    """A web identity token with another subject than the token at generation time is denied."""
     assert denied(generate(tmp_path, "pod"), tmp_path, subject="pod:b")
 
 
 @pytest.mark.parametrize("environment", ["own", "guest"])
-def test_a_caller_who_is_not_known_reads_in_the_account_that_is_its_own(environment: str, tmp_path: Path) -> None:
-    """Without --caller the policy holds for any account, and for no secret of another one."""
+def test_without_a_caller_secrets_are_of_its_own_account(environment: str, tmp_path: Path) -> None:
+    """Without --caller the policies name no account, and the caller still reads the secrets of its own account."""
     generated = generate(tmp_path, environment)
     assert "111111111111" not in json.dumps([generated["bases"], generated["sessions"]])
     assert run(generated, tmp_path) == {"A": VALUES[environment]}

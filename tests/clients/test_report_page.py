@@ -1,4 +1,4 @@
-"""The report's page in Chromium: it opens, fits wide and narrow windows, and can neither load nor run anything."""
+"""The audit report's page in Chromium: it opens, fits wide and narrow windows, and cannot load or run anything."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
-    # Whatever else the browser would like to look up: names have no address.
+    # No name resolves: the browser cannot look up anything on the network.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
 
 def dom(folder: Path, html: str) -> str:
-    """What the browser has made of the page, after everything on it had its chance."""
+    """Chromium's DOM of the page after its scripts (if any) had time to run."""
     file = folder / "page.html"
     file.write_text(html, encoding="utf-8")
     done = subprocess.run(
@@ -55,12 +55,12 @@ def dom(folder: Path, html: str) -> str:
 
 
 def title(folder: Path, html: str) -> str:
-    """The page's title, which scripts write to."""
+    """The page's title after loading: a script would have changed it."""
     return dom(folder, html).partition("<title>")[2].partition("</title>")[0]
 
 
 def without_policy(html: str) -> str:
-    """The page with an empty policy."""
+    """The page with its Content-Security-Policy emptied."""
     written = escape(POLICY)
     assert html.count(written) == 1
     return html.replace(written, "")
@@ -68,23 +68,23 @@ def without_policy(html: str) -> str:
 
 @contextmanager
 def counting() -> Iterator[tuple[str, list[str]]]:
-    """An address on loopback, and the paths that were asked of it."""
-    asked: list[str] = []
+    """A server on loopback: its address, and the list of paths requested from it."""
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_response(204)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Nothing on stderr."""
+            """Log no requests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", paths
     finally:
         server.shutdown()
         thread.join(timeout=SECONDS)
@@ -92,10 +92,10 @@ def counting() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_everything_is_there(tmp_path: Path) -> None:
-    """The browser reads the same page as our parser: sections, plots, tables, and the policy."""
+    """Chromium and our parser find the same sections, plots, tables and Content-Security-Policy."""
     html = page_of(busy_report())
     seen, made = read(dom(tmp_path, html)), read(html)
-    assert [each.text for each in seen.all("h2")] == [each.text for each in made.all("h2")]
+    assert [element.text for element in seen.all("h2")] == [element.text for element in made.all("h2")]
     assert [len(seen.all(tag)) for tag in ("svg", "table", "rect", "td")] == [
         len(made.all(tag)) for tag in ("svg", "table", "rect", "td")
     ]
@@ -103,7 +103,7 @@ def test_everything_is_there(tmp_path: Path) -> None:
 
 
 def with_traps(html: str, address: str) -> str:
-    """The page as if a log had broken out of its text: a script, a picture, a style sheet, a frame."""
+    """The page as if a log's text had become markup: a script, an image, a style sheet and a frame."""
     traps = (
         f"<script>document.title = 'it ran'</script><script src='{address}/script'></script>"
         f"<img src='{address}/picture' onerror=\"document.title = 'it ran'\">"
@@ -114,25 +114,28 @@ def with_traps(html: str, address: str) -> str:
     return html.replace("</main>", f"{traps}</main>")
 
 
-def test_nothing_could_be_loaded_or_run(tmp_path: Path) -> None:
-    """Even where a text had become markup, which the property tests exclude: the policy stands behind them."""
+def test_injected_markup_loads_and_runs_nothing(tmp_path: Path) -> None:
+    """The Content-Security-Policy stops injected scripts, images, styles and frames.
+
+    It is the second defence: the property tests exclude that text becomes markup.
+    """
     html = page_of(busy_report())
-    with counting() as (address, asked):
+    with counting() as (address, paths):
         assert title(tmp_path, with_traps(html, address)) == "Who assumed what: dsops audit report"
-        assert asked == []
+        assert paths == []
 
 
 def test_without_the_policy_the_traps_work(tmp_path: Path) -> None:
-    """The test above would notice."""
+    """Without the policy the injected markup loads and runs, so the test above can fail."""
     html = page_of(busy_report())
-    with counting() as (address, asked):
+    with counting() as (address, paths):
         assert title(tmp_path, without_policy(with_traps(html, address))) == "it ran"
-        assert {"/script", "/picture", "/style", "/frame"} <= set(asked)
+        assert {"/script", "/picture", "/style", "/frame"} <= set(paths)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
-    """Names of 5,000 letters and 200 pairs of accounts scroll inside their boxes, never the page."""
+    """Names of 5,000 letters and 200 account pairs scroll inside their boxes, never the page."""
     hostile = report_of(
         answer("accounts", *many_pairs(200)),
         answer("durations", ("x" * 5000, 5, 0, 3600, 3600, 100, 4000), (ROLES[0], 1, 1, 900, 900, None, None)),
@@ -148,7 +151,10 @@ def test_it_fits_the_window(tmp_path: Path, width: int) -> None:
 
 
 def framed(html: str, width: int) -> str:
-    """A page with that one in a frame of that width (no window is narrower than 500), and in its title both widths."""
+    """A page that shows the report in a frame of this width; its title has the frame's inner and scroll width.
+
+    A frame, because no Chromium window is narrower than 500 pixels.
+    """
     measure = "document.title = `${it.contentWindow.innerWidth} ${it.contentDocument.documentElement.scrollWidth}`"
     frame = f"<iframe id=it width={width} height=900 style='border: 0' srcdoc='{escape(html)}'></iframe>"
     return f"<!DOCTYPE html><title></title>{frame}<script>onload = () => {{ {measure} }}</script>"

@@ -1,4 +1,4 @@
-"""`dsops revoke` as a real process against a sandbox that asks each session when it was issued."""
+"""`dsops revoke` as a real process against a sandbox that evaluates aws:TokenIssueTime for each session."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ envs:
 
 @pytest.fixture
 def aws() -> Iterator[LocalAws]:
-    """Two accounts, each with a role Worker; ada may do everything in the first, assume the roles of the second."""
+    """Two accounts, each with a role Worker; ada may do everything in the first and assume the second's roles."""
     with LocalAws(SandboxKeeper().do, SEED) as aws:
         home, away = aws.account(HOME), aws.account(AWAY)
         home.add_user("ada", policies=[POLICY])
@@ -62,12 +62,12 @@ def aws() -> Iterator[LocalAws]:
 
 @pytest.fixture
 def dsops(tmp_path: Path, aws: LocalAws) -> Dsops:
-    """The program, run by ada."""
+    """dsops, run by ada."""
     return ready(Dsops(tmp_path), aws.account(HOME).user("ada"))
 
 
 def ready(program: Dsops, who: Identity) -> Dsops:
-    """That program with the configuration of this file, run by that user."""
+    """dsops with this file's configuration, run by this user."""
     (program.folder / "dsops.yaml").write_text(CONFIG)
     program.environ = {**program.environ, **who.environment(program.environ)}
     return program
@@ -78,7 +78,7 @@ WORKER = f"arn:aws:iam::{HOME}:role/Worker"
 
 
 def session(dsops: Dsops, store: str) -> Mapping[str, str]:
-    """The environment of somebody who has that store's session now."""
+    """The environment variables of a new session of the store."""
     done = dsops.run("credentials", store)
     assert done.returncode == 0, done.stderr
     value = json.loads(done.stdout)
@@ -90,7 +90,7 @@ def session(dsops: Dsops, store: str) -> Mapping[str, str]:
 
 
 def may_list_roles(aws: LocalAws, held: Mapping[str, str]) -> bool:
-    """Whether that session may do something that its role allows."""
+    """Whether the session may list roles, which its role allows."""
     keys = {name.lower(): value for name, value in held.items()}
     iam = boto3.client("iam", region_name="us-east-1", endpoint_url=aws.url, **keys)
     try:
@@ -103,16 +103,16 @@ def may_list_roles(aws: LocalAws, held: Mapping[str, str]) -> bool:
 
 
 def at(aws: LocalAws, dsops: Dsops, store: str, ago: timedelta) -> Mapping[str, str]:
-    """A session that was issued that long ago."""
+    """A session of the store that was issued this long ago."""
     now = aws.clock.now()
     aws.clock.move_to(now - ago)
-    held = session(dsops, store)
+    variables = session(dsops, store)
     aws.clock.move_to(now)
-    return held
+    return variables
 
 
 def test_the_policy_is_printed_and_nothing_is_done(dsops: Dsops, aws: LocalAws) -> None:
-    """As IAM takes it; what it is for and what it does not do stands on stderr."""
+    """`revoke` prints the policy as IAM takes it, explains its limits on stderr, and changes nothing."""
     done = dsops.run("revoke", "worker")
 
     assert 0 == done.returncode, done.stderr
@@ -124,14 +124,14 @@ def test_the_policy_is_printed_and_nothing_is_done(dsops: Dsops, aws: LocalAws) 
 
 
 def inline_policies(aws: LocalAws, account: str = HOME) -> list[str]:
-    """The names of the policies of the role Worker, but for the one it had."""
+    """The inline policies of the role Worker, without the one from the seed."""
     keys = aws.user(f"admin@{account}").boto3_session()
     names: list[str] = keys.client("iam").list_role_policies(RoleName="Worker")["PolicyNames"]
     return [name for name in names if name != "policy-1"]
 
 
 def test_an_old_session_is_denied_and_a_new_one_works(dsops: Dsops, aws: LocalAws) -> None:
-    """The time that counts is when a session was issued."""
+    """`revoke --apply` denies sessions issued before it; a session issued after it works."""
     old = at(aws, dsops, "worker", ago=HOUR / 2)
     assert may_list_roles(aws, old)
 
@@ -144,19 +144,19 @@ def test_an_old_session_is_denied_and_a_new_one_works(dsops: Dsops, aws: LocalAw
     assert may_list_roles(aws, session(dsops, "worker"))
 
 
-def test_a_session_of_the_same_second_does_not_slip_through(dsops: Dsops, aws: LocalAws) -> None:
-    """AWS keeps times to the second: the one that is running is denied as a whole."""
+def test_a_session_of_the_same_second_is_denied(dsops: Dsops, aws: LocalAws) -> None:
+    """A session issued in the same second as the revocation is denied: AWS keeps issue times in seconds."""
     aws.clock.freeze()
     aws.clock.move_to(aws.clock.now().replace(microsecond=0))
-    held = session(dsops, "worker")
+    variables = session(dsops, "worker")
     done = dsops.run("revoke", "worker", "--apply", "--yes")
 
     assert 0 == done.returncode, done.stderr
-    assert not may_list_roles(aws, held)
+    assert not may_list_roles(aws, variables)
 
 
 def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) -> None:
-    """As on AWS, and as is said: the other role's policies decide about them."""
+    """Sessions assumed from a revoked session go on, as on AWS, and `revoke` says so."""
     chained = at(aws, dsops, "away", ago=HOUR / 2)
     done = dsops.run("revoke", "worker", "--apply", "--yes")
 
@@ -165,8 +165,8 @@ def test_sessions_assumed_from_a_revoked_one_go_on(dsops: Dsops, aws: LocalAws) 
     assert b"does not end sessions of other roles" in done.stderr
 
 
-def test_a_named_moment_spares_what_came_after_it(dsops: Dsops, aws: LocalAws) -> None:
-    """Only what was issued before it is denied."""
+def test_before_denies_only_older_sessions(dsops: Dsops, aws: LocalAws) -> None:
+    """With --before only sessions issued before that moment are denied."""
     older = at(aws, dsops, "worker", ago=HOUR / 2)
     newer = at(aws, dsops, "worker", ago=HOUR / 6)
     moment = (aws.clock.now() - HOUR / 4).isoformat()
@@ -177,7 +177,7 @@ def test_a_named_moment_spares_what_came_after_it(dsops: Dsops, aws: LocalAws) -
 
 
 def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
-    """An earlier moment would bring sessions back, so it is refused; a later one is not."""
+    """An earlier moment than the existing revocation's is refused, since it would bring sessions back."""
     assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
     moment = (aws.clock.now() - HOUR).isoformat()
     done = dsops.run("revoke", "worker", "--apply", "--yes", "--before", moment)
@@ -187,8 +187,8 @@ def test_what_was_revoked_stays_revoked(dsops: Dsops, aws: LocalAws) -> None:
     assert 0 == dsops.run("revoke", "worker", "--apply", "--yes").returncode
 
 
-def test_a_policy_that_somebody_wrote_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
-    """Under that name, too, there may stand more than one statement."""
+def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -> None:
+    """A policy of the same name that dsops did not write is not replaced: it may have other statements."""
     iam = aws.account(HOME).user("ada").boto3_session().client("iam")
     iam.put_role_policy(RoleName="Worker", PolicyName="AWSRevokeOlderSessions", PolicyDocument=json.dumps(POLICY))
     done = dsops.run("revoke", "worker", "--apply", "--yes")
@@ -198,7 +198,7 @@ def test_a_policy_that_somebody_wrote_is_not_replaced(dsops: Dsops, aws: LocalAw
 
 
 def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, aws: LocalAws) -> None:
-    """PutRolePolicy takes a name: the role of that name in the caller's account must be left alone."""
+    """A role of another account needs --with: PutRolePolicy takes a name and would hit the caller's own role."""
     done = dsops.run("revoke", "away", "--apply", "--yes")
 
     assert 2 == done.returncode
@@ -207,7 +207,7 @@ def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, 
 
 
 def test_another_stores_session_attaches_it(dsops: Dsops, aws: LocalAws) -> None:
-    """A role in the account of the one whose sessions are revoked."""
+    """--with names a store whose session attaches the policy in the role's account."""
     done = dsops.run("revoke", "away", "--apply", "--yes", "--with", "boss")
 
     assert 0 == done.returncode, done.stderr
@@ -215,7 +215,7 @@ def test_another_stores_session_attaches_it(dsops: Dsops, aws: LocalAws) -> None
 
 
 def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None:
-    """In a hurry nobody looks for what a store's fields ask for."""
+    """`revoke` of a role ARN needs no configuration."""
     (dsops.folder / "dsops.yaml").unlink()
     done = dsops.run("revoke", WORKER, "--apply", "--yes", "--json")
 
@@ -226,7 +226,7 @@ def test_a_roles_arn_needs_no_configuration(dsops: Dsops, aws: LocalAws) -> None
 
 
 def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
-    """IAM is asked where that partition has it, by the role's name alone."""
+    """A role of another partition with a path: IAM of that partition is called with the role's plain name."""
     seed = f'region: cn-north-1\naccounts: {{"{HOME}": {{partition: aws-cn}}}}'
     with LocalAws(SandboxKeeper().do, seed) as aws:
         home = aws.account(HOME)
@@ -242,8 +242,8 @@ def test_a_role_of_another_partition_and_with_a_path(tmp_path: Path) -> None:
         assert ["AWSRevokeOlderSessions"] == iam.list_role_policies(RoleName="Worker")["PolicyNames"]
 
 
-def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) -> None:
-    """And that another store's session may do it."""
+def test_a_denied_caller_gets_the_missing_action(dsops: Dsops, aws: LocalAws) -> None:
+    """A denied PutRolePolicy is an error that names the action and suggests --with."""
     program = ready(dsops, aws.account(HOME).user("bob"))
     done = program.run("revoke", WORKER, "--apply", "--yes")
 
@@ -269,8 +269,10 @@ def test_who_may_not_is_told_which_action_it_takes(dsops: Dsops, aws: LocalAws) 
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_can_not_be_is_refused(dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str) -> None:
-    """With nothing done."""
+def test_invalid_arguments_are_refused(
+    dsops: Dsops, aws: LocalAws, words: tuple[str, ...], code: int, says: str
+) -> None:
+    """Invalid arguments are refused and nothing is attached."""
     done = dsops.run("revoke", *words)
 
     assert (code, b"") == (done.returncode, done.stdout)
@@ -279,8 +281,8 @@ def test_what_can_not_be_is_refused(dsops: Dsops, aws: LocalAws, words: tuple[st
 
 
 @pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("no\n", 2), ("\n", 2), ("\x03", 130)])
-def test_a_person_is_asked(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
-    """Anything but `yes` means no, and Ctrl-C as well."""
+def test_apply_asks_for_confirmation(dsops: Dsops, aws: LocalAws, typed: str, code: int) -> None:
+    """`--apply` asks on the terminal; only `yes` attaches the policy, other answers and Ctrl-C do not."""
     variables = [f"{name}={value}" for name, value in dsops.environ.items()]
     command = ["env", "-C", str(dsops.folder), "-i", *variables, *dsops.command("revoke", "worker", "--apply")]
     with Terminal(command) as terminal:
@@ -291,7 +293,7 @@ def test_a_person_is_asked(dsops: Dsops, aws: LocalAws, typed: str, code: int) -
 
 
 def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
-    """The policy is printed all the same, and whose time it is is said."""
+    """Without a network the policy is printed with this machine's time, and stderr says so."""
     done = dsops.run("revoke", "worker", AWS_ENDPOINT_URL_STS="http://127.0.0.1:1", AWS_ENDPOINT_URL="")
 
     assert 0 == done.returncode
@@ -299,7 +301,7 @@ def test_without_a_network_this_machines_clock_counts(dsops: Dsops) -> None:
 
 
 def test_nothing_is_attached_by_a_clock_that_may_be_wrong(dsops: Dsops, aws: LocalAws) -> None:
-    """Without AWS's time sessions could slip through; a moment that is named needs none."""
+    """Without AWS's time `--apply` refuses, since sessions could slip through; with --before it needs no clock."""
     gone = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL": aws.url}
     done = dsops.run("revoke", "worker", "--apply", "--yes", **gone)
 
@@ -309,7 +311,7 @@ def test_nothing_is_attached_by_a_clock_that_may_be_wrong(dsops: Dsops, aws: Loc
 
 
 def test_the_agent_forgets_the_sessions_of_that_role_alone(tmp_path: Path, aws: LocalAws) -> None:
-    """What it holds would be denied; of another role nothing is lost."""
+    """The agent drops the revoked role's sessions and keeps those of other roles."""
     with Agent(tmp_path) as dsops:
         ready(dsops, aws.account(HOME).user("ada"))
         for store in ("worker", "boss"):
@@ -326,4 +328,4 @@ def test_the_agent_forgets_the_sessions_of_that_role_alone(tmp_path: Path, aws: 
 
 def held_by(dsops: Agent) -> set[str]:
     """The stores whose sessions the agent holds."""
-    return {each["store"] for each in dsops.status()["sessions"]}
+    return {entry["store"] for entry in dsops.status()["sessions"]}

@@ -1,4 +1,4 @@
-"""dsops itself against the sandbox: what the founding page promises of roles in words, without a block to run."""
+"""dsops in the sandbox: what the founding page says about roles in prose, without a code block."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ envs:
 def in_sandbox(
     folder: Path, config: str, seed: str, script: str, *options: str, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    """What a shell script does in a folder with that configuration, while a sandbox of that seed runs for it."""
+    """Run a shell script in a folder with this configuration, inside a sandbox with this seed."""
     (folder / "dsops.yaml").write_text(config)
     (folder / "seed.yaml").write_text(seed)
     allow_found(folder)
@@ -92,7 +92,7 @@ def in_sandbox(
 
 
 def test_a_containers_role_is_the_base_identity(tmp_path: Path) -> None:
-    """As on ECS: no keys in the environment, credentials from the container's address, and secrets read as the task."""
+    """On ECS, without keys in the environment, the container's role is the base identity and reads secrets."""
     done = in_sandbox(tmp_path, TASK_CONFIG, TASK_SEED, AS_A_TASK)
 
     assert 0 == done.returncode, done.stderr
@@ -103,7 +103,7 @@ def test_a_containers_role_is_the_base_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("team", "code"), [("payments", 0), ("billing", 3)])
 def test_session_tags_reach_the_conditions_of_policies(tmp_path: Path, team: str, code: int) -> None:
-    """A policy that asks for aws:PrincipalTag lets in the session with that tag, and not one with another."""
+    """A policy with a condition on aws:PrincipalTag admits a session with the right tag and denies another."""
     done = in_sandbox(tmp_path, TAGS_CONFIG, TAGS_SEED, "dsops get --env production TOKEN", "--as", "ada", TEAM=team)
 
     assert (code, "" if code else "for-payments") == (done.returncode, done.stdout.strip()), done.stderr

@@ -1,4 +1,4 @@
-"""rsyslog, which we did not write, reads what the trail sends it: on a socket of datagrams and on one of streams."""
+"""The real rsyslog reads the audit trail's syslog messages from datagram and stream sockets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LINES = [
 
 @pytest.fixture
 def rsyslog(tmp_path: Path) -> Iterator[Path]:
-    """The folder with its sockets and what it has seen."""
+    """A running rsyslog; yields the folder of its sockets and output."""
     if PROGRAM is None:
         pytest.skip("rsyslog is not installed")
     file = tmp_path / "rsyslog.conf"
@@ -49,11 +49,11 @@ def rsyslog(tmp_path: Path) -> Iterator[Path]:
             _wait(tmp_path / "stream")
             yield tmp_path
         finally:
-            process.kill()  # it takes ten seconds to end by itself
+            process.kill()  # rsyslog takes ten seconds to end on SIGTERM
 
 
 def _wait(path: Path, lines: int = 0) -> str:
-    """Until it is there, with so many lines; its text."""
+    """Wait until the file exists with this many lines; return its text."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         if path.exists() and (not lines or path.read_text().count("\n") >= lines):
@@ -64,8 +64,8 @@ def _wait(path: Path, lines: int = 0) -> str:
 
 @pytest.mark.parametrize("kind", ["datagrams", "stream"])
 def test_rsyslog_reads_program_process_facility_and_severity(rsyslog: Path, kind: str) -> None:
-    """And the line as it is."""
+    """rsyslog reads program, process id, facility, severity and the unchanged line of each message."""
     syslog.send(Sink(SYSLOG, str(rsyslog / kind)), [line.encode() for line in LINES])
-    seen = [each.partition("|") for each in _wait(rsyslog / "seen", len(LINES)).splitlines()]
+    seen = [line.partition("|") for line in _wait(rsyslog / "seen", len(LINES)).splitlines()]
     assert [head for head, _, _ in seen] == ["authpriv notice dsops 4711", "authpriv warning dsops 4711"]
     assert [text.strip() for _, _, text in seen] == LINES

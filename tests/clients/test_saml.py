@@ -1,4 +1,4 @@
-"""Real clients with a SAML response, unchanged but for their endpoint."""
+"""Unchanged boto3 and AWS CLI assume a role with a SAML response."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import open_server
-from dsops.sandbox.control.running import ask, tell
+from dsops.sandbox.control.running_sandboxes import ask, tell
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"
@@ -44,13 +44,13 @@ accounts:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A role for the company's users of team blue."""
+    """A sandbox with a role for the company's users of team blue."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 def test_boto3_becomes_the_role(server: SandboxServer) -> None:
-    """With the answer's credentials it reads the secret; a response that was changed is InvalidIdentityToken."""
+    """boto3 assumes a role by SAML and reads its secret; a modified response is InvalidIdentityTokenException."""
     options = {"region_name": "us-east-1", "endpoint_url": server.url}
     client = boto3.client("sts", aws_access_key_id="x", aws_secret_access_key="y", **options)
     wish = {"role": ROLE, "session_name": "alice", "tags": {"team": "blue"}}
@@ -63,12 +63,12 @@ def test_boto3_becomes_the_role(server: SandboxServer) -> None:
         "persistent",
         "https://signin.aws.amazon.com/saml",
     )
-    given = answer["Credentials"]
+    credentials = answer["Credentials"]
     secrets = boto3.client(
         "secretsmanager",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
         **options,
     )
     assert secrets.get_secret_value(SecretId="db")["SecretString"] == "invented"
@@ -79,7 +79,7 @@ def test_boto3_becomes_the_role(server: SandboxServer) -> None:
 
 
 def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: SandboxServer) -> None:
-    """As infrastructure code does; the role that trusts it can be assumed, and another team's user is refused."""
+    """boto3 creates a SAML provider from the sandbox's metadata; the role that trusts it admits team blue only."""
     keys = ask(server.url, "identity", **{"as": "admin"})
     iam = boto3.client(
         "iam",
@@ -116,7 +116,7 @@ def test_boto3_makes_a_provider_of_the_sandboxs_metadata(server: SandboxServer) 
 
 
 def test_the_aws_cli_takes_a_response_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
-    """By its file or its JSON; who is of another team is refused."""
+    """The AWS CLI takes a minted response from a file or as JSON; a user of another team is denied."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,
         "AWS_DEFAULT_REGION": "us-east-1",

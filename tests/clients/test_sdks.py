@@ -1,4 +1,4 @@
-"""Every AWS client that programs use, unchanged but for its endpoint, against `dsops sandbox serve`."""
+"""Every AWS client that programs use, against `dsops sandbox serve`; only the endpoint is set."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ ADMIN = {"key_id": "AKIAADMINADMINADMIN0", "secret": "admin-has-a-secret-key-of-
 BUCKET = "things-of-222222222222"
 TOPIC = "arn:aws:sns:us-east-1:222222222222:news"
 ONLY_TO_AMAZON = ("aws-cli-2",)
-"""Clients whose role providers are sent through a proxy in which AWS's own names lead to the sandbox: Debian's AWS CLI
-2.9 is older than AWS_ENDPOINT_URL, and they don't follow --endpoint-url."""
+"""Clients whose role providers ignore --endpoint-url: a proxy leads AWS's host names to the sandbox.
+
+Debian's AWS CLI 2.9 is older than AWS_ENDPOINT_URL.
+"""
 EXTERNAL_ID = "unique-customer-id-12345"
 SEED = f"""
 accounts:
@@ -124,13 +126,13 @@ accounts:
 
 
 def plain_environment(home: Path) -> dict[str, str]:
-    """A shell's environment with nobody's settings."""
+    """A shell's environment without settings of the user."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "LANG": "C.UTF-8"}
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a `dsops sandbox serve`."""
+    """The address of a running `dsops sandbox serve`."""
     folder = tmp_path_factory.mktemp("sandbox")
     (folder / "seed.yaml").write_text(SEED)
     process = subprocess.Popen(
@@ -151,7 +153,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def make_things(url: str) -> None:
-    """A bucket, a table, a queue, a topic and a key of the second account; its administrator makes them."""
+    """Create a bucket, table, queue, topic and key in the second account, as its administrator."""
     session = boto3.Session(ADMIN["key_id"], ADMIN["secret"], region_name="us-east-1")
     session.client("s3", endpoint_url=url).create_bucket(Bucket=BUCKET)
     session.client("dynamodb", endpoint_url=url).create_table(
@@ -167,7 +169,7 @@ def make_things(url: str) -> None:
 
 
 class Client:
-    """One of the clients, which can be started with several environments."""
+    """One AWS client, which can be started with different environments."""
 
     def __init__(self, name: str, url: str, home: Path) -> None:
         self.name = name
@@ -182,27 +184,27 @@ class Client:
             self._by_its_own = plain_environment(home) | lost | self._running.enter_context(amazon(url, home))
 
     def started(self, **variables: str) -> Conversation:
-        """The client with these variables, and what `dsops sandbox env` gives; runs until the client is closed."""
+        """Start the client with these variables and those of `dsops sandbox env`; it runs until `close`."""
         return self._running.enter_context(Conversation(self._command, {**self._environment, **variables}))
 
     def finding(self, **variables: str) -> Conversation:
-        """The same where the client has to find its credentials, and so STS, by its own."""
+        """Start the client so that it has to find credentials (and STS) by its own provider chain."""
         return self._running.enter_context(Conversation(self._command, {**self._by_its_own, **variables}))
 
     def close(self) -> None:
-        """Ends all that was started."""
+        """End every started program."""
         self._running.close()
 
 
 @pytest.fixture(scope="module", params=SDKS)
 def client(request: pytest.FixtureRequest, url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Each client in turn; skipped where its toolchain is not on this machine."""
+    """Each client in turn; skipped if its toolchain is not installed."""
     try:
-        one = Client(request.param, url, tmp_path_factory.mktemp("home"))
+        started = Client(request.param, url, tmp_path_factory.mktemp("home"))
     except ToolMissingError as missing:
         pytest.skip(str(missing))
-    yield one
-    one.close()
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="module")
@@ -213,45 +215,45 @@ def alice(client: Client) -> Conversation:
 
 @pytest.fixture(scope="module")
 def jump(alice: Conversation) -> Pairs:
-    """Credentials of the jump role, had once by each client."""
+    """Credentials of the jump role, assumed once per client."""
     return alice.assumed(JUMP)
 
 
 @pytest.fixture(scope="module")
 def keys(alice: Conversation, jump: Pairs) -> Pairs:
-    """Credentials of the role behind the jump role, which wants an external ID."""
+    """Credentials of the role behind the jump role, which asks for an external ID."""
     return alice.assumed(TARGET, external_id=EXTERNAL_ID, **jump)
 
 
 def told(client: Client, refused: Refused, kind: str, code: str | None = None) -> None:
-    """Whether the client told the error by the class that programs catch, or, having none, by AWS's code."""
+    """Assert the error's exception class; for clients without exception classes, AWS's error code."""
     if client.name.startswith("aws-cli"):
         assert (code or kind) == refused.code
     else:
-        # Java ends every name in Exception, Go and JavaScript keep the model's.
+        # Java's SDK ends every name in Exception; Go's and JavaScript's keep the name in the service model.
         assert kind.removesuffix("Exception") == refused.kind.removesuffix("Exception")
 
 
 def control(url: str, path: str, body: dict[str, object]) -> Any:
-    """What the sandbox's own endpoint answers."""
+    """The answer of the sandbox's control endpoint."""
     request = Request(f"{url}/_sandbox/{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urlopen(request, timeout=10) as answer:
         return json.loads(answer.read())
 
 
-def test_it_says_who_it_is(alice: Conversation) -> None:
-    """Alice, by the keys in the environment."""
+def test_get_caller_identity(alice: Conversation) -> None:
+    """GetCallerIdentity returns alice's ARN for the keys in the environment."""
     assert alice.granted("identity") == {"arn": "arn:aws:iam::111111111111:user/alice"}
 
 
 def test_a_secret_is_read_through_two_roles(alice: Conversation, keys: Pairs) -> None:
-    """With the external ID; letters beyond ASCII arrive whole."""
+    """A secret with a letter outside ASCII is read through two roles and an external ID."""
     assert alice.granted("identity", **keys)["arn"] == "arn:aws:sts::222222222222:assumed-role/Target/s1"
     assert alice.granted("secret", id="prod/db", **keys) == {"value": "invented, with an umlaut: \u00fc"}
 
 
 def test_another_secret_is_not_read(alice: Conversation, jump: Pairs, keys: Pairs) -> None:
-    """Nor does the role that is in between read any; the words are AWS's."""
+    """Another secret is denied in AWS's words; the jump role reads no secret at all."""
     refused = alice.refused("secret", id="dev/db", **keys)
 
     assert refused.code == "AccessDeniedException"
@@ -265,7 +267,7 @@ def test_another_secret_is_not_read(alice: Conversation, jump: Pairs, keys: Pair
 
 @pytest.mark.parametrize("external_id", [None, "wrong-id", EXTERNAL_ID.upper()])
 def test_without_the_external_id_the_role_is_refused(alice: Conversation, jump: Pairs, external_id: str | None) -> None:
-    """None, another, and the right one in another case, all in the same words."""
+    """A missing, wrong or differently cased external ID is denied, always with the same message."""
     wish = {} if external_id is None else {"external_id": external_id}
 
     refused = alice.refused("assume", role=TARGET, session="s1", **wish, **jump)
@@ -280,7 +282,7 @@ def test_without_the_external_id_the_role_is_refused(alice: Conversation, jump: 
 
 
 def test_session_tags_decide_what_the_session_reads(alice: Conversation) -> None:
-    """The trust policy wants a team, and the role's policy reads the secret of that team only."""
+    """The trust policy demands the tag `team`, and the session reads only the secret of its team."""
     blue = alice.assumed(TAGGED, tag_key="team", tag_value="blue")
 
     assert alice.granted("secret", id="team/blue", **blue) == {"value": "of the blues"}
@@ -290,7 +292,7 @@ def test_session_tags_decide_what_the_session_reads(alice: Conversation) -> None
 
 
 def test_a_session_policy_limits_the_session(alice: Conversation, jump: Pairs) -> None:
-    """One that allows nothing leaves a session that only says who it is."""
+    """A session policy without an Allow leaves GetCallerIdentity and nothing else."""
     nothing = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
     limited = alice.assumed(JUMP, policy=nothing)
 
@@ -301,13 +303,13 @@ def test_a_session_policy_limits_the_session(alice: Conversation, jump: Pairs) -
 
 
 def test_parameters_are_read_where_it_is_allowed(alice: Conversation, keys: Pairs) -> None:
-    """And not where it isn't."""
+    """An allowed SSM parameter is read, another one is denied."""
     assert alice.granted("parameter", name="/prod/log-level", **keys) == {"value": "info"}
     assert alice.refused("parameter", name="/dev/log-level", **keys).code == "AccessDeniedException"
 
 
 def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """What a program catches by its class; a role that is there is no error."""
+    """Errors have the client's own exception classes; reading an existing role is no error."""
     told(client, alice.refused("secret", id="none", **keys), "ResourceNotFoundException")
     told(client, alice.refused("parameter", name="/none", **keys), "ParameterNotFound")
     told(client, alice.refused("role", name="None"), "NoSuchEntityException", "NoSuchEntity")
@@ -317,7 +319,7 @@ def test_errors_are_of_the_clients_own_types(client: Client, alice: Conversation
 
 
 def test_objects_are_written_and_read(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """Where the role may; a key that is missing is a typed error to who may list the bucket."""
+    """S3 objects are written and read where allowed; a missing key is NoSuchKey to a caller who may list."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}/a b+c"}
 
     alice.granted("put_object", value="an object, with an umlaut: \u00fc", **wish, **keys)
@@ -329,7 +331,7 @@ def test_objects_are_written_and_read(client: Client, alice: Conversation, keys:
 
 
 def test_a_presigned_url_is_for_one_object(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """Whoever has it reads that object, and no other."""
+    """A presigned URL reads its object without credentials, and no other object."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-one"}
     alice.granted("put_object", value="presigned", **wish, **keys)
     alice.granted("put_object", bucket=BUCKET, key=f"prod/{client.name}-two", value="another", **keys)
@@ -351,7 +353,7 @@ def fetched(url: str) -> tuple[int, bytes]:
 
 
 def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, keys: Pairs) -> None:
-    """Eight mebibytes and a little, whole again at the end."""
+    """An object of just over 8 MiB is uploaded in parts and has its full size."""
     wish = {"bucket": BUCKET, "key": f"prod/{client.name}-large", "value": "the end"}
 
     made = alice.granted("multipart", **wish, **keys)
@@ -362,7 +364,7 @@ def test_a_large_object_is_sent_in_parts(client: Client, alice: Conversation, ke
 def test_other_services_are_used_by_the_same_session(
     client: Client, alice: Conversation, jump: Pairs, keys: Pairs
 ) -> None:
-    """DynamoDB, SQS, SNS and KMS, by the role's policy and not without it; a missing table is a typed error."""
+    """DynamoDB, SQS, SNS and KMS work with the role's policy, not without; a missing table is a typed error."""
     wishes: dict[str, Pairs] = {
         "item": {"table": "things", "key": client.name, "value": "kept"},
         "queue": {"name": "work", "value": "sent"},
@@ -378,8 +380,8 @@ def test_other_services_are_used_by_the_same_session(
     told(client, missing, "ResourceNotFoundException")
 
 
-def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
-    """A role that the client makes is assumed by it; the same once more is a typed error."""
+def test_a_created_role_can_be_assumed(client: Client, alice: Conversation) -> None:
+    """A role that the client creates can be assumed; creating it again is EntityAlreadyExists."""
     name = f"Made-by-{client.name}"
     trust = json.dumps(
         {
@@ -397,7 +399,7 @@ def test_what_it_makes_counts(client: Client, alice: Conversation) -> None:
 
 
 def test_a_session_ends(url: str, alice: Conversation) -> None:
-    """After the fifteen minutes that it was asked for, in the words of either kind of service."""
+    """A session of 15 minutes expires; STS and Secrets Manager each answer with their own expiry error."""
     short = alice.assumed(JUMP, duration="900")
     assert alice.granted("identity", **short)
 
@@ -409,7 +411,7 @@ def test_a_session_ends(url: str, alice: Conversation) -> None:
 
 
 def test_the_time_of_expiry_is_read(url: str, alice: Conversation) -> None:
-    """An hour from the sandbox's own now, by whichever type of date the client has."""
+    """The expiry of a one-hour session is read in the client's date type, by the sandbox's clock."""
     now = control(url, "clock", {"advance_seconds": 0})["now"]
 
     expires = alice.granted("assume", role=JUMP, session="s1", duration="3600")["expires"]
@@ -424,7 +426,7 @@ def _seconds(now: str | float) -> float:
 
 
 def test_wrong_keys_are_refused(alice: Conversation, jump: Pairs) -> None:
-    """Another secret, an id that nobody has, and a session token of somebody else."""
+    """A wrong secret key, an unknown key id and another session's token are each rejected with AWS's error code."""
     assert alice.refused("identity", **{**ALICE, "secret": "x" * 40}).code == "SignatureDoesNotMatch"
     assert alice.refused("identity", key_id="AKIANOBODYNOBODY0000", secret="x" * 40).code == "InvalidClientTokenId"
     other = {**alice.assumed(JUMP), "token": jump["token"]}
@@ -432,7 +434,7 @@ def test_wrong_keys_are_refused(alice: Conversation, jump: Pairs) -> None:
 
 
 def test_its_own_provider_follows_a_chain_of_profiles(client: Client, tmp_path: Path) -> None:
-    """`role_arn`, `source_profile` and `external_id` in the shared config file; not with another external ID."""
+    """The client's provider follows `role_arn`, `source_profile` and `external_id`; a wrong external ID is denied."""
     chain = (
         f"[profile base]\naws_access_key_id = {ALICE['key_id']}\naws_secret_access_key = {ALICE['secret']}\n"
         f"[profile jump]\nrole_arn = {JUMP}\nsource_profile = base\nrole_session_name = hop\n"
@@ -451,12 +453,12 @@ def test_its_own_provider_follows_a_chain_of_profiles(client: Client, tmp_path: 
 
 
 def test_its_own_provider_takes_a_web_identity_token(client: Client, url: str, tmp_path: Path) -> None:
-    """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are all it has; a job of another repository is refused."""
+    """The client's provider assumes a role by AWS_WEB_IDENTITY_TOKEN_FILE; a token of another repository is denied."""
     for repository in ("org/app", "evil/app"):
         claims = {"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com"}
         token = control(url, "token", {**claims, "sub": f"repo:{repository}:ref:refs/heads/main"})["token"]
         (tmp_path / repository.replace("/", "-")).write_text(token)
-    # By its name a session is found in the cache of the AWS CLI 2.
+    # The AWS CLI 2 finds a cached session by its name.
     of_org = {"AWS_ROLE_SESSION_NAME": "job", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "org-app")}
     of_evil = {"AWS_ROLE_SESSION_NAME": "evil", "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "evil-app")}
 

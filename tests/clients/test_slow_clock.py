@@ -1,4 +1,4 @@
-"""A machine whose clock is wrong: corrected once, told once, and never a riddle; for signed calls and for tokens."""
+"""A machine with a wrong clock: dsops corrects it once, says so once; for signed calls and for tokens."""
 
 from __future__ import annotations
 
@@ -67,20 +67,20 @@ MINUTE = 60
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """dsops on such a machine, to its end."""
+    """Run dsops with a clock that is off by this many seconds."""
     (folder / "dsops.yaml").write_text(CONFIG)
-    known = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
+    variables = {**sandbox.user("ada").environment(), "HOME": str(folder), "DSOPS_AGENT": "off", **environ}
     command = [sys.executable, PROGRAM, str(seconds), *words]
-    allow_found(folder, known)
+    allow_found(folder, variables)
     return subprocess.run(
         command,
         cwd=folder,
-        env=known,
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
@@ -90,29 +90,27 @@ def run(sandbox: LocalAws, folder: Path, seconds: int, *words: str, **environ: s
 
 
 def read(sandbox: LocalAws, folder: Path, seconds: int, name: str, **environ: str) -> tuple[str, str]:
-    """What a command gets in that environment, and what is said besides."""
+    """stdout and stderr of a command in this environment."""
     done = run(sandbox, folder, seconds, "exec", "--env", name, "--", "printenv", "SECRET", **environ)
     return done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-20, "behind"), (20, "ahead of")])
-def test_signed_calls_are_corrected_and_that_is_told_once(
-    sandbox: LocalAws, tmp_path: Path, minutes: int, side: str
-) -> None:
-    """Two services refuse the signature, one note says why all goes well."""
-    secret, said = read(sandbox, tmp_path, minutes * MINUTE, "key")
+def test_signatures_are_corrected_with_one_note(sandbox: LocalAws, tmp_path: Path, minutes: int, side: str) -> None:
+    """Signatures are corrected after two services rejected them, and one note explains the wrong clock."""
+    secret, stderr = read(sandbox, tmp_path, minutes * MINUTE, "key")
     assert secret == "the-token\n"
-    assert said.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
-    assert said.count("\n") == 1
+    assert stderr.startswith(f"dsops: note: this machine's clock is 20 minutes {side} that of sts at ")
+    assert stderr.count("\n") == 1
 
 
-def test_a_clock_that_is_a_little_wrong_is_nothing_to_tell(sandbox: LocalAws, tmp_path: Path) -> None:
-    """AWS takes it, and so it is no news."""
+def test_a_slightly_wrong_clock_causes_no_note(sandbox: LocalAws, tmp_path: Path) -> None:
+    """A clock that is 2 minutes off causes no message, since AWS accepts it."""
     assert read(sandbox, tmp_path, -2 * MINUTE, "key") == ("the-token\n", "")
 
 
 def minted(sandbox: LocalAws, folder: Path, *words: str) -> str:
-    """What the sandbox's own issuer or identity provider gives, by the clock that is right."""
+    """A token or SAML response of the sandbox, issued by the correct clock."""
     command = [str(Path(sys.executable).parent / "dsops"), "sandbox", *words]
     command += ["--port", sandbox.url.rpartition(":")[2]]
     environ = {**os.environ, "HOME": str(folder)}
@@ -121,32 +119,32 @@ def minted(sandbox: LocalAws, folder: Path, *words: str) -> str:
 
 
 def outcomes(sandbox: LocalAws, action: str) -> list[object]:
-    """What became of each call of that name; None is success."""
+    """The error code of each call of this operation; None for success."""
     return [event.get("errorCode") for event in sandbox.events() if event["eventName"] == action]
 
 
 def test_a_token_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
-    """AWS judges its time by its own clock; what is signed with the session is corrected as any call."""
+    """A web identity token is sent even if it looks expired by the wrong clock: AWS decides by its own."""
     words = ("token", "--iss", "https://oidc.example.com", "--sub", "me", "--expires", "300")
     token = minted(sandbox, tmp_path, *words)
-    secret, said = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
+    secret, stderr = read(sandbox, tmp_path, -20 * MINUTE, "token", TOKEN=token)
     assert secret == "the-token\n"
-    assert said.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
+    assert stderr.startswith("dsops: note: this machine's clock is 20 minutes behind that of secretsmanager at ")
     assert outcomes(sandbox, "AssumeRoleWithWebIdentity") == [None]
 
 
 def test_an_assertion_is_sent_whatever_the_clock_shows(sandbox: LocalAws, tmp_path: Path) -> None:
-    """It lives for five minutes only, and twenty wrong ones don't count."""
+    """A SAML response, valid for five minutes, is sent even if it looks expired by the wrong clock."""
     role = "arn:aws:iam::123456789012:role/Reader"
     (tmp_path / "response.b64").write_text(minted(sandbox, tmp_path, "saml", "--role", role, "--session-name", "ada"))
-    secret, said = read(sandbox, tmp_path, 20 * MINUTE, "assertion")
-    assert secret == "the-token\n", said
-    assert "this machine's clock is 20 minutes ahead of that of secretsmanager at " in said
+    secret, stderr = read(sandbox, tmp_path, 20 * MINUTE, "assertion")
+    assert secret == "the-token\n", stderr
+    assert "this machine's clock is 20 minutes ahead of that of secretsmanager at " in stderr
     assert outcomes(sandbox, "AssumeRoleWithSAML") == [None]
 
 
-def test_whoami_tells_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
-    """On stderr; the answer is the usual one."""
+def test_whoami_notes_the_wrong_clock(sandbox: LocalAws, tmp_path: Path) -> None:
+    """`whoami` notes the wrong clock on stderr and prints its usual answer."""
     done = run(sandbox, tmp_path, -20 * MINUTE, "whoami")
     assert done.returncode == 0, done.stdout
     assert done.stderr.count("this machine's clock is 20 minutes behind") == 1
@@ -157,13 +155,13 @@ def test_whoami_tells_it_too(sandbox: LocalAws, tmp_path: Path) -> None:
     [(0, "ok", 0), (-30, "ok", 0), (-120, "warning", 0), (200, "warning", 0), (-20 * MINUTE, "failed", 6)],
 )
 def test_doctor_finds_a_wrong_clock(sandbox: LocalAws, tmp_path: Path, seconds: int, status: str, code: int) -> None:
-    """Over a minute is a warning, over five a failure, though all stores work: not every program corrects it."""
+    """doctor warns of a clock more than a minute off and fails over five: other programs do not correct it."""
     done = run(sandbox, tmp_path, seconds, "doctor", "--env", "key", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert (checks["clock"]["status"], done.returncode) == (status, code), done.stdout
     assert checks["store by-key (key)"]["status"] == "ok"
     if status != "ok":
-        told, side = checks["clock"]["detail"].split(" s ", 1)
-        assert abs(int(told) - abs(seconds)) <= 2
+        difference, side = checks["clock"]["detail"].split(" s ", 1)
+        assert abs(int(difference) - abs(seconds)) <= 2
         assert side.startswith("behind sts at " if seconds < 0 else "ahead of sts at ")
         assert "set the clock" in checks["clock"]["hint"]

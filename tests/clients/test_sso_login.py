@@ -1,4 +1,4 @@
-"""Real clients log in to the sandbox's Identity Center, and use what others have logged in to."""
+"""Real AWS clients log in to the sandbox's Identity Center and use each other's cached tokens."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.client import client_variables
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.clients.sdks import SDKS, aws_cli_2, version_of
 from tests.clients.test_sdks import Client, plain_environment
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
@@ -77,33 +77,33 @@ sso_registration_scopes = {SCOPE}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SandboxServer]:
-    """Alice may read, bob may nothing."""
+    """A sandbox whose alice has a read-only permission set; bob has none."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def own_configuration(tmp_path: Path) -> Path:
-    """A home with the profiles in it."""
+    """A home folder with the profiles."""
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(CONFIG)
     return tmp_path
 
 
 def oidc(server: SandboxServer) -> Any:  # boto3 ships no types, here and below
-    """boto3's client of the sign-in service."""
+    """boto3's client of the OIDC (sign-in) service."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso-oidc", endpoint_url=server.url, config=config)
 
 
 def portal(server: SandboxServer) -> Any:
-    """boto3's client of the portal."""
+    """boto3's client of the access portal."""
     config = Config(signature_version=UNSIGNED, region_name="us-east-1", retries={"total_max_attempts": 1})
     return boto3.client("sso", endpoint_url=server.url, config=config)
 
 
 def ask(server: SandboxServer, method: str, target: str, form: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    """Status, Location and text of what a browser on this machine is answered."""
+    """Status, Location header and body of an HTTP request."""
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
     headers = (
         {"Content-Type": "application/x-www-form-urlencoded", "Origin": server.url, "Sec-Fetch-Site": "same-origin"}
@@ -118,13 +118,13 @@ def ask(server: SandboxServer, method: str, target: str, form: Mapping[str, str]
 
 
 def approve(server: SandboxServer, code: str, user: str = "alice") -> None:
-    """A person says yes."""
+    """Approve a device code as a user does on its page."""
     fields = {"user_code": code, "user": user, "answer": "approve"}
     assert ask(server, "POST", "/_sandbox/device", fields)[0] == 200
 
 
 class FormReader(HTMLParser):
-    """The one form of a page, as a browser understands it."""
+    """A parser for the one form of a login page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class FormReader(HTMLParser):
         self.buttons: list[dict[str, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes where the form goes, and its buttons."""
+        """Note the form's action and its buttons."""
         if tag == "form":
             self.action = dict(attrs)["action"] or ""
         if tag == "button":
@@ -140,47 +140,47 @@ class FormReader(HTMLParser):
 
 
 def log_in(server: SandboxServer, home: Path, *, seconds: int = 3600, user: str = "alice") -> str:
-    """What `aws sso login` leaves in the cache for the session `corp`; the token is said to be good for `seconds`."""
+    """Write the token cache of `aws sso login` for the session `corp`, expiring in `seconds`; return the token."""
     client = oidc(server)
     made = client.register_client(clientName="botocore-client-corp", clientType="public", scopes=[SCOPE])
-    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
-    started = client.start_device_authorization(**who, startUrl=START_URL)
+    registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**registration, startUrl=START_URL)
     approve(server, started["userCode"], user)
-    given = client.create_token(**who, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"])
+    token = client.create_token(**registration, grantType=DEVICE_GRANT, deviceCode=started["deviceCode"])
     now = datetime.now(UTC)
     moments = {"expiresAt": now + timedelta(seconds=seconds), "registrationExpiresAt": now + timedelta(days=90)}
     content = {
         "startUrl": START_URL,
         "region": "us-east-1",
-        "accessToken": given["accessToken"],
-        "refreshToken": given["refreshToken"],
-        **who,
+        "accessToken": token["accessToken"],
+        "refreshToken": token["refreshToken"],
+        **registration,
         **{name: f"{moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()},
     }
     cache = home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     (cache / f"{hashlib.sha1(b'corp', usedforsecurity=False).hexdigest()}.json").write_text(json.dumps(content))
-    return str(given["accessToken"])
+    return str(token["accessToken"])
 
 
-# --- every SDK takes a token that is there already -------------------------------------------------------------------
+# --- SDKs with a cached token --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=SDKS)
 def client(
     request: pytest.FixtureRequest, server: SandboxServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """Each client in turn; skipped where its toolchain is not on this machine."""
+    """Each client in turn; skipped if its toolchain is not installed."""
     try:
-        one = Client(request.param, server.url, tmp_path_factory.mktemp("home"))
+        started = Client(request.param, server.url, tmp_path_factory.mktemp("home"))
     except ToolMissingError as missing:
         pytest.skip(str(missing))
-    yield one
-    one.close()
+    yield started
+    started.close()
 
 
 def test_a_profile_with_a_session_is_its_users_role(client: Client, server: SandboxServer, tmp_path: Path) -> None:
-    """Its name and what it may; a role that is not assigned is none."""
+    """A profile with an sso-session gets its user's role and permissions; a role that is not assigned is denied."""
     log_in(server, tmp_path)
     home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
 
@@ -194,19 +194,19 @@ def test_a_profile_with_a_session_is_its_users_role(client: Client, server: Sand
     assert "No access" in other.refused("identity").message
 
 
-def test_a_token_that_is_over_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
-    """By the SDK itself, with what the login has left in the cache."""
+def test_an_expired_token_is_refreshed(client: Client, server: SandboxServer, tmp_path: Path) -> None:
+    """The SDK itself refreshes an expired token with the refresh token in the cache."""
     log_in(server, tmp_path, seconds=-60)
     before = server.sandbox.events.added
     home = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / ".aws" / "config")}
 
     assert client.finding(AWS_PROFILE="reader", **home).granted("identity")["arn"].endswith("/alice")
 
-    created = [one for one in server.sandbox.events.records(before) if one["eventName"] == "CreateToken"]
+    created = [record for record in server.sandbox.events.records(before) if record["eventName"] == "CreateToken"]
     assert [one["requestParameters"]["grantType"] for one in created] == ["refresh_token"]
 
 
-# --- the AWS CLI logs in by itself -----------------------------------------------------------------------------------
+# --- logins of the AWS CLI -----------------------------------------------------------------------------------------
 
 
 class AwsCli(NamedTuple):
@@ -214,12 +214,12 @@ class AwsCli(NamedTuple):
 
     path: str
     is_older: bool
-    """Than 2.22: since then `aws sso login` goes the browser's way unless told otherwise."""
+    """Whether it is older than 2.22, since when `aws sso login` uses the browser redirect by default."""
 
 
 @pytest.fixture(scope="module")
 def aws_cli() -> AwsCli:
-    """The one that is first in PATH."""
+    """The AWS CLI 2 that is first in PATH."""
     try:
         path = aws_cli_2(OUTSIDE)
     except ToolMissingError as missing:
@@ -232,7 +232,7 @@ def aws_cli() -> AwsCli:
 def aws(
     aws_cli: AwsCli, server: SandboxServer, tmp_path: Path
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """It, at work; Debian's is older than AWS_ENDPOINT_URL, so AWS's own names lead to the sandbox."""
+    """Run the AWS CLI 2. Debian's ignores AWS_ENDPOINT_URL, so AWS's host names lead to the sandbox."""
     with amazon(server.url, tmp_path) as ways:
         variables = {
             name: value
@@ -266,7 +266,7 @@ def aws(
 
 @pytest.fixture
 def device_option(aws_cli: AwsCli, way: str) -> list[str]:
-    """What makes `aws sso login` go that way; asked for before `aws`, nothing is started for a test that is skipped."""
+    """The option for this login flow. A skip happens here, before `aws` starts anything."""
     if aws_cli.is_older and way == "browser":
         pytest.skip("this AWS CLI is older than 2.22 and logs in by a device's code alone")
     return [] if aws_cli.is_older or way == "browser" else ["--use-device-code"]
@@ -277,7 +277,7 @@ def device_option(aws_cli: AwsCli, way: str) -> list[str]:
 def test_the_aws_cli_logs_in_and_out(
     device_option: list[str], aws: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, profile: str
 ) -> None:
-    """`dsops sandbox approve` stands in for browser and person; after logging out the profile is nobody."""
+    """`aws sso login` works by browser and by device code; after `aws sso logout` the profile has no credentials."""
     browser = "dsops sandbox approve --user alice %s"
     logged_in = aws("sso", "login", "--profile", profile, *device_option, BROWSER=browser)
     caller = aws("sts", "get-caller-identity", "--profile", profile, "--query", "Arn", "--output", "text")
@@ -309,19 +309,19 @@ def test_the_aws_cli_logs_in_and_out(
 @pytest.mark.parametrize(
     ("way", "words"), [("device", "AccessDeniedException"), ("browser", "Failed to retrieve an authorization code")]
 )
-def test_the_aws_cli_is_told_of_a_refusal(
+def test_a_denied_login_ends_the_aws_cli(
     device_option: list[str], aws: Callable[..., subprocess.CompletedProcess[str]], words: str
 ) -> None:
-    """It ends at once, in words of its own."""
+    """A denied login ends `aws sso login` at once with its own error."""
     refused = aws("sso", "login", "--profile", "reader", *device_option, BROWSER="dsops sandbox approve --deny %s")
     assert refused.returncode != 0
     assert words in refused.stderr
 
 
-def test_the_aws_cli_lists_what_there_is(
+def test_the_aws_cli_lists_accounts_and_roles(
     aws: Callable[..., subprocess.CompletedProcess[str]], server: SandboxServer, tmp_path: Path
 ) -> None:
-    """Accounts and roles of the token, and credentials for one of them."""
+    """`aws sso` lists the token's accounts and roles and gets credentials for one of them."""
     token = log_in(server, tmp_path)
     region = ("--region", "us-east-1", "--access-token", token)
     accounts = aws("sso", "list-accounts", *region, "--query", "accountList[].accountId", "--output", "text")
@@ -336,19 +336,19 @@ def test_the_aws_cli_lists_what_there_is(
         "--output",
         "text",
     )
-    given = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
+    credentials = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Reader")
     other = aws("sso", "get-role-credentials", *region, "--account-id", ACCOUNT, "--role-name", "Other")
 
     assert (accounts.stdout, roles.stdout) == (f"{ACCOUNT}\n", "Reader\n")
-    assert json.loads(given.stdout)["roleCredentials"]["accessKeyId"].startswith("ASIA")
+    assert json.loads(credentials.stdout)["roleCredentials"]["accessKeyId"].startswith("ASIA")
     assert "ForbiddenException" in other.stderr
 
 
-# --- the browser's way, over the wire --------------------------------------------------------------------------------
+# --- the authorization code flow -----------------------------------------------------------------------------------
 
 
 def register(server: SandboxServer, redirect: str) -> Program:
-    """A client as the AWS CLI since 2.22 registers it."""
+    """Register an OIDC client as the AWS CLI does since 2.22."""
     made = oidc(server).register_client(
         clientName="botocore-client-corp",
         clientType="public",
@@ -361,7 +361,7 @@ def register(server: SandboxServer, redirect: str) -> Program:
 
 
 def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
-    """What comes back to the client when a person opens the address, says who he is and presses a button."""
+    """The query sent back to the client after a user opens the authorize URL and presses a button."""
     status, _, page = ask(server, "GET", target)
     form = FormReader()
     form.feed(page)
@@ -373,8 +373,8 @@ def press(server: SandboxServer, target: str, answer: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
-def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) -> None:
-    """With the verifier; boto3 reads accounts, roles and credentials with it, and logs out."""
+def test_an_authorization_code_is_exchanged_for_a_token(server: SandboxServer) -> None:
+    """An authorization code with its PKCE verifier gives a token, with which boto3 lists accounts and logs out."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "approve")
     wish = {
@@ -391,18 +391,18 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) ->
     token = client.create_token(**wish)["accessToken"]
     sso = portal(server)
     accounts = [
-        one["accountId"]
+        entry["accountId"]
         for page in sso.get_paginator("list_accounts").paginate(accessToken=token)
-        for one in page["accountList"]
+        for entry in page["accountList"]
     ]
-    given = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
+    credentials = sso.get_role_credentials(accessToken=token, accountId=ACCOUNT, roleName="Reader")["roleCredentials"]
     caller = boto3.client(
         "sts",
         endpoint_url=server.url,
         region_name="us-east-1",
-        aws_access_key_id=given["accessKeyId"],
-        aws_secret_access_key=given["secretAccessKey"],
-        aws_session_token=given["sessionToken"],
+        aws_access_key_id=credentials["accessKeyId"],
+        aws_secret_access_key=credentials["secretAccessKey"],
+        aws_session_token=credentials["sessionToken"],
     ).get_caller_identity()
     sso.logout(accessToken=token)
 
@@ -416,27 +416,27 @@ def test_a_browser_brings_a_code_that_is_worth_a_token(server: SandboxServer) ->
         client.create_token(**wish)
 
 
-def test_a_person_who_denies_sends_the_browser_back_without_a_code(server: SandboxServer) -> None:
-    """OAuth's error in its place."""
+def test_a_denied_login_redirects_without_a_code(server: SandboxServer) -> None:
+    """A denial redirects the browser with OAuth's `access_denied` instead of a code."""
     program = register(server, "http://127.0.0.1/oauth/callback")
     brought = press(server, f"/authorize?{authorize_query(program)}", "deny")
     assert brought == {"error": "access_denied", "state": "st&te"}
 
 
-def test_boto3_names_each_refusal(server: SandboxServer) -> None:
-    """By the exceptions of the model, which carry OAuth's code; `ForbiddenException` is in no model."""
+def test_boto3_raises_each_modelled_error(server: SandboxServer) -> None:
+    """boto3 raises each error as its modelled exception with OAuth's code; `ForbiddenException` is in no model."""
     client, sso = oidc(server), portal(server)
     made = client.register_client(clientName="x", clientType="public", scopes=[SCOPE])
-    who = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
-    started = client.start_device_authorization(**who, startUrl=START_URL)
-    poll = {**who, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
+    registration = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    started = client.start_device_authorization(**registration, startUrl=START_URL)
+    poll = {**registration, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
 
     with pytest.raises(client.exceptions.AuthorizationPendingException) as pending:
         client.create_token(**poll)
     with pytest.raises(client.exceptions.InvalidClientException) as unknown:
         client.create_token(**{**poll, "clientSecret": "x"})
     with pytest.raises(client.exceptions.InvalidRequestException) as elsewhere:
-        client.start_device_authorization(**who, startUrl="https://d-0000000000.awsapps.com/start")
+        client.start_device_authorization(**registration, startUrl="https://d-0000000000.awsapps.com/start")
     approve(server, started["userCode"])
     token = client.create_token(**poll)["accessToken"]
     with pytest.raises(ClientError, match=r"\(ForbiddenException\).*No access"):

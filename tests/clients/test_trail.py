@@ -1,4 +1,4 @@
-"""A day of boto3 in two accounts, read back from the folder of log files that the sandbox has written of it."""
+"""Two days of boto3 calls in two accounts, read back from the sandbox's folder of CloudTrail files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 from dsops.audit.cloudtrail.files import find_logs
 from dsops.audit.cloudtrail.questions import HISTORY, REPORTED
 from dsops.audit.cloudtrail.reporting import report_on
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import HIDDEN
-from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.launch import TrailWish, identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.server import SandboxServer
 
 HOME, AWAY = "111111111111", "222222222222"
 JUMP, TARGET = f"arn:aws:iam::{HOME}:role/team/Jump", f"arn:aws:iam::{AWAY}:role/Target"
@@ -68,34 +68,34 @@ MORNING = datetime(2026, 7, 13, 9, 0, 0, tzinfo=UTC)
 
 
 class Day:
-    """The sandbox of the day, its clock, and what came back from it."""
+    """The sandbox that is played in, its clock, and the sessions it gave."""
 
     def __init__(self, server: SandboxServer) -> None:
         self._server = server
         self.sessions: dict[str, Any] = {}
 
     def move_to(self, moment: datetime) -> None:
-        """Later."""
+        """Move the clock to this time."""
         with self._server.sandbox.world.lock:
             self._server.sandbox.move_clock(moment.timestamp())
 
     def client(self, session: boto3.Session, service: str, region: str = "us-east-1") -> Any:  # boto3 ships no types
-        """A client of the sandbox."""
+        """A boto3 client whose endpoint is the sandbox."""
         return session.client(service, endpoint_url=self._server.url, region_name=region)
 
     def alice(self) -> boto3.Session:
-        """She, with her long-term key."""
+        """boto3 as alice, with her long-term key."""
         variables = identity_variables(self._server, "alice")
         return boto3.Session(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
 
     def with_mfa(self) -> boto3.Session:
-        """She, with a session for which she showed a code."""
+        """boto3 as alice, with a session for which she entered an MFA code."""
         code = code_at(MFA_SEED, self._server.sandbox.clock.now())
         answer = self.client(self.alice(), "sts").get_session_token(SerialNumber=MFA, TokenCode=code)
         return self._session("mfa", answer)
 
     def assume(self, caller: boto3.Session, role: str, name: str, **more: object) -> boto3.Session:
-        """A session of the role, by an endpoint in Ireland."""
+        """A session of the role, from the regional STS endpoint in Ireland."""
         answer = self.client(caller, "sts", "eu-west-1").assume_role(RoleArn=role, RoleSessionName=name, **more)
         return self._session(name, answer)
 
@@ -107,7 +107,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
-    """The folder after two days: MFA, a chain of two over the border of an account, denials, a secret."""
+    """The folder of log files after two days: MFA, a chain across two accounts, denials, a secret."""
     folder = tmp_path_factory.mktemp("trail")
     clock = MovableClock()
     clock.set(MORNING.timestamp())
@@ -139,20 +139,20 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Day]:
 
 
 def records(folder: Path, account: str, region: str, day: str) -> list[dict[str, Any]]:
-    """Those of one folder, oldest first."""
-    found: list[dict[str, Any]] = []
+    """The records of one account, region and day, oldest first."""
+    log_records: list[dict[str, Any]] = []
     for path in folder.glob(f"AWSLogs/{account}/CloudTrail/{region}/2026/07/{day}/*.json.gz"):
-        found += json.loads(gzip.decompress(path.read_bytes()))["Records"]
-    return sorted(found, key=lambda record: record["eventTime"])
+        log_records += json.loads(gzip.decompress(path.read_bytes()))["Records"]
+    return sorted(log_records, key=lambda record: record["eventTime"])
 
 
 def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) -> None:
-    """And nothing is elsewhere: who came with a session that had ended was nobody."""
+    """Each account, region and day has its folder; a call with an expired session is recorded nowhere."""
     folder, _ = played
 
-    told = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
+    folders = {str(path.parent.relative_to(folder / "AWSLogs")) for path in folder.rglob("*") if path.is_file()}
 
-    assert told == {
+    assert folders == {
         f"{HOME}/CloudTrail/us-east-1/2026/07/13",
         f"{HOME}/CloudTrail/eu-west-1/2026/07/13",
         f"{HOME}/CloudTrail/us-east-1/2026/07/14",
@@ -162,7 +162,7 @@ def test_each_account_region_and_day_has_its_folder(played: tuple[Path, Day]) ->
 
 
 def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day]) -> None:
-    """Field for field: who called, how he became that one, what he asked for and what he got."""
+    """The AssumeRole record of the second hop has CloudTrail's fields: caller, session issuer, request, response."""
     folder, day = played
     issued = day.sessions["deploy-2"]
 
@@ -173,7 +173,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
     assert re.fullmatch(r"127\.0\.0\.1:\d+", record["tlsDetails"].pop("clientProvidedHostHeader"))
     ids = {record.pop(name) for name in ("eventID", "requestID", "sharedEventID")}
     assert len(ids) == 3
-    assert all(UUID.fullmatch(each) for each in ids)
+    assert all(UUID.fullmatch(identifier) for identifier in ids)
     assert record == {
         "eventVersion": "1.11",
         "userIdentity": {
@@ -232,7 +232,7 @@ def test_the_second_hop_has_every_field_of_cloudtrails(played: tuple[Path, Day])
 
 
 def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
-    """The same event; of the caller it has id and account."""
+    """The role's account has its own record of the AssumeRole, with only id and account of the caller."""
     folder, _ = played
 
     own = records(folder, HOME, "eu-west-1", "13")[-1]
@@ -250,7 +250,7 @@ def test_the_roles_account_has_its_own_copy(played: tuple[Path, Day]) -> None:
 
 
 def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
-    """A user's session says so; the code is nowhere."""
+    """The first hop's record says that MFA was used; the MFA code is in no record."""
     folder, day = played
 
     (token,) = records(folder, HOME, "us-east-1", "13")
@@ -279,8 +279,8 @@ def test_the_first_hop_was_made_with_mfa(played: tuple[Path, Day]) -> None:
     assert first["responseElements"]["credentials"]["expiration"] == "Jul 13, 2026, 9:15:00 AM"
 
 
-def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
-    """In the caller's account; what a role's session did later is in the role's."""
+def test_denials_are_recorded_with_awss_message(played: tuple[Path, Day]) -> None:
+    """Denials are recorded in the caller's account with AWS's message; a role session's calls in the role's account."""
     folder, _ = played
 
     denied = records(folder, HOME, "eu-west-1", "13")[1]
@@ -300,7 +300,7 @@ def test_denials_are_there_with_awss_words(played: tuple[Path, Day]) -> None:
 
 
 def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
-    """IAM's calls in us-east-1, wherever the client thought it was."""
+    """IAM calls are recorded in us-east-1 and in the folder of the next day, whatever region the client uses."""
     folder, _ = played
 
     (record,) = records(folder, HOME, "us-east-1", "14")
@@ -310,7 +310,7 @@ def test_the_next_day_is_in_the_next_folder(played: tuple[Path, Day]) -> None:
 
 
 def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
-    """No key, token, code, external ID or value in any byte of it."""
+    """No key, token, MFA code, external ID or secret value is in any file of the folder."""
     folder, day = played
 
     text = "".join(gzip.decompress(path.read_bytes()).decode() for path in folder.rglob("*.gz"))
@@ -323,32 +323,35 @@ def test_no_secret_is_in_the_folder(played: tuple[Path, Day]) -> None:
     assert "invented" not in text
 
 
-def test_the_report_over_the_folder_tells_the_day(played: tuple[Path, Day]) -> None:
-    """Who assumed what, what was refused, how long it was used, and who was behind the second hop."""
+def test_the_report_on_the_folder(played: tuple[Path, Day]) -> None:
+    """`audit report` on the folder shows role use, denials, session durations and the user behind the second hop."""
     folder, day = played
     alice = f"arn:aws:iam::{HOME}:user/alice"
 
     report = report_on(find_logs([str(folder)]), ["logs"], questions=(*REPORTED, HISTORY), session="deploy-2")
-    told = {answer.question: [list(row) for row in answer.rows] for answer in report.answers}
+    rows_by_question = {answer.question: [list(row) for row in answer.rows] for answer in report.answers}
 
     later = MORNING.replace(minute=5)
-    assert told["failures"] == [[TARGET, "AccessDenied", 1, 1, MORNING, MORNING]]
-    assert told["durations"] == [
+    assert rows_by_question["failures"] == [[TARGET, "AccessDenied", 1, 1, MORNING, MORNING]]
+    assert rows_by_question["durations"] == [
         ["GetSessionToken", 1, 0, 43_200, 43_200, 0, 0],
         [JUMP, 1, 0, 900, 900, 300, 300],
         [TARGET, 1, 0, 3600, 3600, 0, 0],
     ]
-    assert told["principals"] == [
+    assert rows_by_question["principals"] == [
         ["GetSessionToken", alice, 1, 0, MORNING, MORNING],
         [JUMP, alice, 1, 0, MORNING, MORNING],
         [TARGET, JUMP, 1, 1, MORNING, later],
     ]
-    assert told["accounts"] == [[HOME, AWAY, 2, 1, 1, 1, MORNING, later]]
-    assert told["chains"] == [[f"{alice} > GetSessionToken > {JUMP} > {TARGET}", 3, 1, later, later]]
+    assert rows_by_question["accounts"] == [[HOME, AWAY, 2, 1, 1, 1, MORNING, later]]
+    assert rows_by_question["chains"] == [[f"{alice} > GetSessionToken > {JUMP} > {TARGET}", 3, 1, later, later]]
     keys = [day.sessions[name]["Credentials"]["AccessKeyId"] for name in ("mfa", "deploy", "deploy-2")]
-    assert [[hop, name, role, identity, key] for hop, _, name, _, role, _, identity, _, _, key in told["history"]] == [
+    assert [
+        [hop, name, role, identity, key]
+        for hop, _, name, _, role, _, identity, _, _, key in rows_by_question["history"]
+    ] == [
         [1, "GetSessionToken", "GetSessionToken", "", keys[0]],
         [2, "AssumeRole", JUMP, "ada", keys[1]],
         [3, "AssumeRole", TARGET, "ada", keys[2]],
     ]
-    assert {row[1]: row[2] for row in told["events"]} == {"sts": 4, "secretsmanager": 2, "iam": 1}
+    assert {row[1]: row[2] for row in rows_by_question["events"]} == {"sts": 4, "secretsmanager": 2, "iam": 1}

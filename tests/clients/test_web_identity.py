@@ -1,4 +1,4 @@
-"""Real clients with a web identity token, unchanged but for their endpoint."""
+"""Unchanged boto3 and AWS CLI assume a role with a web identity token."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 
 BIN = Path(sys.executable).parent
 ROLE = "arn:aws:iam::111111111111:role/Deploy"
@@ -46,13 +46,13 @@ accounts:
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """A role for the jobs of one repository."""
+    """A sandbox with a role for the jobs of one repository."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 def job_token(server: SandboxServer, repository: str) -> str:
-    """What a job of GitHub Actions in that repository gets, asked for as GitHub's toolkit does."""
+    """The OIDC token of a GitHub Actions job in this repository, requested as GitHub's toolkit does."""
     query = urlencode({"api-version": "2.0", "repository": repository})
     url = f"{server.url}/_sandbox/github?{query}&audience=sts.amazonaws.com"
     request = Request(url, headers={"Authorization": f"Bearer {server.control.tokens.github_token}"})
@@ -64,7 +64,7 @@ def job_token(server: SandboxServer, repository: str) -> str:
 def test_boto3_reads_the_token_from_its_file(
     server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are all that it has; the session reads the secret."""
+    """boto3 needs only AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN to assume the role and read the secret."""
     file = tmp_path / "token"
     file.write_text(job_token(server, "org/app"))
     for name, value in {
@@ -83,8 +83,8 @@ def test_boto3_reads_the_token_from_its_file(
     assert session.client("secretsmanager").get_secret_value(SecretId="db")["SecretString"] == "invented"
 
 
-def test_boto3_hears_why_another_repository_is_refused(server: SandboxServer) -> None:
-    """The modelled exception for a bad token, AccessDenied for one that the trust policy does not want."""
+def test_boto3_gets_the_reason_for_another_repository(server: SandboxServer) -> None:
+    """boto3 raises InvalidIdentityToken for a bad token, and AccessDenied for one that the trust policy excludes."""
     client = boto3.client(
         "sts", region_name="us-east-1", endpoint_url=server.url, aws_access_key_id="x", aws_secret_access_key="y"
     )
@@ -97,7 +97,7 @@ def test_boto3_hears_why_another_repository_is_refused(server: SandboxServer) ->
 
 
 def test_the_aws_cli_takes_a_token_minted_by_dsops(server: SandboxServer, tmp_path: Path) -> None:
-    """`dsops sandbox token` into a file, and the AWS CLI is the role; without the file's token it is nobody."""
+    """The AWS CLI assumes a role by a token file of `dsops sandbox token`, and fails without a valid token."""
     variables = {
         "AWS_ENDPOINT_URL": server.url,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -137,7 +137,7 @@ def test_the_aws_cli_takes_a_token_minted_by_dsops(server: SandboxServer, tmp_pa
 
 
 def test_a_job_finds_its_token_by_the_variables_of_github(server: SandboxServer, tmp_path: Path) -> None:
-    """`dsops sandbox env --github-repository` gives the two, and no keys."""
+    """`dsops sandbox env --github-repository` sets GitHub's two OIDC variables and no AWS keys."""
     environment = client_environment(dict(os.environ), {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(tmp_path)})
     done = subprocess.run(
         [BIN / "dsops", "sandbox", "env", "--port", str(server.port), "--github-repository", "org/app"],
@@ -155,9 +155,9 @@ def test_a_job_finds_its_token_by_the_variables_of_github(server: SandboxServer,
     assert "AWS_ACCESS_KEY_ID=" not in done.stdout
 
 
-def test_dsops_says_what_it_can_not_mint(server: SandboxServer, tmp_path: Path) -> None:
-    """An issuer of somebody else's, no subject, a claim that is none."""
-    for words, said in (
+def test_tokens_that_cannot_be_minted(server: SandboxServer, tmp_path: Path) -> None:
+    """`dsops sandbox token` rejects an unknown issuer, a missing subject and a malformed claim."""
+    for words, message in (
         (["--sub", "s", "--iss", "https://login.example.com"], "holds no keys of https://login.example.com"),
         ([], "--sub is missing"),
         (["--sub", "s", "actor"], "`actor` is not NAME=VALUE"),
@@ -173,4 +173,4 @@ def test_dsops_says_what_it_can_not_mint(server: SandboxServer, tmp_path: Path) 
             check=False,
         )
         assert done.returncode in {2, 5}
-        assert said in done.stderr
+        assert message in done.stderr

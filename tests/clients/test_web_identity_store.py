@@ -1,4 +1,4 @@
-"""dsops with web identity tokens, as real processes: with an agent, for long, and with an AWS that verifies them."""
+"""Web identity tokens with real processes: with an agent, over several hours, and verified by the sandbox."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import dsops
 from dsops.errors import NoCredentials
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 from dsops.testing.local_aws import LocalAws
 from tests.desk import Desk
 
@@ -71,19 +71,19 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no age
 
 @pytest.fixture
 def sandbox_seed() -> str:
-    """What the sandbox of these tests starts with."""
+    """The sandbox's seed in these tests."""
     return SEED
 
 
 class Pod(Desk):
-    """A container without a key: a token's file, and an agent of its own."""
+    """A container without keys, with a token file and its own agent."""
 
     def __init__(self, sandbox: LocalAws, folder: Path) -> None:
         self.file = folder / "token"
         super().__init__(sandbox, folder, CONFIG, AWS_WEB_IDENTITY_TOKEN_FILE=str(self.file))
 
     def mint(self, subject: str, *, seconds: int = 300) -> str:
-        """A token of the issuer's about that subject."""
+        """A token of the sandbox's issuer for this subject."""
         port = self.sandbox.url.rpartition(":")[2]
         minted = self.dsops(
             "sandbox", "token", "--port", port, "--iss", ISSUER, "--sub", subject, "--expires", str(seconds)
@@ -92,25 +92,25 @@ class Pod(Desk):
         return minted.stdout.strip()
 
     def secret(self) -> str:
-        """What a command gets, or what is said instead."""
+        """The secret that `dsops exec` hands to a command; its stderr if it fails."""
         done = self.dsops("exec", "--env", "production", "--", "printenv", "SECRET")
         return done.stdout.strip() if not done.returncode else done.stderr
 
     def sessions(self) -> list[str]:
-        """Of whom the tokens spoke that the sandbox has given sessions for."""
-        called = [each for each in self.sandbox.events() if each["eventName"] == "AssumeRoleWithWebIdentity"]
+        """The token subjects of the sessions that the sandbox issued."""
+        called = [event for event in self.sandbox.events() if event["eventName"] == "AssumeRoleWithWebIdentity"]
         return [each["userIdentity"]["userName"] for each in called if "errorCode" not in each]
 
 
 @pytest.fixture
 def pod(sandbox: LocalAws, tmp_path: Path) -> Iterator[Pod]:
-    """A pod, whose agent ends with the test."""
+    """A pod; its agent is stopped when the test ends."""
     with Pod(sandbox, tmp_path) as made:
         yield made
 
 
 def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
-    """The agent keeps it for who comes with this token; another's, good or bad, never gets it."""
+    """The agent serves a session only to clients with the same token; other tokens, valid or not, never get it."""
     pod.file.write_text(pod.mint("pod:one"))
     assert [pod.secret(), pod.secret()] == ["the-secret"] * 2
     assert pod.sessions() == ["pod:one"]
@@ -126,21 +126,21 @@ def test_one_session_serves_a_token_and_no_other(pod: Pod) -> None:
     assert pod.sessions() == ["pod:one", "pod:two"]
 
 
-def test_a_token_that_has_expired_is_told_kindly(pod: Pod) -> None:
-    """By AWS's clock; a session that was made before goes on."""
+def test_an_expired_token_has_a_hint(pod: Pod) -> None:
+    """An expired token fails with a hint to get a new one; a session made with it before goes on."""
     pod.file.write_text(pod.mint("pod:one", seconds=60))
     assert pod.secret() == "the-secret"
     pod.sandbox.clock.advance(3600)
     assert pod.secret() == "the-secret"
     pod.dsops("agent", "stop")
-    said = pod.secret()
-    assert "Token expired" in said
-    assert "get a new token" in said
-    assert pod.mint("pod:one").split(".")[0] not in said
+    stderr = pod.secret()
+    assert "Token expired" in stderr
+    assert "get a new token" in stderr
+    assert pod.mint("pod:one").split(".")[0] not in stderr
 
 
-def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> None:
-    """Two hours here; a store that asks for three is refused by AWS, and told what to lower."""
+def test_a_tokens_session_lasts_as_long_as_the_role_allows(pod: Pod) -> None:
+    """A token's session may last as long as the role allows (2 hours); 3 hours are refused, with `duration_seconds`."""
     pod.file.write_text(pod.mint("pod:one"))
     assert "in 1 h 59 min" in pod.dsops("whoami", "role", "--no-agent").stdout
     (pod.folder / "dsops.yaml").write_text(CONFIG.replace("7200", "10800"))
@@ -149,7 +149,7 @@ def test_a_session_behind_a_token_is_as_long_as_the_role_allows(pod: Pod) -> Non
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> None:
-    """By GitHub's own variables, over either transport; not another repository's, and not for another audience."""
+    """A GitHub job's token is requested by GitHub's variables; another repository or audience is refused."""
     token = str(ask(pod.sandbox.url, "identity")["GitHubToken"])
     answers = {}
     for repository, audience in (("org/app", ""), ("evil/app", ""), ("org/app", "sts.amazonaws.com")):
@@ -168,7 +168,7 @@ def test_a_job_of_a_trusted_repository_is_let_in(pod: Pod, transport: str) -> No
 
 
 def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
-    """`exec --credentials --serve`: the command gets the session at the address that is its own."""
+    """`exec --credentials --serve` serves the session of a web identity token to the command."""
     pod.file.write_text(pod.mint("pod:one"))
     done = pod.dsops(
         "exec",
@@ -187,15 +187,15 @@ def test_a_command_works_with_the_session_of_a_token(pod: Pod) -> None:
 
 
 def test_no_base_credentials_are_looked_for(pod: Pod) -> None:
-    """Keys that are no good are never tried, and half a pair is no error."""
+    """A web identity store never looks for base credentials, so bad keys or half a key pair are no error."""
     pod.file.write_text(pod.mint("pod:one"))
     for keys in ({"AWS_ACCESS_KEY_ID": "AKIAHALFAPAIR"}, {"AWS_PROFILE": "absent"}):
         done = pod.dsops("exec", "--no-agent", "--env", "production", "--", "printenv", "SECRET", **keys)
         assert (done.returncode, done.stdout) == (0, "the-secret\n"), done.stderr
 
 
-def test_a_long_program_goes_on_with_the_token_that_is_there_by_then(pod: Pod) -> None:
-    """`dsops.open`: no token, one, its successor, and one that speaks of somebody else, which is not taken."""
+def test_the_library_reads_the_token_file_for_each_session(pod: Pod) -> None:
+    """`dsops.open` reads the token file for each session; a token of another subject than planned is refused."""
     library = dsops.open(folder=pod.folder, environ=pod.environ, now=pod.sandbox.clock.now)
     with pytest.raises(NoCredentials, match="there is no token in"):
         library.credentials("role")

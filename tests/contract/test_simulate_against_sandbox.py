@@ -14,8 +14,8 @@ import pytest
 
 from dsops import cli
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import Lab, Person, RefusedError
 
 HOME, OTHER = "111111111111", "222222222222"

@@ -92,7 +92,7 @@ KEYS = st.sets(st.sampled_from(NAMES))
 
 
 @given(PROFILES, KEYS)
-def test_a_store_is_who_the_profile_is(
+def test_a_store_has_the_identity_of_its_profile(
     tmp_path_factory: pytest.TempPathFactory, profiles: Mapping[str, Mapping[str, str]], keys: set[str]
 ) -> None:
     """A role that becomes no store is one that botocore can't be either, or one whose source has keys and a role."""

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.error_responses import answer_refusal
 from dsops.sandbox.wire.models import operation_model, operation_names, protocols
 from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.refusal_answers import answer_refusal
 from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.wire import HttpRequest
 from tests.shapes import ShapeMaker, written_request
 
 SERVICES = (

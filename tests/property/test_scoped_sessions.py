@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import role_caller
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from tests.sandboxes import ACCOUNT, Lab
 
 ACTIONS = ("s3:GetObject", "s3:PutObject", "sqs:SendMessage")

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.federation.web_identity import verify
 from dsops.sandbox.state.world import OidcProvider
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import answer_of
 
 ISSUER = "https://id.example.com"
 NOW = 1_800_000_000

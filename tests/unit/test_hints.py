@@ -25,7 +25,7 @@ WITHOUT = {
     "keyring/child.py": "told again by the process that asked, with a hint",
     "keyring/index.py": "the message has the file and the reason",
     "resolve/sessions.py": "a bug of ours: every plan has it",
-    "sandbox/control/running.py": "the sandbox's own sentence says what there is",
+    "sandbox/control/running_sandboxes.py": "the sandbox's own sentence says what there is",
     "seed/holders.py": "a bug of ours: the plan has checked it",
     "stores/__init__.py": "the plan refuses it before, with a hint",
     "stores/aws_sts.py": "a bug of ours: the plan gives it some",

@@ -1,9 +1,9 @@
-"""A dsops.yaml -> a sandbox seed that satisfies it: its accounts, roles, MFA devices and secrets, with invented values.
+"""Generate a sandbox seed from a dsops.yaml: accounts, roles, MFA devices and secrets with invented values.
 
-What the configuration names, the seed demands: a role that a store reaches with an external ID asks for that external
-ID, one with an MFA device asks for MFA, and a session may be as long as the store says and no longer. A user
-`developer` owns the devices and may assume the first hops. Permission sets of IAM Identity Center are assigned to a
-person of that name, as whom every login is approved.
+The seed demands what the configuration provides: a role that a store assumes with an external ID requires that
+external ID, one with an MFA device requires MFA, and its maximum session duration is the store's. A user `developer`
+owns the devices and may assume the first roles. Permission sets of IAM Identity Center are assigned to a user of that
+name, who approves every login automatically.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["SeedFromConfig", "seed_from_config"]
 
 
 class SeedFromConfig(NamedTuple):
-    """The seed, and a line for everything of the configuration that it could not satisfy."""
+    """The seed, and a note for each part of the configuration that it does not cover."""
 
     seed: Seed
     notes: tuple[str, ...]
@@ -35,10 +35,10 @@ def seed_from_config(
     timestamp: str = "",
     store_types: Mapping[str, StoreType] = BUILTIN_TYPES,
 ) -> SeedFromConfig:
-    """What a sandbox needs so that every store and environment of this configuration works in it.
+    """Return a seed with which every store and environment of this configuration works.
 
     Texts are expanded as in a run; a store whose variables are not set, or that AWS would refuse, is left out with a
-    note. Where no region is set, it is the one that `sandbox run` sets.
+    note. Without a region in `environ`, it is the one that `sandbox run` sets.
     """
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
     planning = Planning(config, {**environ, "AWS_REGION": region}, user, timestamp, store_types)

@@ -1,7 +1,7 @@
-"""The identity providers that stores with a web identity token need, and the trust that lets such tokens in.
+"""Identity providers for stores with a web identity token or SAML response, and the trust in them.
 
-The sandbox signs as any issuer, so a token for it is minted: `dsops sandbox token`, or GitHub's own variables out of
-`dsops sandbox env --github-repository`. A real token at hand says what such a one has to look like.
+The sandbox signs tokens of any issuer: `dsops sandbox token` issues one, and `dsops sandbox env --github-repository`
+sets GitHub's own variables. If a real token is available, the trust policy follows its claims.
 """
 
 from __future__ import annotations
@@ -25,27 +25,33 @@ _ANY_COMPANY = "Company"
 
 
 class Providers:
-    """The OpenID Connect providers of all accounts in the making."""
+    """The OpenID Connect providers of all accounts, being collected."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._audiences: dict[str, dict[str, dict[str, None]]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Lets tokens like the step's in: of its issuer, for its audience, about its subject where that is known."""
+        """Trust tokens like the step's: of its issuer, for its audience, with its subject if that is known."""
         arn = arn_of(role.arn)
-        known = step.proof.speaks_of if step.proof is not None else None
+        token_claims = step.proof.speaks_of if step.proof is not None else None
         platform = str(step.settings.get("web_identity", ""))
-        url = known[0] if known is not None and known[0].startswith("https://") else _ISSUERS.get(platform, _ANY_ISSUER)
-        audience = str(step.settings.get("web_identity_audience", "")) or (known[2] if known else "") or AUDIENCE
+        url = (
+            token_claims[0]
+            if token_claims is not None and token_claims[0].startswith("https://")
+            else _ISSUERS.get(platform, _ANY_ISSUER)
+        )
+        audience = (
+            str(step.settings.get("web_identity_audience", "")) or (token_claims[2] if token_claims else "") or AUDIENCE
+        )
         self._audiences.setdefault(arn.account, {}).setdefault(url, {})[audience] = None
-        subject = known[1] if known is not None else self._subject(platform)
+        subject = token_claims[1] if token_claims is not None else self._subject(platform)
         statement = trust_in_tokens(arn, url, audience, subject, is_pattern=True)
         if statement not in role.trust:
             role.trust.append(statement)
 
     def of(self, account: str) -> tuple[SeedOidcProvider, ...]:
-        """Those of an account."""
+        """Return the providers of an account."""
         return tuple(
             SeedOidcProvider(url, tuple(audiences), is_issued_by_sandbox=True)
             for url, audiences in self._audiences.get(account, {}).items()
@@ -58,23 +64,23 @@ class Providers:
 
 
 class Companies:
-    """The SAML providers of all accounts in the making, each the sandbox's own: `dsops sandbox saml` signs for it."""
+    """The SAML providers of all accounts, being collected; `dsops sandbox saml` signs for them."""
 
     def __init__(self) -> None:
         self._names: dict[str, dict[str, None]] = {}
 
     def trust(self, role: PlannedRole, step: Step) -> None:
-        """Lets whoever a response speaks of in, by the step's provider, or one that is made up."""
+        """Trust responses of the step's provider, or of an invented one."""
         arn = arn_of(role.arn)
         named = step.settings.get("principal_arn")
         provider = arn_of(named) if named is not None else arn._replace(resource=f"saml-provider/{_ANY_COMPANY}")
         self._names.setdefault(arn.account, {})[provider.resource_name] = None
-        # Whether a response brings tags, only whoever signs it knows.
+        # It is unknown whether responses carry session tags, so allow them.
         actions = ["sts:AssumeRoleWithSAML", "sts:TagSession"]
         statement = {**trust_in_assertions(arn, str(provider)), "Action": actions}
         if statement not in role.trust:
             role.trust.append(statement)
 
     def of(self, account: str) -> tuple[SeedSamlProvider, ...]:
-        """Those of an account."""
+        """Return the providers of an account."""
         return tuple(SeedSamlProvider(name, "") for name in self._names.get(account, {}))

@@ -1,4 +1,4 @@
-"""Users and roles in the making: what they may do, and who may become them."""
+"""Users and roles being collected: their permissions and trust."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Iterable
 from dsops.arn import Arn, parse_arn
 from dsops.errors import DsopsError
 from dsops.sandbox.seed.model import SeedRole
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _SHORTEST_MAXIMUM_SECONDS = 3600
 
 Document = dict[str, object]
-"""A statement of a policy."""
+"""A policy statement."""
 
 
 class Holder:
-    """A user or role in the making: what it may do."""
+    """A user or role being collected, with its permissions."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn
         self._allowed: dict[str, tuple[str, ...]] = {}
 
     def allow(self, actions: Iterable[str], resource: str) -> None:
-        """Lets it do that to the resource."""
+        """Allow the actions on the resource."""
         self._allowed[resource] = tuple(dict.fromkeys([*self._allowed.get(resource, ()), *actions]))
 
     def policies(self) -> tuple[StoredPolicy, ...]:
-        """One inline policy; none for somebody who may do nothing."""
+        """Return one inline policy; () without permissions."""
         if not self._allowed:
             return ()
         statements: list[Document] = [
@@ -39,7 +39,7 @@ class Holder:
 
 
 class PlannedRole(Holder):
-    """A role in the making: who may assume it, and for how long."""
+    """A role being collected, with its trust and session duration."""
 
     def __init__(self, arn: Arn) -> None:
         super().__init__(str(arn))
@@ -49,7 +49,7 @@ class PlannedRole(Holder):
         self.trust: list[Document] = []
 
     def seed(self) -> SeedRole:
-        """The role as it is by now."""
+        """Return the role in its current state."""
         return SeedRole(
             self.name,
             document(self.trust),
@@ -60,7 +60,7 @@ class PlannedRole(Holder):
 
 
 def arn_of(text: object) -> Arn:
-    """An ARN whose shape the plan has checked."""
+    """Parse an ARN whose format the plan has checked."""
     arn = parse_arn(str(text))
     if arn is None:
         raise DsopsError("a planned step has no readable ARN")
@@ -68,5 +68,5 @@ def arn_of(text: object) -> Arn:
 
 
 def document(statements: list[Document]) -> str:
-    """The JSON text of a policy."""
+    """Return the JSON text of a policy."""
     return json.dumps({"Version": "2012-10-17", "Statement": statements})

@@ -1,6 +1,6 @@
-"""The Identity Center that stores with a login need: their permission sets, and a person who has them all.
+"""The Identity Center for stores with a login: their permission sets, all assigned to one user.
 
-Every login is approved at once as that person, so that nobody has to sit before a browser.
+Every login is approved automatically as that user, so that no browser is needed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from collections.abc import Mapping
 from dsops.arn import partition_of_region
 from dsops.aws.identity.sso_session import SsoSession
 from dsops.plan import Step
-from dsops.sandbox.identity_center.model import SeedAssignment, SeedCenterUser, SeedIdentityCenter, SeedPermissionSet
+from dsops.sandbox.seed.identity_center_model import (
+    SeedAssignment,
+    SeedCenterUser,
+    SeedIdentityCenter,
+    SeedPermissionSet,
+)
 from dsops.seed.holders import Holder
 from dsops.stores.sso_login import session_of
 
@@ -18,17 +23,17 @@ PERSON = "developer"
 
 
 class AccountAssignment(Holder):
-    """A permission set in an account; what it may do, the set may in every account that has it."""
+    """A permission set in an account; its permissions are the same in all accounts."""
 
     def __init__(self, account: str, permission_set: Holder, partition: str) -> None:
-        # The role's own ARN is made up with the sandbox; AWS, too, has people trust the account.
+        # The role's ARN is only known in the sandbox; the account stands for it, as AWS recommends, too.
         super().__init__(f"arn:{partition}:iam::{account}:root")
         self._allowed = permission_set._allowed  # noqa: SLF001 - of the same class
         self.partition = partition
 
 
 class PlannedIdentityCenter:
-    """One Identity Center in the making; a sandbox has one."""
+    """An Identity Center being collected; a sandbox has one."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
@@ -38,7 +43,7 @@ class PlannedIdentityCenter:
         self._assigned: dict[tuple[str, str], AccountAssignment] = {}
 
     def assigned(self, step: Step) -> AccountAssignment | None:
-        """What the step's login gives, added where it is new; None, and a note, for a second Identity Center."""
+        """Return the assignment for the step's login, added if new; None, with a note, for a second Identity Center."""
         session = session_of(step.settings, self._environ, "")
         if self._session is None:
             self._session = session
@@ -59,7 +64,7 @@ class PlannedIdentityCenter:
         return self._assigned.setdefault((account, name), AccountAssignment(account, permission_set, partition))
 
     def seed(self) -> SeedIdentityCenter | None:
-        """The instance; None where no store has a login."""
+        """Return the instance; None without a store that logs in."""
         if self._session is None:
             return None
         return SeedIdentityCenter(

@@ -1,4 +1,4 @@
-"""The organization that AssumeRoot needs: who manages, and whose root users are spoken for."""
+"""The organization that AssumeRoot needs: the management account and its members."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dsops.sandbox.seed.model import SeedNode, SeedOrganization
 
 
 class Members:
-    """Management accounts and their members; a sandbox has one organization."""
+    """Management account and members being collected; a sandbox has one organization."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -14,15 +14,17 @@ class Members:
         self._members: dict[str, None] = {}
 
     def add(self, manager: str, member: str) -> None:
-        """One more member; a note for one of another organization."""
+        """Add a member; adds a note if it belongs to another organization."""
         self._manager = self._manager or manager
         if manager != self._manager:
-            self.notes.append(f"{member} is no member of {manager}: a sandbox has one organization, {self._manager}'s")
+            self.notes.append(
+                f"{member} is left out of {manager}'s organization: a sandbox has only one, {self._manager}'s"
+            )
             return
         self._members[member] = None
 
     def organization(self) -> SeedOrganization | None:
-        """With centralized root access; None where nobody needs one."""
+        """Return the organization with centralized root access; None if it is not needed."""
         if not self._members:
             return None
         root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))

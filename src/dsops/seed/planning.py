@@ -1,4 +1,4 @@
-"""The plans of a configuration as somebody with a long-term key would run them; what can not be planned is noted."""
+"""Plans of a configuration for a user with a long-term key; what can't be planned gets a note."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONG_TERM_KEY = Ambient("environment", "seed", is_temporary=False)
 
 
 class Planning:
-    """The plans of every store and environment, as a user with a long-term key would run them."""
+    """The plans of all stores and environments for a user with a long-term key."""
 
     def __init__(
         self, config: Config, environ: Mapping[str, str], user: str, timestamp: str, types: Mapping[str, StoreType]
@@ -30,18 +30,18 @@ class Planning:
         for name, store in config.stores.items():
             store_type = types.get(store.type)
             if store_type and missing_keys(fitted(store_type, store.fields), store.fields, store.where, name):
-                continue  # a base of other stores, which nobody uses by itself
+                continue  # only a base of other stores, which is not used itself
             plan = self._plan(name, is_store=True)
             if plan is not None:
                 self.store_plans[name] = plan
 
     def environment_plans(self) -> list[Plan]:
-        """Of those environments that can be planned."""
+        """Return the plans of the environments that can be planned."""
         plans = [self._plan(name, is_store=False) for name in self._config.environments]
         return [plan for plan in plans if plan is not None]
 
     def first_hops(self) -> list[Step]:
-        """The sessions that a user's own key gives, and what such a session of the user gives, in the order written."""
+        """Return the sessions issued to a user's own key or GetSessionToken session, in order of the file."""
         return [
             step
             for plan in self.store_plans.values()
@@ -68,17 +68,17 @@ class Planning:
             return None
 
     def _proof(self, store_type: str, settings: Settings) -> Proof:
-        # No session comes of these plans: nothing has to tell two tokens apart.
+        # These plans issue no sessions, so a constant fingerprint is enough.
         return proving_store(store_type).identify(settings, self._environ, lambda _: "seed")
 
 
 def is_a_users(source: Step | None) -> bool:
-    """Whether a session of that store is a user: base credentials, a user's key, a user's own session."""
+    """Whether that store's session acts as the user: base credentials, a user's key, a GetSessionToken session."""
     return source is None or source.type == "aws.keys" or source.operation == "GetSessionToken"
 
 
 def _without_own_policies(config: Config) -> Config:
-    """The same without each `session_policy: auto`, which has no meaning for one store by itself, nor for a role."""
+    """Drop each `session_policy: auto`, which has no meaning for a single store or a role."""
     stores = {}
     for name, store in config.stores.items():
         field = store.fields.get("session_policy")

@@ -1,4 +1,4 @@
-"""Accounts in the making: the roles of every hop, the devices of their callers, the secrets that are read."""
+"""Collect accounts for a seed: the roles of all steps, MFA devices of their callers, secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
 from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document
@@ -22,7 +22,7 @@ _DEVICES_PER_USER = 8
 
 
 class SeedWorld:
-    """Accounts in the making."""
+    """The accounts being collected."""
 
     def __init__(self, first_hops: list[Step], environ: Mapping[str, str]) -> None:
         self.notes: list[str] = []
@@ -52,7 +52,7 @@ class SeedWorld:
     # --- sessions ------------------------------------------------------------------------------------------------
 
     def add_session(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """What it takes to get the session of a step; nothing for the user's own."""
+        """Add what a step's session needs; nothing for the user's own session."""
         if "role_arn" in step.settings:
             self._add_role(step, steps)
         elif step.type == "aws.sso":
@@ -62,11 +62,11 @@ class SeedWorld:
         elif step.operation == "AssumeRoot":
             self._add_root_task(step, steps)
         elif step.operation == "AssumeRoleWithSAML":
-            why = "which role it is, only the identity provider's response says"
+            why = "its role is only named in the identity provider's response"
             self.notes.append(f"store `{step.name}` is left out: {why}")
 
     def _add_role(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """The role of a hop, trusting whoever the configuration has assume it, on the conditions that it meets."""
+        """Add the step's role, with a trust policy for its callers and the conditions that they meet."""
         arn = arn_of(step.settings["role_arn"])
         namesake = next((role for role in self._roles.values() if _is_namesake(role, arn)), None)
         if namesake is not None:
@@ -88,24 +88,24 @@ class SeedWorld:
             self._add_managed_policy(str(policy_arn))
 
     def _add_login(self, step: Step) -> None:
-        """The permission set of a step with a login, and its account."""
+        """Add the permission set of a step with a login, and its account."""
         assigned = self._logins.assigned(step)
         if assigned is not None:
             self._partitions.setdefault(str(step.settings["account_id"]), assigned.partition)
 
     def _add_guest(self, step: Step) -> None:
-        """The right to vouch for somebody; whoever reads through him may read as well."""
+        """Allow GetFederationToken, and all that is read through the federated session."""
         for developer in self._developers.values():
             for need in issue_needs(step, arn_of(developer.arn).account, {}):
                 developer.allow(need.actions, need.resource)
 
     def _add_root_task(self, step: Step, steps: Mapping[str, Step]) -> None:
-        """The member account, in an organization that the caller's account manages."""
+        """Add the member account to an organization managed by the caller's account."""
         for caller in self._callers(step, steps):
             (need,) = issue_needs(step, "", {})
             member, own = arn_of(need.resource), arn_of(caller.arn)
             if member.account == own.account:
-                why = f"{own.account} is its caller's account, and no member of it"
+                why = f"{own.account} is the caller's own account, not a member account"
                 self.notes.append(f"store `{step.name}` is left out: {why}")
                 continue
             self._partitions.setdefault(member.account, own.partition)
@@ -127,7 +127,7 @@ class SeedWorld:
             caller.allow(assume_actions(step, steps), role.arn)
 
     def _callers(self, step: Step, steps: Mapping[str, Step]) -> list[Holder]:
-        """Who assumes the role of that step: the role of the hop before, or the developers."""
+        """Return the callers that assume the step's role: the role before it, or the developers."""
         source = steps.get(step.credentials_from)
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
@@ -142,7 +142,7 @@ class SeedWorld:
 
     @staticmethod
     def _device_of(step: Step, steps: Mapping[str, Step]) -> Arn | None:
-        """The device that a code is of: the step's, or that of the user's session before it."""
+        """Return the MFA device of the step, or of the GetSessionToken session before it."""
         source = steps.get(step.credentials_from)
         if "serial_number" not in step.settings and source is not None and source.operation == "GetSessionToken":
             step = source
@@ -175,7 +175,7 @@ class SeedWorld:
     # --- secrets -------------------------------------------------------------------------------------------------
 
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
-        """The secret or parameter that a variable reads, and the right to read it."""
+        """Add the secret or parameter that a variable reads, and the permission to read it."""
         step, reference = plan.steps[variable.step], variable.reference
         if reference is None or step.type not in ("aws.secretsmanager", "aws.ssm"):
             return
@@ -218,9 +218,11 @@ class SeedWorld:
         arn = parse_arn(key)
         account, region = (arn.account, arn.region) if arn else (own.account, step.region)
         name = arn.resource.removeprefix("parameter") if arn else f"{prefix}{key}"
-        name = name.partition(":")[0]  # what follows is a version or a label
+        name = name.partition(":")[0]  # drop a version or label
         if account != own.account:
-            self.notes.append(f"parameter {key} is another account's, which the sandbox does not share: left out")
+            self.notes.append(
+                f"parameter {key} is left out: it belongs to another account, and the sandbox does not share parameters"
+            )
             return
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
@@ -228,7 +230,7 @@ class SeedWorld:
     # --- the whole -----------------------------------------------------------------------------------------------
 
     def seed(self, region: str) -> Seed:
-        """Everything; the first account is a developer's, who is the default identity."""
+        """Return the seed; a developer's account comes first, and the developer is the default identity."""
         first = next(iter(self._developers))
         if partition_of_region(region).name != self._partitions[first]:
             region = next((place for account, place, _ in self._secrets if account == first), region)

@@ -1,6 +1,6 @@
-"""For other people's test suites: a local AWS as pytest fixtures, and the contract that a store of a plugin keeps.
+"""Test support for other projects: a local AWS as pytest fixtures, and contract tests for plugin stores.
 
-pytest loads `dsops.testing.plugin` by itself where dsops is installed; the rest is imported when it is used.
+pytest loads `dsops.testing.plugin` automatically if dsops is installed; the rest is imported on use.
 """
 
 from __future__ import annotations

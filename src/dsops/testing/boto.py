@@ -1,4 +1,4 @@
-"""A boto3 session that stays in the sandbox; the only file here that needs boto3."""
+"""A boto3 session bound to the sandbox; only this module needs boto3."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 class SandboxSession(boto3.Session):  # type: ignore[misc]  # boto3 ships no types, here and below
-    """boto3's Session, whose clients and resources have the sandbox as their endpoint."""
+    """A boto3 Session whose clients and resources use the sandbox's endpoint."""
 
     def __init__(self, identity: Identity) -> None:
-        held = identity.credentials
-        # No profile and no file of the user's: a session of a test is nobody else's.
+        credentials = identity.credentials
+        # No profile and no file of the user's: a test's session must not depend on them.
         inner = BotocoreSession({"config_file": (None, None, os.devnull, None), "profile": (None, None, None, None)})
         super().__init__(
-            held.access_key_id,
-            held.secret_access_key.reveal(),
-            held.session_token.reveal() if held.session_token else None,
+            credentials.access_key_id,
+            credentials.secret_access_key.reveal(),
+            credentials.session_token.reveal() if credentials.session_token else None,
             identity.region,
             botocore_session=inner,
         )
         self._url = identity.url
 
     def client(self, *args: Any, **options: Any) -> Any:
-        """As boto3's; `endpoint_url` is the sandbox unless one is given."""
+        """Like boto3's; `endpoint_url` is the sandbox by default."""
         return super().client(*args, **{"endpoint_url": self._url, **options})
 
     def resource(self, *args: Any, **options: Any) -> Any:
-        """As boto3's; `endpoint_url` is the sandbox unless one is given."""
+        """Like boto3's; `endpoint_url` is the sandbox by default."""
         return super().resource(*args, **{"endpoint_url": self._url, **options})
 
 
 def session_of(identity: Identity) -> SandboxSession:
-    """A session with this one's keys."""
+    """Return a boto3 session with the identity's credentials."""
     return SandboxSession(identity)

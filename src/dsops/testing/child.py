@@ -1,6 +1,6 @@
-"""The process that keeps a test suite's sandbox: `process.py` starts it, and it ends when that end of the pipe closes.
+"""The child process that runs a test suite's sandbox; `process.py` starts it, and it ends when stdin closes.
 
-moto's state, and what its import does to a process, stay in here: a test may use moto itself.
+moto's state, and the side effects of its import, stay in this process: a test may use moto itself.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from dsops.errors import DsopsError, ExtraMissing, SandboxUnavailable
 from dsops.extras import install_command
 
 if TYPE_CHECKING:
+    from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.control.service import Sandbox
-    from dsops.sandbox.secrets.storage import SecretLocation
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import SandboxServer
+    from dsops.sandbox.state.secrets import SecretLocation
 
 ANSWER, FAILURE, BUG = "answer", "failure", "bug"
-"""What the second of a pair sent back is: the result, a packed error of ours, or a traceback."""
+"""The kind of a result: the value, a packed DsopsError, or a traceback."""
 
 
 class SandboxKeeper:
-    """One sandbox at a time, and what a test asks of it by `do`."""
+    """Runs one sandbox at a time; tests control it through `do`."""
 
     def __init__(self) -> None:
         self._server: SandboxServer | None = None
 
     @property
     def server(self) -> SandboxServer:
-        """The one that serves. Raises SandboxUnavailable without."""
+        """The running server. Raises SandboxUnavailable if there is none."""
         if self._server is None:
             raise SandboxUnavailable("the sandbox of this test has ended")
         return self._server
 
     def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
-        """Carries out one act: the name of a public method of `Acts`, or `open` and `close`."""
+        """Call a public method of `Acts`, or `open` or `close`."""
         if act == "open":
             return self._open(**parameters)
         if act == "close":
@@ -51,7 +51,7 @@ class SandboxKeeper:
             return method(**parameters)
 
     def _open(self, kind: str, seed: Any, folder: str) -> tuple[str, str]:
-        """Starts a sandbox with that seed, and gives its address and region. Raises SeedInvalid."""
+        """Start a sandbox with that seed; return its URL and region. Raises SeedInvalid."""
         self._close()
         launch = _launch()
         self._server = launch.open_server(_read(kind, seed, folder)).start()
@@ -64,28 +64,28 @@ class SandboxKeeper:
 
 
 class Acts:
-    """What a test does to its sandbox."""
+    """The operations of a test on its sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
-        from dsops.sandbox.seed.planter import Planter
+        from dsops.sandbox.state.iam_builder import Planter
 
         self._sandbox = sandbox
         self._planter = Planter(sandbox.world)
 
     def account(self, account_id: str) -> tuple[str, str]:
-        """An account ("": the default one) and its partition; a new one is empty."""
+        """Return account id ("": the default account) and partition; creates a missing account, empty."""
         account_id = account_id or self._sandbox.default_account
         if account_id not in self._sandbox.world.partitions:
             self._sandbox.world.add_account(account_id)
         return account_id, self._sandbox.world.partitions[account_id]
 
     def keys(self, name: str) -> tuple[str, str]:
-        """An access key of a user, NAME or NAME@ACCOUNT ("": the default one), with its secret."""
-        from dsops.sandbox.control.control import find_user
+        """Return an access key of a user, NAME or NAME@ACCOUNT ("": the default user), with its secret."""
+        from dsops.sandbox.control.endpoints import find_user
 
         name = name or self._sandbox.default_identity
-        found = find_user(self._sandbox, name)
-        keys = [] if found is None else self._sandbox.world.keys_of(found)
+        user = find_user(self._sandbox, name)
+        keys = [] if user is None else self._sandbox.world.keys_of(user)
         if not keys:
             raise SandboxUnavailable(f"the sandbox has no user `{name}` with an access key")
         return keys[0]
@@ -93,7 +93,7 @@ class Acts:
     def add_user(
         self, account: str, name: str, policies: Sequence[tuple[str, str]], tags: Sequence[tuple[str, str]]
     ) -> None:
-        """A user with a key; policies are names and texts, or ARNs and ""."""
+        """Create a user with a key; policies are (name, text) or (ARN, "") pairs."""
         user = self._planter.add_user(account, name, tags=tuple(tags))
         self._planter.add_key(user, "", "")
         self._put(account, "user", name, policies)
@@ -107,31 +107,31 @@ class Acts:
         tags: Sequence[tuple[str, str]],
         max_seconds: int,
     ) -> str:
-        """The ARN of a new role."""
+        """Create a role; return its ARN."""
         role = self._planter.add_role(account, name, trust, tags=tuple(tags), max_seconds=max_seconds)
         self._put(account, "role", name, policies)
         return role.arn
 
     def _put(self, account: str, kind: str, name: str, policies: Sequence[tuple[str, str]]) -> None:
-        from dsops.sandbox.state.backends import StoredPolicy
+        from dsops.sandbox.state.iam_backend import StoredPolicy
 
         for policy in policies:
             self._planter.put_policy(account, kind, name, StoredPolicy(*policy))
 
     def add_mfa_device(self, account: str, user: str, name: str) -> str:
-        """The serial number of a user's new device."""
+        """Create an MFA device for a user; return its serial number."""
         owner = self._sandbox.world.user_named(account, user)
         if owner is None:
             raise SandboxUnavailable(f"account {account} of the sandbox has no user `{user}`")
         return self._planter.add_mfa_device(owner, "/", name, "")
 
     def add_key(self, account: str, name: str, policy: str | None) -> str:
-        """The ARN of a new KMS key."""
+        """Create a KMS key; return its ARN."""
         return self._sandbox.keys.add(self._place(account), "", policy, f"alias/{name}")
 
     def add_secret(self, account: str, name: str, value: str, policy: str | None, kms_key: str) -> str:
-        """The ARN of a new secret; with a policy and no key it has one that every account may use."""
-        from dsops.sandbox.seed.region_planter import open_key
+        """Create a secret; return its ARN. With a policy and no key it gets a key that other accounts can use."""
+        from dsops.sandbox.seed.region_setup import open_key
 
         place = self._place(account)
         if policy is not None and not kms_key:
@@ -139,17 +139,17 @@ class Acts:
         return self._sandbox.vault.put_secret(place, name, value, None, policy, kms_key)
 
     def add_parameter(self, account: str, name: str, value: str, kms_key: str) -> None:
-        """A new SecureString of Parameter Store."""
+        """Create a SecureString parameter."""
         self._sandbox.vault.open_parameters()
         self._sandbox.vault.put_parameter(self._place(account), name, value, "SecureString", kms_key)
 
     def _place(self, account: str) -> SecretLocation:
-        from dsops.sandbox.secrets.storage import SecretLocation
+        from dsops.sandbox.state.secrets import SecretLocation
 
         return SecretLocation(account, self._sandbox.region)
 
     def totp(self, serial: str) -> str:
-        """The code that an MFA device shows now."""
+        """Return the MFA device's current code."""
         from dsops.sandbox.sts import totp
 
         device = self._sandbox.world.virtual_mfa_device(serial)
@@ -158,40 +158,40 @@ class Acts:
         return totp.code_at(device.seed, self._sandbox.clock.now())
 
     def clock(self) -> tuple[float, bool]:
-        """Seconds since 1970, and whether time stands still."""
+        """Return seconds since 1970, and whether the clock is frozen."""
         return self._sandbox.clock.now(), self._sandbox.clock.is_frozen
 
     def move_clock(self, seconds: float) -> None:
-        """Goes to a moment."""
+        """Set the clock to `seconds` since 1970."""
         self._sandbox.move_clock(seconds)
 
     def freeze_clock(self, *, is_frozen: bool) -> None:
-        """Stands still, or runs on."""
+        """Freeze or unfreeze the clock."""
         self._sandbox.clock.freeze(is_frozen=is_frozen)
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Why requests were allowed or refused, oldest first."""
+        """Return the authorization decisions, oldest first."""
         from dsops.sandbox.authorization.decisions import decision_record
 
         return [decision_record(kept) for kept in self._sandbox.judge.decisions]
 
     def events(self) -> list[Mapping[str, Any]]:
-        """The calls so far as CloudTrail records them, oldest first."""
+        """Return the recorded calls in CloudTrail's format, oldest first."""
         return list(self._sandbox.events.records())
 
 
 def main() -> None:
-    """Does what comes by standard input, until that ends: with the suite, also when that was killed."""
+    """Execute requests from standard input until it closes, which it also does if the suite is killed."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
-    # All that is imported first stays for good: looking through it for garbage took a quarter of the start.
+    os.dup2(2, 1)  # output of libraries must not mix with answers
+    # Objects of the first imports live for good: scanning them for garbage took a quarter of the start time.
     gc.disable()
     keeper = SandboxKeeper()
     while True:
         try:
             act, parameters = pickle.load(sys.stdin.buffer)  # noqa: S301 - the suite's own process wrote it
         except (EOFError, OSError, pickle.UnpicklingError):
-            os._exit(0)  # the server's thread and connections end with it
+            os._exit(0)  # ends the server's thread and connections, too
         _send(answers, _outcome(keeper, act, parameters))
         if not gc.isenabled():
             gc.freeze()
@@ -225,7 +225,7 @@ def _launch() -> Any:  # the module, imported with moto
 
 
 def _read(kind: str, seed: Any, folder: str) -> Seed:
-    """The seed: `text` and the folder of its files, the path of a `file`, or a Seed as it is."""
+    """Return the seed from `text` and the folder of its files, the path of a `file`, or a Seed object."""
     from dsops.sandbox.control.launch import read_seed_file
     from dsops.sandbox.seed.file import read_seed
     from dsops.sandbox.seed.model import Seed

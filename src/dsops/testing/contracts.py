@@ -1,4 +1,4 @@
-"""What every store has to keep, ours and a plugin's: subclass, give a subject, and pytest finds the tests."""
+"""Contract tests for stores, dsops' own and plugins': subclass, provide a subject, and pytest collects the tests."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
 
 
 class SecretSubject(NamedTuple):
-    """A secret store in a world in which it works."""
+    """A secret store with its test data."""
 
     store: SecretStore
     fetch: Callable[[Sequence[SecretReference]], Mapping[SecretReference, Secret | DsopsError]]
-    """Runs `store.fetch` with a step, credentials and context that fit."""
+    """Calls `store.fetch` with a suitable step, credentials and context."""
     plain: Mapping[str, str]
-    """Keys that exist, at least two, and their values; one of them JSON: an object with a field `user`."""
+    """At least two existing keys and their values; one value is a JSON object with a field `user`."""
     json_key: str
     missing_key: str
-    """A key that does not exist; "" where every key that may be asked for exists."""
+    """A key that does not exist; "" if all keys that can be requested exist."""
     requests: Callable[[], int] | None = None
-    """How many requests were made so far, where the store makes any."""
+    """Returns the number of requests made so far, if the store makes any."""
 
 
 class SecretStoreContract(ABC):
-    """A SecretStore: a batch in, a batch out."""
+    """Tests of a SecretStore, which answers a batch of references at once."""
 
     @pytest.fixture
     @abstractmethod
     def subject(self) -> SecretSubject:
-        """The store, and what is in it."""
+        """The store and its data."""
 
     def test_it_has_a_type(self, subject: SecretSubject) -> None:
-        """By which the configuration knows its keys."""
+        """The store has a type, by which the configuration knows its keys."""
         assert isinstance(subject.store.store_type, StoreType)
         assert subject.store.store_type.gives_secrets
 
     def test_every_reference_is_answered_and_no_other(self, subject: SecretSubject) -> None:
-        """With its own value, in one batch."""
+        """Each reference of a batch gets its own value, and no other reference is answered."""
         references = [SecretReference(key, "", "") for key in subject.plain]
         outcomes = subject.fetch(references)
         assert {reference: _value(outcome) for reference, outcome in outcomes.items()} == {
@@ -62,7 +62,7 @@ class SecretStoreContract(ABC):
         assert (subject.requests() if subject.requests else 0) == before
 
     def test_a_field_of_a_json_value(self, subject: SecretSubject) -> None:
-        """As a path and as a plain name; beside the whole value it costs no further request."""
+        """A field can be given as a path or a name, and costs no request beside the whole value."""
         whole, path, name = (SecretReference(subject.json_key, "", field) for field in ("", ".user", "user"))
         before = subject.requests() if subject.requests else 0
         outcomes = subject.fetch([whole, path, name])
@@ -71,7 +71,7 @@ class SecretStoreContract(ABC):
         assert (subject.requests() if subject.requests else 0) - before <= 1
 
     def test_a_missing_field_is_that_references_error(self, subject: SecretSubject) -> None:
-        """It is an outcome, not raised, and shows no value."""
+        """A missing field is the outcome of its reference, not raised, and shows no value."""
         wrong = SecretReference(subject.json_key, "", ".no_such_field")
         right = SecretReference(subject.json_key, "", ".user")
         outcomes = subject.fetch([wrong, right])
@@ -81,7 +81,7 @@ class SecretStoreContract(ABC):
         assert _value(outcomes[right]) not in f"{error.message}{error.why}{error.hint}"
 
     def test_a_missing_secret_is_that_references_error(self, subject: SecretSubject) -> None:
-        """It names the key; the others come."""
+        """A missing secret's error names the key; other references are answered."""
         if not subject.missing_key:
             pytest.skip("every key that may be asked for exists")
         missing = SecretReference(subject.missing_key, "", "")
@@ -93,39 +93,39 @@ class SecretStoreContract(ABC):
         assert isinstance(outcomes[there], Secret)
 
     def test_outcomes_never_print_values(self, subject: SecretSubject) -> None:
-        """However they are looked at."""
+        """The repr of outcomes hides values."""
         outcomes = subject.fetch([SecretReference(key, "", "") for key in subject.plain])
         shown = f"{outcomes!r} {outcomes}"
         assert not any(len(value) > 3 and value in shown for value in subject.plain.values())
 
 
 class CredentialSubject(NamedTuple):
-    """A credential store in a world in which it works."""
+    """A credential store with its test data."""
 
     store: CredentialStore
     issue: Callable[[Credentials | None], Credentials]
-    """Runs `store.issue` with a step and context that fit."""
+    """Calls `store.issue` with a suitable step and context."""
     source: Credentials | None
-    """What signs its call; None where it needs none."""
+    """The credentials that sign the store's call; None if it needs none."""
     refuse: Callable[[], None]
-    """From then on whoever gives the credentials says no."""
+    """Makes the issuer deny all further calls."""
 
 
 class CredentialStoreContract(ABC):
-    """A CredentialStore: one snapshot at a time."""
+    """Tests of a CredentialStore, which issues one set of credentials at a time."""
 
     @pytest.fixture
     @abstractmethod
     def subject(self) -> CredentialSubject:
-        """The store, and what signs its call."""
+        """The store and the credentials that sign its call."""
 
     def test_it_has_a_type(self, subject: CredentialSubject) -> None:
-        """By which the configuration knows its keys."""
+        """The store has a type, by which the configuration knows its keys."""
         assert isinstance(subject.store.store_type, StoreType)
         assert subject.store.store_type.gives_credentials
 
     def test_it_gives_a_whole_session(self, subject: CredentialSubject) -> None:
-        """Key, secret, token and an end that is told with its zone; what prints is masked."""
+        """Credentials have key id, secret, and an expiration with a time zone if any; their repr hides secrets."""
         session = subject.issue(subject.source)
         assert session.access_key_id
         assert session.secret_access_key.reveal()
@@ -134,18 +134,18 @@ class CredentialStoreContract(ABC):
         assert session.session_token is None or session.session_token.reveal() not in repr(session)
 
     def test_each_issue_is_a_new_one(self, subject: CredentialSubject) -> None:
-        """Keeping sessions is the cache's business, not the store's."""
+        """The store does not cache: each issue returns new credentials."""
         assert subject.issue(subject.source) is not subject.issue(subject.source)
 
     def test_it_does_not_work_without_a_source(self, subject: CredentialSubject) -> None:
-        """Where it takes credentials and gets none, it says so."""
+        """A store that needs source credentials raises CredentialsError without them."""
         if subject.source is None:
             pytest.skip("it needs none")
         with pytest.raises(CredentialsError):
             subject.issue(None)
 
     def test_a_refusal_is_a_credentials_error(self, subject: CredentialSubject) -> None:
-        """With something to do about it, and no secret in it."""
+        """A denial raises a CredentialsError with a hint and without secrets."""
         subject.refuse()
         with pytest.raises(CredentialsError) as caught:
             subject.issue(subject.source)
@@ -156,7 +156,7 @@ class CredentialStoreContract(ABC):
 
 
 def step_of(store_type: StoreType, **settings: object) -> Step:
-    """A plan step of that type, for a store that is tested by itself."""
+    """Return a plan step of that type, for testing a store by itself."""
     from dsops.errors import Where
     from dsops.plan import Fingerprint
     from dsops.schema.operation import operation_of

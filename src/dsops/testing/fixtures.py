@@ -1,4 +1,4 @@
-"""What the fixtures are made of, imported by the first test that asks for one."""
+"""Implementation of the fixtures, imported by the first test that uses one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Assume:
-    """Assumes roles in one sandbox, over HTTP, with dsops' own client."""
+    """Assumes roles in one sandbox over HTTP, with dsops' own client."""
 
     def __init__(self, sandbox: LocalAws) -> None:
         self._sandbox = sandbox
@@ -37,9 +37,9 @@ class Assume:
         transitive_tag_keys: tuple[str, ...] = (),
         source_identity: str = "",
     ) -> Identity:
-        """The role's session; `by` is who asks, the sandbox's default user if nobody is named.
+        """Return the role's session; `by` is the caller, by default the sandbox's default user.
 
-        Raises AssumeRoleDenied, MfaRefused or StsRefused with AWS's own words in `aws`.
+        Raises AssumeRoleDenied, MfaRefused or StsRefused with AWS's message in `aws`.
         """
         try:
             return assume_role(
@@ -57,6 +57,6 @@ class Assume:
                 source_identity=source_identity,
             )
         except AssumeRoleDenied as error:
-            # AWS's answer says nothing of the reason; a test that failed by it should lead there.
+            # AWS's message does not tell the reason; point a failing test to it.
             error.add_note("the sandbox knows the reason: `sandbox.decisions()[-1]`")
             raise

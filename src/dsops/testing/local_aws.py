@@ -1,4 +1,4 @@
-"""A sandbox that runs beside a test, as the test sees it: accounts to fill, people to be, a clock to move."""
+"""A sandbox beside a test: accounts to fill, identities to use, a clock to move."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dsops.sandbox.seed.model import Seed
     from dsops.testing.policies import Document
 
-    Do = Callable[..., Any]  # an act and its parameters: SandboxProcess.do, or Keeper.do in this process
+    Do = Callable[..., Any]  # a request and its parameters: SandboxProcess.do, or SandboxKeeper.do in this process
     SeedLike = str | Mapping[str, object] | os.PathLike[str] | Seed | None
 
 
 class Identity:
-    """Somebody who can sign requests to the sandbox: a user, or a role's session."""
+    """A user or role session that can sign requests to the sandbox."""
 
     def __init__(self, url: str, region: str, credentials: Credentials) -> None:
         self.url = url
@@ -34,29 +34,31 @@ class Identity:
         self.credentials = credentials
 
     def with_credentials(self, credentials: Credentials) -> Identity:
-        """Somebody else in the same sandbox."""
+        """Return another identity in the same sandbox."""
         return Identity(self.url, self.region, credentials)
 
     @property
     def arn(self) -> str:
-        """What GetCallerIdentity says now; raises what any call with these credentials would."""
+        """The ARN that GetCallerIdentity returns; raises what any call with these credentials would."""
         from dsops.testing.session import caller_arn
 
         return caller_arn(self)
 
     def environment(self, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """A whole environment in which a program is this one: `subprocess.run(..., env=alice.environment())`.
+        """Return an environment in which a program acts as this identity: `run(..., env=alice.environment())`.
 
-        Made of `environ` (this process's by default) without the variables that would lead an AWS client elsewhere.
+        Made from `environ` (by default this process's) without variables that point an AWS client elsewhere.
         """
-        held = self.credentials
-        variables = client_variables(self.url, self.region, held.access_key_id, held.secret_access_key.reveal())
-        if held.session_token is not None:
-            variables["AWS_SESSION_TOKEN"] = held.session_token.reveal()
+        credentials = self.credentials
+        variables = client_variables(
+            self.url, self.region, credentials.access_key_id, credentials.secret_access_key.reveal()
+        )
+        if credentials.session_token is not None:
+            variables["AWS_SESSION_TOKEN"] = credentials.session_token.reveal()
         return client_environment(os.environ if environ is None else environ, variables)
 
     def boto3_session(self) -> Any:  # boto3 ships no types
-        """A boto3 Session whose clients and resources talk to the sandbox. Raises ExtraMissing without boto3."""
+        """Return a boto3 Session bound to the sandbox. Raises ExtraMissing without boto3."""
         try:
             from dsops.testing.boto import session_of
         except ModuleNotFoundError as error:
@@ -70,35 +72,35 @@ class Identity:
 
 
 class SandboxClock:
-    """The sandbox's time: sessions end and MFA codes change by it. Signatures are checked by the machine's."""
+    """The sandbox's clock: sessions and MFA codes follow it, signatures follow the machine's clock."""
 
     def __init__(self, do: Do) -> None:
         self._do = do
 
     def now(self) -> datetime:
-        """The sandbox's time, in UTC."""
+        """Return the sandbox's time, in UTC."""
         return datetime.fromtimestamp(self._do("clock")[0], UTC)
 
     def advance(self, step: float | timedelta) -> datetime:
-        """Moves on, by seconds or a timedelta, and gives the time that it is then."""
+        """Move the clock by seconds or a timedelta; return the new time."""
         seconds = step.total_seconds() if isinstance(step, timedelta) else step
         return self._move(self._do("clock")[0] + seconds)
 
     def move_to(self, moment: datetime) -> datetime:
-        """Goes to a moment; one without a zone is in UTC."""
+        """Set the clock; a time without a zone is in UTC."""
         return self._move((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
     def freeze(self) -> None:
-        """Stands still from now on; it can still be moved."""
+        """Stop the clock; it can still be moved."""
         self._do("freeze_clock", is_frozen=True)
 
     def resume(self) -> None:
-        """Runs on from the time that it shows."""
+        """Let the clock run on from its current time."""
         self._do("freeze_clock", is_frozen=False)
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether the clock is frozen."""
         return bool(self._do("clock")[1])
 
     def _move(self, seconds: float) -> datetime:
@@ -107,33 +109,33 @@ class SandboxClock:
 
 
 class SandboxAccount:
-    """One account: what is added to it counts from the next request on."""
+    """An account; changes apply from the next request on."""
 
     def __init__(self, aws: LocalAws, account_id: str, partition: str, do: Do) -> None:
         self._aws = aws
         self._do = do
         self.id = account_id
         self.partition = partition
-        """`aws` for most."""
+        """`aws` for most accounts."""
 
     @property
     def root_arn(self) -> str:
-        """The account itself, as a trust policy names it."""
+        """The account's root ARN, which stands for the account in a trust policy."""
         return f"arn:{self.partition}:iam::{self.id}:root"
 
     def user(self, name: str) -> Identity:
-        """A user of this account."""
+        """Return a user of this account."""
         return self._aws.user(f"{name}@{self.id}")
 
     def add_user(
         self, name: str, *, policies: Iterable[Document | str] = (), tags: Mapping[str, str] | None = None
     ) -> Identity:
-        """A new user with a key. A policy is a document or the ARN of a managed one."""
+        """Create a user with a key. A policy is a document or the ARN of a managed policy."""
         self._do("add_user", account=self.id, name=name, policies=_policy_texts(policies), tags=_pairs(tags))
         return self.user(name)
 
     def add_mfa_device(self, user: str, name: str = "") -> str:
-        """The serial number of a new device of that user; `sandbox.totp(serial)` is what it shows."""
+        """Create an MFA device for that user; return its serial number. `sandbox.totp(serial)` returns its code."""
         serial: str = self._do("add_mfa_device", account=self.id, user=user, name=name or user)
         return serial
 
@@ -146,7 +148,7 @@ class SandboxAccount:
         max_session_duration: int = 3600,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """The ARN of a new role. Raises PolicyInvalid for a document that AWS would not take."""
+        """Create a role; return its ARN. Raises PolicyInvalid for a document that AWS would refuse."""
         document = _checked(trust, "trust", f"the trust policy of role {name}")
         arn: str = self._do(
             "add_role",
@@ -160,7 +162,10 @@ class SandboxAccount:
         return arn
 
     def add_key(self, name: str, *, policy: Document | str = "") -> str:
-        """The ARN of a new KMS key in the sandbox's region, `alias/NAME`; without a policy its account decides."""
+        """Create a KMS key with alias `alias/NAME` in the sandbox's region; return its ARN.
+
+        Without a policy it gets CreateKey's default: the account's own policies decide.
+        """
         document = _checked(policy, "resource", f"the policy of key {name}") if policy else None
         arn: str = self._do("add_key", account=self.id, name=name, policy=document)
         return arn
@@ -168,9 +173,10 @@ class SandboxAccount:
     def add_secret(
         self, name: str, value: str | Mapping[str, object], *, policy: Document | str = "", kms_key: str = ""
     ) -> str:
-        """The ARN of a new secret in the sandbox's region; a mapping becomes JSON, and `kms_key` is a key's ARN.
+        """Create a secret in the sandbox's region; return its ARN. A mapping becomes JSON; `kms_key` is a key's ARN.
 
-        With a policy and no key it has one that everybody may use through Secrets Manager, so that other accounts can.
+        With a policy and no key it gets a key that all callers may use through Secrets Manager, so that other
+        accounts can read it.
         """
         text = value if isinstance(value, str) else json.dumps(value)
         document = _checked(policy, "resource", f"the policy of secret {name}") if policy else None
@@ -178,57 +184,57 @@ class SandboxAccount:
         return arn
 
     def add_parameter(self, name: str, value: str, *, kms_key: str = "") -> None:
-        """A new SecureString of Parameter Store in the sandbox's region; `kms_key` is a key's ARN."""
+        """Create a SecureString parameter in the sandbox's region; `kms_key` is a key's ARN."""
         self._do("add_parameter", account=self.id, name=name, value=value, kms_key=kms_key)
 
 
 class LocalAws:
-    """A sandbox that serves in the `with` block, in a process of its own."""
+    """A sandbox that runs in a separate process during the `with` block."""
 
     def __init__(self, do: Do, seed: SeedLike = None, folder: str | os.PathLike[str] = ".") -> None:
-        """`do` carries out the acts of `dsops.testing.child`; the files that a seed names are in `folder`."""
+        """`do` calls the operations of `dsops.testing.child`; files that a seed names are relative to `folder`."""
         self._do = do
         self._seed = seed
         self._folder = os.path.abspath(folder)
         self.clock = SandboxClock(do)
         self.url = ""
-        """What AWS_ENDPOINT_URL is set to."""
+        """The value for AWS_ENDPOINT_URL."""
         self.region = ""
-        """What clients are told to use, and where secrets without a region are."""
+        """The region for clients, and of secrets without a region."""
 
     def account(self, account_id: str = "") -> SandboxAccount:
-        """An account; the default one if none is named. One that is not there yet is made, empty."""
+        """Return an account, by default the default one. A missing account is created, empty."""
         if account_id and not is_account_id(account_id):
             raise ValueError(f"`{account_id}` is not an account id: that is a text of 12 digits")
         account_id, partition = self._do("account", account_id=account_id)
         return SandboxAccount(self, account_id, partition, self._do)
 
     def user(self, name: str = "") -> Identity:
-        """A user by NAME or NAME@ACCOUNT; the default one (`admin`, unless the seed says another) if none is named."""
+        """Return a user by NAME or NAME@ACCOUNT; by default the seed's default identity (`admin`)."""
         key_id, secret = self._do("keys", name=name)
         return Identity(self.url, self.region, Credentials(key_id, Secret(secret)))
 
     def environment(self, name: str = "", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """A whole environment in which a program is that user: see `Identity.environment`."""
+        """Return an environment in which a program acts as that user: see `Identity.environment`."""
         return self.user(name).environment(environ)
 
     def totp(self, serial: str) -> str:
-        """The code that an MFA device shows now."""
+        """Return the MFA device's current code."""
         code: str = self._do("totp", serial=serial)
         return code
 
     def decisions(self) -> list[dict[str, Any]]:
-        """Why requests were allowed or refused, oldest first, as `/_sandbox/decisions` tells it."""
+        """Return the authorization decisions, oldest first, in the format of `/_sandbox/decisions`."""
         decisions: list[dict[str, Any]] = self._do("decisions")
         return decisions
 
     def events(self) -> list[dict[str, Any]]:
-        """The calls so far as CloudTrail records them, oldest first."""
+        """Return the recorded calls in CloudTrail's format, oldest first."""
         events: list[dict[str, Any]] = self._do("events")
         return events
 
     def __enter__(self) -> Self:
-        """Starts it. Raises SeedInvalid with every line of the seed that is wrong."""
+        """Start the sandbox. Raises SeedInvalid with all problems of the seed."""
         kind, seed = _told(self._seed)
         self.url, self.region = self._do("open", kind=kind, seed=seed, folder=self._folder)
         return self
@@ -240,11 +246,11 @@ class LocalAws:
 
 
 def _told(seed: SeedLike) -> tuple[str, object]:
-    """The seed as `child.Keeper` takes it."""
+    """Return (kind, seed) as `SandboxKeeper` takes it."""
     if isinstance(seed, str):
         return "text", seed
     if isinstance(seed, Mapping):
-        # JSON is YAML, and the lines of its problems can be counted.
+        # JSON is YAML, and with indentation its problems have line numbers.
         return "text", json.dumps(seed, indent=2)
     if isinstance(seed, os.PathLike):
         return "file", os.fspath(seed)
@@ -260,7 +266,7 @@ def _policy_texts(policies: Iterable[Document | str]) -> list[tuple[str, str]]:
 
 
 def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
-    """A name and the document, or the ARN of a managed policy and ""."""
+    """Return (name, document), or (ARN, "") for a managed policy."""
     if isinstance(policy, str) and policy.startswith("arn:"):
         return policy, ""
     name = f"policy-{number}"
@@ -268,7 +274,7 @@ def _policy_text(policy: Document | str, number: int) -> tuple[str, str]:
 
 
 def _checked(policy: Document | str, kind: PolicyKind, name: str) -> str:
-    """The document as JSON text. Raises PolicyInvalid."""
+    """Return the document as JSON text. Raises PolicyInvalid."""
     text = policy if isinstance(policy, str) else json.dumps(policy, indent=2)
     parse_policy(text, kind, name=name)
     return text

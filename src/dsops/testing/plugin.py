@@ -1,6 +1,6 @@
-"""What pytest loads: fixtures, and no more than their names until a test asks for one.
+"""The pytest plugin: fixtures only, without imports until a test uses one.
 
-Every run of pytest on a machine with dsops loads this file, so it imports nothing of dsops and nothing of moto.
+Every pytest run on a machine with dsops loads this file, so it imports nothing of dsops or moto.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from dsops.testing.local_aws import LocalAws, SandboxAccount, SandboxClock, SeedLike
     from dsops.testing.process import SandboxProcess
 
-# A test of a plugin's store is made of the contract's assertions: they explain themselves as its own do.
+# Contract tests run in a plugin's test class: rewrite their assertions as if they were its own.
 pytest.register_assert_rewrite("dsops.testing.contracts")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Says what the marker is, for --markers and --strict-markers."""
+    """Register the marker, for --markers and --strict-markers."""
     config.addinivalue_line(
         "markers",
-        "sandbox_seed(seed): what the `sandbox` of this test starts with: YAML text, a mapping, a Seed, or a Path "
-        "(relative to the test's file); it goes before the fixture `sandbox_seed`",
+        "sandbox_seed(seed): the seed of this test's `sandbox`: YAML text, a mapping, a Seed, or a Path "
+        "(relative to the test's file); overrides the fixture `sandbox_seed`",
     )
 
 
 @pytest.fixture
 def sandbox_seed() -> SeedLike:
-    """What `sandbox` starts with; override it in a conftest.py, parametrize it, or mark a test with `sandbox_seed`.
+    """The seed of `sandbox`; override it in a conftest.py, parametrize it, or mark a test with `sandbox_seed`.
 
     None is one account, 123456789012, with a user `admin`.
     """
@@ -40,7 +40,7 @@ def sandbox_seed() -> SeedLike:
 
 @pytest.fixture(scope="session")
 def _sandbox_process() -> Iterator[SandboxProcess]:
-    """The process of all sandboxes of this run (of this worker, with pytest-xdist); the first sandbox starts it."""
+    """The process of all sandboxes of this run (or pytest-xdist worker), started by the first sandbox."""
     from dsops.testing.process import SandboxProcess
 
     with SandboxProcess() as process:
@@ -51,7 +51,7 @@ def _sandbox_process() -> Iterator[SandboxProcess]:
 def sandbox(
     request: pytest.FixtureRequest, sandbox_seed: SeedLike, _sandbox_process: SandboxProcess
 ) -> Iterator[LocalAws]:
-    """A local AWS on a free port of 127.0.0.1, this test's own and gone with it."""
+    """A local AWS on a free port of 127.0.0.1, for this test only."""
     from dsops.testing.local_aws import LocalAws
 
     marker = request.node.get_closest_marker("sandbox_seed")
@@ -68,28 +68,28 @@ def sandbox_account(sandbox: LocalAws) -> SandboxAccount:
 
 @pytest.fixture
 def sandbox_clock(sandbox: LocalAws) -> SandboxClock:
-    """The sandbox's clock, standing still until the test moves it."""
+    """The sandbox's clock, frozen until the test moves it."""
     sandbox.clock.freeze()
     return sandbox.clock
 
 
 @pytest.fixture
 def sandbox_environment(sandbox: LocalAws, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """This process's environment made to be the sandbox's default user, for code that reads it; undone afterwards."""
+    """Set this process's environment to the sandbox's default user, for code that reads it; undone afterwards."""
     import os
 
-    wanted = sandbox.environment()
-    for name in set(os.environ) - set(wanted):
+    variables = sandbox.environment()
+    for name in set(os.environ) - set(variables):
         monkeypatch.delenv(name)
-    for name, value in wanted.items():
+    for name, value in variables.items():
         if os.environ.get(name) != value:
             monkeypatch.setenv(name, value)
-    return wanted
+    return variables
 
 
 @pytest.fixture
 def assume(sandbox: LocalAws) -> Assume:
-    """`assume(ROLE_ARN, by=alice, external_id=...)` is whoever the role's session is."""
+    """`assume(ROLE_ARN, by=alice, external_id=...)` returns the role session's identity."""
     from dsops.testing.fixtures import Assume
 
     return Assume(sandbox)

@@ -1,4 +1,4 @@
-"""The policies that a test writes most, as documents."""
+"""Short forms of the policy documents that tests need most."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _VERSION = "2012-10-17"
 
 
 def allow(*actions: str, on: str | list[str] = "*", when: Conditions | None = None) -> Document:
-    """An identity policy that allows these actions on that resource (or those), under conditions if there are some."""
+    """Return an identity policy that allows the actions on the resources, with optional conditions."""
     return _identity("Allow", actions, on, when)
 
 
 def deny(*actions: str, on: str | list[str] = "*", when: Conditions | None = None) -> Document:
-    """An identity policy that forbids these actions."""
+    """Return an identity policy that denies the actions."""
     return _identity("Deny", actions, on, when)
 
 
@@ -27,7 +27,7 @@ def trust(
     actions: tuple[str, ...] = ("sts:AssumeRole",),
     when: Conditions | None = None,
 ) -> Document:
-    """A trust policy for these principals: ARNs, account ids, or services such as `ecs-tasks.amazonaws.com`."""
+    """Return a trust policy for principals: ARNs, account ids, or services such as `ecs-tasks.amazonaws.com`."""
     services = [name for name in principals if name.endswith((".amazonaws.com", ".amazonaws.com.cn"))]
     others = [name for name in principals if name not in services]
     principal: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The sandbox's process, as the test suite has it: started at the first use, ended with the suite."""
+"""The test suite's handle on the sandbox process: started at first use, ended with the suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.agent.failure import unpack_error
 from dsops.errors import SandboxUnavailable
 from dsops.testing.child import ANSWER, FAILURE
 
-# Its own folders first: in a test's folder there may be a `queue.py`.
+# Its own folders first: a test's folder may contain a `queue.py`.
 _START = (
     "import sys; sys.path += [entry for entry in sys.argv[1:] if entry not in sys.path]; "
     "from dsops.testing.child import main; main()"
@@ -22,17 +22,17 @@ _ENDING_SECONDS = 5
 
 
 class SandboxProcess:
-    """A process that keeps sandboxes, one at a time. Any thread may ask it."""
+    """A process that runs sandboxes, one at a time. Thread-safe."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
         self._pid = os.getpid()
         self._of_parent: subprocess.Popen[bytes] | None = None
-        """Kept, for its end would be waited for otherwise, and is not ours to wait for."""
+        """Kept alive: collecting it would wait for the parent's process."""
 
     def do(self, act: str, **parameters: Any) -> Any:  # pickled: whatever the act takes and gives
-        """The result of an act of `child.Keeper`. Raises its error, SandboxUnavailable when the process is gone."""
+        """Return the result of an operation of `child.SandboxKeeper`; raises its error or SandboxUnavailable."""
         if self._pid != os.getpid():
             self._begin_in_child(act)
         with self._lock:
@@ -43,9 +43,9 @@ class SandboxProcess:
             except (EOFError, OSError) as error:
                 self._end()
                 raise SandboxUnavailable(
-                    "the process of the sandbox has ended", hint="what it wrote last is on the standard error"
+                    "the process of the sandbox has ended", hint="see its last output on standard error"
                 ) from error
-            except BaseException:  # Ctrl-C: its answer would be taken for the next one's
+            except BaseException:  # Ctrl-C: the pending answer would be taken for that of the next request
                 self._end()
                 raise
         if kind == FAILURE:
@@ -55,14 +55,14 @@ class SandboxProcess:
         return value
 
     def _begin_in_child(self, act: str) -> None:
-        """A forked child may open a sandbox of its own. Raises SandboxUnavailable for its parent's.
+        """Let a forked child open its own sandbox. Raises SandboxUnavailable for its parent's.
 
-        Two that write to one pipe would get each other's answers.
+        Two processes that write to one pipe would get each other's answers.
         """
         if act not in ("open", "close"):
             raise SandboxUnavailable(
-                "a sandbox can't be changed or looked at by a forked child of its test",
-                hint="do that before the fork, or in the parent; its address serves the child as well",
+                "a forked child process can't control the sandbox of its parent",
+                hint="do that before the fork, or in the parent; the child can use its URL",
             )
         self._pid, self._of_parent, self._child, self._lock = os.getpid(), self._child, None, Lock()
 
@@ -81,11 +81,11 @@ class SandboxProcess:
             [sys.executable, "-I", "-c", _START, *path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is pytest's, and fixtures end after it
+            start_new_session=True,  # Ctrl-C is for pytest alone, and fixtures end after it
         )
 
     def _end(self) -> None:
-        """Ends the process; the end of its standard input is what tells it."""
+        """End the process by closing its standard input."""
         child, self._child = self._child, None
         if child is None:
             return
@@ -93,7 +93,7 @@ class SandboxProcess:
             if pipe is not None:
                 try:
                     pipe.close()
-                except OSError:  # what could not be written any more
+                except OSError:  # the data left in the buffer can't be written any more
                     continue
         try:
             child.wait(_ENDING_SECONDS)

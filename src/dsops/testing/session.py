@@ -1,4 +1,4 @@
-"""Calls to a sandbox with dsops' own thin client: boto3 need not be installed."""
+"""Calls to a sandbox with dsops' own client, so that boto3 is not needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assume_role(
     transitive_tag_keys: tuple[str, ...],
     source_identity: str,
 ) -> Identity:
-    """The role's session, in the sandbox of whoever asks."""
+    """Assume a role; return its session as an identity in the caller's sandbox."""
     assumed = _run(
         sts.assume_role(
             _client(),
@@ -58,7 +58,7 @@ def assume_role(
 
 
 def caller_arn(identity: Identity) -> str:
-    """What GetCallerIdentity says to these credentials."""
+    """Return the ARN that GetCallerIdentity returns for these credentials."""
     return _run(sts.get_caller_identity(_client(), identity.credentials, _sts_of(identity))).arn
 
 
@@ -67,7 +67,7 @@ def _sts_of(identity: Identity) -> Endpoint:
 
 
 def _client() -> Client:
-    """An empty environment: no proxy, no certificates of the machine, stands between a test and loopback."""
+    """Return a client with an empty environment: no proxy and no certificates of the machine."""
     return make_client(
         Runtime(environ={}, now=utc_now, ask=nobody, report=ignore, random=lambda: 0.0, folder=os.sep, timestamp=""),
         attempts=1,

@@ -34,11 +34,11 @@ _SAID_BY_THE_CLI = re.compile(
 
 
 class RefusedByAwsError(Exception):
-    """The AWS CLI ended with an error."""
+    """An AWS CLI command ended with an error."""
 
 
 def grant(call: Call, wish: Mapping[str, str]) -> Pairs:
-    """The answer to a wish."""
+    """Carry out one wish and return the answer."""
     return _ACTIONS[wish["action"]](call, wish)
 
 
@@ -132,11 +132,11 @@ def _cipher(call: Call, wish: Mapping[str, str]) -> Pairs:
 
 
 PART_SIZE = 8 * 1024 * 1024
-"""From here on the AWS CLI sends parts; the least that AWS takes are 5 MiB."""
+"""Part size of multipart uploads. The AWS CLI sends parts from 8 MiB on; AWS's minimum part size is 5 MiB."""
 PRESIGNED = "presigned GetObject"
-"""Not an operation: a URL for one."""
+"""A pseudo operation: presign a GetObject URL."""
 MULTIPART = "multipart upload"
-"""Not an operation: those that make an object of several bodies."""
+"""A pseudo operation: upload an object in several parts."""
 
 _ACTIONS: Mapping[str, Callable[[Call, Mapping[str, str]], Pairs]] = {
     "identity": _identity,
@@ -167,7 +167,7 @@ def _keys(wish: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def call_boto3(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
-    """boto3's answer."""
+    """Call an operation with boto3."""
     client = import_module("boto3").Session(**_keys(wish)).client(service)
     if operation == PRESIGNED:
         return client.generate_presigned_url("get_object", parameters, ExpiresIn=60)
@@ -188,7 +188,7 @@ def _upload(parameters: Parameters) -> tuple[list[bytes], Parameters]:
 
 
 def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, parameters: Parameters) -> Any:
-    """aioboto3's answer, in an event loop."""
+    """Call an operation with aioboto3, in an event loop."""
 
     async def call() -> Any:
         async with import_module("aioboto3").Session(**_keys(wish)).client(service) as client:
@@ -201,7 +201,7 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
                     await client.upload_part(**upload, PartNumber=number, Body=body)
                     for number, body in enumerate(bodies, 1)
                 ]
-                parts = [{"PartNumber": number, "ETag": one["ETag"]} for number, one in enumerate(sent, 1)]
+                parts = [{"PartNumber": number, "ETag": part["ETag"]} for number, part in enumerate(sent, 1)]
                 return await client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
             answer = await getattr(client, _snake_case(operation))(**parameters)
             return {**answer, "Body": (await answer["Body"].read()).decode()} if "Body" in answer else answer
@@ -210,7 +210,7 @@ def call_aioboto3(wish: Mapping[str, str], service: str, operation: str, paramet
 
 
 def cli_call(aws: str) -> Call:
-    """What an AWS CLI answers. One that is older than AWS_ENDPOINT_URL is told its endpoint by the option."""
+    """The function that calls operations with an AWS CLI; a CLI that ignores AWS_ENDPOINT_URL gets `--endpoint-url`."""
     with Path(aws).open("rb") as program:
         is_of_this_python = program.readline().strip() == b"#!" + sys.executable.encode()
     if is_of_this_python:
@@ -235,7 +235,7 @@ def cli_call(aws: str) -> Call:
 
 
 class Done(NamedTuple):
-    """How a command ended, and what it wrote."""
+    """A finished command: exit code and output."""
 
     exit_code: int
     stdout: bytes
@@ -250,7 +250,7 @@ def _started(command: list[str], variables: Mapping[str, str]) -> Done:
 
 
 def _forked(command: list[str], variables: Mapping[str, str]) -> Done:
-    """The script itself, run from its first line in a process of its own that has its imports already."""
+    """Run the CLI's script from its first line in a forked child that has its imports already."""
     with TemporaryFile() as stdout, TemporaryFile() as stderr, open(os.devnull, "rb") as nothing:
         pid = os.fork()
         if pid == 0:
@@ -265,7 +265,7 @@ def _forked(command: list[str], variables: Mapping[str, str]) -> Done:
 
 
 def _run_script(command: list[str]) -> int:
-    """Its exit code; never an exception, which would answer the next wish in the child."""
+    """Run the script and return its exit code. Never raises: an exception would let the child answer the next wish."""
     sys.argv = command
     try:
         runpy.run_path(command[0], run_name="__main__")
@@ -286,7 +286,7 @@ def _variables(wish: Mapping[str, str]) -> dict[str, str]:
 
 
 def _words_of_cli(service: str, operation: str, parameters: Parameters, folder: str) -> list[str]:
-    """The command line. Bytes go in files: in JSON one of the two AWS CLIs takes base64, the other doesn't."""
+    """The AWS CLI's command line. Bytes are passed as files: in JSON only one of the two versions expects base64."""
     end = ["--endpoint-url", os.environ["AWS_ENDPOINT_URL"]] if "AWS_ENDPOINT_URL" in os.environ else []
     where = f"s3://{parameters.get('Bucket')}/{parameters.get('Key')}"
     if operation == PRESIGNED:
@@ -314,7 +314,7 @@ def _snake_case(operation: str) -> str:
 
 
 def told(error: Exception) -> Pairs:
-    """AWS's code and message, and the class of the exception where a program can catch it by one."""
+    """An error as the answer: AWS's code and message, and the exception's class for clients that have one."""
     if isinstance(error, RefusedByAwsError):
         match = _SAID_BY_THE_CLI.search(str(error))
         code, message = match.groups() if match else ("", str(error))
@@ -328,7 +328,7 @@ def told(error: Exception) -> Pairs:
 
 
 def main(which: str) -> None:
-    """Answers until the input ends."""
+    """Answer wishes from stdin until it ends."""
     calls: Mapping[str, Call] = {"boto3": call_boto3, "aioboto3": call_aioboto3}
     call = calls.get(which) or cli_call(which)
     for line in sys.stdin:

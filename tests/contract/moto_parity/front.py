@@ -11,8 +11,8 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedKey, SeedUser
-from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import Keys, Lab
 from tests.stubs.server import Answer, Seen
 

@@ -1,4 +1,4 @@
-"""docs/how-to/audit-sql.md: the table that it has one create is the table that the questions read."""
+"""docs/how-to/audit-sql.md: its CREATE TABLE has exactly the columns that the questions read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "audit-sql.md"
 
 
 def table() -> Any:
-    """The statement of the page."""
+    """The page's CREATE TABLE statement."""
     (block,) = re.findall(r"^```sql\n(CREATE .*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (statement,) = sqlglot.parse(block, dialect="athena")
     assert isinstance(statement, exp.Create)
@@ -26,35 +26,37 @@ def table() -> Any:
 
 
 def paths(columns: Any, before: str = "") -> set[str]:
-    """The names of columns, those inside a structure with all that they are inside of; each a text."""
-    found: set[str] = set()
+    """Column names, nested ones with their parents' names; each is of type text."""
+    collected: set[str] = set()
     for column in columns:
         name, kind = f"{before}{column.name}", column.args["kind"]
         if kind.this is exp.DataType.Type.STRUCT:
-            found |= paths(kind.expressions, f"{name}.")
+            collected |= paths(kind.expressions, f"{name}.")
         else:
             assert kind.this is exp.DataType.Type.TEXT, name
-            found.add(name)
-    return found
+            collected.add(name)
+    return collected
 
 
 def read() -> set[str]:
-    """What the questions read of a table in Athena."""
+    """The columns that the questions read in Athena."""
     texts = {ATHENA.field(path) for path in FIELDS.values()} - {"CAST(NULL AS VARCHAR)"}
     return {re.sub(r"json_extract_scalar\((\w+), .*", r"\1", text) for text in texts}
 
 
 def test_its_columns_are_those_that_are_read() -> None:
-    """None is missing, and none is there for nothing."""
+    """No column is missing and none is superfluous."""
     assert read() == paths(table().this.expressions)
 
 
 def test_it_has_the_partition_by_which_days_are_chosen() -> None:
-    """As a text, written as the questions write it; the projection has a day's form and the path has them all."""
+    """Partition columns are those of the day filter, projected as dates; the path has all of them."""
     statement = table()
     partitions = [column.name for column in statement.find(exp.PartitionedByProperty).this.expressions]
     properties = {
-        each.name: each.args["value"].name for each in statement.find_all(exp.Property) if type(each) is exp.Property
+        table_property.name: table_property.args["value"].name
+        for table_property in statement.find_all(exp.Property)
+        if type(table_property) is exp.Property
     }
     assert "timestamp" in partitions
     assert "\"timestamp\" >= '2026/11/20'" == days_of(ATHENA, "2026-11-20", "")
@@ -64,29 +66,31 @@ def test_it_has_the_partition_by_which_days_are_chosen() -> None:
 
 
 def test_what_it_is_called_is_what_is_asked() -> None:
-    """Without `--from`."""
+    """The table's name is the default of `--from`."""
     assert table().this.this.name == "cloudtrail_logs"
 
 
 def reads(question: AuditQuestion, since: datetime | None) -> int:
-    """How often the whole statement names the table, once each relation stands in the place of its name."""
+    """How often the statement reads the table, with every named relation expanded."""
     text = whole(question, QuestionOptions(since=since, session="x"), ATHENA, "logs")
     statement: Any = sqlglot.parse_one(text, dialect="athena")
-    relations = {each.alias: each.this for each in statement.find_all(exp.CTE)}
+    relations = {relation.alias: relation.this for relation in statement.find_all(exp.CTE)}
     statement.set("with_", None)
 
     def count(part: Any) -> int:
-        return sum(1 if each.name == "logs" else count(relations[each.name]) for each in part.find_all(exp.Table))
+        return sum(
+            1 if relation.name == "logs" else count(relations[relation.name]) for relation in part.find_all(exp.Table)
+        )
 
     return count(statement)
 
 
 def test_how_often_a_question_names_the_table_is_told() -> None:
-    """Which is what it costs, at the most."""
+    """The page says how often each question reads the table, which is the maximum that it costs."""
     rows = re.findall(r"^\| (\d+) times? \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    told = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
+    result_text = {name: int(number) for number, names in rows for name in re.findall(r"`([\w-]+)`", names)}
     since = {name: reads(question, datetime(2026, 11, 20, tzinfo=UTC)) for name, question in QUESTIONS.items()}
     without = {name: reads(question, None) for name, question in QUESTIONS.items()}
 
-    assert since == {name: told.get(name, 1) for name in QUESTIONS}
+    assert since == {name: result_text.get(name, 1) for name in QUESTIONS}
     assert since | {"new-principals": 4, "new-accounts": 4} == without

@@ -1,4 +1,4 @@
-"""The questions as SQL: one definition, which each engine's parser reads; a user's text stays a text in it."""
+"""The questions as SQL for Athena, CloudTrail Lake and DuckDB: each parser reads it; user text is a literal."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ASKED = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), session="d
 
 
 def text_of(question: AuditQuestion, dialect: Dialect, asked: QuestionOptions = ASKED) -> str:
-    """The whole statement."""
+    """The complete statement."""
     if dialect == DUCKDB:
         return standalone(question, asked, "logs/**/*.json.gz")
     return whole(question, asked, dialect, "cloudtrail_logs", days_of(dialect, "2026-11-01", "2026-11-30"))
 
 
 def parsed(text: str, reader: str) -> Any:
-    """The one statement that it is."""
+    """The statement, parsed; there is exactly one."""
     (statement,) = sqlglot.parse(text, dialect=reader)
     return statement
 
@@ -37,28 +37,28 @@ def parsed(text: str, reader: str) -> Any:
 @pytest.mark.parametrize(("dialect", "reader"), READERS, ids=lambda each: each if isinstance(each, str) else each.name)
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_engines_parser_reads_each_question(question: AuditQuestion, dialect: Dialect, reader: str) -> None:
-    """One SELECT, whose columns are those that the question says, in their order."""
+    """Each engine's parser reads one SELECT with the question's columns in order."""
     statement = parsed(text_of(question, dialect), reader)
     assert isinstance(statement, exp.Select)
     assert list(question.columns) == statement.named_selects
 
 
-@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda question: question.name)
 def test_every_relation_that_is_named_is_defined(question: AuditQuestion) -> None:
-    """Nothing is read but the table, and what stands in the statement itself."""
+    """Every relation in the statement is defined in it, except the table."""
     statement = parsed(text_of(question, ATHENA), "athena")
-    defined = {each.alias for each in statement.find_all(exp.CTE)}
-    assert {"cloudtrail_logs"} == {each.name for each in statement.find_all(exp.Table)} - defined
+    defined = {relation.alias for relation in statement.find_all(exp.CTE)}
+    assert {"cloudtrail_logs"} == {relation.name for relation in statement.find_all(exp.Table)} - defined
 
 
 def test_only_a_question_of_uses_reads_the_table_twice() -> None:
-    """Athena reads a relation anew wherever it stands: `failures` stands once, `durations` needs every call besides."""
+    """`failures` reads the calls once, `durations` twice: Athena reads a relation wherever it is named."""
     reads = {name: text_of(QUESTIONS[name], ATHENA).count("FROM calls") for name in ("failures", "events", "durations")}
     assert {"failures": 1, "events": 1, "durations": 2} == reads
 
 
 def test_days_are_partitions_in_athena_and_times_in_the_lake() -> None:
-    """Only those days are read; without days everything is."""
+    """Days are a partition filter in Athena and a time filter in CloudTrail Lake; without days all is read."""
     both = "\"timestamp\" >= '2026/11/01' AND \"timestamp\" <= '2026/11/30'"
     assert both == days_of(ATHENA, "2026-11-01", "2026-11-30")
     assert "eventtime >= '2026-11-01 00:00:00'" == days_of(LAKE, "2026-11-01", "")
@@ -67,7 +67,7 @@ def test_days_are_partitions_in_athena_and_times_in_the_lake() -> None:
 
 
 def test_no_engine_is_given_another_ones_words() -> None:
-    """CloudTrail Lake knows no INTERVAL and no CROSS JOIN, and Trino no `try_strptime`."""
+    """No statement uses functions of another engine, such as INTERVAL in the lake or `try_strptime` in Trino."""
     for question in QUESTIONS.values():
         for dialect in (ATHENA, LAKE):
             text = text_of(question, dialect)
@@ -76,7 +76,7 @@ def test_no_engine_is_given_another_ones_words() -> None:
 
 
 def test_every_field_is_read_where_each_engine_has_it() -> None:
-    """A text of JSON in Athena, a map in the lake, a structure in DuckDB; what a table lacks is NULL."""
+    """Fields are JSON text in Athena, map entries in the lake, struct members in DuckDB; missing ones are NULL."""
     role = FIELDS["role_arn"]
     assert "json_extract_scalar(requestparameters, '$.roleArn')" == ATHENA.field(role)
     assert "element_at(requestparameters, 'roleArn')" == LAKE.field(role)
@@ -87,7 +87,7 @@ def test_every_field_is_read_where_each_engine_has_it() -> None:
 
 @given(st.text())
 def test_a_users_text_is_one_literal(text: str) -> None:
-    """Whatever is in it: quotes, comments, backslashes, what fills the SQL's own places."""
+    """Any user text is one SQL literal: quotes, comments, backslashes and template placeholders."""
     literal = text_literal(text)
     assert ("'", "'") == (literal[0], literal[-1])
     assert "'" not in literal[1:-1].replace("''", "")
@@ -96,7 +96,7 @@ def test_a_users_text_is_one_literal(text: str) -> None:
 
 
 def test_a_text_that_looks_like_sql_stays_a_text() -> None:
-    """The parser sees one literal with exactly that in it."""
+    """Text that looks like SQL is parsed as one literal."""
     hostile = "x' OR 1=1; DROP TABLE calls; -- $since $median(x)"
     statement = parsed(text_of(QUESTIONS["history"], ATHENA, QuestionOptions(session=hostile)), "athena")
-    assert 3 == sum(1 for each in statement.find_all(exp.Literal) if each.name == hostile)
+    assert 3 == sum(1 for sql_literal in statement.find_all(exp.Literal) if sql_literal.name == hostile)

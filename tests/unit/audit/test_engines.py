@@ -1,4 +1,4 @@
-"""A statement -> an answer, by Athena or CloudTrail Lake: waited for, given up, stopped; and what a cell may be."""
+"""Running a statement in Athena or CloudTrail Lake: polling, timeout, stopping, and parsing of cells."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ both = pytest.mark.parametrize("make", [athena, lake])
 
 
 class Asking:
-    """One question, asked of a stub; time passes while it waits, and only then."""
+    """One question to a stub, with a clock that moves only while the engine waits."""
 
     def __init__(self, stub: StubQueries, make: Maker, question: AuditQuestion = SAVED) -> None:
         self.scene = Scene()
@@ -67,7 +67,7 @@ class Asking:
 
 @both
 def test_an_answer_is_waited_for(make: Maker) -> None:
-    """Each look is told with how far it is; numbers are numbers; nothing is under way afterwards."""
+    """Each poll is reported with the state; cells are typed; after the answer no query is running."""
     asking = Asking(StubQueries(SAVED.columns, [["AssumeRole", "12"]]), make)
 
     assert asking.answer is not None
@@ -79,14 +79,14 @@ def test_an_answer_is_waited_for(make: Maker) -> None:
 
 @both
 def test_looks_come_further_apart(make: Maker) -> None:
-    """Five seconds at the most."""
+    """Polls get further apart, up to five seconds."""
     asking = Asking(StubQueries(SAVED.columns, [], states=["RUNNING"] * 8 + ["SUCCEEDED"]), make)
     assert [seconds for _, seconds in asking.told] == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 12.75, 17.75]
 
 
 @both
 def test_what_is_not_done_in_time_is_stopped(make: Maker) -> None:
-    """After exactly that time, and it is told what may be done."""
+    """A query that takes too long is stopped at the deadline, and the error has a next step."""
     stub = StubQueries(states=["RUNNING"])
     asking = Asking(stub, make)
 
@@ -102,7 +102,7 @@ def test_what_is_not_done_in_time_is_stopped(make: Maker) -> None:
 
 @both
 def test_a_query_that_can_not_be_stopped_is_told(make: Maker) -> None:
-    """With the command that does it by hand."""
+    """A query that cannot be stopped is an error with the command that stops it by hand."""
     denied = dict.fromkeys(STOPS.values(), ("AccessDeniedException", "no"))
     asking = Asking(StubQueries(states=["RUNNING"], refused=denied), make)
 
@@ -114,7 +114,7 @@ def test_a_query_that_can_not_be_stopped_is_told(make: Maker) -> None:
 
 @both
 def test_a_query_that_may_not_be_looked_at_is_stopped(make: Maker) -> None:
-    """Nobody would wait for it."""
+    """A query whose state may not be read is stopped: no result could be fetched."""
     refused = dict.fromkeys(("GetQueryExecution", "DescribeQuery"), ("AccessDeniedException", "no"))
     stub = StubQueries(refused=refused)
     asking = Asking(stub, make)
@@ -127,7 +127,7 @@ def test_a_query_that_may_not_be_looked_at_is_stopped(make: Maker) -> None:
 @both
 @pytest.mark.parametrize(("state", "kind"), [("FAILED", QueryFailed), ("CANCELLED", QueryCancelled)])
 def test_what_ends_otherwise_is_told_and_not_stopped_once_more(make: Maker, state: str, kind: type[DsopsError]) -> None:
-    """With AWS's reason; and how much was scanned is known all the same."""
+    """A failed or cancelled query has AWS's reason and bytes scanned, and is not stopped again."""
     stub = StubQueries(states=["RUNNING", state], reason="because")
     asking = Asking(stub, make)
 
@@ -140,7 +140,7 @@ def test_what_ends_otherwise_is_told_and_not_stopped_once_more(make: Maker, stat
 
 @both
 def test_a_statement_that_is_too_long_is_not_sent(make: Maker) -> None:
-    """One letter less is."""
+    """A statement over the engine's maximum is rejected before it is sent; one character less is sent."""
     scene = Scene()
     with StubServer(StubQueries()) as server:
         engine = make(server, scene)
@@ -156,22 +156,25 @@ def test_a_statement_that_is_too_long_is_not_sent(make: Maker) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_each_question_fits_into_what_the_lake_takes(question: AuditQuestion) -> None:
-    """With room for a long session ARN."""
-    asked = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
-    text = whole(question, asked, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
+    """Each question fits CloudTrail Lake's maximum, with room for a long session ARN."""
+    options = QuestionOptions(since=datetime(2026, 11, 20, 10, tzinfo=UTC), by="account", session="x" * 128)
+    text = whole(question, options, LAKE, STORE, days_of(LAKE, "2026-11-01", "2026-11-30"))
     endpoint = resolve_endpoint("cloudtrail", "us-east-1", {})
     LakeEngine(Lake(make_client(make_runtime()), SESSION, endpoint, STORE)).check(text)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=lambda each: each.name)
 def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_path: Any) -> None:
-    """Texts, numbers and times, as DuckDB types them."""
+    """The declared type of each column is the one that DuckDB returns."""
     (tmp_path / "a.json").write_text('{"Records": []}')
     text = standalone(question, QuestionOptions(session="x"), str(tmp_path / "a.json"))
-    told = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
+    result_text = {name: str(kind) for name, kind, *_ in duckdb.execute(f"DESCRIBE {text}").fetchall()}
     for name in question.columns:
         kind = "time" if name in TIMES else "number" if name in NUMBERS else "text"
-        assert {"TIMESTAMP": "time", "VARCHAR": "text"}.get(told[name], "number") == kind, (name, told[name])
+        assert {"TIMESTAMP": "time", "VARCHAR": "text"}.get(result_text[name], "number") == kind, (
+            name,
+            result_text[name],
+        )
 
 
 @pytest.mark.parametrize(
@@ -185,13 +188,13 @@ def test_a_column_is_what_the_engine_says_it_is(question: AuditQuestion, tmp_pat
     ],
 )
 def test_a_time_is_one_in_utc_and_of_whole_seconds(text: str) -> None:
-    """However it is written."""
+    """Times of every notation become UTC in whole seconds."""
     answer = answer_of(FAILURES, [("role", "code", "1", "2", text, None)])
     assert answer.rows == (("role", "code", 1, 2, datetime(2026, 11, 20, 11, tzinfo=UTC), None),)
 
 
 def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
-    """An empty number is none."""
+    """NULL and the empty string differ in text columns; an empty number is None."""
     answer = answer_of(FAILURES, [("", None, "", None, "", "2026-11-20 11:00:00")])
     assert answer.rows[0][:5] == ("", None, None, None, None)
 
@@ -209,6 +212,6 @@ def test_null_and_nothing_are_told_apart_in_texts_only() -> None:
     ],
 )
 def test_what_is_neither_number_nor_time_is_no_answer(row: tuple[str | None, ...]) -> None:
-    """Rather than a wrong one."""
+    """A cell that is no number or time where one is expected is AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         answer_of(FAILURES, [row])

@@ -1,4 +1,4 @@
-"""Lines since a place in the trail: none is lost or told twice, whatever becomes of the files."""
+"""Following a trail from a position: no line is lost or repeated while files rotate, vanish or are replaced."""
 
 from __future__ import annotations
 
@@ -19,62 +19,62 @@ SMALL = TrailLimits(max_bytes=4096, keep=10_000)
 
 
 def body(name: str, **facts: object) -> bytes:
-    """A line's content."""
+    """The JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": facts}, separators=(",", ":")).encode()
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """That of a line about the trail."""
+    """The JSON body of a line about the trail."""
     return body(name, **facts)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a trail may be."""
+    """The path of a trail that does not exist yet."""
     return tmp_path / "state" / "audit.jsonl"
 
 
 def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:  # noqa: B008 - a value
-    """Adds a line for each name."""
+    """Append a line for each name."""
     for name in names:
         append(str(path), [body(name)], mark, NOW, limits)
 
 
 def events(path: Path, position: Position, most_bytes: int = 1 << 20) -> tuple[list[str], Position]:
-    """The names of all that comes behind the place, and where it ends."""
-    found: list[str] = []
+    """The names of all lines after the position, and the new position."""
+    collected: list[str] = []
     for _ in range(10_000):
         seen = look(str(path), position, most_bytes)
         if not seen.lines:
-            return found, seen.position
-        found += [json.loads(line)["eventName"] if line.startswith(b"{") else "?" for line in seen.lines]
+            return collected, seen.position
+        collected += [json.loads(line)["eventName"] if line.startswith(b"{") else "?" for line in seen.lines]
         position = seen.position
     raise AssertionError("there is no end")
 
 
 def test_a_trail_that_has_not_begun_has_nothing_and_then_all(path: Path) -> None:
-    """Not even its folder is there."""
+    """A trail that does not exist has no lines; once it exists all lines are read."""
     place = end_of(str(path))
     assert events(path, place) == ([], place)
     write(path, "A", "B")
-    found, place = events(path, place)
-    assert found == ["A", "B"]
+    event_names, place = events(path, place)
+    assert event_names == ["A", "B"]
     assert place.number == 2
 
 
 def test_what_comes_behind_the_end_comes_once(path: Path) -> None:
-    """And what was there before does not."""
+    """Lines after the position are read once; earlier ones are not."""
     write(path, "A", "B")
     place = end_of(str(path))
     assert events(path, place)[0] == []
     write(path, "C")
-    found, place = events(path, place)
-    assert found == ["C"]
+    event_names, place = events(path, place)
+    assert event_names == ["C"]
     assert events(path, place)[0] == []
 
 
 def test_a_line_that_is_not_whole_is_waited_for(path: Path) -> None:
-    """Its first half is nobody's line."""
+    """A line without its end is not read until it is complete."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:
@@ -86,7 +86,7 @@ def test_a_line_that_is_not_whole_is_waited_for(path: Path) -> None:
 
 
 def test_lines_are_followed_into_files_that_were_put_away(path: Path) -> None:
-    """However many there were since the last look."""
+    """Lines are followed through rotated files, however many there are."""
     names = [f"E{number}" for number in range(200)]
     write(path, *names[:50], limits=SMALL)
     place = end_of(str(path))
@@ -98,20 +98,20 @@ def test_lines_are_followed_into_files_that_were_put_away(path: Path) -> None:
 
 
 def test_files_that_were_removed_leave_a_gap_and_the_rest_is_read(path: Path) -> None:
-    """The numbers tell how many lines are missing."""
+    """Removed files leave a gap in the line numbers; the remaining lines are read."""
     write(path, *(f"E{number}" for number in range(50)), limits=SMALL)
     place = end_of(str(path))
     write(path, *(f"F{number}" for number in range(150)), limits=SMALL)
     for file in sorted(path.parent.glob("audit.*.jsonl"))[:-1]:
         file.unlink()
-    found, end = events(path, place)
-    assert found[-1] == "F149"
-    assert 0 < len(found) < 150
+    event_names, end = events(path, place)
+    assert event_names[-1] == "F149"
+    assert 0 < len(event_names) < 150
     assert end.number == 200
 
 
 def test_a_trail_that_was_begun_anew_is_read_from_its_start(path: Path) -> None:
-    """Also where the new file has the number of the old one, and as many lines."""
+    """A trail that was deleted and started again is read from its start, even with the same file numbers."""
     write(path, "A", "B", "C")
     place = end_of(str(path))
     for file in path.parent.iterdir():
@@ -121,7 +121,7 @@ def test_a_trail_that_was_begun_anew_is_read_from_its_start(path: Path) -> None:
 
 
 def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
-    """A home that was moved, or restored from a copy: the line's hash is what counts."""
+    """A position is found by its line's hash in a file with another inode, as after a restore."""
     write(path, "A", "B")
     place = end_of(str(path))
     write(path, "C")
@@ -133,24 +133,24 @@ def test_a_place_is_found_in_a_file_of_another_number(path: Path) -> None:
 
 
 def test_a_file_whose_end_was_cut_is_read_from_its_start(path: Path) -> None:
-    """The last line that was read is gone, and nothing tells where to go on: twice is better than not."""
+    """If the last line read was cut off, the file is read from its start: repeating is better than losing."""
     write(path, "A", "B", "C")
     place = end_of(str(path))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:2]))
-    found, place = events(path, place)
-    assert found == ["A", "B"]
+    event_names, place = events(path, place)
+    assert event_names == ["A", "B"]
     assert events(path, place)[0] == []
 
 
 def test_what_is_no_line_of_a_trail_passes_by(path: Path) -> None:
-    """The place behind it is kept all the same."""
+    """Invalid lines are returned, and the position moves on past them."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:
         file.write(b"not ours\n")
-    found, place = events(path, place)
-    assert found == ["?"]
+    event_names, place = events(path, place)
+    assert event_names == ["?"]
     assert events(path, place)[0] == []
     with path.open("ab") as file:
         file.write(b"nor this\n")
@@ -158,7 +158,7 @@ def test_what_is_no_line_of_a_trail_passes_by(path: Path) -> None:
 
 
 def test_what_is_no_file_is_refused(path: Path) -> None:
-    """Nobody waits for a pipe's other end."""
+    """A pipe or folder in place of the trail is refused, without waiting for a pipe's writer."""
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(TrailUnreadable, match="is not a regular file"):
@@ -170,7 +170,7 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
 
 def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path) -> None:
-    """In the order of their numbers."""
+    """While four threads write and files rotate, each line is read once and in order."""
     writers = [threading.Thread(target=lambda: write(path, *(["E"] * 60), limits=SMALL)) for _ in range(4)]
     for writer in writers:
         writer.start()
@@ -188,7 +188,7 @@ def test_while_many_write_and_files_are_put_away_each_line_comes_once(path: Path
 
 @pytest.mark.parametrize("most_bytes", [100, 1 << 20])
 def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: int) -> None:
-    """Somebody else's, which would be looked at for ever: what stands behind it is told, once it has ended."""
+    """An overlong line, which dsops never writes, is skipped and reported; lines after it are read."""
     write(path, "A")
     place = end_of(str(path))
     with path.open("ab") as file:
@@ -197,6 +197,6 @@ def test_a_line_longer_than_any_of_dsops_is_passed_over(path: Path, most_bytes: 
     with path.open("ab") as file:
         file.write(b"\n")
     write(path, "B", "C")
-    found, place = events(path, place, most_bytes)
-    assert found == ["TrailDamaged", "B", "C"]
+    event_names, place = events(path, place, most_bytes)
+    assert event_names == ["TrailDamaged", "B", "C"]
     assert events(path, place, most_bytes) == ([], place)

@@ -1,4 +1,4 @@
-"""Acts become lines before anything is handed out; what goes wrong is told once, or stops everything."""
+"""The journal writes acts to the trail before anything is handed out; a failed write warns once or stops all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ = Act("GetSecretValue", "secretsmanager", "us-east-1", facts={"secret": "pr
 
 
 class Scene:
-    """A home, and a journal in it."""
+    """A home folder with a journal."""
 
     def __init__(self, home: Path, config: str = "", **environ: str) -> None:
         self.home = home
@@ -43,16 +43,16 @@ class Scene:
 
     @property
     def file(self) -> Path:
-        """The trail."""
+        """The trail's path."""
         return self.home / ".local" / "state" / "dsops" / "audit.jsonl"
 
     def records(self) -> list[dict[str, Any]]:
-        """Its lines."""
+        """The trail's lines."""
         return [json.loads(line) for line in self.file.read_text().splitlines()]
 
 
 def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> None:
-    """All that was taken, in one step; nothing taken is no step."""
+    """`write` appends all buffered acts in one write, and without acts it does nothing."""
     scene = Scene(tmp_path)
     scene.journal.write()
     scene.journal.add(READ)
@@ -63,12 +63,12 @@ def test_lines_are_written_when_they_are_due_and_not_before(tmp_path: Path) -> N
     scene.journal.write()
     scene.journal.write()
     facts = [record["additionalEventData"] for record in scene.records()]
-    assert [each.get("environment") for each in facts] == [None, "production"]
-    assert {each["command"] for each in facts} == {"exec"}
+    assert [fact.get("environment") for fact in facts] == [None, "production"]
+    assert {fact["command"] for fact in facts} == {"exec"}
 
 
 def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
-    """Where it is, and how to end it; to a later run nothing."""
+    """The first line of a trail causes one note with its path and how to switch it off; later runs have none."""
     scene = Scene(tmp_path)
     for _ in range(2):
         scene.journal.add(READ)
@@ -84,7 +84,7 @@ def test_that_a_trail_was_begun_is_told_once(tmp_path: Path) -> None:
 
 
 def test_off_writes_nothing(tmp_path: Path) -> None:
-    """Not even a folder."""
+    """`audit: off` writes nothing and creates no folder."""
     scene = Scene(tmp_path, "audit: off\n")
     scene.journal.add(READ)
     scene.journal.write()
@@ -93,7 +93,7 @@ def test_off_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path: Path) -> None:
-    """With why and what to do; here a folder stands in its place."""
+    """A trail that cannot be written causes one warning with reason and hint; the run goes on."""
     scene = Scene(tmp_path)
     scene.file.mkdir(parents=True, mode=0o700)
     for _ in range(3):
@@ -104,7 +104,7 @@ def test_a_trail_that_can_not_be_written_is_told_once_and_stops_nothing(tmp_path
 
 
 def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
-    """Told, too: whoever looks for the trail has to know."""
+    """Without HOME there is no trail, and a warning says so."""
     scene = Scene(tmp_path, HOME="")
     scene.journal.add(READ)
     scene.journal.write()
@@ -113,7 +113,7 @@ def test_without_a_home_there_is_no_place_for_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"XDG_STATE_HOME": "/proc/1/dsops-has-no-place-here"}])
 def test_required_stops_what_is_not_on_record(tmp_path: Path, environ: dict[str, str]) -> None:
-    """A file that is in the way, a place where nothing can be made."""
+    """With `audit: required` a failed write raises AuditFailed."""
     scene = Scene(tmp_path, "audit: required\n", **environ)
     scene.file.mkdir(parents=True, mode=0o700)
     scene.journal.add(READ)
@@ -123,7 +123,7 @@ def test_required_stops_what_is_not_on_record(tmp_path: Path, environ: dict[str,
 
 
 def test_a_broken_configuration_leaves_the_trail_on(tmp_path: Path) -> None:
-    """And is told once, with its line: nothing broken switches a trail off."""
+    """A broken configuration leaves the trail on, with one warning that names the line."""
     scene = Scene(tmp_path, "audit: of\n")
     for _ in range(2):
         scene.journal.add(READ)
@@ -134,7 +134,7 @@ def test_a_broken_configuration_leaves_the_trail_on(tmp_path: Path) -> None:
 
 
 def test_many_threads_lose_no_line(tmp_path: Path) -> None:
-    """A program that uses the library."""
+    """Eight threads that share a journal lose no line."""
     scene = Scene(tmp_path)
 
     def work() -> None:
@@ -151,38 +151,38 @@ def test_many_threads_lose_no_line(tmp_path: Path) -> None:
     assert len(scene.records()) == 400
 
 
-# --- what a line says -------------------------------------------------------------------------------------------
+# --- content of a line ------------------------------------------------------------------------------------------
 
 
 def record(act: Act) -> dict[str, Any]:
-    """The record of an act, read back."""
+    """The record of an act, parsed."""
     text = record_of(act, origin_here("run", 7, "/work"), {"command": "get"}, NOON)
     assert text.isascii()
     assert b"\n" not in text
-    found: dict[str, Any] = json.loads(text)
-    return found
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
-    """The same names in the same places; what only dsops knows stands in `additionalEventData`."""
-    asked = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
-    found = record(
+    """A record has CloudTrail's fields; what only dsops knows is in `additionalEventData`."""
+    parameters = {"roleArn": "arn:aws:iam::222222222222:role/Target"}
+    call_record = record(
         Act(
             "AssumeRole",
             "sts",
             "us-east-1",
             caller="arn:aws:sts::111111111111:assumed-role/Jump/ada",
             key="ASIA1",
-            asked=asked,
+            asked=parameters,
             request_id="r-1",
             facts={"hop": 2},
         )
     )
-    assert found.pop("eventID").count("-") == 4
-    assert found.pop("userAgent").startswith("dsops/")
-    facts = found.pop("additionalEventData")
+    assert call_record.pop("eventID").count("-") == 4
+    assert call_record.pop("userAgent").startswith("dsops/")
+    facts = call_record.pop("additionalEventData")
     assert (facts["hop"], facts["command"], facts["run"], facts["pid"]) == (2, "get", "run", 7)
-    assert found == {
+    assert call_record == {
         "eventVersion": "1.11",
         "userIdentity": {
             "type": "AssumedRole",
@@ -194,7 +194,7 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
         "eventSource": "sts.amazonaws.com",
         "eventName": "AssumeRole",
         "awsRegion": "us-east-1",
-        "requestParameters": asked,
+        "requestParameters": parameters,
         "responseElements": None,
         "requestID": "r-1",
         "readOnly": True,
@@ -204,9 +204,9 @@ def test_a_call_looks_like_cloudtrails_record_of_it() -> None:
 
 
 def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
-    """A run that failed for it has dsops' own, and no request; many failures are told by their codes."""
-    said = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
-    error = SecretNotFound("could not read it", aws=said)
+    """A failure has AWS's error code if AWS refused, else dsops' code; several failures list their codes."""
+    aws_answer = AwsAnswer("ResourceNotFoundException", "can't find it", 400, "r-9", "secretsmanager.us-east-1")
+    error = SecretNotFound("could not read it", aws=aws_answer)
     call, run = record(READ._replace(error=error)), record(Act("Get", error=error))
 
     assert (call["errorCode"], call["errorMessage"], call["requestID"]) == (
@@ -221,7 +221,7 @@ def test_a_refusal_has_awss_code_where_aws_was_asked() -> None:
 
 
 def pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object, of which no name stands twice."""
+    """A JSON object whose names are unique."""
     assert len({name for name, _ in pairs}) == len(pairs), pairs
     return dict(pairs)
 
@@ -242,36 +242,36 @@ ACTS = st.builds(
 
 @given(st.lists(st.tuples(ACTS, FACTS, st.integers(0, 2)), max_size=8))
 def test_what_records_have_in_common_is_in_each_and_once(told: list[tuple[Act, dict[str, str], int]]) -> None:
-    """Whatever was recorded before: an act's own facts count more than the run's, and the process's most."""
+    """Each record has the common facts once: an act's facts override the run's, the process's override both."""
     origin = origin_here("run", 7, "/work")
     recorder = Recorder(origin)
     for act, facts, seconds in told:
         now = NOON + timedelta(seconds=seconds)
-        found = json.loads(recorder.record(act, facts, now), object_pairs_hook=pairs_once)
+        document = json.loads(recorder.record(act, facts, now), object_pairs_hook=pairs_once)
         alone = json.loads(record_of(act, origin, facts, now))
-        assert {**found, "eventID": ""} == {**alone, "eventID": ""}
-        assert found["eventTime"] == f"2026-11-24T12:00:0{seconds}Z"
-        assert found["userIdentity"].get("arn", "") == ("" if act.identity else act.caller)
+        assert {**document, "eventID": ""} == {**alone, "eventID": ""}
+        assert document["eventTime"] == f"2026-11-24T12:00:0{seconds}Z"
+        assert document["userIdentity"].get("arn", "") == ("" if act.identity else act.caller)
         code = {"code": "secret.not-found"} if act.error else {}
-        assert found["additionalEventData"] == {**facts, **act.facts, **code, **origin._asdict()}
+        assert document["additionalEventData"] == {**facts, **act.facts, **code, **origin._asdict()}
 
 
 @pytest.mark.parametrize(
     "name", ["a\nb", "\u2028", "<script>alert(1)</script>", "\U0001f600", "\x1b[2J", '"}\\', "\\udcff", "\u00e4" * 500]
 )
 def test_odd_names_stay_in_their_line(name: str) -> None:
-    """Newlines, what a terminal obeys, markup: as JSON has them, and the same when it is read."""
-    found = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
-    assert found["additionalEventData"]["secret"] == found["requestParameters"]["secretId"] == name
+    """Newlines, control characters and markup in names stay within the line, as JSON escapes."""
+    read_record = record(READ._replace(facts={"secret": name}, asked={"secretId": name}))
+    assert read_record["additionalEventData"]["secret"] == read_record["requestParameters"]["secretId"] == name
 
 
 def test_bytes_that_are_no_text_leave_a_line_that_everybody_reads() -> None:
-    """Half a character is JSON for Python alone; wherever it is, something stands for it."""
+    """Lone surrogates are replaced everywhere in the line, so every JSON parser reads it."""
     act = READ._replace(facts={"secret": "a\udcffb\U0001f600"}, caller="\ud800")
     line = record_of(act, origin_here("run", 7, "/work/\udcff"), {"program": "\udcfe"}, NOON)
-    found = json.loads(line)
-    json.dumps(found, ensure_ascii=False).encode()
-    facts = found["additionalEventData"]
+    document = json.loads(line)
+    json.dumps(document, ensure_ascii=False).encode()
+    facts = document["additionalEventData"]
     assert (facts["secret"], facts["folder"], facts["program"]) == ("a\ufffdb\U0001f600", "/work/\ufffd", "\ufffd")
     assert b"\n" not in line
     assert line.isascii()

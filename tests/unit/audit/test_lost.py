@@ -1,4 +1,4 @@
-"""Lines that could not be written: counted in a file that never grows, told once by the next line."""
+"""Lines that could not be written are counted in a file of fixed size and reported by the next line."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ THEN, LATER = "2026-11-18T11:06:40Z", "2026-11-18T11:07:10Z"
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """A line about the trail."""
+    """The JSON body of a line about the trail."""
     return json.dumps({"eventName": name, "additionalEventData": facts}).encode()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A trail of one line."""
+    """A trail with one line."""
     path = tmp_path / "state" / "audit.jsonl"
     write(path)
     return path
 
 
 def write(path: Path) -> None:
-    """Adds a line."""
+    """Append a line."""
     append(str(path), [b'{"eventName":"Exec"}'], mark, NOW, TrailLimits())
 
 
 def count(path: Path, pid: int, lines: int, why: str = "held", now: int = NOW) -> bool:
-    """Lines that one process has lost."""
+    """Count lines that a process lost."""
     return count_lost(str(path), Author(pid, "get"), lines, why, now)
 
 
 def told(path: Path) -> list[dict[str, Any]]:
-    """What the lines say that tell of losses."""
+    """The facts of all TrailLost lines."""
     records = [json.loads(line) for line in path.read_bytes().splitlines()]
     return [record["additionalEventData"] for record in records if record["eventName"] == "TrailLost"]
 
 
 def findings(path: Path) -> list[str]:
-    """What verifying finds; all of it means that the trail is not whole."""
-    found = verify(find_trail(str(path))).findings
-    assert not any(each.is_harmless for each in found)
-    return [each.message for each in found]
+    """The findings of `verify`; none of them is harmless."""
+    verification = verify(find_trail(str(path))).findings
+    assert not any(finding.is_harmless for finding in verification)
+    return [finding.message for finding in verification]
 
 
 def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
-    """Before that by the count itself; with its times, its processes and the last reason."""
+    """A loss is a finding of `verify`, and the next line reports it once: times, processes, last reason."""
     assert findings(path) == []
     assert count(path, 7, 2)
     assert count(path, 8, 1, "full", NOW + 60)
@@ -73,17 +73,17 @@ def test_a_loss_is_told_once_by_the_next_line(path: Path) -> None:
     assert findings(path) == [f"6 lines were lost before this line, {text.format(THEN, LATER)}"]
     assert count(path, 9, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [6, 1]
+    assert [facts["lines"] for facts in told(path)] == [6, 1]
 
 
 def test_one_line_is_told_as_one(path: Path) -> None:
-    """At its time."""
+    """A single lost line has one time, not a span."""
     count(path, 7, 1)
     assert findings(path) == [f"1 line was lost after the last line, at {THEN}, by get (process 7: 1): held"]
 
 
 def test_the_count_never_grows(path: Path) -> None:
-    """Of a hundred processes twenty are named, the rest is a number; the longest words are cut."""
+    """The count has a fixed size: twenty processes are named, the others summed, long reasons cut."""
     file = path.with_name("audit.jsonl.lost")
     size = file.stat().st_size
     for number in range(100):
@@ -92,13 +92,13 @@ def test_the_count_never_grows(path: Path) -> None:
     write(path)
     [loss] = told(path)
     assert (loss["lines"], len(loss["processes"])) == (100 << 40, 20)
-    [found] = findings(path)
-    assert f"other processes ({80 << 40})" in found
+    [finding] = findings(path)
+    assert f"other processes ({80 << 40})" in finding
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"lines": "2"}', '{"lines": 1, "processes": [{}]}', "\0x", "9" * 5000])
 def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> None:
-    """It is told, and the next one counts as before."""
+    """A damaged count is a loss of unknown size; the next loss is counted as usual."""
     path.with_name("audit.jsonl.lost").write_text(text.ljust(4096))
     assert findings(path) == ["lines were lost after the last line, and it is not known how many"]
     write(path)
@@ -106,11 +106,11 @@ def test_a_damaged_count_is_a_loss_of_unknown_size(path: Path, text: str) -> Non
     assert findings(path) == ["lines were lost before this line, and it is not known how many"]
     count(path, 7, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [0, 1]
+    assert [facts["lines"] for facts in told(path)] == [0, 1]
 
 
 def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
-    """Its room is given back with it."""
+    """A truncated count is reported, and the file gets its full size again."""
     file = path.with_name("audit.jsonl.lost")
     count(path, 7, 1)
     os.truncate(file, 20)
@@ -119,7 +119,7 @@ def test_a_count_that_was_cut_off_is_told(path: Path) -> None:
 
 
 def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
-    """Neither is it written nor believed, and a trail with it is not called whole."""
+    """A count file that others may write is neither written nor trusted, and `verify` reports it."""
     file = path.with_name("audit.jsonl.lost")
     file.chmod(0o666)
     assert not count(path, 7, 1)
@@ -131,7 +131,7 @@ def test_a_file_that_others_may_write_counts_nothing(path: Path) -> None:
 
 
 def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trail is written all the same; who can't count says so."""
+    """If another process holds the count, the trail is still written; the loss is reported later."""
     count(path, 7, 1)
     monkeypatch.setattr(lost, "_TRIES", 2)
     with path.with_name("audit.jsonl.lost").open("rb") as file:
@@ -140,13 +140,16 @@ def test_a_count_that_another_process_holds_is_told_later(path: Path, monkeypatc
         assert told(path) == []
         assert not count(path, 7, 1)
     write(path)
-    assert [each["lines"] for each in told(path)] == [1]
+    assert [facts["lines"] for facts in told(path)] == [1]
 
 
 def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the trail's lock, so others lose lines: these are counted, and told by the line after its own."""
+    """A process stopped while reporting a loss does not keep others from counting theirs.
+
+    It holds the trail's lock, so others lose lines; the line after its own reports them.
+    """
     count(path, 7, 2)
     add = trail._Writer._add
 
@@ -167,7 +170,7 @@ def test_who_is_stopped_while_it_tells_of_a_loss_keeps_none_from_counting(
 
 
 def test_many_processes_count_at_once(path: Path) -> None:
-    """None of their lines is forgotten, also while others write and tell of them."""
+    """Eight processes count losses while others write and report them; none is forgotten."""
     children = []
     for _ in range(8):
         child = os.fork()
@@ -182,5 +185,5 @@ def test_many_processes_count_at_once(path: Path) -> None:
         write(path)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
     write(path)
-    assert sum(each["lines"] for each in told(path)) == 200
+    assert sum(facts["lines"] for facts in told(path)) == 200
     assert verify(find_trail(str(path))).lines == 52 + len(told(path))

@@ -1,4 +1,4 @@
-"""The trail as logs of OpenTelemetry: read back by OpenTelemetry's own messages, and what a receiver may answer."""
+"""The trail as OpenTelemetry logs: parsed by OpenTelemetry's own messages; and what receivers may answer."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def line(number: int = 1, previous: str = "0" * 64, **changes: object) -> bytes:
 
 
 def parsed(body: bytes) -> ExportLogsServiceRequest:
-    """What OpenTelemetry reads: unknown fields are an error here, though receivers have to take them."""
+    """The request, parsed by OpenTelemetry's message; unknown fields are an error, unlike in receivers."""
     request = ExportLogsServiceRequest()
     json_format.Parse(body, request)
     return request
 
 
 def attributes(pairs: Any) -> dict[str, object]:  # protobuf's own lists
-    """Names and values."""
+    """Attributes as names and values."""
     return {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in pairs}
 
 
 def test_a_log_is_what_opentelemetry_says_it_is() -> None:
-    """Time, severity, event, attributes to look for, and the line itself as its body."""
+    """A log has time, severity, event name, searchable attributes, and the line itself as body."""
     request = parsed(otlp.body_of([line(7)], NOW))
     [resource] = request.resource_logs
     assert attributes(resource.resource.attributes) == {"service.name": "dsops", "host.name": "laptop"}
@@ -81,42 +81,42 @@ def test_a_log_is_what_opentelemetry_says_it_is() -> None:
 
 
 def test_the_json_is_otlps_own() -> None:
-    """64-bit integers are texts, and an enum is its number: not all that protobuf's parser would take."""
+    """The JSON is OTLP's: 64-bit integers as strings, enums as numbers."""
     log = json.loads(otlp.body_of([line(7)], NOW))["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]
     assert (log["timeUnixNano"], log["severityNumber"]) == ("1795521600000000000", 9)
     assert {"key": "dsops.number", "value": {"intValue": "7"}} in log["attributes"]
 
 
 def test_bodies_hold_each_other_as_lines_do() -> None:
-    """The hash of a body is what the next one names: a receiver can verify the trail."""
+    """A log's body is the unchanged line, so a receiver can verify the hash chain."""
     first = line(1)
     request = parsed(otlp.body_of([first, line(2, hash_of(first))], NOW))
-    one, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
-    assert json.loads(two)["chain"]["previous"] == hash_of(one)
+    first_body, two = (log.body.string_value.encode() for log in request.resource_logs[0].scope_logs[0].log_records)
+    assert json.loads(two)["chain"]["previous"] == hash_of(first_body)
 
 
 @pytest.mark.parametrize(
     ("changes", "severity"), [({"errorCode": "AccessDenied"}, 13), ({"eventName": "TrailDamaged"}, 13), ({}, 9)]
 )
 def test_what_failed_is_a_warning(changes: dict[str, str], severity: int) -> None:
-    """And so is what is told of the trail itself."""
+    """Failed calls and lines about the trail itself have severity WARN."""
     log = parsed(otlp.body_of([line(7, "0" * 64, **changes)], NOW)).resource_logs[0].scope_logs[0].log_records[0]
     assert log.severity_number == severity
 
 
 def test_lines_of_several_machines_are_apart() -> None:
-    """A home may be on several; their order stays."""
+    """Lines of several hosts become several resources; their order is kept."""
     lines = [line(number, additionalEventData={"host": host}) for number, host in enumerate("aaba", 1)]
     hosts = [
-        (attributes(each.resource.attributes)["host.name"], len(each.scope_logs[0].log_records))
-        for each in parsed(otlp.body_of(lines, NOW)).resource_logs
+        (attributes(resource_log.resource.attributes)["host.name"], len(resource_log.scope_logs[0].log_records))
+        for resource_log in parsed(otlp.body_of(lines, NOW)).resource_logs
     ]
     assert hosts == [("a", 2), ("b", 1), ("a", 1)]
 
 
 @pytest.mark.parametrize("odd", [b"[]", b"{}", b'{"eventTime":"soon","additionalEventData":[]}', b'{"a":"\\ud800"}'])
 def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
-    """Whatever the file holds, the request is whole."""
+    """An invalid line is sent as a log without time, and the request stays valid."""
     assert parsed(otlp.body_of([odd], NOW)).resource_logs[0].scope_logs[0].log_records[0].time_unix_nano == 0
 
 
@@ -124,28 +124,33 @@ def test_what_is_no_record_is_a_log_all_the_same(odd: bytes) -> None:
 
 
 def send(answer: Answer, environ: Mapping[str, str] | None = None, path: str = "", **sink: Any) -> tuple[str, Seen]:
-    """What comes of two lines, and the request; any of a Sink's fields."""
+    """The result of sending two lines, and the request. Any: fields of a Sink."""
     with StubServer(lambda _seen: answer) as server:
-        told = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
+        result = otlp.send(Sink(OTLP, f"{server.url}{path}", **sink), [line(1), line(2)], environ or {}, NOW)
         [seen] = server.seen
-        return told, seen
+        return result, seen
 
 
 @pytest.mark.parametrize("path", ["", "/v1/logs"])
 def test_lines_are_posted_to_v1_logs(path: str) -> None:
-    """As JSON; an answer of 200 is all that is wanted."""
-    told, seen = send(Answer(body=b"{}"), path=path)
-    assert (told, seen.method, seen.target, seen.header("Content-Type")) == ("", "POST", "/v1/logs", "application/json")
+    """Lines are posted as JSON to /v1/logs; a status of 200 is success."""
+    warning, seen = send(Answer(body=b"{}"), path=path)
+    assert (warning, seen.method, seen.target, seen.header("Content-Type")) == (
+        "",
+        "POST",
+        "/v1/logs",
+        "application/json",
+    )
     assert len(parsed(seen.body).resource_logs[0].scope_logs[0].log_records) == 2
 
 
 def test_below_another_path_it_is_posted_there() -> None:
-    """As OTEL_EXPORTER_OTLP_ENDPOINT is understood."""
+    """A base URL's path is kept, as for OTEL_EXPORTER_OTLP_ENDPOINT."""
     assert send(Answer(), path="/otlp")[1].target == "/otlp/v1/logs"
 
 
 def test_headers_are_the_configurations_or_the_variables() -> None:
-    """One's own count alone; those of the variable are percent-encoded; what is no header is left out."""
+    """Headers are the configuration's, or else percent-decoded from the variable; invalid ones are left out."""
     text = "Authorization=Bearer%20of-the-variable,bad name=x,x-odd=a%0Ab, x-scope = 1"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": text}
     _, seen = send(Answer(), environ)
@@ -162,7 +167,7 @@ def test_headers_are_the_configurations_or_the_variables() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504, 302])
 def test_what_is_not_taken_is_sent_later(status: int) -> None:
-    """With the receiver's words, on one line; a token that is wrong is somebody's to mend."""
+    """A temporary error raises SinkFailed with the receiver's message on one line, so the lines are sent later."""
     with pytest.raises(SinkFailed, match=f"it answered {status}: try later") as caught:
         send(Answer(status, json.dumps({"message": "try later"}).encode()))
     assert not isinstance(caught.value, LineRefused)
@@ -170,7 +175,7 @@ def test_what_is_not_taken_is_sent_later(status: int) -> None:
 
 @pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("999999", 3600), ("-1", 0), ("soon", 0), ("\u0667", 0)])
 def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds: int) -> None:
-    """An hour is the most that is believed."""
+    """Retry-After is respected, up to one hour."""
     headers = (("Retry-After", value),) if value.isascii() else ()
     with pytest.raises(SinkFailed) as caught:
         send(Answer(503, headers=headers))
@@ -179,7 +184,7 @@ def test_a_receiver_says_how_long_it_wants_to_be_left_alone(value: str, seconds:
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_what_it_will_never_take_is_told_apart(status: int) -> None:
-    """The same lines must not be sent once more (OTLP specification)."""
+    """Permanent errors raise LineRefused: OTLP forbids resending the lines."""
     with pytest.raises(LineRefused, match=f"it answered {status}"):
         send(Answer(status, b"rubbish"))
 
@@ -196,13 +201,13 @@ def test_what_it_will_never_take_is_told_apart(status: int) -> None:
     ],
 )
 def test_a_part_that_was_not_taken_is_told_and_not_sent_again(body: object, told: str) -> None:
-    """A number may be a text, as in all of OTLP's JSON."""
+    """A partial success is reported with the number of rejected lines, as a number or string."""
     assert send(Answer(body=json.dumps(body).encode()))[0] == told
 
 
 @pytest.mark.parametrize("of_variable", [True, False])
 def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) -> None:
-    """What it says is noted in a file and shown."""
+    """A header value that the receiver repeats in its message is not reported."""
     words = "unknown token abc-0123-secret (Bearer abc-0123-secret)"
     environ = {"OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20abc-0123-secret"} if of_variable else {}
     headers = () if of_variable else (("Authorization", Secret("Bearer abc-0123-secret")),)
@@ -211,25 +216,25 @@ def test_a_header_that_the_receiver_repeats_is_not_told(*, of_variable: bool) ->
             send(Answer(status, json.dumps({"message": words}).encode()), environ, headers=headers)
         assert caught.value.message == f"it answered {status}: unknown token *** (***)"
     partial = {"partialSuccess": {"rejectedLogRecords": 1, "errorMessage": "x" * 190 + words}}
-    told, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
-    assert "abc" not in told
+    warning, _ = send(Answer(body=json.dumps(partial).encode()), environ, headers=headers)
+    assert "abc" not in warning
 
 
 def test_what_is_no_text_in_the_answer_can_be_told() -> None:
-    """Half a character of JSON."""
+    """A lone surrogate in the answer is replaced."""
     with pytest.raises(SinkFailed, match=r"it answered 500: a\?b"):
         send(Answer(500, rb'{"message": "a\ud800b"}'))
 
 
 @pytest.mark.parametrize("answer", [Answer(raw=b"rubbish\r\n\r\n"), Answer(raw=b""), Answer(body=b"x", cut_after=0)])
 def test_what_is_no_answer_is_a_failure(answer: Answer) -> None:
-    """Nobody knows whether it was taken: it is sent once more."""
+    """An answer that is not HTTP is a failure, so the lines are sent again."""
     with pytest.raises(SinkFailed):
         send(answer)
 
 
 def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor one that nobody is behind."""
+    """A silent receiver and a closed port are failures after a timeout."""
     monkeypatch.setattr(otlp, "_TIMEOUT_MS", 300)
     with pytest.raises(SinkFailed, match="within"):
         send(Answer(is_silent=True))
@@ -241,27 +246,27 @@ def test_a_receiver_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("environ", [{"HTTPS_PROXY": "rub bish"}, {"DSOPS_TRANSPORT": "smoke signals"}])
 def test_what_the_environment_says_wrongly_is_a_failure_like_others(environ: Mapping[str, str]) -> None:
-    """The lines wait until somebody has mended it."""
+    """A bad value in the environment is a SinkFailed: the lines wait until it is corrected."""
     with pytest.raises(SinkFailed, match="|".join(environ)):
         otlp.send(Sink(OTLP, "https://collector.example.com:4318"), [line()], environ, NOW)
 
 
 @pytest.mark.parametrize("transport", ["pycurl", "urllib3"])
 def test_either_transport_will_do(transport: str) -> None:
-    """Where there is no pycurl, the other one."""
-    told, seen = send(Answer(), {"DSOPS_TRANSPORT": transport}, headers=(("x-who", Secret("ada")),))
-    assert (told, seen.header("x-who"), seen.header("Content-Type")) == ("", "ada", "application/json")
+    """Sending works with pycurl and with urllib3."""
+    warning, seen = send(Answer(), {"DSOPS_TRANSPORT": transport}, headers=(("x-who", Secret("ada")),))
+    assert (warning, seen.header("x-who"), seen.header("Content-Type")) == ("", "ada", "application/json")
 
 
 def test_a_certificate_file_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
-    """Nobody is trusted instead."""
+    """A missing `ca_file` is a failure; the system's certificates are not used instead."""
     tls = make_authority(tmp_path).server()
     with StubServer(lambda _seen: Answer(), tls=tls) as server, pytest.raises(SinkFailed):
         otlp.send(Sink(OTLP, server.url, ca_file=str(tmp_path / "no.pem")), [line()], {}, NOW)
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
-    """By the certificates that are named; variables name none, whoever has set them."""
+    """TLS is verified by `ca_file` or the system; variables do not choose certificates."""
     signer = make_authority(tmp_path)
     with StubServer(lambda _seen: Answer(), tls=signer.server()) as server:
         for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):

@@ -1,4 +1,4 @@
-"""The file is a queue: lines go out in order, at least once; what is not taken waits, nothing is lost in silence."""
+"""The trail is a queue for receivers: lines are sent in order, at least once, and losses are reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = TrailLimits(max_bytes=4096, keep=2)
 
 
 class Hours(Clock):
-    """A clock that moves when somebody waits; `meanwhile` is what happens then."""
+    """A clock that moves by waiting; `meanwhile` runs during each wait."""
 
     def __init__(self) -> None:
         self.time = float(NOW)
@@ -34,22 +34,22 @@ class Hours(Clock):
         self.meanwhile: Callable[[], None] = lambda: None
 
     def now(self) -> float:
-        """The time."""
+        """The current time."""
         return self.time
 
     def steady(self) -> float:
-        """What has passed."""
+        """The time waited so far."""
         return sum(self.waits)
 
     def sleep(self, seconds: float) -> None:
-        """Passes it."""
+        """Wait without real time."""
         self.waits.append(seconds)
         self.time += seconds
         self.meanwhile()
 
 
 class Receivers:
-    """Take what they get, unless they are told otherwise."""
+    """Receivers that accept every line, unless `mood` decides otherwise."""
 
     def __init__(self) -> None:
         self.taken: dict[str, list[str]] = {ONE.name: [], OTHER.name: []}
@@ -57,17 +57,17 @@ class Receivers:
         self.mood: Callable[[Sink, Sequence[str]], str] = lambda _sink, _names: ""
 
     def __call__(self, sink: Sink, lines: Sequence[bytes]) -> str:
-        """Takes lines."""
+        """Receive lines."""
         self.attempts.append(sink.name)
         names = [json.loads(line)["eventName"] for line in lines]
-        told = self.mood(sink, names)
+        result_text = self.mood(sink, names)
         self.taken[sink.name] += names
-        return told
+        return result_text
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A trail that has begun."""
+    """A trail with one line."""
     path = tmp_path / "audit.jsonl"
     write(path, "before")
     return path
@@ -81,28 +81,28 @@ def clock() -> Hours:
 
 @pytest.fixture
 def receivers() -> Receivers:
-    """They are good-natured."""
+    """Receivers that accept every line."""
     return Receivers()
 
 
 def body(name: str, facts: Mapping[str, object] = {}) -> bytes:
-    """A line's content."""
+    """The JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": dict(facts)}, separators=(",", ":")).encode()
 
 
 def write(path: Path, *names: str, limits: TrailLimits = TrailLimits()) -> None:  # noqa: B008 - a value
-    """Adds a line for each name."""
+    """Append a line for each name."""
     for name in names:
         append(str(path), [body(name)], body, NOW, limits)
 
 
 def sender(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> Sender:
-    """Who sends, in a new process."""
+    """A sender as in a new process."""
     return Sender(Settings(file=str(path), sinks=sinks or (ONE,)), receivers, clock)
 
 
 def go(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> None:
-    """One process that sends, to its end."""
+    """Run one sending process to its end."""
     turn = SenderTurn(str(path))
     assert take_turn(turn, clock)
     run(sender(path, receivers, clock, *sinks), turn, clock)
@@ -110,12 +110,12 @@ def go(path: Path, receivers: Receivers, clock: Hours, *sinks: Sink) -> None:
 
 
 def begin(path: Path, *sinks: Sink) -> None:
-    """Receivers that begin with the next line."""
+    """Set the receivers' cursors to the end of the trail."""
     cursors.save(str(path), {sink.name: Cursor(end_of(str(path))) for sink in sinks or (ONE,)})
 
 
 def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
-    """A mood: nothing is taken."""
+    """A mood that refuses all lines."""
 
     def mood(_sink: Sink, _names: Sequence[str]) -> str:
         raise SinkFailed(text)
@@ -127,19 +127,19 @@ def refuse(text: str) -> Callable[[Sink, Sequence[str]], str]:
 def test_lines_of_a_sandbox_are_sent_when_that_is_configured(
     path: Path, receivers: Receivers, clock: Hours, *, sends: bool, taken: list[str]
 ) -> None:
-    """Else the receiver passes over them, and nothing waits."""
+    """Lines from a sandbox are sent only if `send_sandbox` is on; otherwise the cursor passes over them."""
     begin(path)
     for name, facts in (("A", {}), ("B", {"sandbox": True}), ("C", {"sandbox": "yes"})):
         append(str(path), [body(name, facts)], body, NOW, TrailLimits())
     settings = Settings(file=str(path), sinks=(ONE,), sends_sandbox=sends)
-    one = Sender(settings, receivers, clock)
-    while one.round():
+    line_sender = Sender(settings, receivers, clock)
+    while line_sender.round():
         pass
-    assert (receivers.taken[ONE.name], one.is_done()) == (taken, True)
+    assert (receivers.taken[ONE.name], line_sender.is_done()) == (taken, True)
 
 
 def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """By whichever process; a receiver that is new begins with what comes."""
+    """Lines are sent once and in order by successive processes; a new receiver starts with the next line."""
     begin(path)
     write(path, "A", "B")
     go(path, receivers, clock)
@@ -150,7 +150,7 @@ def test_lines_go_out_once_and_in_order(path: Path, receivers: Receivers, clock:
 
 
 def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """As long as they are there."""
+    """Lines in rotated files are sent."""
     begin(path)
     names = [f"E{number}" for number in range(100)]
     write(path, *names, limits=SMALL._replace(keep=1000))
@@ -159,7 +159,7 @@ def test_lines_are_found_in_files_that_were_put_away(path: Path, receivers: Rece
 
 
 def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """By its numbers; the rest is sent."""
+    """Lines removed before they were sent are reported by number, and the rest is sent."""
     begin(path)
     write(path, *(f"E{number}" for number in range(150)), limits=SMALL)
     go(path, receivers, clock)
@@ -174,7 +174,10 @@ def test_what_was_removed_before_it_was_sent_is_told(path: Path, receivers: Rece
 def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
     path: Path, receivers: Receivers, clock: Hours
 ) -> None:
-    """Half a minute in all; nothing is lost, and why and since when is noted."""
+    """A failing receiver is retried at growing intervals for half a minute, then left alone; nothing is lost.
+
+    Reason and time of the failure are noted.
+    """
     begin(path)
     write(path, "A")
     receivers.mood = refuse("connection refused")
@@ -185,7 +188,7 @@ def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
     assert (cursor.failure, cursor.since, cursor.position.number) == ("connection refused", NOW, 1)
 
     go(path, receivers, clock)
-    assert len(receivers.attempts) == 6  # it rests
+    assert len(receivers.attempts) == 6  # no attempt while it rests
     clock.time += 100
     receivers.mood = Receivers().mood
     go(path, receivers, clock)
@@ -194,7 +197,7 @@ def test_a_receiver_that_fails_is_tried_later_and_later_and_then_left_alone(
 
 
 def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """In the process that has begun."""
+    """A receiver that recovers within the half minute gets all lines from the same process."""
     begin(path)
     write(path, "A")
     receivers.mood = refuse("connection refused")
@@ -209,7 +212,7 @@ def test_a_receiver_that_comes_back_meanwhile_gets_all(path: Path, receivers: Re
 
 
 def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """For as long as it says."""
+    """A receiver's Retry-After is respected."""
     begin(path)
     write(path, "A")
 
@@ -225,7 +228,7 @@ def test_a_receiver_that_wants_to_be_left_alone_is(path: Path, receivers: Receiv
 
 
 def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """Each has a cursor of its own."""
+    """A failing receiver does not delay others: each has its own cursor."""
     begin(path, ONE, OTHER)
     write(path, "A", "B")
 
@@ -243,7 +246,7 @@ def test_one_that_fails_holds_up_no_other(path: Path, receivers: Receivers, cloc
 def test_a_line_that_is_refused_is_left_out_and_told(
     path: Path, receivers: Receivers, clock: Hours, *, taken: bool
 ) -> None:
-    """The others go, whether it is known which one it was or has to be found out; none is sent twice."""
+    """A refused line is skipped and reported, also if it has to be found by bisecting; others are sent once."""
     begin(path)
     names = [f"E{number}" for number in range(20)]
     write(path, *names)
@@ -264,7 +267,7 @@ def test_a_line_that_is_refused_is_left_out_and_told(
 
 
 def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """A partial success of OTLP: not sent once more."""
+    """A partial success is reported and not sent again."""
     begin(path)
     write(path, "A")
     receivers.mood = lambda _sink, _names: "it did not take 1 of them"
@@ -275,7 +278,7 @@ def test_what_it_did_not_take_of_them_is_told(path: Path, receivers: Receivers, 
 
 
 def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """And what comes between its last look and its end is sent, too: who wrote it has started nobody."""
+    """The sending process lingers and sends lines written meanwhile, so their writers need not start another."""
     begin(path)
     write(path, "A")
     wrote: list[float] = []
@@ -290,7 +293,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
     assert receivers.taken[ONE.name] == ["A", "B"]
 
     class Last(SenderTurn):
-        """Something is written at the very moment in which it is given back."""
+        """Receivers during whose last call a line is written."""
 
         has_come = False
 
@@ -308,7 +311,7 @@ def test_what_comes_while_it_lingers_is_sent_by_the_same(path: Path, receivers: 
 
 
 def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
-    """Whoever comes second does not wait for long."""
+    """Only one process sends at a time; the second gives up within a second."""
     first, second = SenderTurn(str(path)), SenderTurn(str(path))
     assert take_turn(first, clock)
     assert not take_turn(second, clock)
@@ -318,25 +321,25 @@ def test_only_one_sends_at_a_time(path: Path, clock: Hours) -> None:
 
 
 def test_who_asks_waits_until_another_has_given_up(path: Path, clock: Hours) -> None:
-    """What a receiver is wrong with is told then, and not only that somebody else was sending."""
+    """`send_all` waits until the sending process has given up, then reports the receiver's failure."""
     gone = Sink("syslog", str(path.with_name("no-socket")))
     begin(path, gone)
     write(path, "a")
     holder = SenderTurn(str(path))
     assert take_turn(holder, clock)
     another = Sender(Settings(file=str(path), sinks=(gone,)), sending({}, clock), clock)
-    # The turn of another process: it looks whenever the one who asks waits, and gives up as `run` does.
+    # The other process's turn: it works while this one waits, and gives up as `run` does.
     clock.meanwhile = lambda: holder.give() if not another.round() and another.is_done() else None
 
-    asked = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
+    status = send_all(Settings(file=str(path), sinks=(gone,)), {}, clock)
 
-    assert asked.cursors[gone.name].failure == "no such file or directory"
+    assert status.cursors[gone.name].failure == "no such file or directory"
 
 
 def test_a_full_disk_sends_twice_rather_than_not_at_all(
     path: Path, receivers: Receivers, clock: Hours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How far it got can't be noted; the one that sends knows it."""
+    """If the cursor cannot be saved (disk full), the lines are sent twice rather than lost."""
     begin(path)
     write(path, "A")
     real = os.write
@@ -358,7 +361,7 @@ def test_a_full_disk_sends_twice_rather_than_not_at_all(
 def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     path: Path, receivers: Receivers, clock: Hours, days: int
 ) -> None:
-    """In the middle of it; and what was noted by a clock that went wrong is no reason to wait for that year."""
+    """A clock that is set back or forward while sending delays neither lines nor the end of the process."""
     begin(path)
     write(path, "A")
 
@@ -392,34 +395,37 @@ def test_a_clock_that_is_set_keeps_no_process_and_no_line_back(
     ],
 )
 def test_cursors_with_numbers_that_no_run_writes_are_told(path: Path, changes: Mapping[str, int]) -> None:
-    """They would end a run, or the one that sends."""
+    """Cursors with impossible numbers raise AuditFailed: they would crash a sender."""
     cursors.save(str(path), {"x": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines")})
     sent = path.with_name("audit.jsonl.sent")
-    known = json.loads(sent.read_text())
-    known["receivers"]["x"].update(changes)
-    sent.write_text(json.dumps(known))
+    document = json.loads(sent.read_text())
+    document["receivers"]["x"].update(changes)
+    sent.write_text(json.dumps(document))
     with pytest.raises(AuditFailed, match="says how far the receivers have got"):
         cursors.load(str(path))
 
 
 @pytest.mark.parametrize("data", ["", "{", "[]", '{"receivers": {"x": {}}}', '{"receivers": {"x": {"number": "1"}}}'])
 def test_cursors_that_can_not_be_read_are_told(path: Path, data: str) -> None:
-    """Nobody begins anew with them unseen."""
+    """Unreadable cursors raise AuditFailed rather than starting over unnoticed."""
     path.with_name("audit.jsonl.sent").write_text(data)
     with pytest.raises(AuditFailed, match="says how far the receivers have got"):
         cursors.load(str(path))
 
 
 def test_cursors_are_what_they_were(path: Path) -> None:
-    """In a file for their owner alone."""
-    known = {"a": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines"), "b": Cursor(Position())}
-    cursors.save(str(path), known)
-    assert cursors.load(str(path)) == known
+    """Cursors are saved with mode 0600 and loaded unchanged."""
+    known_names = {
+        "a": Cursor(Position(3, "ab" * 32, 10, 5, 700), "no", NOW, 4, NOW + 8, "lines"),
+        "b": Cursor(Position()),
+    }
+    cursors.save(str(path), known_names)
+    assert cursors.load(str(path)) == known_names
     assert path.with_name("audit.jsonl.sent").stat().st_mode & 0o777 == 0o600
 
 
 def test_while_many_write_each_line_is_sent_once(path: Path, receivers: Receivers, clock: Hours) -> None:
-    """And files are put away."""
+    """While threads write and files rotate, each line is sent once."""
     begin(path)
     limits = SMALL._replace(keep=1000)
     writers = [threading.Thread(target=lambda: write(path, *(["E"] * 40), limits=limits)) for _ in range(4)]

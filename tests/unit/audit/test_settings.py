@@ -1,4 +1,4 @@
-"""The user's own configuration: what it may say, what is refused, and that nothing else counts."""
+"""The user's audit settings: valid values, errors, and that no other source counts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dsops.errors import UserConfigInvalid
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A user's home."""
+    """A user's home folder."""
     return tmp_path
 
 
 def write(home: Path, text: str | bytes) -> Path:
-    """Puts a configuration there."""
+    """Write the user's configuration."""
     file = home / ".config" / "dsops" / "config.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -28,38 +28,38 @@ def write(home: Path, text: str | bytes) -> Path:
 
 
 def load(home: Path, **environ: str) -> Settings:
-    """What counts in that home."""
+    """The settings in that home."""
     return load_settings({"HOME": str(home), **environ})
 
 
 def refused(home: Path) -> UserConfigInvalid:
-    """Why the configuration does not count."""
+    """The error of that home's configuration."""
     with pytest.raises(UserConfigInvalid) as caught:
         load(home)
     return caught.value
 
 
 def test_without_a_configuration_there_is_a_trail(home: Path) -> None:
-    """On, in the state's folder of the home."""
+    """Without a configuration the trail is on, in the home's state folder."""
     assert load(home) == Settings("on", f"{home}/.local/state/dsops/audit.jsonl", TrailLimits())
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "audit: on\n", "audit: ON\n", "audit: {}\n", "null\n"])
 def test_what_says_nothing_leaves_it_on(home: Path, text: str) -> None:
-    """An empty file, too."""
+    """A configuration without audit settings leaves the trail on."""
     write(home, text)
     assert load(home).mode == "on"
 
 
 @pytest.mark.parametrize(("text", "mode"), [("off", "off"), ("required", "required"), ("{mode: off}", "off")])
 def test_it_is_switched(home: Path, text: str, mode: str) -> None:
-    """By a word, or among others."""
+    """`audit` is a mode, or a mapping with `mode`."""
     write(home, f"audit: {text}\n")
     assert load(home).mode == mode
 
 
 def test_every_key_counts(home: Path) -> None:
-    """Place, size, age, number, and whether receivers get lines of a sandbox."""
+    """Path, size, age, number and send_sandbox are read; a wrong switch is an error."""
     more = "max_days: 2, keep: 3, keep_days: 40, send_sandbox: on"
     write(home, f"audit: {{file: ~/a/../t.jsonl, max_bytes: 4096, {more}}}\n")
     assert load(home) == Settings("on", f"{home}/t.jsonl", TrailLimits(4096, 2, 3, 40), sends_sandbox=True)
@@ -68,7 +68,7 @@ def test_every_key_counts(home: Path) -> None:
 
 
 def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
-    """As the XDG specification has it; without a home there is no place."""
+    """Absolute XDG base directories are used (XDG specification); without a home there is no path."""
     file = write(home, "audit: off\n")
     other = home / "other"
     assert load(home, XDG_CONFIG_HOME=str(other), XDG_STATE_HOME=str(other)) == Settings(
@@ -81,7 +81,7 @@ def test_the_base_directories_count_where_they_are_absolute(home: Path) -> None:
 
 @pytest.mark.parametrize("name", ["DSOPS_AUDIT", "DSOPS_AUDIT_MODE", "DSOPS_AUDIT_FILE", "AUDIT"])
 def test_no_other_variable_counts(home: Path, name: str) -> None:
-    """A repository may have its variables set, by direnv and its like."""
+    """No environment variable changes the settings: a repository could set one, by direnv for instance."""
     assert load(home, **{name: "off"}) == load(home)
 
 
@@ -102,27 +102,27 @@ def test_no_other_variable_counts(home: Path, name: str) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_line(home: Path, text: str, line: int, message: str) -> None:
-    """A word that is nearly right gets what was meant."""
+    """A mistake is reported with its line and, for a near miss, a suggestion."""
     file = write(home, text)
     [problem] = refused(home).problems
     assert (str(problem.where), problem.message) == (f"{file}:{line}", message)
 
 
 def test_all_mistakes_are_told_at_once(home: Path) -> None:
-    """In the order of the file, with hints."""
+    """All mistakes are reported at once, in the order of the file."""
     write(home, "audit:\n  mode: requird\n  keeps: 1\n")
     assert [problem.hint for problem in refused(home).problems] == ["did you mean `required`?", "did you mean `keep`?"]
 
 
 @pytest.mark.parametrize("data", [b"audit: {", b"audit: on\naudit: off\n", b"\xff\xfe\x00", b"a: &a [*a]"])
 def test_what_is_no_configuration_is_told(home: Path, data: bytes) -> None:
-    """Broken YAML, a key that stands twice, no UTF-8."""
+    """Broken YAML, a repeated key and invalid UTF-8 are errors."""
     write(home, data)
     assert refused(home).problems
 
 
 def test_what_others_may_write_does_not_count(home: Path) -> None:
-    """Nor a link to such a file; a link to one's own counts, as dotfiles are kept."""
+    """A file that others may write is refused, also behind a link; a link to one's own file is accepted."""
     file = write(home, "audit: off\n")
     file.chmod(0o620)
     assert refused(home).why == "others may write it"
@@ -141,13 +141,13 @@ def test_what_others_may_write_does_not_count(home: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_belongs_to_another_user_does_not_count(home: Path) -> None:
-    """Whoever wrote it is not the user."""
+    """A configuration of another owner is refused."""
     os.chown(write(home, "audit: off\n"), 65534, 65534)
     assert refused(home).why == "it belongs to another user"
 
 
 def test_a_pipe_a_folder_and_a_large_file_do_not_count(home: Path) -> None:
-    """Nobody waits for a pipe's other end."""
+    """A pipe, a folder and a file over 64 KiB are refused, without waiting for the pipe."""
     file = write(home, "x" * 70_000)
     assert refused(home).why == "it has more than 64 KiB"
     file.unlink()

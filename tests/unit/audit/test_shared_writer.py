@@ -1,4 +1,4 @@
-"""Threads that share a writer: what waits goes into one write, and each learns what came of its own lines."""
+"""Threads that share a writer: waiting lines go into one write, and each thread gets its own result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scene:
         self.lost: list[str] = []
 
     def write(self, *names: str) -> WriteResult | AuditFailed:
-        """What came of it."""
+        """Write lines of these names; return the result or the error."""
         bodies = [json.dumps({"eventName": name}).encode() for name in names]
         try:
             return self.writer.append(
@@ -46,11 +46,11 @@ class Scene:
             return error
 
     def names(self) -> list[str]:
-        """The events of the trail."""
+        """The event names in the trail."""
         return [json.loads(line)["eventName"] for line in self.path.read_bytes().splitlines()]
 
     def wait_for(self, count: int) -> None:
-        """Until so many threads wait for the one that writes."""
+        """Wait until this many threads are queued behind the writer."""
         until = monotonic() + 30
         while sum(map(len, self.writer._queues.values())) < count:
             assert monotonic() < until
@@ -59,12 +59,12 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
-    """A trail that has not begun."""
+    """A trail that does not exist yet."""
     return Scene(tmp_path)
 
 
 def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_released: bool) -> list[object]:
-    """What each thread gets whose lines come while another process has the trail."""
+    """The results of threads whose lines arrive while another process holds the trail's lock."""
     head = scene.path.with_name("audit.jsonl.head")
     with head.open("rb") as file, ThreadPoolExecutor(len(work)) as pool:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -76,7 +76,7 @@ def run_behind_a_lock(scene: Scene, work: Sequence[tuple[str, ...]], *, is_relea
 
 
 def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
-    """One for the thread that came first, one for all others; lines of one thread stay together and in order."""
+    """Lines that wait for the lock go into one write; each thread's lines stay together and in order."""
     scene.write("first")
     work = [(f"a{number}", f"b{number}") for number in range(THREADS)]
     outcomes = run_behind_a_lock(scene, work, is_released=True)
@@ -89,7 +89,7 @@ def test_lines_that_wait_go_into_one_write(scene: Scene) -> None:
 
 
 def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
-    """The others' lines are in the same trail, but not its first ones."""
+    """Only one of several threads is told that its write started the trail."""
     scene.write("made")
     scene.path.unlink()
     scene.path.with_name("audit.jsonl.head").write_bytes(b"")
@@ -98,7 +98,7 @@ def test_that_a_trail_was_begun_is_told_to_one_thread(scene: Scene) -> None:
 
 
 def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of its own for each, and each line is counted; the next write is as before."""
+    """If the lock stays held, each thread gets its own error and each line is counted as lost."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 2.0)
     scene.write("first")
     outcomes = run_behind_a_lock(scene, [(f"{number}",) for number in range(THREADS)], is_released=False)
@@ -110,7 +110,7 @@ def test_each_thread_learns_that_its_lines_are_lost(scene: Scene, monkeypatch: p
 
 
 def test_trails_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    """A client whose trail is locked holds up no client that has another one."""
+    """A locked trail does not delay writes to another trail."""
     stuck, other = Scene(tmp_path / "stuck"), Scene(tmp_path / "other")
     other.writer = stuck.writer
     stuck.write("first")

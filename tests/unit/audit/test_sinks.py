@@ -1,4 +1,4 @@
-"""Receivers in the user's own configuration: what they may be, what is refused, and that nothing secret is shown."""
+"""Receivers in the user's configuration: valid values, errors, and that no header value is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dsops.errors import Problem, UserConfigInvalid
 
 
 def write(home: Path, text: str, mode: int = 0o600) -> None:
-    """Puts a configuration there."""
+    """Write the user's configuration."""
     file = home / ".config" / "dsops" / "config.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -20,13 +20,13 @@ def write(home: Path, text: str, mode: int = 0o600) -> None:
 
 
 def sinks(home: Path, text: str, mode: int = 0o600) -> tuple[Sink, ...]:
-    """Those of that configuration."""
+    """The receivers of this configuration."""
     write(home, text, mode)
     return load_settings({"HOME": str(home)}).sinks
 
 
 def problems(home: Path, text: str, mode: int = 0o600) -> list[Problem]:
-    """What is wrong with it."""
+    """The problems of this configuration."""
     write(home, text, mode)
     with pytest.raises(UserConfigInvalid) as caught:
         load_settings({"HOME": str(home)})
@@ -34,7 +34,7 @@ def problems(home: Path, text: str, mode: int = 0o600) -> list[Problem]:
 
 
 def test_without_a_word_there_is_none(tmp_path: Path) -> None:
-    """The file is all."""
+    """Without `syslog` and `otlp` there is no receiver."""
     assert sinks(tmp_path, "audit: {max_days: 3}\n") == ()
 
 
@@ -42,30 +42,30 @@ def test_without_a_word_there_is_none(tmp_path: Path) -> None:
     "target", ["/dev/log", "~/log", "udp://logs.example.com:514", "tcp://127.0.0.1:601", "tls://[::1]:6514"]
 )
 def test_syslog_goes_to_a_socket_or_over_a_network(tmp_path: Path, target: str) -> None:
-    """Written in one word, or with its facility; 10 (authpriv) without."""
-    shown = target.replace("~", str(tmp_path))
-    assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown, 10),)
+    """`syslog` is a socket or host, alone or with a facility; the default is authpriv (10)."""
+    shown_text = target.replace("~", str(tmp_path))
+    assert sinks(tmp_path, f"audit:\n  syslog: '{target}'\n") == (Sink("syslog", shown_text, 10),)
     text = f"audit:\n  syslog: {{to: '{target}', facility: LOCAL3, ca_file: ~/ca.pem, format: RFC5424}}\n"
-    assert sinks(tmp_path, text) == (Sink("syslog", shown, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
+    assert sinks(tmp_path, text) == (Sink("syslog", shown_text, 19, (), f"{tmp_path}/ca.pem", "rfc5424"),)
 
 
 @pytest.mark.parametrize(
     "endpoint", ["https://collector.example.com:4318/", "http://localhost:4318", "http://[::1]:1/x"]
 )
 def test_otlp_goes_to_an_address(tmp_path: Path, endpoint: str) -> None:
-    """Encrypted, but on this machine."""
-    shown = endpoint.rstrip("/")
-    assert sinks(tmp_path, f"audit: {{otlp: '{endpoint}'}}\n") == (Sink("otlp", shown),)
+    """`otlp` is an https URL, or http on loopback; header values are not in repr."""
+    shown_text = endpoint.rstrip("/")
+    assert sinks(tmp_path, f"audit: {{otlp: '{endpoint}'}}\n") == (Sink("otlp", shown_text),)
     [sink] = sinks(tmp_path, f"audit: {{otlp: {{endpoint: '{endpoint}', headers: {{Authorization: Bearer hush}}}}}}\n")
     [(name, value)] = sink.headers
-    assert (sink.target, name, value.reveal()) == (shown, "Authorization", "Bearer hush")
+    assert (sink.target, name, value.reveal()) == (shown_text, "Authorization", "Bearer hush")
     assert "hush" not in repr(sink)
 
 
 def test_both_may_be_there(tmp_path: Path) -> None:
-    """And the mode goes with them."""
-    found = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
-    assert [sink.name for sink in found] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
+    """Both receivers may be configured, besides the mode."""
+    sink_list = sinks(tmp_path, "audit: {mode: required, syslog: /dev/log, otlp: 'http://127.0.0.1:4318'}\n")
+    assert [sink.name for sink in sink_list] == ["syslog /dev/log", "otlp http://127.0.0.1:4318"]
 
 
 @pytest.mark.parametrize(
@@ -93,15 +93,15 @@ def test_both_may_be_there(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, path: str, message: str) -> None:
-    """And never with what a header holds."""
-    found = problems(tmp_path, f"audit:\n  {text}\n")
-    assert (found[0].path, found[0].where.line) == (path, 2)
-    assert found[0].message.startswith(message)
-    assert "hush" not in str(found)
+    """A mistake is reported with path and line, and without header values."""
+    problem_list = problems(tmp_path, f"audit:\n  {text}\n")
+    assert (problem_list[0].path, problem_list[0].where.line) == (path, 2)
+    assert problem_list[0].message.startswith(message)
+    assert "hush" not in str(problem_list)
 
 
 def test_headers_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """A file that others may read holds no token; without headers it may be read."""
+    """Headers are accepted only in a file that no other user may read; without headers any mode will do."""
     text = "audit: {otlp: {endpoint: 'https://c', headers: {Authorization: hush}}}\n"
     [problem] = problems(tmp_path, text, mode=0o644)
     assert problem.message == "`headers` may be secret, and others may read this file"

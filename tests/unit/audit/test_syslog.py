@@ -1,4 +1,4 @@
-"""The trail as messages of syslog: RFC 5424 in form, RFC 6587 on streams, and what a receiver may do to them."""
+"""The trail as syslog messages: RFC 5424, RFC 6587 on streams, and failures of receivers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = [line(number=number) for number in range(3)]
 
 
 def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> None:
-    """What verifies the trail verifies the messages."""
+    """A message has time, host, program, process id and event; its text is the unchanged line."""
     message = parse(syslog.message_of(LINES[0], FACILITIES.index("authpriv")))
     assert message == (10, 5, "2026-11-24T12:00:00Z", "laptop", "dsops", "4711", "AssumeRole", LINES[0])
 
@@ -42,13 +42,13 @@ def test_a_message_has_time_host_process_and_event_and_the_line_as_it_is() -> No
     [({}, 5), ({"errorCode": "AccessDenied"}, 4), ({"eventName": "TrailDamaged"}, 4), ({"eventName": "Exec"}, 5)],
 )
 def test_what_failed_is_a_warning(changes: dict[str, object], severity: int) -> None:
-    """And so is what is told of the trail itself; the rest is a notice."""
+    """Failed calls and lines about the trail itself are warnings, the rest notices."""
     assert parse(syslog.message_of(line(**changes), 13)).severity == severity
 
 
 @pytest.mark.parametrize("host", ["", "two words", "caf\u00e9", "a\nb", None, "<1>"])
 def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
-    """The header stays one; the line says it all the same."""
+    """A host name that no header field can hold is `-`; the line itself still has it."""
     message = parse(syslog.message_of(line(additionalEventData={"host": host}), 4))
     assert message.host == ("<1>" if host == "<1>" else "-")
     assert message.pid == "-"
@@ -56,13 +56,13 @@ def test_what_no_field_can_hold_is_left_out(host: str | None) -> None:
 
 
 def test_what_is_no_record_is_a_message_all_the_same() -> None:
-    """Whatever the file holds, the header is whole."""
+    """An invalid line gets a valid header without time."""
     assert parse(syslog.message_of(b"[]", 1)).time == "-"
 
 
 @pytest.fixture
 def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The local time is another one than the trail's."""
+    """Set a time zone other than UTC, in which the trail is written."""
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     yield
@@ -72,10 +72,10 @@ def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_in_tokyo")
 def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
-    """As syslog(3) writes it to /dev/log: local time, program, process."""
+    """A local socket gets a datagram per line in the format of syslog(3): local time, program, process id."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + each for each in LINES]
+        assert receiver.take(3) == [b"<85>Nov 24 21:00:00 dsops[4711]: " + text for text in LINES]
 
 
 @pytest.mark.parametrize(
@@ -88,58 +88,58 @@ def test_a_local_socket_gets_a_datagram_each(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_record_is_a_local_message_all_the_same(odd: bytes) -> None:
-    """With the time at which it is sent."""
+    """An invalid line is sent locally with the current time."""
     assert re.fullmatch(
         rb"<85>[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d dsops\[-\]: " + re.escape(odd), syslog.local_message_of(odd, 10)
     )
 
 
 def test_a_local_socket_may_get_rfc_5424(tmp_path: Path) -> None:
-    """For daemons that are told to expect it."""
+    """A local socket gets RFC 5424 if configured."""
     with Datagrams(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, format="rfc5424"), LINES)
-        assert [parse(each).text for each in receiver.take(3)] == LINES
+        assert [parse(message).text for message in receiver.take(3)] == LINES
 
 
 def test_a_local_socket_may_be_a_stream(tmp_path: Path) -> None:
-    """Told by its kind; each message has its length then."""
+    """A local stream socket is detected and gets messages with their lengths (RFC 6587)."""
     with Stream(tmp_path / "log") as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def test_udp_gets_a_datagram_each() -> None:
-    """With the facility that was chosen."""
+    """UDP gets a datagram per line, with the configured facility."""
     with Datagrams() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target, facility=16), LINES)
-        messages = [parse(each) for each in receiver.take(3)]
-    assert [(each.facility, each.text) for each in messages] == [(16, each) for each in LINES]
+        messages = [parse(text) for text in receiver.take(3)]
+    assert [(message.facility, message.text) for message in messages] == [(16, text) for text in LINES]
 
 
 def test_tcp_gets_messages_with_their_lengths() -> None:
-    """One connection for all of them, ended when they are read."""
+    """TCP gets all messages with their lengths on one connection."""
     with Stream() as receiver:
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def authority(folder: Path) -> Authority:
-    """Who signs servers' certificates."""
+    """The authority that signs the servers' certificates."""
     return make_authority(folder)
 
 
 def test_tls_is_verified(tmp_path: Path) -> None:
-    """By the certificates that are named; by the system's, nobody knows this one."""
+    """TLS is verified by `ca_file`; without it an unknown authority is refused."""
     signer = authority(tmp_path)
     with Stream(tls=signer.server()) as receiver:
         with pytest.raises(SinkFailed, match="its certificate is not trusted"):
             syslog.send(Sink(SYSLOG, receiver.target), LINES)
         syslog.send(Sink(SYSLOG, receiver.target, ca_file=str(signer.bundle)), LINES)
-        assert [parse(each).text for each in receiver.messages()] == LINES
+        assert [parse(message).text for message in receiver.messages()] == LINES
 
 
 def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
-    """Though it is signed by who is trusted."""
+    """A trusted certificate for another host name is refused."""
     signer = authority(tmp_path)
     with (
         Stream(tls=signer.server("logs.example.com")) as receiver,
@@ -150,7 +150,7 @@ def test_a_certificate_of_another_name_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "datagram", "tcp", "udp"])
 def test_where_nobody_listens_it_is_told(tmp_path: Path, kind: str) -> None:
-    """A path that is not there, a socket or port that somebody has left."""
+    """A missing path, and a socket or port without a listener, are SinkFailed with the reason."""
     target = str(tmp_path / "log")
     if kind == "datagram":
         with Datagrams(tmp_path / "log"):
@@ -169,7 +169,7 @@ def test_where_nobody_listens_it_is_told(tmp_path: Path, kind: str) -> None:
 @pytest.mark.usefixtures("_hasty")
 @pytest.mark.parametrize("kind", ["stream", "datagrams"])
 def test_a_receiver_that_takes_nothing_is_not_waited_for(tmp_path: Path, kind: str) -> None:
-    """Its buffers are full, and then the time is up."""
+    """A receiver that reads nothing fails after a timeout, when its buffers are full."""
     lines = [line(text="x" * 50_000) for _ in range(100)]
     if kind == "stream":
         with Stream(is_deaf=True) as deaf, pytest.raises(SinkFailed, match="it takes nothing within"):
@@ -181,18 +181,18 @@ def test_a_receiver_that_takes_nothing_is_not_waited_for(tmp_path: Path, kind: s
 
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Little time is given."""
+    """Shorten the timeout."""
     monkeypatch.setattr(syslog, "_SECONDS", 0.2)
 
 
 def test_a_receiver_that_breaks_off_has_not_read_it() -> None:
-    """The messages are sent once more, then."""
+    """A connection closed by the receiver is a failure, so the messages are sent again."""
     with Stream(breaks=True) as receiver, pytest.raises(SinkFailed):
         syslog.send(Sink(SYSLOG, receiver.target), LINES)
 
 
 def test_what_no_datagram_can_hold_is_refused_and_told_which() -> None:
-    """Those before it were sent."""
+    """A line too long for a datagram is LineRefused with the number of lines sent before it."""
     with Datagrams() as receiver:
         with pytest.raises(LineRefused, match="bytes are too many for a datagram") as caught:
             syslog.send(Sink(SYSLOG, receiver.target), [*LINES[:2], line(text="x" * 70_000)])

@@ -1,4 +1,4 @@
-"""The trail's files: lines hold each other, many write at once, and what goes wrong is marked."""
+"""The trail's files: a hash chain, concurrent writers, and markers for everything that goes wrong."""
 
 from __future__ import annotations
 
@@ -29,51 +29,51 @@ LIMITS = TrailLimits()
 
 
 def body(name: str, **facts: object) -> bytes:
-    """A line's content."""
+    """The JSON body of a line."""
     return json.dumps({"eventName": name, "additionalEventData": facts}, separators=(",", ":")).encode()
 
 
 def mark(name: str, facts: Mapping[str, object]) -> bytes:
-    """That of a line about the trail."""
+    """The JSON body of a line about the trail."""
     return body(name, **facts)
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a trail is to be."""
+    """The path of a trail that does not exist yet."""
     return tmp_path / "state" / "dsops" / "audit.jsonl"
 
 
 def write(path: Path, *names: str, now: int = NOW, limits: TrailLimits = LIMITS) -> None:
-    """Adds lines of these names."""
+    """Append lines of these names."""
     append(str(path), [body(name) for name in names], mark, now, limits)
 
 
 def records(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a file."""
+    """Every line of a file, parsed."""
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def names(path: Path) -> list[str]:
-    """What the lines are called."""
+    """The event names of a file's lines."""
     return [record["eventName"] for record in records(path)]
 
 
 def findings(path: Path, noted: str = "", *, is_harmless: bool = False) -> list[str]:
-    """What verifying finds."""
-    found = verify(find_trail(str(path)), noted=noted).findings
-    return [f"{each.line}: {each.message}" for each in found if each.is_harmless is is_harmless]
+    """The findings of `verify`."""
+    verification = verify(find_trail(str(path)), noted=noted).findings
+    return [f"{finding.line}: {finding.message}" for finding in verification if finding.is_harmless is is_harmless]
 
 
 def head_of(path: Path) -> str:
-    """The hash of the last line."""
+    """The hash of the last line, from the head file."""
     head = parse_head(path.with_name(f"{path.name}.head").read_bytes())
     assert head is not None
     return head.hash
 
 
-def edit(path: Path, change: Any) -> None:  # a function from lines to lines
-    """Rewrites a file without dsops, line by line."""
+def edit(path: Path, change: Any) -> None:  # any function from lines to lines
+    """Rewrite a file line by line, without dsops."""
     path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
 
 
@@ -81,7 +81,7 @@ def edit(path: Path, change: Any) -> None:  # a function from lines to lines
 
 
 def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> None:
-    """The first one has zeros; lines of one addition and of the next are one chain."""
+    """Each line has its number and the hash of the previous one (zeros for the first), across writes."""
     write(path, "a", "b")
     write(path, "c")
 
@@ -94,7 +94,7 @@ def test_each_line_has_its_number_and_the_hash_of_the_one_before(path: Path) -> 
 
 
 def test_files_are_their_owners_alone(path: Path) -> None:
-    """Folder 0700, files 0600, whatever the umask; a trail that others could read is closed."""
+    """The folder is 0700 and files 0600, whatever the umask; looser modes are tightened."""
     before = os.umask(0)
     try:
         write(path, "a")
@@ -109,7 +109,7 @@ def test_files_are_their_owners_alone(path: Path) -> None:
 
 
 def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> None:
-    """Under the number of its last line; the next file begins with the hash of that."""
+    """A full file is rotated under the number of its last line, and the next file continues the chain."""
     limits = TrailLimits(max_bytes=400)
     for name in "abcdef":
         write(path, name, limits=limits)
@@ -122,7 +122,7 @@ def test_a_file_that_is_full_is_put_away_and_the_chain_goes_on(path: Path) -> No
 
 
 def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_away(path: Path) -> None:
-    """Its age is that of its first line."""
+    """An old file is rotated by the age of its first line; a clock that goes back rotates nothing."""
     limits = TrailLimits(max_days=2)
     write(path, "a", now=NOW, limits=limits)
     write(path, "b", now=NOW - 400 * DAY, limits=limits)
@@ -135,7 +135,7 @@ def test_a_file_that_is_old_is_put_away_and_a_clock_that_goes_back_puts_none_awa
 
 
 def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
-    """So that a trail whose beginning is gone without such a line is not whole."""
+    """Excess files are removed, and a line records it; a missing beginning without such a line is a finding."""
     limits = TrailLimits(max_bytes=200, keep=2)
     for name in "abcd":
         write(path, name, limits=limits)
@@ -147,11 +147,11 @@ def test_what_is_too_much_is_removed_and_a_line_says_so(path: Path) -> None:
     assert findings(path) == []
 
     older[0].unlink()
-    assert any("no line says that those before it were removed" in each for each in findings(path))
+    assert any("no line says that those before it were removed" in finding for finding in findings(path))
 
 
 def test_files_too_old_are_removed(path: Path) -> None:
-    """By when they were last written."""
+    """Files last written too long ago are removed."""
     limits = TrailLimits(max_bytes=200, keep_days=10)
     write(path, "a", limits=limits)
     write(path, "b", limits=limits)
@@ -164,11 +164,11 @@ def test_files_too_old_are_removed(path: Path) -> None:
     assert findings(path) == []
 
 
-# --- what goes wrong while writing ----------------------------------------------------------------------------
+# --- failed writes ------------------------------------------------------------------------------------------
 
 
 def test_a_full_disk_leaves_the_trail_as_it_was(path: Path) -> None:
-    """A limit of the system's stands in for the disk: a part of the lines goes in, and is taken back."""
+    """After a partial write (disk full, here RLIMIT_FSIZE) the trail is as before."""
     write(path, "a")
     before = path.read_bytes()
     program = f"""
@@ -187,7 +187,10 @@ append({str(path)!r}, [b'{{"eventName":"' + b"x" * 500 + b'"}}'], None, {NOW})
 
 
 def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
-    """In its own words, and no file is closed twice: the second time it could be another thread's."""
+    """A file that cannot be removed is an error with the system's reason; no descriptor is closed twice.
+
+    The number of a closed descriptor may already belong to another thread's file.
+    """
     write(path, "a" * 100)
     obstacle = path.with_name("audit.000000000000.jsonl")
     obstacle.mkdir()
@@ -204,7 +207,7 @@ def test_what_stops_a_file_from_being_removed_is_told(path: Path) -> None:
 
 
 def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) -> None:
-    """The mark holds what was torn, so that nothing else passes for it; what follows begins a line of its own."""
+    """A line torn by a crash is followed by a marker that contains it, and the next line starts cleanly."""
     write(path, "a")
     with path.open("ab") as file:
         file.write(b'{"eventName":"b","addit')
@@ -222,7 +225,7 @@ def test_a_line_that_a_crash_left_in_part_is_marked_by_the_next_one(path: Path) 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, end: bytes) -> None:
-    """Whoever wrote it was killed before: it holds the one before, so it is whole."""
+    """A complete line missing in the head (the writer was killed) is accepted: it continues the chain."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head").read_bytes()
     write(path, "b")
@@ -236,7 +239,7 @@ def test_a_line_that_was_not_entered_in_the_head_is_taken_as_it_is(path: Path, e
 
 
 def test_an_old_head_holds_nobody_up(path: Path) -> None:
-    """As out of a backup: all that was written since is taken within the second that others wait for the lock."""
+    """With an old head, as from a backup, 25,000 newer lines are read within a second."""
     large = TrailLimits(max_bytes=1 << 40)
     write(path, "first", limits=large)
     head = path.with_name("audit.jsonl.head")
@@ -250,7 +253,7 @@ def test_an_old_head_holds_nobody_up(path: Path) -> None:
 
 
 def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> None:
-    """Killed between the two; a file that is gone altogether is one."""
+    """A rotated file missing in the head is no gap; a file that is gone is one."""
     write(path, "a", "b")
     path.rename(path.parent / "audit.000000000002.jsonl")
     write(path, "c")
@@ -260,7 +263,7 @@ def test_a_file_put_away_and_not_entered_in_the_head_is_no_gap(path: Path) -> No
     path.unlink()
     write(path, "d")
     assert names(path) == ["TrailDamaged", "d"]
-    assert any("the file before this line was gone" in each for each in findings(path))
+    assert any("the file before this line was gone" in finding for finding in findings(path))
 
 
 def _name_twice(path: Path) -> None:
@@ -280,7 +283,7 @@ def _name_twice(path: Path) -> None:
     ],
 )
 def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: str) -> None:
-    """A pipe (nobody waits for its other end), a folder, a link, and what others may write."""
+    """A pipe, folder, link or world-writable file is refused, without waiting for a pipe's reader."""
     path.parent.mkdir(parents=True, mode=0o700)
     spoil(path)
     with pytest.raises(AuditFailed) as caught:
@@ -292,7 +295,7 @@ def test_what_can_not_be_relied_on_is_not_written(path: Path, spoil: Any, why: s
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["audit.jsonl", "audit.jsonl.head", ""])
 def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> None:
-    """Neither the trail nor its head nor their folder."""
+    """A trail, head or folder of another owner is refused."""
     write(path, "a")
     os.chown(path.parent / name, 65534, 65534)
     with pytest.raises(AuditFailed, match="can't be relied on") as caught:
@@ -301,7 +304,7 @@ def test_what_belongs_to_another_user_is_not_written(path: Path, name: str) -> N
 
 
 def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
-    """Three seconds, then the run goes on; a lock held for a moment is waited for."""
+    """A held lock is waited for up to three seconds; a lock held briefly is only waited for."""
     write(path, "a")
     with path.with_name("audit.jsonl.head").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -316,7 +319,7 @@ def test_a_lock_that_is_held_is_not_waited_for_for_long(path: Path) -> None:
 
 
 def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A caller that gives up leaves its place in the queue to the next one; when the lock is free, all is as before."""
+    """A lock that stays held costs one thread and two descriptors in all; once free, writing works."""
     monkeypatch.setattr(lock, "_STUCK_SECONDS", 0.02)
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
@@ -325,16 +328,16 @@ def test_a_lock_that_stays_held_costs_one_thread(path: Path, monkeypatch: pytest
         for _ in range(5):
             with pytest.raises(AuditFailed):
                 write(path, "lost")
-        held = len(os.listdir("/dev/fd"))
+        held_values = len(os.listdir("/dev/fd"))
     monkeypatch.undo()
     write(path, "b")
-    assert held - before == 2  # the test's own, and that of the place
+    assert held_values - before == 2  # the test's own descriptor, and the waiting thread's
     assert names(path) == ["a", "b"]
     _wait_for_descriptors(before)
 
 
 def _wait_for_descriptors(most: int) -> None:
-    """Until a place that nobody has taken over has ended."""
+    """Wait until the waiting thread has ended and closed its descriptor."""
     for _ in range(30_000):
         if len(os.listdir("/dev/fd")) <= most:
             return
@@ -343,7 +346,7 @@ def _wait_for_descriptors(most: int) -> None:
 
 
 def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that may have no more of them says so at once, and nothing stays open."""
+    """If no thread can be started, the write fails at once and leaks no descriptor."""
     write(path, "a")
     before = len(os.listdir("/dev/fd"))
 
@@ -362,7 +365,7 @@ def test_without_a_thread_nothing_waits(path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While others add lines, the holder is not stopped; but that, too, has an end."""
+    """While others write lines, the lock is waited for longer than if it stands still, but not for ever."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     looked: list[float] = []
@@ -384,7 +387,7 @@ def test_a_busy_trail_is_waited_for_longer_than_one_that_stands_still(
 
 
 def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
-    """Whatever it is: the line is not there."""
+    """A bug while writing a line is reported as a loss."""
     write(path, "a")
     path.unlink()
     reasons: list[str] = []
@@ -398,7 +401,7 @@ def test_a_bug_while_a_line_is_written_is_a_loss(path: Path) -> None:
 
 
 def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
-    """Its head has another form: to write on would spoil it."""
+    """A trail of a newer dsops, with another head format, is not written."""
     write(path, "a")
     head = path.with_name("audit.jsonl.head")
     head.write_bytes(head.read_bytes().replace(b"dsops-audit 1 ", b"dsops-audit 2 "))
@@ -410,31 +413,31 @@ def test_a_trail_of_a_newer_dsops_is_left_alone(path: Path) -> None:
 
 WRITER = """
 import sys
-from dsops.audit.trail import append, Limits
+from dsops.audit.trail import append, TrailLimits
 path, who, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-limits = Limits(max_bytes=4000, keep=100_000)
+limits = TrailLimits(max_bytes=4000, keep=100_000)
 for number in range(count):
     append(path, [b'{"eventName":"%s-%d"}' % (who.encode(), number)], None, 1795000000, limits)
 """
 
 
 def test_many_write_at_once_and_no_line_is_lost(path: Path) -> None:
-    """Eight processes with fifty lines each, over many files: one chain, each line once, each one's in its order."""
+    """Eight processes write 50 lines each over many files: one chain, no line lost, each in order."""
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [subprocess.Popen([*command, f"w{number}", "50"]) for number in range(8)]
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
 
     trail = find_trail(str(path))
-    found = [name for file in trail.files for name in names(Path(file))]
-    assert sorted(found) == sorted(f"w{writer}-{number}" for writer in range(8) for number in range(50))
+    files = [name for file in trail.files for name in names(Path(file))]
+    assert sorted(files) == sorted(f"w{writer}-{number}" for writer in range(8) for number in range(50))
     for writer in range(8):
-        own = [name for name in found if name.startswith(f"w{writer}-")]
+        own = [name for name in files if name.startswith(f"w{writer}-")]
         assert own == [f"w{writer}-{number}" for number in range(50)]
     assert verify(trail).findings == ()
 
 
 def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
-    """Whenever that comes: what is there afterwards is whole, or a marked tear."""
+    """A writer killed at any moment leaves a valid trail, or a marked tear."""
     for number in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path), f"w{number}", "100000"])
         _wait_for(path, number)
@@ -447,7 +450,7 @@ def test_one_who_is_killed_leaves_a_trail_that_goes_on(path: Path) -> None:
 
 
 def _wait_for(path: Path, number: int) -> None:
-    """Until that writer has written something."""
+    """Wait until this writer has written a line."""
     for _ in range(30_000):
         if path.exists() and b"w%d-" % number in path.read_bytes():
             return
@@ -455,7 +458,7 @@ def _wait_for(path: Path, number: int) -> None:
     raise AssertionError(f"writer {number} wrote nothing")
 
 
-# --- what was done to it ----------------------------------------------------------------------------------------
+# --- tampering ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -487,22 +490,22 @@ def ten(path: Path) -> Path:
     ],
 )
 def test_a_cut_and_a_change_are_found(ten: Path, change: Any, found: list[str]) -> None:
-    """Missing in the middle, at the end and at the beginning, changed, put in between: with the line it shows at."""
+    """Removed, changed and inserted lines are found, with the line where they show."""
     assert findings(ten) == []
     edit(ten, change)
     assert findings(ten) == found
 
 
 def test_lines_that_changed_places_are_found(ten: Path) -> None:
-    """And lines that stand there twice."""
+    """Swapped and repeated lines are found."""
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]])
-    assert any("stands here after" in each for each in findings(ten))
+    assert any("stands here after" in finding for finding in findings(ten))
     edit(ten, lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:], lines[9]])
-    assert any("moved or repeated" in each for each in findings(ten))
+    assert any("moved or repeated" in finding for finding in findings(ten))
 
 
 def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
-    """The next one holds its last line."""
+    """A missing rotated file is found by the hash in the next file."""
     for name in "abcdef":
         write(path, name, limits=TrailLimits(max_bytes=400))
     (path.parent / "audit.000000000004.jsonl").unlink()
@@ -510,24 +513,24 @@ def test_a_file_in_the_middle_that_is_gone_is_found(path: Path) -> None:
 
 
 def test_a_head_that_is_gone_is_found_also_after_the_next_line(ten: Path) -> None:
-    """Without it a cut end would not show: whoever writes next says that it was gone."""
+    """A missing head is found, also after the next line has recreated it: it could hide a cut end."""
     ten.with_name("audit.jsonl.head").unlink()
     assert findings(ten) == ["0: the trail's head is gone, or can't be read: is its end cut?"]
     write(ten, "next")
-    assert any("the trail's head was gone before this line" in each for each in findings(ten))
+    assert any("the trail's head was gone before this line" in finding for finding in findings(ten))
 
 
 def test_a_cut_end_is_found_also_after_the_next_line(ten: Path) -> None:
-    """It does not heal: the next line holds the one that is gone."""
+    """A cut end is found, also after the next line: that line has the hash of the missing one."""
     edit(ten, lambda lines: lines[:7])
     write(ten, "next")
-    found = findings(ten)
-    assert any("lines had been cut off before this one" in each for each in found)
-    assert any("8 to 10 is missing" in each for each in found)
+    finding_list = findings(ten)
+    assert any("lines had been cut off before this one" in finding for finding in finding_list)
+    assert any("8 to 10 is missing" in finding for finding in finding_list)
 
 
 def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None:
-    """And by nothing else: whoever may write the files can make all of them. A trail that has grown has it still."""
+    """A forged trail is found only by a hash noted elsewhere, since its writer can rewrite every file."""
     noted = head_of(ten)
     write(ten, "next")
     assert findings(ten, noted) == []
@@ -542,7 +545,7 @@ def test_a_trail_made_anew_is_found_by_a_hash_noted_elsewhere(ten: Path) -> None
 
 
 def test_bytes_of_any_kind_are_no_line_and_no_failure(ten: Path) -> None:
-    """Other JSON, deep JSON, NUL and half a character."""
+    """Lines of any bytes (other JSON, deep nesting, NUL, lone surrogates) are findings and cause no exception."""
     no_link = b'{"chain":{"number":true,"previous":"x"}}\n'
     strange = [b"[1]\n", b"{}\n", no_link, b"[" * 5000 + b"\n", b"\0\xff\n", b"\n"]
     edit(ten, lambda lines: [*lines[:5], *strange, *lines[5:]])

@@ -1,4 +1,4 @@
-"""Both drivers, and a certificate authority."""
+"""Fixtures: both HTTP drivers, a certificate authority, a home folder with AWS files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.aws.profiles import World
 
 @pytest.fixture(params=["pycurl", "urllib3"])
 def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver]:
-    """Each driver in turn: what one does, the other does."""
+    """Each driver (libcurl, urllib3) in turn: the tests hold for both."""
     opened = open_driver({"DSOPS_TRANSPORT": request.param})
     assert isinstance(opened, CurlDriver | ThreadDriver)
     yield opened
@@ -24,11 +24,11 @@ def driver(request: pytest.FixtureRequest) -> Iterator[CurlDriver | ThreadDriver
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signs the stub servers' certificates."""
+    """The authority that signs the stub servers' certificates."""
     return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
 def world(home: Path, tmp_path: Path) -> World:
-    """An empty ~/.aws."""
+    """A home folder with an empty ~/.aws."""
     return World(home, tmp_path)

@@ -30,24 +30,24 @@ class World:
         (home / ".aws").mkdir()
 
     def config(self, text: str) -> None:
-        """Writes ~/.aws/config."""
+        """Write ~/.aws/config."""
         (self.home / ".aws" / "config").write_text(text)
 
     def credentials(self, text: str) -> None:
-        """Writes ~/.aws/credentials."""
+        """Write ~/.aws/credentials."""
         (self.home / ".aws" / "credentials").write_text(text)
 
     def script(self, text: str) -> str:
-        """A Python program in the folder, as a command."""
+        """Write a Python program into the folder; return the command that runs it."""
         (self.folder / "process.py").write_text(text)
         return f'"{sys.executable}" process.py'
 
     def load(self, profile: str = "", **environ: str) -> Credentials:
-        """The base credentials that a client there has."""
+        """Load the base credentials as a client with this environment does."""
         return load_ambient({**self.environ, **environ}, str(self.folder), profile, now=NOON, timeout_seconds=60)
 
     def failure(self, profile: str = "", **environ: str) -> DsopsError:
-        """The error that a client there gets."""
+        """The error that a client with this environment gets."""
         with pytest.raises(DsopsError) as caught:
             self.load(profile, **environ)
         return caught.value

@@ -1,4 +1,4 @@
-"""A client, a driver and keys, aimed at a stub server; time passes without being waited for."""
+"""An AWS client, driver and keys that talk to a stub server; pauses advance a fake clock instead of sleeping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SESSION = Credentials("ASIAEXAMPLEEXAMPLE02", Secret("session/secret"), Secret("
 
 
 class Scene:
-    """Runs coroutines against servers; `paused` lists the pauses that the client wanted."""
+    """Runs coroutines against stub servers; `paused` lists the pauses that the client made between attempts."""
 
     def __init__(
         self, environ: dict[str, str] | None = None, *, total_timeout_ms: int = 30_000, chance: float = 0.5
@@ -38,11 +38,11 @@ class Scene:
         self.driver = open_driver(environ or {})
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result; its pauses take no time."""
+        """The coroutine's result; pauses take no real time."""
         return run(work, self.driver, sleep=self._sleep, clock=lambda: self._time)
 
     def _passed(self) -> float:
-        """A server's silence takes its time; pauses take theirs, too, without anyone waiting."""
+        """The clock: real time (for a silent server) plus the pauses so far."""
         return monotonic() + self._time
 
     def _sleep(self, seconds: float) -> None:
@@ -51,5 +51,5 @@ class Scene:
 
 
 def endpoint_at(server: StubServer, service: str = "sts", region: str = "us-east-1") -> Endpoint:
-    """The stub as the endpoint of a service."""
+    """The stub server as the endpoint of a service."""
     return resolve_endpoint(service, region, {}, endpoint_url=server.url)

@@ -1,4 +1,4 @@
-"""The base credentials: keys in the environment at once, the rest by botocore in a process of its own."""
+"""Base credentials: keys in the environment are read directly, all other sources by botocore in a child process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIAOFTHEENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "s
 
 
 def test_a_pair_of_keys_is_found_at_once() -> None:
-    """A long-term key: no token, no expiry."""
+    """A key pair in the environment is a long-term key without session token and expiry."""
     credentials = ambient_from_environment(KEYS)
     assert credentials is not None
     assert credentials.access_key_id == "AKIAOFTHEENVIRONMENT"
@@ -34,15 +34,15 @@ def test_a_pair_of_keys_is_found_at_once() -> None:
     assert (credentials.is_temporary, credentials.expiration) == (False, None)
 
 
-def test_no_keys_are_none() -> None:
-    """Not set, or set to nothing."""
+def test_without_keys_there_are_no_credentials() -> None:
+    """Without a key pair, or with empty variables, the environment gives no credentials."""
     assert ambient_from_environment({}) is None
     assert ambient_from_environment(dict.fromkeys(KEYS, "")) is None
     assert ambient_from_environment({"AWS_SESSION_TOKEN": "alone"}) is None
 
 
 def test_a_session_has_a_token_and_maybe_an_expiry() -> None:
-    """AWS_CREDENTIAL_EXPIRATION is what `aws configure export-credentials` writes."""
+    """A session token is read, and its expiry from AWS_CREDENTIAL_EXPIRATION (`aws configure export-credentials`)."""
     environ = {**KEYS, "AWS_SESSION_TOKEN": "token", "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T14:00:00+02:00"}
     credentials = ambient_from_environment(environ, NOON.replace(hour=11))
     assert credentials is not None
@@ -52,14 +52,16 @@ def test_a_session_has_a_token_and_maybe_an_expiry() -> None:
 
 
 def test_the_old_name_of_the_token_is_read_too() -> None:
-    """AWS_SECURITY_TOKEN, unless the newer one is set."""
+    """AWS_SECURITY_TOKEN is read as the session token unless AWS_SESSION_TOKEN is set."""
     old = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old"})
     both = ambient_from_environment({**KEYS, "AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"})
-    assert [each.session_token.reveal() for each in (old, both) if each and each.session_token] == ["old", "new"]
+    assert [
+        credentials.session_token.reveal() for credentials in (old, both) if credentials and credentials.session_token
+    ] == ["old", "new"]
 
 
 def test_a_line_break_at_the_end_is_not_part_of_a_key() -> None:
-    """Files and command substitutions leave one."""
+    """A trailing line break, as from a file or command substitution, is not part of a key."""
     credentials = ambient_from_environment({name: f"{value}\n" for name, value in KEYS.items()})
     assert credentials is not None
     assert credentials.secret_access_key.reveal() == "secret/of/environment"
@@ -70,7 +72,7 @@ def test_a_line_break_at_the_end_is_not_part_of_a_key() -> None:
     [("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")],
 )
 def test_half_a_pair_is_an_error(given: str, missing: str) -> None:
-    """Both variables are named, no value is shown."""
+    """A key id without secret key, or the reverse, is an error that names both variables and shows no value."""
     with pytest.raises(AmbientFailed) as caught:
         ambient_from_environment({given: "hidden"})
     assert caught.value.message == f"{given} is set, but {missing} is not"
@@ -79,7 +81,7 @@ def test_half_a_pair_is_an_error(given: str, missing: str) -> None:
 
 
 def test_expired_keys_are_an_error_when_the_time_is_known() -> None:
-    """At the very second too; without a time they are given as they are."""
+    """Keys whose expiry has been reached are an error; keys without an expiry are used."""
     environ = {**KEYS, "AWS_CREDENTIAL_EXPIRATION": "2026-11-24T12:00:00Z"}
     with pytest.raises(CredentialsExpired, match="expired at 2026-11-24 12:00:00 UTC"):
         ambient_from_environment(environ, NOON)
@@ -88,31 +90,31 @@ def test_expired_keys_are_an_error_when_the_time_is_known() -> None:
 
 
 def test_an_expiry_that_is_no_time_is_an_error() -> None:
-    """Not silently a key that lives for ever."""
+    """A malformed AWS_CREDENTIAL_EXPIRATION is an error, not a key without expiry."""
     with pytest.raises(AmbientFailed, match="AWS_CREDENTIAL_EXPIRATION is not a time"):
         ambient_from_environment({**KEYS, "AWS_CREDENTIAL_EXPIRATION": "tomorrow"})
 
 
-# --- everything else ----------------------------------------------------------------------------------------
+# --- other sources, by botocore -----------------------------------------------------------------------------
 
 
 def test_keys_in_the_environment_start_no_process() -> None:
-    """They win over AWS_PROFILE, as in botocore; nothing is run, not even in a folder that is not there."""
-    found = load_ambient({**KEYS, "AWS_PROFILE": "other"}, "/nowhere")
-    assert (found.access_key_id, found.source) == ("AKIAOFTHEENVIRONMENT", "environment")
+    """Keys in the environment take precedence over AWS_PROFILE, as in botocore, and no child process is started."""
+    credentials = load_ambient({**KEYS, "AWS_PROFILE": "other"}, "/nowhere")
+    assert (credentials.access_key_id, credentials.source) == ("AKIAOFTHEENVIRONMENT", "environment")
 
 
 def test_a_profile_of_the_credentials_file(world: World) -> None:
-    """A profile asked for by name wins over keys in the environment."""
+    """A profile passed by name takes precedence over keys in the environment."""
     world.credentials("[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = work/secret\n")
-    found = world.load("work", **KEYS)
-    assert found.access_key_id == "AKIAWORK"
-    assert found.secret_access_key.reveal() == "work/secret"
-    assert found.source == "profile work (the credentials file)"
+    credentials = world.load("work", **KEYS)
+    assert credentials.access_key_id == "AKIAWORK"
+    assert credentials.secret_access_key.reveal() == "work/secret"
+    assert credentials.source == "profile work (the credentials file)"
 
 
 def test_the_profile_of_the_environment(world: World) -> None:
-    """AWS_PROFILE, else `default`; of the client's environment, not of this process's."""
+    """The profile is AWS_PROFILE of the client's environment, else `default`."""
     world.credentials(
         "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n"
         "[work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\naws_session_token = t\n"
@@ -125,7 +127,7 @@ def test_the_profile_of_the_environment(world: World) -> None:
 
 
 def test_this_processes_environment_does_not_count(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent has one of its own."""
+    """The environment of this process (the agent's, for instance) is ignored."""
     world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
     monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
@@ -134,7 +136,7 @@ def test_this_processes_environment_does_not_count(world: World, monkeypatch: py
 
 
 def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
-    """With its expiry; what it prints besides does no harm."""
+    """`credential_process` runs in the client's folder; its expiry is read and its stderr ignored."""
     command = world.script(
         "import json, os, sys\n"
         "print('looking', file=sys.stderr)\n"
@@ -142,17 +144,17 @@ def test_a_credential_process_runs_in_the_clients_folder(world: World) -> None:
         " 'SessionToken': os.getcwd(), 'Expiration': '2099-01-01T00:00:00Z'}))\n"
     )
     world.config(f"[profile tool]\ncredential_process = {command}\n")
-    found = world.load("tool", ONLY_HERE="of/the/client")
-    assert found.access_key_id == "ASIAPROCESS"
-    assert found.secret_access_key.reveal() == "of/the/client"
-    assert found.session_token is not None
-    assert os.path.realpath(found.session_token.reveal()) == os.path.realpath(world.folder)
-    assert found.expiration == datetime(2099, 1, 1, tzinfo=UTC)
-    assert found.source == "profile tool (its credential_process)"
+    credentials = world.load("tool", ONLY_HERE="of/the/client")
+    assert credentials.access_key_id == "ASIAPROCESS"
+    assert credentials.secret_access_key.reveal() == "of/the/client"
+    assert credentials.session_token is not None
+    assert os.path.realpath(credentials.session_token.reveal()) == os.path.realpath(world.folder)
+    assert credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert credentials.source == "profile tool (its credential_process)"
 
 
 def test_a_credential_process_that_fails(world: World) -> None:
-    """Its words are shown, what looks like a key is not."""
+    """A failing `credential_process` is an error with its stderr, in which anything like a key is masked."""
     command = world.script(
         "import sys\n"
         "sys.exit('vault is locked; key AKIAIOSFODNN7EXAMPLE, secret wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY')\n"
@@ -173,8 +175,8 @@ def test_a_credential_process_that_fails(world: World) -> None:
         ("no-such-program", "no such file or directory: 'no-such-program'"),
     ],
 )
-def test_a_credential_process_that_is_of_no_use(world: World, command: str, why: str) -> None:
-    """Botocore's own words for these are Python's."""
+def test_a_credential_process_with_useless_output(world: World, command: str, why: str) -> None:
+    """Useless output of `credential_process` is an error in plain words, not one of Python's."""
     world.config(f"[profile tool]\ncredential_process = {command}\n")
     with pytest.raises(AmbientFailed) as caught:
         world.load("tool")
@@ -182,31 +184,31 @@ def test_a_credential_process_that_is_of_no_use(world: World, command: str, why:
 
 
 def test_a_credential_process_that_hangs(world: World, tmp_path: Path) -> None:
-    """The time limit ends it, also when its own children hold the pipes."""
+    """A `credential_process` that hangs is ended by the timeout, even if its children keep the pipes open."""
     os.mkfifo(tmp_path / "never")
     world.config("[profile tool]\ncredential_process = sh -c 'read line < never'\n")
     with pytest.raises(AmbientFailed, match="within 2 s") as caught:
         load_ambient(world.environ, str(world.folder), "tool", timeout_seconds=2)
     assert "credential_process" in caught.value.hint
-    # The shell that waits is let go: it reads an end of file.
+    # The waiting shell reads end of file and ends.
     os.close(os.open(tmp_path / "never", os.O_WRONLY | os.O_NONBLOCK))
 
 
 def test_a_profile_with_a_role(world: World) -> None:
-    """Botocore assumes it, at the endpoint that the client's environment names."""
+    """botocore assumes a profile's role at the STS endpoint of the client's environment."""
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
     world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
     with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
-        found = world.load("role", AWS_ENDPOINT_URL_STS=server.url)
+        credentials = world.load("role", AWS_ENDPOINT_URL_STS=server.url)
     assert parameters_of(server.seen[0])["RoleArn"] == "arn:aws:iam::123456789012:role/Deploy"
     assert "/eu-west-1/sts/" in server.seen[0].header("authorization")
-    assert found.access_key_id == "ASIAEXAMPLEEXAMPLE01"
-    assert found.expiration == datetime(2099, 1, 1, tzinfo=UTC)
-    assert found.source == "profile role (a role, from profile base)"
+    assert credentials.access_key_id == "ASIAEXAMPLEEXAMPLE01"
+    assert credentials.expiration == datetime(2099, 1, 1, tzinfo=UTC)
+    assert credentials.source == "profile role (a role, from profile base)"
 
 
 def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
-    """Nobody is asked, nothing is sent; the error says how to have it asked."""
+    """A profile with an MFA device is an error before any call; its hint is a store with `aws.sts`."""
     world.config(
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n"
         "mfa_serial = arn:aws:iam::123456789012:mfa/ada\n"
@@ -221,7 +223,7 @@ def test_a_profile_that_asks_for_an_mfa_code(world: World) -> None:
 
 
 def test_a_role_without_any_region(world: World) -> None:
-    """STS alone has a default: us-east-1, as for a store."""
+    """Without a region a profile's role is assumed in us-east-1, as a store's is."""
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
     world.credentials("[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n")
     with StubServer(lambda _: assume_role_answer(expiration="2099-01-01T00:00:00Z")) as server:
@@ -230,7 +232,7 @@ def test_a_role_without_any_region(world: World) -> None:
 
 
 def test_a_role_that_refuses(world: World) -> None:
-    """AWS's words, through botocore."""
+    """If a profile's role is denied, the error has AWS's message."""
     from tests.stubs.aws import sts_error
 
     world.config("[profile role]\nrole_arn = arn:aws:iam::123456789012:role/Deploy\nsource_profile = base\n")
@@ -242,20 +244,20 @@ def test_a_role_that_refuses(world: World) -> None:
 
 
 def test_a_containers_credentials(world: World) -> None:
-    """ECS and the like: the address is in the client's environment."""
+    """Credentials of a container service are read from the address in the client's environment."""
     keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
     body = b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}'
     with StubServer(lambda _: Answer(body=body)) as server:
-        found = world.load(
+        credentials = world.load(
             AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds", AWS_CONTAINER_AUTHORIZATION_TOKEN="Bearer x"
         )
     assert server.seen[0].header("authorization") == "Bearer x"
-    assert found.access_key_id == "ASIACONTAINER"
-    assert found.source == f"the container's role (at 127.0.0.1:{server.port})"
+    assert credentials.access_key_id == "ASIACONTAINER"
+    assert credentials.source == f"the container's role (at 127.0.0.1:{server.port})"
 
 
 def test_a_profile_that_is_not_there(world: World) -> None:
-    """The known ones are listed."""
+    """An unknown profile is an error that lists the known ones."""
     world.config("[profile work]\nregion = x\n[profile play]\nregion = y\n")
     error = world.failure("wrk")
     assert isinstance(error, AmbientFailed)
@@ -264,29 +266,32 @@ def test_a_profile_that_is_not_there(world: World) -> None:
 
 
 def test_a_profile_without_credentials(world: World) -> None:
-    """It has a region and no more."""
+    """A profile with a region only is an error: it gives no credentials."""
     world.config("[profile work]\nregion = eu-west-1\n")
     error = world.failure("work")
     assert isinstance(error, NoCredentials)
     assert error.message == "profile `work` gives no credentials"
 
 
-def test_a_named_profile_is_nobody_else(world: World) -> None:
-    """Botocore would take the container's role for a profile without credentials: another identity than was named."""
+def test_a_named_profile_is_not_replaced_by_a_role(world: World) -> None:
+    """A named profile without credentials is an error; the container's role is not used in its place.
+
+    botocore would use it: another identity than the user named.
+    """
     world.config("[profile work]\nregion = eu-west-1\n")
     keys = b'"AccessKeyId": "ASIACONTAINER", "SecretAccessKey": "s", "Token": "t"'
     with StubServer(lambda _: Answer(body=b"{" + keys + b', "Expiration": "2099-01-01T00:00:00Z"}')) as server:
         uri = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/creds"}
         error = world.failure("work", **uri)
-        found = world.load("", AWS_PROFILE="work", **uri)
+        credentials = world.load("", AWS_PROFILE="work", **uri)
     assert isinstance(error, NoCredentials)
     assert error.message == "profile `work` gives no credentials"
     assert "the container's role" in error.why
-    assert found.access_key_id == "ASIACONTAINER"
+    assert credentials.access_key_id == "ASIACONTAINER"
 
 
 def test_no_credentials_at_all(world: World) -> None:
-    """The error lists where was looked, and what to do."""
+    """Without any credentials the error lists the sources that were tried, and what to do."""
     error = world.failure()
     assert isinstance(error, NoCredentials)
     assert error.exit_code == 3
@@ -296,7 +301,7 @@ def test_no_credentials_at_all(world: World) -> None:
 
 
 def test_half_a_pair_in_a_profile(world: World) -> None:
-    """Botocore names what is missing."""
+    """A profile with half a key pair is an error that names the missing setting."""
     world.credentials("[work]\naws_access_key_id = AKIAWORK\n")
     error = world.failure("work")
     assert isinstance(error, AmbientFailed)
@@ -304,7 +309,7 @@ def test_half_a_pair_in_a_profile(world: World) -> None:
 
 
 def test_a_profile_of_identity_center_without_a_login(world: World) -> None:
-    """The very command to log in."""
+    """A profile of IAM Identity Center without a login has the `aws sso login` command as hint."""
     world.config(
         "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = us-east-1\n"
         "[profile sso]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\n"
@@ -314,8 +319,8 @@ def test_a_profile_of_identity_center_without_a_login(world: World) -> None:
     assert error.hint == "run `aws sso login --profile sso`"
 
 
-def test_profiles_in_a_circle(world: World) -> None:
-    """Botocore sees it, and the error says so."""
+def test_profiles_in_a_loop(world: World) -> None:
+    """Profiles that refer to each other in a loop are an error that says so."""
     world.config(
         "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/A\nsource_profile = b\n"
         "[profile b]\nrole_arn = arn:aws:iam::123456789012:role/B\nsource_profile = a\n"
@@ -326,19 +331,19 @@ def test_profiles_in_a_circle(world: World) -> None:
 
 
 def test_a_folders_files_and_pythons_variables_are_not_imported(world: World) -> None:
-    """A repository with a botocore.py, or a PYTHONPATH, can't take the credentials."""
+    """The child process imports nothing from the client's folder or PYTHONPATH, such as a planted botocore.py."""
     world.credentials("[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n")
     elsewhere = world.folder / "elsewhere"
     elsewhere.mkdir()
     for folder in (world.folder, elsewhere):
         for module in ("botocore", "json", "dsops", "getpass", "sitecustomize"):
             (folder / f"{module}.py").write_text("raise SystemExit('imported from the wrong place')\n")
-    found = world.load(PYTHONPATH=str(elsewhere), PYTHONSTARTUP=str(elsewhere / "json.py"))
-    assert found.access_key_id == "AKIADEFAULT"
+    credentials = world.load(PYTHONPATH=str(elsewhere), PYTHONSTARTUP=str(elsewhere / "json.py"))
+    assert credentials.access_key_id == "AKIADEFAULT"
 
 
-def test_nothing_prints_into_the_answer() -> None:
-    """A plugin that prints does so on standard error."""
+def test_output_of_modules_goes_to_stderr() -> None:
+    """Output of imported modules goes to stderr, so it cannot corrupt the child's JSON answer."""
     import json
     import subprocess
 
@@ -352,20 +357,20 @@ def test_nothing_prints_into_the_answer() -> None:
 
 
 def test_a_folder_that_is_gone(world: World) -> None:
-    """The process can't start there."""
+    """If the client's folder is gone, the error says that the child could not start."""
     with pytest.raises(AmbientFailed, match="could not look for base credentials"):
         load_ambient(world.environ, "/nowhere/at/all")
 
 
-def test_a_process_that_dies_tells_its_last_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A botocore that can't be imported, for example."""
+def test_a_process_that_dies_gives_its_last_line(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the child process dies, its last line of stderr becomes the error's reason."""
     monkeypatch.setattr(ambient, "_START", "raise SystemExit('no module named botocore')")
     error = world.failure()
     assert isinstance(error, AmbientFailed)
     assert error.why == "no module named botocore"
 
 
-# --- text ---------------------------------------------------------------------------------------------------
+# --- masking, regions and files of profiles -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -383,12 +388,12 @@ def test_a_process_that_dies_tells_its_last_words(world: World, monkeypatch: pyt
     ],
 )
 def test_what_looks_like_a_key_is_masked(text: str, expected: str) -> None:
-    """Words, paths and line breaks stay; what a terminal would obey does not."""
+    """Keys and control characters are masked in a text; words, paths and line breaks stay."""
     assert expected == scrubbed(text)
 
 
 def test_a_region_of_a_profile(world: World) -> None:
-    """In the config file under `profile NAME`, in the credentials file under NAME, which wins, as in botocore."""
+    """A profile's region comes from `profile NAME` in the config file or NAME in the credentials file, which wins."""
     world.config(
         "[default]\nregion = eu-west-1\n[profile work]\nregion = eu-central-1\n[profile both]\nregion = a\n"
         '[profile "my name"]\nregion = eu-north-1\n[work2]\nregion = wrong\n[profile none]\noutput = json\n'
@@ -408,7 +413,7 @@ def test_a_region_of_a_profile(world: World) -> None:
 
 
 def test_files_named_by_variables(world: World, tmp_path: Path) -> None:
-    """AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE; `~` is the client's HOME."""
+    """AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name the files; `~` is the client's HOME."""
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-3\n")
     (world.home / "keys").write_text("[work]\nregion = eu-west-2\n")
     assert profile_region({"AWS_CONFIG_FILE": str(tmp_path / "config")}, "work") == "eu-west-3"
@@ -417,14 +422,14 @@ def test_files_named_by_variables(world: World, tmp_path: Path) -> None:
 
 
 def test_no_files_no_region() -> None:
-    """Nor a HOME."""
+    """Without files, or without HOME, a profile has no region."""
     assert profile_region({"HOME": "/nowhere"}, "work") == ""
     assert profile_region({}, "work") == ""
 
 
 @pytest.mark.parametrize("content", [b"region = x\n", b"[profile work\n", b"\xff\xfe\x00"])
-def test_a_file_that_is_no_config(world: World, content: bytes) -> None:
-    """The file is named, its content is not shown: a key may stand there."""
+def test_a_malformed_config_file(world: World, content: bytes) -> None:
+    """A malformed file is an error that names the file and shows none of its content, which may be a key."""
     (world.home / ".aws" / "config").write_bytes(content)
     with pytest.raises(ConfigUnreadable, match="config can't be read") as caught:
         profile_region(world.environ, "work")

@@ -1,4 +1,4 @@
-"""Every source of base credentials that botocore knows, each by the real process and a server on loopback."""
+"""Every source of base credentials that botocore knows, read by the real child process from servers on loopback."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ IDENTITY_CENTER = (
 
 
 def keys(key_id: str) -> Answer:
-    """What a container's service says."""
+    """A container service's answer with this key id."""
     body = {"AccessKeyId": key_id, "SecretAccessKey": "s", "Token": "t", "Expiration": LATER}
     return Answer(body=json.dumps({**body, "Code": "Success", "Type": "AWS-HMAC", "LastUpdated": LATER}).encode())
 
 
 class Instance:
-    """An instance metadata service, version 2: a token by PUT, without which nothing is told."""
+    """An EC2 instance metadata service: version 2 demands a token obtained by PUT."""
 
     def __init__(self, *, has_tokens: bool = True) -> None:
         self.has_tokens = has_tokens
 
     def __call__(self, seen: Seen) -> Answer:
-        """Answers one request."""
+        """Answer one request."""
         if seen.method == "PUT":
             return Answer(body=b"the-token") if self.has_tokens else Answer(status=403)
         if self.has_tokens and seen.header("x-aws-ec2-metadata-token") != "the-token":
@@ -52,21 +52,21 @@ class Instance:
 # --- profiles -----------------------------------------------------------------------------------------------
 
 
-def test_a_role_from_another_profile_from_another(world: World) -> None:
-    """Three profiles deep; the source says which one the named one starts from."""
+def test_a_role_through_three_profiles(world: World) -> None:
+    """A chain of three profiles assumes both roles; the source names the profile next to the named one."""
     world.config(
         f"[profile far]\nrole_arn = {ROLE}\nsource_profile = near\n"
         f"[profile near]\nrole_arn = arn:aws:iam::123456789012:role/Jump\nsource_profile = base\n"
     )
     world.credentials(BASE)
     with StubServer(lambda _: assume_role_answer(expiration=LATER)) as server:
-        found = world.load("far", AWS_ENDPOINT_URL_STS=server.url)
-    assert [parameters_of(each)["RoleArn"].rpartition("/")[2] for each in server.seen] == ["Jump", "Deploy"]
-    assert found.source == "profile far (a role, from profile near)"
+        credentials = world.load("far", AWS_ENDPOINT_URL_STS=server.url)
+    assert [parameters_of(request)["RoleArn"].rpartition("/")[2] for request in server.seen] == ["Jump", "Deploy"]
+    assert credentials.source == "profile far (a role, from profile near)"
 
 
 def test_a_role_from_keys_of_its_own_profile(world: World) -> None:
-    """`source_profile` may name the profile itself."""
+    """`source_profile` may name the profile itself, whose keys then sign."""
     world.config(f"[profile self]\nrole_arn = {ROLE}\nsource_profile = self\n")
     world.credentials(BASE.replace("base", "self"))
     with StubServer(lambda _: assume_role_answer(expiration=LATER)) as server:
@@ -82,14 +82,14 @@ def test_a_role_from_keys_of_its_own_profile(world: World) -> None:
     ],
 )
 def test_a_role_from_a_credential_source(world: World, credential_source: str, words: str) -> None:
-    """Keys in the environment, the container or the instance sign for the profile's role."""
+    """With `credential_source` the environment's, container's or instance's credentials assume the profile's role."""
     world.config(f"[profile role]\nrole_arn = {ROLE}\ncredential_source = {credential_source}\n")
     with (
         StubServer(lambda _: assume_role_answer(expiration=LATER)) as sts,
         StubServer(lambda _: keys("ASIACONTAINER")) as container,
         StubServer(Instance()) as instance,
     ):
-        found = world.load(
+        credentials = world.load(
             "role",
             AWS_ENDPOINT_URL_STS=sts.url,
             AWS_ACCESS_KEY_ID="AKIAENVIRONMENT",
@@ -100,11 +100,11 @@ def test_a_role_from_a_credential_source(world: World, credential_source: str, w
         )
     signers = {"Environment": "AKIAENVIRONMENT", "EcsContainer": "ASIACONTAINER", "Ec2InstanceMetadata": "ASIAINSTANCE"}
     assert f"Credential={signers[credential_source]}/" in sts.seen[0].header("authorization")
-    assert found.source == f"profile role (a role, from {words})"
+    assert credentials.source == f"profile role (a role, from {words})"
 
 
 def _logged_in(world: World, *, token: str = "the-login") -> None:
-    """As `aws sso login` leaves it."""
+    """Write the token cache of `aws sso login`."""
     cache = world.home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True)
     login = {"startUrl": "https://corp.awsapps.com/start", "region": "eu-central-1", "accessToken": token}
@@ -113,18 +113,21 @@ def _logged_in(world: World, *, token: str = "the-login") -> None:
 
 
 def test_identity_center(world: World) -> None:
-    """A login of the AWS CLI is used; the source names profile and session."""
+    """A login of `aws sso login` gives credentials; the source names profile and sso-session."""
     world.config(IDENTITY_CENTER)
     _logged_in(world)
     role = {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4070908800000}
     with StubServer(lambda _: Answer(body=json.dumps({"roleCredentials": role}).encode())) as portal:
-        found = world.load("ada", AWS_ENDPOINT_URL_SSO=portal.url)
+        credentials = world.load("ada", AWS_ENDPOINT_URL_SSO=portal.url)
     assert portal.seen[0].header("x-amz-sso_bearer_token") == "the-login"
-    assert (found.access_key_id, found.source) == ("ASIASSO", "profile ada (IAM Identity Center, session corp)")
+    assert (credentials.access_key_id, credentials.source) == (
+        "ASIASSO",
+        "profile ada (IAM Identity Center, session corp)",
+    )
 
 
-def test_identity_center_that_says_no(world: World) -> None:
-    """A login that ended early: the command that makes a new one."""
+def test_identity_center_rejects_the_login(world: World) -> None:
+    """If Identity Center rejects the login, the hint is the `aws sso login` command."""
     world.config(IDENTITY_CENTER)
     _logged_in(world)
     refusal = Answer(
@@ -139,7 +142,7 @@ def test_identity_center_that_says_no(world: World) -> None:
 
 
 def test_identity_center_without_its_session(world: World) -> None:
-    """A profile that names a session which is not there."""
+    """A profile whose sso-session section is missing is an error that names the session."""
     world.config(IDENTITY_CENTER.replace("[sso-session corp]", "[sso-session other]"))
     error = world.failure("ada")
     assert isinstance(error, AmbientFailed)
@@ -147,7 +150,7 @@ def test_identity_center_without_its_session(world: World) -> None:
 
 
 def _aws_login(world: World) -> dict[str, str]:
-    """As `aws login` leaves it; the variables that lead to it."""
+    """Write the cache of `aws login`; return the variables that point to it."""
     session = "arn:aws:iam::123456789012:user/ada"
     world.config(f"[profile ada]\nlogin_session = {session}\n")
     cache = world.home / "logins"
@@ -160,47 +163,47 @@ def _aws_login(world: World) -> dict[str, str]:
 
 @pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
 def test_aws_login(world: World) -> None:
-    """A login of `aws login` is used."""
-    found = world.load("ada", **_aws_login(world))
-    assert (found.access_key_id, found.source) == ("ASIALOGIN", "profile ada (`aws login`)")
+    """A login of `aws login` gives credentials."""
+    credentials = world.load("ada", **_aws_login(world))
+    assert (credentials.access_key_id, credentials.source) == ("ASIALOGIN", "profile ada (`aws login`)")
 
 
 @pytest.mark.skipif(find_spec("awscrt") is None, reason="botocore's `aws login` needs awscrt, which is not installed")
 def test_aws_login_that_is_not_there(world: World) -> None:
-    """The command that makes one."""
+    """Without a login the hint is the `aws login` command."""
     world.config("[profile ada]\nlogin_session = arn:aws:iam::123456789012:user/ada\n")
     assert world.failure("ada").hint == "run `aws login --profile ada`"
 
 
 @pytest.mark.skipif(find_spec("awscrt") is not None, reason="awscrt is installed")
 def test_aws_login_without_what_it_needs(world: World) -> None:
-    """The package to install."""
+    """If botocore lacks its `crt` extra, the hint is the package to install."""
     assert pip_install("botocore[crt]") in world.failure("ada", **_aws_login(world)).hint
 
 
 def test_a_web_identity_of_a_profile(world: World) -> None:
-    """The profile names the token's file."""
+    """A profile with `web_identity_token_file` gets its role by AssumeRoleWithWebIdentity."""
     (world.folder / "token").write_text("a.b.c")
     world.config(f"[profile pod]\nrole_arn = {ROLE}\nweb_identity_token_file = {world.folder / 'token'}\n")
     answer = assume_role_answer(expiration=LATER, action="AssumeRoleWithWebIdentity")
     with StubServer(lambda _: answer) as server:
-        found = world.load("pod", AWS_ENDPOINT_URL_STS=server.url)
+        credentials = world.load("pod", AWS_ENDPOINT_URL_STS=server.url)
     assert parameters_of(server.seen[0])["WebIdentityToken"] == "a.b.c"
-    assert found.source == "profile pod (a web identity token)"
+    assert credentials.source == "profile pod (a web identity token)"
 
 
 def test_a_web_identity_of_the_environment(world: World) -> None:
-    """As on EKS: no profile is named as the source, since none was."""
+    """On EKS the environment's token file and role are used; the source names the variable and no profile."""
     (world.folder / "token").write_text("a.b.c")
     variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
     answer = assume_role_answer(expiration=LATER, action="AssumeRoleWithWebIdentity")
     with StubServer(lambda _: answer) as server:
-        found = world.load(AWS_ENDPOINT_URL_STS=server.url, **variables)
-    assert found.source == "the web identity token of AWS_WEB_IDENTITY_TOKEN_FILE"
+        credentials = world.load(AWS_ENDPOINT_URL_STS=server.url, **variables)
+    assert credentials.source == "the web identity token of AWS_WEB_IDENTITY_TOKEN_FILE"
 
 
 def test_a_web_identity_of_the_environment_is_no_profile(world: World) -> None:
-    """A store's `profile` that gives nothing does not become the pod."""
+    """A named profile without credentials is an error; the pod's web identity is not used in its place."""
     (world.folder / "token").write_text("a.b.c")
     world.config("[profile work]\nregion = eu-west-1\n")
     variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
@@ -208,7 +211,7 @@ def test_a_web_identity_of_the_environment_is_no_profile(world: World) -> None:
 
 
 def test_a_web_identity_that_is_refused(world: World) -> None:
-    """The role and the token's file are named, and no profile is blamed."""
+    """If the environment's web identity is refused, the error names role and token file, and no profile."""
     (world.folder / "token").write_text("a.b.c")
     variables = {"AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(world.folder / "token")}
     refusal = sts_error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
@@ -219,21 +222,21 @@ def test_a_web_identity_that_is_refused(world: World) -> None:
 
 
 def test_a_web_identity_without_its_file(world: World) -> None:
-    """The file is named."""
+    """If the token file is missing, the error names it."""
     error = world.failure(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE="/nowhere/token")
     assert error.message == f"could not get the role in AWS_ROLE_ARN ({ROLE})"
     assert error.why == "no such file or directory: '/nowhere/token'"
 
 
 def test_keys_of_boto_2(world: World) -> None:
-    """What botocore still reads is no profile either."""
+    """botocore still reads boto 2's config file; the source names that file and no profile."""
     (world.home / "boto.cfg").write_text("[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = s\n")
-    found = world.load(BOTO_CONFIG=str(world.home / "boto.cfg"))
-    assert (found.access_key_id, found.source) == ("AKIABOTO", "boto's own config file")
+    credentials = world.load(BOTO_CONFIG=str(world.home / "boto.cfg"))
+    assert (credentials.access_key_id, credentials.source) == ("AKIABOTO", "boto's own config file")
 
 
 def test_keys_of_a_profile_in_the_config_file(world: World) -> None:
-    """Keys may stand beside the region too."""
+    """Keys of a profile in the config file are used; the source names the file."""
     world.config("[profile work]\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n")
     assert world.load("work").source == "profile work (the config file)"
 
@@ -242,7 +245,7 @@ def test_keys_of_a_profile_in_the_config_file(world: World) -> None:
 
 
 def test_a_pod_of_eks(world: World) -> None:
-    """Pod Identity: the token is in a file, which is read anew each time."""
+    """EKS Pod Identity reads the token file again for each request."""
     folder = world.folder / "pods.eks.amazonaws.com" / "serviceaccount"
     folder.mkdir(parents=True)
     token = folder / "eks-pod-identity-token"
@@ -253,9 +256,12 @@ def test_a_pod_of_eks(world: World) -> None:
         }
         for text in ("first", "second"):
             token.write_text(text)
-            found = world.load(**variables)
-            assert (found.access_key_id, found.source) == ("ASIAPOD", "the container's role (EKS Pod Identity)")
-    assert [each.header("authorization") for each in server.seen] == ["first", "second"]
+            credentials = world.load(**variables)
+            assert (credentials.access_key_id, credentials.source) == (
+                "ASIAPOD",
+                "the container's role (EKS Pod Identity)",
+            )
+    assert [request.header("authorization") for request in server.seen] == ["first", "second"]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +277,7 @@ def test_a_pod_of_eks(world: World) -> None:
     ],
 )
 def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: str) -> None:
-    """Those of ECS and EKS can't be served here: what is said of an answer from there."""
+    """The sources for the fixed addresses of ECS and EKS have their own texts."""
     assert (
         source_text(CredentialLookup(environ, "/", ""), {"method": "container-role"})
         == f"the container's role ({words})"
@@ -279,7 +285,7 @@ def test_addresses_that_are_not_this_machines(environ: dict[str, str], words: st
 
 
 def test_a_pod_whose_token_is_gone(world: World) -> None:
-    """The file is named."""
+    """If the pod's token file is missing, the error names it."""
     error = world.failure(
         AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9/v1/credentials",
         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="/nowhere/token",
@@ -288,8 +294,8 @@ def test_a_pod_whose_token_is_gone(world: World) -> None:
     assert "/nowhere/token" in error.why
 
 
-def test_a_container_service_that_says_no(world: World) -> None:
-    """The container is blamed, with its address; no profile."""
+def test_a_container_service_that_answers_an_error(world: World) -> None:
+    """If the container service answers an error, the message names the service's address and no profile."""
     with StubServer(lambda _: Answer(status=400, body=b"no")) as server:
         error = world.failure(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{server.url}/creds")
     assert error.message == "could not get the container's role"
@@ -297,27 +303,27 @@ def test_a_container_service_that_says_no(world: World) -> None:
 
 
 def test_an_instance(world: World) -> None:
-    """Version 2 of the metadata service, where the environment says that it is."""
+    """An instance's role is read by IMDSv2 at the address of the environment."""
     with StubServer(Instance()) as server:
         variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
-        found = world.load(**variables)
-    assert [each.method for each in server.seen] == ["PUT", "GET", "GET"]
-    assert (found.access_key_id, found.source) == ("ASIAINSTANCE", "the instance's role")
+        credentials = world.load(**variables)
+    assert [request.method for request in server.seen] == ["PUT", "GET", "GET"]
+    assert (credentials.access_key_id, credentials.source) == ("ASIAINSTANCE", "the instance's role")
 
 
 def test_an_instance_by_the_config_file(world: World) -> None:
-    """`ec2_metadata_service_endpoint` of a profile, and its timeout and attempts, are botocore's to read."""
+    """The config file's `ec2_metadata_service_endpoint` is used."""
     with StubServer(Instance()) as server:
         world.config(
             f"[default]\nec2_metadata_service_endpoint = {server.url}\nmetadata_service_timeout = 5\n"
             "metadata_service_num_attempts = 2\n"
         )
-        found = world.load(AWS_EC2_METADATA_DISABLED="false")
-    assert found.access_key_id == "ASIAINSTANCE"
+        credentials = world.load(AWS_EC2_METADATA_DISABLED="false")
+    assert credentials.access_key_id == "ASIAINSTANCE"
 
 
-def test_an_old_instance_is_asked_only_where_that_is_not_forbidden(world: World) -> None:
-    """Version 1 needs no token: AWS_EC2_METADATA_V1_DISABLED closes it."""
+def test_imdsv1_only_if_not_disabled(world: World) -> None:
+    """IMDSv1 (no token) is used only if AWS_EC2_METADATA_V1_DISABLED does not forbid it."""
     with StubServer(Instance(has_tokens=False)) as server:
         variables = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url}
         assert world.load(**variables).access_key_id == "ASIAINSTANCE"
@@ -329,7 +335,7 @@ def test_an_old_instance_is_asked_only_where_that_is_not_forbidden(world: World)
 
 
 def test_an_instance_without_a_role(world: World) -> None:
-    """Nothing was found, and where was looked is told."""
+    """An instance without a role gives no credentials; the error lists the sources that were tried."""
     with StubServer(lambda _: Answer(status=404)) as server:
         error = world.failure(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=server.url)
     assert isinstance(error, NoCredentials)
@@ -340,7 +346,7 @@ def test_an_instance_without_a_role(world: World) -> None:
 
 
 def test_a_container_comes_before_the_instance_and_a_profile_before_both(world: World) -> None:
-    """In botocore's order, each until a source before it gives something."""
+    """A profile takes precedence over a container's role, and that over an instance's, as in botocore."""
     with StubServer(lambda _: keys("ASIACONTAINER")) as container, StubServer(Instance()) as instance:
         variables = {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{container.url}/creds",
@@ -353,8 +359,8 @@ def test_a_container_comes_before_the_instance_and_a_profile_before_both(world: 
     assert instance.connections == 0
 
 
-def test_what_stood_in_a_profile_instead_of_credentials_is_told(world: World) -> None:
-    """Names of settings, never their values; a file that is not there is told as such."""
+def test_settings_of_a_profile_without_credentials_are_listed(world: World) -> None:
+    """If a profile has no credentials, the error lists its settings' names without values, and missing files."""
     world.config("[default]\nregion = eu-west-1\ncli_pager =\n")
     error = world.failure()
     folder = f"{world.home}/.aws"
@@ -363,8 +369,8 @@ def test_what_stood_in_a_profile_instead_of_credentials_is_told(world: World) ->
     assert "eu-west-1" not in error.why
 
 
-def test_a_profile_that_keys_win_over_is_told() -> None:
-    """AWS_PROFILE, else its old name; nothing to tell where neither is set."""
+def test_a_profile_passed_over_for_keys_is_named() -> None:
+    """`passed_over` names AWS_PROFILE, else AWS_DEFAULT_PROFILE, that keys in the environment take precedence over."""
     assert passed_over({"AWS_PROFILE": "ada"}) == (
         "AWS_PROFILE=ada is passed over: keys in the environment win over it"
     )

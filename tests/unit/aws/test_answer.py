@@ -1,4 +1,4 @@
-"""Bytes -> what AWS said."""
+"""Parsing of AWS's XML and JSON answers and of its Date header."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ trees = st.recursive(
 
 
 def written(tree: tuple[str, str, tuple[object, ...]]) -> str:
-    """The XML of a tree."""
+    """The XML text of a tree."""
     name, text, children = tree
     inner = "".join(written(child) for child in children)  # type: ignore[arg-type]
     return f"<{name}>{escape(text)}{inner}</{name}>"
 
 
 def plain(element: Element) -> tuple[str, str, tuple[object, ...]]:
-    """The tree of an element."""
+    """An element as a tree of names and texts."""
     return element.name, element.text, tuple(plain(child) for child in element.children)
 
 
 @given(trees)
 def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
-    """Names, texts and order; with a default namespace too."""
+    """Parsed XML has the names, texts and order that were written, also with a default namespace."""
     xml = written(tree)
     read = parse_xml(xml.encode())
     assert read is not None
@@ -44,8 +44,8 @@ def test_xml_is_read_back(tree: tuple[str, str, tuple[object, ...]]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_xml_or_none(body: bytes) -> None:
-    """No exception whatever arrives; what the standard library refuses is refused."""
+def test_any_bytes_parse_or_give_none(body: bytes) -> None:
+    """Any bytes parse or give None, never an exception; whatever the standard library's parser rejects gives None."""
     try:
         ET.fromstring(body)  # noqa: S314 (an oracle for 200 bytes)
     except (ET.ParseError, ValueError, LookupError):
@@ -65,13 +65,13 @@ def test_any_bytes_are_xml_or_none(body: bytes) -> None:
         b"",
     ],
 )
-def test_xml_that_aws_never_sends_is_none(body: bytes) -> None:
-    """Document types are how entities come in, and with them files and bombs."""
+def test_xml_with_a_document_type_is_rejected(body: bytes) -> None:
+    """XML with a document type is rejected: it could declare entities, and so read files or exhaust memory."""
     assert parse_xml(body) is None
 
 
 def test_finding_by_path() -> None:
-    """The first of several; "" and None where there is nothing."""
+    """`find` returns the first match or None, `text_of` its text or ""."""
     root = parse_xml(b"<r><a><b> one </b><b>two</b></a><a><c>three</c></a></r>")
     assert root is not None
     assert root.text_of("a/b") == "one"
@@ -93,5 +93,5 @@ def test_finding_by_path() -> None:
     ],
 )
 def test_the_servers_time(value: str, expected: datetime | None) -> None:
-    """An HTTP date, or none."""
+    """`server_time` parses an HTTP date; anything else gives None."""
     assert expected == server_time({"date": value})

@@ -1,4 +1,4 @@
-"""Athena: a query begun, looked at, read to the last page, stopped; and each refusal in the user's words."""
+"""Athena: starting a query, polling its state, reading all result pages, stopping it; and its errors."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ MODEL = Session().get_service_model("athena")
 
 
 def athena_at(server: StubServer, scene: Scene, **more: Any) -> api.Athena:
-    """The stub as Athena."""
+    """Athena at the stub server."""
     return api.Athena(scene.client, SESSION, endpoint_at(server, "athena"), **more)
 
 
 def ask(stub: Any, work: Any, **more: Any) -> tuple[Any, StubServer]:
-    """What comes of the action, and the server that was asked."""
+    """The action's result, and the server that was called."""
     scene = Scene()
     with StubServer(stub) as server:
         return scene.run(work(athena_at(server, scene, **more))), server
 
 
 def start(asked: api.Athena) -> Any:
-    """A query that begins."""
+    """Start a query."""
     return api.start_query_execution(asked, "SELECT 1", TOKEN)
 
 
 def test_a_query_begins_where_it_should() -> None:
-    """Workgroup, database, catalog, place of the result, and the token by which Athena knows it again; signed."""
+    """StartQueryExecution is signed and has workgroup, database, catalog, output location and idempotency token."""
     stub = StubQueries()
     query, server = ask(stub, start, workgroup="sec", database="logs", catalog="cat", output="s3://bucket/p/")
 
@@ -55,8 +55,8 @@ def test_a_query_begins_where_it_should() -> None:
     assert signature_is_right(server.seen[0], server.url, "session/secret", service="athena")
 
 
-def test_what_is_not_named_is_left_to_the_workgroup() -> None:
-    """Nothing empty is sent."""
+def test_settings_not_given_are_the_workgroups() -> None:
+    """Settings that are not given are not sent: the workgroup's apply."""
     stub = StubQueries()
     ask(stub, start)
     assert set(stub.parameters("StartQueryExecution")) == {"QueryString", "ClientRequestToken"}
@@ -72,33 +72,36 @@ def test_what_is_not_named_is_left_to_the_workgroup() -> None:
         ("CANCELLED", "cancelled"),
     ],
 )
-def test_how_far_it_is_comes_with_what_was_scanned(told: str, state: str) -> None:
-    """In words of our own, the reason in AWS's."""
+def test_the_state_of_a_query_with_bytes_scanned(told: str, state: str) -> None:
+    """A query's state is translated into dsops' states, with AWS's reason and the bytes scanned."""
     stub = StubQueries(states=[told], reason="so it is")
     seen, _ = ask(stub, lambda asked: api.get_query_execution(asked, ATHENA_ID))
     assert (seen.state, seen.reason, seen.scanned_bytes) == (state, "so it is", 12_345)
 
 
 def test_the_states_are_all_that_botocore_knows() -> None:
-    """None is left out."""
+    """Every query state in botocore's model is known."""
     shape = MODEL.operation_model("GetQueryExecution").output_shape
-    known = shape.members["QueryExecution"].members["Status"].members["State"].enum
-    assert set(known) == set(api._STATES)
+    model_values = shape.members["QueryExecution"].members["Status"].members["State"].enum
+    assert set(model_values) == set(api._STATES)
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
-def test_rows_are_read_to_the_last_page_and_null_is_told_from_nothing(page: int) -> None:
-    """The row of headings is none; a row that looks like it stays one."""
+def test_rows_are_read_to_the_last_page_and_null_differs_from_empty(page: int) -> None:
+    """All pages are read without the header row; NULL and the empty string differ.
+
+    A later row equal to the header stays.
+    """
     rows: list[list[str | None]] = [["a", "1"], ["", None], ["role", "calls"]]
     stub = StubQueries(COLUMNS, rows, page=page)
-    found, _ = ask(stub, lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
-    assert found == [("a", "1"), ("", None), ("role", "calls")]
+    rows_read, _ = ask(stub, lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+    assert rows_read == [("a", "1"), ("", None), ("role", "calls")]
 
 
 def test_no_rows_are_an_answer() -> None:
-    """The headings alone."""
-    found, _ = ask(StubQueries(COLUMNS), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
-    assert found == []
+    """A result with the header row alone is an empty list."""
+    rows, _ = ask(StubQueries(COLUMNS), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
+    assert rows == []
 
 
 @pytest.mark.parametrize(
@@ -117,28 +120,28 @@ def test_no_rows_are_an_answer() -> None:
         },
     ],
 )
-def test_rows_that_are_none_are_no_answer(content: dict[str, object]) -> None:
-    """Other columns, no list, too few cells."""
+def test_malformed_rows_are_invalid(content: dict[str, object]) -> None:
+    """Rows with other columns, too few cells, or no list are AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_results(asked, ATHENA_ID, COLUMNS))
 
 
 @pytest.mark.parametrize("told", [None, "", "a b", "a\x1b[2J", 7])
-def test_a_query_without_an_id_has_not_begun(told: object) -> None:
-    """Nor has one whose id a terminal would obey."""
+def test_a_malformed_query_id_is_invalid(told: object) -> None:
+    """A missing query id, or one with control characters, is AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer({"QueryExecutionId": told}), start)
 
 
 @pytest.mark.parametrize("content", [{}, {"QueryExecution": {}}, {"QueryExecution": {"Status": {"State": "ODD"}}}])
-def test_a_state_that_nobody_knows_is_none(content: dict[str, object]) -> None:
-    """Rather than waiting for ever."""
+def test_an_unknown_state_is_invalid(content: dict[str, object]) -> None:
+    """An unknown query state is AnswerInvalid; waiting for it would never end."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), lambda asked: api.get_query_execution(asked, ATHENA_ID))
 
 
 def test_pages_without_end_are_not_read_for_ever() -> None:
-    """A thousand, and no more."""
+    """After 1000 result pages the answer is AnswerInvalid."""
     columns = [{"Name": name} for name in COLUMNS]
     page = {"ResultSet": {"Rows": [], "ResultSetMetadata": {"ColumnInfo": columns}}, "NextToken": "more"}
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
@@ -158,8 +161,8 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("said", "message", "hint"), REFUSALS, ids=["output", "workgroup", "other"])
-def test_what_athena_does_not_take_is_told_with_what_to_do(said: str, message: str, hint: str) -> None:
-    """With AWS's words, what was tried, and where."""
+def test_a_rejected_query_has_a_hint(said: str, message: str, hint: str) -> None:
+    """A rejected query is an error with AWS's message, the operation and a hint."""
     with pytest.raises(QueryRefused) as caught:
         ask(StubQueries(refused={"StartQueryExecution": ("InvalidRequestException", said)}), start, workgroup="sec")
     error = caught.value
@@ -180,21 +183,23 @@ CALLS = {
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_a_denial_names_the_action_and_who_needs_it(action: str) -> None:
-    """Whose policy has to allow what; a session that is over is something else."""
-    said = "User: arn:aws:sts::111122223333:assumed-role/Audit/ada is not authorized to perform it"
+def test_a_denial_names_action_and_caller(action: str) -> None:
+    """A denial names the missing action and the caller; an expired session is CredentialsExpired."""
+    message = "User: arn:aws:sts::111122223333:assumed-role/Audit/ada is not authorized to perform it"
     with pytest.raises(AccessDenied) as caught:
-        ask(StubQueries(refused={action: ("AccessDeniedException", said)}), CALLS[action])
+        ask(StubQueries(refused={action: ("AccessDeniedException", message)}), CALLS[action])
     assert caught.value.hint == f"allow athena:{action} to the role Audit"
     with pytest.raises(CredentialsExpired):
         ask(StubQueries(refused={action: ("ExpiredTokenException", "over")}), CALLS[action])
 
 
-def test_an_explicit_denial_is_not_answered_by_one_more_allow() -> None:
-    """AWS says of which kind the policy is."""
-    said = "User: x is not authorized to perform: athena:StartQueryExecution with an explicit deny in a service control"
+def test_an_explicit_denial_has_its_own_hint() -> None:
+    """On an explicit denial the hint names the deny instead of suggesting another allow."""
+    message = (
+        "User: x is not authorized to perform: athena:StartQueryExecution with an explicit deny in a service control"
+    )
     with pytest.raises(AccessDenied) as caught:
-        ask(StubQueries(refused={"StartQueryExecution": ("AccessDeniedException", said)}), start)
+        ask(StubQueries(refused={"StartQueryExecution": ("AccessDeniedException", message)}), start)
     assert "denies athena:StartQueryExecution explicitly" in caught.value.hint
 
 
@@ -235,11 +240,11 @@ FAILURES: list[tuple[str, type[DsopsError], str, str]] = [
 
 @pytest.mark.parametrize(("reason", "kind", "message", "hint"), FAILURES)
 def test_a_query_that_failed_says_why(reason: str, kind: type[DsopsError], message: str, hint: str) -> None:
-    """In AWS's words, and what to do about it; nothing that a terminal would obey."""
+    """A failed query's error has AWS's reason without control characters, and a hint."""
     scene = Scene()
     with StubServer(StubQueries()) as server:
-        asked = athena_at(server, scene, database="logs")
-        error = api.failure(asked, QueryState("failed", f"{reason}\x1b[2J", 1, "request-1"), "cloudtrail_logs")
+        service = athena_at(server, scene, database="logs")
+        error = api.failure(service, QueryState("failed", f"{reason}\x1b[2J", 1, "request-1"), "cloudtrail_logs")
     assert type(error) is kind
     assert error.message == message
     assert hint in error.hint
@@ -250,7 +255,7 @@ def test_a_query_that_failed_says_why(reason: str, kind: type[DsopsError], messa
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Of every action that is called: names, types, lengths."""
+    """Every request of every action is valid by botocore's model: names, types and lengths."""
     stub = StubQueries(COLUMNS, [["a", "1"], ["b", "2"]], page=1)
     seen: list[Seen] = []
 
@@ -270,20 +275,20 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_the_most_that_a_query_may_have_is_botocores() -> None:
-    """QueryString."""
+    """The maximum query length equals QueryString's maximum in botocore's model."""
     shape = MODEL.operation_model("StartQueryExecution").input_shape.members["QueryString"]
     assert shape.metadata["max"] == api.MOST_BYTES
 
 
-def test_an_error_of_a_query_that_is_looked_at_is_athenas() -> None:
-    """Such as one that is not there."""
+def test_an_error_while_polling_is_query_failed() -> None:
+    """An error while polling a query, such as an unknown id, is QueryFailed."""
     stub = StubQueries(refused={"GetQueryExecution": ("InvalidRequestException", "QueryExecution x was not found")})
     with pytest.raises(QueryFailed, match="Athena can't look at the query"):
         ask(stub, CALLS["GetQueryExecution"])
 
 
 def test_throttling_is_waited_for() -> None:
-    """As everywhere."""
+    """A throttled request is retried."""
     stub, times = StubQueries(), iter([True, False])
     query, server = ask(
         lambda request: json_error("TooManyRequestsException", "slow") if next(times) else stub(request), start

@@ -1,4 +1,4 @@
-"""One call to AWS: when it is sent again, and what its failures are called."""
+"""One call to AWS: when it is retried, and which error a failure becomes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ IDENTITY = Answer(
 
 
 class Answers:
-    """Gives these answers in turn, the last one for ever."""
+    """A stub's handler: these answers in turn, then the last one for ever."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
@@ -60,7 +60,7 @@ def whoami(scene: Scene, server: StubServer, credentials: Credentials = USER) ->
 
 
 def common(_said: AwsAnswer, _doing: str) -> DsopsError | None:
-    """No refusal is told in a way of its own."""
+    """A refusal handler without errors of its own."""
     return None
 
 
@@ -70,7 +70,7 @@ def call_at(server: StubServer, *, is_once: bool = False, hidden: tuple[Secret, 
 
 
 def failure_of(answer: Answer, **options: object) -> DsopsError:
-    """What a call raises that always gets this answer. Object: the options are those of `call_at`."""
+    """The error of a call whose every answer is this one. Object: the options are those of `call_at`."""
     scene = Scene()
     with StubServer(lambda _: answer) as server, pytest.raises(DsopsError) as caught:
         scene.run(call_query(scene.client, call_at(server, **options), "v", ()))  # type: ignore[arg-type]
@@ -78,8 +78,8 @@ def failure_of(answer: Answer, **options: object) -> DsopsError:
 
 
 @pytest.mark.parametrize(("region", "is_told"), [("af-south-1", True), ("eu-west-1", False)])
-def test_a_refusal_is_told_with_the_region_that_was_asked(region: str, *, is_told: bool) -> None:
-    """A key that is not known may be one of an account that has not enabled that region."""
+def test_an_unknown_key_in_an_opt_in_region(region: str, *, is_told: bool) -> None:
+    """For an unknown key in an opt-in region the hint suggests enabling the region for the account."""
     scene = Scene()
     refusal = sts_error("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
     with StubServer(lambda _: refusal) as server:
@@ -89,7 +89,7 @@ def test_a_refusal_is_told_with_the_region_that_was_asked(region: str, *, is_tol
     assert (f"enable-region --region-name {region}" in caught.value.hint) == is_told
 
 
-# --- what is sent -------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_refusal_is_told_with_the_region_that_was_asked(region: str, *, is_tol
         ("https://127.0.0.1.example.com", "dsops-sandbox", False),
     ],
 )
-def test_a_sandbox_is_on_this_machine_and_says_so(url: str, server: str, *, expected: bool) -> None:
-    """An answer from elsewhere hides nothing by what it calls itself; the last answer of an address counts."""
+def test_a_sandbox_is_on_loopback_and_identifies_itself(url: str, server: str, *, expected: bool) -> None:
+    """Only an answer from loopback that identifies itself as a sandbox counts as one, by its latest answer."""
     client, acts = Scene().client, Acts()
     client = client._replace(runtime=client.runtime._replace(journal=acts))
     client.sandboxes.add("http://127.0.0.1:4566")
@@ -114,7 +114,7 @@ def test_a_sandbox_is_on_this_machine_and_says_so(url: str, server: str, *, expe
 
 
 def test_a_query_call_is_a_signed_form() -> None:
-    """Action, version and parameters, encoded; signed for service, region and the runtime's time."""
+    """A query call is a form with action, version and parameters, signed for service, region and the runtime's time."""
     with StubServer(lambda _: IDENTITY) as server:
         assert whoami(Scene(), server, SESSION) == "arn:aws:iam::123456789012:user/ada"
     (seen,) = server.seen
@@ -126,7 +126,7 @@ def test_a_query_call_is_a_signed_form() -> None:
 
 
 def test_a_json_call_names_its_target() -> None:
-    """JSON 1.1 with X-Amz-Target, in ASCII."""
+    """A JSON 1.1 call names its target in X-Amz-Target and is pure ASCII."""
     scene = Scene()
     with StubServer(lambda _: json_answer({"Answer": 42})) as server:
         content = scene.run(call_json(scene.client, call_at(server), "secretsmanager", {"SecretId": "\u00e9"}))
@@ -140,7 +140,7 @@ def test_a_json_call_names_its_target() -> None:
 
 @pytest.mark.parametrize("text", ["a b&c=d+e/f%", "\u00e9\u4e2d\U0001f511", "line\nbreak", "\udcff", "~-._09azAZ", ""])
 def test_every_text_survives_a_form(text: str) -> None:
-    """What is quoted is read back by the standard library."""
+    """Form encoding is reversible by the standard library for every text."""
     from urllib.parse import unquote
 
     assert unquote(quote(text), errors="surrogateescape") == text
@@ -148,7 +148,7 @@ def test_every_text_survives_a_form(text: str) -> None:
 
 
 def test_credentials_go_to_their_endpoint_only() -> None:
-    """A redirect is no address to send them to: the error says where it points."""
+    """A redirect is an error that names its target; nothing is sent there."""
     with StubServer(lambda _: IDENTITY) as elsewhere:
         error = failure_of(Answer(status=302, headers=(("Location", f"{elsewhere.url}/iam\x1b[31m"),)))
     assert isinstance(error, AnswerInvalid)
@@ -172,8 +172,8 @@ PASSING = [THROTTLED, Answer(status=429), *FAILING]
 
 
 @pytest.mark.parametrize("trouble", PASSING)
-def test_what_passes_is_tried_again(trouble: Answer) -> None:
-    """Throttling, 5xx, and a connection that broke before an answer."""
+def test_temporary_failures_are_retried(trouble: Answer) -> None:
+    """Throttling, 5xx and connections lost before an answer are retried."""
     scene = Scene()
     with StubServer(Answers(trouble, trouble, IDENTITY)) as server:
         assert whoami(scene, server).endswith("user/ada")
@@ -183,7 +183,7 @@ def test_what_passes_is_tried_again(trouble: Answer) -> None:
 
 @pytest.mark.parametrize("trouble", FAILING)
 def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
-    """Then the last failure is told."""
+    """After four attempts the last failure is raised."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
         whoami(scene, server)
@@ -206,8 +206,8 @@ def test_four_attempts_are_made_and_no_more(trouble: Answer) -> None:
         Answer(body=b"x" * 100, cut_after=50),
     ],
 )
-def test_what_stays_is_not_tried_again(trouble: Answer) -> None:
-    """Refusals, rubbish, redirects, and an answer that broke off."""
+def test_permanent_failures_are_not_retried(trouble: Answer) -> None:
+    """Refusals, invalid answers, redirects and truncated answers are not retried."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(DsopsError):
         whoami(scene, server)
@@ -217,7 +217,7 @@ def test_what_stays_is_not_tried_again(trouble: Answer) -> None:
 
 @pytest.mark.parametrize("trouble", [THROTTLED, Answer(status=429)])
 def test_throttling_is_retried_until_the_total_time_is_up(trouble: Answer) -> None:
-    """However many attempts that takes; then the refusal is told."""
+    """Throttling is retried until the total time is used up, in any number of attempts."""
     scene = Scene(total_timeout_ms=60_000)
     with StubServer(lambda _: trouble) as server, pytest.raises(Throttled) as caught:
         whoami(scene, server)
@@ -227,7 +227,7 @@ def test_throttling_is_retried_until_the_total_time_is_up(trouble: Answer) -> No
 
 
 def test_pauses_are_random_and_grow() -> None:
-    """Full jitter: a random part of a limit that doubles with each retry."""
+    """Pauses have full jitter: a random part of a limit that doubles with each retry."""
     scene = Scene(chance=0.5)
     with StubServer(lambda _: BROKEN) as server, pytest.raises(ServiceError):
         whoami(scene, server)
@@ -238,8 +238,8 @@ def test_pauses_are_random_and_grow() -> None:
     assert scene.paused == [0.0]
 
 
-def test_a_server_that_says_how_long_to_wait_is_heard() -> None:
-    """Retry-After, when it is longer than the pause would be."""
+def test_retry_after_is_used() -> None:
+    """Retry-After is used if it is longer than the computed pause."""
     scene = Scene()
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "3"),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -247,8 +247,8 @@ def test_a_server_that_says_how_long_to_wait_is_heard() -> None:
     assert sum(scene.paused) == pytest.approx(3.0, abs=0.05)
 
 
-def test_a_long_wait_is_waited_where_the_total_time_allows_it() -> None:
-    """The store's `timeout_ms` is the user's bound, and there is no other."""
+def test_a_long_retry_after_within_the_total_time() -> None:
+    """A long Retry-After is waited for if `timeout_ms` allows it; no other limit applies."""
     scene = Scene(total_timeout_ms=60_000)
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", "50"),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -257,8 +257,8 @@ def test_a_long_wait_is_waited_where_the_total_time_allows_it() -> None:
 
 
 @pytest.mark.parametrize("seconds", ["30", "3600", "999999"])
-def test_a_wait_beyond_the_total_time_is_not_begun(seconds: str) -> None:
-    """The call fails at once rather than coming back too early."""
+def test_a_retry_after_beyond_the_total_time(seconds: str) -> None:
+    """If Retry-After exceeds the total time, the call fails at once."""
     scene = Scene()
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", seconds),))
     with StubServer(lambda _: asking) as server, pytest.raises(Throttled):
@@ -269,7 +269,7 @@ def test_a_wait_beyond_the_total_time_is_not_begun(seconds: str) -> None:
 
 @pytest.mark.parametrize("value", ["-1", "soon", "1e3", "Tue, 24 Nov 2026 12:00:10 GMT", "\u0663", "9" * 50])
 def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
-    """The usual pause is made."""
+    """A malformed Retry-After is ignored and the computed pause is made."""
     scene = Scene()
     asking = sts_error("Throttling", "Rate exceeded", 400, headers=(("Retry-After", value.encode().decode("latin-1")),))
     with StubServer(Answers(asking, IDENTITY)) as server:
@@ -278,7 +278,7 @@ def test_a_retry_after_that_is_no_number_is_ignored(value: str) -> None:
 
 
 def test_no_attempt_begins_after_the_total_time() -> None:
-    """`timeout_ms` is for the whole call: a pause that would end later is not made."""
+    """A pause that would end after the total time is not made; the call fails."""
     scene = Scene(total_timeout_ms=400, chance=0.99)
     with StubServer(lambda _: THROTTLED) as server, pytest.raises(Throttled):
         whoami(scene, server)
@@ -286,7 +286,7 @@ def test_no_attempt_begins_after_the_total_time() -> None:
 
 
 def test_a_server_that_never_answers_is_asked_once() -> None:
-    """The total time is used up by the first attempt."""
+    """If the first attempt uses up the total time, no other is made."""
     scene = Scene(total_timeout_ms=150)
     with (
         StubServer(lambda _: Answer(is_silent=True)) as server,
@@ -296,8 +296,8 @@ def test_a_server_that_never_answers_is_asked_once() -> None:
     assert len(server.seen) == 1
 
 
-def test_nobody_listening_is_tried_again() -> None:
-    """The sandbox may be just starting."""
+def test_a_refused_connection_is_retried() -> None:
+    """A refused connection is retried: the sandbox may be starting."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY) as server:
         endpoint = endpoint_at(server)
@@ -309,15 +309,15 @@ def test_nobody_listening_is_tried_again() -> None:
 
 @pytest.mark.parametrize("trouble", PASSING)
 def test_an_mfa_code_is_never_sent_twice(trouble: Answer) -> None:
-    """It works once: what may have arrived is not sent again, whatever came back."""
+    """A call with an MFA code is never repeated after it may have arrived: a code works once."""
     scene = Scene()
     with StubServer(lambda _: trouble) as server, pytest.raises(ServiceError):
         scene.run(call_query(scene.client, call_at(server, is_once=True), "v", ()))
     assert len(server.seen) == 1
 
 
-def test_an_mfa_code_that_never_left_may_be_sent_again() -> None:
-    """Where there was no connection there was no code."""
+def test_an_mfa_code_that_was_not_sent_is_retried() -> None:
+    """A call with an MFA code is retried if no connection was made, so the code was not sent."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY) as server:
         call = call_at(server, is_once=True)
@@ -346,7 +346,7 @@ LATER = (("Date", "Tue, 24 Nov 2026 13:20:00 GMT"),)
     ],
 )
 def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: str) -> None:
-    """The second attempt is signed for the time that the server told; no pause, and the caller sees nothing."""
+    """After a signature is rejected for its time, the call is signed by the server's Date and repeated at once."""
     scene = Scene()
     with StubServer(Answers(sts_error(code, message, 403, headers=LATER), IDENTITY)) as server:
         whoami(scene, server)
@@ -357,7 +357,7 @@ def test_a_wrong_clock_is_corrected_from_the_servers_date(code: str, message: st
 
 
 def test_a_corrected_clock_is_remembered() -> None:
-    """The next call of the run is right at once, also with other time limits; another endpoint's clock is its own."""
+    """A corrected clock is remembered for the endpoint, whatever the time limits; other endpoints keep their own."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(lambda _: IDENTITY) as other:
@@ -371,7 +371,7 @@ def test_a_corrected_clock_is_remembered() -> None:
 
 
 def test_a_correction_is_told_once() -> None:
-    """Which way the clock is wrong, and by how much; a second endpoint that says the same tells nothing new."""
+    """A correction is reported once with direction and size; a second endpoint with the same skew reports nothing."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(Answers(refusal, IDENTITY)) as server, StubServer(Answers(refusal, IDENTITY)) as other:
@@ -382,7 +382,7 @@ def test_a_correction_is_told_once() -> None:
 
 
 def test_many_calls_correct_one_clock_together() -> None:
-    """Side by side each meets the refusal once, and none fails for the other's correction."""
+    """Ten concurrent calls with a wrong clock all succeed after one refusal each."""
 
     def answer(seen: Seen) -> Answer:
         if seen.header("x-amz-date") == "20261124T132000Z":
@@ -396,7 +396,7 @@ def test_many_calls_correct_one_clock_together() -> None:
 
 
 def test_a_clock_is_corrected_once() -> None:
-    """A server that is never content ends the call."""
+    """A second refusal for the time is raised as ClockSkewed, with a hint to set the clock."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed) as caught:
@@ -407,7 +407,7 @@ def test_a_clock_is_corrected_once() -> None:
 
 @pytest.mark.parametrize("headers", [(), (("Date", "yesterday"),), (("Date", "Tue, 24 Nov 2026 12:01:00 GMT"),)])
 def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str, str], ...]) -> None:
-    """Without a Date, or with one like ours, there is nothing to correct."""
+    """Without a Date header, or with one close to our time, the refusal is raised without a retry."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=headers)
     with StubServer(lambda _: refusal) as server, pytest.raises(ClockSkewed):
@@ -416,7 +416,7 @@ def test_a_refused_time_that_the_date_does_not_explain(headers: tuple[tuple[str,
 
 
 def test_an_mfa_call_is_corrected_too() -> None:
-    """The signature is looked at before the code, so the code is still good."""
+    """A call with an MFA code is repeated after a clock correction: AWS checks signatures before codes."""
     scene = Scene()
     refusal = sts_error("SignatureDoesNotMatch", EXPIRED_SIGNATURE, 403, headers=LATER)
     done = Answer(body=b"<DoItResponse><DoItResult/></DoItResponse>")
@@ -425,7 +425,7 @@ def test_an_mfa_call_is_corrected_too() -> None:
     assert len(server.seen) == 2
 
 
-# --- what failures are called -------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -445,7 +445,7 @@ def test_an_mfa_call_is_corrected_too() -> None:
     ],
 )
 def test_refusals_have_names(code: str, kind: type[DsopsError], text: str) -> None:
-    """By AWS's code; the user's own words first, AWS's after `why`, and who said it."""
+    """AWS's error code selects the error class; the error has AWS's message, request id and endpoint."""
     error = failure_of(sts_error(code, "The reason.", 403))
     assert type(error) is kind
     assert text in error.message
@@ -460,8 +460,8 @@ def test_refusals_have_names(code: str, kind: type[DsopsError], text: str) -> No
 @pytest.mark.parametrize(
     "code", ["com.amazonaws.secretsmanager#AccessDeniedException", "AccessDeniedException:http://x/"]
 )
-def test_a_json_code_may_wear_a_namespace(code: str) -> None:
-    """Before a `#` or after a `:`."""
+def test_a_json_code_with_a_namespace(code: str) -> None:
+    """A JSON error code is read with a namespace before `#` or a URL after `:`."""
     scene = Scene()
     with StubServer(lambda _: json_error(code, "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
@@ -473,7 +473,7 @@ def test_a_json_code_may_wear_a_namespace(code: str) -> None:
 
 
 def test_a_json_code_may_stand_in_a_header() -> None:
-    """x-amzn-ErrorType, with an empty or shorter body; `message` in lower case."""
+    """A JSON error code is read from x-amzn-ErrorType, and the message from a lower-case `message`."""
     answer = Answer(status=400, body=b'{"message":"no"}', headers=(("x-amzn-ErrorType", "AccessDeniedException:"),))
     scene = Scene()
     with StubServer(lambda _: answer) as server, pytest.raises(AccessDenied) as caught:
@@ -504,7 +504,7 @@ def test_a_json_code_may_stand_in_a_header() -> None:
     ],
 )
 def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
-    """Captive portals, proxies and other servers; nothing of the body is shown."""
+    """An answer that is not AWS's (captive portal, proxy) is AnswerInvalid; nothing of its body is shown."""
     error = failure_of(answer)
     assert isinstance(error, AnswerInvalid)
     assert "not as AWS does" in error.message
@@ -514,17 +514,17 @@ def test_what_is_not_an_answer_of_aws_says_so(answer: Answer) -> None:
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"nul", b"[" * 100_000, b"\xff"])
 def test_what_is_not_a_json_object_says_so(body: bytes) -> None:
-    """Also when it is JSON of another kind, or too deep."""
+    """A JSON answer that is no object, or is nested too deeply, is AnswerInvalid."""
     scene = Scene()
     with StubServer(lambda _: Answer(body=body)) as server, pytest.raises(AnswerInvalid, match="not as AWS does"):
         scene.run(call_json(scene.client, call_at(server), "secretsmanager", {}))
 
 
-# --- what is never shown ------------------------------------------------------------------------------------
+# --- secrets are never shown --------------------------------------------------------------------------------
 
 
 def test_secrets_of_the_request_are_masked_in_messages() -> None:
-    """AWS repeats a value that it refuses, and headers that a signature should cover."""
+    """AWS's messages repeat rejected values and signed headers: secrets of the request are masked in them."""
     error = failure_of(
         sts_error(
             "ValidationError",
@@ -542,7 +542,7 @@ def test_secrets_of_the_request_are_masked_in_messages() -> None:
 
 @pytest.mark.parametrize("member", ["externalId", "tokenCode", "webIdentityToken"])
 def test_a_secret_member_is_masked_however_aws_writes_it(member: str) -> None:
-    """Also when what is repeated is not letter for letter what was sent."""
+    """A secret parameter's value is masked in AWS's message even if AWS shortens or changes it."""
     error = failure_of(
         sts_error("ValidationError", f"Value 'cut off \u2026' at '{member}' failed, 'x' at 'roleArn' too", 400)
     )
@@ -550,17 +550,17 @@ def test_a_secret_member_is_masked_however_aws_writes_it(member: str) -> None:
 
 
 def test_messages_are_fit_for_a_terminal() -> None:
-    """One line, no control characters, not endless."""
+    """AWS's messages are one line without control characters and of limited length."""
     error = failure_of(sts_error("ValidationError", "one\n two\tthree \u202e" + "x" * 5000, 400))
     assert error.why.startswith("one two three xxx")
     assert len(error.why) < 1100
 
 
-# --- the way there ------------------------------------------------------------------------------------------
+# --- certificates and proxies -------------------------------------------------------------------------------
 
 
 def test_the_runtimes_certificates_count(authority: Authority) -> None:
-    """AWS_CA_BUNDLE of the environment that was passed in; without it the server is not trusted."""
+    """AWS_CA_BUNDLE of the runtime's environment is trusted; without it the server is not."""
     with StubServer(lambda _: IDENTITY, tls=authority.server()) as server:
         assert whoami(Scene({"AWS_CA_BUNDLE": str(authority.bundle)}), server).endswith("user/ada")
         with pytest.raises(TlsRefused):
@@ -569,7 +569,7 @@ def test_the_runtimes_certificates_count(authority: Authority) -> None:
 
 
 def test_a_certificate_that_is_not_trusted_is_not_tried_again(authority: Authority) -> None:
-    """It would not be trusted in a second."""
+    """An untrusted certificate is not retried."""
     scene = Scene()
     with StubServer(lambda _: IDENTITY, tls=authority.server()) as server, pytest.raises(TlsRefused):
         whoami(scene, server)
@@ -577,7 +577,7 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(authority: Authori
 
 
 def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Authority) -> None:
-    """The variable and the path are named."""
+    """An AWS_CA_BUNDLE that does not exist is a ConfigError that names the variable and the path."""
     with (
         StubServer(lambda _: IDENTITY, tls=authority.server()) as server,
         pytest.raises(ConfigError, match="AWS_CA_BUNDLE names /nowhere/ca, which does not exist"),
@@ -586,7 +586,7 @@ def test_a_bundle_that_is_not_there_is_an_error_of_the_environment(authority: Au
 
 
 def test_the_runtimes_proxy_counts(authority: Authority) -> None:
-    """HTTPS_PROXY of the environment that was passed in."""
+    """HTTPS_PROXY of the runtime's environment is used."""
     with (
         StubServer(lambda _: IDENTITY, tls=authority.server("sts.eu-west-1.amazonaws.com")) as server,
         StubProxy(server.port) as proxy,
@@ -600,7 +600,7 @@ def test_the_runtimes_proxy_counts(authority: Authority) -> None:
 
 
 def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> None:
-    """Through the proxy, with the certificates of the environment that was passed in; without credentials."""
+    """Connections are prepared through the proxy and with the certificates of later calls, and without credentials."""
     name = "sts.eu-west-1.amazonaws.com"
     prepared = threading.Event()
 
@@ -626,7 +626,7 @@ def test_connections_are_opened_before_by_the_same_way(authority: Authority) -> 
 
 
 def test_without_tls_nothing_is_opened_before() -> None:
-    """It would save too little."""
+    """Without TLS no connection is prepared: it would save too little."""
     with StubServer(lambda _: IDENTITY) as server:
         scene = Scene()
         endpoint = resolve_endpoint("sts", "eu-west-1", {}, endpoint_url=server.url)
@@ -640,6 +640,6 @@ def test_without_tls_nothing_is_opened_before() -> None:
 
 
 def test_a_copy_of_a_client_shares_what_is_known_of_clocks() -> None:
-    """Stores get copies with their own time limits."""
+    """Copies of a client (stores have their own time limits) share the known clock skews."""
     client: Client = Scene().client
     assert client._replace(total_timeout_ms=1).skews is client.skews

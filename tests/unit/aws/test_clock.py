@@ -1,4 +1,4 @@
-"""What time it is for AWS, asked without credentials."""
+"""AWS's time, asked without credentials."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tests.unit.aws.scene import Scene, endpoint_at
 
 @pytest.mark.parametrize("status", [200, 302, 403])
 def test_whatever_is_answered_has_the_time(status: int) -> None:
-    """Nothing is signed, so AWS refuses or redirects; its clock is told all the same."""
+    """The time is read from any answer's Date header, also of an error or redirect; the request is not signed."""
     answer = Answer(status, headers=(("Date", "Tue, 24 Nov 2026 12:00:00 GMT"),))
     with StubServer(lambda _: answer) as server:
         scene = Scene()
-        found = scene.run(time_at(scene.client, endpoint_at(server, "sts")))
+        server_time = scene.run(time_at(scene.client, endpoint_at(server, "sts")))
 
-    assert NOON == found
+    assert NOON == server_time
     assert [""] == [seen.header("Authorization") for seen in server.seen]
 
 
 def test_a_time_that_can_not_be_asked_is_none() -> None:
-    """Nobody listens there any more."""
+    """If nothing listens, the time is None."""
     with StubServer(lambda _: Answer()) as server:
         endpoint = endpoint_at(server, "sts")
     scene = Scene()
@@ -38,7 +38,7 @@ def test_a_time_that_can_not_be_asked_is_none() -> None:
     ("shown", "ahead"), [("11:59:59", 0.0), ("12:00:00", 0.0), ("12:02:00", 120), ("11:50:00", -599)]
 )
 def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -> None:
-    """A `Date` names a second, which may have begun before it was asked: that much is no difference."""
+    """The clock's difference is the certain part only: a Date has whole seconds, which may have begun earlier."""
     with StubServer(lambda _: Answer(headers=(("Date", f"Tue, 24 Nov 2026 {shown} GMT"),))) as server:
         scene = Scene()
         glance = scene.run(glance_at(scene.client, endpoint_at(server, "sts")))
@@ -48,14 +48,17 @@ def test_how_far_a_clock_is_ahead_is_what_is_certain(shown: str, ahead: float) -
 
 
 def test_a_server_without_a_time_tells_none() -> None:
-    """It is there all the same."""
+    """An answer without Date gives no time."""
     with StubServer(lambda _: Answer()) as server:
         scene = Scene()
         assert scene.run(glance_at(scene.client, endpoint_at(server, "sts"))) == Glance(None, 0.0, None)
 
 
 def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
-    """It ends in a day, and the authority's in two; a connection that was kept has to be made anew to know."""
+    """`glance_at` reads the end of the server's own certificate, on a new connection.
+
+    The server's ends in a day, the authority's in two.
+    """
     with StubServer(lambda _: Answer(), tls=authority.server()) as server:
         scene = Scene({"AWS_CA_BUNDLE": str(authority.bundle)})
         endpoint = endpoint_at(server, "sts")
@@ -66,8 +69,8 @@ def test_the_certificate_is_the_servers_own(authority: Authority) -> None:
                 scene.client, endpoint, asks_certificate=True
             )
 
-        unasked, asked = scene.run(twice())
+        unasked, with_certificate = scene.run(twice())
 
     assert unasked.certificate_end is None
-    assert asked.certificate_end is not None
-    assert timedelta(hours=23) < asked.certificate_end - datetime.now(UTC) < timedelta(hours=25)
+    assert with_certificate.certificate_end is not None
+    assert timedelta(hours=23) < with_certificate.certificate_end - datetime.now(UTC) < timedelta(hours=25)

@@ -1,4 +1,4 @@
-"""CloudTrail Lake: a query begun once, looked at, read to the last page, stopped; each refusal in the user's words."""
+"""CloudTrail Lake: starting a query once, polling its state, reading all pages, stopping it; and its errors."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ CALLS: dict[str, Any] = {
 
 
 def ask(stub: Any, work: Any, output: str = "") -> tuple[Any, StubServer]:
-    """What comes of the action, and the server that was asked."""
+    """The action's result, and the server that was called."""
     scene = Scene()
     with StubServer(stub) as server:
-        asked = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE, output)
-        return scene.run(work(asked)), server
+        service = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE, output)
+        return scene.run(work(service)), server
 
 
 def test_a_query_begins() -> None:
-    """Signed; the result goes into a bucket only where one is named."""
+    """StartQuery is signed and names a bucket for results only if one is given."""
     stub = StubQueries()
     query, server = ask(stub, CALLS["StartQuery"])
     ask(stub, CALLS["StartQuery"], "s3://bucket/p")
@@ -60,15 +60,15 @@ def test_a_query_begins() -> None:
 
 
 def test_a_query_that_may_have_begun_is_not_sent_again() -> None:
-    """Each is billed; looking at one again costs nothing."""
+    """StartQuery is never repeated, since each query is billed; polling is repeated, since it is free."""
     scene = Scene()
     with StubServer(lambda _: json_error("ThrottlingException", "slow")) as server:
-        asked = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE)
+        service = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE)
         with pytest.raises(Throttled):
-            scene.run(CALLS["StartQuery"](asked))
+            scene.run(CALLS["StartQuery"](service))
         assert len(server.seen) == 1
         with pytest.raises(Throttled):
-            scene.run(CALLS["DescribeQuery"](asked))
+            scene.run(CALLS["DescribeQuery"](service))
         assert len(server.seen) > 2
 
 
@@ -83,28 +83,28 @@ def test_a_query_that_may_have_begun_is_not_sent_again() -> None:
         ("CANCELLED", "cancelled"),
     ],
 )
-def test_how_far_it_is_comes_with_what_was_scanned(told: str, state: str) -> None:
-    """In words of our own, the reason in AWS's."""
+def test_the_state_of_a_query_with_bytes_scanned(told: str, state: str) -> None:
+    """A query's state is translated into dsops' states, with AWS's reason and the bytes scanned."""
     seen, _ = ask(StubQueries(states=[told], reason="so it is"), CALLS["DescribeQuery"])
     assert (seen.state, seen.reason, seen.scanned_bytes) == (state, "so it is", 12_345)
 
 
 def test_the_states_are_all_that_botocore_knows() -> None:
-    """None is left out."""
-    known = MODEL.operation_model("DescribeQuery").output_shape.members["QueryStatus"].enum
-    assert set(known) == set(api._STATES)
+    """Every query state in botocore's model is known."""
+    model_values = MODEL.operation_model("DescribeQuery").output_shape.members["QueryStatus"].enum
+    assert set(model_values) == set(api._STATES)
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
 def test_rows_are_read_to_the_last_page(page: int) -> None:
-    """What a row does not have is NULL."""
+    """All pages are read; a column missing in a row is NULL."""
     stub = StubQueries(COLUMNS, [["a", "1"], ["", None], ["role", "calls"]], page=page)
-    found, _ = ask(stub, CALLS["GetQueryResults"])
-    assert found == [("a", "1"), ("", None), ("role", "calls")]
+    rows, _ = ask(stub, CALLS["GetQueryResults"])
+    assert rows == [("a", "1"), ("", None), ("role", "calls")]
 
 
-def test_the_order_of_a_rows_columns_is_nothing() -> None:
-    """They have names."""
+def test_columns_are_matched_by_name() -> None:
+    """Columns of a row are matched by name, whatever their order."""
     content = {"QueryStatus": "FINISHED", "QueryResultRows": [[{"calls": "1"}, {"role": "a"}]]}
     assert ask(lambda _: json_answer(content), CALLS["GetQueryResults"])[0] == [("a", "1")]
 
@@ -120,15 +120,15 @@ def test_the_order_of_a_rows_columns_is_nothing() -> None:
         {"QueryStatus": "FINISHED", "QueryResultRows": [[{"odd": "x"}]]},
     ],
 )
-def test_rows_that_are_none_are_no_answer(content: dict[str, object]) -> None:
-    """Those of a query that still runs, other columns, no list."""
+def test_malformed_rows_are_invalid(content: dict[str, object]) -> None:
+    """Rows of a running query, with other columns, or no list are AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer(content), CALLS["GetQueryResults"])
 
 
 @pytest.mark.parametrize("action", ["StartQuery", "DescribeQuery"])
-def test_an_answer_without_what_it_has_is_none(action: str) -> None:
-    """The id, and how far it is."""
+def test_an_answer_without_id_or_state_is_invalid(action: str) -> None:
+    """An answer without query id or state is AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         ask(lambda _: json_answer({}), CALLS[action])
 
@@ -164,10 +164,10 @@ REFUSALS: list[tuple[str, type[DsopsError], str, str]] = [
 
 
 @pytest.mark.parametrize(("code", "kind", "message", "hint"), REFUSALS, ids=[code for code, *_ in REFUSALS])
-def test_what_the_lake_does_not_take_is_told_with_what_to_do(
+def test_a_rejected_query_is_an_error_with_the_operation(
     code: str, kind: type[DsopsError], message: str, hint: str
 ) -> None:
-    """With AWS's words, and what was tried."""
+    """A rejected query is an error with AWS's message and the operation."""
     with pytest.raises(kind) as caught:
         ask(StubQueries(refused={"StartQuery": (code, "AWS says so")}), CALLS["StartQuery"])
     error = caught.value
@@ -175,40 +175,40 @@ def test_what_the_lake_does_not_take_is_told_with_what_to_do(
     assert hint in error.hint
     assert error.tried is not None
     assert error.tried.operation == "StartQuery"
-    known = [shape.name for shape in MODEL.operation_model("StartQuery").error_shapes]
-    assert code in known
+    known_names = [shape.name for shape in MODEL.operation_model("StartQuery").error_shapes]
+    assert code in known_names
 
 
 @pytest.mark.parametrize("action", CALLS)
-def test_a_denial_names_the_action_and_who_needs_it(action: str) -> None:
-    """Whose policy has to allow what; a session that is over is something else."""
-    said = "User: arn:aws:iam::111122223333:user/ada is not authorized to perform it"
+def test_a_denial_names_action_and_caller(action: str) -> None:
+    """A denial names the missing action and the caller; an expired session is CredentialsExpired."""
+    message = "User: arn:aws:iam::111122223333:user/ada is not authorized to perform it"
     with pytest.raises(AccessDenied) as caught:
-        ask(StubQueries(refused={action: ("AccessDeniedException", said)}), CALLS[action])
+        ask(StubQueries(refused={action: ("AccessDeniedException", message)}), CALLS[action])
     assert caught.value.hint == f"allow cloudtrail:{action} to the user ada"
     with pytest.raises(CredentialsExpired):
         ask(StubQueries(refused={action: ("ExpiredTokenException", "over")}), CALLS[action])
 
 
-def test_a_query_that_is_not_there_can_not_be_looked_at() -> None:
-    """Which is not the fault of how it was asked."""
+def test_an_unknown_query_id_is_query_failed() -> None:
+    """An unknown query id while polling is QueryFailed, not a rejected query."""
     with pytest.raises(QueryFailed, match="CloudTrail Lake can't look at the query"):
         ask(StubQueries(refused={"DescribeQuery": ("QueryIdNotFoundException", "none")}), CALLS["DescribeQuery"])
 
 
 def test_a_query_that_failed_says_why() -> None:
-    """In AWS's words; one that took too long has none."""
+    """A failed query's error has AWS's reason; a timed-out one has dsops' words."""
     scene = Scene()
     with StubServer(StubQueries()) as server:
-        asked = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE)
-        error = api.failure(asked, QueryState("failed", "Query\x07 exhausted resources", 1, "request-1"))
+        service = api.Lake(scene.client, SESSION, endpoint_at(server, "cloudtrail"), STORE)
+        error = api.failure(service, QueryState("failed", "Query\x07 exhausted resources", 1, "request-1"))
     assert (type(error), error.why) == (QueryFailed, "Query exhausted resources")
     seen, _ = ask(StubQueries(states=["TIMED_OUT"]), CALLS["DescribeQuery"])
     assert seen.reason == "the query took too long"
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Of every action that is called: names, types, lengths."""
+    """Every request of every action is valid by botocore's model: names, types and lengths."""
     stub = StubQueries(COLUMNS, [["a", "1"], ["b", "2"]], page=1)
     seen: list[Seen] = []
 
@@ -227,6 +227,6 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_the_most_that_a_query_may_have_is_botocores() -> None:
-    """QueryStatement."""
+    """The maximum query length equals QueryStatement's maximum in botocore's model."""
     shape = MODEL.operation_model("StartQuery").input_shape.members["QueryStatement"]
     assert shape.metadata["max"] == api.MOST_CHARACTERS

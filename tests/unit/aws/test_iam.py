@@ -1,4 +1,4 @@
-"""IAM's answers about users, roles and their policies, read page by page."""
+"""IAM's answers about users, roles and policies, read page by page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ARN = f"arn:aws:iam::{ACCOUNT}:policy/Shared"
 
 
 class Asking:
-    """A stub and somebody who asks it."""
+    """A stub server, and clients that call it."""
 
     def __init__(self, server: StubServer) -> None:
         self.scene = Scene()
@@ -39,12 +39,12 @@ class Asking:
         self.organizations = OrganizationsClient(self.scene.client, SESSION, endpoint_at(server, "organizations"))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of it."""
+        """Run a coroutine; return its result."""
         return self.scene.run(work)
 
 
 def stub(**more: Any) -> StubIam:
-    """An account with one of everything."""
+    """An account with one user, role, group and managed policy."""
     return StubIam(
         users={"alice": StubEntity(policies={"own": POLICY}, attached=[ARN], groups=["dev"], tags={"team": "a & b"})},
         roles={"App": StubEntity(trust=POLICY, policies={"own": POLICY}, attached=[ARN], boundary=ARN, path="/ci/")},
@@ -55,7 +55,7 @@ def stub(**more: Any) -> StubIam:
 
 
 def test_a_user_is_read_with_id_and_tags() -> None:
-    """Without a boundary where there is none."""
+    """A user is read with its id and tags, with and without a permissions boundary."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         user = asking.run(api.get_user(asking.iam, "alice"))
@@ -66,7 +66,7 @@ def test_a_user_is_read_with_id_and_tags() -> None:
 
 
 def test_a_role_is_read_with_path_boundary_and_trust_policy() -> None:
-    """The policy as JSON, no longer percent-encoded."""
+    """A role's trust policy is percent-decoded JSON; path and boundary are read."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         role = asking.run(api.get_role(asking.iam, "App"))
@@ -76,7 +76,7 @@ def test_a_role_is_read_with_path_boundary_and_trust_policy() -> None:
 
 
 def test_policies_of_all_kinds_are_read() -> None:
-    """Inline and managed ones of users, roles and groups."""
+    """Inline and attached policies of users, roles and groups are read."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         run, iam = asking.run, asking.iam
@@ -105,21 +105,21 @@ def test_policies_of_all_kinds_are_read() -> None:
 
 
 def test_a_list_is_read_to_its_last_page() -> None:
-    """In order, whatever a page holds; an empty one too."""
+    """Lists are read to their last page in order, whatever the page size."""
     names = [f"policy-{number}" for number in range(7)]
     roles = {"App": StubEntity(policies=dict.fromkeys(names, POLICY), trust=POLICY), "None": StubEntity(trust=POLICY)}
     iam = StubIam(roles=roles, page=3)
     with StubServer(iam) as server:
         asking = Asking(server)
-        found = asking.run(api.list_role_policies(asking.iam, "App"))
+        names_read = asking.run(api.list_role_policies(asking.iam, "App"))
         nothing = asking.run(api.list_role_policies(asking.iam, "None"))
 
-    assert (found, nothing) == (names, [])
+    assert (names_read, nothing) == (names, [])
     assert iam.calls == ["ListRolePolicies App"] * 3 + ["ListRolePolicies None"]
 
 
 def test_a_list_without_end_is_given_up() -> None:
-    """A server that says forever that there is more."""
+    """A list that never ends is given up after 100 pages."""
     body = b"<ListRolePoliciesResponse><ListRolePoliciesResult><PolicyNames/><IsTruncated>true</IsTruncated>"
     body += b"<Marker>on</Marker></ListRolePoliciesResult></ListRolePoliciesResponse>"
     with StubServer(lambda _: Answer(body=body)) as server:
@@ -130,8 +130,8 @@ def test_a_list_without_end_is_given_up() -> None:
     assert len(server.seen) == 100
 
 
-def test_who_does_not_exist_and_who_may_not_be_read_are_two_things() -> None:
-    """The first is an error of the question, the second of permissions."""
+def test_unknown_entities_and_denied_reads_differ() -> None:
+    """An unknown entity is a usage error (exit code 2), a denied read a permission error."""
     with StubServer(stub(denied=["GetRole"])) as server:
         asking = Asking(server)
         with pytest.raises(EntityNotFound) as unknown:
@@ -145,8 +145,8 @@ def test_who_does_not_exist_and_who_may_not_be_read_are_two_things() -> None:
 
 
 @pytest.mark.parametrize("result", ["", "<Role/>", "<Role><Arn>arn:aws:iam::111122223333:role/App</Arn></Role>"])
-def test_an_answer_without_what_every_answer_has_is_none(result: str) -> None:
-    """Rather than a role without a trust policy."""
+def test_an_answer_without_a_required_field_is_invalid(result: str) -> None:
+    """An answer without a required field is AnswerInvalid, not a role without a trust policy."""
     body = f"<GetRoleResponse><GetRoleResult>{result}</GetRoleResult></GetRoleResponse>".encode()
     with StubServer(lambda _: Answer(body=body)) as server:
         asking = Asking(server)
@@ -155,7 +155,7 @@ def test_an_answer_without_what_every_answer_has_is_none(result: str) -> None:
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Of every action that is called."""
+    """Every request of every action is valid by botocore's model."""
     seen: list[Seen] = []
 
     def refuse(request: Seen) -> Answer:
@@ -196,7 +196,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
 
 
 def test_an_action_without_a_result_is_done_when_it_is_answered() -> None:
-    """PutRolePolicy answers with an empty PutRolePolicyResponse; anything else was not IAM's."""
+    """PutRolePolicy succeeds by an empty PutRolePolicyResponse; any other body is AnswerInvalid."""
     answers = ["<PutRolePolicyResponse><ResponseMetadata/></PutRolePolicyResponse>", "<html/>"]
     with StubServer(lambda _: Answer(body=answers.pop(0).encode())) as server:
         asking = Asking(server)

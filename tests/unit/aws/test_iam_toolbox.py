@@ -1,4 +1,4 @@
-"""What the IAM Toolbox answers, read page by page; what has another form is left out."""
+"""IAM's authorization details (IAM Toolbox), read page by page; parts of unknown form are left out."""
 
 from __future__ import annotations
 
@@ -53,26 +53,26 @@ DETAILS: dict[str, Any] = {
 
 
 def asked(server: StubServer, work: Any, *arguments: str) -> Any:
-    """What comes of asking that server."""
+    """The result of a call to that server."""
     scene = Scene()
-    found: Coroutine[Any, Any, Any] = work(
+    coroutine: Coroutine[Any, Any, Any] = work(
         api.IamToolbox(scene.client, SESSION, endpoint_at(server, "iam-toolbox")), ID, *arguments
     )
-    return scene.run(found)
+    return scene.run(coroutine)
 
 
 def details(*pages: object) -> tuple[api.AuthorizationDetails, list[Seen]]:
-    """Of these pages, and the requests for them."""
+    """The details in these pages, and the requests for them."""
     left = list(pages)
     with StubServer(lambda _: Answer(body=json.dumps(left.pop(0)).encode())) as server:
         return asked(server, api.get_request_authorization_details), server.seen
 
 
 def test_a_record_is_read_with_a_signature_for_iam() -> None:
-    """Checks, the statements that matched, and each policy."""
-    found, [request] = details(DETAILS)
+    """A record has checks, matched statements and policies; the request is signed for `iam`."""
+    record, [request] = details(DETAILS)
 
-    [evaluation] = found.evaluations
+    [evaluation] = record.evaluations
     assert evaluation.checks == (
         api.ToolboxCheck(
             "PRINCIPAL",
@@ -82,7 +82,7 @@ def test_a_record_is_read_with_a_signature_for_iam() -> None:
             (api.MatchedPolicy("arn:aws:iam::aws:policy/AWSDenyAll", (api.MatchedStatement("DenyAll", True),)),),
         ),
     )
-    assert found.policies == (
+    assert record.policies == (
         api.ListedPolicy(
             "IDENTITY_BASED_POLICY",
             False,
@@ -90,16 +90,16 @@ def test_a_record_is_read_with_a_signature_for_iam() -> None:
             ("arn:aws:iam::111122223333:role/ExplicitDeny",),
         ),
     )
-    assert found.context == {"aws:PrincipalAccount": "111122223333"}
+    assert record.context == {"aws:PrincipalAccount": "111122223333"}
     assert (request.method, request.target) == ("GET", f"/authorization-details/{ID}")
 
 
 def test_evaluations_are_read_to_the_last_page() -> None:
-    """The context and the policies are those of the first."""
+    """Evaluations are read from all pages; context and policies are the first page's."""
     second = {"requestContext": {}, "evaluations": DETAILS["evaluations"], "policies": []}
-    found, requests = details({**DETAILS, "nextToken": "a/b"}, second)
+    record, requests = details({**DETAILS, "nextToken": "a/b"}, second)
 
-    assert (len(found.evaluations), len(found.policies)) == (2, 1)
+    assert (len(record.evaluations), len(record.policies)) == (2, 1)
     assert requests[1].target == f"/authorization-details/{ID}?nextToken=a%2Fb"
 
 
@@ -111,24 +111,24 @@ def test_evaluations_are_read_to_the_last_page() -> None:
         {"evaluations": [7, {"checks": [None, {"matchedPolicies": {}, "relevantPolicyTypes": 7}]}], "policies": ["x"]},
     ],
 )
-def test_what_has_another_form_is_left_out(odd: dict[str, Any]) -> None:
-    """Nothing of it is concluded."""
-    found, _ = details(odd)
+def test_parts_of_unknown_form_are_left_out(odd: dict[str, Any]) -> None:
+    """Parts of unknown form are left out, and nothing is concluded from them."""
+    record, _ = details(odd)
 
-    assert found.policies == ()
-    assert [check.effect for evaluation in found.evaluations for check in evaluation.checks or ()] in ([], [""])
+    assert record.policies == ()
+    assert [check.effect for evaluation in record.evaluations for check in evaluation.checks or ()] in ([], [""])
 
 
-def test_checks_that_are_left_out_are_not_none_at_all() -> None:
-    """AWS leaves them out for those of another organization."""
+def test_omitted_checks_are_none() -> None:
+    """Checks that AWS omits (for another organization's policies) are None, not an empty list."""
     without = {key: value for key, value in DETAILS["evaluations"][0].items() if key != "checks"}
-    found, _ = details({**DETAILS, "evaluations": [without]})
+    record, _ = details({**DETAILS, "evaluations": [without]})
 
-    assert found.evaluations[0].checks is None
+    assert record.evaluations[0].checks is None
 
 
 def test_a_policy_is_a_document() -> None:
-    """As JSON text; what is none is no answer of AWS's."""
+    """A policy is read as JSON text; anything else is AnswerInvalid."""
     policy = {"Version": "2012-10-17", "Statement": []}
     with StubServer(lambda _: Answer(body=json.dumps({"policyDocument": policy}).encode())) as server:
         text = asked(server, api.get_request_authorization_policy, "inline:b6cf943c21a1966b")
@@ -144,10 +144,11 @@ def test_a_policy_is_a_document() -> None:
     ("status", "code", "kind"),
     [(404, "ResourceNotFoundException", EntityNotFound), (403, "AccessDeniedException", AccessDenied)],
 )
-def test_what_is_not_there_and_what_may_not_be_read_are_two_things(
-    status: int, code: str, kind: type[Exception]
-) -> None:
-    """The first may be there in a second."""
+def test_missing_and_denied_are_two_errors(status: int, code: str, kind: type[Exception]) -> None:
+    """An unknown authorization id and a denied read are two different errors.
+
+    A new id may be found a second later.
+    """
     answer = Answer(status, b'{"message": "no"}', (("x-amzn-ErrorType", code),))
     with StubServer(lambda _: answer) as server, pytest.raises(kind):
         asked(server, api.get_request_authorization_details)

@@ -18,7 +18,7 @@ KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab
 
 
 def test_state_and_policy_are_read_and_nothing_else() -> None:
-    """By id or ARN; nothing is encrypted or decrypted."""
+    """State and policy are read by key id or ARN; nothing is encrypted or decrypted."""
     with StubServer(StubIam(keys={KEY: POLICY})) as server:
         asking = Asking(server)
         described = asking.run(api.describe_key(asking.kms, KEY.rpartition("/")[2]))
@@ -34,8 +34,8 @@ def test_state_and_policy_are_read_and_nothing_else() -> None:
         assert set(json.loads(seen.body)) <= set(model.operation_model(action).input_shape.members)
 
 
-def test_what_is_not_there_and_what_may_not_be_read_are_two_things() -> None:
-    """As everywhere."""
+def test_missing_and_denied_are_two_errors() -> None:
+    """A missing key and a denied read are two different errors."""
     with StubServer(StubIam(keys={KEY: POLICY}, denied=["GetKeyPolicy"])) as server:
         asking = Asking(server)
         with pytest.raises(AccessDenied) as denied:
@@ -47,8 +47,8 @@ def test_what_is_not_there_and_what_may_not_be_read_are_two_things() -> None:
     assert missing.value.message == f"KMS can't look up the key {KEY}x"
 
 
-def test_an_answer_about_no_key_is_none() -> None:
-    """Rather than a key without a state."""
+def test_an_answer_without_a_key_is_invalid() -> None:
+    """An answer without a key is AnswerInvalid, not a key without a state."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         with pytest.raises(AnswerInvalid):

@@ -1,4 +1,4 @@
-"""Which proxy, and whose certificates."""
+"""Which proxy and which certificates a request uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROXY = "http://proxy.example:3128"
 
 
 def address(url: str) -> Address:
-    """The address of a URL that has one."""
+    """Parse a URL that is valid."""
     parsed = parse_address(url)
     assert parsed is not None
     return parsed
@@ -26,12 +26,12 @@ STS = address("https://sts.us-east-1.amazonaws.com")
 
 def proxy(url: str, **environ: str) -> str:
     """The proxy's URL; "" for none."""
-    found = proxy_for(address(url), environ)
-    return found.url if found is not None else ""
+    proxy_used = proxy_for(address(url), environ)
+    return proxy_used.url if proxy_used is not None else ""
 
 
 def test_the_scheme_chooses_the_variable() -> None:
-    """HTTPS_PROXY for https, HTTP_PROXY for http, and no other."""
+    """HTTPS_PROXY applies to https, HTTP_PROXY to http, and no other variable."""
     assert proxy("https://a.example", HTTPS_PROXY=PROXY) == PROXY
     assert proxy("https://a.example", HTTP_PROXY=PROXY, ALL_PROXY=PROXY) == ""
     assert proxy("http://a.example", HTTP_PROXY=PROXY) == PROXY
@@ -40,12 +40,12 @@ def test_the_scheme_chooses_the_variable() -> None:
 
 
 def test_lower_case_wins() -> None:
-    """As in curl and Python; an empty variable is an unset one, and the error names the right one."""
+    """A lower-case variable takes precedence, as in curl and Python; an empty one is unset; errors name it."""
     assert proxy("https://a.example", https_proxy=PROXY, HTTPS_PROXY="http://other:1") == PROXY
     assert proxy("https://a.example", https_proxy="", HTTPS_PROXY=PROXY) == PROXY
-    found = proxy_for(STS, {"https_proxy": PROXY})
-    assert found is not None
-    assert found.origin == "https_proxy"
+    proxy_used = proxy_for(STS, {"https_proxy": PROXY})
+    assert proxy_used is not None
+    assert proxy_used.origin == "https_proxy"
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_lower_case_wins() -> None:
     ],
 )
 def test_a_proxy_with_and_without_a_login(value: str, url: str, username: str, password: str | None) -> None:
-    """Percent-escapes are undone; the port is the scheme's where none is given."""
-    found = proxy_for(STS, {"HTTPS_PROXY": value})
-    assert found is not None
-    assert (found.url, found.username) == (url, username)
-    assert (found.password.reveal() if found.password is not None else None) == password
-    assert password in (None, "") or password not in repr(found)
+    """A proxy's login is percent-decoded; the port defaults to the scheme's; the password is not in repr."""
+    proxy_used = proxy_for(STS, {"HTTPS_PROXY": value})
+    assert proxy_used is not None
+    assert (proxy_used.url, proxy_used.username) == (url, username)
+    assert (proxy_used.password.reveal() if proxy_used.password is not None else None) == password
+    assert password in (None, "") or password not in repr(proxy_used)
 
 
 @pytest.mark.parametrize(
     "value", ["socks5://proxy:1080", "http://", "http://hidden@", "http://proxy/path", "http://p:0"]
 )
 def test_a_proxy_that_can_not_be_used(value: str) -> None:
-    """The variable is named, its value is not shown: a password may stand in it."""
+    """An unusable proxy URL is an error that names the variable but not its value, which may contain a password."""
     with pytest.raises(ConfigError, match="HTTPS_PROXY is not a proxy") as caught:
         proxy_for(STS, {"HTTPS_PROXY": value})
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -92,7 +92,7 @@ def test_a_proxy_that_can_not_be_used(value: str) -> None:
     ],
 )
 def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
-    """Loopback and metadata addresses: at the proxy they would be somebody else."""
+    """Loopback and metadata addresses never go through a proxy: there they would be the proxy's own machine."""
     assert proxy(url, HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY) == ""
 
 
@@ -123,39 +123,39 @@ def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
     ],
 )
 def test_exceptions_from_the_proxy(exceptions: str, host: str, *, is_excepted: bool) -> None:
-    """NO_PROXY: hosts and what lies under them at a dot, ports, networks."""
+    """NO_PROXY excludes hosts with their subdomains, ports and networks."""
     expected = "" if is_excepted else PROXY
     assert proxy(f"https://{host}", HTTPS_PROXY=PROXY, NO_PROXY=exceptions) == expected
 
 
 def test_exceptions_in_lower_case_win() -> None:
-    """As with the proxies themselves."""
+    """Lower-case no_proxy takes precedence over NO_PROXY."""
     assert proxy("https://a.example", HTTPS_PROXY=PROXY, no_proxy="a.example", NO_PROXY="b.example") == ""
 
 
 def test_certificates_by_variable(tmp_path: Path) -> None:
-    """AWS_CA_BUNDLE first, as in botocore; a folder is one of certificates by hash."""
+    """AWS_CA_BUNDLE comes first, as in botocore, then other variables; a folder has certificates named by hash."""
     (tmp_path / "one.pem").touch()
     (tmp_path / "two.pem").touch()
-    one, two = str(tmp_path / "one.pem"), str(tmp_path / "two.pem")
+    first, two = str(tmp_path / "one.pem"), str(tmp_path / "two.pem")
     assert trust_from({}) is None
-    assert trust_from({"REQUESTS_CA_BUNDLE": two, "AWS_CA_BUNDLE": one}) == Trust(one, "")
-    assert trust_from({"SSL_CERT_FILE": one, "REQUESTS_CA_BUNDLE": two}) == Trust(two, "")
-    assert trust_from({"CURL_CA_BUNDLE": two, "SSL_CERT_FILE": one}) == Trust(one, "")
+    assert trust_from({"REQUESTS_CA_BUNDLE": two, "AWS_CA_BUNDLE": first}) == Trust(first, "")
+    assert trust_from({"SSL_CERT_FILE": first, "REQUESTS_CA_BUNDLE": two}) == Trust(two, "")
+    assert trust_from({"CURL_CA_BUNDLE": two, "SSL_CERT_FILE": first}) == Trust(first, "")
     assert trust_from({"CURL_CA_BUNDLE": two, "SSL_CERT_FILE": ""}) == Trust(two, "")
     assert trust_from({"REQUESTS_CA_BUNDLE": str(tmp_path)}) == Trust("", str(tmp_path))
-    assert trust_from({"SSL_CERT_FILE": "one.pem"}, str(tmp_path)) == Trust(one, "")
+    assert trust_from({"SSL_CERT_FILE": "one.pem"}, str(tmp_path)) == Trust(first, "")
 
 
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
 def test_certificates_that_are_not_there(name: str) -> None:
-    """The variable and the path are named: trusting the system's instead would be a surprise."""
+    """A missing file is an error that names variable and path; the system's certificates are not used instead."""
     with pytest.raises(ConfigError, match=f"{name} names /nowhere/ca.pem, which does not exist"):
         trust_from({name: "/nowhere/ca.pem"})
 
 
 def test_the_systems_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder by hash, else a bundle, else the one that comes with botocore."""
+    """Without variables: the system's folder of hashed certificates, else its bundle, else botocore's."""
     hashed = tmp_path / "hashed"
     hashed.mkdir()
     for number in range(20):

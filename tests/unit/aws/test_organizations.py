@@ -1,4 +1,4 @@
-"""Organizations' answers: where an account stands, and what is attached on the way."""
+"""Organizations' answers: an account's parents and the policies attached to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stub(**more: Any) -> StubOrganizations:
 
 
 def test_an_account_is_found_on_its_way_up() -> None:
-    """The organization, the unit, the root; who is not in it has no parent."""
+    """The organization, unit and root of an account are read; an account outside has no parent."""
     with StubServer(stub()) as server:
         asking = Asking(server)
         run, organizations = asking.run, asking.organizations
@@ -42,7 +42,7 @@ def test_an_account_is_found_on_its_way_up() -> None:
 
 
 def test_policies_are_read_to_the_last_page() -> None:
-    """Each with its ARN; a document as JSON."""
+    """Policies of all pages are read with ARN; a policy's document is JSON."""
     organizations = stub()
     with StubServer(organizations) as server:
         asking = Asking(server)
@@ -56,14 +56,14 @@ def test_policies_are_read_to_the_last_page() -> None:
 
 
 def test_only_types_that_are_switched_on_are_named() -> None:
-    """Others are attached and count for nothing."""
+    """Only policy types enabled on the root are listed: others are attached but have no effect."""
     with StubServer(stub(enabled=[TYPES[1]])) as server:
         asking = Asking(server)
         assert asking.run(api.list_enabled_policy_types(asking.organizations)) == {TYPES[1]}
 
 
-def test_an_account_in_no_organization_is_told_from_one_that_may_not_ask() -> None:
-    """The first is an answer."""
+def test_no_organization_and_a_denied_call_differ() -> None:
+    """An account in no organization is an answer, a denied call an error."""
     with StubServer(lambda _: json_error("AWSOrganizationsNotInUseException", "none")) as server:
         asking = Asking(server)
         assert asking.run(api.describe_organization(asking.organizations)) is None
@@ -76,8 +76,8 @@ def test_an_account_in_no_organization_is_told_from_one_that_may_not_ask() -> No
 
 
 @pytest.mark.parametrize("content", [{}, {"Organization": []}, {"Organization": {"Id": ID}}, {"Parents": {}}])
-def test_an_answer_without_what_every_answer_has_is_none(content: dict[str, object]) -> None:
-    """Rather than an account in no organization."""
+def test_an_answer_without_a_required_field_is_invalid(content: dict[str, object]) -> None:
+    """An answer without a required field is AnswerInvalid, not an account in no organization."""
     with StubServer(lambda _: json_answer(content)) as server:
         asking = Asking(server)
         for work in (
@@ -91,7 +91,7 @@ def test_an_answer_without_what_every_answer_has_is_none(content: dict[str, obje
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """Of every action that is called."""
+    """Every request of every action is valid by botocore's model."""
     seen: list[Seen] = []
 
     def refuse(request: Seen) -> Answer:
@@ -115,7 +115,7 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
     for request in seen:
         prefix, _, action = request.header("X-Amz-Target").partition(".")
         operation = model.operation_model(action)
-        known = operation.input_shape.members if operation.input_shape is not None else {}
+        model_values = operation.input_shape.members if operation.input_shape is not None else {}
         assert prefix == model.metadata["targetPrefix"]
-        assert set(json.loads(request.body)) <= set(known)
+        assert set(json.loads(request.body)) <= set(model_values)
     assert len(seen) == 5

@@ -1,4 +1,4 @@
-"""Endpoints of ~/.aws/config: what a profile says, in the order that the SDKs have; and as botocore reads it."""
+"""Endpoints in ~/.aws/config: settings of a profile in the SDKs' order of precedence, compared with botocore."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ print(json.dumps({
 
 
 def urls(world: World, **environ: str) -> dict[str, str]:
-    """The address of each service, by profile and environment."""
-    known = {**world.environ, **environ}
-    known.update(endpoints_of(known, "", str(world.folder)))
+    """The URL of each service for this environment."""
+    variables = {**world.environ, **environ}
+    variables.update(endpoints_of(variables, "", str(world.folder)))
     return {
-        name: resolve_endpoint(name, "us-east-2", known).url for name in ("sts", "secretsmanager", "ssm", "sso-oidc")
+        name: resolve_endpoint(name, "us-east-2", variables).url
+        for name in ("sts", "secretsmanager", "ssm", "sso-oidc")
     }
 
 
@@ -80,19 +81,19 @@ def urls(world: World, **environ: str) -> dict[str, str]:
     ],
 )
 def test_every_service_is_where_botocore_has_it(world: World, environ: dict[str, str]) -> None:
-    """Sections, switches and variables in their order; a real botocore is the judge."""
+    """For profiles, sections, switches and variables every service has the URL that a real botocore uses."""
     world.config(CONFIG)
-    known = {**world.environ, **environ}
-    done = subprocess.run([sys.executable, "-c", ORACLE], env=known, capture_output=True, text=True, check=True)
+    variables = {**world.environ, **environ}
+    done = subprocess.run([sys.executable, "-c", ORACLE], env=variables, capture_output=True, text=True, check=True)
     assert urls(world, **environ) == json.loads(done.stdout)
 
 
 def test_a_named_profile_counts_instead_of_the_environments(world: World) -> None:
-    """That of a store; the credentials file may say it as well, and wins."""
+    """A store's `profile` replaces the environment's; the credentials file takes precedence over the config file."""
     world.config(CONFIG)
     world.credentials("[one]\nendpoint_url = http://localhost:2500\n")
-    found = dict(profile_endpoints({**world.environ, "AWS_PROFILE": "fips"}, "one", str(world.folder)))
-    assert found == {
+    endpoints = dict(profile_endpoints({**world.environ, "AWS_PROFILE": "fips"}, "one", str(world.folder)))
+    assert endpoints == {
         "AWS_ENDPOINT_URL": "http://localhost:2500",
         "AWS_ENDPOINT_URL_STS": "http://localhost:2001",
         "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://localhost:2002/base",
@@ -100,8 +101,8 @@ def test_a_named_profile_counts_instead_of_the_environments(world: World) -> Non
     }
 
 
-def test_a_file_that_says_nothing_of_endpoints_is_not_taken_apart(world: World) -> None:
-    """One that configparser could not read does no harm to who has keys."""
+def test_a_malformed_file_without_endpoints_is_no_error(world: World) -> None:
+    """A malformed config file without endpoint settings is no error for users with keys."""
     world.config("this is no config\n")
     assert endpoints_of(world.environ, "", str(world.folder)) == ()
     world.config("this is no config, and has an endpoint\n")
@@ -130,7 +131,7 @@ def test_a_file_that_says_nothing_of_endpoints_is_not_taken_apart(world: World) 
     ],
 )
 def test_an_address_that_cant_be_used(world: World, text: str, message: str, hint: str) -> None:
-    """The setting and the file are named."""
+    """An unusable URL is an error that names the setting and the file."""
     world.config(text)
     with pytest.raises(ConfigUnreadable) as caught:
         profile_endpoints(world.environ, "default", str(world.folder))
@@ -139,8 +140,8 @@ def test_an_address_that_cant_be_used(world: World, text: str, message: str, hin
     assert str(caught.value.where) == os.path.join(world.home, ".aws", "config")
 
 
-def test_a_token_instead_of_base_credentials_goes_the_same_way(world: World) -> None:
-    """A store with a web identity has the endpoints of the environment's profile, and its session their fingerprint."""
+def test_a_web_identity_store_uses_the_profiles_endpoints(world: World) -> None:
+    """A web identity store uses the endpoints of the environment's profile, which are part of its fingerprint."""
     world.config(CONFIG)
     text = (
         'secretStores:\n  r: {type: aws.sts, region: us-east-2, role_arn: "arn:aws:iam::111111111111:role/R", '
@@ -148,13 +149,13 @@ def test_a_token_instead_of_base_credentials_goes_the_same_way(world: World) -> 
     )
 
     def planned(**environ: str) -> Step:
-        known = {**world.environ, **environ}
+        variables = {**world.environ, **environ}
         folder = str(world.folder)
-        ambient, proof = ambient_of(known, b"k" * 32, folder), proof_of(known, b"k" * 32, folder)
-        return plan_of(text, store="r", environ=known, ambient=ambient, proof=proof).steps["r"]
+        ambient, proof = ambient_of(variables, b"k" * 32, folder), proof_of(variables, b"k" * 32, folder)
+        return plan_of(text, store="r", environ=variables, ambient=ambient, proof=proof).steps["r"]
 
-    fips, plain, one = (planned(AWS_PROFILE=name) for name in ("fips", "plain", "one"))
+    fips, plain, custom = (planned(AWS_PROFILE=name) for name in ("fips", "plain", "one"))
     assert endpoint_of(fips, "sts", make_runtime()).url == "https://sts-fips.us-east-2.amazonaws.com"
     assert endpoint_of(plain, "sts", make_runtime()).url == "https://sts.us-east-2.amazonaws.com"
-    assert endpoint_of(one, "sts", make_runtime()).url == "http://localhost:2001"
-    assert fips.fingerprint == plain.fingerprint != one.fingerprint
+    assert endpoint_of(custom, "sts", make_runtime()).url == "http://localhost:2001"
+    assert fips.fingerprint == plain.fingerprint != custom.fingerprint

@@ -1,4 +1,4 @@
-"""What AWS answers, in words that say what to change."""
+"""AWS's refusals, translated into hints that say what to change."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def said(message: str, code: str = "AccessDeniedException") -> AwsAnswer:
     ],
 )
 def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> None:
-    """As far as AWS says which: allowing the role what its session policy leaves out would change nothing."""
+    """The hint names the policy type that AWS's message names: allowing more elsewhere would change nothing."""
     message = f"User: {caller} is not authorized to perform: {ACTION} on resource: x {reason}"
     assert hint == permission_hint(said(message), ACTION)
 
@@ -63,7 +63,7 @@ def test_the_policy_to_change_is_named(caller: str, reason: str, hint: str) -> N
     [("ASIAEXAMPLE", None, True), ("ASIAEXAMPLE", "t", False), ("AKIAEXAMPLE", None, False)],
 )
 def test_a_temporary_key_without_its_token_is_told_so(key_id: str, token: str | None, *, is_told: bool) -> None:
-    """AWS says only that the key is not known."""
+    """A temporary key without session token has a hint to set AWS_SESSION_TOKEN; AWS only says "unknown key"."""
     credentials = Credentials(key_id, Secret("s"), Secret(token) if token else None)
     refusal = said("The security token included in the request is invalid.", "InvalidClientTokenId")
     error = as_error(refusal, "read it", credentials)
@@ -85,7 +85,7 @@ INVALID = "The security token included in the request is invalid."
     ],
 )
 def test_a_key_that_is_not_known_in_an_opt_in_region(region: str, token: str | None, parts: tuple[str, ...]) -> None:
-    """It may be the region: not enabled, or a session of the global endpoint. Elsewhere that is no reason."""
+    """An unknown key in an opt-in region has hints to enable the region or to use a regional endpoint."""
     credentials = Credentials("ASIAEXAMPLE" if token else "AKIAEXAMPLE", Secret("s"), Secret(token) if token else None)
     hint = as_error(said(INVALID, "InvalidClientTokenId"), "read it", credentials, region).hint
     assert hint.startswith("was it deleted or switched off")
@@ -107,7 +107,7 @@ OFF = "STS is not activated in this region for account:123456789012. Your accoun
     ],
 )
 def test_what_to_switch_on_is_named(region: str, message: str, whom: str, hint: str) -> None:
-    """STS alone in a region that is always on, the region itself in one that is not; in which account AWS says."""
+    """RegionDisabled names what to enable: STS in an always-on region, or the region itself, and the account."""
     error = as_error(said(message, "RegionDisabledException"), "assume it", None, region)
     assert isinstance(error, RegionDisabled)
     assert f"is not activated for {whom} and can't assume it" in error.message

@@ -1,4 +1,4 @@
-"""A secret's policy and tags, without its value."""
+"""A secret's policy and tags, read without its value."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.unit.policy.policies import SECRET
 
 
 def stub(policy: Any, *denied: str) -> StubIam:
-    """One secret."""
+    """An account with one secret."""
     return StubIam(secrets={SECRET: policy}, denied=denied)
 
 
 def test_policy_and_tags_are_read_and_nothing_else() -> None:
-    """A secret may have no policy; its value is never asked for."""
+    """Policy (or None) and tags are read; GetSecretValue is never called."""
     with StubServer(stub(POLICY)) as server, StubServer(stub(None)) as bare:
         asking, other = Asking(server), Asking(bare)
-        found = asking.run(api.get_resource_policy(asking.secrets, SECRET))
+        policy_read = asking.run(api.get_resource_policy(asking.secrets, SECRET))
         tags = asking.run(api.get_secret_tags(asking.secrets, SECRET))
         none = other.run(api.get_resource_policy(other.secrets, SECRET))
 
-    assert (found.arn, json.loads(found.text)) == (SECRET, POLICY)
+    assert (policy_read.arn, json.loads(policy_read.text)) == (SECRET, POLICY)
     assert none == api.SecretPolicy(SECRET, "")
     assert tags == {"team": "core"}
     assert signature_is_right(server.seen[0], server.url, "session/secret", service="secretsmanager")
@@ -42,8 +42,8 @@ def test_policy_and_tags_are_read_and_nothing_else() -> None:
         assert action in ("GetResourcePolicy", "DescribeSecret")
 
 
-def test_what_is_not_there_and_what_may_not_be_read_are_two_things() -> None:
-    """As everywhere."""
+def test_missing_and_denied_are_two_errors() -> None:
+    """A missing secret and a denied read are two different errors."""
     with StubServer(stub(None, "GetResourcePolicy")) as server:
         asking = Asking(server)
         with pytest.raises(AccessDenied) as denied:
@@ -55,8 +55,8 @@ def test_what_is_not_there_and_what_may_not_be_read_are_two_things() -> None:
     assert missing.value.message == f"Secrets Manager can't read the tags of {SECRET}x"
 
 
-def test_an_answer_about_no_secret_is_none() -> None:
-    """Rather than a secret without a policy."""
+def test_an_answer_without_a_secret_is_invalid() -> None:
+    """An answer without a secret is AnswerInvalid, not a secret without a policy."""
     with StubServer(lambda _: json_answer({})) as server:
         asking = Asking(server)
         for work in (api.get_resource_policy, api.get_secret_tags):

@@ -1,4 +1,4 @@
-"""Secrets, one or twenty at a time."""
+"""Secrets Manager: reading secrets one by one and in batches of twenty."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONTENT = {"ARN": ARN, "Name": "prod/db", "VersionId": "v-1", "SecretString": "p
 
 
 def get(answer: Answer, secret_id: str = "prod/db", version_id: str = "", version_stage: str = "") -> SecretValue:
-    """The secret that this answer holds."""
+    """The secret in this answer."""
     scene = Scene()
     with StubServer(lambda _: answer) as server:
         work = get_secret_value(
@@ -38,7 +38,7 @@ def get(answer: Answer, secret_id: str = "prod/db", version_id: str = "", versio
 
 
 def batch(*answers: Answer, ids: list[str]) -> tuple[BatchAnswer, list[dict[str, object]]]:
-    """What came of the ids, and the requests that were made."""
+    """The result for these ids, and the requests that were made."""
     scene = Scene()
     waiting = list(answers)
     with StubServer(lambda _: waiting.pop(0)) as server:
@@ -47,13 +47,13 @@ def batch(*answers: Answer, ids: list[str]) -> tuple[BatchAnswer, list[dict[str,
 
 
 def entry(name: str, value: str, suffix: str = "AbCdEf") -> dict[str, object]:
-    """A secret in a batch's answer."""
+    """A secret as it appears in a batch answer."""
     arn = f"arn:aws:secretsmanager:us-east-1:111122223333:secret:{name}-{suffix}"
     return {"ARN": arn, "Name": name, "VersionId": "v-1", "SecretString": value}
 
 
 def test_a_secret() -> None:
-    """Its name, ARN, version and text; signed for Secrets Manager."""
+    """A secret has name, ARN, version and value; the request is signed for Secrets Manager."""
     seen: list[Seen] = []
 
     def answer(request: Seen) -> Answer:
@@ -62,16 +62,16 @@ def test_a_secret() -> None:
 
     scene = Scene()
     with StubServer(answer) as server:
-        found = scene.run(get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), "prod/db"))
+        secret = scene.run(get_secret_value(scene.client, SESSION, endpoint_at(server, "secretsmanager"), "prod/db"))
         assert signature_is_right(seen[0], server.url, "session/secret", service="secretsmanager")
-    assert found == SecretValue("prod/db", ARN, "v-1", Secret("p\u00e4ss"), request_id=REQUEST_ID)
+    assert secret == SecretValue("prod/db", ARN, "v-1", Secret("p\u00e4ss"), request_id=REQUEST_ID)
     assert json.loads(seen[0].body) == {"SecretId": "prod/db"}
     assert seen[0].header("x-amz-target") == "secretsmanager.GetSecretValue"
-    assert "p\u00e4ss" not in repr(found)
+    assert "p\u00e4ss" not in repr(secret)
 
 
 def test_a_version_by_id_or_stage() -> None:
-    """Sent as they are given."""
+    """Version id and version stage are sent unchanged."""
     bodies: list[dict[str, object]] = []
 
     def answer(request: Seen) -> Answer:
@@ -88,18 +88,18 @@ def test_a_version_by_id_or_stage() -> None:
 
 @pytest.mark.parametrize("text", ["", "a\0b", "line\nbreak", "\U0001f511", "\u2028"])
 def test_every_text_is_a_secret(text: str) -> None:
-    """Also an empty one: it is the caller who decides what may go into a variable."""
+    """Every string is a valid secret, also the empty one: the caller decides what fits into a variable."""
     assert get(json_answer({**CONTENT, "SecretString": text})).value == Secret(text)
 
 
 @pytest.mark.parametrize("raw", [b"\x00\xff\xfe", b"", b"text", bytes(range(256))])
 def test_a_binary_secret_is_its_bytes(raw: bytes) -> None:
-    """UTF-8 or not."""
+    """A binary secret is its decoded bytes, whether UTF-8 or not."""
     from base64 import b64encode
 
     content = {name: value for name, value in CONTENT.items() if name != "SecretString"}
-    found = get(json_answer({**content, "SecretBinary": b64encode(raw).decode()}))
-    assert (found.value.reveal_bytes(), found.is_binary) == (raw, True)
+    secret = get(json_answer({**content, "SecretBinary": b64encode(raw).decode()}))
+    assert (secret.value.reveal_bytes(), secret.is_binary) == (raw, True)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_binary_secret_is_its_bytes(raw: bytes) -> None:
         {"ARN": 7},
     ],
 )
-def test_half_an_answer_is_none(change: dict[str, object]) -> None:
-    """A value that is missing, of another type, or no text; nothing of it is shown."""
+def test_an_incomplete_answer_is_invalid(change: dict[str, object]) -> None:
+    """A missing, mistyped or undecodable value is AnswerInvalid, and nothing of the answer is shown."""
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         get(json_answer({**CONTENT, **change}))
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -159,7 +159,7 @@ DENIED = "User: x is not authorized to perform: secretsmanager:GetSecretValue on
     ],
 )
 def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """By what AWS says; the same inside a batch."""
+    """AWS's error code selects the error class, with the secret's name, for single reads and batches alike."""
     with pytest.raises(DsopsError) as caught:
         get(json_error(code, message))
     result, _ = batch(
@@ -174,7 +174,7 @@ def test_refusals_name_the_secret(code: str, message: str, kind: type[DsopsError
 
 
 def test_a_batch_answers_every_id() -> None:
-    """By name, ARN, ARN without its suffix; one secret may be asked for in two ways; errors stand beside values."""
+    """Results are matched by name, ARN or ARN without suffix; errors are returned beside values."""
     ids = [
         "a",
         "arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf",
@@ -189,30 +189,30 @@ def test_a_batch_answers_every_id() -> None:
         }
     )
     result, requests = batch(answer, ids=ids)
-    assert {each: found.value.reveal() for each, found in result.values.items()} == {
+    assert {name: value.value.reveal() for name, value in result.values.items()} == {
         ids[0]: "1",
         ids[1]: "2",
         ids[2]: "3",
         ids[3]: "2",
     }
-    assert {each: type(error) for each, error in result.errors.items()} == {"gone": SecretNotFound}
+    assert {name: type(error) for name, error in result.errors.items()} == {"gone": SecretNotFound}
     assert requests == [{"SecretIdList": ids}]
 
 
 def test_a_batch_goes_on_where_an_answer_breaks_off() -> None:
-    """NextToken, also after an answer without any value."""
+    """A batch is continued by NextToken, also after an answer without values."""
     result, requests = batch(
         json_answer({"SecretValues": [entry("a", "1")], "NextToken": "t1"}),
         json_answer({"NextToken": "t2"}),
         json_answer({"SecretValues": [entry("b", "2")]}),
         ids=["a", "b"],
     )
-    assert {each: found.value.reveal() for each, found in result.values.items()} == {"a": "1", "b": "2"}
+    assert {name: value.value.reveal() for name, value in result.values.items()} == {"a": "1", "b": "2"}
     assert [request.get("NextToken") for request in requests] == [None, "t1", "t2"]
 
 
 def test_a_batch_does_not_go_on_for_ever() -> None:
-    """A server that always has more is left alone; what did not come is an error."""
+    """A batch stops after 20 answers with NextToken; missing ids get AnswerInvalid."""
     endless = [json_answer({"NextToken": "again"})] * 100
     result, requests = batch(*endless, ids=["a"])
     assert len(requests) == 20
@@ -220,22 +220,22 @@ def test_a_batch_does_not_go_on_for_ever() -> None:
 
 
 def test_an_id_without_an_answer_is_an_error() -> None:
-    """Neither among the values nor among the errors; an error for an id that nobody asked for is nobody's."""
+    """An id with neither value nor error gets AnswerInvalid; errors for other ids are ignored."""
     answer = json_answer({"SecretValues": [entry("other", "x")], "Errors": [{"SecretId": "third", "ErrorCode": "X"}]})
     result, _ = batch(answer, ids=["a"])
     assert result.values == {}
-    assert {each: type(error) for each, error in result.errors.items()} == {"a": AnswerInvalid}
+    assert {name: type(error) for name, error in result.errors.items()} == {"a": AnswerInvalid}
 
 
 def test_a_longer_name_is_another_secret() -> None:
-    """`a` is not the beginning of `a-b`."""
+    """`a` does not match a secret named `a-b`."""
     base = "arn:aws:secretsmanager:us-east-1:111122223333:secret:"
     result, _ = batch(json_answer({"SecretValues": [entry("a-b", "1")]}), ids=["a", f"{base}a", f"{base}a-b"])
     assert set(result.values) == {f"{base}a-b"}
 
 
 def test_a_batch_that_is_not_allowed() -> None:
-    """It is told apart from a secret that is not allowed: the caller falls back to single reads."""
+    """A denied batch call is AccessDenied, unlike a denied secret: the caller falls back to single reads."""
     message = "User: x is not authorized to perform: secretsmanager:BatchGetSecretValue because no policy"
     with pytest.raises(AccessDenied) as caught:
         batch(json_error("AccessDeniedException", message), ids=["a"])
@@ -244,6 +244,6 @@ def test_a_batch_that_is_not_allowed() -> None:
 
 @pytest.mark.parametrize("content", [{"SecretValues": "x"}, {"SecretValues": [1]}, {"Errors": {"a": 1}}])
 def test_a_batch_of_something_else(content: dict[str, object]) -> None:
-    """Lists of objects or an error."""
+    """A batch answer that is no list of objects is AnswerInvalid."""
     with pytest.raises(AnswerInvalid):
         batch(json_answer(content), ids=["a"])

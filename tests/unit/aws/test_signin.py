@@ -1,4 +1,4 @@
-"""Where a partition signs in to its console, and what may stand in the place of that."""
+"""Each partition's federation endpoint and console URL, and which other endpoints are accepted."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from dsops.errors import UsageError
         ),
     ],
 )
-def test_each_partition_has_its_own_door(region: str, endpoint: str, page: str) -> None:
-    """A session goes to the partition that it belongs to, and leads to the console of its region."""
+def test_each_partition_has_its_federation_endpoint(region: str, endpoint: str, page: str) -> None:
+    """Each partition has its own federation endpoint and console URL for the region."""
     partition = partition_of_region(region)
     assert federation_endpoint(partition) == endpoint
     assert console_page(partition, region) == f"{page}console/home?region={region}"
 
 
 @pytest.mark.parametrize("region", ["us-iso-east-1", "us-isob-east-1"])
-def test_where_the_door_is_not_known_nothing_is_guessed(region: str) -> None:
-    """A session never goes to a host that nobody named; who knows it can say so."""
+def test_an_unknown_federation_endpoint_is_not_guessed(region: str) -> None:
+    """For a partition without a known endpoint the user must name one: a session never goes to a guessed host."""
     partition = partition_of_region(region)
     with pytest.raises(UsageError):
         federation_endpoint(partition)
@@ -48,7 +48,7 @@ def test_where_the_door_is_not_known_nothing_is_guessed(region: str) -> None:
 
 @pytest.mark.parametrize("own", ["http://127.0.0.1:4566/_sandbox/federation", "http://localhost/x", "https://host/x"])
 def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
-    """The session is not read on the way."""
+    """An own endpoint must be https or on loopback, so that the session cannot be read in transit."""
     assert federation_endpoint(partition_of_region("us-east-1"), own) == own
 
 
@@ -56,6 +56,6 @@ def test_an_own_endpoint_is_https_or_this_machine(own: str) -> None:
     "own", ["http://signin.example.com/", "http://127.0.0.256/", "https://host/x?a=b", "https://a@host/", "ftp://host/"]
 )
 def test_any_other_endpoint_is_refused(own: str) -> None:
-    """Unencrypted, or an address in which another host can hide."""
+    """Plain http and URLs that can hide another host are refused."""
     with pytest.raises(UsageError):
         federation_endpoint(partition_of_region("us-east-1"), own)

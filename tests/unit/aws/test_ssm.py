@@ -1,4 +1,4 @@
-"""Parameters, up to ten at a time."""
+"""SSM parameters, read up to ten at a time."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ PREFIX = "arn:aws:ssm:us-east-1:111122223333:parameter"
 
 
 def get(answer: Answer, *names: str) -> Parameters:
-    """What this answer has for those names."""
+    """The parameters that this answer has for those names."""
     scene = Scene()
     with StubServer(lambda _: answer) as server:
         return scene.run(get_parameters(scene.client, SESSION, endpoint_at(server, "ssm"), names))
 
 
 def entry(name: str, value: str, version: int = 1, selector: str | None = None) -> dict[str, object]:
-    """A parameter in an answer."""
+    """A parameter as it appears in an answer."""
     arn = PREFIX + (name if name.startswith("/") else f"/{name}")
     content: dict[str, object] = {"Name": name, "ARN": arn, "Type": "String", "Value": value, "Version": version}
     return content if selector is None else {**content, "Selector": selector}
 
 
 def values(parameters: Parameters) -> dict[str, str]:
-    """The found values."""
+    """The values found."""
     return {name: parameter.value.reveal() for name, parameter in parameters.found.items()}
 
 
 @pytest.mark.parametrize("decrypt", [True, False])
 def test_parameters(*, decrypt: bool) -> None:
-    """Value, version and type by the name asked for; decrypted unless told otherwise; signed for SSM."""
+    """Parameters have value, version and type by requested name; decryption is the default; the request is signed."""
     answer = json_answer(
         {
             "Parameters": [{"Name": "/a", "ARN": f"{PREFIX}/a", "Type": "SecureString", "Value": "1", "Version": 3}],
@@ -66,7 +66,7 @@ def test_parameters(*, decrypt: bool) -> None:
 
 @pytest.mark.parametrize("style", ["{}", ":{}"])
 def test_versions_and_labels_are_told_apart(style: str) -> None:
-    """By the selector of the answer, with or without its colon, in whatever order."""
+    """Versions and labels are matched by the answer's selector, with or without its colon, in any order."""
     answer = json_answer(
         {
             "Parameters": [
@@ -81,39 +81,42 @@ def test_versions_and_labels_are_told_apart(style: str) -> None:
 
 
 def test_names_may_be_arns() -> None:
-    """With a selector too; the answer has the short name."""
+    """Parameters are requested by ARN, with or without a selector; the answer has the short name."""
     answer = json_answer({"Parameters": [entry("/a/b", "1"), entry("/a/b", "2", 2, "2")]})
     assert values(get(answer, f"{PREFIX}/a/b", f"{PREFIX}/a/b:2")) == {f"{PREFIX}/a/b": "1", f"{PREFIX}/a/b:2": "2"}
 
 
 def test_a_shared_parameter_answers_with_its_arn() -> None:
-    """The name in the answer is the ARN that was asked for."""
+    """A shared parameter's name in the answer is its ARN."""
     answer = json_answer({"Parameters": [{**entry("/a", "1"), "Name": f"{PREFIX}/a"}]})
     assert values(get(answer, f"{PREFIX}/a")) == {f"{PREFIX}/a": "1"}
 
 
 def test_a_server_that_leaves_the_selector_out() -> None:
-    """The version tells, the plain name has the newest, a label is taken on trust."""
+    """Without selectors in the answer, a version is matched by number and a plain name gets the newest.
+
+    A label cannot be checked then and is accepted.
+    """
     answer = json_answer({"Parameters": [entry("a", "three", 3), entry("a", "two", 2), entry("b", "labelled", 7)]})
-    found = values(get(answer, "a:3", "a:2", "a", "b:live"))
-    assert found == {"a:3": "three", "a:2": "two", "a": "three", "b:live": "labelled"}
+    values_read = values(get(answer, "a:3", "a:2", "a", "b:live"))
+    assert values_read == {"a:3": "three", "a:2": "two", "a": "three", "b:live": "labelled"}
 
 
 def test_a_label_that_is_not_there_is_not_taken_from_the_plain_name() -> None:
-    """AWS lists it as invalid, while the plain name has a value."""
+    """A missing label is invalid, even if the plain name has a value."""
     answer = json_answer({"Parameters": [entry("a", "latest")], "InvalidParameters": ["a:nolabel"]})
     result = get(answer, "a", "a:nolabel")
     assert (values(result), result.invalid) == ({"a": "latest"}, ("a:nolabel",))
 
 
 def test_another_versions_value_is_not_taken() -> None:
-    """An answer with another selector is another parameter's."""
+    """A value with another selector than requested is not used."""
     result = get(json_answer({"Parameters": [entry("a", "two", 2, ":2")]}), "a:3", "a")
     assert (values(result), result.invalid) == ({}, ("a:3", "a"))
 
 
 def test_a_name_without_an_answer_is_invalid() -> None:
-    """Whether AWS lists it or not."""
+    """A name without an answer is invalid, whether AWS lists it or not."""
     assert get(json_answer({}), "a", "b").invalid == ("a", "b")
 
 
@@ -126,8 +129,8 @@ def test_a_name_without_an_answer_is_invalid() -> None:
         {"Parameters": [{"Name": "a", "Value": "\ud800hidden"}]},
     ],
 )
-def test_half_an_answer_is_none(content: dict[str, object]) -> None:
-    """Lists, and values that are text; nothing of it is shown."""
+def test_an_incomplete_answer_is_invalid(content: dict[str, object]) -> None:
+    """An answer of wrong types is AnswerInvalid, and nothing of it is shown."""
     with pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         get(json_answer(content), "a")
     assert "hidden" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -150,7 +153,7 @@ def test_half_an_answer_is_none(content: dict[str, object]) -> None:
     ],
 )
 def test_refusals_name_the_parameters(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """All that were asked for together."""
+    """An error names all parameters of the request."""
     with pytest.raises(DsopsError) as caught:
         get(json_error(code, message), "/a", "/b")
     assert type(caught.value) is kind

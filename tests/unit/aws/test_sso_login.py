@@ -1,4 +1,4 @@
-"""The two ways to log in to IAM Identity Center: what is sent, what a person sees, and how each can fail."""
+"""The two login flows of IAM Identity Center: what is sent, what the user sees, and how each can fail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REDIRECT = "http://127.0.0.1:49152/oauth/callback"
 
 
 class Desk:
-    """A program that logs somebody in; time passes while it waits."""
+    """A program that logs a user in, with a fake clock."""
 
     def __init__(self, home: Path) -> None:
         self.clock = FixedClock()
@@ -42,17 +42,17 @@ class Desk:
         self.environ = {"HOME": str(home)}
 
     def log_in(self, way: Way, *, has_redirect: bool = False) -> Token:
-        """The token of a login."""
+        """Log in; return the token."""
         client = make_client(make_runtime(self.environ, now=self.clock))
         place = LoginService(client, resolve_endpoint("sso-oidc", REGION, {}), self.session)
         return self.time.run(log_in(place, way, has_redirect=has_redirect), self.center)
 
     def device(self) -> Token:
-        """By a code."""
+        """Log in by device code."""
         return self.log_in(by_device(self.shown.append))
 
     def browser(self) -> Token:
-        """By a browser that brings `brought` back."""
+        """Log in by a browser that returns the query `brought`."""
 
         def catch(page: str, state: str) -> Mapping[str, str]:
             self.pages.append(page)
@@ -62,19 +62,19 @@ class Desk:
         return self.log_in(by_browser(REDIRECT, catch), has_redirect=True)
 
     def sent(self, action: str) -> list[dict[str, object]]:
-        """What was asked of the token endpoint by that action."""
-        asked = zip(self.center.asked, self.center.requests, strict=True)
-        return [json.loads(request.body) for name, request in asked if name == action]
+        """The bodies of all requests to this action."""
+        calls = zip(self.center.asked, self.center.requests, strict=True)
+        return [json.loads(request.body) for name, request in calls if name == action]
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Nobody has logged in yet."""
+    """A desk where no user has logged in yet."""
     return Desk(tmp_path)
 
 
 def refused(desk: Desk, way: str = "device") -> DsopsError:
-    """Why there was no login; nothing that is secret is told."""
+    """The error of a login; asserts that it contains no secret."""
     with pytest.raises(DsopsError) as caught:
         getattr(desk, way)()
     assert "PLANTED" not in words(caught.value)
@@ -82,7 +82,7 @@ def refused(desk: Desk, way: str = "device") -> DsopsError:
 
 
 def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
-    """At the interval that the endpoint names, and five seconds slower each time that it asks for that."""
+    """A device login polls at the endpoint's interval, five seconds slower after each `slow_down`."""
     desk.center.device = ["authorization_pending", "slow_down", "authorization_pending"]
     token = desk.device()
     assert "PLANTED-access-0" == token.access_token.reveal()
@@ -91,15 +91,18 @@ def test_a_device_login_asks_until_the_code_is_approved(desk: Desk) -> None:
 
 
 def test_a_person_sees_page_and_code_once(desk: Desk) -> None:
-    """Both addresses, with and without the code in it."""
+    """The user sees code and page once, with the URL that contains the code and the one that does not."""
     desk.device()
-    (shown,) = desk.shown
-    assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (shown.user_code, shown.verification_uri)
-    assert shown.verification_uri_complete.endswith("?user_code=ABCD-EFGH")
+    (prompt,) = desk.shown
+    assert ("ABCD-EFGH", "https://device.sso.eu-central-1.amazonaws.com/") == (
+        prompt.user_code,
+        prompt.verification_uri,
+    )
+    assert prompt.verification_uri_complete.endswith("?user_code=ABCD-EFGH")
 
 
 def test_what_a_token_is_kept_with(desk: Desk) -> None:
-    """Its end by this machine's clock, the refresh token, and whom it was given to."""
+    """A token has its expiry by this machine's clock and a refresh token; its repr shows no secret."""
     token = desk.device()
     assert desk.clock() + timedelta(hours=1) == token.expires_at
     assert token.can_be_refreshed(desk.clock())
@@ -107,7 +110,10 @@ def test_what_a_token_is_kept_with(desk: Desk) -> None:
 
 
 def test_the_registration_asks_for_the_sessions_scopes_and_is_kept(desk: Desk) -> None:
-    """The next login of the same kind registers nothing; one by browser is another kind, as in the AWS CLI."""
+    """A client is registered with the session's scopes and kept for the next login of the same flow.
+
+    A browser login registers its own, as in the AWS CLI.
+    """
     desk.device()
     desk.device()
     (first,) = desk.sent("RegisterClient")
@@ -121,23 +127,23 @@ def test_the_registration_asks_for_the_sessions_scopes_and_is_kept(desk: Desk) -
 
 
 def test_other_scopes_are_another_registration(desk: Desk) -> None:
-    """A session that asks for more must not go on with less."""
+    """A session with other scopes registers a new client."""
     desk.device()
     desk.session = desk.session._replace(scopes=("sso:account:access",))
     desk.device()
     assert 2 == len(desk.sent("RegisterClient"))
 
 
-def test_a_registration_that_ends_soon_is_made_anew(desk: Desk) -> None:
-    """The token would outlive it, and could not be renewed."""
+def test_a_registration_that_ends_soon_is_replaced(desk: Desk) -> None:
+    """A registration that ends before the token would is replaced: the token could not be renewed."""
     desk.device()
     desk.clock.advance(timedelta(days=90).total_seconds() - 600)
     desk.device()
     assert 2 == len(desk.sent("RegisterClient"))
 
 
-def test_a_registration_that_aws_has_ended_is_made_anew_once(desk: Desk) -> None:
-    """InvalidClientException for a kept one; the second one's word counts."""
+def test_a_rejected_registration_is_replaced_once(desk: Desk) -> None:
+    """A kept registration that AWS rejects is replaced once; a second rejection is raised."""
     desk.device()
     gone = Response(401, {}, b'{"error": "invalid_client"}')
     answers: list[Response | None] = [gone, None]
@@ -153,8 +159,8 @@ def test_a_registration_that_aws_has_ended_is_made_anew_once(desk: Desk) -> None
     ("said", "message"),
     [("access_denied", "the login was denied on the page"), ("expired_token", "nobody approved the code in time")],
 )
-def test_a_no_ends_the_wait(desk: Desk, said: str, message: str) -> None:
-    """Whoever denies it, or lets the time go by, is not asked again."""
+def test_a_denied_or_expired_code_ends_the_polling(desk: Desk, said: str, message: str) -> None:
+    """A denied or expired code ends the polling at once."""
     desk.center.device = ["authorization_pending", said, "authorization_pending"]
     failure = refused(desk)
     assert isinstance(failure, LoginFailed)
@@ -162,37 +168,37 @@ def test_a_no_ends_the_wait(desk: Desk, said: str, message: str) -> None:
     assert 2 == len(desk.sent("CreateToken"))
 
 
-def test_a_code_that_nobody_approves_ends_by_our_clock_too(desk: Desk) -> None:
-    """An endpoint that says `pending` for ever does not keep us."""
+def test_polling_ends_by_our_clock(desk: Desk) -> None:
+    """Polling ends by our clock if the endpoint answers `pending` for ever."""
     desk.center.device = ["authorization_pending"] * 10_000
     assert "nobody approved the code in time" == refused(desk).message
     assert 600 == desk.time.seconds
 
 
-def test_an_outage_while_waiting_is_sat_out(desk: Desk) -> None:
-    """The code is good for minutes: who is down for some seconds is asked again."""
+def test_an_outage_while_polling_is_ignored(desk: Desk) -> None:
+    """5xx answers while polling are ignored: the code stays valid for minutes."""
     down: list[Response | None] = [Response(503, {}, b""), Response(502, {}, b""), None]
     desk.center.outage = lambda action, _: down.pop(0) if action == "CreateToken" else None
     assert desk.device()
 
 
-def test_an_outage_before_it_is_tried_again_then_told(desk: Desk) -> None:
-    """Four times in all."""
+def test_an_outage_before_the_code_is_retried(desk: Desk) -> None:
+    """5xx answers before the code is shown are tried four times, then raised."""
     desk.center.outage = lambda *_: Response(503, {}, b"")
     refused(desk)
     assert ["RegisterClient"] * 4 == desk.center.asked
 
 
 def test_a_wrong_start_url_is_told_in_awss_words(desk: Desk) -> None:
-    """With what to look at; it is asked once."""
+    """A rejected start URL is an error with AWS's message and a hint, after one attempt."""
     desk.session = desk.session._replace(start_url="https://d-other.awsapps.com/start")
     failure = refused(desk)
     assert ("Invalid start url provided", True) == (failure.why, "`start_url` and `sso_region`" in failure.hint)
 
 
 @pytest.mark.parametrize("page", ["http://device.example/", "javascript:alert(1)", "file:///etc/passwd", "\x1b[2J"])
-def test_nobody_is_sent_to_a_page_that_anybody_could_have_written(desk: Desk, page: str) -> None:
-    """Only https, or this machine."""
+def test_a_verification_url_must_be_https_or_local(desk: Desk, page: str) -> None:
+    """A verification URL must be https or on this machine, or the login fails and nothing is shown."""
     answer = {"deviceCode": "d", "userCode": "u", "verificationUri": page, "expiresIn": 600}
     body = json.dumps(answer).encode()
     desk.center.outage = lambda action, _: Response(200, {}, body) if action == "StartDeviceAuthorization" else None
@@ -200,8 +206,8 @@ def test_nobody_is_sent_to_a_page_that_anybody_could_have_written(desk: Desk, pa
     assert [] == desk.shown
 
 
-def test_a_browser_login_proves_that_it_is_us(desk: Desk) -> None:
-    """The page gets the SHA-256 of a verifier that only the token endpoint sees (RFC 7636), and a state of our own."""
+def test_a_browser_login_uses_pkce(desk: Desk) -> None:
+    """A browser login uses PKCE (RFC 7636, SHA-256) and a random state."""
     desk.browser()
     page = urlsplit(desk.pages[0])
     query = {name: values[0] for name, values in parse_qs(page.query).items()}
@@ -219,16 +225,16 @@ def test_a_browser_login_proves_that_it_is_us(desk: Desk) -> None:
 
 
 def test_two_logins_share_neither_state_nor_verifier(desk: Desk) -> None:
-    """Each has 256 bits of its own."""
+    """Each login has its own state and verifier of 256 bits."""
     desk.browser()
     desk.browser()
     states = {parse_qs(urlsplit(page).query)["state"][0] for page in desk.pages}
     verifiers = {str(sent["codeVerifier"]) for sent in desk.sent("CreateToken")}
-    assert (2, 2, {43}) == (len(states), len(verifiers), {len(each) for each in states | verifiers})
+    assert (2, 2, {43}) == (len(states), len(verifiers), {len(state) for state in states | verifiers})
 
 
 def test_a_code_is_sent_once(desk: Desk) -> None:
-    """It works once: after a failure that may have come too late it is not sent again."""
+    """An authorization code is sent once, even after a failure that may have come too late: it works once."""
     desk.center.outage = lambda action, _: Response(503, {}, b"") if action == "CreateToken" else None
     refused(desk, "browser")
     assert 1 == len(desk.sent("CreateToken"))
@@ -243,7 +249,7 @@ def test_a_code_is_sent_once(desk: Desk) -> None:
     ],
 )
 def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, str], message: str) -> None:
-    """What it says is shown without what a terminal would obey."""
+    """A browser that returns without a code is an error; what it returned is shown without control characters."""
     desk.brought = brought
     failure = refused(desk, "browser")
     assert (message, True) == (failure.message, failure.why.isprintable())
@@ -260,8 +266,8 @@ def test_a_browser_may_come_back_without_a_code(desk: Desk, brought: dict[str, s
         {"accessToken": "a", "expiresIn": 60, "refreshToken": "b\n"},
     ],
 )
-def test_an_answer_without_a_token_is_none_of_awss(desk: Desk, answer: dict[str, object]) -> None:
-    """Nothing of it is kept."""
+def test_an_answer_without_a_token_is_invalid(desk: Desk, answer: dict[str, object]) -> None:
+    """An answer without a token is AnswerInvalid, and nothing is kept."""
 
     def outage(action: str, _: WireRequest) -> Response | None:
         return Response(200, {}, json.dumps(answer).encode()) if action == "CreateToken" else None

@@ -1,4 +1,4 @@
-"""What the functions for STS send, give back, and call what AWS refuses."""
+"""STS operations: the parameters sent, the results, and the errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROLE = "arn:aws:iam::111122223333:role/path/ROLE"
 
 
 def assume(server: StubServer, credentials: Credentials = USER, **options: Any) -> AssumedRole:
-    """The role's session. Any: the options are those of `assume_role`."""
+    """Assume the role. Any: the options are those of `assume_role`."""
     scene = Scene()
     work = assume_role(
         scene.client, credentials, endpoint_at(server), role_arn=ROLE, role_session_name="session", **options
@@ -40,14 +40,14 @@ def assume(server: StubServer, credentials: Credentials = USER, **options: Any) 
 
 
 def refusal(code: str, message: str, status: int = 403, **options: Any) -> DsopsError:
-    """What AssumeRole raises when AWS says this. Any: the options are those of `assume_role`."""
+    """The error of AssumeRole for this answer. Any: the options are those of `assume_role`."""
     with StubServer(lambda _: sts_error(code, message, status)) as server, pytest.raises(DsopsError) as caught:
         assume(server, **options)
     return caught.value
 
 
 def test_a_role_is_assumed() -> None:
-    """One snapshot of credentials, with the caller that they make and when they were issued."""
+    """A role session has credentials, ARN and issue time; the request is signed."""
     with StubServer(lambda _: assume_role_answer()) as server:
         role = assume(server, SESSION)
     credentials = role.credentials
@@ -63,7 +63,7 @@ def test_a_role_is_assumed() -> None:
 
 
 def test_only_what_is_given_is_sent() -> None:
-    """AWS's defaults are AWS's."""
+    """Only parameters that are given are sent."""
     with StubServer(lambda _: assume_role_answer()) as server:
         assume(server)
     assert parameters_of(server.seen[0]) == {
@@ -75,7 +75,7 @@ def test_only_what_is_given_is_sent() -> None:
 
 
 def test_every_parameter_is_sent_as_aws_wants_it() -> None:
-    """Lists are numbered from 1, policy ARNs have a lower-case member."""
+    """Lists are numbered from 1, and policy ARNs have a lower-case member name."""
     with StubServer(lambda _: assume_role_answer()) as server:
         assume(
             server,
@@ -110,7 +110,7 @@ def test_every_parameter_is_sent_as_aws_wants_it() -> None:
 
 
 def test_every_parameter_is_one_that_botocore_knows() -> None:
-    """The names are those of AWS's own model of the operation, read back by botocore's serializer."""
+    """Every parameter is in botocore's model, and botocore serializes it in the same way."""
     from botocore.serialize import create_serializer
     from botocore.session import Session
 
@@ -147,8 +147,8 @@ def test_every_parameter_is_one_that_botocore_knows() -> None:
     assert parameters_of(server.seen[0]) == {name: str(value) for name, value in theirs.items()}
 
 
-def test_what_else_the_answer_tells() -> None:
-    """How much of a session's room is used, and the source identity, also one that was inherited."""
+def test_packed_policy_size_and_source_identity() -> None:
+    """The packed policy size and the source identity (also an inherited one) are read."""
     extra = "<PackedPolicySize>42</PackedPolicySize><SourceIdentity>ada</SourceIdentity>"
     with StubServer(lambda _: assume_role_answer(extra=extra)) as server:
         role = assume(server)
@@ -156,7 +156,7 @@ def test_what_else_the_answer_tells() -> None:
 
 
 def test_a_lifetime_is_by_the_clock_that_set_it() -> None:
-    """Not by a machine's that is ten minutes slow: STS accepts its signatures, so nothing else would correct it."""
+    """A session's lifetime is counted by AWS's Date: STS accepts a machine clock ten minutes off without notice."""
     answer = assume_role_answer(expiration="2026-11-24T13:10:00Z")
     late = answer._replace(headers=(("Date", "Tue, 24 Nov 2026 12:10:00 GMT"),))
     with StubServer(lambda _: late) as server:
@@ -167,7 +167,7 @@ def test_a_lifetime_is_by_the_clock_that_set_it() -> None:
 
 
 def test_without_a_date_a_lifetime_begins_now() -> None:
-    """By the runtime's clock."""
+    """Without a Date header the issue time is the runtime's clock."""
     with StubServer(lambda _: assume_role_answer()._replace(headers=())) as server:
         assert assume(server).credentials.issued_at == NOON
 
@@ -188,8 +188,8 @@ def test_without_a_date_a_lifetime_begins_now() -> None:
         Answer(body=b"<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>"),
     ],
 )
-def test_half_an_answer_is_none(answer: Answer) -> None:
-    """Credentials are whole or not there; what came instead is not shown."""
+def test_an_incomplete_answer_is_invalid(answer: Answer) -> None:
+    """Incomplete credentials are AnswerInvalid, and nothing of the answer is shown."""
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="not as AWS does") as caught:
         assume(server)
     assert "se/cret" not in f"{caught.value.message}{caught.value.why}{caught.value.hint}"
@@ -199,7 +199,7 @@ NOT_AUTHORIZED = f"User: arn:aws:iam::1:user/ada is not authorized to perform: s
 
 
 def test_a_refused_role_names_the_role() -> None:
-    """AWS tells neither whether it exists nor why; the hint says what to look at."""
+    """A denied AssumeRole names the role and hints at trust policy and external ID; AWS does not say which."""
     error = refusal("AccessDenied", NOT_AUTHORIZED)
     assert isinstance(error, AssumeRoleDenied)
     assert error.message == f"not allowed to assume {ROLE}"
@@ -210,7 +210,7 @@ def test_a_refused_role_names_the_role() -> None:
 
 
 def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
-    """Nor shown."""
+    """If an external ID was sent, the hint does not ask for one, and it is masked in AWS's message."""
     error = refusal("AccessDenied", f"{NOT_AUTHORIZED} (external id ext-id-1)", external_id=Secret("ext-id-1"))
     assert "external_id" not in error.hint
     assert "ext-id-1" not in error.why
@@ -281,7 +281,7 @@ def test_an_external_id_that_was_sent_is_not_asked_for() -> None:
     ],
 )
 def test_refusals_of_sts(code: str, message: str, kind: type[DsopsError], hint: str) -> None:
-    """Each says what it is and what to do."""
+    """Each STS error code has its class and hint."""
     error = refusal(code, message)
     assert type(error) is kind
     assert hint in error.hint
@@ -290,7 +290,7 @@ def test_refusals_of_sts(code: str, message: str, kind: type[DsopsError], hint: 
 
 
 def test_an_mfa_code_is_not_repeated() -> None:
-    """It is good for another quarter of a minute."""
+    """An MFA code is masked in AWS's message: it stays valid for some seconds."""
     error = refusal(
         "ValidationError",
         "1 validation error detected: Value '12345' at 'tokenCode' failed to satisfy constraint",
@@ -302,7 +302,7 @@ def test_an_mfa_code_is_not_repeated() -> None:
 
 
 def test_an_mfa_code_is_sent_once() -> None:
-    """Whatever AWS answers; the same role without a code is tried again."""
+    """A request with an MFA code is sent once; without a code it is retried."""
     broken = sts_error("InternalFailure", "oops", 500)
     with StubServer(lambda _: broken) as server:
         with pytest.raises(ServiceError):
@@ -314,7 +314,7 @@ def test_an_mfa_code_is_sent_once() -> None:
 
 
 def test_a_session_token() -> None:
-    """The session's caller is the user who asked."""
+    """GetSessionToken's session has the ARN of the user who asked."""
     body = assume_role_answer(action="GetSessionToken")
     user = Credentials("AKIAX", Secret("user/secret"), arn="arn:aws:iam::111122223333:user/ada")
     scene = Scene()
@@ -341,7 +341,7 @@ def test_a_session_token() -> None:
 
 
 def test_a_session_can_get_no_session_token() -> None:
-    """AWS calls it AccessDenied; no policy would help."""
+    """GetSessionToken with a session is denied, with a hint to use long-term keys; no policy would help."""
     scene = Scene()
     answer = sts_error("AccessDenied", "Cannot call GetSessionToken with session credentials")
     with StubServer(lambda _: answer) as server, pytest.raises(StsRefused) as caught:
@@ -349,8 +349,8 @@ def test_a_session_can_get_no_session_token() -> None:
     assert "long-term keys" in caught.value.hint
 
 
-def test_who_is_it() -> None:
-    """Account, ARN and user id, in whatever order they come."""
+def test_get_caller_identity() -> None:
+    """GetCallerIdentity returns account, ARN and user id."""
     body = (
         b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
         b"<Arn>arn:aws:iam::098765432109:user/ada</Arn><UserId>AIDA1</UserId><Account>098765432109</Account>"
@@ -362,16 +362,16 @@ def test_who_is_it() -> None:
     assert identity == CallerIdentity("098765432109", "arn:aws:iam::098765432109:user/ada", "AIDA1")
 
 
-def test_who_is_it_is_hardly_ever_denied() -> None:
-    """But an endpoint policy may."""
+def test_get_caller_identity_denied_by_an_endpoint_policy() -> None:
+    """GetCallerIdentity can be denied by an endpoint policy; that is AccessDenied, not AssumeRoleDenied."""
     scene = Scene()
     with StubServer(lambda _: sts_error("AccessDenied", "no")) as server, pytest.raises(AccessDenied) as caught:
         scene.run(get_caller_identity(scene.client, USER, endpoint_at(server)))
     assert not isinstance(caught.value, AssumeRoleDenied)
 
 
-def test_half_an_identity_is_none() -> None:
-    """All three or an error."""
+def test_an_incomplete_identity_is_invalid() -> None:
+    """An incomplete identity is AnswerInvalid."""
     result = b"<GetCallerIdentityResult><Arn>a</Arn></GetCallerIdentityResult>"
     body = b"<GetCallerIdentityResponse>" + result + b"</GetCallerIdentityResponse>"
     scene = Scene()

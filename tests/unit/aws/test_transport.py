@@ -1,4 +1,4 @@
-"""What a driver does with requests: the same contract for libcurl and for urllib3."""
+"""HTTP requests by a driver: the same contract for libcurl and for urllib3."""
 
 from __future__ import annotations
 
@@ -38,32 +38,32 @@ SIGNING = Signing("AKIAEXAMPLE", Secret("se/cr+et"), Secret("to/ken+=="), "sts",
 
 
 def send(driver: Driver, *requests: WireRequest) -> list[Response | DsopsError]:
-    """Their outcomes, side by side."""
-    return cast("list[Response | DsopsError]", run(settle(*(transfer(each) for each in requests)), driver))
+    """The outcomes of concurrent requests."""
+    return cast("list[Response | DsopsError]", run(settle(*(transfer(request) for request in requests)), driver))
 
 
 def send_one(driver: Driver, request: WireRequest) -> Response:
-    """Its answer; raises what a caller would see."""
+    """The response to one request; raises its error."""
     return cast("Response", run(transfer(request), driver))
 
 
 def ok(_: Seen) -> Answer:
-    """An answer with little in it."""
+    """A small answer."""
     return Answer(body=b"fine", headers=(("X-Amzn-RequestId", "r-1"), ("Date", "Tue, 24 Nov 2026 12:00:00 GMT")))
 
 
 def proxy_at(server: StubServer, username: str = "", password: str = "") -> Proxy:
-    """The proxy that this server is."""
+    """This server as a proxy."""
     address = parse_address(server.url)
     assert address is not None
     return Proxy(address, username, Secret(password) if password else None, "HTTPS_PROXY")
 
 
-# --- what arrives -------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------
 
 
 def test_a_request_arrives_as_it_was_given(driver: Driver) -> None:
-    """Method, path, query, headers and body; nothing asks for `100 Continue` or for compression."""
+    """Method, path, query, headers and body arrive unchanged, without `Expect: 100-continue` or Accept-Encoding."""
     with StubServer(ok) as server:
         request = WireRequest("POST", f"{server.url}/base?x=1", (("X-Amz-Target", "a.B"),), b"\x00\xffbody")
         response = send_one(driver, request)
@@ -79,7 +79,7 @@ def test_a_request_arrives_as_it_was_given(driver: Driver) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "HEAD", "DELETE"])
 def test_every_method_that_aws_and_token_services_use(driver: Driver, method: str) -> None:
-    """Metadata services want GET and PUT; a HEAD has no body."""
+    """GET, PUT, POST and HEAD work; a HEAD has no body."""
     with StubServer(ok) as server:
         response = send_one(driver, WireRequest(method, server.url + "/"))
     assert server.seen[0].method == method
@@ -87,7 +87,7 @@ def test_every_method_that_aws_and_token_services_use(driver: Driver, method: st
 
 
 def test_a_large_body_is_sent_at_once(driver: Driver) -> None:
-    """No `Expect: 100-continue`, which would cost a second with a server that ignores it."""
+    """A large body is sent without `Expect: 100-continue`, which costs a second with servers that ignore it."""
     with StubServer(ok) as server:
         send_one(driver, WireRequest("POST", server.url + "/", (), b"z" * 2_000_000, SIGNING))
     assert len(server.seen[0].body) == 2_000_000
@@ -95,7 +95,7 @@ def test_a_large_body_is_sent_at_once(driver: Driver) -> None:
 
 
 def test_requests_go_side_by_side(driver: Driver) -> None:
-    """None is answered before all have arrived."""
+    """Ten requests run concurrently: the server answers only after all have arrived."""
     everybody = threading.Barrier(10, timeout=30)
 
     def wait(seen: Seen) -> Answer:
@@ -104,24 +104,24 @@ def test_requests_go_side_by_side(driver: Driver) -> None:
 
     with StubServer(wait) as server:
         outcomes = send(driver, *(WireRequest("POST", server.url, (), b"%d" % number) for number in range(10)))
-    assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(10)]
+    assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(10)]
 
 
 def test_more_requests_than_connections_are_all_answered(driver: Driver) -> None:
-    """At most 64 connections are open; the rest waits its turn."""
+    """200 requests use at most 64 connections; the others wait."""
     with StubServer(lambda seen: Answer(body=seen.body)) as server:
         outcomes = send(driver, *(WireRequest("POST", server.url, (), b"%d" % number) for number in range(200)))
-    assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(200)]
+    assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(200)]
     assert server.connections <= 64
 
 
 def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -> None:
-    """The connect time of a request begins when its turn comes."""
+    """The connect timeout of a waiting request starts when it gets a connection."""
     first_round = threading.Event()
 
     def answer(seen: Seen) -> Answer:
         if len(server.seen) >= 32 and not first_round.is_set():
-            # Longer than anybody may take to connect, and a bit.
+            # longer than the connect timeout
             first_round.wait(0.3)
             first_round.set()
         first_round.wait(30)
@@ -132,11 +132,11 @@ def test_waiting_for_a_connection_is_not_connecting_too_slowly(driver: Driver) -
             WireRequest("POST", server.url, (), b"%d" % number, connect_timeout_ms=200) for number in range(100)
         ]
         outcomes = send(driver, *requests)
-    assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(100)]
+    assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(100)]
 
 
 def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
-    """The agent's warm request costs one round trip."""
+    """A connection is kept for the next run: a warm request of the agent costs one round trip."""
     with StubServer(ok) as server:
         for _ in range(3):
             send_one(driver, WireRequest("POST", server.url, (), b"x"))
@@ -144,7 +144,7 @@ def test_a_connection_is_kept_for_the_next_run(driver: Driver) -> None:
 
 
 def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None:
-    """Idle connections die; the next request is none the wiser."""
+    """A kept connection that the server closed is replaced without an error."""
     with StubServer(lambda _: Answer(body=b"fine", closes=True)) as server:
         for _ in range(3):
             assert send_one(driver, WireRequest("GET", server.url)).body == b"fine"
@@ -152,7 +152,7 @@ def test_a_connection_that_the_server_closed_is_replaced(driver: Driver) -> None
 
 
 def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver) -> None:
-    """On a kept one that turns out dead libcurl would send an MFA code a second time."""
+    """A request that may be sent only once uses a new connection: libcurl resends on a kept one that is dead."""
 
     def drop(seen: Seen) -> Answer:
         return Answer(body=b"fine") if seen.body == b"first" else Answer(raw=b"")
@@ -185,7 +185,7 @@ def test_a_request_that_may_be_sent_once_takes_no_kept_connection(driver: Driver
 )
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_signatures_are_botocores(driver: Driver, method: str, target: str, body: bytes) -> None:
-    """Botocore, given what arrived, makes the signature that arrived: token, date and body are in it."""
+    """botocore computes the same signature for the request that arrived; token, date and body are signed."""
     with StubServer(ok) as server:
         headers = (("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", "secretsmanager.GetSecretValue"))
         request = WireRequest(method, server.url + target, headers, body if method == "POST" else b"", SIGNING)
@@ -199,7 +199,7 @@ def test_signatures_are_botocores(driver: Driver, method: str, target: str, body
 
 
 def test_a_long_term_key_signs_without_a_token(driver: Driver) -> None:
-    """No empty token header."""
+    """A long-term key signs without an empty session token header."""
     with StubServer(ok) as server:
         send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING._replace(session_token=None)))
     assert signature_is_right(server.seen[0], server.url, "se/cr+et", service="sts", region="eu-west-1")
@@ -207,7 +207,7 @@ def test_a_long_term_key_signs_without_a_token(driver: Driver) -> None:
 
 
 def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
-    """AssumeRoleWithWebIdentity is not signed, also after a signed request on the same connection."""
+    """An unsigned request has no signature headers, also after a signed one on the same connection."""
     with StubServer(ok) as server:
         send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING))
         send_one(driver, WireRequest("POST", server.url, (), b"x"))
@@ -228,7 +228,7 @@ def test_an_unsigned_request_names_no_key(driver: Driver) -> None:
     ],
 )
 def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing: Signing, what: str) -> None:
-    """It would end its header and begin another one; the error says which part, and shows none of it."""
+    """Credentials with a line break (header injection) are rejected before connecting; the error shows none of them."""
     with StubServer(ok) as server, pytest.raises(CredentialsInvalid, match=f"the {what} has a character") as caught:
         send_one(driver, WireRequest("POST", server.url, (), b"x", signing))
     assert server.connections == 0
@@ -236,23 +236,23 @@ def test_a_key_with_a_line_break_never_reaches_the_wire(driver: Driver, signing:
 
 
 def test_neither_request_nor_response_prints_what_it_carries() -> None:
-    """A failing test or a log shows method, address and sizes."""
+    """The repr of request and response shows method, address and sizes only."""
     request = WireRequest("POST", "https://sts.example/", (("A", "hidden-header"),), b"hidden-body", SIGNING)
     assert repr(request) == "Request(POST https://sts.example/)"
     assert repr(Response(200, {"a": "hidden"}, b"hidden")) == "Response(200, 6 bytes)"
 
 
-# --- answers that are none ----------------------------------------------------------------------------------
+# --- failures -----------------------------------------------------------------------------------------------
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port on which no process listens."""
     with StubServer(ok) as server:
         return server.port
 
 
-def test_nobody_listens(driver: Driver) -> None:
-    """The error names host and port, and that nothing was sent."""
+def test_a_refused_connection(driver: Driver) -> None:
+    """A refused connection is Unreachable with host and port, and counts as unsent."""
     port = free_port()
     with pytest.raises(Unreachable, match=f"could not reach 127.0.0.1:{port}") as caught:
         send_one(driver, WireRequest("POST", f"http://127.0.0.1:{port}/", (), b"x"))
@@ -262,18 +262,18 @@ def test_nobody_listens(driver: Driver) -> None:
 
 
 def test_one_failure_takes_nothing_from_the_others(driver: Driver) -> None:
-    """Side by side, each outcome stands for itself."""
+    """A failed request does not affect the others that run with it."""
     with StubServer(ok) as server:
         bad = WireRequest("POST", f"http://127.0.0.1:{free_port()}/")
         good = WireRequest("POST", server.url)
         first, second, third = send(driver, good, bad, good)
     assert isinstance(second, Unreachable)
-    assert [cast("Response", each).body for each in (first, third)] == [b"fine", b"fine"]
+    assert [cast("Response", outcome).body for outcome in (first, third)] == [b"fine", b"fine"]
 
 
 @pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x50", b"<html>\n" * 50])
-def test_rubbish_is_not_an_answer(driver: Driver, raw: bytes) -> None:
-    """Something that speaks another protocol."""
+def test_another_protocol_is_invalid(driver: Driver, raw: bytes) -> None:
+    """An answer in another protocol is AnswerInvalid."""
     with (
         StubServer(lambda _: Answer(raw=raw)) as server,
         pytest.raises(AnswerInvalid, match="does not answer as AWS does"),
@@ -282,14 +282,14 @@ def test_rubbish_is_not_an_answer(driver: Driver, raw: bytes) -> None:
 
 
 def test_an_endless_head_is_cut(driver: Driver) -> None:
-    """A server can't fill the memory with headers."""
+    """Endless headers are cut off, so a server cannot exhaust the memory."""
     head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 1000) for n in range(1000)) + b"\r\n"
     with StubServer(lambda _: Answer(raw=head)) as server, pytest.raises(ServiceError):
         send_one(driver, WireRequest("POST", server.url, (), b"x"))
 
 
 def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
-    """The request was sent, so it may have been carried out."""
+    """A connection closed before any answer counts as sent: the request may have been carried out."""
     with (
         StubServer(lambda _: Answer(raw=b"")) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
@@ -299,7 +299,7 @@ def test_a_closed_connection_before_any_answer(driver: Driver) -> None:
 
 
 def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
-    """Half an answer is none."""
+    """A connection closed within the body is Unreachable."""
     with (
         StubServer(lambda _: Answer(body=b"x" * 1000, cut_after=500)) as server,
         pytest.raises(Unreachable, match="lost the connection") as caught,
@@ -310,7 +310,7 @@ def test_a_connection_that_is_cut_inside_the_body(driver: Driver) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bool) -> None:
-    """Whether the server says so before or just goes on sending."""
+    """An answer over 16 MB is rejected, by its Content-Length or while it is read."""
     body = b"x" * (MAX_ANSWER_BYTES + 1)
     answer = Answer(body=body) if declared else Answer(raw=b"HTTP/1.1 200 OK\r\n\r\n" + body)
     with StubServer(lambda _: answer) as server, pytest.raises(AnswerInvalid, match="sent more than 16 MB"):
@@ -318,13 +318,13 @@ def test_an_answer_that_is_too_large_is_not_read(driver: Driver, *, declared: bo
 
 
 def test_the_largest_answer_is_read(driver: Driver) -> None:
-    """The bound itself is allowed."""
+    """An answer of exactly the maximum size is read."""
     with StubServer(lambda _: Answer(body=b"x" * MAX_ANSWER_BYTES)) as server:
         assert len(send_one(driver, WireRequest("POST", server.url, (), b"x")).body) == MAX_ANSWER_BYTES
 
 
 def test_a_server_that_never_answers(driver: Driver) -> None:
-    """The total time bounds it; the request may have been carried out."""
+    """A silent server runs into the total timeout; the request counts as sent."""
     with StubServer(lambda _: Answer(is_silent=True)) as server:
         request = WireRequest("POST", server.url, (), b"x", total_timeout_ms=150)
         with pytest.raises(TimedOut, match=r"no complete answer from 127.0.0.1:\d+ within 0.15 s") as caught:
@@ -334,7 +334,7 @@ def test_a_server_that_never_answers(driver: Driver) -> None:
 
 
 def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
-    """Every byte is in time, the whole is not."""
+    """A server that sends single bytes runs into the total timeout."""
     going = threading.Event()
 
     class Dribble(StubServer):
@@ -353,7 +353,7 @@ def test_a_server_that_sends_a_byte_now_and_then(driver: Driver) -> None:
 
 
 def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, authority: Authority) -> None:
-    """The connect time bounds TLS too; nothing was sent."""
+    """The connect timeout includes the TLS handshake; the request counts as unsent."""
     with StubServer(ok, is_deaf=True) as server:
         url = server.url.replace("http:", "https:")
         trust = Trust(str(authority.bundle), "")
@@ -364,7 +364,7 @@ def test_a_server_that_takes_the_connection_and_no_handshake(driver: Driver, aut
 
 
 def test_redirects_are_answers(driver: Driver) -> None:
-    """They are not followed: what was signed for one host goes to no other."""
+    """Redirects are returned and not followed: a signed request goes to no other host."""
     with (
         StubServer(ok) as other,
         StubServer(lambda _: Answer(status=302, headers=(("Location", other.url),))) as server,
@@ -375,7 +375,7 @@ def test_redirects_are_answers(driver: Driver) -> None:
 
 
 def test_an_answer_of_another_status_is_an_answer(driver: Driver) -> None:
-    """What 400, 407 or 503 mean is decided above."""
+    """Every status is returned as a response; the caller decides what 400, 407 or 503 mean."""
     for status in (400, 401, 407, 503):
         with StubServer(lambda _, status=status: Answer(status=status, body=b"no")) as server:  # type: ignore[misc]
             assert send_one(driver, WireRequest("POST", server.url, (), b"x", SIGNING)).status == status
@@ -383,7 +383,7 @@ def test_an_answer_of_another_status_is_an_answer(driver: Driver) -> None:
 
 
 def test_an_interim_answer_is_skipped(driver: Driver) -> None:
-    """`100 Continue` and its headers are not the answer."""
+    """`100 Continue` and its headers are skipped."""
     early = b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n"
     raw = early + b"HTTP/1.1 200 OK\r\nX-Late: 1\r\nContent-Length: 2\r\n\r\nok"
     with StubServer(lambda _: Answer(raw=raw)) as server:
@@ -397,7 +397,7 @@ def test_an_interim_answer_is_skipped(driver: Driver) -> None:
 
 
 def test_a_trusted_certificate(driver: Driver, authority: Authority) -> None:
-    """TLS with the authority that a variable named; what is signed is the host as it is asked for."""
+    """A certificate of the configured authority is trusted, and the signed host is the requested one."""
     with StubServer(ok, tls=authority.server()) as server:
         request = WireRequest("POST", server.url, (), b"x", SIGNING, trust=Trust(str(authority.bundle), ""))
         assert send_one(driver, request).body == b"fine"
@@ -405,7 +405,7 @@ def test_a_trusted_certificate(driver: Driver, authority: Authority) -> None:
 
 
 def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
-    """The system's certificates don't know our authority: nothing is sent."""
+    """A certificate of an unknown authority is TlsRefused before anything is sent."""
     with (
         StubServer(ok, tls=authority.server()) as server,
         pytest.raises(TlsRefused, match=r"the certificate of 127\.0\.0\.1") as caught,
@@ -417,9 +417,9 @@ def test_an_unknown_authority(driver: Driver, authority: Authority) -> None:
 
 
 def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: Authority, tmp_path: Path) -> None:
-    """libcurl keeps what a path held for a day, and connections that were made with it; an agent lives that long."""
+    """An edited bundle applies at once, although libcurl caches bundles for a day and keeps connections."""
     bundle = tmp_path / "bundle.pem"
-    pem = [each.bundle.read_text() for each in (authority, make_authority(tmp_path))]
+    pem = [certificate_authority.bundle.read_text() for certificate_authority in (authority, make_authority(tmp_path))]
     with StubServer(ok, tls=authority.server("127.0.0.1")) as server:
         request = WireRequest("GET", f"{server.url}/", trust=Trust(str(bundle), ""))
         for text, is_trusted in ((pem[1], False), (pem[0], True), (pem[1], False), (pem[1] + pem[0], True)):
@@ -429,14 +429,14 @@ def test_certificates_that_were_edited_count_at_once(driver: Driver, authority: 
 
 
 def test_a_certificate_of_another_host(driver: Driver, authority: Authority) -> None:
-    """Trusted, but for another name."""
+    """A trusted certificate for another host name is TlsRefused."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, pytest.raises(TlsRefused):
         send_one(driver, WireRequest("POST", server.url, trust=Trust(str(authority.bundle), "")))
     assert server.seen == []
 
 
 def test_an_expired_certificate(driver: Driver, authority: Authority) -> None:
-    """Trusted once."""
+    """An expired certificate is TlsRefused."""
     with (
         StubServer(ok, tls=authority.server(expired=True)) as server,
         pytest.raises(TlsRefused, match=r"127\.0\.0\.1") as caught,
@@ -446,7 +446,7 @@ def test_an_expired_certificate(driver: Driver, authority: Authority) -> None:
 
 
 def test_a_folder_of_certificates(driver: Driver, authority: Authority, tmp_path: Path) -> None:
-    """Named by hash, as `openssl rehash` does it; an empty folder trusts nobody."""
+    """A folder of certificates named as by `openssl rehash` is trusted; an empty folder trusts nothing."""
     (tmp_path / "full").mkdir()
     (tmp_path / "empty").mkdir()
     name = _subject_hash(authority.bundle)
@@ -467,7 +467,7 @@ def _subject_hash(pem: Path) -> str:
 def test_the_processes_own_environment_does_not_count(
     driver: Driver, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither its proxies nor its certificates: the agent works for clients that have others."""
+    """Proxy and certificate variables of the process are ignored: the agent's clients have their own."""
     with StubProxy() as proxy, StubServer(ok, tls=authority.server()) as server, StubServer(ok) as plain:
         for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -480,7 +480,7 @@ def test_the_processes_own_environment_does_not_count(
 
 
 def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
-    """No credentials come from anywhere but the request."""
+    """~/.netrc is ignored: credentials come from the request only."""
     (home / ".netrc").write_text("machine 127.0.0.1 login eve password hidden\n")
     (home / ".netrc").chmod(0o600)
     with StubServer(ok) as server:
@@ -492,7 +492,7 @@ def test_a_netrc_file_does_not_count(driver: Driver, home: Path) -> None:
 
 
 def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
-    """The proxy learns host and port, and nothing that is meant for AWS: no token, no signature."""
+    """A proxy sees host and port in CONNECT, and no token or signature."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = WireRequest(
             "POST",
@@ -506,8 +506,10 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
         response = send_one(driver, request)
     (tunnel,) = proxy.seen
     assert (tunnel.method, tunnel.target) == ("CONNECT", "sts.example:443")
-    told = {name.lower() for name, _ in tunnel.headers}
-    assert told.isdisjoint({"authorization", "x-amz-security-token", "x-amz-date", "x-amz-target", "content-type"})
+    header_names = {name.lower() for name, _ in tunnel.headers}
+    assert header_names.isdisjoint(
+        {"authorization", "x-amz-security-token", "x-amz-date", "x-amz-target", "content-type"}
+    )
     assert "to/ken" not in str(tunnel)
     assert signature_is_right(server.seen[0], "https://sts.example", "se/cr+et", service="sts", region="eu-west-1")
     assert response.body == b"fine"
@@ -515,7 +517,7 @@ def test_a_tunnel_through_a_proxy(driver: Driver, authority: Authority) -> None:
 
 
 def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Authority) -> None:
-    """Basic authentication; the server behind never sees it."""
+    """Basic authentication is sent to the proxy and not to the server behind it."""
     with StubServer(ok, tls=authority.server("sts.example")) as server, StubProxy(server.port) as proxy:
         request = WireRequest(
             "POST",
@@ -532,7 +534,7 @@ def test_a_proxys_login_goes_to_the_proxy_alone(driver: Driver, authority: Autho
 
 @pytest.mark.parametrize("status", [403, 407, 502])
 def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
-    """The proxy is named without its password, with what it answered; nothing was sent."""
+    """A refusing proxy is an error with its status and without its password; the request counts as unsent."""
     with StubProxy(refuses=status) as proxy:
         request = WireRequest(
             "POST", "https://sts.example/", (), b"x", SIGNING, proxy=proxy_at(proxy, "user", "hidden")
@@ -548,7 +550,7 @@ def test_a_proxy_that_refuses(driver: Driver, status: int) -> None:
 
 
 def test_a_proxy_that_is_not_there(driver: Driver) -> None:
-    """It is the proxy that can't be reached."""
+    """A proxy that is down is an error that names its variable."""
     address = parse_address(f"http://127.0.0.1:{free_port()}")
     assert address is not None
     proxy = Proxy(address, "", None, "HTTPS_PROXY")
@@ -558,7 +560,7 @@ def test_a_proxy_that_is_not_there(driver: Driver) -> None:
 
 
 def test_a_plain_request_through_a_proxy(driver: Driver) -> None:
-    """With its whole URL."""
+    """A plain http request through a proxy has the full URL as its target."""
     with StubProxy() as proxy:
         response = send_one(driver, WireRequest("GET", "http://token.example/x?y=1", proxy=proxy_at(proxy)))
     assert response.body == b"plain"
@@ -569,7 +571,7 @@ def test_a_plain_request_through_a_proxy(driver: Driver) -> None:
 
 
 def test_an_interrupt_ends_the_transfers(driver: Driver) -> None:
-    """Ctrl-C is noticed while bytes are waited for, and the driver serves the next run."""
+    """Ctrl-C interrupts waiting transfers, and the driver works for the next run."""
 
     def interrupt(_: Seen) -> Answer:
         os.kill(os.getpid(), signal.SIGINT)
@@ -582,7 +584,7 @@ def test_an_interrupt_ends_the_transfers(driver: Driver) -> None:
 
 
 def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None:
-    """Its answer belongs to nobody."""
+    """The answer of a cancelled transfer does not reach a later run."""
 
     async def start_and_fail() -> None:
         from dsops.tasks import spawn
@@ -605,7 +607,7 @@ def test_a_cancelled_transfer_comes_back_in_no_later_run(driver: Driver) -> None
 
 
 def test_the_driver_is_chosen_by_the_environment_passed_in() -> None:
-    """Libcurl unless DSOPS_TRANSPORT says otherwise; a misspelt value is an error."""
+    """The driver is libcurl unless DSOPS_TRANSPORT of the passed environment selects another; typos are an error."""
     assert isinstance(open_driver({}), CurlDriver)
     assert isinstance(open_driver({"DSOPS_TRANSPORT": "urllib3"}), ThreadDriver)
     with pytest.raises(ConfigError, match="DSOPS_TRANSPORT is `curl`"):
@@ -613,7 +615,7 @@ def test_the_driver_is_chosen_by_the_environment_passed_in() -> None:
 
 
 def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where libcurl is too old; asked for by name, pycurl is an error then."""
+    """Without pycurl, or with an old libcurl, urllib3 is used; `DSOPS_TRANSPORT=pycurl` is then an error."""
     monkeypatch.setattr(transport, "pycurl", None)
     assert isinstance(open_driver({}), ThreadDriver)
     with pytest.raises(ConfigError, match="no pycurl"):
@@ -621,7 +623,7 @@ def test_without_pycurl_urllib3_takes_over(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_connection_opened_before_is_used_by_the_request() -> None:
-    """The second host's handshake runs while the first host is waited for."""
+    """A prepared connection is used by the later request, while the first host's answer is awaited."""
     driver = CurlDriver()
     with StubServer(ok) as first, StubServer(ok) as second:
         driver.prepare(WireRequest("HEAD", second.url + "/"))
@@ -637,7 +639,7 @@ def test_a_connection_opened_before_is_used_by_the_request() -> None:
 
 
 def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
-    """The request that needs it will tell."""
+    """A connection that cannot be prepared is no failure; the request itself will fail."""
     driver = CurlDriver()
     with StubServer(ok) as server:
         driver.prepare(WireRequest("HEAD", f"http://127.0.0.1:{free_port()}/"))
@@ -646,20 +648,20 @@ def test_a_connection_that_could_not_be_opened_before_is_no_failure() -> None:
 
 
 def test_sockets_with_high_numbers_are_served_too(driver: Driver) -> None:
-    """A program with more than a thousand open files, where `select` sees none of ours."""
+    """Sockets with descriptors above 1024 work, which `select` cannot watch."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
-        assert held[-1] > 1023
+        assert descriptors[-1] > 1023
         with StubServer(lambda seen: Answer(body=seen.body)) as server:
             requests = [
                 WireRequest("POST", server.url, (), b"%d" % number, total_timeout_ms=900) for number in range(20)
             ]
             outcomes = send(driver, *requests)
     finally:
-        for descriptor in held:
+        for descriptor in descriptors:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert [cast("Response", each).body for each in outcomes] == [b"%d" % number for number in range(20)]
+    assert [cast("Response", outcome).body for outcome in outcomes] == [b"%d" % number for number in range(20)]

@@ -17,9 +17,9 @@ from botocore.config import Config
 
 from dsops.cli import main
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.wire.server import SandboxServer
 from tests.identity_center import DEVICE_GRANT, SCOPE, START_URL, VERIFIER, Program, authorize_query
 
 SEED = """
@@ -221,7 +221,7 @@ def test_who_it_is_must_be_said_where_there_are_several(
     """And a name that is nearly one is named."""
     login = start(server)
     assert approve(server, login["code"]) == 2
-    assert "say as whom: it has alice, bob" in capfd.readouterr().err
+    assert "name a user: there are alice, bob" in capfd.readouterr().err
     assert approve(server, login["code"], "--user", "alicia") == 2
     assert "did you mean alice?" in capfd.readouterr().err
 

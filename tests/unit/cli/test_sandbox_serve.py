@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
 
 DSOPS = [sys.executable, "-c", "import sys; from dsops.cli import main; sys.exit(main())"]
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"

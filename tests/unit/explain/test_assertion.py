@@ -11,7 +11,7 @@ from dsops.arn import parse_arn
 from dsops.explain.questions.assertion import AssertedContext, read_told
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Proof
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.stores.saml_response import SamlResponse, read_response
 from tests.sandboxes import Lab
 from tests.unit.explain.test_unsigned import COMPANY, STEP

@@ -10,7 +10,7 @@ from dsops.aws.apis.sts import CallerIdentity
 from dsops.explain.questions.opened import is_opened, opened_caller
 from dsops.explain.questions.request import ChainCaller, questions, session_caller
 from dsops.plan import Proof, Step
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from tests.sandboxes import Lab
 from tests.unit.explain.test_request import STEPS, unread_keys
 from tests.unit.explain.test_unsigned import STEP, saml_step, token_step

@@ -62,7 +62,7 @@ def _statement(effect: str, action: Json, resource: Json, elements: dict[str, Js
 
 
 def text(*statements: Json, version: str = "2012-10-17") -> str:
-    """A document as JSON."""
+    """A document of these statements as JSON."""
     return json.dumps({"Version": version, "Statement": list(statements)})
 
 
@@ -72,17 +72,17 @@ def identity(*statements: Json, version: str = "2012-10-17", name: str = "") -> 
 
 
 def policy(kind: PolicyKind, *statements: Json, version: str = "2012-10-17", name: str = "") -> Policy:
-    """A policy of that kind."""
+    """A policy of this kind."""
     return parse_policy(text(*statements, version=version), kind, name=name)
 
 
 def trust(*statements: Json) -> Policy:
-    """A role's trust policy; statements come without a Resource."""
+    """A role's trust policy; its statements have no Resource."""
     return policy("trust", *statements)
 
 
 def trusting(principal: Json, **elements: Json) -> Policy:
-    """A trust policy that lets that principal assume the role."""
+    """A trust policy that lets this principal assume the role."""
     return trust(allow("sts:AssumeRole", None, Principal=principal, **elements))
 
 
@@ -95,7 +95,7 @@ def ask(
     account: str = ACCOUNT,
     **context: str | tuple[str, ...],
 ) -> Decision:
-    """The decision; context keys are written with `__` for the colon."""
+    """The decision on a request; context keys are written with `__` for the colon."""
     values = {key.replace("__", ":"): value if isinstance(value, tuple) else (value,) for key, value in context.items()}
     return evaluate(Request(principal, action, resource, account, values), policies)
 
@@ -114,7 +114,7 @@ def condition_holds(
     version: str = "2012-10-17",
     effect: str = "Allow",
 ) -> bool:
-    """Whether a statement with that one condition applies to a request with that context."""
+    """Whether a statement with this one condition applies to a request with this context."""
     condition = {operator: {key: values}}
     statement = allow(Condition=condition) if effect == "Allow" else deny(Condition=condition)
     document = (

@@ -1,4 +1,4 @@
-"""Condition operators: each decides, and each has its counter-example."""
+"""Condition operators, each with a value that meets it and one that does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.policy.policies import condition_holds as holds
 
 PRINCIPAL_ARN = "arn:aws:iam::111122223333:role/App"
 
-# operator, the policy's values, a request value that meets it, one that doesn't
+# operator, the policy's values, a request value that meets it, one that does not
 CASES = [
     ("StringEquals", ["a", "b"], "b", "B"),
     ("StringEquals", "a*", "a*", "ab"),
@@ -54,7 +54,7 @@ def test_the_operator_tells_a_hit_from_a_miss(operator: str, values: object, hit
 
 
 def test_every_operator_is_in_the_table_of_cases() -> None:
-    """No operator but Null, which has tests of its own, goes untested."""
+    """Every operator but Null, which has its own tests, is in CASES."""
     assert set(OPERATORS) - {"Null"} == {case[0] for case in CASES}
 
 
@@ -62,7 +62,7 @@ def test_every_operator_is_in_the_table_of_cases() -> None:
 def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
     operator: str, values: object, _hit: str, _miss: str
 ) -> None:
-    """A key that is not in the request matches nothing; with IfExists every operator is met."""
+    """A missing key fails positive operators, meets negated ones, and meets every operator with IfExists."""
     assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {})
     assert (operator in NEGATED) is holds(operator, "aws:some-key", values, {"aws:some-key": ()})
     assert holds(f"{operator}IfExists", "aws:some-key", values, {})
@@ -70,7 +70,7 @@ def test_a_missing_key_fails_positive_operators_and_meets_negated_ones(
 
 @pytest.mark.parametrize(("operator", "values", "hit", "miss"), CASES)
 def test_if_exists_changes_nothing_for_a_key_that_is_there(operator: str, values: object, hit: str, miss: str) -> None:
-    """IfExists only speaks about missing keys."""
+    """IfExists changes nothing for a key that is in the request."""
     assert holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": hit})
     assert not holds(f"{operator}IfExists", "aws:some-key", values, {"aws:some-key": miss})
 
@@ -89,7 +89,7 @@ def test_sets_of_values_are_asked_for_one_or_for_all(operator: str, values: obje
 def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
     operator: str, values: object, _hit: str, _miss: str
 ) -> None:
-    """So it is for a missing key, for no values, and for a set of nothing but empty text."""
+    """An empty set fails ForAnyValue and meets ForAllValues: a missing key, no values, only empty strings."""
     for context in ({}, {"aws:some-key": ()}, {"aws:some-key": ("",)}):
         assert not holds(f"ForAnyValue:{operator}", "aws:some-key", values, context)
         assert holds(f"ForAllValues:{operator}", "aws:some-key", values, context)
@@ -97,7 +97,7 @@ def test_an_empty_set_fails_for_any_value_and_meets_for_all_values(
 
 
 def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
-    """As if ForAnyValue, and its negation is met by none."""
+    """A plain operator on several values acts as ForAnyValue; its negation demands that no value matches."""
     assert holds("StringEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringEquals", "aws:TagKeys", "c", {"aws:TagKeys": ("a", "b")})
     assert not holds("StringNotEquals", "aws:TagKeys", "a", {"aws:TagKeys": ("a", "b")})
@@ -105,14 +105,14 @@ def test_a_plain_operator_on_several_values_is_met_by_one() -> None:
 
 
 def test_empty_text_is_a_value_for_a_plain_operator() -> None:
-    """Only sets of nothing but empty text count as empty."""
+    """The empty string is a value for a plain operator; only sets of empty strings count as empty."""
     for operator, met in (("StringEquals", True), ("StringLike", True), ("StringNotLike", False)):
         assert met is holds(operator, "s3:prefix", ["", "home/"], {"s3:prefix": ""})
     assert holds("StringNotLike", "s3:prefix", "home/*", {"s3:prefix": ""})
 
 
 def test_null_true_wants_the_key_absent() -> None:
-    """`true` is met without the key, `false` with it; empty text is as good as absent."""
+    """Null `true` demands that the key is absent, `false` that it is present; the empty string counts as absent."""
     assert holds("Null", "aws:TokenIssueTime", "true", {})
     assert not holds("Null", "aws:TokenIssueTime", "true", {"aws:TokenIssueTime": "2026"})
     assert holds("Null", "aws:TokenIssueTime", False, {"aws:TokenIssueTime": "2026"})
@@ -123,13 +123,13 @@ def test_null_true_wants_the_key_absent() -> None:
 
 
 def test_keys_are_compared_without_case_values_with_it() -> None:
-    """Condition keys and the tag keys in them have no case; tag values have."""
+    """Condition keys and tag keys ignore case; tag values do not."""
     assert holds("StringEquals", "AWS:principaltag/TEAM", "Red", {"aws:PrincipalTag/Team": "Red"})
     assert not holds("StringEquals", "aws:PrincipalTag/Team", "red", {"aws:PrincipalTag/Team": "Red"})
 
 
 def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
-    """Neither spelling's values are lost."""
+    """Two spellings of a key are one key with the values of both."""
     context = {"aws:ResourceTag/Team": "red", "aws:ResourceTag/team": "blue"}
     assert holds("StringEquals", "aws:ResourceTag/Team", "red", context)
     assert holds("StringEquals", "aws:ResourceTag/Team", "blue", context)
@@ -147,7 +147,7 @@ def test_two_spellings_of_a_key_are_one_key_with_all_values() -> None:
     ],
 )
 def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str, values: str, garbage: str) -> None:
-    """A request's value that is no number, date or address fails an Allow and meets a Deny, negated or not."""
+    """A request value that is no number, date or address fails an Allow and meets a Deny, negated or not."""
     for prefix in ("", "ForAnyValue:", "ForAllValues:"):
         context = {"aws:some-key": garbage}
         assert not holds(prefix + operator, "aws:some-key", values, context)
@@ -155,14 +155,14 @@ def test_what_cannot_be_compared_neither_allows_nor_escapes_a_deny(operator: str
 
 
 def test_a_value_that_settles_the_matter_outweighs_one_that_cannot_be_read() -> None:
-    """The order of the request's values is nothing."""
+    """A value that decides outweighs one that cannot be parsed, whatever their order."""
     for context in ({"k:k": ("many", "3")}, {"k:k": ("3", "many")}):
         assert holds("ForAnyValue:NumericLessThan", "k:k", "5", context)
         assert not holds("ForAllValues:NumericGreaterThan", "k:k", "5", context, effect="Deny")
 
 
 def test_variables_are_filled_from_the_request() -> None:
-    """In String, Arn and Bool values of version 2012-10-17."""
+    """Variables in String, Arn and Bool values are replaced in version 2012-10-17."""
     context = {"aws:username": "alice", "aws:PrincipalTag/Owner": "alice", "aws:PrincipalTag/Mfa": "true"}
     arn = {"aws:SourceArn": "arn:aws:iam::1:user/alice", **context}
     assert holds("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}", context)
@@ -183,7 +183,7 @@ def test_variables_are_filled_from_the_request() -> None:
 
 
 def test_a_variable_may_bring_a_whole_arn() -> None:
-    """Its colons are the ARN's; its wildcards are not."""
+    """A variable may be a whole ARN, whose colons separate parts; wildcards in it are literal."""
     context = {"aws:SourceArn": "arn:aws:iam::1:user/a", "aws:PrincipalTag/Arn": "arn:aws:iam::1:user/a"}
     assert holds("ArnEquals", "aws:SourceArn", "${aws:PrincipalTag/Arn}", context)
     starred = context | {"aws:PrincipalTag/Arn": "arn:aws:iam::1:user/*"}
@@ -191,7 +191,7 @@ def test_a_variable_may_bring_a_whole_arn() -> None:
 
 
 def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
-    """A tag may have colons: the account that is written behind the variable stays the account."""
+    """Colons in a variable's value (a tag) do not shift the ARN's parts: the account written after it stays."""
     pattern = "arn:aws:sns:${aws:PrincipalTag/Region}:222222222222:*"
     other = "arn:aws:sns:us-east-1:111111111111:topic:222222222222:x"
 
@@ -206,7 +206,7 @@ def test_a_variable_cannot_move_the_parts_of_an_arn() -> None:
 
 
 def test_variables_are_text_in_version_2008() -> None:
-    """The old version compares `${aws:username}` with these very characters."""
+    """In version 2008-10-17 `${aws:username}` is compared as these characters."""
     context = {"aws:PrincipalTag/Owner": "alice", "aws:username": "alice"}
     arguments = ("StringEquals", "aws:PrincipalTag/Owner", "${aws:username}")
     assert not holds(*arguments, context, version="2008-10-17")
@@ -216,7 +216,7 @@ def test_variables_are_text_in_version_2008() -> None:
 
 
 def test_wildcards_from_a_variable_are_literal() -> None:
-    """A user named `*` matches only `*`; the policy's own wildcards still work."""
+    """Wildcards from a variable are literal (a user named `*`); the policy's own wildcards work."""
     context = {"aws:username": "*", "aws:userid": "anything"}
     assert not holds("StringLike", "aws:userid", "${aws:username}", context)
     assert holds("StringLike", "aws:userid", "${aws:username}", context | {"aws:userid": "*"})
@@ -224,13 +224,13 @@ def test_wildcards_from_a_variable_are_literal() -> None:
 
 
 def test_an_escaped_star_is_a_star() -> None:
-    """`${*}` in StringLike is no wildcard."""
+    """`${*}` in StringLike is a literal star."""
     assert holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "a*"})
     assert not holds("StringLike", "aws:userid", "a${*}", {"aws:userid": "ab"})
 
 
 def test_a_variable_without_value_matches_nothing() -> None:
-    """Positive operators fail, negated ones are met, a default or another value can still match."""
+    """A variable without value fails positive operators and meets negated ones; defaults still apply."""
     context = {"aws:userid": "x"}
     assert not holds("StringLike", "aws:userid", "${aws:username}*", context)
     assert holds("StringNotEquals", "aws:userid", "${aws:username}", context)
@@ -240,14 +240,14 @@ def test_a_variable_without_value_matches_nothing() -> None:
 
 
 def test_an_arn_operator_on_what_is_no_arn_matches_nothing() -> None:
-    """Neither a value nor a pattern without six parts is like any ARN."""
+    """ARN operators never match a value or pattern without six parts."""
     assert not holds("ArnLike", "aws:SourceArn", "arn:aws:iam::*:*", {"aws:SourceArn": "alice"})
     assert not holds("ArnLike", "aws:SourceArn", "*", {"aws:SourceArn": PRINCIPAL_ARN})
     assert holds("ArnNotLike", "aws:SourceArn", "arn:aws:iam::*:*", {"aws:SourceArn": "alice"})
 
 
 def test_no_values_match_nothing() -> None:
-    """An empty list under a key can't be met, its negation always is."""
+    """An empty list of values is never met; its negation always is."""
     assert not holds("StringEquals", "aws:userid", [], {"aws:userid": "x"})
     assert not holds("StringLike", "aws:userid", [], {"aws:userid": "x"})
     assert holds("StringNotEquals", "aws:userid", [], {"aws:userid": "x"})
@@ -272,7 +272,7 @@ def test_no_values_match_nothing() -> None:
     ],
 )
 def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
-    """An unknown operator is never taken for one that lets through."""
+    """An unknown operator is refused."""
     with pytest.raises(ValueError, match=r"Null|is not a condition operator"):
         parse_operator(operator)
 
@@ -287,7 +287,7 @@ def test_an_operator_that_aws_has_not_is_refused(operator: str) -> None:
     ],
 )
 def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
-    """A slip is recognised, nonsense is not."""
+    """A misspelt operator has a suggestion; one that resembles none has not."""
     assert meant == nearest_operator(written)
 
 
@@ -306,15 +306,15 @@ def test_the_nearest_operator_is_offered(written: str, meant: str) -> None:
     ],
 )
 def test_a_value_that_the_operator_cannot_compare_is_refused(operator: str, value: str) -> None:
-    """A policy's own value must be a number, a date, a range, as its operator wants it."""
+    """A policy value that its operator cannot compare (number, date, range) is refused."""
     with pytest.raises(ValueError):
         compile_condition(operator, "aws:key", [value], 1, has_variables=True)
 
 
 def test_an_external_id_does_not_print_itself() -> None:
-    """The condition shows its key and operator, not the value."""
+    """A condition's repr shows key and operator, and for an external ID no value."""
     condition = compile_condition("StringEquals", "sts:ExternalId", ["hush"], 7, has_variables=True)
     assert "hush" not in repr(condition)
     assert "***" in repr(condition)
-    shown = compile_condition("StringEquals", "aws:userid", ["open"], 7, has_variables=True)
-    assert "open" in repr(shown)
+    shown_text = compile_condition("StringEquals", "aws:userid", ["open"], 7, has_variables=True)
+    assert "open" in repr(shown_text)

@@ -11,14 +11,14 @@ BUCKET = "arn:aws:s3:::bucket/home/alice/file"
 
 
 def allows_action(action: Json, asked: str, **elements: Json) -> bool:
-    """Whether an Allow for that action covers the one that is asked."""
+    """Whether an Allow for this action covers the requested one."""
     return ask(Policies(identity=(identity(allow(action, **elements)),)), action=asked).is_allowed
 
 
 def allows(
     resource: Json, asked: str = BUCKET, *, version: str = "2012-10-17", key: str = "Resource", **context: str
 ) -> bool:
-    """Whether an Allow for that resource covers the one that is asked."""
+    """Whether an Allow for this resource covers the requested one."""
     document = identity(allow("*", None, **{key: resource}), version=version)
     return ask(Policies(identity=(document,)), action="s3:GetObject", resource=asked, **context).is_allowed
 
@@ -40,26 +40,26 @@ def allows(
     ],
 )
 def test_actions_match_without_case_and_with_wildcards(written: Json, hit: str, miss: str | None) -> None:
-    """An action covers its name in any case, wildcards anywhere, a list any of its members."""
+    """Actions ignore case, have wildcards anywhere, and a list matches if one member does."""
     assert allows_action(written, hit)
     assert miss is None or not allows_action(written, miss)
 
 
 def test_an_action_has_no_variables() -> None:
-    """What looks like one is text."""
+    """Actions have no variables: `${username}` is literal."""
     assert not allows_action("s3:Get${username}*", "s3:GetObject")
     assert allows_action("s3:Get${username}*", "s3:Get${username}s")
 
 
 def test_not_action_covers_every_other_action() -> None:
-    """With Allow it grants everything else, whatever the service."""
+    """An Allow with NotAction allows every other action of any service."""
     for written in ("iam:*", ["iam:*", "sts:AssumeRole"]):
         assert allows_action(None, "s3:GetObject", NotAction=written)
         assert not allows_action(None, "IAM:createUser", NotAction=written)
 
 
 def test_a_deny_with_not_action_spares_what_it_lists() -> None:
-    """Everything else is denied."""
+    """A Deny with NotAction denies every other action."""
     policies = Policies(identity=(identity(allow(), deny(None, NotAction="s3:*")),))
     assert ask(policies, action="s3:GetObject").is_allowed
     assert "ExplicitDeny" == ask(policies, action="ec2:RunInstances").effect
@@ -90,32 +90,32 @@ def test_a_deny_with_not_action_spares_what_it_lists() -> None:
     ],
 )
 def test_resources_match_part_by_part_and_with_case(written: Json, hit: str, miss: str | None) -> None:
-    """Wildcards cross slashes and colons inside the resource, never the parts before it."""
+    """A resource's wildcards cross slashes and colons within the last part, but not the parts before it."""
     assert allows(written, hit)
     assert miss is None or not allows(written, miss)
 
 
 def test_a_wildcard_region_does_not_reach_into_another_account() -> None:
-    """A queue whose name holds the wanted account and name is not that queue."""
+    """A wildcard region does not match another account, even if the queue's name contains the account's ARN."""
     foreign = "arn:aws:sqs:us-east-1:444455556666:x:111122223333:q"
     assert not allows("arn:aws:sqs:us-*:111122223333:q", foreign)
 
 
 def test_only_a_star_covers_actions_without_resources() -> None:
-    """The resource `*` of such an action is no ARN and matches no ARN pattern."""
+    """An action without resources has the resource `*`, which only the pattern `*` matches."""
     assert allows("*", "*")
     assert not allows("arn:aws:s3:::*", "*")
     assert not allows("arn:*:s3:::bucket", "*")
 
 
 def test_what_is_no_arn_matches_no_pattern() -> None:
-    """A malformed resource is covered by `*` alone."""
+    """A malformed resource matches only the pattern `*`."""
     assert not allows(["arn:aws:s3:::*", "arn:*:s3:*:*:*"], "s3:bucket")
     assert allows("*", "s3:bucket")
 
 
 def test_not_resource_covers_every_other_resource() -> None:
-    """Also the `*` of actions without resources."""
+    """NotResource covers every other resource, also the `*` of actions without resources."""
     assert allows("arn:aws:s3:::other/*", key="NotResource")
     assert allows("arn:aws:s3:::other/*", "*", key="NotResource")
     assert not allows("arn:aws:s3:::bucket/*", key="NotResource")
@@ -123,7 +123,7 @@ def test_not_resource_covers_every_other_resource() -> None:
 
 
 def test_variables_work_behind_the_fifth_colon() -> None:
-    """Filled from the request; what comes from it is literal."""
+    """Variables after the fifth colon are replaced; wildcards in their values are literal."""
     pattern = "arn:aws:s3:::bucket/home/${aws:username}/*"
     assert allows(pattern, aws__username="alice")
     assert not allows(pattern, aws__username="bob")
@@ -135,7 +135,7 @@ def test_variables_work_behind_the_fifth_colon() -> None:
 
 
 def test_variables_are_text_before_the_fifth_colon_and_in_version_2008() -> None:
-    """There they match no ARN that a request could name."""
+    """Variables before the fifth colon, and in version 2008-10-17, are literal and match no real ARN."""
     assert not allows("arn:aws:s3:${aws:region}::bucket/*", aws__region="")
     assert not allows("arn:aws:s3:::bucket/home/${aws:username}/*", version="2008-10-17", aws__username="alice")
     literal = "arn:aws:s3:::bucket/home/${aws:username}/x"
@@ -143,7 +143,7 @@ def test_variables_are_text_before_the_fifth_colon_and_in_version_2008() -> None
 
 
 def test_an_unset_variable_in_not_resource_neither_allows_nor_escapes_a_deny() -> None:
-    """Which resource is meant can't be known: an Allow gives nothing, a Deny takes."""
+    """With an unset variable in NotResource an Allow covers nothing and a Deny everything."""
     pattern = "arn:aws:s3:::bucket/home/${aws:username}/*"
     assert not allows(pattern, key="NotResource")
     assert not allows([pattern, "arn:aws:s3:::other/*"], key="NotResource")
@@ -156,7 +156,7 @@ def test_an_unset_variable_in_not_resource_neither_allows_nor_escapes_a_deny() -
 
 
 def test_a_session_has_no_user_name_of_its_own_accord() -> None:
-    """The engine takes values from the request alone, never from the caller's ARN."""
+    """Variables come from the request's context only, never from the caller's ARN."""
     document = identity(allow("*", "arn:aws:s3:::bucket/home/${aws:username}/*"))
     for caller in (ALICE, APP):
         assert not ask(Policies(identity=(document,)), caller, resource=BUCKET).is_allowed
@@ -174,7 +174,10 @@ def test_a_session_has_no_user_name_of_its_own_accord() -> None:
     ],
 )
 def test_an_arn_without_its_last_parts_has_wildcards_there(pattern: str, hits: tuple[bool, ...]) -> None:
-    """AWS IAM User Guide, "Incomplete ARNs"; in NotResource and in a Deny as well."""
+    """An ARN without its last parts has wildcards there, also in NotResource and in a Deny.
+
+    AWS IAM User Guide, "Incomplete ARNs".
+    """
     queues = [f"arn:aws:sqs:{region}:111122223333:q" for region in ("us-east-1", "eu-west-1")]
     for resource, is_hit in zip((*queues, "arn:aws:sns:us-east-1:111122223333:q"), hits, strict=True):
         assert is_hit is allows(pattern, resource)

@@ -1,4 +1,4 @@
-"""The order of evaluation: what decides, and what still limits."""
+"""AWS's order of policy evaluation: which policy decides, and which still limits."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ DENY_RCP = (*RCP, policy("rcp", deny("secretsmanager:*", Principal="*")))
 
 
 def resource(principal: Json, statement: Json = None) -> Policy:
-    """A resource policy that allows that principal everything."""
+    """A resource policy that allows this principal everything."""
     return policy("resource", (statement or allow()) | {"Principal": principal})
 
 
 def outcome(decision: Decision) -> tuple[str, str]:
-    """The effect and who decided."""
+    """The effect and the policy type that decided."""
     return decision.effect, decision.decided_by
 
 
@@ -50,14 +50,14 @@ def outcome(decision: Decision) -> tuple[str, str]:
 
 @pytest.mark.parametrize("caller", [ALICE, APP])
 def test_nothing_is_allowed_by_default(caller: Principal) -> None:
-    """Without an Allow the answer is no, with one it is yes."""
+    """Without an Allow a request is implicitly denied; with one it is allowed."""
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(), caller))
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(identity=(SILENT,)), caller))
     assert ("Allow", "identity-based policy") == outcome(ask(Policies(identity=(SILENT, ALLOWING)), caller))
 
 
 def test_an_explicit_deny_wins_over_any_allow() -> None:
-    """Wherever it stands; it is named as what decided, with its line."""
+    """An explicit Deny overrides every Allow, and the decision names its statement and line."""
     denying = parse_policy(
         '{"Version": "2012-10-17", "Statement": [\n{"Effect": "Deny", "Sid": "No", "Action": "*", "Resource": "*"}]}',
         "identity",
@@ -72,7 +72,7 @@ def test_an_explicit_deny_wins_over_any_allow() -> None:
 
 
 def test_an_allow_names_its_statement() -> None:
-    """The first Allow that applies is what decided."""
+    """The decision names the first Allow that applies."""
     document = identity(allow("s3:*"), allow("secretsmanager:*", Sid="This"), allow(Sid="AndThis"))
     decision = ask(Policies(identity=(document,)))
     assert decision.policy is document
@@ -81,14 +81,14 @@ def test_an_allow_names_its_statement() -> None:
 
 
 def test_a_deny_whose_condition_is_not_met_denies_nothing() -> None:
-    """Only statements that apply count."""
+    """A Deny whose condition is not met does not apply."""
     document = identity(allow(), deny(Condition={"Bool": {"aws:SecureTransport": "false"}}))
     assert ask(Policies(identity=(document,)), aws__SecureTransport="true").is_allowed
     assert not ask(Policies(identity=(document,)), aws__SecureTransport="false").is_allowed
 
 
 def test_all_conditions_of_a_statement_must_hold() -> None:
-    """Operators and keys are joined by and, values by or."""
+    """All condition operators and keys must hold; of a key's values one."""
     conditions = {"StringEquals": {"aws:a": ["1", "2"], "aws:b": "3"}, "Null": {"aws:c": "true"}}
     policies = Policies(identity=(identity(allow(Condition=conditions)),))
     assert ask(policies, aws__a="2", aws__b="3").is_allowed
@@ -102,7 +102,7 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 @pytest.mark.parametrize("caller", [ALICE, APP])
 def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
-    """It never grants by itself."""
+    """A permissions boundary must allow as well and never grants."""
     assert ask(Policies(identity=(ALLOWING,), boundary=BOUNDARY), caller).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), boundary=NARROW_BOUNDARY), caller)
     assert ("ImplicitDeny", "permissions boundary") == outcome(refused)
@@ -112,7 +112,7 @@ def test_a_boundary_must_allow_as_well(caller: Principal) -> None:
 
 
 def test_a_session_policy_limits_and_never_adds() -> None:
-    """A role session without one is not limited; one with only Denies may do nothing."""
+    """A session policy limits a role session and never grants; one with Denies only allows nothing."""
     assert ask(Policies(identity=(ALLOWING,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=SESSION), APP).is_allowed
     refused = ask(Policies(identity=(ALLOWING,), session=NARROW_SESSION), APP)
@@ -123,7 +123,7 @@ def test_a_session_policy_limits_and_never_adds() -> None:
 
 
 def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_enough() -> None:
-    """Inline and managed policies of one call add up; a further call only narrows."""
+    """Session policies of one call are a union; each further call's must allow, too."""
     union = (policy("session", allow("s3:*")), policy("session", allow("secretsmanager:*")))
     assert ask(Policies(identity=(ALLOWING,), session=(union,)), APP).is_allowed
     assert ask(Policies(identity=(ALLOWING,), session=(union, *SESSION)), APP).is_allowed
@@ -132,7 +132,7 @@ def test_every_layer_of_session_policies_must_allow_one_policy_of_a_layer_is_eno
 
 
 def test_a_federated_session_without_a_session_policy_may_do_nothing_of_its_users() -> None:
-    """GetFederationToken gives the user's rights cut by the policy passed; none passed, none given."""
+    """A federated session without a session policy has none of its user's permissions (GetFederationToken)."""
     refused = ask(Policies(identity=(ALLOWING,)), BOB)
     assert ("ImplicitDeny", "session policy") == outcome(refused)
     assert ask(Policies(identity=(ALLOWING,), session=SESSION), BOB).is_allowed
@@ -172,21 +172,23 @@ LIMITS = {
 def test_how_the_resource_names_the_caller_decides_what_still_limits(
     caller: Principal, principal: str, allowed_under: set[str]
 ) -> None:
-    """The table of the evaluation logic: who is let in with no policy, an Allow, a boundary, a session policy."""
+    """How a resource policy names the caller decides which limits still apply: AWS's table of evaluation logic."""
     named = resource({"AWS": principal})
-    found = {name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed}
-    assert allowed_under == found
+    allowed_limits = {
+        name for name, limits in LIMITS.items() if ask(limits._replace(resource=named), caller).is_allowed
+    }
+    assert allowed_under == allowed_limits
 
 
 def test_a_federated_session_named_by_its_user_is_limited_by_its_session_policy() -> None:
-    """The user's ARN stands in for the identity policies, not for the session's."""
+    """A federated session named by its user skips identity policies, but not its session policy."""
     named = resource({"AWS": BOB.issuer_arn})
     assert ask(Policies(resource=named, session=SESSION), BOB).is_allowed
     assert not ask(Policies(resource=named, session=NARROW_SESSION), BOB).is_allowed
 
 
 def test_the_closest_naming_statement_of_several_counts() -> None:
-    """An Allow for the account before the one for the user does not hide it."""
+    """Of several naming statements the closest counts, whatever their order."""
     document = policy("resource", allow(Principal={"AWS": ACCOUNT}), allow(Principal={"AWS": ALICE.arn}))
     decision = ask(Policies(resource=document))
     assert ("Allow", "resource-based policy") == outcome(decision)
@@ -194,14 +196,14 @@ def test_the_closest_naming_statement_of_several_counts() -> None:
 
 
 def test_a_resource_policy_that_says_nothing_leaves_it_to_the_identity() -> None:
-    """In the same account one of the two is enough."""
+    """In the same account an identity policy suffices if the resource policy does not mention the caller."""
     silent = resource({"AWS": f"arn:aws:iam::{OTHER}:root"})
     assert ask(Policies(identity=(ALLOWING,), resource=silent)).is_allowed
     assert ("ImplicitDeny", "identity-based policy") == outcome(ask(Policies(resource=silent)))
 
 
 def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() -> None:
-    """A KMS key's policy has to name the account before its users' own policies count."""
+    """A KMS key's policy must name the account before identity policies apply."""
     silent = Policies(identity=(ALLOWING,), must_resource_allow=True)
     assert ("ImplicitDeny", "resource-based policy") == outcome(ask(silent))
     opened = silent._replace(resource=resource({"AWS": ACCOUNT}))
@@ -209,13 +211,13 @@ def test_a_key_that_must_allow_by_itself_is_not_opened_by_identity_policies() ->
 
 
 def test_the_first_of_equally_close_statements_is_named() -> None:
-    """Order decides only what is told."""
+    """Of equally close statements the decision names the first."""
     document = policy("resource", allow(Principal="*"), allow(Principal={"AWS": ALICE.arn}))
     assert ask(Policies(resource=document)).statement is document.statements[0]
 
 
 def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
-    """The user with its account; everybody else is denied."""
+    """A Deny with NotPrincipal exempts a user only if user and account are both listed."""
     named = {"AWS": [ALICE.arn, ACCOUNT]}
     document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
     assert ask(Policies(resource=document), ALICE).is_allowed
@@ -225,7 +227,7 @@ def test_a_deny_with_not_principal_spares_who_is_fully_named() -> None:
 
 
 def test_a_deny_with_not_principal_spares_nobody_who_has_a_boundary() -> None:
-    """However fully the caller is named; a root user has no boundary, whatever is passed as one."""
+    """A Deny with NotPrincipal applies to every user with a boundary; a root user has none."""
     named = {"AWS": [ALICE.arn, f"arn:aws:iam::{ACCOUNT}:root"]}
     document = policy("resource", allow(Principal="*"), deny(NotPrincipal=named))
     assert ask(Policies(resource=document)).is_allowed
@@ -236,14 +238,14 @@ def test_a_deny_with_not_principal_spares_nobody_who_has_a_boundary() -> None:
 
 
 def test_an_allow_with_not_principal_lets_everyone_else_in() -> None:
-    """Also who is anonymous; who is named in any way stays out."""
+    """An Allow with NotPrincipal admits everyone not named, also anonymous callers."""
     document = policy("resource", allow(NotPrincipal={"AWS": ACCOUNT}))
     assert ask(Policies(resource=document), ANYBODY).is_allowed
     assert not ask(Policies(resource=document), ALICE).is_allowed
 
 
 def test_a_resource_policys_deny_binds_whom_it_names() -> None:
-    """Also the root user, and against an Allow of the same policy."""
+    """A resource policy's Deny applies to the principals it names, also to the root user."""
     document = policy("resource", allow(Principal="*"), deny(Principal={"AWS": ACCOUNT}))
     for caller in (ALICE, APP, ROOT):
         decision = ask(Policies(identity=(ALLOWING,), resource=document), caller)
@@ -258,7 +260,7 @@ FOREIGN = SECRET.replace(ACCOUNT, OTHER)
 
 @pytest.mark.parametrize("principal", [ACCOUNT, ALICE.arn, "*"])
 def test_across_accounts_both_sides_must_allow(principal: str) -> None:
-    """However the resource names the caller."""
+    """Across accounts both sides must allow, however the resource names the caller."""
     named = resource({"AWS": principal})
     both = Policies(identity=(ALLOWING,), resource=named)
     assert ask(both, resource=FOREIGN, account=OTHER).is_allowed
@@ -271,7 +273,7 @@ def test_across_accounts_both_sides_must_allow(principal: str) -> None:
 
 
 def test_across_accounts_a_named_session_is_still_limited_by_its_policy() -> None:
-    """What settles it in the same account does not do so here."""
+    """Across accounts a session named by its ARN is still limited by its session policy."""
     named = Policies(identity=(ALLOWING,), resource=resource({"AWS": APP.arn}), session=NARROW_SESSION)
     assert ask(named, APP).is_allowed
     refused = ask(named, APP, resource=FOREIGN, account=OTHER)
@@ -282,7 +284,7 @@ def test_across_accounts_a_named_session_is_still_limited_by_its_policy() -> Non
 
 
 def test_identity_policies_and_boundaries_do_not_bind_the_root_user() -> None:
-    """Control policies and a resource's Deny do."""
+    """Identity policies and boundaries do not apply to the root user; control and resource policies do."""
     bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
     assert ("Allow", "no policy") == outcome(ask(bound, ROOT))
     assert not ask(bound._replace(service_control=(NARROW_SCP,)), ROOT).is_allowed
@@ -293,14 +295,14 @@ def test_identity_policies_and_boundaries_do_not_bind_the_root_user() -> None:
 
 
 def test_a_root_session_is_limited_by_its_task_policy() -> None:
-    """AssumeRoot's session may do what the task policy says."""
+    """A root session (AssumeRoot) is limited by its task policy."""
     assert ask(Policies(session=SESSION), ROOT).is_allowed
     assert ("ImplicitDeny", "session policy") == outcome(ask(Policies(session=NARROW_SESSION), ROOT))
 
 
 @pytest.mark.parametrize(("caller", "principal"), [(ANYBODY, "*"), (LAMBDA, {"Service": "lambda.amazonaws.com"})])
 def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, principal: Json) -> None:
-    """Identity policies that somebody passes by mistake count for nothing."""
+    """A caller without an account is allowed by the resource policy alone; identity policies are ignored."""
     assert ask(Policies(resource=resource(principal)), caller).is_allowed
     refused = ask(Policies(identity=(ALLOWING,)), caller)
     assert ("ImplicitDeny", "resource-based policy") == outcome(refused)
@@ -312,7 +314,7 @@ def test_who_has_no_account_is_let_in_by_the_resource_alone(caller: Principal, p
 
 
 def test_each_level_of_service_control_policies_must_allow() -> None:
-    """An empty level allows nothing; a resource that names the caller changes nothing."""
+    """Each SCP level must allow, whatever the resource says; an empty level allows nothing."""
     base = Policies(identity=(ALLOWING,), resource=resource("*"))
     assert ask(base._replace(service_control=(SCP, SCP))).is_allowed
     for levels in ((SCP, NARROW_SCP), (NARROW_SCP, SCP), (SCP, ())):
@@ -323,7 +325,7 @@ def test_each_level_of_service_control_policies_must_allow() -> None:
 
 
 def test_resource_control_policies_deny_by_resource() -> None:
-    """With RCPFullAWSAccess on the level everything else passes."""
+    """An RCP denies by resource; RCPFullAWSAccess on the level allows everything else."""
     base = Policies(identity=(ALLOWING,))
     assert ask(base._replace(resource_control=(RCP,))).is_allowed
     denied = ask(base._replace(resource_control=(RCP, DENY_RCP)))
@@ -331,7 +333,7 @@ def test_resource_control_policies_deny_by_resource() -> None:
 
 
 def test_control_policies_do_not_bind_service_linked_roles() -> None:
-    """A role under /aws-service-role/ is AWS's own."""
+    """Control policies do not apply to service-linked roles (path /aws-service-role/)."""
     linked = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/x.amazonaws.com/App")
     bound = Policies(identity=(ALLOWING,), service_control=(NARROW_SCP,), resource_control=(DENY_RCP,))
     assert ask(bound, linked).is_allowed
@@ -340,13 +342,16 @@ def test_control_policies_do_not_bind_service_linked_roles() -> None:
 
 @pytest.mark.parametrize("owner", ["role/x:role/aws-service-role/y/App", "user/x:role/aws-service-role/y/App"])
 def test_control_policies_bind_a_role_whose_path_only_holds_that_text(owner: str) -> None:
-    """IAM takes colons in a path, so an administrator can write `:role/aws-service-role/` further in."""
+    """A role whose path merely contains `:role/aws-service-role/` is no service-linked role.
+
+    IAM accepts colons in a path, so an administrator can create one.
+    """
     disguised = APP._replace(issuer_arn=f"arn:aws:iam::{ACCOUNT}:{owner}")
     assert not ask(Policies(identity=(ALLOWING,), service_control=(NARROW_SCP,)), disguised).is_allowed
 
 
 def test_the_first_type_in_awss_order_is_named() -> None:
-    """Explicit denies before implicit ones; then organisation, resource, identity, boundary, session."""
+    """Of several refusing types the first in AWS's order is named; explicit denies come before implicit ones."""
     refusing = Policies(
         identity=(SILENT,),
         boundary=NARROW_BOUNDARY,
@@ -372,14 +377,14 @@ def test_the_first_type_in_awss_order_is_named() -> None:
 
 @pytest.mark.parametrize("action", ["sts:GetCallerIdentity", "sts:GetSessionToken", "STS:getcalleridentity"])
 def test_some_calls_need_no_permission_and_no_policy_denies_them(action: str) -> None:
-    """GetCallerIdentity works under an explicit Deny, and naming GetSessionToken has no effect."""
+    """GetCallerIdentity works under an explicit Deny, and denying GetSessionToken by name has no effect."""
     denied = Policies(identity=(identity(deny()),))
     assert ("Allow", "no policy") == outcome(ask(denied, action=action, resource="*"))
     assert not ask(denied, action="sts:GetFederationToken", resource="*").is_allowed
 
 
 def test_a_request_or_decision_does_not_print_its_context() -> None:
-    """One of the values may be an external ID."""
+    """The repr of requests and decisions shows context keys without values: one may be an external ID."""
     decision = ask(Policies(identity=(ALLOWING,)), sts__ExternalId="hush")
     for printed in (repr(decision), repr(decision.request), str(decision)):
         assert "hush" not in printed

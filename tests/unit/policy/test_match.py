@@ -50,19 +50,19 @@ def arn(pattern: str, text: str) -> bool:
     ],
 )
 def test_star_is_any_run_and_question_mark_any_one_character(pattern: str, hit: str, miss: str) -> None:
-    """Each pattern matches whole texts, and everything that is no wildcard is itself."""
+    """A pattern matches whole texts: `*` any run, `?` any one character, everything else itself."""
     assert glob(pattern, hit)
     assert not glob(pattern, miss)
 
 
 def test_wildcards_cross_slashes_and_line_ends() -> None:
-    """`*` and `?` stand for any characters whatever."""
+    """`*` and `?` match any character, also slashes and line ends."""
     assert glob("a*z", "a/b:c\nz")
     assert glob("a?z", "a\nz")
 
 
 class CountedText(str):
-    """A text that notes how far it was looked through."""
+    """A string that records how far it is searched."""
 
     __slots__ = ("looked_at", "starts")
 
@@ -71,7 +71,7 @@ class CountedText(str):
         self.looked_at = 0
 
     def find(self, sub: str, start: object = 0, end: object = None, /) -> int:
-        """As for any text; the start is noted."""
+        """Search as usual; record the start."""
         assert isinstance(start, int)
         assert isinstance(end, int)
         self.starts.append(start)
@@ -84,7 +84,7 @@ class CountedText(str):
 
 
 def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
-    """A pattern of two thousand `*` needs two thousand searches, each from where the last one ended."""
+    """Two thousand `*` need two thousand searches, each from the end of the last: matching is linear."""
     text = CountedText("a" * 50_000 + "b")
     pattern = "*a" * 2_000 + "*c*b"
     assert not glob(pattern, text)
@@ -93,7 +93,7 @@ def test_each_literal_piece_is_looked_for_once_and_only_forward() -> None:
 
 
 def test_pieces_with_question_marks_look_at_each_character_once() -> None:
-    """Two hundred pieces that all nearly fit look at no character of the text twice."""
+    """Pieces with `?` look at each character of the text once: matching is linear."""
     text = CountedText("a" * 20_000)
     pattern = "*a?a?b" * 200 + "*"
     assert not glob(pattern, text)
@@ -101,7 +101,7 @@ def test_pieces_with_question_marks_look_at_each_character_once() -> None:
 
 
 def test_a_pattern_of_many_pieces_with_question_marks_is_found() -> None:
-    """The one-pass search finds the earliest place of each piece."""
+    """Pieces with `?` are found at their earliest position."""
     assert glob("*a?c*e?g*i", "xxabcaacdefgghi")
     assert not glob("*a?c*e?g*i", "xxabdefghi")
 
@@ -117,13 +117,13 @@ def test_a_pattern_of_many_pieces_with_question_marks_is_found() -> None:
     ],
 )
 def test_each_part_of_an_arn_is_matched_on_its_own(pattern: str, hit: str, miss: str) -> None:
-    """A wildcard in one of the first five parts never reaches into the next."""
+    """Wildcards in one of an ARN's first five parts do not match into the next part."""
     assert arn(pattern, hit)
     assert not arn(pattern, miss)
 
 
 def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
-    """The guide's own example: StringLike would match this, an ARN comparison does not."""
+    """An ARN comparison denies what StringLike would match across region and account (AWS's example)."""
     pattern = "arn:aws:someservice:*:111122223333:finance/*"
     text = "arn:aws:someservice:us-east-2:999999999999:store/abc:111122223333:finance/document.txt"
     assert glob(pattern, text)
@@ -132,6 +132,6 @@ def test_a_wildcard_does_not_cross_from_region_to_account() -> None:
 
 @pytest.mark.parametrize("text", ["", "arn", "arn:aws:iam::1", "urn:aws:iam::1:role/a", "arn:aws:s3"])
 def test_what_has_not_six_parts_is_no_arn(text: str) -> None:
-    """Fewer parts, or another scheme, is no ARN, as text and as pattern."""
+    """Text with fewer than six parts or another scheme is no ARN and no ARN pattern."""
     assert split_arn(text) is None
     assert compile_arn([text] if text else []) is None

@@ -1,4 +1,4 @@
-"""Reading policy documents: what each kind may say, and where it goes wrong."""
+"""Parsing policy documents: what each kind may contain, and the problems reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALID: dict[PolicyKind, dict[str, Json]] = {
 
 
 def problems(kind: PolicyKind, document: str) -> list[tuple[int, str, str]]:
-    """Line, path and message of each problem of a document that must have some."""
+    """Line, path and message of each problem; fails if there is none."""
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy(document, kind, file="p.json")
     assert all(problem.where.file == "p.json" for problem in refused.value.problems)
@@ -43,13 +43,13 @@ def refusal(kind: PolicyKind, *statements: Json, version: str = "2012-10-17") ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plain_policy_of_each_kind_is_read(kind: PolicyKind) -> None:
-    """With its kind, name and version."""
+    """A minimal policy of each kind is read with kind, name and version."""
     policy = parse_policy(text(VALID[kind]), kind, name="mine")
     assert (kind, "mine", "2012-10-17", 1) == (policy.kind, policy.name, policy.version, len(policy.statements))
 
 
 def test_statements_know_their_lines() -> None:
-    """A statement's line is where its brace opens; a condition's where its key stands."""
+    """A statement's line is that of its brace, a condition's that of its key."""
     document = """{
       "Version": "2012-10-17",
       "Statement": [
@@ -70,7 +70,7 @@ def test_statements_know_their_lines() -> None:
 
 
 def test_one_statement_and_one_value_need_no_list() -> None:
-    """`Statement`, `Action`, `Resource`, principals and condition values may each be bare."""
+    """`Statement`, `Action`, `Resource`, principals and condition values may be single values instead of lists."""
     document = json.dumps({"Statement": allow("s3:*", "*", Condition={"Bool": {"aws:SecureTransport": True}})})
     policy = parse_policy(document, "identity")
     assert "2008-10-17" == policy.version
@@ -81,21 +81,21 @@ def test_one_statement_and_one_value_need_no_list() -> None:
 @pytest.mark.parametrize("kind", ["identity", "session", "boundary", "scp"])
 @pytest.mark.parametrize("element", ["Principal", "NotPrincipal"])
 def test_a_policy_that_is_attached_to_its_principal_names_none(kind: PolicyKind, element: str) -> None:
-    """IAM: Has prohibited field Principal."""
+    """A policy attached to its principal has no Principal (IAM: Has prohibited field Principal)."""
     statement = allow("s3:*", **{element: "*"})
     assert f"`{element}` does not belong in a" in refusal(kind, statement)
 
 
 @pytest.mark.parametrize("element", ["Resource", "NotResource", "NotPrincipal"])
 def test_a_trust_policy_has_a_principal_and_no_resource(element: str) -> None:
-    """Its resource is the role."""
+    """A trust policy has a Principal and no Resource: its resource is the role."""
     value = {"AWS": ALICE.arn} if element == "NotPrincipal" else "*"
     assert f"`{element}` does not belong in a role trust policy" in refusal("trust", VALID["trust"] | {element: value})
     assert "`Principal` is missing" in refusal("trust", allow("sts:AssumeRole", None))
 
 
 def test_a_trust_policy_speaks_of_sts_only() -> None:
-    """IAM: AssumeRole policy may only specify STS AssumeRole actions. `*` and `sts:*` are among what it takes."""
+    """A trust policy may only have STS actions, `sts:*` or `*`, as IAM demands."""
     assert "no action of STS" in refusal("trust", VALID["trust"] | {"Action": ["sts:AssumeRole", "s3:GetObject"]})
     for action in ("*", "sts:*", "STS:tagsession"):
         parse_policy(text(VALID["trust"] | {"Action": action}), "trust")
@@ -103,20 +103,20 @@ def test_a_trust_policy_speaks_of_sts_only() -> None:
 
 @pytest.mark.parametrize("kind", ["identity", "session", "boundary", "scp", "rcp"])
 def test_permission_policies_need_a_resource(kind: PolicyKind) -> None:
-    """Only a resource's policy may leave it out."""
+    """Permission policies need a Resource; only a resource's own policy may omit it."""
     statement = {key: value for key, value in VALID[kind].items() if key != "Resource"}
     assert "`Resource` is missing" in refusal(kind, statement)
     assert parse_policy(text(allow("ecr:*", None, Principal="*")), "resource").statements[0].resources is None
 
 
 def test_a_resource_policy_needs_a_principal() -> None:
-    """Either `Principal` or `NotPrincipal`."""
+    """A resource policy needs `Principal` or `NotPrincipal`."""
     assert "`Principal` is missing" in refusal("resource", allow())
     parse_policy(text(deny(NotPrincipal={"AWS": ALICE.arn})), "resource")
 
 
 def test_service_control_policies_use_the_whole_language() -> None:
-    """Since September 2025 also NotAction, NotResource and conditions with Allow."""
+    """SCPs may use NotAction, NotResource and conditions with Allow (since September 2025)."""
     condition = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
     parse_policy(text(allow(None, None, NotAction="iam:*", NotResource="*", Condition=condition)), "scp")
 
@@ -132,7 +132,7 @@ def test_service_control_policies_use_the_whole_language() -> None:
     ],
 )
 def test_a_resource_control_policy_denies_everybody_something(change: dict[str, Json], message: str) -> None:
-    """Principal "*", Effect Deny, named services; but for AWS's own RCPFullAWSAccess."""
+    """An RCP has Principal "*", Effect Deny and named services; AWS's RCPFullAWSAccess is the exception."""
     import re
 
     assert re.search(message, refusal("rcp", RCP | change))
@@ -142,14 +142,14 @@ def test_a_resource_control_policy_denies_everybody_something(change: dict[str, 
 
 @pytest.mark.parametrize("kind", ["scp", "rcp"])
 def test_organisation_policies_need_version_2012(kind: PolicyKind) -> None:
-    """Missing or old is refused; elsewhere a missing version means 2008-10-17."""
+    """Organization policies need version 2012-10-17; elsewhere a missing version means 2008-10-17."""
     assert "must be 2012-10-17" in refusal(kind, VALID[kind], version="2008-10-17")
     document = json.dumps({"Statement": [VALID[kind]]})
     assert [(1, "Version", "`Version` is missing")] == problems(kind, document)
 
 
 def test_only_resource_based_policies_have_an_id() -> None:
-    """A trust policy is one."""
+    """Only resource policies (a trust policy is one) may have an Id."""
     for kind in KINDS:
         document = json.dumps({"Version": "2012-10-17", "Id": "x", "Statement": VALID[kind]})
         if kind in ("resource", "trust"):
@@ -159,7 +159,7 @@ def test_only_resource_based_policies_have_an_id() -> None:
 
 
 def test_sids_are_letters_and_digits_and_stand_once() -> None:
-    """In IAM's own policies; other services let a Sid be any text. An empty one may repeat."""
+    """In IAM policies a Sid is letters and digits and unique, unless empty; in resource policies any text."""
     assert "other than letters and digits" in refusal("identity", allow(Sid="no spaces"))
     assert "also that of line 1" in refusal("identity", allow(Sid="A"), allow(Sid="A"))
     parse_policy(text(allow(Sid=""), allow(Sid="")), "identity")
@@ -202,7 +202,7 @@ def test_sids_are_letters_and_digits_and_stand_once() -> None:
     ],
 )
 def test_each_departure_from_the_grammar_is_refused(statement: dict[str, Json], message: str) -> None:
-    """A statement with anything that the language has not is no statement."""
+    """Every departure from the grammar in a statement is refused."""
     import re
 
     assert re.search(message, refusal("identity", allow("s3:*") | statement))
@@ -221,7 +221,7 @@ def test_each_departure_from_the_grammar_is_refused(statement: dict[str, Json], 
     ],
 )
 def test_principals_are_checked(principal: Json, message: str) -> None:
-    """Each must have a type, and a form that the type knows."""
+    """A principal needs a type, and a form that is valid for the type."""
     assert message in refusal("trust", allow("sts:AssumeRole", None, Principal=principal))
 
 
@@ -239,12 +239,12 @@ def test_principals_are_checked(principal: Json, message: str) -> None:
     ],
 )
 def test_a_document_that_is_no_policy_is_refused(document: str, line: int, message: str) -> None:
-    """Empty, of another shape, of an unknown version."""
-    assert (line, message) in [(found[0], found[2]) for found in problems("identity", document)]
+    """An empty document, one of another shape or of an unknown version is refused."""
+    assert (line, message) in [(problem[0], problem[2]) for problem in problems("identity", document)]
 
 
 def test_comments_and_repeated_keys_are_refused_with_their_lines() -> None:
-    """AWS's JSON has neither; both are reported, in line order, as are problems of the policy itself."""
+    """Comments and repeated keys are refused in line order together with the policy's other problems."""
     document = """{
       "Version": "2012-10-17",
       "Statement": [{
@@ -261,7 +261,7 @@ def test_comments_and_repeated_keys_are_refused_with_their_lines() -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    """With the path to it; the error itself points at the first."""
+    """All problems are reported at once with their paths; the error's own location is the first."""
     document = text(allow("x", "y"), deny("s3:*", Condition={"Bool": {"a:b": "maybe"}}), "z")
     paths = [path for _, path, _ in problems("identity", document)]
     assert ["Statement[0].Action", "Statement[0].Resource", "Statement[1].Condition.Bool.a:b", "Statement[2]"] == paths
@@ -288,7 +288,7 @@ def test_every_problem_is_reported_at_once() -> None:
     ],
 )
 def test_iams_own_words_are_kept_for_the_sandbox(kind: PolicyKind, statement: Json, words: str) -> None:
-    """MalformedPolicyDocument as IAM would word it, from the first problem."""
+    """The error has IAM's MalformedPolicyDocument message for the first problem, which the sandbox returns."""
     with pytest.raises(PolicyInvalid, match="that AWS accepts") as refused:
         parse_policy(text(statement), kind, name="mine")
     assert f"AWS would answer MalformedPolicyDocument: {words}" == refused.value.why
@@ -296,7 +296,7 @@ def test_iams_own_words_are_kept_for_the_sandbox(kind: PolicyKind, statement: Js
 
 
 def test_what_is_no_json_has_iams_words_too() -> None:
-    """The JSON error itself is among the problems."""
+    """For invalid JSON the error has IAM's message, and the JSON error is the problem."""
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy("{", "identity")
     assert refused.value.why.endswith("This policy contains invalid Json")
@@ -304,16 +304,16 @@ def test_what_is_no_json_has_iams_words_too() -> None:
 
 
 def test_an_external_id_is_in_no_message() -> None:
-    """Not even when it is malformed; another key's value may be quoted."""
+    """No message shows an external ID, even a malformed one; other keys' values may be quoted."""
     bad = "${hush"
     condition = {"StringEquals": {"sts:externalID": bad, "aws:userid": "${other"}}
-    found = refusal("trust", VALID["trust"] | {"Condition": condition})
-    assert "hush" not in found
-    assert "the value of `sts:externalID` can't be used with StringEquals" in found
+    messages = refusal("trust", VALID["trust"] | {"Condition": condition})
+    assert "hush" not in messages
+    assert "the value of `sts:externalID` can't be used with StringEquals" in messages
 
 
 def test_a_near_miss_is_offered() -> None:
-    """Elements and operators that were slips of the pen come with what was meant."""
+    """Misspelt elements and operators have a suggestion."""
     statement = {"effect": "Allow", "Action": "s3:*", "Resources": "*", "Condition": {"StringLik": {"a:b": "c"}}}
     with pytest.raises(PolicyInvalid) as refused:
         parse_policy(text(statement), "identity")
@@ -322,7 +322,7 @@ def test_a_near_miss_is_offered() -> None:
 
 
 def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
-    """`check_policy` takes a document of either syntax, and gives problems instead of raising."""
+    """`check_policy` takes a parsed YAML or JSON document and returns problems instead of raising."""
     good = "Version: '2012-10-17'\nStatement:\n- {Effect: Deny, Action: 's3:*', Resource: '*'}\n"
     checked = check_policy(parse_yaml(good, "p.yaml"), "session")
     assert checked.policy is not None
@@ -335,7 +335,7 @@ def test_a_policy_written_as_yaml_is_checked_by_the_same_rules() -> None:
 
 @pytest.mark.parametrize("resource", ["arn:aws:sqs", "arn:aws:sqs:us-east-1", "arn:aws:sqs:us-east-1:111122223333"])
 def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -> None:
-    """AWS completes it there, and refuses it in every other kind of policy."""
+    """An ARN without its last parts is valid in identity policies only, where AWS completes it."""
     assert parse_policy(text(allow("sqs:*", resource)), "identity").statements
     assert parse_policy(text(allow("sqs:*", resource)), "boundary").statements
     for refusing in (refusal("session", allow("sqs:*", resource)), refusal("scp", allow("sqs:*", resource))):
@@ -345,7 +345,7 @@ def test_an_arn_without_its_last_parts_is_for_identity_policies(resource: str) -
 
 
 def test_an_origin_access_identity_is_a_principal_of_resource_policies() -> None:
-    """A bucket policy may name CloudFront's; a trust policy may not, and no other user of that account."""
+    """CloudFront's origin access identity is a valid principal in resource policies, and not in trust policies."""
     name = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E127EXAMPLE51Z"
     assert parse_policy(text(allow("s3:GetObject", Principal={"AWS": name})), "resource").statements
     for wrong in (name.replace(" E1", " 1"), name.replace("E127", "E12*"), "arn:aws:iam::cloudfront:user/Bob"):

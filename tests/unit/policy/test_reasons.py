@@ -1,4 +1,4 @@
-"""Why a request was decided as it was, told by what nearly applied."""
+"""The reasons for a decision: which statements matched, and why near ones did not."""
 
 from __future__ import annotations
 
@@ -31,28 +31,30 @@ from tests.unit.policy.policies import (
 
 
 def types(decision: Decision) -> list[tuple[str, str]]:
-    """Each consulted type and what it says."""
+    """Each consulted policy type and its effect."""
     return [(reason.policy_type, reason.effect) for reason in decision.reasons]
 
 
 def reason(decision: Decision, policy_type: str) -> Reason:
-    """The only reason of that type."""
-    (found,) = [found for found in decision.reasons if found.policy_type == policy_type]
-    return found
+    """The only reason of this policy type."""
+    (matching_reason,) = [
+        matching_reason for matching_reason in decision.reasons if matching_reason.policy_type == policy_type
+    ]
+    return matching_reason
 
 
 def failures(decision: Decision, policy_type: str = "role trust policy") -> list[UnmetElement]:
-    """What failed in the nearest statement of that type."""
+    """The failures of the nearest statement of this policy type."""
     return list(reason(decision, policy_type).near[0].failures)
 
 
 def identity_failures(statement: Json, **context: str) -> list[UnmetElement]:
-    """What failed in that statement of an identity-based policy."""
+    """The failures of this statement in an identity policy."""
     return failures(ask(Policies(identity=(identity(statement),)), **context), "identity-based policy")
 
 
 def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
-    """With level and layer, and what each says by itself."""
+    """Every consulted type is listed in AWS's order, with level, layer and own effect."""
     policies = Policies(
         identity=(identity(allow()),),
         boundary=policy("boundary", deny("iam:*"), allow()),
@@ -72,11 +74,11 @@ def test_every_type_that_was_consulted_is_told_in_awss_order() -> None:
         ("session policy", "Allow"),
         ("session policy", "ImplicitDeny"),
     ] == types(decision)
-    assert [0, 0, 1, 0, 0, 0, 0, 1] == [found.level for found in decision.reasons]
+    assert [0, 0, 1, 0, 0, 0, 0, 1] == [consulted.level for consulted in decision.reasons]
 
 
 def test_what_was_not_consulted_is_not_told() -> None:
-    """Absent kinds, a root user's own policies, a service's."""
+    """Types that do not apply are not listed: absent ones, a root user's or a service's identity policies."""
     assert [("identity-based policy", "ImplicitDeny")] == types(ask(Policies()))
     bound = Policies(identity=(identity(deny()),), boundary=policy("boundary", deny()))
     assert [] == types(ask(bound, ROOT))
@@ -84,15 +86,15 @@ def test_what_was_not_consulted_is_not_told() -> None:
 
 
 def test_matching_statements_are_listed_all_of_them() -> None:
-    """As AWS's DecodeAuthorizationMessage lists them, Allows and Denies alike."""
+    """All matching statements are listed, Allow and Deny alike (as by DecodeAuthorizationMessage)."""
     document = identity(allow(Sid="One"), deny(Sid="Two"), allow("s3:*", Sid="Three"))
-    found = reason(ask(Policies(identity=(document,))), "identity-based policy")
-    assert "ExplicitDeny" == found.effect
-    assert ["One", "Two"] == [match.statement.sid for match in found.matched]
+    policy_read = reason(ask(Policies(identity=(document,))), "identity-based policy")
+    assert "ExplicitDeny" == policy_read.effect
+    assert ["One", "Two"] == [match.statement.sid for match in policy_read.matched]
 
 
 def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
-    """And the line on which the key stands."""
+    """A failed condition has operator, key, wanted and actual values, and the key's line."""
     document = parse_policy(
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",\n'
         f'"Principal": {{"AWS": "{ALICE.arn}"}}, "Condition": {{\n'
@@ -108,7 +110,7 @@ def test_a_failed_condition_is_told_with_key_wanted_and_actual() -> None:
 
 
 def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
-    """None, not an empty text."""
+    """A key that was not sent has the actual value None, not ""."""
     condition = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))))
     assert failed.actual is None
@@ -116,7 +118,7 @@ def test_a_key_that_was_not_sent_has_no_actual_value() -> None:
 
 
 def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
-    """Neither the policy's nor the request's value is in the reasons; white space and case are."""
+    """An external ID is hidden in policy and request; a difference in case or white space is a hint."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition={"StringEquals": {"sts:ExternalId": "Hush-1"}}))
     for sent, hint in (
         ("hush-1", "they differ only in upper and lower case"),
@@ -151,7 +153,7 @@ def test_an_external_id_is_hidden_and_its_near_misses_are_told() -> None:
     ],
 )
 def test_a_wildcard_that_is_plain_text_is_told(operator: str, wanted: str, hint: str) -> None:
-    """Where the operator that knows wildcards would have let the call in; of a secret value nothing is told."""
+    """A wildcard under an operator without wildcards is a hint, unless the value is secret."""
     condition = {operator: {"aws:Claim": wanted}}
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition))
 
@@ -163,7 +165,7 @@ def test_a_wildcard_that_is_plain_text_is_told(operator: str, wanted: str, hint:
 
 
 def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
-    """The session, its role, the id and the account: each is a way in which it could have been named."""
+    """A principal that does not match is shown with all names of the caller: session, role, id, account."""
     other = f"arn:aws:iam::{ACCOUNT}:role/Other"
     (failed,) = failures(assume(Policies(resource=trusting({"AWS": other})), APP))
     assert "Principal" == failed.element
@@ -174,20 +176,20 @@ def test_another_principal_is_told_with_all_names_of_the_caller() -> None:
 
 
 def test_a_resource_policys_statement_without_principal_is_told() -> None:
-    """A document of the wrong kind in the place of a resource's grants nothing."""
+    """A statement without Principal in the place of a resource policy grants nothing, and the reason says so."""
     decision = ask(Policies(resource=identity(allow())), LAMBDA)
     assert not decision.is_allowed
     assert ["Principal"] == [failed.element for failed in failures(decision, "resource-based policy")]
 
 
 def test_a_deny_without_principal_in_the_place_of_a_resources_policy_still_denies() -> None:
-    """A document of the wrong kind is no way around a Deny."""
+    """A Deny without Principal in the place of a resource policy still denies."""
     decision = ask(Policies(identity=(identity(allow()),), resource=identity(deny())))
     assert "ExplicitDeny" == decision.effect
 
 
 def test_another_resource_and_another_action_are_told() -> None:
-    """Each with what was wanted; case in a resource is a hint."""
+    """Resource and action that do not match are shown; a difference in case is a hint."""
     (failed,) = identity_failures(allow("*", SECRET.replace("prod", "Prod")))
     assert ("Resource", (SECRET,)) == (failed.element, failed.actual)
     assert "they differ only in upper and lower case" == failed.hint
@@ -201,7 +203,7 @@ def test_another_resource_and_another_action_are_told() -> None:
 
 
 def test_what_must_not_be_there_is_known_as_such() -> None:
-    """So that nobody reads `wants x; the request has x`; every other operator wants what it names."""
+    """`is_negated` knows all negated operators and elements, so that no text says `wants x; the request has x`."""
     negated = {operator for operator in OPERATORS if is_negated("Condition", operator)}
     assert {
         "StringNotEquals",
@@ -218,7 +220,7 @@ def test_what_must_not_be_there_is_known_as_such() -> None:
 
 
 def test_a_variable_without_value_is_named() -> None:
-    """In Resource and in conditions; one with a default or a value is not."""
+    """A variable without value is named, in Resource and in conditions; one with a default or value is not."""
     resource = "arn:aws:secretsmanager:*:*:secret:${aws:username}/*"
     (failed,) = identity_failures(allow("*", resource))
     assert "${aws:username} has no value in this request" == failed.hint
@@ -230,7 +232,7 @@ def test_a_variable_without_value_is_named() -> None:
 
 
 def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
-    """Version 2008-10-17, which is also meant where no version stands, has no variables."""
+    """In version 2008-10-17 (the default) a variable is plain text, and the hint says so."""
     for value, hint in (("${aws:username}", "${aws:username} is plain text in version 2008-10-17"), ("${", "")):
         statement = allow(Condition={"StringEquals": {"aws:userid": value}})
         decision = ask(Policies(identity=(identity(statement, version="2008-10-17"),)), aws__userid="bob")
@@ -238,32 +240,32 @@ def test_a_variable_in_an_old_version_is_told_to_be_text() -> None:
 
 
 def test_a_value_that_could_not_be_read_is_told() -> None:
-    """A word where a number was to be compared."""
+    """A request value that the operator cannot parse is a hint."""
     condition = {"NumericLessThan": {"aws:MultiFactorAuthAge": "300"}}
     (failed,) = identity_failures(allow(Condition=condition), aws__MultiFactorAuthAge="long")
     assert "can't be read" in failed.hint
 
 
 def test_every_failed_condition_is_told_not_the_first_alone() -> None:
-    """So that one round of mending is enough; those that held are left out."""
+    """Every failed condition is listed, so one correction suffices; conditions that held are not."""
     conditions = {"StringEquals": {"aws:a": "1", "aws:b": "2"}, "Null": {"aws:c": "true"}, "Bool": {"aws:d": "true"}}
-    found = identity_failures(allow(Condition=conditions), aws__a="9", aws__c="x", aws__d="true")
-    assert ["aws:a", "aws:b", "aws:c"] == [failed.key for failed in found]
+    failed_conditions = identity_failures(allow(Condition=conditions), aws__a="9", aws__c="x", aws__d="true")
+    assert ["aws:a", "aws:b", "aws:c"] == [failed.key for failed in failed_conditions]
 
 
 def test_the_nearest_statement_comes_first_and_strangers_are_left_out() -> None:
-    """Right action with one thing wrong, then with more; another service's statement is not near."""
+    """The statement with the fewest failures comes first; statements on other services are left out."""
     document = identity(
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="Two", Condition={"Bool": {"aws:d": "true"}}),
         allow("s3:GetObject", "arn:aws:s3:::bucket/*", Sid="Stranger"),
         allow("secretsmanager:*", "arn:aws:s3:::x", Sid="One"),
     )
-    found = reason(ask(Policies(identity=(document,))), "identity-based policy")
-    assert ["One", "Two"] == [near.statement.sid for near in found.near]
+    policy_read = reason(ask(Policies(identity=(document,))), "identity-based policy")
+    assert ["One", "Two"] == [near.statement.sid for near in policy_read.near]
 
 
 def test_what_the_naming_of_the_caller_means_is_said() -> None:
-    """And which other types are needed besides."""
+    """The reason says what the way of naming the caller implies, and which other types must allow."""
     by_account = assume(Policies(resource=trusting({"AWS": ACCOUNT})))
     assert "it names the account" in reason(by_account, "role trust policy").note
     assert reason(by_account, "identity-based policy").is_needed
@@ -278,25 +280,25 @@ def test_what_the_naming_of_the_caller_means_is_said() -> None:
 
 
 def test_across_accounts_both_sides_are_needed() -> None:
-    """A resource without a policy is told as what is missing."""
+    """Across accounts both sides are needed; a missing resource policy is shown as missing."""
     decision = assume(Policies(identity=(identity(allow()),)), role=OTHER_ROLE)
-    found = reason(decision, "resource-based policy")
-    assert found.is_needed
+    policy_read = reason(decision, "resource-based policy")
+    assert policy_read.is_needed
     named = Policies(identity=(identity(allow()),), resource=trusting("*"), boundary=policy("boundary", allow("s3:*")))
     assert reason(assume(named, role=OTHER_ROLE), "permissions boundary").is_needed
     assert not reason(assume(named), "permissions boundary").is_needed
-    assert "no policy that could name the caller" in found.note
+    assert "no policy that could name the caller" in policy_read.note
     assert reason(decision, "identity-based policy").is_needed
 
 
 def test_a_federated_session_without_session_policy_is_told_why() -> None:
-    """The empty layer has a note."""
+    """A federated session without session policy has a note that it has no permissions."""
     decision = ask(Policies(identity=(identity(allow()),)), BOB)
     assert "has none of its user's permissions" in reason(decision, "session policy").note
 
 
 def test_reasons_agree_with_the_decision() -> None:
-    """Where the decision is no, a needed type says no; where it is yes, none does."""
+    """If a request is denied, a needed type refuses; if it is allowed, none does."""
     trusted = trust(allow("sts:AssumeRole", None, Principal={"AWS": ACCOUNT}))
     for policies, allowed in (
         (Policies(resource=trusted), False),
@@ -304,5 +306,5 @@ def test_reasons_agree_with_the_decision() -> None:
     ):
         decision = assume(policies)
         assert allowed is decision.is_allowed
-        refusing = [found for found in decision.reasons if found.is_needed and found.effect != "Allow"]
+        refusing = [entry for entry in decision.reasons if entry.is_needed and entry.effect != "Allow"]
         assert allowed is not bool(refusing)

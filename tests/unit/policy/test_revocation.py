@@ -1,4 +1,4 @@
-"""The policy that denies everything to older sessions, and the roles that can't have one."""
+"""The policy that denies everything to older sessions, and the roles that cannot have it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fakes import NOON
 
 
 def test_the_policy_is_the_consoles() -> None:
-    """IAM User Guide: Deny, everything, for sessions with an earlier aws:TokenIssueTime."""
+    """The policy equals the console's: deny all to sessions with an earlier aws:TokenIssueTime (IAM User Guide)."""
     condition = {"DateLessThan": {"aws:TokenIssueTime": "2026-11-24T12:00:00Z"}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
 
@@ -23,12 +23,12 @@ def test_the_policy_is_the_consoles() -> None:
 
 
 def test_a_moment_is_written_in_utc() -> None:
-    """Whatever zone it was given in."""
+    """A time is written in UTC, whatever its zone."""
     assert "2026-11-24T12:00:00Z" == time_text(NOON.astimezone(timezone(timedelta(hours=5))))
 
 
 def test_the_moment_of_a_policy_is_read_back() -> None:
-    """Ours, and the console's, which has milliseconds."""
+    """The time is read back from our policy and from the console's, which has milliseconds."""
     written = revocation_policy(NOON)
 
     assert NOON == revoked_before(written)
@@ -49,7 +49,7 @@ def test_the_moment_of_a_policy_is_read_back() -> None:
     ],
 )
 def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
-    """Somebody's own statement would be lost by writing over it."""
+    """Another policy of the same name is not mistaken for a revocation: its statements would be overwritten."""
     assert revoked_before(document) is None
 
 
@@ -65,7 +65,7 @@ def test_another_policy_of_that_name_is_not_taken_for_it(document: str) -> None:
     ],
 )
 def test_roles_that_aws_keeps_are_told(resource: str, says: str) -> None:
-    """With what to do instead; one's own roles, with a path or without, can be changed."""
+    """Roles that AWS manages cannot be revoked, with a hint; the user's own can, with or without a path."""
     role = parse_arn(f"arn:aws:iam::123456789012:{resource}")
     assert role is not None
     why, hint = why_not_revocable(role)
@@ -75,5 +75,5 @@ def test_roles_that_aws_keeps_are_told(resource: str, says: str) -> None:
 
 
 def test_seconds_are_cut_off() -> None:
-    """AWS keeps them no finer."""
+    """Fractions of seconds are dropped: AWS keeps issue times in seconds."""
     assert "2026-11-24T12:00:00Z" == time_text(datetime(2026, 11, 24, 12, 0, 0, 999_999, tzinfo=UTC))

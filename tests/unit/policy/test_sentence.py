@@ -1,4 +1,4 @@
-"""Refusals in AWS's own words."""
+"""Denial messages in AWS's wording."""
 
 from __future__ import annotations
 
@@ -69,20 +69,23 @@ DENY_SCP = policy("scp", deny(), name="arn:aws:organizations::1:policy/o-1/servi
     ],
 )
 def test_the_sentence_names_the_type_that_refused(policies: Policies, ending: str) -> None:
-    """Implicit and explicit, with the ARN of a policy that has one; an SCP's refusal is always worded as a Deny."""
+    """The message names the refusing policy type, and an explicitly denying policy's ARN.
+
+    An SCP's refusal is always worded as an explicit deny.
+    """
     decision = ask(policies, APP)
     assert not decision.is_allowed
     assert REFUSED + ending == denial_sentence(decision.request, decision)
 
 
 def test_there_is_no_sentence_for_what_is_allowed() -> None:
-    """An Allow has nothing to say."""
+    """An allowed request has no denial message."""
     decision = ask(Policies(identity=(ALLOWING,)))
     assert "" == denial_sentence(decision.request, decision)
 
 
 def test_an_action_without_resources_names_none() -> None:
-    """As live AWS says for s3:ListAllMyBuckets."""
+    """An action without resources has a message without a resource (as live AWS for s3:ListAllMyBuckets)."""
     decision = ask(Policies(), action="s3:ListAllMyBuckets", resource="*")
     assert (
         f"User: {ALICE.arn} is not authorized to perform: s3:ListAllMyBuckets"
@@ -93,7 +96,7 @@ def test_an_action_without_resources_names_none() -> None:
 @pytest.mark.parametrize("action", ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"])
 @pytest.mark.parametrize("role", [ROLE, OTHER_ROLE])
 def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None:
-    """The same words for trust, permission, condition and a role that does not exist (measured)."""
+    """A denied AssumeRole has no reason: trust, permission, condition and missing role read alike (measured)."""
     decision = ask(Policies(), action=action, resource=role, account=role.split(":")[4])
     assert f"User: {ALICE.arn} is not authorized to perform: {action} on resource: {role}" == denial_sentence(
         decision.request, decision
@@ -101,7 +104,7 @@ def test_a_refused_role_is_told_without_a_reason(action: str, role: str) -> None
 
 
 def test_across_accounts_no_reason_is_given() -> None:
-    """Not even for an explicit Deny."""
+    """Across accounts no reason is given, not even for an explicit deny."""
     denied = Policies(identity=(identity(deny()),))
     decision = ask(denied, APP, resource=SECRET, account=OTHER)
     assert "ExplicitDeny" == decision.effect
@@ -126,6 +129,6 @@ def test_across_accounts_no_reason_is_given() -> None:
     ],
 )
 def test_callers_without_an_arn_are_told_too(caller: Principal, action: str, sentence: str) -> None:
-    """Federated callers are told neither ARN nor role."""
+    """Callers without an ARN are denied in messages that name neither ARN nor role."""
     decision = ask(Policies(), caller, action, ROLE)
     assert sentence == denial_sentence(decision.request, decision)

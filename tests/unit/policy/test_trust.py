@@ -1,4 +1,4 @@
-"""Trust policies, as live AWS judges them."""
+"""Trust policies, judged as by live AWS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ MAY_ASSUME_THERE = identity(allow("sts:AssumeRole", f"arn:aws:iam::{OTHER}:role/
     [(ALICE, ALICE.arn), (ALICE, ALICE.unique_id), (APP, APP.issuer_arn), (APP, APP.arn), (ALICE, "*")],
 )
 def test_in_its_own_account_a_named_caller_needs_no_permission(caller: Principal, principal: str) -> None:
-    """Measured on live AWS with callers whose own policies allow nothing, users and chained roles."""
+    """In the role's account a caller named in the trust policy needs no permission (measured on live AWS).
+
+    Measured with users and chained roles whose own policies allow nothing.
+    """
     decision = assume(Policies(resource=trusting({"AWS": principal})), caller)
     assert decision.is_allowed
     assert "role trust policy" == decision.decided_by
@@ -44,7 +47,7 @@ def test_in_its_own_account_a_named_caller_needs_no_permission(caller: Principal
 
 @pytest.mark.parametrize("principal", [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root"])
 def test_trusting_the_account_leaves_it_to_the_callers_policies(principal: str) -> None:
-    """The account delegates: without a permission of its own the caller is refused."""
+    """Trust in the account delegates to identity policies: a caller without a permission is denied."""
     trusted = trusting({"AWS": principal})
     assert assume(Policies(resource=trusted, identity=(MAY_ASSUME,))).is_allowed
     refused = assume(Policies(resource=trusted))
@@ -53,7 +56,7 @@ def test_trusting_the_account_leaves_it_to_the_callers_policies(principal: str) 
 
 @pytest.mark.parametrize("principal", [ACCOUNT, ALICE.arn, "*"])
 def test_across_accounts_trust_and_permission_are_both_needed(principal: str) -> None:
-    """Also a wildcard trust refuses a caller without permission (measured)."""
+    """Across accounts trust and permission are both needed, also with a wildcard principal (measured)."""
     trusted = trusting({"AWS": principal})
     assert assume(Policies(resource=trusted, identity=(MAY_ASSUME_THERE,)), role=OTHER_ROLE).is_allowed
     assert not assume(Policies(resource=trusted), role=OTHER_ROLE).is_allowed
@@ -61,7 +64,7 @@ def test_across_accounts_trust_and_permission_are_both_needed(principal: str) ->
 
 
 def test_permission_without_trust_is_not_enough() -> None:
-    """A role opens only to whom its trust policy names, whatever the caller may do."""
+    """A role admits only callers named by its trust policy, whatever they may do elsewhere."""
     everything = identity(allow())
     somebody = trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"})
     refused = assume(Policies(resource=somebody, identity=(everything,)))
@@ -71,7 +74,7 @@ def test_permission_without_trust_is_not_enough() -> None:
 
 
 def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> None:
-    """A caller named as session or user is not."""
+    """A caller named by its role is limited by boundary and session policy; one named by session is not."""
     by_role = Policies(resource=trusting({"AWS": APP.issuer_arn}))
     limits = ({"boundary": policy("boundary", allow("s3:*"))}, {"session": ((policy("session", allow("s3:*")),),)})
     for limit in limits:
@@ -81,7 +84,7 @@ def test_a_caller_named_by_role_is_limited_by_boundary_and_session_policy() -> N
 
 
 def test_a_namesake_with_another_id_is_not_trusted() -> None:
-    """Once a user was deleted the policy holds the id, and a re-created user has another."""
+    """A trust policy with a deleted user's id does not admit a recreated user of the same name."""
     trusted = Policies(resource=trusting({"AWS": "AIDADELETEDALICE00001"}), identity=(MAY_ASSUME,))
     assert not assume(trusted).is_allowed
     assert assume(Policies(resource=trusting({"AWS": ALICE.unique_id}))).is_allowed
@@ -106,14 +109,14 @@ def test_a_namesake_with_another_id_is_not_trusted() -> None:
     ],
 )
 def test_a_trust_policys_conditions_are_asked(condition: Json, hit: dict[str, str], miss: dict[str, str]) -> None:
-    """External ID, MFA, address, session name: wrong or missing, the role stays shut."""
+    """Conditions on external ID, MFA, address and session name must be met, or the role is denied."""
     trusted = Policies(resource=trusting({"AWS": ALICE.arn}, Condition=condition), identity=(MAY_ASSUME,))
     assert assume(trusted, **hit).is_allowed
     assert not assume(trusted, **miss).is_allowed
 
 
 def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
-    """They have no aws:MultiFactorAuthPresent at all, so `Bool ... false` denies them nothing."""
+    """Long-term keys have no aws:MultiFactorAuthPresent: a Deny with `Bool` misses them, `BoolIfExists` does not."""
     for operator, allowed in (("Bool", True), ("BoolIfExists", False)):
         guarded = trust(
             allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}),
@@ -123,7 +126,7 @@ def test_long_lived_keys_slip_through_bool_but_not_bool_if_exists() -> None:
 
 
 def test_a_deny_in_the_trust_policy_wins() -> None:
-    """It is said to be one, in the same account."""
+    """An explicit deny in the trust policy decides, and the message says so in the same account."""
     guarded = trust(
         allow("sts:AssumeRole", None, Principal={"AWS": ALICE.arn}), deny("sts:*", None, Principal={"AWS": ACCOUNT})
     )
@@ -134,7 +137,7 @@ def test_a_deny_in_the_trust_policy_wins() -> None:
 
 @pytest.mark.parametrize("action", ["sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"])
 def test_tagging_and_source_identity_are_permissions_of_their_own(action: str) -> None:
-    """A trust policy that allows sts:AssumeRole alone does not allow them."""
+    """sts:TagSession and sts:SetSourceIdentity must be allowed by the trust policy besides sts:AssumeRole."""
     only_assume = Policies(resource=trusting({"AWS": ALICE.arn}), identity=(identity(allow()),))
     assert not ask(only_assume, action=action, resource=ROLE).is_allowed
     with_it = trust(allow(["sts:AssumeRole", action], None, Principal={"AWS": ALICE.arn}))
@@ -142,7 +145,7 @@ def test_tagging_and_source_identity_are_permissions_of_their_own(action: str) -
 
 
 def test_web_identity_is_let_in_by_its_provider_alone() -> None:
-    """The call is unsigned: the Federated principal and the token's claims decide."""
+    """AssumeRoleWithWebIdentity, which is unsigned, is decided by Federated principal and token claims alone."""
     trusted = trust(
         allow(
             "sts:AssumeRoleWithWebIdentity",
@@ -163,7 +166,7 @@ def test_web_identity_is_let_in_by_its_provider_alone() -> None:
 
 
 def test_a_service_is_let_in_by_name() -> None:
-    """And no other service."""
+    """A service named in the trust policy may assume the role, and no other service."""
     trusted = Policies(resource=trusting({"Service": "lambda.amazonaws.com"}))
     assert assume(trusted, LAMBDA).is_allowed
     assert not assume(trusted, LAMBDA._replace(federated="ec2.amazonaws.com")).is_allowed

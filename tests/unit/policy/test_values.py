@@ -31,7 +31,7 @@ from dsops.policy.language.values import (
     ],
 )
 def test_numbers_compare_exactly(left: str, right: str, order: int) -> None:
-    """Decimal texts compare as the numbers they are, beyond what a float holds."""
+    """Decimal numbers compare exactly, beyond the precision of floats."""
     first, second = read_number(left), read_number(right)
     assert first is not None
     assert second is not None
@@ -41,7 +41,7 @@ def test_numbers_compare_exactly(left: str, right: str, order: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "-", ".", "1e3", "0x1f", "1,000", "٣", "1 ", "NaN", "1_0", "9" * 401, "--1"])
 def test_what_is_no_decimal_number_is_not_read(text: str) -> None:
-    """Exponents, other digits and anything longer than any number in a policy are no numbers."""
+    """Exponents, non-ASCII digits and overlong texts are not numbers."""
     assert read_number(text) is None
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_decimal_number_is_not_read(text: str) -> None:
     ],
 )
 def test_dates_and_epoch_seconds_compare_as_moments(left: str, right: str, order: int) -> None:
-    """ISO 8601 with any zone and precision, and epoch seconds, are points in time."""
+    """ISO 8601 times of any zone and precision, and epoch seconds, compare as times."""
     first, second = read_moment(left), read_moment(right)
     assert first is not None
     assert second is not None
@@ -90,7 +90,7 @@ def test_dates_and_epoch_seconds_compare_as_moments(left: str, right: str, order
     ],
 )
 def test_what_is_no_date_is_not_read(text: str) -> None:
-    """A time without a zone, impossible days and other formats are no dates."""
+    """A time without zone, an impossible day and other formats are not dates."""
     assert read_moment(text) is None
 
 
@@ -107,7 +107,7 @@ def test_what_is_no_date_is_not_read(text: str) -> None:
     ],
 )
 def test_an_address_is_inside_its_range_and_in_no_other(network: str, inside: str, outside: str) -> None:
-    """CIDR ranges of both versions; a bare address is a range of one; versions don't mix."""
+    """An address is in its CIDR range and no other, IPv4 or IPv6; a bare address is a range of one."""
     contains = read_network(network)
     first, second = read_address(inside), read_address(outside)
     assert contains is not None
@@ -119,18 +119,18 @@ def test_an_address_is_inside_its_range_and_in_no_other(network: str, inside: st
 
 @pytest.mark.parametrize("text", ["", "localhost", "203.0.113.0/33", "203.0.113.0/255.255.255.0", "203.0.113", "1"])
 def test_what_is_no_range_is_not_read(text: str) -> None:
-    """Names, impossible prefixes and masks written as addresses are no CIDR ranges."""
+    """Names, impossible prefixes and netmasks are not CIDR ranges."""
     assert read_network(text) is None
 
 
 @pytest.mark.parametrize("text", ["", "203.0.113.0/24", "host", "203.0.113.007"])
 def test_what_is_no_address_is_not_read(text: str) -> None:
-    """A range is no address, and leading zeros are ambiguous."""
+    """A range is not an address; leading zeros are refused as ambiguous."""
     assert read_address(text) is None
 
 
 def test_base64_is_read_strictly() -> None:
-    """Bytes come from well-formed base64 only."""
+    """Only well-formed base64 is decoded."""
     assert b"hi" == read_bytes("aGk=")
     for text in ("aGk", "aG k=", "ä", "===="):
         assert read_bytes(text) is None

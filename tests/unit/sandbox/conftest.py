@@ -1,4 +1,4 @@
-"""A sandbox with two accounts, for the tests in this folder."""
+"""Fixtures: a sandbox with two accounts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from tests.sandboxes import Lab
 
 
 class LabFactory(Protocol):
-    """Makes a sandbox of a seed."""
+    """Creates a sandbox from a seed."""
 
     def __call__(self, seed: str) -> Lab:
-        """A new sandbox; the one before is gone."""
+        """Create a new sandbox, which replaces the one before."""
 
 
 @pytest.fixture
 def make_lab() -> LabFactory:
-    """`make_lab(SEED)`; its own clock is frozen at the moment it was made."""
+    """`make_lab(SEED)` creates a sandbox whose clock is frozen at the time of its creation."""
 
     def make(seed: str) -> Lab:
         clock = MovableClock()
@@ -31,7 +31,10 @@ def make_lab() -> LabFactory:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Alice may assume Jump; Jump may assume Target, which wants an external ID, and read its secrets."""
+    """A sandbox where Alice may assume Jump, and Jump may assume Target with an external ID.
+
+    Target may read its account's secrets.
+    """
     return make_lab(SEED)
 
 

@@ -1,4 +1,4 @@
-"""AssumeRole: who may, for how long, with what along; in AWS's order and words."""
+"""AssumeRole: permissions, durations, session policies and tags, in AWS's order and wording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALLOW_ALL = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action"
 
 
 def one_role(trust: str, caller_policies: str = "[]", more: str = "") -> str:
-    """A seed with the user `alice` and the role `R`."""
+    """Return a seed with the user `alice` and the role `R`."""
     return f"""
 accounts:
   "{ACCOUNT}":
@@ -28,7 +28,7 @@ accounts:
 
 
 def trust(principal: str, condition: str = "{}", action: str = '"sts:AssumeRole"') -> str:
-    """A trust policy of one statement."""
+    """Return a trust policy of one statement."""
     return (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {principal}, Action: {action}, '
         f"Condition: {condition}}}}}"
@@ -45,7 +45,7 @@ ROOT = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
 
 
 def test_the_answer_has_awss_shape(lab: Lab) -> None:
-    """Elements in order, two-space indentation, no PackedPolicySize when nothing was passed; then the token's size."""
+    """The XML has AWS's elements and indentation; without policies or tags it has no PackedPolicySize."""
     answer = lab.user("alice").answer("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
 
     assert dict(answer.headers)["Content-Type"] == "text/xml"
@@ -74,7 +74,7 @@ def test_the_answer_has_awss_shape(lab: Lab) -> None:
 
 
 def test_the_credentials_look_like_awss(lab: Lab) -> None:
-    """Prefix, lengths and alphabet; an hour from now."""
+    """The credentials have AWS's key prefix, lengths and alphabet, and expire in an hour."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
 
     credentials = answer["Credentials"]
@@ -85,7 +85,7 @@ def test_the_credentials_look_like_awss(lab: Lab) -> None:
 
 
 def test_the_session_drops_the_roles_path(lab: Lab) -> None:
-    """The ARN of a session has the role's name only; the id is the role's (measured)."""
+    """A session's ARN has the role's name without its path; its id begins with the role's id (measured)."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
 
     assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
@@ -93,7 +93,7 @@ def test_the_session_drops_the_roles_path(lab: Lab) -> None:
 
 
 def test_a_json_answer_is_given_to_who_asks_for_one(lab: Lab) -> None:
-    """`Accept: application/json`: the same in JSON, Expiration as a number."""
+    """With `Accept: application/json` the same answer is JSON, with Expiration as a number."""
     import json
 
     alice = lab.user("alice")
@@ -106,7 +106,7 @@ def test_a_json_answer_is_given_to_who_asks_for_one(lab: Lab) -> None:
 
 
 def test_the_session_is_who_it_says(lab: Lab) -> None:
-    """GetCallerIdentity with the new credentials."""
+    """GetCallerIdentity with the new credentials returns the assumed role's ARN."""
     assert lab.user("alice").assume(JUMP, "s1").arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
 
 
@@ -114,7 +114,7 @@ def test_the_session_is_who_it_says(lab: Lab) -> None:
 
 
 def test_a_refusal_does_not_say_why(lab: Lab) -> None:
-    """A role that refuses, one that does not exist, one at another path: the same words (measured)."""
+    """A role that denies, one that does not exist and one at another path give the same error (measured)."""
     nobody = lab.user("nobody")
 
     for role in (
@@ -132,13 +132,13 @@ def test_a_refusal_does_not_say_why(lab: Lab) -> None:
 
 
 def test_a_trust_that_names_the_account_leaves_it_to_the_callers_policy(make_lab: LabFactory) -> None:
-    """Root in the trust policy delegates: without a permission of her own Alice may not."""
+    """If the trust policy names only the account, the caller needs a permission of its own, too."""
     assert make_lab(one_role(trust(ROOT), MAY_ASSUME)).user("alice").assume(R).arn.endswith("/R/session")
     assert make_lab(one_role(trust(ROOT))).user("alice").refused_role(R).code == "AccessDenied"
 
 
 def test_a_trust_that_names_the_user_is_enough_in_one_account(make_lab: LabFactory) -> None:
-    """Alice needs no permission of her own (measured on live AWS); Bob is not Alice."""
+    """A user whom the trust policy names needs no identity policy within the account (measured on live AWS)."""
     lab = make_lab(one_role(trust(ALICE)))
 
     assert lab.user("alice").assume(R).arn.endswith("/R/session")
@@ -146,7 +146,7 @@ def test_a_trust_that_names_the_user_is_enough_in_one_account(make_lab: LabFacto
 
 
 def test_across_accounts_both_sides_must_allow(make_lab: LabFactory) -> None:
-    """The trust policy names the user of the other account; her own policy must allow too."""
+    """Across accounts, both the trust policy and the caller's own policy must allow."""
     seed = """
 accounts:
   "111111111111": {users: {alice: {policies: %s}}}
@@ -161,7 +161,7 @@ accounts:
 
 
 def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
-    """Missing, wrong, in other case: refused; a session of Jump with the right one is let in."""
+    """A missing, wrong or differently cased external ID is denied; the right one is accepted."""
     jump = lab.user("alice").assume(JUMP)
 
     for wrong in ({}, {"ExternalId": "wrong-id"}, {"ExternalId": EXTERNAL_ID.upper()}):
@@ -170,12 +170,12 @@ def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
 
 
 def test_who_is_not_the_trusted_role_is_refused_also_with_the_external_id(lab: Lab) -> None:
-    """Alice herself is not a session of Jump."""
+    """A caller other than the trusted role is denied even with the right external ID."""
     assert lab.user("alice").refused_role(TARGET, ExternalId=EXTERNAL_ID).code == "AccessDenied"
 
 
 def test_an_explicit_deny_says_so_in_its_own_account(make_lab: LabFactory) -> None:
-    """And wins over every Allow."""
+    """An explicit deny beats every allow, and the error says so within the account."""
     deny = '[{Version: "2012-10-17", Statement: {Effect: Deny, Action: "sts:AssumeRole", Resource: "*"}}]'
 
     refused = make_lab(one_role(trust(ALICE), deny)).user("alice").refused_role(R)
@@ -184,7 +184,7 @@ def test_an_explicit_deny_says_so_in_its_own_account(make_lab: LabFactory) -> No
 
 
 def test_source_ip_of_the_seed_stands_in_for_the_peer(make_lab: LabFactory) -> None:
-    """A SourceIp condition can be met from loopback, and a session keeps the address of who assumed it."""
+    """The seed's source IP satisfies an aws:SourceIp condition, and sessions keep the address of their caller."""
     condition = '{IpAddress: {"aws:SourceIp": "203.0.113.0/24"}}'
     seed = f"""
 accounts:
@@ -227,7 +227,7 @@ accounts:
 def test_the_condition_keys_of_a_call(
     make_lab: LabFactory, condition: str, met: dict[str, str] | None, missed: dict[str, str] | None
 ) -> None:
-    """Each with what meets it or what misses it."""
+    """Each condition key is met by a matching request and missed by another."""
     alice = make_lab(one_role(trust(ALICE, condition))).user("alice")
 
     if met is not None:
@@ -241,7 +241,7 @@ def test_the_condition_keys_of_a_call(
 
 @pytest.mark.parametrize("duration", [900, 3600])
 def test_durations_up_to_the_roles_maximum(lab: Lab, duration: int) -> None:
-    """The role's default maximum is an hour."""
+    """A duration up to the role's default maximum of an hour is granted."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", DurationSeconds=duration)
 
     expiration: datetime = answer["Credentials"]["Expiration"]
@@ -249,7 +249,7 @@ def test_durations_up_to_the_roles_maximum(lab: Lab, duration: int) -> None:
 
 
 def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
-    """43200 is fine for a role that says so, and for no other."""
+    """A duration above the role's MaxSessionDuration is refused; 43200 works for a role that allows it."""
     alice = lab.user("alice")
 
     alice.assume(LONG, DurationSeconds=43200)
@@ -262,7 +262,7 @@ def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
     ("duration", "bound"), [(899, "greater than or equal to 900"), (43201, "less than or equal to 43200")]
 )
 def test_the_schemas_bounds_come_before_the_role(lab: Lab, duration: int, bound: str) -> None:
-    """Also for a role that does not exist."""
+    """The schema's bounds on the duration are checked first, even if the role does not exist."""
     refused = lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing", DurationSeconds=duration)
 
     assert refused.message == (
@@ -272,7 +272,10 @@ def test_the_schemas_bounds_come_before_the_role(lab: Lab, duration: int, bound:
 
 
 def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
-    """Whatever the role allows; the maximum of the role is named first when both are broken (measured)."""
+    """A chained role lasts at most an hour.
+
+    If the role's maximum is exceeded, too, that error comes first (measured).
+    """
     jump = lab.user("alice").assume(JUMP)
 
     assert jump.refused_role(LONG, DurationSeconds=3601).message == (
@@ -285,7 +288,7 @@ def test_a_chained_role_lasts_an_hour_at_most(lab: Lab) -> None:
 
 
 def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
-    """Its credentials are temporary too."""
+    """Assuming a role from a GetSessionToken session counts as role chaining."""
     alice = lab.user("alice")
     answer = alice.call("sts", "GetSessionToken")
     session = lab.with_keys(Keys.of(answer["Credentials"]))
@@ -298,7 +301,7 @@ def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
 
 
 def test_missing_parameters_are_null(lab: Lab) -> None:
-    """All that is missing in one message."""
+    """All missing parameters are reported in one message."""
     refused = lab.user("alice").refused("sts", "AssumeRole")
 
     assert refused.message == (
@@ -318,7 +321,7 @@ def test_missing_parameters_are_null(lab: Lab) -> None:
     ],
 )
 def test_session_names_are_checked(lab: Lab, session: str, constraint: str) -> None:
-    """Length and pattern, in the words of the schema; letters are ASCII."""
+    """Session names are checked for length and pattern, with the schema's messages; letters must be ASCII."""
     assert lab.user("alice").refused_role(JUMP, session).message == (
         f"1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: "
         f"{constraint}"
@@ -327,14 +330,14 @@ def test_session_names_are_checked(lab: Lab, session: str, constraint: str) -> N
 
 @pytest.mark.parametrize("arn", ["nothing-valid-in-here", "arn::b:::something/test-role", "arn:a:a::aaaaaaaaaaaaa:"])
 def test_a_malformed_arn_is_invalid(lab: Lab, arn: str) -> None:
-    """Before the session's name is looked at (recorded)."""
+    """A malformed RoleArn is reported before the session name is checked (recorded)."""
     refused = lab.user("alice").refused_role(arn, "a b")
 
     assert (refused.code, refused.message) == ("ValidationError", f"{arn} is invalid")
 
 
 def test_an_arn_that_is_one_gets_further(lab: Lab) -> None:
-    """`arn:a:b:::something/test-role` is well-formed (recorded)."""
+    """The odd but well-formed ARN `arn:a:b:::something/test-role` passes the ARN check (recorded)."""
     assert "roleSessionName" in lab.user("alice").refused_role("arn:a:b:::something/test-role", "a b").message
 
 
@@ -342,7 +345,7 @@ def test_an_arn_that_is_one_gets_further(lab: Lab) -> None:
 
 
 def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
-    """Only what both allow; the refusal names the session policy."""
+    """A session may only do what both its role and the session policy allow; the denial names the session policy."""
     jump = lab.user("alice").assume(JUMP)
     narrow = (
         '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", '
@@ -358,7 +361,7 @@ def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
 
 
 def test_a_session_policy_never_adds(lab: Lab) -> None:
-    """`*` in it gives nothing that the role has not."""
+    """A session policy that allows `*` adds no permissions to those of the role."""
     session = lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID, Policy=ALLOW_ALL)
 
     session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
@@ -366,7 +369,7 @@ def test_a_session_policy_never_adds(lab: Lab) -> None:
 
 
 def test_a_session_policy_of_denials_leaves_nothing(lab: Lab) -> None:
-    """What the founding page's second example would give on AWS."""
+    """A session policy with only Deny statements leaves no permissions, as in the founding page's second example."""
     denials = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["iam:*"], "Resource": "*"}]}'
 
     session = lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID, Policy=denials)
@@ -375,7 +378,7 @@ def test_a_session_policy_of_denials_leaves_nothing(lab: Lab) -> None:
 
 
 def test_managed_session_policies_are_the_accounts_or_awss(lab: Lab) -> None:
-    """One that nobody has is refused; one of AWS limits."""
+    """PolicyArns may name policies of the account or of AWS; a policy that does not exist is refused."""
     jump = lab.user("alice").assume(JUMP)
     read_only = [{"arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}]
 
@@ -390,14 +393,14 @@ def test_managed_session_policies_are_the_accounts_or_awss(lab: Lab) -> None:
 
 @pytest.mark.parametrize("policy", ["no json", '{"Version": "2012-10-17"}', '{"Statement": {"Effect": "Allow"}}'])
 def test_a_malformed_session_policy_is_refused(lab: Lab, policy: str) -> None:
-    """MalformedPolicyDocument."""
+    """A malformed session policy gets MalformedPolicyDocument."""
     refused = lab.user("alice").refused_role(JUMP, Policy=policy)
 
     assert (refused.status, refused.code) == (400, "MalformedPolicyDocument")
 
 
 def test_too_much_policy_is_refused(lab: Lab) -> None:
-    """More than 2,048 characters, with how much too much."""
+    """A session policy of more than 2,048 characters is refused with its size in percent."""
     long = ALLOW_ALL.replace('"*"}', '"*", "Sid": "' + "a" * 2100 + '"}')
 
     refused = lab.user("alice").refused_role(JUMP, Policy=long)
@@ -409,7 +412,7 @@ def test_too_much_policy_is_refused(lab: Lab) -> None:
 
 
 def test_the_size_is_told_when_something_was_passed(lab: Lab) -> None:
-    """PackedPolicySize, in percent."""
+    """The answer has PackedPolicySize in percent when a session policy was passed."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
 
     assert 1 <= answer["PackedPolicySize"] <= 100
@@ -419,7 +422,7 @@ def test_the_size_is_told_when_something_was_passed(lab: Lab) -> None:
 
 
 def test_tags_need_tag_session(make_lab: LabFactory) -> None:
-    """Allowed the same way as the role itself."""
+    """Session tags need sts:TagSession in the trust policy."""
     with_tags = one_role(trust(ALICE, action='["sts:AssumeRole", "sts:TagSession"]'))
     tags = [{"Key": "project", "Value": "x"}]
 
@@ -429,7 +432,10 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
 
 
 def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
-    """They need TagSession on the next hop too, and can't be passed again."""
+    """Transitive tags are passed on along the chain.
+
+    The next role must allow sts:TagSession, too, and the tags can't be set again.
+    """
     both = '["sts:AssumeRole", "sts:TagSession"]'
     hop = f'{{AWS: "arn:aws:iam::{ACCOUNT}:role/R"}}'
     tagged = '{StringEquals: {"aws:PrincipalTag/kept": "1"}}'
@@ -446,7 +452,7 @@ def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
 
 
 def test_only_transitive_tags_reach_the_second_hop(make_lab: LabFactory) -> None:
-    """What the third hop sees of the tags that the first one set."""
+    """Only transitive tags reach the role after the next."""
     both = '["sts:AssumeRole", "sts:TagSession"]'
     step = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
     allowed = '[{Version: "2012-10-17", Statement: {Effect: Allow, Action: "sts:*", Resource: "*"}}]'
@@ -477,7 +483,7 @@ accounts:
     ],
 )
 def test_tags_that_contradict_are_refused(lab: Lab, tags: list[str], transitive: list[str], message: str) -> None:
-    """InvalidParameterValue, in AWS's words where they are known."""
+    """Contradictory tags get InvalidParameterValue, with AWS's message where it is known."""
     passed = [{"Key": key, "Value": "v"} for key in tags]
 
     refused = lab.user("alice").refused_role(JUMP, Tags=passed, TransitiveTagKeys=transitive)
@@ -486,7 +492,7 @@ def test_tags_that_contradict_are_refused(lab: Lab, tags: list[str], transitive:
 
 
 def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
-    """It goes along the chain, also where it is not sent again, and can't be changed."""
+    """SourceIdentity is returned, inherited along the chain and can't be changed."""
     answer = lab.user("alice").call(
         "sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", SourceIdentity="alice@example.com"
     )
@@ -503,7 +509,7 @@ def test_source_identity_is_echoed_inherited_and_fixed(lab: Lab) -> None:
 
 
 def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) -> None:
-    """Target's trust policy allows AssumeRole only."""
+    """An inherited SourceIdentity needs sts:SetSourceIdentity in the next trust policy, too."""
     jump = lab.user("alice").assume(JUMP, SourceIdentity="alice")
 
     refused = jump.refused_role(TARGET, ExternalId=EXTERNAL_ID)
@@ -512,7 +518,7 @@ def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) 
 
 
 def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: LabFactory) -> None:
-    """A wrong value refuses SetSourceIdentity, a missing one AssumeRole (measured)."""
+    """A wrong SourceIdentity is reported as a denial of SetSourceIdentity, a missing one of AssumeRole (measured)."""
     condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
     both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
     alice = make_lab(one_role(trust(ALICE, condition, both))).user("alice")
@@ -526,7 +532,7 @@ def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: 
 
 
 def test_root_may_not_assume_roles(make_lab: LabFactory) -> None:
-    """An account's root user."""
+    """An account's root user can't assume roles."""
     seed = one_role(trust(ROOT)).replace(
         f'"{ACCOUNT}":', f'"{ACCOUNT}":\n    root: {{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}}'
     )

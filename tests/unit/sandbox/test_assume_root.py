@@ -1,4 +1,4 @@
-"""AssumeRoot: who may be a member's root user, for which task, and what is left to do then."""
+"""AssumeRoot: callers, member accounts, tasks, and what the session may do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRUST = '{Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "%
 
 
 def seed(organization: str = "  root_access: true") -> str:
-    """A management account, a delegated administrator (OTHER), a member with a root key, and a stranger."""
+    """Return a seed with a management account, a delegated administrator, a member and a stranger."""
     return f"""
 organization:
   management_account: "{OWNER}"
@@ -44,24 +44,24 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """With centralized root access switched on."""
+    """A sandbox with centralized root access enabled."""
     return make_lab(seed())
 
 
 def assume(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> Person:
-    """Whoever the root session is."""
+    """Return the root session as a caller."""
     answer = person.call("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def refused(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: object) -> str:
-    """Code and message of the refusal."""
+    """Return code and message of the error."""
     error = person.refused("sts", "AssumeRoot", TargetPrincipal=target, TaskPolicyArn={"arn": task}, **more)
     return f"{error.code}: {error.message}"
 
 
 def test_the_management_account_and_iams_administrator_may(lab: Lab) -> None:
-    """By the account's id or by its root user's ARN; for a quarter of an hour."""
+    """The management account and IAM's delegated administrator may call AssumeRoot; a session lasts 15 minutes."""
     for account, target in ((OWNER, ACCOUNT), (OTHER, ROOT)):
         root = assume(lab.user("admin", account), target=target)
         assert root.arn == ROOT
@@ -73,7 +73,7 @@ def test_the_management_account_and_iams_administrator_may(lab: Lab) -> None:
 
 
 def test_nobody_else_may(lab: Lab) -> None:
-    """A member itself, a stranger, a root user, a session of GetSessionToken, and who was not allowed to."""
+    """A member, a stranger, a root user, a GetSessionToken session and a user without permission are denied."""
     where = f"is not authorized to perform: sts:AssumeRoot on resource: {ROOT}"
     owner = lab.user("admin", OWNER)
     session = Person(lab, Keys.of(owner.call("sts", "GetSessionToken")["Credentials"]))
@@ -85,7 +85,7 @@ def test_nobody_else_may(lab: Lab) -> None:
 
 
 def test_only_members_are_had(lab: Lab) -> None:
-    """Not the management account, not a stranger, not an account that is none."""
+    """AssumeRoot is denied for the management account, accounts outside the organization and unknown ones."""
     owner = lab.user("admin", OWNER)
 
     for target in (OWNER, STRANGER, "444444444444"):
@@ -95,7 +95,7 @@ def test_only_members_are_had(lab: Lab) -> None:
 
 
 def test_the_task_is_a_condition_key(lab: Lab) -> None:
-    """sts:TaskPolicyArn; and a policy that is no task's is refused."""
+    """sts:TaskPolicyArn restricts the task; a policy that is not a root task's is refused."""
     limited = lab.user("limited", OTHER)
 
     assert assume(limited).arn == ROOT
@@ -105,7 +105,7 @@ def test_the_task_is_a_condition_key(lab: Lab) -> None:
 
 
 def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
-    """Deleting takes another task than auditing, and other services are closed."""
+    """An auditing session can't delete credentials, and other services are closed to it."""
     owner = lab.user("admin", OWNER)
     auditor, deleter = assume(owner), assume(owner, DELETE)
     key = {"AccessKeyId": "AKIAROOTROOTROOTROOT"}
@@ -141,7 +141,7 @@ def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
 def test_centralized_root_access_has_to_be_switched_on(
     make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
 ) -> None:
-    """Credentials and sessions are two switches."""
+    """Managing root credentials and root sessions are separate features, each enabled by itself."""
     owner = make_lab(seed(f"  root_access: {access}")).user("admin", OWNER)
 
     for task, expected in ((AUDIT, audit), (UNLOCK, unlock)):
@@ -150,7 +150,7 @@ def test_centralized_root_access_has_to_be_switched_on(
 
 
 def test_iams_api_switches_it(make_lab: LabFactory) -> None:
-    """By the management account, or off by IAM's administrator."""
+    """IAM's API enables the features for the management account, and lets the delegated administrator disable them."""
     lab = make_lab(seed("  root_access: false"))
     owner, administrator = lab.user("admin", OWNER), lab.user("admin", OTHER)
 
@@ -172,7 +172,7 @@ def test_iams_api_switches_it(make_lab: LabFactory) -> None:
 
 
 def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
-    """The model's bounds."""
+    """DurationSeconds is at most 900, by the service model."""
     owner = lab.user("admin", OWNER)
 
     assert "less than or equal to 900" in refused(owner, DurationSeconds=901)
@@ -182,13 +182,13 @@ def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
 
 
 def test_an_scp_binds_the_session_unless_it_knows_better(make_lab: LabFactory) -> None:
-    """aws:AssumedRoot tells it from the root user's own keys."""
+    """An SCP binds the session unless it exempts aws:AssumedRoot, which the root user's own keys do not have."""
     is_root = 'ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:root"}'
     statement = f'{{Effect: Deny, Action: "*", Resource: "*", Condition: {{{is_root}%s}}}}'
     exempt = ', "Null": {"aws:AssumedRoot": "true"}'
     for condition, expected in (("", 403), (exempt, 200)):
         policy = f'{{Version: "2012-10-17", Statement: [{statement % condition}]}}'
-        # `Null` is met where the key is absent: by the root user's own keys, and not by an AssumeRoot session.
+        # `Null` is met where the key is absent: with the root user's own keys, not in an AssumeRoot session.
         lab = make_lab(seed(f"  root_access: true\n  service_control_policies: [{policy}]"))
         root = assume(lab.user("admin", OWNER))
         own = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="root"))
@@ -197,7 +197,7 @@ def test_an_scp_binds_the_session_unless_it_knows_better(make_lab: LabFactory) -
 
 
 def test_the_source_identity_goes_along(lab: Lab) -> None:
-    """Of a role's session that had one."""
+    """The session inherits the source identity of the calling role session."""
     session = lab.user("admin", OWNER).assume(f"arn:aws:iam::{OWNER}:role/Admin", SourceIdentity="ada")
     answer = session.call("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
 
@@ -209,7 +209,7 @@ def test_the_source_identity_goes_along(lab: Lab) -> None:
 
 
 def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
-    """sts.amazonaws.com: known by the name that the client called."""
+    """sts.amazonaws.com, recognized by the host name of the request, does not have AssumeRoot."""
     owner = lab.user("admin", OWNER)
     request = owner.request("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
     headers = {**request.headers, "host": "sts.amazonaws.com"}
@@ -230,7 +230,7 @@ def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
 
 
 def test_the_trail_says_that_root_was_assumed(lab: Lab) -> None:
-    """Which task, and of whom; and the session is marked."""
+    """The CloudTrail record of AssumeRoot has member and task; the session's records are marked as assumed root."""
     root = assume(lab.user("admin", OWNER))
     root.call("iam", "ListAccessKeys")
     assumed, listed = list(lab.sandbox.events.records())

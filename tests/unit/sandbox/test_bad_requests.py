@@ -1,4 +1,4 @@
-"""Requests that nobody sends by accident, over the wire: each is answered as AWS would, and serving goes on."""
+"""Malicious requests over the wire: each gets AWS's error, and the server keeps serving."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.control.launch import identity_variables, open_server
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.wire.constraints import check_value
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, Keys, sign
 from tests.unit.sandbox.conftest import SEED
 
@@ -33,32 +33,32 @@ TWICE = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Effect": "Al
 
 
 def huge(statements: int) -> str:
-    """A policy of so many statements."""
+    """Return a policy with that many statements."""
     return f'{{"Version": "2012-10-17", "Statement": [{", ".join([STATEMENT] * statements)}]}}'
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SandboxServer]:
-    """The two accounts of the seed, on a free port."""
+    """A server with the seed's two accounts on a free port."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def _goes_on(server: SandboxServer) -> Iterator[None]:
-    """Whatever a test did to it, the server answers afterwards."""
+    """After every test the server still answers."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
 
 def keys(server: SandboxServer, name: str = "alice") -> Keys:
-    """A user's."""
+    """Return a user's keys."""
     variables = identity_variables(server, name)
     return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
 
 
 def send(server: SandboxServer, headers: Mapping[str, str], body: bytes, path: str = "/") -> tuple[int, str]:
-    """Status and text of the answer to a POST."""
+    """POST the body; return status and text of the answer."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
         connection.request("POST", path, body, {name: headers[name] for name in headers if name != "content-length"})
         answer = connection.getresponse()
@@ -68,7 +68,7 @@ def send(server: SandboxServer, headers: Mapping[str, str], body: bytes, path: s
 def call(
     server: SandboxServer, fields: Mapping[str, str], service: str = "sts", name: str = "alice"
 ) -> tuple[int, str, str]:
-    """Status, code and message of the answer to a signed form; the code is "" where nothing is refused."""
+    """Send a signed form; return status, code and message of the answer, with "" as code on success."""
     body = urlencode(fields).encode()
     request = sign(keys(server, name), service, "us-east-1", "POST", "/", FORM, body)
     status, text = send(server, request.headers, body)
@@ -114,7 +114,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
     ],
 )
 def test_a_header_that_is_no_signature(server: SandboxServer, header: str, code: str) -> None:
-    """Refused as AWS does, in XML for STS and in JSON for Secrets Manager."""
+    """A malformed Authorization header gets AWS's error, in XML for STS and in JSON for Secrets Manager."""
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, b"Action=GetCallerIdentity&Version=2011-06-15")
     headers = {**request.headers, "authorization": header}
 
@@ -130,7 +130,7 @@ def test_a_header_that_is_no_signature(server: SandboxServer, header: str, code:
 
 @pytest.mark.parametrize("names", [("alice", "admin"), ("admin", "alice")])
 def test_two_people_do_not_sign_one_request(server: SandboxServer, names: tuple[str, str]) -> None:
-    """Each signature is right by itself; neither of them gets what it asks for."""
+    """A request with two valid Authorization headers is refused."""
     body = b"Action=GetCallerIdentity&Version=2011-06-15"
     first, second = (sign(keys(server, name), "sts", "us-east-1", "POST", "/", FORM, body) for name in names)
 
@@ -147,7 +147,7 @@ def test_two_people_do_not_sign_one_request(server: SandboxServer, names: tuple[
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
 def test_a_form_of_another_content_type_asks_for_nothing(server: SandboxServer, kind: str) -> None:
-    """302 to AWS's page, as without an Action; the same form of the right type is served."""
+    """A form with another content type gets the 302 to AWS's page, as without an Action."""
     body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
 
@@ -156,7 +156,7 @@ def test_a_form_of_another_content_type_asks_for_nothing(server: SandboxServer, 
 
 
 def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: SandboxServer) -> None:
-    """Also of those in body and query: the body comes first."""
+    """Of a repeated parameter the first counts, with the body before the query."""
     body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
     query = "RoleSessionName=s3"
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body, query)
@@ -168,7 +168,7 @@ def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: Sandb
 
 
 def test_more_fields_than_anybody_needs(server: SandboxServer) -> None:
-    """A hundred thousand are MalformedInput; ten thousand are read over."""
+    """100,000 form fields get MalformedInput; 9,000 are accepted."""
     for count, expected in ((100_000, 400), (9_000, 200)):
         body = (urlencode(ASSUME) + "&a=b" * count).encode()
         request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, body)
@@ -176,7 +176,7 @@ def test_more_fields_than_anybody_needs(server: SandboxServer) -> None:
 
 
 def test_a_name_of_a_million_dots_is_read_over(server: SandboxServer) -> None:
-    """It would be a tree of that depth."""
+    """A field name of a hundred thousand parts is ignored instead of building a tree of that depth."""
     assert call(server, ASSUME | {"Tags" + ".member.1" * 100_000: "x"})[0] == 200
 
 
@@ -185,7 +185,7 @@ def test_a_name_of_a_million_dots_is_read_over(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
 def test_a_policy_without_measure_is_refused(server: SandboxServer, statements: int) -> None:
-    """By its length: as a session policy and as a role's; a modest one is taken."""
+    """An oversized policy is refused by its length, as a session policy and as a role's; a small one is accepted."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
@@ -200,7 +200,7 @@ def test_a_policy_without_measure_is_refused(server: SandboxServer, statements: 
 
 
 def test_a_key_that_stands_twice_is_no_policy(server: SandboxServer) -> None:
-    """One reader would see Allow and another one Deny: refused where it is passed and where it is written."""
+    """A policy with a repeated key, which parsers read differently, is refused when passed and when written."""
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
     assert call(server, ASSUME | {"Policy": TWICE})[:2] == (400, "MalformedPolicyDocument")
@@ -209,7 +209,7 @@ def test_a_key_that_stands_twice_is_no_policy(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
 def test_what_is_no_policy_is_malformed(server: SandboxServer, text: str) -> None:
-    """In every place that takes one."""
+    """A text that is not a policy is malformed in all parameters that take one."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
 
@@ -217,7 +217,7 @@ def test_what_is_no_policy_is_malformed(server: SandboxServer, text: str) -> Non
 
 
 def test_a_pattern_that_would_go_back_does_not(server: SandboxServer) -> None:
-    """A policy's pattern of a hundred stars against names that nearly fit: an answer, not a night's work."""
+    """A policy pattern of a hundred stars against nearly matching names is answered in time (no backtracking)."""
     pattern = "*a" * 100 + "*b"
     document = {
         "Version": "2012-10-17",
@@ -242,7 +242,7 @@ def test_a_pattern_that_would_go_back_does_not(server: SandboxServer) -> None:
 
 @pytest.mark.parametrize("service", ["sts", "iam", "secretsmanager", "ssm"])
 def test_the_models_own_patterns_do_not_go_back_either(service: str) -> None:
-    """AWS wrote them for another machine. Two hundred thousand characters would take one that goes back days."""
+    """The service models' patterns do not backtrack on texts of 200,000 characters."""
     model = service_model(service)
     texts = [piece * (200_000 // len(piece)) + "\x00" for piece in ("a", "a-", "/a", "a.", " ", "a ", ":", "arn:aws:")]
     names = [name for name in model.shape_names if model.shape_for(name).type_name == "string"]

@@ -1,4 +1,4 @@
-"""Who signs: long-term keys and sessions, and which of them may call what."""
+"""Callers: long-term keys and sessions, and the operations that each may call."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ EXPIRED = ("ExpiredToken", "The security token included in the request is expire
 
 
 def refused_identity(person: Person) -> tuple[str, str, int]:
-    """What GetCallerIdentity is refused with."""
+    """Return the error of GetCallerIdentity."""
     refused = person.refused("sts", "GetCallerIdentity")
     return refused.code, refused.message, refused.status
 
 
 def session_of(person: Person, **parameters: object) -> Person:
-    """The caller's GetSessionToken session."""
+    """Return the caller's GetSessionToken session."""
     return Person(person.lab, Keys.of(person.call("sts", "GetSessionToken", **parameters)["Credentials"]))
 
 
 def federated(person: Person, **parameters: object) -> Person:
-    """A GetFederationToken session named `ann`."""
+    """Return a GetFederationToken session named `ann`."""
     answer = person.call("sts", "GetFederationToken", Name="ann", **parameters)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
@@ -36,14 +36,14 @@ def federated(person: Person, **parameters: object) -> Person:
 
 
 def test_a_key_that_nobody_has_is_invalid(lab: Lab) -> None:
-    """Whatever signs with it."""
+    """An unknown access key is invalid."""
     stranger = lab.with_keys(Keys(access_key_id="AKIAAAAAAAAAAAAAAAAA", secret_access_key="x"))
 
     assert refused_identity(stranger) == INVALID
 
 
 def test_an_inactive_key_is_invalid_before_its_signature(lab: Lab) -> None:
-    """Also with a wrong signature (measured); active again, it works again."""
+    """An inactive key is invalid even with a wrong signature (measured); after reactivation it works again."""
     admin, alice = lab.user("admin"), lab.user("alice")
     key_id = alice.keys.access_key_id
     admin.call("iam", "UpdateAccessKey", UserName="alice", AccessKeyId=key_id, Status="Inactive")
@@ -55,7 +55,7 @@ def test_an_inactive_key_is_invalid_before_its_signature(lab: Lab) -> None:
 
 
 def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
-    """The token belongs to another key."""
+    """A long-term key with another key's session token is invalid."""
     alice = lab.user("alice")
     token = alice.assume(JUMP).keys.session_token
 
@@ -63,7 +63,7 @@ def test_a_long_term_key_with_a_token_is_invalid(lab: Lab) -> None:
 
 
 def test_a_token_belongs_to_its_key(lab: Lab) -> None:
-    """Missing, another session's, or changed."""
+    """A session without its own unchanged token is invalid."""
     first, second = lab.user("alice").assume(JUMP), lab.user("alice").assume(JUMP)
     token = str(first.keys.session_token)
 
@@ -73,7 +73,7 @@ def test_a_token_belongs_to_its_key(lab: Lab) -> None:
 
 
 def test_a_created_key_works_at_once(lab: Lab) -> None:
-    """And a deleted one no more."""
+    """A new access key works at once, and a deleted one no longer works."""
     admin = lab.user("admin")
     made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
     nobody = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
@@ -84,7 +84,7 @@ def test_a_created_key_works_at_once(lab: Lab) -> None:
 
 
 def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
-    """An account lives in one partition."""
+    """A key is unknown in other partitions: an account belongs to one."""
     alice = lab.user("alice")
     alice.region = "cn-north-1"
 
@@ -95,7 +95,10 @@ def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
 
 
 def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
-    """To the second; also when its signature is wrong or its role is gone (measured)."""
+    """A session expires to the second by the sandbox's clock.
+
+    The expiry is reported before a wrong signature or a deleted role (measured).
+    """
     session = lab.user("alice").assume(JUMP, DurationSeconds=900)
 
     lab.sandbox.clock.advance(899)
@@ -106,7 +109,7 @@ def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
 
 
 def test_an_expired_session_that_was_forgotten_is_still_expired(lab: Lab) -> None:
-    """Expired sessions leave the memory; their tokens say so themselves."""
+    """An expired session that was dropped from memory is still reported as expired."""
     alice = lab.user("alice")
     session = alice.assume(JUMP, DurationSeconds=900)
     lab.sandbox.clock.advance(901)
@@ -119,7 +122,7 @@ def test_an_expired_session_that_was_forgotten_is_still_expired(lab: Lab) -> Non
 
 
 def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
-    """However many come after."""
+    """A live session is never dropped, however many are issued after it."""
     alice = lab.user("alice")
     session = alice.assume(JUMP, DurationSeconds=3600)
     for _ in range(2500):
@@ -129,7 +132,7 @@ def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
 
 
 def test_deleting_the_role_ends_its_sessions_for_good(make_lab: LabFactory) -> None:
-    """Also when a role of the same name comes after: a session belongs to the role's id."""
+    """Deleting a role ends its sessions for good, even if a role of the same name is created."""
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{R: {{trust: {trust}}}}}}}}}')
     admin = lab.user("admin")
@@ -144,7 +147,7 @@ def test_deleting_the_role_ends_its_sessions_for_good(make_lab: LabFactory) -> N
 
 
 def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
-    """A change of the role's policies hits sessions that were issued before; one of its trust does not."""
+    """Policy changes apply to sessions issued before; a changed trust policy does not end them."""
     session = lab.user("alice").assume(JUMP)
     admin = lab.user("admin")
     closed = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}}'
@@ -160,7 +163,7 @@ def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
 
 
 def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:
-    """Not even an explicit Deny of everything stops it."""
+    """GetCallerIdentity works even under an explicit deny of everything."""
     deny = '[{Version: "2012-10-17", Statement: {Effect: Deny, Action: "*", Resource: "*"}}]'
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{users: {{alice: {{policies: {deny}}}}}}}}}')
 
@@ -171,7 +174,7 @@ def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:
 
 
 def test_get_session_token_gives_the_user_again(lab: Lab) -> None:
-    """The user's ARN and permissions, for twelve hours unless said otherwise; nobody has to be allowed."""
+    """GetSessionToken needs no permission and gives the user's own identity, by default for twelve hours."""
     session = session_of(lab.user("nobody"))
 
     assert session.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
@@ -182,7 +185,7 @@ def test_get_session_token_gives_the_user_again(lab: Lab) -> None:
 
 
 def test_sessions_get_no_session_tokens(lab: Lab) -> None:
-    """In AWS's words."""
+    """A session can call neither GetSessionToken nor GetFederationToken, with AWS's messages."""
     alice = lab.user("alice")
 
     for person in (alice.assume(JUMP), session_of(alice)):
@@ -195,7 +198,7 @@ def test_sessions_get_no_session_tokens(lab: Lab) -> None:
 
 
 def test_iam_is_closed_to_sessions_without_mfa(lab: Lab) -> None:
-    """An administrator's GetSessionToken session may call IAM only with MFA; a role's session may."""
+    """A GetSessionToken session without MFA can't call IAM."""
     admin = lab.user("admin")
 
     refused = session_of(admin).refused("iam", "ListUsers")
@@ -204,7 +207,7 @@ def test_iam_is_closed_to_sessions_without_mfa(lab: Lab) -> None:
 
 
 def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
-    """The code makes the difference."""
+    """A GetSessionToken session with MFA can call IAM."""
     admin = lab.user("admin")
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}'
     admin.call("iam", "PutUserPolicy", UserName="alice", PolicyName="iam", PolicyDocument=allow)
@@ -218,7 +221,7 @@ def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
 
 
 def test_a_get_session_token_session_may_call_little_of_sts(lab: Lab) -> None:
-    """AssumeRole and GetCallerIdentity."""
+    """A GetSessionToken session may call only AssumeRole and GetCallerIdentity of STS."""
     session = session_of(lab.user("alice"))
 
     assert session.assume(JUMP).arn.endswith("/Jump/session")
@@ -226,7 +229,7 @@ def test_a_get_session_token_session_may_call_little_of_sts(lab: Lab) -> None:
 
 
 def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
-    """No role, no IAM, and no permission without a session policy."""
+    """A federated user without a session policy can only call GetCallerIdentity."""
     ann = federated(lab.user("admin"))
 
     assert ann.arn == f"arn:aws:sts::{ACCOUNT}:federated-user/ann"
@@ -236,7 +239,7 @@ def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
 
 
 def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> None:
-    """The intersection."""
+    """A federated user has the intersection of the user's permissions and the session policy."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}'
     admin = lab.user("admin", OTHER)
 
@@ -247,7 +250,7 @@ def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> No
 
 
 def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
-    """PackedPolicySize 0 without a policy (recorded)."""
+    """GetFederationToken without a policy answers PackedPolicySize 0 (recorded)."""
     answer = lab.user("admin").call("sts", "GetFederationToken", Name="ann")
 
     assert answer["PackedPolicySize"] == 0
@@ -258,7 +261,7 @@ def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
 
 
 def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
-    """Of its own keys, and of any key that encodes one; with permission only."""
+    """GetAccessKeyInfo needs a permission and returns the account of any key id that encodes one."""
     jump = lab.user("alice").assume(JUMP)
 
     for keys in (lab.user("bob").keys, jump.keys, lab.user("admin", OTHER).keys):
@@ -268,7 +271,7 @@ def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
 
 
 def test_an_operation_that_aws_lacks_is_unknown(lab: Lab) -> None:
-    """In the words of the front that dispatches."""
+    """An operation that AWS lacks gets InvalidAction from the dispatching front end."""
     from tests.sandboxes import sign
 
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -282,7 +285,7 @@ def test_an_operation_that_aws_lacks_is_unknown(lab: Lab) -> None:
 
 @pytest.mark.parametrize("operation", sorted(operation_names("sts")))
 def test_every_operation_of_the_model_is_served(lab: Lab, operation: str) -> None:
-    """With its parameters left out each is refused for them, or answered: none is `NotImplemented`."""
+    """Every STS operation of the model is implemented: without parameters none answers NotImplemented."""
     answer = lab.user("admin").answer("sts", operation)
 
     assert answer.status in {200, 400, 403}
@@ -290,7 +293,7 @@ def test_every_operation_of_the_model_is_served(lab: Lab, operation: str) -> Non
 
 
 def test_whom_the_root_user_federates_has_only_what_is_passed(make_lab: LabFactory) -> None:
-    """The root's rights and the session policy, intersected; nothing without one."""
+    """A user federated by the root user has exactly the session policy's permissions, and none without one."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
     person = lab.with_keys(Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t"))
@@ -308,7 +311,7 @@ def test_whom_the_root_user_federates_has_only_what_is_passed(make_lab: LabFacto
 
 
 def test_root_sessions_last_an_hour(make_lab: LabFactory) -> None:
-    """A longer wish is cut without a word."""
+    """A root user's session lasts an hour; a longer duration is cut silently."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')
     keys = Keys(access_key_id="AKIAROOTROOTROOTROOT", secret_access_key="s3cr3t")

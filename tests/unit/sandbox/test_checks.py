@@ -1,4 +1,4 @@
-"""What services check before they act that moto does not: KMS's keys and aliases, Parameter Store's names."""
+"""Service checks that moto lacks: KMS keys and aliases, Parameter Store names, Secrets Manager, S3."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def admin() -> Person:
     ],
 )
 def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
-    """By its id, its ARN, an alias, or by what can be no id; a mistake in words of AWS's, not a 500."""
+    """A missing KMS key gets NotFoundException with AWS's message for its id, ARN, alias or an invalid id."""
     for key_id, message in (
         (KEY, f"Key '{KEYS}{KEY}' does not exist"),
         (f"{KEYS}{KEY}", f"Key '{KEYS}{KEY}' does not exist"),
@@ -42,7 +42,7 @@ def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, param
 
 
 def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Person) -> None:
-    """The policies come before the look."""
+    """A caller without permission is denied before the key is looked up, so it can't probe for keys."""
     refused = admin.lab.user("stranger").refused("kms", "ListGrants", KeyId=KEY)
 
     assert "AccessDeniedException" == refused.code
@@ -69,7 +69,7 @@ def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Perso
     ],
 )
 def test_random_bytes_need_a_size(admin: Person, size: dict[str, object], message: str) -> None:
-    """From 1 to 1024, in AWS's recorded words."""
+    """GenerateRandom requires 1 to 1024 bytes, with AWS's recorded messages."""
     refused = admin.refused("kms", "GenerateRandom", **size)
 
     assert ("ValidationException", message) == (refused.code, refused.message)
@@ -77,7 +77,7 @@ def test_random_bytes_need_a_size(admin: Person, size: dict[str, object], messag
 
 
 def test_aliases_of_aws_are_awss(admin: Person) -> None:
-    """`alias/aws/...` can't be made, moved or deleted; one that only looks alike can."""
+    """`alias/aws/...` can't be created, moved or deleted; a similar name can."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
 
     for operation, more in (
@@ -91,7 +91,7 @@ def test_aliases_of_aws_are_awss(admin: Person) -> None:
 
 
 def test_a_path_begins_with_a_slash(admin: Person) -> None:
-    """A name without any slash needs none."""
+    """A parameter path must begin with a slash; a name without slashes need not."""
     put = {"Value": "v", "Type": "String"}
     admin.call("ssm", "PutParameter", Name="/a/b/c", **put)
     admin.call("ssm", "PutParameter", Name="plain", **put)
@@ -112,7 +112,7 @@ def test_a_path_begins_with_a_slash(admin: Person) -> None:
 
 
 def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_for(admin: Person) -> None:
-    """`/x` and `x` are not two parameters, and each reading has the name that was asked for (both recorded)."""
+    """`/x` and `x` are the same parameter, and each answer has the requested spelling (both recorded)."""
     admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
 
     assert "ParameterAlreadyExists" == admin.refused("ssm", "PutParameter", Name="/x", Value="w", Type="String").code
@@ -123,7 +123,7 @@ def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_fo
 
 
 def test_a_refused_subscription_is_none(admin: Person) -> None:
-    """Its attributes are wrong: nothing is delivered to it."""
+    """A subscription with invalid attributes is refused and not created."""
     topic = admin.call("sns", "CreateTopic", Name="t")["TopicArn"]
     asked = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
 
@@ -135,7 +135,7 @@ def test_a_refused_subscription_is_none(admin: Person) -> None:
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
-    """Those without a label only on request; in pages, and with the secret's ARN and name."""
+    """ListSecretVersionIds returns KMS keys and pages, and unlabelled versions only on request."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
     made = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
     made += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
@@ -164,7 +164,7 @@ def test_versions_are_listed_with_their_keys(admin: Person) -> None:
 
 
 def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> None:
-    """Not only where a secret is made."""
+    """An invalid secret name is refused in all operations."""
     for operation, parameters in (
         ("CreateSecret", {"Name": "a b"}),
         ("DescribeSecret", {"SecretId": "a b"}),
@@ -177,7 +177,7 @@ def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> 
 
 
 def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
-    """The first time neither; it has no pending version then."""
+    """RotateSecret without a function is refused, and leaves no pending version."""
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
 
     for _ in range(2):
@@ -191,7 +191,10 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
 
 
 def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
-    """Not by the secret's own name; a missing one is invalid beside others that are there (both recorded)."""
+    """A secret read through Parameter Store is named by its path.
+
+    Missing ones are in InvalidParameters (both recorded).
+    """
     admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")
     path = "/aws/reference/secretsmanager/s"
 
@@ -233,7 +236,7 @@ def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None
 def test_what_a_bucket_lacks_is_s3s_own_error(
     admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
 ) -> None:
-    """A part, an upload, a page, or an element of the body."""
+    """A missing part, upload, page token or body element gets S3's own error."""
     admin.call("s3", "CreateBucket", Bucket="bucket")
     admin.call("s3", "PutObject", Bucket="bucket", Key="k", Body=b"x")
 

@@ -1,4 +1,4 @@
-"""Condition keys: for each one a request in which a policy on it decides."""
+"""Condition keys: for each key, a request that a policy on it decides."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.control.service_roles import ServiceRoles
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
 from tests.questions import Desk
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person, sign
 
@@ -133,18 +133,18 @@ DECIDING: list[tuple[str, str, str, str, dict[str, Any]]] = [
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob, who may do nothing yet, and a role for services."""
+    """A sandbox with Bob, who has no permissions yet, and a role for services."""
     return Lab.of(SEED, MovableClock())
 
 
 def permit(lab: Lab, *statements: dict[str, Any]) -> None:
-    """Gives bob exactly that."""
+    """Give bob exactly these permissions."""
     document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
     lab.user("admin").call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document)
 
 
 def allow(action: str, key: str, value: str, operator: str = "StringEquals") -> dict[str, Any]:
-    """An Allow under one condition."""
+    """Return an Allow with one condition."""
     return {"Effect": "Allow", "Action": action, "Resource": "*", "Condition": {operator: {key: value}}}
 
 
@@ -156,7 +156,7 @@ def allow(action: str, key: str, value: str, operator: str = "StringEquals") -> 
 def test_a_policy_on_the_key_decides(
     lab: Lab, key: str, value: str, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    """Allowed for the request's own value, and for no other."""
+    """A policy on the key allows the request's own value and no other."""
     desk = Desk(lab)
     for wanted, is_allowed in ((value, True), (f"not-{value}", False)):
         permit(lab, allow("*", key, wanted))
@@ -164,7 +164,7 @@ def test_a_policy_on_the_key_decides(
 
 
 def test_each_event_is_judged_by_itself(lab: Lab) -> None:
-    """An entry that may be put lets no other one in."""
+    """PutEvents is denied if any of its entries is denied."""
     desk = Desk(lab)
     permit(lab, allow("events:PutEvents", "events:source", "app.orders"))
     other = {**EVENT, "Source": "app.billing"}
@@ -174,7 +174,7 @@ def test_each_event_is_judged_by_itself(lab: Lab) -> None:
 
 
 def test_a_vpc_is_known_by_what_is_in_it(lab: Lab) -> None:
-    """ec2:Vpc of a subnet and a group, as moto has them."""
+    """ec2:Vpc of a subnet is taken from moto's state."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpcs = [admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
     subnets = [
@@ -187,7 +187,7 @@ def test_a_vpc_is_known_by_what_is_in_it(lab: Lab) -> None:
 
 
 def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
-    """RunInstances names the subnet alone; the instance itself has no ec2:Vpc by AWS's list."""
+    """For RunInstances in a subnet, subnet and network interface have ec2:Vpc; the instance has none."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
@@ -200,7 +200,7 @@ def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
 
 
 def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
-    """The request to delete it names neither engine nor class; RDS has names of its own for tags."""
+    """DeleteDBInstance has the engine of the existing database, and RDS's own tag keys."""
     admin, desk = lab.user("admin"), Desk(lab)
     more = {"AllocatedStorage": 20, "MasterUsername": "u", "MasterUserPassword": "long-enough"}
     admin.call("rds", "CreateDBInstance", **DATABASE, **more, Tags=[{"Key": "team", "Value": "blue"}])
@@ -220,7 +220,10 @@ def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
 def test_a_role_is_passed_for_one_resource(
     lab: Lab, service: str, operation: str, parameters: dict[str, Any], associated: str
 ) -> None:
-    """iam:AssociatedResourceArn says which (IAM User Guide, "Grant a user permissions to pass a role")."""
+    """iam:AssociatedResourceArn names the resource that will use a passed role.
+
+    IAM User Guide, "Grant a user permissions to pass a role".
+    """
     backend = lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")
@@ -232,7 +235,7 @@ def test_a_role_is_passed_for_one_resource(
 
 
 def listed(person: Person, *, presigned: bool = False, headers: dict[str, str] | None = None) -> int:
-    """The status of a listing of a bucket."""
+    """Return the status of listing a bucket."""
     request = sign(
         person.keys, "s3", "us-east-1", "GET", "/data", headers or {}, presigned_seconds=60 if presigned else 0
     )
@@ -250,7 +253,7 @@ def listed(person: Person, *, presigned: bool = False, headers: dict[str, str] |
     ],
 )
 def test_how_a_request_to_s3_was_signed_decides(lab: Lab, operator: str, key: str, good: str, bad: str) -> None:
-    """And the page that it says it comes from."""
+    """The S3 keys about the signature, and aws:Referer, decide."""
     lab.user("admin").call("s3", "CreateBucket", Bucket="data")
     for value, status in ((good, 200), (bad, 403)):
         permit(lab, allow("s3:*", key, value, operator))
@@ -258,7 +261,7 @@ def test_how_a_request_to_s3_was_signed_decides(lab: Lab, operator: str, key: st
 
 
 def test_a_presigned_url_is_signed_in_its_query(lab: Lab) -> None:
-    """s3:authType tells it from a header."""
+    """s3:authType distinguishes a presigned URL from a signed header."""
     lab.user("admin").call("s3", "CreateBucket", Bucket="data")
     permit(lab, allow("s3:*", "s3:authType", "REST-QUERY-STRING"))
 
@@ -266,7 +269,7 @@ def test_a_presigned_url_is_signed_in_its_query(lab: Lab) -> None:
 
 
 def test_a_functions_requests_say_which_function(lab: Lab) -> None:
-    """lambda:SourceFunctionArn of the sessions that the sandbox issues to a function."""
+    """A function's session has lambda:SourceFunctionArn."""
     body = json.dumps({"role": ROLE, "function": "orders"}).encode()
     status, said = ServiceRoles(lab.sandbox).function(HttpRequest("POST", "/", "", {}, body, "127.0.0.1"))
     assert 200 == status, said
@@ -297,7 +300,7 @@ def test_a_functions_requests_say_which_function(lab: Lab) -> None:
     ],
 )
 def test_what_the_sandbox_can_t_tell_is_absent(lab: Lab, key: str) -> None:
-    """No VPC endpoint, no instance, no service in between: as absent as on AWS without them."""
+    """Keys about VPC endpoints, instances or intermediate services are absent, as on AWS without those."""
     desk = Desk(lab)
     for wanted, is_allowed in (("true", True), ("false", False)):
         permit(lab, allow("*", key, wanted, "Null"))
@@ -306,7 +309,7 @@ def test_what_the_sandbox_can_t_tell_is_absent(lab: Lab, key: str) -> None:
 
 @pytest.mark.parametrize(("organization", "is_issued"), [("o-exampleorg1", True), ("o-another0001", False)])
 def test_a_service_asks_on_behalf_of_an_organization(organization: str, is_issued: bool) -> None:  # noqa: FBT001
-    """aws:SourceOrgID in a trust policy, where the account is a member."""
+    """aws:SourceOrgID in a trust policy is the organization of the role's account when a service assumes the role."""
     statement: Any = TRUST["Statement"]
     trust = TRUST | {"Statement": statement | {"Condition": {"StringEquals": {"aws:SourceOrgID": organization}}}}
     lab = Lab.of(

@@ -1,4 +1,4 @@
-"""Connections that are slow, broken, rude or many: each is answered or ended, and the next one is served."""
+"""Slow, broken, rude or many connections: each is answered or closed, and the server keeps serving."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from time import time
 import pytest
 
 from dsops.sandbox.control.launch import open_server
-from dsops.sandbox.control.running import ask
+from dsops.sandbox.control.running_sandboxes import ask
+from dsops.sandbox.control.server import SandboxServer
+from dsops.sandbox.http.loop import Loop, most_connections
+from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.wire.loop import Loop, most_connections
-from dsops.sandbox.wire.server import SandboxServer
-from dsops.sandbox.wire.wire import HttpAnswer
 
 HEALTH = b"GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MAX_HEADERS = 65536
@@ -34,18 +34,18 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture(autouse=True)
 def _goes_on(server: SandboxServer) -> Iterator[None]:
-    """Whatever a test did to it, the server answers afterwards."""
+    """After every test the server still answers."""
     yield
     assert ask(server.url, "health")["status"] == "ok"
 
 
 def connect(server: SandboxServer) -> socket.socket:
-    """A connection that gives up after ten seconds."""
+    """Return a connection with a timeout of ten seconds."""
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
 def statuses(server: SandboxServer, data: bytes) -> list[str]:
-    """The status lines of what comes back for these bytes until the server closes; the client says no more."""
+    """Send the bytes and close for writing; return the status lines until the server closes."""
     came = b""
     with connect(server) as connection, suppress(OSError):
         connection.sendall(data)
@@ -56,7 +56,7 @@ def statuses(server: SandboxServer, data: bytes) -> list[str]:
 
 
 def test_the_one_header_of_awss_with_an_underscore_arrives(server: SandboxServer) -> None:
-    """With and without it the paths are two services'; written both ways it is two tokens, which are none."""
+    """The token header with an underscore selects the portal; sent in both spellings it is refused."""
     head = b"GET /assignment/accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     token = b"x-amz-sso_bearer_token: x\r\n"
     assert statuses(server, head + token + b"\r\n") == ["HTTP/1.1 401 Unauthorized"]
@@ -65,7 +65,7 @@ def test_the_one_header_of_awss_with_an_underscore_arrives(server: SandboxServer
 
 
 def look_over(server: SandboxServer, seconds: float) -> None:
-    """Has the loop look over its connections as it will so many seconds from now."""
+    """Run the loop's maintenance as if that many seconds had passed."""
     done = Event()
 
     def look() -> None:
@@ -77,7 +77,7 @@ def look_over(server: SandboxServer, seconds: float) -> None:
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether a request on it is answered."""
+    """Whether a request on the connection is answered."""
     try:
         connection.sendall(HEALTH)
         came = b""
@@ -93,7 +93,7 @@ def is_open(connection: socket.socket) -> bool:
 
 @pytest.mark.parametrize("begun", [b"POST / HT", NOTHING_ASKED, NOTHING_ASKED + b"Content-Length: 9\r\n\r\nabc"])
 def test_a_request_that_does_not_come_to_its_end_is_ended(server: SandboxServer, begun: bytes) -> None:
-    """After a minute, although a byte comes now and then."""
+    """An incomplete request is closed after a minute, even if single bytes keep coming."""
     with connect(server) as connection:
         connection.sendall(begun)
         ask(server.url, "health")
@@ -106,7 +106,7 @@ def test_a_request_that_does_not_come_to_its_end_is_ended(server: SandboxServer,
 
 
 def test_a_request_may_take_a_while(server: SandboxServer) -> None:
-    """Within the minute its end is waited for, and it is answered."""
+    """A request that completes within the minute is answered."""
     with connect(server) as connection:
         connection.sendall(HEALTH[:20])
         ask(server.url, "health")
@@ -118,7 +118,7 @@ def test_a_request_may_take_a_while(server: SandboxServer) -> None:
 
 
 def test_a_kept_connection_stays_for_two_minutes(server: SandboxServer) -> None:
-    """Between requests there is nothing that would have to arrive."""
+    """An idle connection stays open for two minutes between requests."""
     with connect(server) as connection:
         assert is_open(connection)
         look_over(server, 100)
@@ -128,7 +128,7 @@ def test_a_kept_connection_stays_for_two_minutes(server: SandboxServer) -> None:
 
 
 def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
-    """A hundred connections, silent or in the middle of a request."""
+    """A hundred silent or half-finished connections do not block others."""
     with ExitStack() as stack:
         for number in range(100):
             connection = stack.enter_context(connect(server))
@@ -141,7 +141,7 @@ def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
 
 
 def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> None:
-    """Pipelining; a POST with a body between them, and one that is incomplete behind them."""
+    """Pipelined requests are answered in order, with a body between them and an incomplete one at the end."""
     post = NOTHING_ASKED + b"Content-Length: 5\r\n\r\nhello"
 
     assert statuses(server, HEALTH + post + HEALTH + b"GET / HT") == [
@@ -152,7 +152,7 @@ def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> N
 
 
 def test_http_1_0_is_served(server: SandboxServer) -> None:
-    """And the connection closed, unless the client wants to keep it."""
+    """HTTP/1.0 is served and the connection closed, unless the client asks to keep it."""
     old = HEALTH.replace(b"HTTP/1.1", b"HTTP/1.0")
     kept = old.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
 
@@ -169,8 +169,8 @@ def test_http_1_0_is_served(server: SandboxServer) -> None:
     ],
 )
 def test_headers_beyond_reason_are_refused(server: SandboxServer, head: bytes) -> None:
-    """64 KiB is enough: 431, and the connection is closed."""
-    # Of what lies unread when the server closes TCP makes a reset, which may overtake the answer.
+    """Headers above 64 KiB get a 431, and the connection is closed."""
+    # Unread bytes at close make TCP send a reset, which may overtake the answer: send exactly the limit.
     assert statuses(server, head[:MAX_HEADERS]) == ["HTTP/1.0 431 Request Header Fields Too Large"]
     assert statuses(server, head[: MAX_HEADERS - 10]) == []
 
@@ -186,7 +186,7 @@ def test_headers_beyond_reason_are_refused(server: SandboxServer, head: bytes) -
     ],
 )
 def test_a_body_in_chunks_must_be_one(server: SandboxServer, chunks: bytes, answered: str) -> None:
-    """Lengths that are none are no request."""
+    """A chunked body with an invalid chunk size is refused."""
     request = NOTHING_ASKED + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
 
     assert statuses(server, request) == [f"HTTP/1.1 {answered}"]
@@ -202,19 +202,19 @@ def test_a_body_in_chunks_must_be_one(server: SandboxServer, chunks: bytes, answ
     ],
 )
 def test_a_body_has_one_length(server: SandboxServer, framing: bytes, answered: str) -> None:
-    """What two readers could read in two ways is read in none."""
+    """A body with conflicting lengths is refused (request smuggling)."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 
 def test_a_second_request_does_not_hide_in_a_body(server: SandboxServer) -> None:
-    """Chunks and a length at once: one answer at most, none to what lies behind the chunks."""
+    """With both a length and chunks, a request hidden behind the chunks gets no answer (request smuggling)."""
     both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
 
     assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]
 
 
 def test_who_hangs_up_in_the_middle_is_forgotten(server: SandboxServer) -> None:
-    """In a header, in a body, before the answer, and with a reset."""
+    """A client that disconnects at any point, even with a reset, leaves no channel behind."""
     for begun in (b"", b"POST / HT", NOTHING_ASKED + b"Content-Length: 99\r\n\r\nabc", HEALTH * 50):
         for reset in (False, True):
             connection = connect(server)
@@ -225,12 +225,12 @@ def test_who_hangs_up_in_the_middle_is_forgotten(server: SandboxServer) -> None:
 
     ask(server.url, "health")
     look_over(server, 0)
-    # The connection of `ask` itself may still be on its way out.
+    # The connection of `ask` may still be closing.
     assert len(server._loop.active_channels) <= 1
 
 
 def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) -> None:
-    """He can send no more once the kernel's buffers are full of answers; everybody else is served."""
+    """A client that never reads answers is throttled by full buffers; other clients are served."""
     sent = 0
     with connect(server) as connection:
         connection.settimeout(0.2)
@@ -245,7 +245,7 @@ def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) ->
 
 
 def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
-    """Accepting without a descriptor would fail for ever."""
+    """The connection limit leaves descriptors free: without one every accept would fail."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -255,7 +255,7 @@ def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
 
 @pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
 def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
-    """What a request put into it would be a header of its own: the answer is a 500 instead."""
+    """A line break in an answer's header gives a 500 instead of an injected header."""
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
     loop = Loop(lambda _: HttpAnswer(200, (("X-Sent", next(values)), ("Content-Length", "0")), b""), listener, 1000, 5)
@@ -276,14 +276,14 @@ def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
 
 
 def test_a_client_that_speaks_tls_is_told_at_once(server: SandboxServer) -> None:
-    """https:// for http:// is a slip that anybody makes; a handshake that nobody answers hangs for a minute."""
+    """A TLS handshake (https:// for http://) fails at once instead of hanging for a minute."""
     context = ssl.create_default_context()
     with connect(server) as connection, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record layer"):
         context.wrap_socket(connection, server_hostname="localhost")
 
 
 def test_the_bytes_of_a_handshake_may_stand_in_a_body(server: SandboxServer) -> None:
-    """Only what begins a request is looked at."""
+    """The bytes of a TLS handshake inside a body are ordinary content."""
     with connect(server) as connection:
         connection.sendall(NOTHING_ASKED + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")

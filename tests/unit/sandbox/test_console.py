@@ -1,4 +1,4 @@
-"""The sandbox's federation endpoint: who gets a sign-in token, and what a login with it leads to."""
+"""The console federation endpoint: who gets a sign-in token, and where a login leads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.control.control import Control
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.sandboxes import ACCOUNT, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -31,13 +31,13 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Alice may assume Reader and federate."""
+    """A sandbox where Alice may assume Reader and call GetFederationToken."""
     return make_lab(SEED)
 
 
 @pytest.fixture
 def control(lab: Lab) -> Control:
-    """Of that sandbox."""
+    """The control endpoints of that sandbox."""
     return Control(lab.sandbox)
 
 
@@ -48,13 +48,13 @@ def reader(lab: Lab) -> Person:
 
 
 def ask(control: Control, **query: str) -> HttpAnswer:
-    """What the endpoint answers on this machine."""
+    """Return the endpoint's answer to this machine."""
     request = HttpRequest("GET", "/_sandbox/federation", urlencode(query), {"host": "127.0.0.1:4566"}, b"", "127.0.0.1")
     return control.handle(request)
 
 
 def session_of(keys: Keys, **changes: str) -> str:
-    """As AWS wants it, with these parts changed."""
+    """Return the Session parameter in AWS's format, with these parts changed."""
     return json.dumps(
         {
             "sessionId": keys.access_key_id,
@@ -66,21 +66,21 @@ def session_of(keys: Keys, **changes: str) -> str:
 
 
 def token_of(answer: HttpAnswer) -> str:
-    """The sign-in token that was given."""
+    """Return the sign-in token in the answer."""
     content: dict[str, Any] = json.loads(answer.body)
     assert answer.status == 200, content
     return str(content["SigninToken"])
 
 
 def test_a_roles_session_opens_the_page(control: Control, reader: Person) -> None:
-    """The token for the session, then the page for the token."""
+    """A role session gets a sign-in token, and the token redirects to the page."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     answer = ask(control, Action="login", SigninToken=token, Destination=PAGE)
     assert (answer.status, dict(answer.headers)["Location"]) == (302, PAGE)
 
 
 def test_so_does_a_federated_users(control: Control, lab: Lab) -> None:
-    """But with no duration of its own."""
+    """A federated user's session gets a sign-in token, but not with a SessionDuration."""
     issued = lab.user("alice").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = session_of(Keys.of(issued))
     assert ask(control, Action="getSigninToken", Session=session).status == 200
@@ -88,7 +88,7 @@ def test_so_does_a_federated_users(control: Control, lab: Lab) -> None:
 
 
 def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
-    """Neither GetSessionToken's nor a long-term key."""
+    """GetSessionToken sessions and long-term keys can't sign in."""
     alice = lab.user("alice")
     issued = alice.call("sts", "GetSessionToken")["Credentials"]
     for keys in (Keys.of(issued), alice.keys):
@@ -107,13 +107,13 @@ def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
     ids=str,
 )
 def test_a_session_that_is_not_whole_does_not(control: Control, reader: Person, changes: dict[str, str]) -> None:
-    """All three parts have to be one session's."""
+    """The three parts must belong to the same session."""
     assert ask(control, Action="getSigninToken", Session=session_of(reader.keys, **changes)).status == 400
 
 
 @pytest.mark.parametrize("session", ["", "{", "[]", "{}", "null", '"text"', "[" * 100_000], ids=lambda text: text[:9])
 def test_what_is_no_session_is_said(control: Control, session: str) -> None:
-    """Rubbish is a refusal, not a failure."""
+    """An unreadable Session parameter gets a 400."""
     assert ask(control, Action="getSigninToken", Session=session).status == 400
 
 
@@ -123,13 +123,13 @@ def test_what_is_no_session_is_said(control: Control, session: str) -> None:
 def test_a_duration_is_a_quarter_of_an_hour_to_twelve(
     control: Control, reader: Person, duration: str, status: int
 ) -> None:
-    """The limits of the guide; an empty one is none."""
+    """SessionDuration must be 900 to 43200 seconds; an empty one is ignored."""
     session = session_of(reader.keys)
     assert ask(control, Action="getSigninToken", Session=session, SessionDuration=duration).status == status
 
 
 def test_a_session_that_has_ended_signs_nobody_in(control: Control, lab: Lab, reader: Person) -> None:
-    """Neither when the token is asked for, nor when it is used."""
+    """An expired session is refused both when the sign-in token is requested and when it is used."""
     session = session_of(reader.keys)
     lab.sandbox.move_clock(lab.sandbox.clock.now() + 3590)
     token = token_of(ask(control, Action="getSigninToken", Session=session))
@@ -139,7 +139,7 @@ def test_a_session_that_has_ended_signs_nobody_in(control: Control, lab: Lab, re
 
 
 def test_a_link_works_for_fifteen_minutes(control: Control, lab: Lab, reader: Person) -> None:
-    """The session goes on for longer."""
+    """A sign-in token expires after fifteen minutes, although the session lasts longer."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     lab.sandbox.move_clock(lab.sandbox.clock.now() + 899)
     assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 302
@@ -148,7 +148,7 @@ def test_a_link_works_for_fifteen_minutes(control: Control, lab: Lab, reader: Pe
 
 
 def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> None:
-    """Also not one that this sandbox sealed for something else."""
+    """A forged sign-in token, or one sealed for another purpose, is refused."""
     sealed = lab.sandbox.sts.seal.seal("context", {"key_id": "x", "token": "y"}, lab.sandbox.clock.now() + 60)
     for token in ("", "rubbish", sealed):
         assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
@@ -156,12 +156,12 @@ def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> 
 
 @pytest.mark.parametrize("page", ["", "http://x", "javascript:x", "https://x\r\nA: b", "https://\xe4"])
 def test_a_page_is_an_https_address(control: Control, reader: Person, page: str) -> None:
-    """Nothing else stands in the Location header."""
+    """The destination must be a plain https URL, because it goes into the Location header."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     assert ask(control, Action="login", SigninToken=token, Destination=page).status == 400
 
 
 @pytest.mark.parametrize("action", ["", "logout"])
 def test_another_action_is_refused(control: Control, action: str) -> None:
-    """It has two."""
+    """Actions other than getSigninToken and login are refused."""
     assert ask(control, Action=action).status == 400

@@ -1,4 +1,4 @@
-"""The sandbox's own endpoints: for people and tests on this machine, not for web pages."""
+"""The control endpoints: for users and tests on this machine, not for web pages."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.sts.totp import code_at
-from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -18,7 +18,7 @@ LOCAL = {"host": "127.0.0.1:4566"}
 
 @pytest.fixture
 def control(lab: Lab) -> Control:
-    """Of the sandbox with two accounts."""
+    """The control endpoints of the sandbox with two accounts."""
     return Control(lab.sandbox)
 
 
@@ -31,7 +31,7 @@ def ask(
     headers: dict[str, str] | None = None,
     peer: str = "127.0.0.1",
 ) -> tuple[int, dict[str, Any]]:
-    """Status and content of an answer."""
+    """Return status and content of an answer."""
     path, _, query = path.partition("?")
     content = b"" if body is None else json.dumps(body).encode()
     request = HttpRequest(method, f"/_sandbox/{path}", query, {**LOCAL, **(headers or {})}, content, peer)
@@ -44,7 +44,7 @@ def ask(
 
 @pytest.mark.parametrize("host", ["127.0.0.1:4566", "localhost:4566", "localhost", "[::1]:4566", "127.0.0.1"])
 def test_this_machine_may_ask(control: Control, host: str) -> None:
-    """By any name of loopback."""
+    """A client on this machine may use any loopback name as Host."""
     assert ask(control, "health", headers={"host": host})[0] == 200
 
 
@@ -64,7 +64,7 @@ def test_this_machine_may_ask(control: Control, host: str) -> None:
     ],
 )
 def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
-    """A page's own host name that resolves to 127.0.0.1."""
+    """A host name that resolves to 127.0.0.1 is refused (DNS rebinding)."""
     assert ask(control, "health", headers={"host": host})[0] == 403
 
 
@@ -79,7 +79,7 @@ def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
     ],
 )
 def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) -> None:
-    """Not to read, and above all not to move anything."""
+    """A page in a browser can neither read nor change anything."""
     before = control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body
 
     assert ask(control, "health", headers=headers)[0] == 403
@@ -88,13 +88,13 @@ def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) 
 
 
 def test_typing_the_address_into_a_browser_is_no_page(control: Control) -> None:
-    """`Sec-Fetch-Site: none`."""
+    """`Sec-Fetch-Site: none` (a URL typed into a browser) is allowed."""
     assert ask(control, "health", headers={"sec-fetch-site": "none"})[0] == 200
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.7", "10.0.0.1", "::ffff:203.0.113.7", ""])
 def test_another_machine_may_not(control: Control, peer: str) -> None:
-    """Also where the sandbox was told to listen for others."""
+    """Another machine is refused, even if the sandbox listens for others."""
     assert ask(control, "identity?as=admin", peer=peer)[0] == 403
 
 
@@ -102,7 +102,7 @@ def test_another_machine_may_not(control: Control, peer: str) -> None:
     ("path", "method", "status"), [("nothing", "GET", 404), ("health", "POST", 405), ("clock", "PUT", 405)]
 )
 def test_what_is_not_there_is_said(control: Control, path: str, method: str, status: int) -> None:
-    """404 and 405."""
+    """Unknown endpoints get a 404, wrong methods a 405."""
     assert ask(control, path, method)[0] == status
 
 
@@ -110,7 +110,7 @@ def test_what_is_not_there_is_said(control: Control, path: str, method: str, sta
 
 
 def test_the_clock_moves(lab: Lab, control: Control) -> None:
-    """On by seconds, to a moment, stopped and running."""
+    """The clock can be advanced, set, frozen and unfrozen."""
     start = lab.sandbox.clock.now()
 
     assert ask(control, "clock", "POST", {"advance_seconds": 90})[0] == 200
@@ -138,7 +138,7 @@ WISHES: list[object] = [
 
 @pytest.mark.parametrize("wish", WISHES)
 def test_a_wish_that_is_none_is_refused(lab: Lab, control: Control, wish: object) -> None:
-    """400, and nothing moves."""
+    """An invalid clock request gets a 400, and the clock does not move."""
     before = lab.sandbox.clock.now()
 
     assert ask(control, "clock", "POST", wish)[0] == 400
@@ -146,7 +146,7 @@ def test_a_wish_that_is_none_is_refused(lab: Lab, control: Control, wish: object
 
 
 def test_codes_are_good_again_when_the_clock_goes_back(lab: Lab, control: Control) -> None:
-    """They were used in a future that has not been yet."""
+    """MFA codes are valid again after the clock was set back."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
     start = lab.sandbox.clock.now()
     ask(control, "clock", "POST", {"advance_seconds": 300})
@@ -163,7 +163,7 @@ def test_codes_are_good_again_when_the_clock_goes_back(lab: Lab, control: Contro
 
 
 def test_the_code_of_a_device(lab: Lab, control: Control) -> None:
-    """The one that is good now, and for how long."""
+    """The totp endpoint returns a device's current code and how long it is valid."""
     status, answer = ask(control, f"totp?serial=arn:aws:iam::{ACCOUNT}:mfa/alice")
 
     assert status == 200
@@ -173,7 +173,7 @@ def test_the_code_of_a_device(lab: Lab, control: Control) -> None:
 
 
 def test_the_keys_of_a_user(lab: Lab, control: Control) -> None:
-    """By name, by name and account, the default one; not of one who does not exist."""
+    """The identity endpoint returns keys by name, by name and account, or of the default user; a 404 for others."""
     assert ask(control, "identity?as=alice")[1]["AccessKeyId"] == lab.user("alice").keys.access_key_id
     assert ask(control, f"identity?as=admin@{OTHER}")[1]["Arn"] == f"arn:aws:iam::{OTHER}:user/admin"
     assert ask(control, "identity")[1]["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -193,7 +193,7 @@ accounts:
 
 
 def test_container_credentials_are_those_of_a_task(make_lab: LabFactory) -> None:
-    """The role must trust ECS tasks, the token must be the sandbox's; the credentials work."""
+    """Container credentials need the sandbox's token and a role that trusts ECS tasks, and work."""
     lab = make_lab(CONTAINER)
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
@@ -240,7 +240,7 @@ accounts:
 
 
 def test_a_pods_role_is_trusted_by_namespace_and_service_account(make_lab: LabFactory) -> None:
-    """EKS passes six session tags, for which the role has to allow sts:TagSession too; they go on to further roles."""
+    """A pod's session has EKS's six tags, which the role must allow with sts:TagSession; they are transitive."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
@@ -263,7 +263,7 @@ def test_a_pods_role_is_trusted_by_namespace_and_service_account(make_lab: LabFa
 
 
 def test_a_function_gets_its_roles_session(make_lab: LabFactory) -> None:
-    """Named after the function; the role has to trust Lambda."""
+    """A function's session is named after the function; its role must trust Lambda."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
 
@@ -281,7 +281,7 @@ def test_a_function_gets_its_roles_session(make_lab: LabFactory) -> None:
 
 
 def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
-    """A trust policy that asks for aws:SourceArn of the account's own tasks lets them in, and no others."""
+    """A trust policy can restrict aws:SourceArn to the account's own tasks."""
     control = Control(make_lab(SERVICES).sandbox)
     token = {"authorization": control.container_token}
 
@@ -293,7 +293,7 @@ def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
 
 
 def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
-    """Which condition key failed, without the external ID."""
+    """A decision names the condition that failed, without the external ID."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     target = f"arn:aws:iam::{OTHER}:role/Target"
     jump.refused_role(target, ExternalId="a-wrong-one")
@@ -310,7 +310,7 @@ def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
 
 
 def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) -> None:
-    """Though the answer to the client does not say it."""
+    """A decision says that the role does not exist, although the error does not."""
     lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
 
     (decision,) = ask(control, "decisions?last=1")[1]["decisions"]
@@ -319,7 +319,7 @@ def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) 
 
 
 def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None:
-    """CloudTrail's shape; no secret key, session token or value of a secret."""
+    """Records have CloudTrail's format and contain no secret key, session token or secret value."""
     alice = lab.user("alice")
     jump = alice.assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump", "s1")
     admin = lab.user("admin")
@@ -343,7 +343,7 @@ def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None
 
 
 def test_records_are_a_ring(lab: Lab) -> None:
-    """The oldest go."""
+    """The event buffer drops the oldest records."""
     from dsops.sandbox.cloudtrail.events import Events
 
     lab.sandbox.events = Events(3)

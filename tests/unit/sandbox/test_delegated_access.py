@@ -1,4 +1,4 @@
-"""GetDelegatedAccessToken and ProvidedContexts: sealed texts that only the sandbox makes."""
+"""GetDelegatedAccessToken and ProvidedContexts: sealed tokens that only the sandbox issues."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
@@ -41,25 +41,25 @@ CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An owner with secrets, and a partner in another account."""
+    """A sandbox with an owner of secrets, and a partner in another account."""
     return make_lab(SEED)
 
 
 def trade_in(lab: Lab, **wish: object) -> str:
-    """The token that IAM would send to a partner."""
+    """Return the token that IAM would send to a partner."""
     status, answer = ask(Control(lab.sandbox), "trade-in-token", "POST", {"principal": OWNER, **wish})
     assert status == 200, answer
     return str(answer["token"])
 
 
 def traded(person: Person, token: str) -> Person:
-    """Whoever the token is good for."""
+    """Return the caller with the credentials for the token."""
     answer = person.call("sts", "GetDelegatedAccessToken", TradeInToken=token)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def test_a_partner_acts_as_whoever_gave_the_token(lab: Lab) -> None:
-    """With that principal's permissions, for as long as was agreed."""
+    """A partner acts as the delegating principal, with its permissions, for the agreed time."""
     partner = lab.user("admin", OTHER)
     answer = partner.call("sts", "GetDelegatedAccessToken", TradeInToken=trade_in(lab, duration_seconds=300))
     owner = Person(lab, Keys.of(answer["Credentials"]))
@@ -73,13 +73,13 @@ def test_a_partner_acts_as_whoever_gave_the_token(lab: Lab) -> None:
 
 
 def test_a_role_can_give_a_token(lab: Lab) -> None:
-    """The session is one of the role's."""
+    """A role can delegate; the session is one of the role's."""
     token = trade_in(lab, principal=f"arn:aws:iam::{ACCOUNT}:role/Open")
     assert traded(lab.user("admin", OTHER), token).arn == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access")
 
 
 def test_the_agreed_policy_limits(lab: Lab) -> None:
-    """What was delegated, and never more than the giver has."""
+    """The delegated policy limits the session to an intersection with the owner's permissions."""
     listing = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": ["secretsmanager:ListSecrets", "iam:*"], "Resource": "*"}],
@@ -92,7 +92,7 @@ def test_the_agreed_policy_limits(lab: Lab) -> None:
 
 
 def test_a_token_expires(lab: Lab) -> None:
-    """By the sandbox's clock."""
+    """A trade-in token expires by the sandbox's clock."""
     token = trade_in(lab, expires_seconds=60)
     partner = lab.user("admin", OTHER)
 
@@ -103,7 +103,7 @@ def test_a_token_expires(lab: Lab) -> None:
 
 
 def test_what_is_no_token_is_refused(lab: Lab) -> None:
-    """Garbage, one of another kind, a changed one, and one whose giver is gone."""
+    """Garbage, another kind of token, a changed one and one of a deleted user are refused."""
     partner, token = lab.user("admin", OTHER), trade_in(lab)
     assertion = ask(Control(lab.sandbox), "context", "POST", {"context": {"identitystore:UserId": "x"}})[1]
     for wrong in ("", "x", "é" * 20, str(assertion["assertion"]), token[:-5] + "AAAA="):
@@ -117,7 +117,7 @@ def test_what_is_no_token_is_refused(lab: Lab) -> None:
 
 
 def test_trading_in_needs_a_permission(lab: Lab) -> None:
-    """sts:GetDelegatedAccessToken of the partner's own account."""
+    """GetDelegatedAccessToken needs a permission of the partner's own account."""
     error = lab.user("nobody", OTHER).refused("sts", "GetDelegatedAccessToken", TradeInToken=trade_in(lab))
     assert "because no identity-based policy allows the sts:GetDelegatedAccessToken action" in error.message
 
@@ -136,7 +136,7 @@ WISHES: list[tuple[Any, int]] = [
 
 @pytest.mark.parametrize(("wish", "status"), WISHES)
 def test_a_wish_for_a_token_is_checked(lab: Lab, wish: Any, status: int) -> None:
-    """What no person could have agreed to."""
+    """Invalid requests for a trade-in token are refused."""
     assert ask(Control(lab.sandbox), "trade-in-token", "POST", wish)[0] == status
 
 
@@ -144,7 +144,7 @@ def test_a_wish_for_a_token_is_checked(lab: Lab, wish: Any, status: int) -> None
 
 
 def provided(lab: Lab, provider: str = CENTER, named: str = CENTER, **wish: object) -> list[dict[str, str]]:
-    """What AssumeRole gets: an assertion of one provider, under the name of one."""
+    """Return ProvidedContexts: an assertion of `provider`, under the name `named`."""
     content = {"context": {"identitystore:UserId": "ada"}, "provider": provider, **wish}
     status, answer = ask(Control(lab.sandbox), "context", "POST", content)
     assert status == 200, answer
@@ -152,7 +152,7 @@ def provided(lab: Lab, provider: str = CENTER, named: str = CENTER, **wish: obje
 
 
 def test_a_session_carries_its_context(lab: Lab) -> None:
-    """As condition keys of everything that it does."""
+    """The session has its provided context as condition keys in every request."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/Open"
 
     assert admin.assume(role, ProvidedContexts=provided(lab)).call("secretsmanager", "ListSecrets")["SecretList"]
@@ -164,7 +164,7 @@ def test_a_session_carries_its_context(lab: Lab) -> None:
 
 
 def test_a_context_needs_set_context(lab: Lab) -> None:
-    """Of the trust policy, which sees what the context says."""
+    """A provided context needs sts:SetContext in the trust policy, which can restrict it."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/"
 
     refused = admin.refused_role(f"{role}NoContext", ProvidedContexts=provided(lab))
@@ -175,7 +175,7 @@ def test_a_context_needs_set_context(lab: Lab) -> None:
 
 
 def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
-    """Garbage, another provider's, an expired one, and two that contradict each other."""
+    """Garbage, another provider's assertion, an expired one and contradictory ones are refused."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/Open"
     other = "arn:aws:iam::aws:contextProvider/Another"
     expired = provided(lab, expires_seconds=0)
@@ -209,5 +209,5 @@ def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
     ],
 )
 def test_an_assertion_says_nothing_that_a_request_has_from_elsewhere(lab: Lab, wish: Any) -> None:
-    """No key of the caller's own can be made up with it."""
+    """An assertion can't set condition keys that AWS itself sets."""
     assert ask(Control(lab.sandbox), "context", "POST", wish)[0] == 400

@@ -1,4 +1,4 @@
-"""Keys of secrets and parameters: who reads needs kms:Decrypt too, and hears it in the words of who asks KMS."""
+"""Keys of secrets and parameters: readers need kms:Decrypt, too; errors have the calling service's words."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NOT_ALLOWED = ("AccessDeniedException", "Access to KMS is not allowed")
 
 
 def allow(*actions: str, effect: str = "Allow", resource: str = "*", **conditions: object) -> dict[str, Any]:
-    """A statement."""
+    """Return a statement."""
     found: dict[str, Any] = {"Effect": effect, "Action": list(actions), "Resource": resource}
     return found | ({"Condition": conditions} if conditions else {})
 
 
 def policy(*statements: object) -> dict[str, Any]:
-    """A policy."""
+    """Return a policy."""
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
@@ -42,7 +42,7 @@ def seed(
     users: Mapping[str, tuple[object, ...]] | None = None,
     **more: object,
 ) -> str:
-    """`reader` with those statements besides reading, and `guest` of another account; a key with its policy."""
+    """Return a seed: `reader` with these statements, `guest` of another account, a key with its policy."""
     people = {"reader": statements, **(users or {})}
     shared = policy({**allow("secretsmanager:GetSecretValue"), "Principal": {"AWS": OTHER}})
     return json.dumps(
@@ -65,7 +65,7 @@ def seed(
 
 
 def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
-    """The secret's value, or code and message of the refusal."""
+    """Return the secret's value, or code and message of the error."""
     try:
         return str(person.call("secretsmanager", "GetSecretValue", SecretId=secret)["SecretString"])
     except RefusedError as refused:
@@ -73,12 +73,12 @@ def read(person: Person, secret: str = "app") -> str | tuple[str, str]:
 
 
 def refused_parameter(person: Person, name: str = "/app/token") -> RefusedError:
-    """What Parameter Store answers who wants the value."""
+    """Return Parameter Store's error for reading the value."""
     return person.refused("ssm", "GetParameter", Name=name, WithDecryption=True)
 
 
 def to_account(account: str, *actions: str, **conditions: object) -> dict[str, Any]:
-    """A statement of a key's policy."""
+    """Return a statement of a key policy."""
     found = {**allow(*actions), "Principal": {"AWS": account}}
     return found | ({"Condition": conditions} if conditions else {})
 
@@ -100,11 +100,11 @@ CASES: dict[str, tuple[tuple[object, ...], bool]] = {
     "no-version": ((allow("kms:Decrypt", Null={"kms:EncryptionContext:SecretVersionId": "true"}),), False),
     "service": ((allow("kms:Decrypt", Bool={"aws:ViaAWSService": "true"}),), True),
 }
-"""Statements of a user besides those that let read secrets, and whether he may."""
+"""Name -> statements of a user who may read secrets, and whether the user may decrypt."""
 
 
 def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory) -> None:
-    """On its key, through Secrets Manager, for that secret; the account decides where the key's policy says so."""
+    """Reading a secret needs kms:Decrypt on its key, through Secrets Manager, for that secret."""
     lab = make_lab(seed(users={name: statements for name, (statements, _) in CASES.items()}))
 
     assert {name: read(lab.user(name)) for name in CASES} == {
@@ -113,7 +113,7 @@ def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory) -> None:
 
 
 def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
-    """Who is named in it needs no other permission; where it is silent nobody may, whatever his own policies say."""
+    """A key policy can allow a principal by itself, and without its consent no identity policy is enough."""
     reader = f"arn:aws:iam::{ACCOUNT}:user/reader"
     via = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
 
@@ -125,7 +125,7 @@ def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
 
 
 def test_the_refusal_is_kept_as_kms_decided_it(make_lab: LabFactory) -> None:
-    """Action, key and context stand among the decisions; the answer tells none of it."""
+    """KMS's denial is kept among the decisions with action, key and context; the client's error does not show it."""
     lab = make_lab(seed())
     read(lab.user("reader"))
 
@@ -136,7 +136,7 @@ def test_the_refusal_is_kept_as_kms_decided_it(make_lab: LabFactory) -> None:
 
 
 def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> None:
-    """The others are there."""
+    """In a batch, a denied key affects only its own secrets."""
     answer = make_lab(seed()).user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=["app", "open"])
 
     assert [value["Name"] for value in answer["SecretValues"]] == ["open"]
@@ -161,7 +161,7 @@ def test_across_accounts_both_sides_let_use_the_key(
     own: tuple[object, ...],
     may: bool,  # noqa: FBT001 - a column
 ) -> None:
-    """The key's policy and the caller's own."""
+    """Across accounts, both the key policy and the caller's own policy must allow."""
     lab = make_lab(seed(key=key, other=own))
     arn = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="app")["ARN"]
 
@@ -169,7 +169,7 @@ def test_across_accounts_both_sides_let_use_the_key(
 
 
 def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) -> None:
-    """Unless the seed names one: then only the caller's account has to allow kms:Decrypt."""
+    """A secret with a policy gets a key for all accounts, unless the seed names one; callers still need kms:Decrypt."""
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
         described = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId="open")
@@ -182,7 +182,7 @@ def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) ->
 
 
 def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFactory) -> None:
-    """Unless a policy denies it (`aws/secretsmanager` and `aws/ssm`); that he may is not kept as a decision."""
+    """All callers of the account may use the AWS managed keys unless denied; such uses are not kept as decisions."""
     lab = make_lab(seed())
     reader = lab.user("reader")
 
@@ -195,7 +195,7 @@ def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFact
 
 
 def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
-    """It is AWS's: through the service, for that account."""
+    """The AWS managed key's policy can be read and limits use to the service and the account."""
     lab = make_lab(seed())
     read(lab.user("reader"), "plain")
     key_id = lab.user("admin").call("kms", "DescribeKey", KeyId="alias/aws/secretsmanager")["KeyMetadata"]["KeyId"]
@@ -211,7 +211,7 @@ def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
 
 
 def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None:
-    """Refused in the words of KMS, with Parameter Store's tail; what is not decrypted needs no key."""
+    """Reading a SecureString needs kms:Decrypt; the error is KMS's message with Parameter Store's suffix."""
     reader = make_lab(seed()).user("reader")
     refused = refused_parameter(reader)
 
@@ -226,7 +226,7 @@ def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None
 
 
 def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory) -> None:
-    """For that parameter, through Parameter Store."""
+    """Every operation that returns a SecureString's value needs the key for that parameter."""
 
     def for_parameter(arn: str) -> object:
         condition = {"kms:EncryptionContext:PARAMETER_ARN": arn, "kms:ViaService": "ssm.us-east-1.amazonaws.com"}
@@ -248,7 +248,7 @@ def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory) -> None:
 
 
 def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None:
-    """`/aws/reference/secretsmanager/NAME` is the secret."""
+    """`/aws/reference/secretsmanager/NAME` needs the secret's key."""
     lab = make_lab(seed(allow("kms:Decrypt"), users={"other": ()}))
     name = "/aws/reference/secretsmanager/app"
 
@@ -258,7 +258,7 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None:
-    """An advanced one a data key besides; another version of a parameter has the key of the one before."""
+    """Writing a SecureString needs kms:Encrypt, an advanced one kms:GenerateDataKey, too; new versions keep the key."""
     wish = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
     lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))
@@ -279,7 +279,7 @@ def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None
 
 
 def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
-    """Of a key that is new to the secret also that the caller may read with it: Secrets Manager tries both."""
+    """Writing a secret needs kms:GenerateDataKey, and with a new key kms:Decrypt, too: Secrets Manager tries both."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret")
     both = ("kms:GenerateDataKey", "kms:Decrypt")
     wishes: tuple[tuple[str, dict[str, str], tuple[str, ...]], ...] = (
@@ -298,7 +298,7 @@ def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
 
 
 def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> None:
-    """As for reading; a description needs no key."""
+    """All callers may write with the default key; changing a description needs no key."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:UpdateSecret")
     writer = make_lab(seed(write)).user("reader")
 
@@ -323,7 +323,7 @@ def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> No
 def test_a_key_that_is_switched_off_decrypts_nothing(
     make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
 ) -> None:
-    """Who may use it learns that; who may not is told no more than before."""
+    """An authorized caller learns that the key is disabled; others get the same denial as before."""
     lab = make_lab(seed(allow("kms:Decrypt", "kms:GenerateDataKey"), allow("secretsmanager:PutSecretValue")))
     lab.user("admin").call("kms", operation, KeyId=KEY_ID, **parameters)
     reader = lab.user("reader")
@@ -346,7 +346,7 @@ def test_a_key_that_is_switched_off_decrypts_nothing(
 
 
 def test_a_service_control_policy_can_take_kms_away(make_lab: LabFactory) -> None:
-    """Also for the services' own keys: the call to KMS is the caller's."""
+    """An SCP can deny kms:Decrypt, also for AWS managed keys, because the caller is the principal."""
     scp = policy(allow("*"), allow("kms:Decrypt", effect="Deny"))
     organization = {"management_account": OTHER, "accounts": {OTHER: {}, ACCOUNT: {"service_control_policies": [scp]}}}
     reader = make_lab(seed(allow("kms:Decrypt"), organization=organization)).user("reader")

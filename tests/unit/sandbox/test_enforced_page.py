@@ -1,4 +1,4 @@
-"""docs/explanation/what-the-sandbox-enforces.md names a test for each rule, and the tests exist."""
+"""docs/explanation/what-the-sandbox-enforces.md names a test for each rule, and these tests exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD = re.compile(r"^\| Rule \| Source \| Test in `([^`]+)` \|$")
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """File, rule and the cell of its tests, for each row of each table."""
+    """Return file, rule and test names for each row of each table."""
     found, file = [], ""
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         head = HEAD.match(line)
@@ -29,7 +29,7 @@ def rows() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("file", "rule", "tests"), rows())
 def test_each_rule_has_a_test_that_exists(file: str, rule: str, tests: str) -> None:
-    """A renamed test changes the page."""
+    """Each rule on the page names tests that exist in its file."""
     text = (ROOT / file).read_text(encoding="utf-8")
     names = re.findall(r"`(test_\w+)`", tests)
 
@@ -38,5 +38,5 @@ def test_each_rule_has_a_test_that_exists(file: str, rule: str, tests: str) -> N
 
 
 def test_there_are_rules() -> None:
-    """The tables are read at all."""
+    """The page's tables are found."""
     assert len(rows()) > 20

@@ -1,4 +1,4 @@
-"""CloudTrail's records: AWS's shape, both trails of a cross-account call, and nothing secret."""
+"""CloudTrail records: AWS's format, both trails of a cross-account call, and no secrets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import botocore
 
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, id_of
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.state.global_services import region_of_trail
-from dsops.sandbox.sts.sessions import MAX_TOKEN
+from dsops.sandbox.state.sessions import MAX_TOKEN
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
@@ -27,17 +27,17 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 
 def records(lab: Lab, account: str = "") -> list[dict[str, Any]]:  # JSON
-    """The records so far."""
+    """Return the records so far."""
     return list(lab.sandbox.events.records(account=account))
 
 
 def jump_share(person: Person) -> int:
-    """What part of the longest session token that of a session is, in percent."""
+    """Return the session token's length as a percentage of the maximum."""
     return -(-100 * len(person.keys.session_token or "") // MAX_TOKEN)
 
 
 def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
-    """Field for field, within one account."""
+    """The record of AssumeRole within an account has exactly AWS's fields."""
     alice = lab.user("alice")
     jump = alice.assume(JUMP, "s1", DurationSeconds=900, Tags=[{"Key": "Team", "Value": "red"}])
 
@@ -94,7 +94,10 @@ def test_an_assumed_role_is_recorded_as_aws_does(lab: Lab) -> None:
 
 
 def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
-    """With one sharedEventID; the role's account learns of the caller no more than id and account."""
+    """A cross-account AssumeRole is in both trails, with one sharedEventID.
+
+    The role's account sees only the caller's id and account.
+    """
     jump = lab.user("alice").assume(JUMP, "s1")
     jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)
 
@@ -116,7 +119,7 @@ def test_a_cross_account_call_is_in_both_trails(lab: Lab) -> None:
 
 
 def test_within_an_account_there_is_one_record(lab: Lab) -> None:
-    """And no sharedEventID."""
+    """AssumeRole within one account leaves a single record without sharedEventID."""
     lab.user("alice").assume(JUMP)
 
     (record,) = records(lab)
@@ -125,7 +128,7 @@ def test_within_an_account_there_is_one_record(lab: Lab) -> None:
 
 
 def test_a_refused_call_is_in_its_callers_trail_only(lab: Lab) -> None:
-    """With AWS's code and sentence, and without a session."""
+    """A denied cross-account call is recorded only in the caller's trail, with AWS's code and message."""
     jump = lab.user("alice").assume(JUMP, "s1")
     refused = jump.refused_role(TARGET, ExternalId="wrong")
 
@@ -138,7 +141,7 @@ def test_a_refused_call_is_in_its_callers_trail_only(lab: Lab) -> None:
 
 
 def test_the_exceptions_name_is_recorded_not_its_wire_code(lab: Lab) -> None:
-    """`MalformedPolicyDocument` on the wire."""
+    """CloudTrail records the exception's name, not its code on the wire (`MalformedPolicyDocument`)."""
     refused = lab.user("alice").refused_role(JUMP, Policy="{")
 
     assert refused.code == "MalformedPolicyDocument"
@@ -146,7 +149,7 @@ def test_the_exceptions_name_is_recorded_not_its_wire_code(lab: Lab) -> None:
 
 
 def test_a_call_that_is_no_good_in_itself_is_recorded(lab: Lab) -> None:
-    """Its caller is known by then; the parameters are not."""
+    """A call with an invalid parameter is recorded with its caller and without parameters."""
     refused = lab.user("alice").refused_role("x")
 
     record = records(lab)[-1]
@@ -156,7 +159,7 @@ def test_a_call_that_is_no_good_in_itself_is_recorded(lab: Lab) -> None:
 
 
 def test_who_is_not_known_leaves_no_record(lab: Lab) -> None:
-    """There is no account whose trail it could be in."""
+    """A request with an invalid signature is not recorded: it belongs to no account."""
     alice = lab.user("alice")
     alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
     alice.refused("sts", "GetCallerIdentity")
@@ -165,7 +168,7 @@ def test_who_is_not_known_leaves_no_record(lab: Lab) -> None:
 
 
 def test_what_the_other_services_refuse_is_recorded(lab: Lab) -> None:
-    """Those of JSON and of XML, found nowhere."""
+    """Errors of JSON and XML services that moto raises are recorded with code and message."""
     admin = lab.user("admin")
     nowhere = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
     nobody = admin.refused("iam", "GetUser", UserName="none")
@@ -176,7 +179,7 @@ def test_what_the_other_services_refuse_is_recorded(lab: Lab) -> None:
 
 
 def test_a_sessions_issuer_is_named(lab: Lab) -> None:
-    """The role with its path; a user's own session has none."""
+    """A role session's record names the role with its path as issuer; a user's own session has no issuer."""
     alice = lab.user("alice")
     alice.assume(JUMP, "s1", SourceIdentity="ada").call("sts", "GetCallerIdentity")
     own = alice.call("sts", "GetSessionToken")["Credentials"]
@@ -200,7 +203,7 @@ def test_a_sessions_issuer_is_named(lab: Lab) -> None:
 
 
 def test_what_only_reads_is_said(lab: Lab) -> None:
-    """AWS counts an assumed role and a session among it, and a federation token not."""
+    """readOnly is true for AssumeRole and GetSessionToken, false for GetFederationToken and CreateUser."""
     alice = lab.user("alice")
     alice.assume(JUMP)
     alice.call("sts", "GetSessionToken")
@@ -213,7 +216,7 @@ def test_what_only_reads_is_said(lab: Lab) -> None:
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
-    """Whatever region the client thinks of; the others where they were called."""
+    """Calls of a global service are recorded in its own region, others in the region of the call."""
     admin = lab.user("admin")
     admin.region = "eu-west-1"
     admin.call("iam", "ListUsers")
@@ -225,7 +228,7 @@ def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
 
 
 def test_global_services_are_those_of_botocore() -> None:
-    """Of each partition, with the region in which its calls are signed."""
+    """The list of global services and their regions matches botocore's endpoints."""
     endpoints = json.loads((Path(botocore.__file__).parent / "data" / "endpoints.json").read_text(encoding="utf-8"))
     checked = 0
     for partition in endpoints["partitions"]:
@@ -243,12 +246,12 @@ def test_global_services_are_those_of_botocore() -> None:
 
 
 def test_the_ids_of_records_are_uuids() -> None:
-    """Version 5, as the standard library makes them."""
+    """Record ids equal the standard library's version 5 UUIDs."""
     assert id_of("request 123456789012") == str(uuid5(NAMESPACE_URL, "request 123456789012"))
 
 
 def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
-    """Those that the session passes on, and no other."""
+    """A record lists only the transitive tags that the session passes on."""
     jump = lab.user("alice").assume(
         JUMP, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], TransitiveTagKeys=["a"]
     )
@@ -258,7 +261,7 @@ def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
 
 
 def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
-    """Keys, tokens, codes, external IDs, values."""
+    """No record contains keys, tokens, codes, external IDs or secret values."""
     admin = lab.user("admin")
     jump = lab.user("alice").assume(JUMP)
     target = jump.assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -287,7 +290,7 @@ def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
 
 
 def test_records_are_a_ring_that_counts_on(lab: Lab) -> None:
-    """The oldest go; whoever follows gets what came since, also when he missed some."""
+    """The buffer drops the oldest records; a client that follows it gets those that remain, even after missing some."""
     lab.sandbox.events = Events(3)
     control = Control(lab.sandbox)
     alice = lab.user("alice")
@@ -306,7 +309,7 @@ def test_records_are_a_ring_that_counts_on(lab: Lab) -> None:
 
 
 def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
-    """As AWS keeps it."""
+    """The events endpoint can return the trail of one account."""
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
 
     _, told = ask(Control(lab.sandbox), f"events?account={OTHER}")
@@ -315,7 +318,7 @@ def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
 
 
 def test_the_last_ones_are_the_newest_of_that_trail(lab: Lab) -> None:
-    """`last` counts those of the account that was asked for; no number is all of them."""
+    """`last` counts the records of the requested account; an invalid number means all."""
     jump = lab.user("alice").assume(JUMP)
     for _ in range(3):
         jump.assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -333,7 +336,7 @@ def test_the_last_ones_are_the_newest_of_that_trail(lab: Lab) -> None:
 
 
 def test_none_or_any_number_can_be_kept(lab: Lab) -> None:
-    """`--events 0`, and more than there will ever be."""
+    """The buffer can be empty (`--events 0`) or larger than any number of calls."""
     for kept, expected in ((0, 0), (10**30, 2)):
         lab.sandbox.events = Events(kept)
         for _ in range(2):
@@ -343,7 +346,7 @@ def test_none_or_any_number_can_be_kept(lab: Lab) -> None:
 
 
 def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> None:
-    """The service's own call of AssumeRole, and a refused one too."""
+    """A container's credentials are recorded as the service's own AssumeRole, granted or denied."""
     statement = '{Effect: Allow, Principal: {Service: %s}, Action: "sts:AssumeRole"}'
     trust = f'{{Version: "2012-10-17", Statement: {statement}}}'
     task, other = trust % "ecs-tasks.amazonaws.com", trust % "ec2.amazonaws.com"
@@ -368,7 +371,7 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
 
 
 def test_what_manages_is_recorded_and_what_moves_data_is_not(make_lab: LabFactory) -> None:
-    """As in a trail that nobody changed: a bucket's making, not its objects'; a table's, not its items'."""
+    """Management events are recorded; data events on objects and items are not, as in a default trail."""
     lab = make_lab('accounts: {"111111111111": {}}')
     admin = lab.user("admin")
     admin.call("s3", "CreateBucket", Bucket="bucket")

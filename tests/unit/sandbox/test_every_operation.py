@@ -1,4 +1,4 @@
-"""Every operation that is served, asked by somebody who may not: no other account, no stranger gets anything."""
+"""Every served operation called without permission: no other account and no stranger gets anything."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ accounts:
     users: {{stranger: {{policies: [{FULL}]}}}}
 """
 OPEN_TO_ALL = {("sts", "GetCallerIdentity"), ("sts", "GetSessionToken")}
-"""What no policy can forbid."""
+"""Operations that no policy can deny."""
 SERVICES = ("iam", "secretsmanager", "ssm", "sts")
 
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """One account with one of everything, each called MARK..., and one with a stranger who has full rights there."""
+    """One account with one of everything, each named MARK..., and another with a stranger who has full rights there."""
     return make_lab(WORLD)
 
 
 class Parameters:
-    """Something for each parameter of an operation, naming what is the first account's where a name fits."""
+    """Generates a value for each parameter, naming the first account's resources where a name fits."""
 
     def __init__(self, key_id: str, *, by_arn: bool) -> None:
         self._names = {
@@ -66,7 +66,7 @@ class Parameters:
         self._names |= dict.fromkeys(("name", "names", "path", "resourceid"), parameter)
 
     def of(self, service: str, operation: str) -> Iterator[dict[str, Any]]:
-        """The required ones, then all."""
+        """Yield the required parameters, then all parameters."""
         shape = operation_model(service, operation).input_shape
         for names in ({}, {}) if shape is None else (shape.required_members, set(shape.members)):
             wanted = set(names) - {"Marker", "NextToken"}
@@ -96,7 +96,7 @@ class Parameters:
 
 
 def everything(lab: Lab) -> str:
-    """What the first account holds, as its administrator sees it."""
+    """Return the first account's content as its administrator sees it."""
     admin = lab.user("admin")
     answers = [
         admin.call("iam", "GetAccountAuthorizationDetails"),
@@ -113,8 +113,8 @@ def everything(lab: Lab) -> str:
 
 
 def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tuple[str, dict[str, Any], int, str]]:
-    """Each operation of the service with its parameters, the answer's status and text."""
-    # Namesakes of the asker's own are made last.
+    """Call each operation of the service; yield its parameters, status and text."""
+    # Create resources of the same name in the caller's account last.
     for operation in sorted(operation_names(service), key=lambda name: (name.startswith("Create"), name)):
         for given in parameters.of(service, operation):
             answer = person.answer(service, operation, **given)
@@ -123,13 +123,13 @@ def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tupl
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_another_account_sees_and_changes_nothing(lab: Lab, service: str) -> None:
-    """Full rights in one's own account are none in another's, whichever operation and however its things are named."""
+    """Full rights in one account neither read nor change another account's resources, by any operation and name."""
     key_id = lab.user("MARKuser").keys.access_key_id
     before = everything(lab)
     for operation, given, status, text in asked(lab.user("stranger", OTHER), service, Parameters(key_id, by_arn=True)):
         if status != 200 or operation.startswith("Create"):
             continue
-        # Whose a key is, AWS tells anybody (GetAccessKeyInfo API reference).
+        # AWS tells any caller the account of a key (GetAccessKeyInfo API reference).
         is_told = "MARK" in text or (ACCOUNT in text and operation != "GetAccessKeyInfo")
         assert not is_told, f"{operation} {given}: {text}"
     assert everything(lab) == before
@@ -138,7 +138,7 @@ def test_another_account_sees_and_changes_nothing(lab: Lab, service: str) -> Non
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("by_arn", [False, True])
 def test_who_was_granted_nothing_may_do_nothing(lab: Lab, service: str, *, by_arn: bool) -> None:
-    """In one's own account, too: no operation is without a question."""
+    """A user without permissions can call no operation that a policy can deny."""
     before = everything(lab)
     parameters = Parameters(lab.user("MARKuser").keys.access_key_id, by_arn=by_arn)
     done = {operation for operation, _, status, _ in asked(lab.user("nobody"), service, parameters) if status == 200}

@@ -1,4 +1,4 @@
-"""The fence around moto: nothing but what was parsed and allowed gets through."""
+"""The fence around moto: only the parsed and authorized operation gets through."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Writer may put and read secrets, and no more."""
+    """A sandbox where Writer may put and read secrets, and nothing else."""
     return make_lab(WRITER)
 
 
 def raw(
     person: Person, service: str, headers: dict[str, str], body: bytes, query: str = "", path: str = "/"
 ) -> tuple[int, str]:
-    """Status and text of the answer to a signed request of any form."""
+    """Send a signed request of any form; return status and text."""
     request = sign(person.keys, service, "us-east-1", "POST", path, headers, body, query)
     answer = person.lab.sandbox.handle(request).answer
     return answer.status, answer.body.decode()
@@ -53,7 +53,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
 def test_a_second_action_in_the_query_is_not_done(lab: Lab) -> None:
-    """moto alone would prefer `?Action=DeleteSecret` to X-Amz-Target."""
+    """An Action in the query, which moto would prefer to X-Amz-Target, is not performed."""
     body = json.dumps({"SecretId": "s", "SecretString": "after"}).encode()
     headers = {**JSON, "X-Amz-Target": "secretsmanager.PutSecretValue"}
 
@@ -67,7 +67,7 @@ def test_a_second_action_in_the_query_is_not_done(lab: Lab) -> None:
     "value", ["x&Action=DeleteSecret&SecretId=s&y", "Action=DeleteSecret", "&Action=DeleteSecret&"]
 )
 def test_an_action_inside_a_value_is_a_value(lab: Lab, value: str) -> None:
-    """moto alone reads a JSON body as a form too."""
+    """A value that contains `&Action=...` is stored as a value, although moto parses JSON bodies as forms, too."""
     writer = lab.user("writer")
 
     writer.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=value)
@@ -77,7 +77,7 @@ def test_an_action_inside_a_value_is_a_value(lab: Lab, value: str) -> None:
 
 
 def test_a_second_action_in_a_form_is_not_done(lab: Lab) -> None:
-    """The first one on the wire is what is judged and what is done."""
+    """Of two Actions in a form, the first is both authorized and performed."""
     form = "Action=GetUser&Version=2010-05-08&UserName=writer&Action=DeleteUser"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -88,7 +88,7 @@ def test_a_second_action_in_a_form_is_not_done(lab: Lab) -> None:
 
 
 def test_a_clients_account_header_means_nothing(lab: Lab) -> None:
-    """moto alone would act in whichever account the header names."""
+    """The X-Moto-Account-Id header, from which moto takes the account, is ignored."""
     writer = lab.user("writer")
     writer.headers = {"X-Moto-Account-Id": OTHER}
 
@@ -102,13 +102,13 @@ def test_a_clients_account_header_means_nothing(lab: Lab) -> None:
     "path", ["/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/", "/latest/api/token", "/x"]
 )
 def test_motos_own_pages_are_closed(lab: Lab, path: str) -> None:
-    """404, and everything is still there."""
+    """moto's own pages answer with a 404 and change nothing."""
     assert raw(lab.user("writer"), "secretsmanager", JSON, b"{}", path=path)[0] == 404
     assert is_there(lab)
 
 
 def test_an_operation_that_the_model_lacks_is_unknown(lab: Lab) -> None:
-    """What does not parse is refused."""
+    """An operation that the model lacks gets UnknownOperationException."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.NoSuchThing"}
 
     status, text = raw(lab.user("writer"), "secretsmanager", headers, b"{}")
@@ -118,7 +118,7 @@ def test_an_operation_that_the_model_lacks_is_unknown(lab: Lab) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b'{"SecretId": 1}', b'{"SecretId": {"a": "b"}}', b"\xff"])
 def test_a_body_that_is_not_the_operations_is_refused(lab: Lab, body: bytes) -> None:
-    """SerializationException or ValidationException, 400."""
+    """A body that does not fit the operation gets SerializationException or ValidationException."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.GetSecretValue"}
 
     status, text = raw(lab.user("writer"), "secretsmanager", headers, body)
@@ -128,7 +128,7 @@ def test_a_body_that_is_not_the_operations_is_refused(lab: Lab, body: bytes) -> 
 
 
 def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
-    """A nest of 100,000 lists."""
+    """JSON nested 100,000 levels deep is refused, and the server keeps serving."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.GetSecretValue"}
 
     assert raw(lab.user("writer"), "secretsmanager", headers, b"[" * 100_000)[0] == 400
@@ -136,7 +136,7 @@ def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
 
 
 def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
-    """501 with a sentence: a service that moto has not, a protocol that botocore no longer speaks."""
+    """A service that moto lacks and a protocol that botocore dropped get a 501 with the reason."""
     target = {**JSON, "X-Amz-Target": "AWSGlobalNothing.ListThings"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -150,7 +150,7 @@ def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
 
 
 def test_motos_settings_are_not_the_surroundings(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A MOTO_ACCOUNT_ID set later does not move anybody."""
+    """A MOTO_ACCOUNT_ID set later has no effect."""
     monkeypatch.setenv("MOTO_ACCOUNT_ID", OTHER)
 
     users = lab.user("admin").call("iam", "ListUsers")["Users"]
@@ -159,7 +159,7 @@ def test_motos_settings_are_not_the_surroundings(lab: Lab, monkeypatch: pytest.M
 
 
 def test_awss_variables_are_left_to_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are away while moto is imported only."""
+    """AWS_* variables are hidden only while moto is imported; MOTO_* variables are removed."""
     monkeypatch.setenv("AWS_PROFILE", "there-is-none")
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
@@ -170,7 +170,7 @@ def test_awss_variables_are_left_to_the_process(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its attributes change between releases."""
+    """An unsupported moto version is refused."""
     import moto
 
     monkeypatch.setattr(moto, "__version__", "5.3.0")
@@ -182,7 +182,7 @@ def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
-    """Its JSON services answer 404 where AWS answers 400."""
+    """moto's JSON errors with status 404 get AWS's status 400."""
     admin = lab.user("admin")
 
     refused = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
@@ -190,7 +190,7 @@ def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
 
 
 def test_request_ids_are_one(lab: Lab) -> None:
-    """The id in moto's XML is the one that the answer's header and the decisions have."""
+    """The request id in moto's XML is that of the answer's header and of the decisions."""
     admin = lab.user("admin")
     answered = lab.sandbox.handle(admin.request("iam", "ListUsers"))
 
@@ -199,7 +199,7 @@ def test_request_ids_are_one(lab: Lab) -> None:
 
 
 def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
-    """Ten thousand are enough for anybody."""
+    """A form of more than ten thousand fields gets MalformedInput."""
     form = urlencode([("Action", "GetUser"), ("Version", "2010-05-08"), *((f"a{n}", "b") for n in range(10_001))])
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -207,9 +207,9 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
 
 
 def test_what_stays_shut_is_not_said_to_be_a_package_away() -> None:
-    """CloudFormation with its package would only read what can't be made; another service is served with one."""
+    """CloudFormation's error names no package to install, unlike that of a service which would then be served."""
     missing = ModuleNotFoundError(name="cfnlint")
     shut = lacking("cloudformation", missing).message
-    assert "moto would make things of other services without asking who may" in shut
+    assert "moto would create resources of other services without checking permissions" in shut
     assert "pip" not in shut
     assert pip_install("moto[apigateway]") in lacking("apigateway", missing).message

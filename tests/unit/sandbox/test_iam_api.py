@@ -1,4 +1,4 @@
-"""The IAM API: what is made through it counts, and what AWS refuses to write is refused."""
+"""The IAM API: its changes take effect, and invalid input is refused as on AWS."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ ALICE_ARN = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 
 def document(*statements: dict[str, object]) -> str:
-    """A policy."""
+    """Return a policy."""
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def allow(action: str, resource: str = "*", effect: str = "Allow") -> str:
-    """A policy of one statement."""
+    """Return a policy of one statement."""
     return document({"Effect": effect, "Action": action, "Resource": resource})
 
 
 def trust(principal: str) -> str:
-    """A trust policy."""
+    """Return a trust policy."""
     return document({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"})
 
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may do anything in the first account."""
+    """An administrator of the first account."""
     return lab.user("admin")
 
 
 @pytest.fixture
 def bob(lab: Lab) -> Person:
-    """Who may do nothing."""
+    """A user without permissions."""
     return lab.user("bob")
 
 
 def may(person: Person) -> bool:
-    """Whether the person may list secrets."""
+    """Whether the caller may list secrets."""
     answer = person.answer("secretsmanager", "ListSecrets")
     return answer.status == 200
 
@@ -51,7 +51,7 @@ def may(person: Person) -> bool:
 
 
 def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> None:
-    """Each gives, and each taken away takes."""
+    """Inline, managed and group policies of a user take effect when added and removed."""
     assert not may(bob)
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow(READ))
     assert may(bob)
@@ -73,7 +73,7 @@ def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> 
 
 
 def test_a_policys_default_version_is_the_one_in_force(admin: Person, bob: Person) -> None:
-    """A new version counts once it is the default."""
+    """A new policy version takes effect once it is the default version."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
 
@@ -84,7 +84,7 @@ def test_a_policys_default_version_is_the_one_in_force(admin: Person, bob: Perso
 
 
 def test_policies_of_aws_can_be_attached(admin: Person, bob: Person) -> None:
-    """By their ARN, and they are listed and read."""
+    """AWS managed policies can be attached, listed and read by ARN."""
     arn = "arn:aws:iam::aws:policy/SecretsManagerReadWrite"
 
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
@@ -97,7 +97,7 @@ def test_policies_of_aws_can_be_attached(admin: Person, bob: Person) -> None:
 
 
 def test_an_explicit_deny_wins(admin: Person, bob: Person) -> None:
-    """Whatever else allows."""
+    """An explicit deny beats every allow."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="yes", PolicyDocument=allow(READ))
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="no", PolicyDocument=allow(READ, effect="Deny"))
 
@@ -110,7 +110,7 @@ def test_an_explicit_deny_wins(admin: Person, bob: Person) -> None:
 
 
 def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
-    """moto has none for users; the sandbox has: put, shown by GetUser, deleted."""
+    """A user's permissions boundary, which moto lacks, limits the user; it can be put, read and deleted."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("*"))
     assert may(bob)
@@ -127,7 +127,7 @@ def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
 
 
 def test_a_boundary_passed_when_a_user_is_created_counts(lab: Lab, admin: Person) -> None:
-    """moto would drop it."""
+    """A permissions boundary passed to CreateUser takes effect, although moto drops it."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
     admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))
@@ -140,7 +140,7 @@ def test_a_boundary_passed_when_a_user_is_created_counts(lab: Lab, admin: Person
 
 
 def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
-    """Also those that were issued before."""
+    """A role's permissions boundary also limits sessions issued before."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     role = admin.call(
         "iam", "CreateRole", RoleName="Bound", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root")
@@ -154,7 +154,7 @@ def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
 
 
 def test_lists_of_users_leave_boundaries_out(admin: Person) -> None:
-    """GetUser shows one, ListUsers doesn't."""
+    """ListUsers omits the permissions boundary that GetUser returns."""
     boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=boundary)
 
@@ -165,7 +165,7 @@ def test_lists_of_users_leave_boundaries_out(admin: Person) -> None:
 
 
 def test_a_boundary_must_exist(admin: Person) -> None:
-    """NoSuchEntity, for users and roles, when created and when put."""
+    """A permissions boundary that does not exist gets NoSuchEntity, for users and roles."""
     missing = f"arn:aws:iam::{ACCOUNT}:policy/none"
 
     for operation, parameters in (
@@ -182,7 +182,7 @@ def test_a_boundary_must_exist(admin: Person) -> None:
 
 
 def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) -> None:
-    """Trust, maximum duration, path; a changed trust policy counts from then on."""
+    """A role created through IAM enforces its trust policy, maximum duration and later changes."""
     made = admin.call(
         "iam",
         "CreateRole",
@@ -203,7 +203,7 @@ def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) 
 
 
 def test_updating_a_role_keeps_what_is_not_said(admin: Person) -> None:
-    """moto would reset duration and description."""
+    """UpdateRole keeps attributes that it leaves out, although moto resets them."""
     admin.call("iam", "UpdateRole", RoleName="Jump", MaxSessionDuration=7200)
     admin.call("iam", "UpdateRole", RoleName="Jump", Description="to the others")
 
@@ -215,7 +215,7 @@ def test_updating_a_role_keeps_what_is_not_said(admin: Person) -> None:
 
 
 def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) -> None:
-    """The trust policy shows the id of the one who is gone."""
+    """A new user with a deleted user's name is not trusted: the trust policy has the old one's unique id."""
     admin.call("iam", "CreateUser", UserName="dave")
     role = admin.call(
         "iam", "CreateRole", RoleName="ForDave", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/dave")
@@ -238,7 +238,7 @@ def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) ->
 
 
 def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
-    """A principal is a user, not a name; tags and keys go along."""
+    """A renamed user keeps trust, tags and keys."""
     admin.call("iam", "CreateRole", RoleName="ForAlice", AssumeRolePolicyDocument=trust(ALICE_ARN))
     alice = lab.user("alice")
 
@@ -263,7 +263,7 @@ def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
     ],
 )
 def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
-    """In the accounts of this sandbox; of others nothing is known."""
+    """A trust policy's principals must exist in this sandbox's accounts; other accounts are not checked."""
     wish = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
 
     if is_known:
@@ -300,7 +300,7 @@ def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_
     ],
 )
 def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: str) -> None:
-    """MalformedPolicyDocument, by every way in which it could come in."""
+    """A malformed policy gets MalformedPolicyDocument from every operation that writes one."""
     for operation, more in (
         ("PutUserPolicy", {"UserName": "bob", "PolicyName": "p"}),
         ("PutRolePolicy", {"RoleName": "Jump", "PolicyName": "p"}),
@@ -311,7 +311,7 @@ def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: st
 
 
 def test_a_trust_policy_has_no_resource(admin: Person) -> None:
-    """In IAM's words."""
+    """A Resource in a trust policy is refused with IAM's message."""
     with_resource = document(
         {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Resource": "*"}
     )
@@ -322,7 +322,7 @@ def test_a_trust_policy_has_no_resource(admin: Person) -> None:
 
 
 def test_documents_have_a_longest_length(admin: Person) -> None:
-    """White space does not count."""
+    """Policy documents have a maximum length, which excludes white space."""
     long = document({"Sid": "a" * 2000, "Effect": "Allow", "Action": READ, "Resource": "*"})
     spaced = allow(READ).replace(" ", " " * 600)
 
@@ -338,7 +338,7 @@ def test_documents_have_a_longest_length(admin: Person) -> None:
 
 
 def test_what_is_in_use_is_not_deleted(admin: Person) -> None:
-    """A user with keys, with a device, in a group; a policy that is attached or a boundary."""
+    """A user with keys, or a policy in use as a boundary, can't be deleted."""
     assert admin.refused("iam", "DeleteUser", UserName="bob").message == (
         "Cannot delete entity, must delete access keys first."
     )
@@ -350,7 +350,7 @@ def test_what_is_in_use_is_not_deleted(admin: Person) -> None:
 
 
 def test_names_are_unique_whatever_their_case(admin: Person) -> None:
-    """EntityAlreadyExists, for users and roles."""
+    """User and role names are unique regardless of case."""
     assert admin.refused("iam", "CreateUser", UserName="BOB").code == "EntityAlreadyExists"
     refused = admin.refused("iam", "CreateRole", RoleName="jump", AssumeRolePolicyDocument=trust(ALICE_ARN))
     assert (refused.code, refused.status) == ("EntityAlreadyExists", 409)
@@ -360,7 +360,7 @@ def test_names_are_unique_whatever_their_case(admin: Person) -> None:
 
 
 def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None:
-    """`role/team/*` covers /team/Jump; a role that does not exist has no path (measured)."""
+    """IAM permissions are checked on the ARN with its path; a missing role has no path (measured)."""
     admin.call(
         "iam",
         "PutUserPolicy",
@@ -394,7 +394,7 @@ def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None
 def test_each_operation_has_its_resource(
     bob: Person, operation: str, parameters: dict[str, object], resource: str
 ) -> None:
-    """As AWS's authorization reference has it."""
+    """Each operation is authorized on the resource in AWS's authorization reference."""
     refused = bob.refused("iam", operation, **parameters)
 
     assert refused.message.startswith(
@@ -404,12 +404,12 @@ def test_each_operation_has_its_resource(
 
 
 def test_lists_have_no_resource(bob: Person) -> None:
-    """The refusal names none, and only `*` allows."""
+    """List operations have no resource: only `*` allows them."""
     assert "on resource" not in bob.refused("iam", "ListUsers").message
 
 
 def test_tags_need_their_own_permission(lab: Lab, admin: Person) -> None:
-    """CreateUser with tags is TagUser too; conditions on them count."""
+    """CreateUser with tags needs iam:TagUser, too."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:CreateUser"))
     bob = lab.user("bob")
 
@@ -419,7 +419,7 @@ def test_tags_need_their_own_permission(lab: Lab, admin: Person) -> None:
 
 
 def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
-    """Not a role's session: it has no user."""
+    """Without UserName a user acts on itself; a role session can't."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:*"))
 
     assert lab.user("bob").call("iam", "GetUser")["User"]["UserName"] == "bob"
@@ -430,14 +430,14 @@ def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
 
 
 def test_accounts_are_apart(lab: Lab) -> None:
-    """The other account's administrator sees his own users only."""
+    """An administrator sees only the users of its own account."""
     users = lab.user("admin", OTHER).call("iam", "ListUsers")["Users"]
 
     assert [user["UserName"] for user in users] == ["admin"]
 
 
 def test_ids_look_like_awss(admin: Person) -> None:
-    """AIDA for users, AROA for roles, AGPA for groups: 21 characters."""
+    """Unique ids have AWS's prefixes (AIDA, AROA, AGPA) and 21 characters."""
     user = admin.call("iam", "CreateUser", UserName="new")["User"]["UserId"]
     group = admin.call("iam", "CreateGroup", GroupName="g")["Group"]["GroupId"]
     role = admin.call("iam", "GetRole", RoleName="Jump")["Role"]["RoleId"]
@@ -446,16 +446,16 @@ def test_ids_look_like_awss(admin: Person) -> None:
 
 
 def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
-    """501, and nothing is done."""
+    """An operation that moto lacks gets a 501."""
     refused = admin.refused("iam", "GenerateServiceLastAccessedDetails", Arn=ALICE_ARN)
 
     assert (refused.code, refused.status) == ("NotImplemented", 501)
 
 
 def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
-    """One that could not would allow nothing."""
+    """All AWS managed policies can be parsed: an unparsable one would allow nothing."""
     from dsops.policy.language.grammar import parse_policy
-    from dsops.sandbox.state.backends import aws_policies
+    from dsops.sandbox.state.iam_backend import aws_policies
 
     make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}')
     for name, (_, data) in aws_policies().items():
@@ -463,7 +463,7 @@ def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
 
 
 def test_a_conditions_value_may_be_a_number(lab: Lab) -> None:
-    """Numbers and booleans are written without quotes too (IAM's grammar); what comes back is what was written."""
+    """Numbers and booleans in conditions may be unquoted (IAM's grammar), and are returned as written."""
     text = json.dumps(
         {
             "Version": "2012-10-17",

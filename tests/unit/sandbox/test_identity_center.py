@@ -1,4 +1,4 @@
-"""IAM Identity Center: who gets which role's credentials, and with which token."""
+"""IAM Identity Center: users' tokens, roles and role credentials."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib.parse import unquote
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.identity_center.memory import BoundedTable
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.identity_center.records import BoundedTable
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.state.iam_builder import Planter
 from tests.identity_center import SCOPE, Center, unsigned_request
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Lab, sign
 from tests.unit.sandbox.conftest import LabFactory
@@ -51,7 +51,7 @@ identity_center:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Alice has four roles in two accounts, bob one of them."""
+    """A sandbox where Alice has four roles in two accounts, and Bob one of them."""
     found = make_lab(SEED)
     found.region = "eu-west-1"
     return found
@@ -59,19 +59,19 @@ def lab(make_lab: LabFactory) -> Lab:
 
 @pytest.fixture
 def center(lab: Lab) -> Center:
-    """Its Identity Center."""
+    """The sandbox's Identity Center."""
     return Center.of(lab)
 
 
 def role_name(lab: Lab, account: str, permission_set: str) -> str:
-    """The name of the role that a permission set has become."""
+    """Return the name of the role created for a permission set."""
     prefix = f"AWSReservedSSO_{permission_set}_"
     roles = lab.user("admin", account).call("iam", "ListRoles")["Roles"]
     return next(str(role["RoleName"]) for role in roles if role["RoleName"].startswith(prefix))
 
 
 def test_the_credentials_are_a_session_of_the_role(center: Center, lab: Lab) -> None:
-    """Its name is the user's, its ARN has no path; what its policies allow it may, and nothing else."""
+    """Credentials are a role session named after the user, with the role's permissions only."""
     reader = center.role(center.log_in("alice", SCOPE), ACCOUNT, "Reader")
     reader.region = "eu-west-1"
 
@@ -81,7 +81,7 @@ def test_the_credentials_are_a_session_of_the_role(center: Center, lab: Lab) -> 
 
 
 def test_a_boundary_binds_the_permission_set(center: Center) -> None:
-    """What the policy allows, the boundary does not."""
+    """A permission set's boundary limits its role."""
     bound = center.role(center.log_in("alice"), ACCOUNT, "Bound")
     bound.region = "eu-west-1"
 
@@ -91,7 +91,7 @@ def test_a_boundary_binds_the_permission_set(center: Center) -> None:
 
 
 def test_attributes_of_the_user_are_tags_of_the_session(make_lab: LabFactory) -> None:
-    """A policy that compares them lets one team's secret be read, and not the other's."""
+    """A user's attributes become session tags, which policies can compare."""
     of_the_team = "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/team}-??????"
     compares = READS.replace('"*"', f'"{of_the_team}"')
     lab = make_lab(f"""
@@ -115,7 +115,7 @@ identity_center:
 
 
 def test_another_account_is_another_role(center: Center) -> None:
-    """The same token, the other account's secret."""
+    """The same token gives credentials for a role in another account."""
     admin = center.role(center.log_in("alice", SCOPE), OTHER, "Admin")
     admin.region = "eu-west-1"
 
@@ -123,7 +123,7 @@ def test_another_account_is_another_role(center: Center) -> None:
 
 
 def test_who_has_no_assignment_gets_nothing(center: Center) -> None:
-    """Neither another's role, nor another account's, nor one that there is not: all three read alike."""
+    """Unassigned roles, other accounts and unknown roles all get the same error."""
     token = center.log_in("bob", SCOPE)
     for account, name in ((ACCOUNT, "Long"), (OTHER, "Admin"), (ACCOUNT, "Nobody"), ("999999999999", "Reader")):
         wish = {"accessToken": token, "accountId": account, "roleName": name}
@@ -131,7 +131,7 @@ def test_who_has_no_assignment_gets_nothing(center: Center) -> None:
 
 
 def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
-    """Also when one of its name was made since."""
+    """A deleted role gives no credentials, even if a role of its name was created since."""
     token = center.log_in("alice", SCOPE)
     name = role_name(lab, ACCOUNT, "Long")
     backend = lab.sandbox.world.backend(ACCOUNT)
@@ -147,7 +147,7 @@ def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
 def test_the_session_lasts_as_long_as_the_permission_set_says(
     center: Center, lab: Lab, name: str, seconds: int
 ) -> None:
-    """The expiry is told in milliseconds, and kept."""
+    """The session lasts as long as the permission set says; its expiration is in milliseconds."""
     now = int(lab.sandbox.clock.now())
     token = center.log_in("alice")
     found = center.call("sso", "GetRoleCredentials", accessToken=token, accountId=ACCOUNT, roleName=name)
@@ -161,7 +161,7 @@ def test_the_session_lasts_as_long_as_the_permission_set_says(
 
 
 def test_the_role_looks_as_aws_makes_it(center: Center, lab: Lab) -> None:
-    """Path, trust policy, longest session, and a SAML provider beside it."""
+    """The role has AWS's path, trust policy and maximum duration, and a SAML provider."""
     assert center.lab is lab
     role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
     providers = lab.user("admin").call("iam", "ListSAMLProviders")["SAMLProviderList"]
@@ -185,7 +185,7 @@ def test_the_role_looks_as_aws_makes_it(center: Center, lab: Lab) -> None:
 
 
 def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
-    """Of us-east-1 nothing is written."""
+    """A role's path does not contain us-east-1."""
     lab = make_lab(SEED.replace("region: eu-west-1", "region: us-east-1"))
 
     role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
@@ -193,7 +193,7 @@ def test_the_first_region_is_not_in_the_path(make_lab: LabFactory) -> None:
 
 
 def test_another_partition_has_its_own_names(make_lab: LabFactory) -> None:
-    """ARNs, where people sign in, and who vouches for them."""
+    """In another partition, ARNs, sign-in URL and issuer are that partition's."""
     lab = make_lab(f"""
 region: cn-north-1
 accounts: {{"{ACCOUNT}": {{partition: aws-cn}}}}
@@ -214,7 +214,7 @@ identity_center:
 
 
 def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
-    """A policy or a test can name them; another account's are others."""
+    """Role names are the same in every sandbox with this seed, and differ between accounts."""
     first = role_name(make_lab(SEED), ACCOUNT, "Reader")
     again = make_lab(SEED)
     assert first == role_name(again, ACCOUNT, "Reader")
@@ -233,7 +233,7 @@ def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, more: dict[str, object]) -> None:
-    """Not even an administrator, who may change every other one."""
+    """Even an administrator can't change a role of Identity Center."""
     assert center.lab is lab
     name, admin = role_name(lab, ACCOUNT, "Long"), lab.user("admin")
     refused = admin.refused("iam", operation, RoleName=name, **more)
@@ -248,7 +248,7 @@ def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, mor
 
 
 def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> None:
-    """The trust policy names a SAML provider whose key the sandbox holds; STS gives such roles to nobody."""
+    """A SAML response of the sandbox's own provider can't assume a role of Identity Center."""
     name = role_name(lab, ACCOUNT, "Reader")
     role = lab.user("admin").call("iam", "GetRole", RoleName=name)["Role"]["Arn"]
     minted = center.browse("POST", "/_sandbox/saml", body=json.dumps({"role": role, "session_name": "eve"}).encode())
@@ -268,7 +268,7 @@ def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> 
 
 
 def test_accounts_and_roles_are_those_that_are_assigned(center: Center) -> None:
-    """With the names that the organization has; another account's roles are nobody's business."""
+    """ListAccounts and ListAccountRoles return assigned ones only, with the organization's account names."""
     alice, bob = center.log_in("alice", SCOPE), center.log_in("bob", SCOPE)
     accounts = center.call("sso", "ListAccounts", accessToken=alice)["accountList"]
     roles = center.call("sso", "ListAccountRoles", accessToken=alice, accountId=ACCOUNT)["roleList"]
@@ -282,7 +282,7 @@ def test_accounts_and_roles_are_those_that_are_assigned(center: Center) -> None:
 
 
 def test_lists_come_in_pages(center: Center) -> None:
-    """Each page has the token of the next, the last one none."""
+    """Lists are paged; the last page has no token."""
     token = center.log_in("alice", SCOPE)
     first = center.call("sso", "ListAccountRoles", accessToken=token, accountId=ACCOUNT, maxResults=2)
     second = center.call(
@@ -306,7 +306,7 @@ def test_lists_come_in_pages(center: Center) -> None:
     ids=str,
 )
 def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, object]) -> None:
-    """1 to 100, from a token that was given."""
+    """A page size outside 1 to 100 or an invalid page token is refused."""
     token = center.log_in("alice", SCOPE)
     assert center.refused("sso", "ListAccounts", accessToken=token, **wrong)[0] == "InvalidRequestException"
 
@@ -316,7 +316,7 @@ def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, obje
 
 @pytest.mark.parametrize("token", ["", "x", "aoa", "\u00e9", "a" * 5000], ids=lambda text: text[:8])
 def test_another_token_is_nobodys(center: Center, token: str) -> None:
-    """Rubbish in each operation."""
+    """An invalid access token is refused by all operations."""
     center.log_in("alice", SCOPE)
     for operation, more in {
         "GetRoleCredentials": {"accountId": ACCOUNT, "roleName": "Reader"},
@@ -329,7 +329,7 @@ def test_another_token_is_nobodys(center: Center, token: str) -> None:
 
 @pytest.mark.parametrize(("scopes", "seconds"), [((SCOPE,), 3600), ((), 28800)], ids=["scoped", "unscoped"])
 def test_a_token_ends_in_its_time(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
-    """By the sandbox's clock: an hour when it can be refreshed, eight when not."""
+    """An access token expires by the sandbox's clock: after an hour if refreshable, else after eight."""
     now, token = int(lab.sandbox.clock.now()), center.log_in("alice", *scopes)
     lab.sandbox.move_clock(now + seconds - 1)
     assert center.call("sso", "ListAccounts", accessToken=token)["accountList"]
@@ -338,7 +338,7 @@ def test_a_token_ends_in_its_time(center: Center, lab: Lab, scopes: tuple[str, .
 
 
 def test_logout_ends_the_session_and_leaves_its_credentials(center: Center) -> None:
-    """AWS: credentials that were handed out go on. Another login of the same person does too."""
+    """Logout ends the session; role credentials and other logins of the user stay valid, as on AWS."""
     token, other = center.log_in("alice", SCOPE), center.log_in("alice", SCOPE)
     reader = center.role(token, ACCOUNT, "Reader")
 
@@ -352,7 +352,7 @@ def test_logout_ends_the_session_and_leaves_its_credentials(center: Center) -> N
 
 
 def test_a_token_for_something_else_has_no_accounts(center: Center) -> None:
-    """A client that asked for other scopes did not ask for this one; it may log out."""
+    """A token without the accounts scope can't list accounts, but can log out."""
     token = center.log_in("alice", "codewhisperer:completions")
 
     assert NO_ACCESS == center.refused("sso", "ListAccounts", accessToken=token)
@@ -361,14 +361,14 @@ def test_a_token_for_something_else_has_no_accounts(center: Center) -> None:
 
 @pytest.mark.parametrize("missing", ["accountId", "roleName"])
 def test_what_is_missing_is_an_invalid_request(center: Center, missing: str) -> None:
-    """Not a role that is not assigned."""
+    """A missing parameter gets InvalidRequestException, not the error for an unassigned role."""
     wish = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
     del wish[missing]
     assert center.refused("sso", "GetRoleCredentials", **wish)[::2] == ("InvalidRequestException", 400)
 
 
 def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
-    """In the words of each of the two services."""
+    """Throttling has each service's own error."""
     token, program = center.log_in("alice", SCOPE), center.register()
     lab.sandbox.throttle.limit({"sso": 0.001, "sso-oidc": 0.001})
     center.call("sso", "ListAccounts", accessToken=token)
@@ -382,7 +382,7 @@ def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
 
 
 def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
-    """`/assignment/accounts` is an object for whoever signs for S3, also with a token's header and with JSON."""
+    """S3 keys such as `/assignment/accounts` and `/token` are reachable by signed requests."""
     admin = lab.user("admin")
     admin.headers = {"x-amz-sso_bearer_token": center.log_in("alice")}
     location = {"LocationConstraint": "eu-west-1"}
@@ -398,14 +398,14 @@ def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
 
 
 def test_an_unknown_path_with_a_token_is_no_operation(center: Center, lab: Lab) -> None:
-    """It goes where a request without signature goes."""
+    """An unknown path with a portal token is treated like any unsigned request."""
     request = unsigned_request("sso", "ListAccounts", {"accessToken": center.log_in("alice")})
     answer = lab.sandbox.handle(request._replace(path="/assignment/nothing")).answer
     assert answer.status in {403, 404}
 
 
 def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
-    """In OAuth's form."""
+    """A body that is not a JSON object gets OAuth's invalid_request."""
     for body in (b"{", b"[]", b"1", b'{"clientId": 1}', b"[" * 90_000, b" " * 200_000 + b"{}"):
         headers = {"host": HOST, "content-type": "application/json"}
         answer = lab.sandbox.handle(HttpRequest("POST", "/token", "", headers, body, PEER)).answer
@@ -416,7 +416,7 @@ def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
 
 
 def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
-    """CreateToken and GetRoleCredentials in the management account, AssumeRoleWithSAML in the role's."""
+    """A login is recorded in the management account, and its AssumeRoleWithSAML in the role's account."""
     token = center.log_in("alice", SCOPE)
     admin = center.role(token, OTHER, "Admin")
     _ = admin.arn
@@ -456,7 +456,7 @@ def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
 
 
 def test_who_is_refused_is_recorded_too(center: Center, lab: Lab) -> None:
-    """The person is known by then; with a token that is nobody's there is nothing to record."""
+    """A denied call is recorded with the user; one with an invalid token is not recorded."""
     token = center.log_in("bob", SCOPE)
     wish = {"accountId": OTHER, "roleName": "Admin"}
     center.refused("sso", "GetRoleCredentials", accessToken=token, **wish)
@@ -468,7 +468,7 @@ def test_who_is_refused_is_recorded_too(center: Center, lab: Lab) -> None:
 
 
 def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
-    """Nor in what the sandbox keeps of its logins."""
+    """Neither records nor the stored logins contain tokens or codes."""
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -502,7 +502,7 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
 
 
 def test_everything_that_is_wrong_with_a_seed_is_told_at_once() -> None:
-    """Each with its line, and with the one that is meant."""
+    """All problems of an identity_center section are reported at once, with lines and suggestions."""
     seed = f"""
 accounts:
   "{ACCOUNT}": {{}}
@@ -545,14 +545,14 @@ identity_center:
 
 
 def test_an_identity_center_without_people_is_none() -> None:
-    """Nobody could log in."""
+    """An identity_center without users is a problem."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{}}}}\nidentity_center: {{}}\n', "seed.yaml")
-    assert [one.message for one in caught.value.problems] == ["there is nobody who could log in"]
+    assert [one.message for one in caught.value.problems] == ["`users` is empty, so no user could log in"]
 
 
 def test_a_policy_that_is_none_is_told_with_its_place() -> None:
-    """As a role's is."""
+    """An invalid policy in a permission set is reported with its path."""
     seed = SEED.replace("Long: {session_duration: 43200}", 'Long: {policies: [{Version: "2012-10-17"}]}')
     with pytest.raises(SeedInvalid) as caught:
         read_seed(seed, "seed.yaml")
@@ -560,7 +560,7 @@ def test_a_policy_that_is_none_is_told_with_its_place() -> None:
 
 
 def test_without_one_nobody_logs_in(make_lab: LabFactory) -> None:
-    """Clients register, as on AWS, and go no further."""
+    """Without an Identity Center clients can register, but not log in."""
     center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
     program = center.register(SCOPE)
     wish = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
@@ -573,7 +573,7 @@ def test_without_one_nobody_logs_in(make_lab: LabFactory) -> None:
 
 
 def test_a_registration_says_when_it_ends(center: Center, lab: Lab) -> None:
-    """90 days, in seconds; there are no endpoints in it, as AWS gives them as null."""
+    """A registration expires after 90 days, and its answer omits the endpoints, as AWS's are null."""
     made = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
     now = datetime.fromtimestamp(lab.sandbox.clock.now(), UTC)
 

@@ -1,4 +1,4 @@
-"""The sign-in service: who may register, and which proof is worth a token."""
+"""The sign-in service: client registration, and the proofs that get a token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.errors import answer_of
 from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, VERIFIER, Center, challenge_of
 from tests.sandboxes import ACCOUNT, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -37,28 +37,28 @@ NO_START = ("InvalidRequestException: invalid_request", "Invalid start url provi
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Two people."""
+    """A sandbox with two users."""
     return make_lab(SEED)
 
 
 @pytest.fixture
 def center(lab: Lab) -> Center:
-    """Its Identity Center."""
+    """The sandbox's Identity Center."""
     return Center.of(lab)
 
 
 def move(lab: Lab, seconds: float) -> None:
-    """Lets time go by."""
+    """Advance the sandbox's clock."""
     lab.sandbox.move_clock(lab.sandbox.clock.now() + seconds)
 
 
 def exchange_refused(center: Center, **parameters: str) -> tuple[str, str, int]:
-    """The refusal of CreateToken."""
+    """Return the error of CreateToken."""
     return center.refused("sso-oidc", "CreateToken", **parameters)
 
 
 def who(center: Center, token: str) -> str:
-    """The person whose token that is."""
+    """Return the user of an access token."""
     return center.role(token, ACCOUNT, "Reader").arn.rpartition("/")[2]
 
 
@@ -81,7 +81,7 @@ def who(center: Center, token: str) -> str:
     ids=str,
 )
 def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any], code: str) -> None:
-    """Each by the exception of the model; a scope with a letter too few is no other scope."""
+    """Invalid registrations get the model's exceptions, misspelled scopes included."""
     wish = {
         "clientName": "x",
         "clientType": "public",
@@ -111,7 +111,7 @@ def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any
     ],
 )
 def test_a_code_goes_to_loopback_and_nowhere_else(center: Center, uri: str) -> None:
-    """RFC 8252: an address of this machine, over http, plain."""
+    """Redirect URIs other than plain http on loopback are refused (RFC 8252)."""
     wish = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
     refused = center.refused("sso-oidc", "RegisterClient", **wish)
     assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
@@ -119,12 +119,12 @@ def test_a_code_goes_to_loopback_and_nowhere_else(center: Center, uri: str) -> N
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1/oauth/callback", "http://[::1]:8080/", "http://localhost"])
 def test_loopback_has_three_names(center: Center, uri: str) -> None:
-    """Any of them may be registered."""
+    """All three names of loopback can be registered."""
     assert center.register(redirectUris=[uri]).client_id
 
 
 def test_a_client_is_known_by_its_secret(center: Center) -> None:
-    """Not by its id alone, nor by another's secret."""
+    """A client needs its own secret."""
     one, other = center.register(SCOPE), center.register(SCOPE)
     for wrong in (
         {"clientId": one.client_id, "clientSecret": other.secret},
@@ -136,7 +136,7 @@ def test_a_client_is_known_by_its_secret(center: Center) -> None:
 
 
 def test_a_registration_ends_after_ninety_days(center: Center, lab: Lab) -> None:
-    """A second before it is good."""
+    """A registration expires after ninety days to the second."""
     program = center.register(SCOPE)
     move(lab, 90 * 86400 - 1)
     assert center.start_device(program)["userCode"]
@@ -149,7 +149,7 @@ def test_a_registration_ends_after_ninety_days(center: Center, lab: Lab) -> None
 
 
 def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
-    """Pending until then; after it the token is that person's."""
+    """A device login is pending until a user approves its code; then the token is that user's."""
     program = center.register(SCOPE)
     started = center.start_device(program)
 
@@ -163,7 +163,7 @@ def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
 
 
 def test_the_answer_says_where_the_person_goes(center: Center) -> None:
-    """Eight letters without vowels, ten minutes, a question a second; the page is the sandbox's own."""
+    """A device login's answer has the page's URL, a code of eight consonants and the polling times."""
     started = center.start_device(center.register())
 
     assert started["verificationUri"] == "http://127.0.0.1:4566/_sandbox/device"
@@ -176,7 +176,7 @@ def test_the_answer_says_where_the_person_goes(center: Center) -> None:
 
 @pytest.mark.parametrize("code", ["bcdf-ghjk", "bcdfghjk", " BCDF GHJK "])
 def test_a_code_may_be_typed_as_people_type(center: Center, code: str) -> None:
-    """Small letters, no dash."""
+    """User codes are accepted in lower case and without the dash."""
     program = center.register()
     started = center.start_device(program)
     letters = started["userCode"].replace("-", "")
@@ -186,7 +186,7 @@ def test_a_code_may_be_typed_as_people_type(center: Center, code: str) -> None:
 
 
 def test_a_device_code_is_good_once(center: Center) -> None:
-    """Then it is none."""
+    """A device code can be redeemed once."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -195,7 +195,7 @@ def test_a_device_code_is_good_once(center: Center) -> None:
 
 
 def test_who_says_no_is_told_so(center: Center) -> None:
-    """And nobody can say yes any more."""
+    """A denied device login gets access_denied and can't be approved any more."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], is_denied=True)
@@ -206,7 +206,7 @@ def test_who_says_no_is_told_so(center: Center) -> None:
 
 
 def test_a_login_is_decided_once(center: Center) -> None:
-    """Who comes second can't make it his own."""
+    """A device login can't be approved a second time by another user."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -215,7 +215,7 @@ def test_a_login_is_decided_once(center: Center) -> None:
 
 
 def test_a_device_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
-    """Approved or not; a second before it is good."""
+    """A device code expires after ten minutes, approved or not."""
     program = center.register()
     early, late, waiting = (center.start_device(program) for _ in range(3))
     center.approve(early["userCode"], "alice")
@@ -229,7 +229,7 @@ def test_a_device_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
 
 
 def test_another_clients_code_is_none(center: Center) -> None:
-    """Approved or not, and it stays good for its own."""
+    """Another client can't redeem a device code, which stays valid for its own."""
     program, thief = center.register(), center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -240,7 +240,10 @@ def test_another_clients_code_is_none(center: Center) -> None:
 
 
 def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
-    """By the machine's clock: twice at once is how the AWS CLI begins, the third time within a second is too much."""
+    """The third poll within a second gets SlowDown.
+
+    The AWS CLI starts with two polls at once. The machine's clock counts.
+    """
     moments = iter([0.0, 0.1, 0.2, 1.2, 1.3, 1.4])
     logins = PortalLogins(ticks=lambda: next(moments))
     oidc = Oidc(lambda: lab.sandbox.identity_center.instance, logins)
@@ -264,7 +267,7 @@ def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
 
 
 def test_two_devices_do_not_slow_each_other(center: Center) -> None:
-    """Each code counts for itself."""
+    """Polling several device codes does not slow any of them down."""
     program = center.register()
     started = [center.start_device(program) for _ in range(5)]
     assert [center.poll_refused(program, one) for one in started] == [PENDING] * 5
@@ -272,7 +275,7 @@ def test_two_devices_do_not_slow_each_other(center: Center) -> None:
 
 @pytest.mark.parametrize("url", [START_URL, f"{START_URL}/", f"{START_URL}#", f"{START_URL}/#/", f"{START_URL}#/"])
 def test_a_start_url_may_be_copied_from_a_browser(center: Center, url: str) -> None:
-    """With what a browser puts behind it."""
+    """A start URL is accepted with the endings that a browser shows."""
     assert center.start_device(center.register(), url)["userCode"]
 
 
@@ -280,13 +283,13 @@ def test_a_start_url_may_be_copied_from_a_browser(center: Center, url: str) -> N
     "url", ["", "x", "https://d-0000000000.awsapps.com/start", f"{START_URL}x", f"http{START_URL[5:]}"]
 )
 def test_another_start_url_is_refused(center: Center, url: str) -> None:
-    """In AWS's words."""
+    """Another start URL is refused with AWS's message."""
     wish = {**center.register().parameters, "startUrl": url}
     assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
 
 
 def test_a_grant_is_for_who_registered_for_it(center: Center) -> None:
-    """A client of the browser's way does not go the device's, and the other way round."""
+    """A client can only use the grants that it registered for."""
     browser, device = center.register_for_browser(), center.register(SCOPE)
     wish = {**browser.parameters, "startUrl": START_URL}
     assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
@@ -300,7 +303,7 @@ def test_a_grant_is_for_who_registered_for_it(center: Center) -> None:
 
 
 def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
-    """The pair of RFC 7636's appendix."""
+    """An authorization code and its PKCE verifier (RFC 7636's example) are redeemed for a token."""
     assert challenge_of(VERIFIER) == CHALLENGE
     program = center.register_for_browser()
     given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
@@ -323,7 +326,7 @@ def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
     ids=str,
 )
 def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str, str]) -> None:
-    """Another verifier, another address; and the code is spent with it, so that nobody tries the next one."""
+    """A wrong verifier or redirect URI is refused and uses up the code, which prevents guessing."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
 
@@ -332,7 +335,7 @@ def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str
 
 
 def test_a_code_that_comes_twice_ends_the_session(center: Center) -> None:
-    """RFC 6749, 4.1.2: one of the two has stolen it."""
+    """A code that is redeemed twice ends the session, because it was stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
     given = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
@@ -346,7 +349,7 @@ def test_a_code_that_comes_twice_ends_the_session(center: Center) -> None:
 
 
 def test_another_client_gets_nothing_for_a_code(center: Center) -> None:
-    """With the verifier even; and the code stays good for its own."""
+    """Another client can't redeem a code even with its verifier; the code stays valid for its own."""
     program, thief = center.register_for_browser(), center.register_for_browser()
     code = center.code_for(program, "alice")
 
@@ -355,7 +358,7 @@ def test_another_client_gets_nothing_for_a_code(center: Center) -> None:
 
 
 def test_a_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
-    """A second before it is good."""
+    """An authorization code expires after ten minutes."""
     program = center.register_for_browser()
     early, late = center.code_for(program, "alice"), center.code_for(program, "alice")
     move(lab, 599)
@@ -365,7 +368,7 @@ def test_a_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
 
 
 def test_any_port_of_the_registered_address_will_do(center: Center) -> None:
-    """RFC 8252, 7.3; but the one that was asked for is the one that is named again."""
+    """Any port of the registered redirect URI is accepted (RFC 8252, 7.3), if the token request has the same."""
     program = center.register_for_browser()
     other = REDIRECT.replace("50000", "50001")
     answer = center.authorize(program, "POST", {"user": "alice", "answer": "approve"}, redirect_uri=other)
@@ -377,7 +380,7 @@ def test_any_port_of_the_registered_address_will_do(center: Center) -> None:
 
 
 def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -> None:
-    """Until the session is over: eight hours; the one before stays good for its hour."""
+    """A refresh token gives new access tokens until the session ends after eight hours."""
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -399,7 +402,7 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
 
 
 def test_a_refresh_token_is_its_clients(center: Center) -> None:
-    """Another client's, another text, an access token: none of them refreshes."""
+    """A refresh token works only for its client; access tokens can't refresh."""
     program, thief = center.register(SCOPE), center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -411,7 +414,7 @@ def test_a_refresh_token_is_its_clients(center: Center) -> None:
 
 
 def test_after_logout_nothing_is_refreshed(center: Center) -> None:
-    """The session is over for both tokens."""
+    """After logout a refresh token is refused."""
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -422,7 +425,7 @@ def test_after_logout_nothing_is_refreshed(center: Center) -> None:
 
 
 def test_who_has_no_scope_has_no_refresh_token(center: Center) -> None:
-    """As the CLI's older profiles: eight hours, then a new login."""
+    """A client without scopes gets an eight-hour token without refresh token, as the CLI's older profiles do."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
@@ -432,7 +435,7 @@ def test_who_has_no_scope_has_no_refresh_token(center: Center) -> None:
 
 
 def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center: Center) -> None:
-    """Its grants are those that it has named."""
+    """A client that did not register for refreshing gets no refresh token."""
     program = center.register_for_browser(grantTypes=["authorization_code"])
     given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
     assert given["expiresIn"] == 28800
@@ -443,7 +446,7 @@ def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """Ten thousand of each: the oldest goes for the newest."""
+    """At most ten thousand clients are kept: the oldest is dropped for a new one."""
     logins = PortalLogins(ticks=iter(count()).__next__)
     first, secret = logins.register("first", (), (), (), 0)
     later = [logins.register(f"{number}", (), (), (), 0)[0] for number in range(10_000)]
@@ -455,7 +458,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_what_is_over_goes_before_what_is_not() -> None:
-    """A client that registered early and is still good stays."""
+    """Expired entries are dropped before valid ones."""
     logins = PortalLogins()
     early, _ = logins.register("early", (), (), (), 80 * 86400)
     for number in range(9_999):

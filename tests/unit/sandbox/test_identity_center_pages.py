@@ -1,4 +1,4 @@
-"""Where a person decides: what the two pages show, whom they serve, and what a program may decide in their place."""
+"""The sign-in pages: content, protection, and the same decisions by programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
 from tests.identity_center import REDIRECT, SCOPE, Center, authorize_query, brought
 from tests.sandboxes import ACCOUNT, HOST, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -25,17 +25,17 @@ YES = {"user": "alice", "answer": "approve"}
 
 @pytest.fixture
 def center(make_lab: LabFactory) -> Center:
-    """Two people."""
+    """The Identity Center of a sandbox with two users."""
     return Center.of(make_lab(SEED))
 
 
 def form(**fields: str) -> bytes:
-    """As a browser sends it."""
+    """Return a form as a browser sends it."""
     return urlencode(fields).encode()
 
 
 def headers_of(center: Center) -> dict[str, str]:
-    """Of the device's page."""
+    """Return the headers of the device page."""
     return dict(center.browse("GET", "/_sandbox/device").headers)
 
 
@@ -43,7 +43,7 @@ def headers_of(center: Center) -> dict[str, str]:
 
 
 def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
-    """The client's name, every user, two buttons; a name is text, whatever is in it."""
+    """The page shows the client's name as text, all users and two buttons."""
     program = center.register_for_browser(clientName="<script>alert(1)</script>")
     answer = center.authorize(program)
     text = answer.body.decode()
@@ -58,7 +58,7 @@ def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
 
 
 def test_who_allows_it_goes_back_with_a_code_and_the_state(center: Center) -> None:
-    """To the address that was asked for, the state as it was sent."""
+    """Approval redirects to the requested URI with a code and the unchanged state."""
     program = center.register_for_browser()
     found = brought(center.authorize(program, "POST", YES))
     assert found.keys() == {"code", "state"}
@@ -66,14 +66,14 @@ def test_who_allows_it_goes_back_with_a_code_and_the_state(center: Center) -> No
 
 
 def test_who_denies_it_goes_back_with_an_error(center: Center) -> None:
-    """OAuth's access_denied; there is no code in it."""
+    """Denial redirects with OAuth's access_denied and without a code."""
     program = center.register_for_browser()
     found = brought(center.authorize(program, "POST", {"user": "alice", "answer": "deny"}))
     assert found == {"error": "access_denied", "state": "st&te"}
 
 
 def test_a_page_alone_gives_no_code(center: Center) -> None:
-    """Only the form's button does, with a user that there is."""
+    """Only the submitted form with an existing user issues a code."""
     program = center.register_for_browser()
     assert center.authorize(program).status == 200
     assert center.authorize(program, "POST", {}).status == 400
@@ -95,7 +95,7 @@ def test_a_page_alone_gives_no_code(center: Center) -> None:
     ids=str,
 )
 def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, changes: dict[str, str]) -> None:
-    """RFC 6749, 4.1.2.1: the person is told on the page."""
+    """An invalid redirect URI is never redirected to; the error is shown on the page (RFC 6749, 4.1.2.1)."""
     program = center.register_for_browser()
     for method in ("GET", "POST"):
         answer = center.authorize(program, method, YES, **changes)
@@ -104,7 +104,7 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, ch
 
 
 def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
-    """It has registered no address, or one for nothing."""
+    """A client without the authorization code grant has no page."""
     assert center.authorize(center.register(SCOPE), "POST", YES).status == 400
     other = center.register(SCOPE, redirectUris=["http://127.0.0.1/oauth/callback"])
     assert center.authorize(other, "POST", YES).status == 400
@@ -124,13 +124,13 @@ def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
     ids=str,
 )
 def test_the_client_is_told_what_it_may_not_ask_for(center: Center, changes: dict[str, str], error: str) -> None:
-    """At its own address; a login without S256 is none."""
+    """Errors are reported to the client at its redirect URI; a request without S256 is one."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
 
 
 def test_scope_is_understood_by_both_names(center: Center) -> None:
-    """The AWS CLI writes `scopes`, OAuth `scope`; without either it is what the client has registered for."""
+    """Both `scopes` (AWS CLI) and `scope` (OAuth) are accepted; the default is the registered scopes."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "POST", YES, scopes="", scope=SCOPE))["code"]
     assert brought(center.authorize(program, "POST", YES, scopes=""))["code"]
@@ -141,7 +141,7 @@ def test_scope_is_understood_by_both_names(center: Center) -> None:
 
 
 def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
-    """As text, whatever is in it; and nothing is decided by looking at it."""
+    """A code in the URL fills the field as text and decides nothing."""
     program = center.register()
     started = center.start_device(program)
     page = center.browse("GET", "/_sandbox/device", f"user_code={started['userCode']}").body.decode()
@@ -150,9 +150,9 @@ def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
-@pytest.mark.parametrize(("answer", "outcome"), [("approve", "goes on as"), ("deny", "was refused")])
+@pytest.mark.parametrize(("answer", "outcome"), [("approve", "signed in as"), ("deny", "was denied")])
 def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
-    """With the code, and who it is; what became of it is shown."""
+    """The submitted form decides the device login and shows the result."""
     program = center.register()
     started = center.start_device(program)
     body = form(user_code=started["userCode"], user="bob", answer=answer)
@@ -167,7 +167,7 @@ def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
 
 
 def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
-    """And decides nothing."""
+    """A wrong code or user is reported on the page and decides nothing."""
     program = center.register()
     started = center.start_device(program)
     wrong_code = center.browse("POST", "/_sandbox/device", body=form(user_code="BBBB-BBBB", user="alice"))
@@ -182,7 +182,7 @@ def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
 
 
 def test_no_other_page_can_decide(center: Center) -> None:
-    """A form that a page of somebody else's has sent says so in `Origin` or `Sec-Fetch-Site`."""
+    """A form from another page is refused by `Origin` or `Sec-Fetch-Site` (CSRF)."""
     program = center.register()
     started = center.start_device(program)
     body = form(user_code=started["userCode"], user="alice", answer="approve")
@@ -200,13 +200,13 @@ def test_no_other_page_can_decide(center: Center) -> None:
 
 
 def test_a_link_may_lead_to_the_page(center: Center) -> None:
-    """A terminal in a browser has links too; what is behind one only asks."""
+    """A cross-site link may open the page, which only shows the form."""
     query = authorize_query(center.register_for_browser())
     assert center.browse("GET", "/authorize", query, sec_fetch_site="cross-site").status == 200
 
 
 def test_the_pages_are_for_this_machine_alone(center: Center) -> None:
-    """By the connection and by the name: one that somebody makes resolve to loopback is not it."""
+    """The pages are refused to other machines and for rebound host names."""
     query = authorize_query(center.register_for_browser())
     for peer, host in (("203.0.113.7", HOST), ("127.0.0.1", "evil.example:4566")):
         for path in ("/authorize", "/_sandbox/device"):
@@ -215,7 +215,7 @@ def test_the_pages_are_for_this_machine_alone(center: Center) -> None:
 
 
 def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None:
-    """And a browser sends the form with its own origin: `no-referrer` would make that `null`."""
+    """The pages can't be framed or cached, and keep the Origin header (`no-referrer` would make it `null`)."""
     found = headers_of(center)
     assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
     assert "default-src 'none'" in found["Content-Security-Policy"]
@@ -227,7 +227,7 @@ def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None
 
 
 def test_a_program_decides_by_code_or_address(center: Center) -> None:
-    """The code, the page's address with it, and the address that a browser is sent to."""
+    """A program can decide by user code, by the page's URL and by the authorization URL."""
     program, browser = center.register(), center.register_for_browser()
     first, second = center.start_device(program), center.start_device(program)
     assert center.approve(first["userCode"], "alice") == {"user": "alice", "redirect": ""}
@@ -246,46 +246,46 @@ def test_a_program_decides_by_code_or_address(center: Center) -> None:
     ("code", "status", "words"),
     [
         ("BBBB-BBBB", 404, "no login waits for that code"),
-        ("http://127.0.0.1:4566/other", 400, "neither the address of a code's page nor"),
-        ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client of that id"),
+        ("http://127.0.0.1:4566/other", 400, "must be a user code, or a link"),
+        ("http://127.0.0.1:4566/authorize?client_id=x", 400, "no client with that id"),
         ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
     ],
 )
 def test_what_can_not_be_decided_is_told(center: Center, code: str, status: int, words: str) -> None:
-    """With why."""
+    """A code or URL that can't be decided is refused with the reason."""
     assert words in center.approve(code, "alice", status=status)["error"]
 
 
 def test_an_address_that_asks_for_too_much_is_told(center: Center) -> None:
-    """No code comes of it."""
+    """An invalid authorization URL is refused with the error and without a code."""
     address = f"http://{HOST}/authorize?{authorize_query(center.register_for_browser(), code_challenge='')}"
     assert "invalid_request" in center.approve(address, "alice", status=400)["error"]
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("", "say as whom: it has alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
+    [("", "name a user: there are alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
 )
 def test_who_logs_in_must_be_known(center: Center, name: str, words: str) -> None:
-    """With several users it has to be said."""
+    """With several users the user must be named and exist."""
     started = center.start_device(center.register())
     assert words in center.approve(started["userCode"], name, status=404)["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"user": "alice"}', b"[" * 90_000], ids=lambda b: b[:9])
 def test_a_wish_that_is_none_is_told(center: Center, body: bytes) -> None:
-    """Rubbish is a refusal, not a failure."""
+    """An unreadable approval request gets a 400."""
     assert center.browse("POST", "/_sandbox/approve", body=body).status == 400
 
 
 def test_the_only_user_need_not_be_named(make_lab: LabFactory) -> None:
-    """Whoever else would it be."""
+    """If there is only one user it need not be named."""
     center = Center.of(make_lab(SEED.replace("alice: {}, bob: {}", "alice: {}").replace("[alice, bob]", "[alice]")))
     assert center.approve(center.start_device(center.register())["userCode"])["user"] == "alice"
 
 
 def test_logins_that_wait_are_listed(center: Center) -> None:
-    """Until they are decided or over; the code is what the person would see anyway."""
+    """Waiting logins are listed until they are decided or expire."""
     program = center.register()
     first, second = center.start_device(program), center.start_device(program)
     center.approve(first["userCode"], "alice")
@@ -298,7 +298,7 @@ def test_logins_that_wait_are_listed(center: Center) -> None:
 
 
 def test_other_pages_can_not_ask_for_an_approval(center: Center) -> None:
-    """As all of the sandbox's own endpoints."""
+    """Other web pages can't approve a login."""
     body = json.dumps({"code": "BBBB-BBBB", "user": "alice"}).encode()
     assert center.browse("POST", "/_sandbox/approve", body=body, origin=f"http://{HOST}").status == 403
 
@@ -308,12 +308,12 @@ def test_other_pages_can_not_ask_for_an_approval(center: Center) -> None:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Every login is bob's at once."""
+    """A sandbox where every login is approved as bob at once."""
     return make_lab(SEED + "  auto_approve: bob\n")
 
 
 def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
-    """The first question is answered."""
+    """With auto_approve a device login is approved at its first poll."""
     center = Center.of(lab)
     center.peer = "127.0.0.1"
     program = center.register()
@@ -322,7 +322,7 @@ def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
 
 
 def test_other_machines_are_not_approved_by_themselves(lab: Lab) -> None:
-    """Whoever reaches the port without a key is nobody, until a person on this machine says who."""
+    """auto_approve does not apply to other machines, which wait for a user on this one."""
     center = Center.of(lab)
     program = center.register()
     started = center.start_device(program)
@@ -332,7 +332,7 @@ def test_other_machines_are_not_approved_by_themselves(lab: Lab) -> None:
 
 
 def test_with_auto_approve_a_browser_comes_back_at_once(lab: Lab) -> None:
-    """`curl -L` is a browser then."""
+    """With auto_approve the authorization URL redirects at once, so that `curl -L` can log in."""
     center = Center.of(lab)
     program = center.register_for_browser()
     code = brought(center.authorize(program))["code"]
@@ -341,7 +341,7 @@ def test_with_auto_approve_a_browser_comes_back_at_once(lab: Lab) -> None:
 
 
 def test_without_an_identity_center_there_are_no_pages(make_lab: LabFactory) -> None:
-    """It says what the seed would need."""
+    """Without an Identity Center the pages answer with a 404 that names the missing section."""
     center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
     for method, path in (("GET", "/_sandbox/device"), ("GET", "/_sandbox/logins"), ("POST", "/_sandbox/approve")):
         answer = center.browse(method, path, body=b'{"code": "x"}' if method == "POST" else b"")

@@ -1,4 +1,4 @@
-"""Whatever is sent to the Identity Center is answered: never with a failure, and never with a token for it."""
+"""Fuzzing IAM Identity Center: every request is answered without failure, and none gets a token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
 from tests.identity_center import CHALLENGE, DEVICE_GRANT, REDIRECT, SCOPE, START_URL, Center, authorize_query
 from tests.sandboxes import ACCOUNT, HOST, PEER
 from tests.unit.sandbox.conftest import LabFactory
@@ -69,13 +69,13 @@ BODIES = (b"", b"user=alice", b"\xff\xfe=%ff", b"&" * 2000, b"user_code=x&user=a
 
 @pytest.fixture
 def center(make_lab: LabFactory) -> Center:
-    """One person."""
+    """The Identity Center of a sandbox with one user."""
     return Center.of(make_lab(SEED))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_no_rubbish_is_worth_a_token(center: Center, seed: int) -> None:
-    """Any value in any place; the client is a real one, or its proof would never be looked at."""
+    """Random values in all parameters of a registered client get no token."""
     random = Random(seed)  # noqa: S311 - rubbish that can be had again
     programs = center.register_for_browser(), center.register(SCOPE)
     for program in programs[1:]:
@@ -99,7 +99,7 @@ def test_no_rubbish_is_worth_a_token(center: Center, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_portal_answers_whatever_is_asked(center: Center, seed: int) -> None:
-    """With a token that is good, and with others."""
+    """The portal answers random parameters with valid and invalid tokens."""
     random = Random(seed)  # noqa: S311 - rubbish that can be had again
     token = center.log_in("alice", SCOPE)
     for _ in range(500):
@@ -112,7 +112,7 @@ def test_the_portal_answers_whatever_is_asked(center: Center, seed: int) -> None
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_pages_answer_whatever_is_asked(center: Center, seed: int) -> None:
-    """And send nobody to another address than the client's."""
+    """The pages answer random input, and redirect to the client's URI only."""
     random = Random(seed)  # noqa: S311 - rubbish that can be had again
     program = center.register_for_browser()
     names = ("client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method", "scopes", "response_type")

@@ -1,10 +1,10 @@
-"""What a sandbox keeps: what is valid for as long as it is, of all else the last."""
+"""Memory: valid sessions are kept, everything else is bounded."""
 
 from __future__ import annotations
 
 import tracemalloc
 
-from dsops.sandbox.sts.sessions import Session, SessionTable
+from dsops.sandbox.state.sessions import Session, SessionTable
 from tests.sandboxes import ACCOUNT, Keys, Lab
 
 ROLE_ID = "AROAEXAMPLEEXAMPLE123"
@@ -12,12 +12,12 @@ HOUR = 3600
 
 
 def session(number: int, issued_at: int) -> Session:
-    """A session of an hour."""
+    """Return a session of an hour."""
     return Session("role", ACCOUNT, ROLE_ID, f"session-{number}", issued_at, issued_at + HOUR)
 
 
 def test_expired_sessions_go_and_valid_ones_stay() -> None:
-    """A hundred thousand over fifty hours: never more are kept than twice those that are valid, and those all."""
+    """Of 100,000 sessions all valid ones are kept, and at most as many expired ones."""
     sessions = SessionTable()
     valid = []
     for number in range(100_000):
@@ -30,7 +30,7 @@ def test_expired_sessions_go_and_valid_ones_stay() -> None:
 
 
 def test_a_session_takes_less_than_half_a_kilobyte() -> None:
-    """Key, names and moments; what it is signed with is computed. A hundred thousand then take less than 50 MB."""
+    """A session takes less than 500 bytes, because its secret and token are computed."""
     sessions = SessionTable()
     count = 20_000
     tracemalloc.start()
@@ -47,7 +47,7 @@ def test_a_session_takes_less_than_half_a_kilobyte() -> None:
 
 
 def test_sessions_that_share_a_second_are_told_apart() -> None:
-    """They share the moments and nothing else."""
+    """Sessions that share timestamps are otherwise distinct."""
     sessions = SessionTable()
     keys = [sessions.issue(session(number, 1_800_000_000 + number // 2)).access_key_id for number in range(4)]
 
@@ -57,7 +57,7 @@ def test_sessions_that_share_a_second_are_told_apart() -> None:
 
 
 def test_decisions_are_a_ring(lab: Lab) -> None:
-    """The last thousand, and the newest among them."""
+    """The latest thousand decisions are kept."""
     alice = lab.user("alice")
     role = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
     request = alice.request("sts", "AssumeRole", RoleArn=role, RoleSessionName="s1")
@@ -69,7 +69,7 @@ def test_decisions_are_a_ring(lab: Lab) -> None:
 
 
 def test_a_role_that_changes_changes_at_the_next_request(lab: Lab) -> None:
-    """Nothing is remembered from one request to the next: not the policy, not the role of that name, not the time."""
+    """Changes of a role take effect at the next request; nothing is cached."""
     alice, admin = lab.user("alice"), lab.user("admin")
     role = f"arn:aws:iam::{ACCOUNT}:role/Long"
     alice.assume(role)

@@ -1,4 +1,4 @@
-"""DecodeAuthorizationMessage: a refusal's reason, for whoever may know it."""
+"""DecodeAuthorizationMessage: the reason of a denial, for permitted callers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.control import Control
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpRequest
 from tests.sandboxes import ACCOUNT, HOST, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -29,21 +29,21 @@ accounts:
 
 
 def last_message(lab: Lab) -> str:
-    """The message of the last decision, as `/_sandbox/decisions` shows it."""
+    """Return the encoded message of the last decision, from `/_sandbox/decisions`."""
     request = HttpRequest("GET", "/_sandbox/decisions", "last=1", {"host": HOST}, b"", "127.0.0.1")
     record: dict[str, str] = json.loads(Control(lab.sandbox).handle(request).body)["decisions"][0]
     return record.get("encoded_message", "")
 
 
 def decoded(lab: Lab, message: str, name: str = "admin", account: str = ACCOUNT) -> dict[str, Any]:
-    """What a user is told."""
+    """Return the decoded message."""
     answer = lab.user(name, account).call("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
     found: dict[str, Any] = json.loads(answer["DecodedMessage"])
     return found
 
 
 def test_a_message_has_awss_shape(make_lab: LabFactory) -> None:
-    """The statement that denied, the caller by id, name and ARN, action, resource and conditions."""
+    """A message has AWS's format: denying statement, caller, action, resource and conditions."""
     lab = make_lab(DENYING)
     person = lab.user("chain-user")
     person.refused("secretsmanager", "ListSecrets")
@@ -71,7 +71,7 @@ def test_a_message_has_awss_shape(make_lab: LabFactory) -> None:
 
 
 def test_nothing_matched_where_nothing_denied(lab: Lab) -> None:
-    """An implicit denial has no statement; the name is for users alone."""
+    """An implicit denial has no statement; only users have a name."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused("secretsmanager", "ListSecrets")
 
@@ -82,14 +82,14 @@ def test_nothing_matched_where_nothing_denied(lab: Lab) -> None:
 
 
 def test_an_allowed_request_has_no_message(lab: Lab) -> None:
-    """There is nothing to explain."""
+    """An allowed request has no message."""
     lab.user("admin").call("secretsmanager", "ListSecrets")
 
     assert last_message(lab) == ""
 
 
 def test_an_external_id_is_in_no_message(lab: Lab) -> None:
-    """It is a secret, in the request and in the policy."""
+    """External IDs are in no message."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused_role(TARGET, ExternalId="guessed-external-id")
 
@@ -100,7 +100,7 @@ def test_an_external_id_is_in_no_message(lab: Lab) -> None:
 
 
 def test_who_may_not_decode_is_refused(lab: Lab) -> None:
-    """Its own permission, sts:DecodeAuthorizationMessage; a user without it is told nothing of the message."""
+    """Decoding needs sts:DecodeAuthorizationMessage."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     message = last_message(lab)
 
@@ -111,7 +111,7 @@ def test_who_may_not_decode_is_refused(lab: Lab) -> None:
 
 
 def test_another_accounts_message_is_not_decoded(lab: Lab) -> None:
-    """Whatever the other administrator may do."""
+    """Another account's administrator can't decode a message."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     message = last_message(lab)
 
@@ -122,14 +122,14 @@ def test_another_accounts_message_is_not_decoded(lab: Lab) -> None:
 
 @pytest.mark.parametrize("message", ["x", "gAAAAA", "é" * 20, "A" * 10_240])
 def test_what_is_no_message_is_said_to_be_none(lab: Lab, message: str) -> None:
-    """Garbage of any kind."""
+    """Garbage gets InvalidAuthorizationMessageException."""
     refused = lab.user("admin").refused("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
 
     assert refused.code == "InvalidAuthorizationMessageException"
 
 
 def test_a_changed_message_is_not_decoded(lab: Lab) -> None:
-    """It is encrypted and authenticated, and reads as nothing without the sandbox."""
+    """A changed message can't be decoded, because it is authenticated."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     message = last_message(lab)
     changed = message[:40] + ("A" if message[40] != "A" else "B") + message[41:]
@@ -140,7 +140,7 @@ def test_a_changed_message_is_not_decoded(lab: Lab) -> None:
 
 
 def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
-    """Conditions that don't fit are left out: what was made can be decoded."""
+    """A message too long to be decoded omits the request's conditions."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     lab.sandbox.judge.decisions.append(_swollen(lab))
 
@@ -150,7 +150,7 @@ def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
     assert found["context"]["action"] == "secretsmanager:ListSecrets"
 
 
-def _swollen(lab: Lab) -> Any:  # the last decision, as if with conditions that don't compress
+def _swollen(lab: Lab) -> Any:  # the last decision, with conditions that do not compress
     kept = lab.sandbox.judge.decisions[-1]
     request = kept.decision.request
     noise = {f"aws:PrincipalTag/{i}": (os.urandom(128).hex(),) for i in range(200)}

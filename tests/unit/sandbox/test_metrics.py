@@ -1,10 +1,10 @@
-"""`/_sandbox/metrics`: what a sandbox has counted, for Prometheus on this machine."""
+"""`/_sandbox/metrics`: a sandbox's metrics for Prometheus on this machine."""
 
 from __future__ import annotations
 
 from dsops.openmetrics import CONTENT_TYPE
-from dsops.sandbox.control.control import Control
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.metrics import Told, read_metrics
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -15,18 +15,18 @@ EXTERNAL_ID = "unique-customer-id-12345"
 
 
 def answer(lab: Lab, host: str = "127.0.0.1:4566", method: str = "GET") -> HttpAnswer:
-    """What the endpoint answers to this machine."""
+    """Return the endpoint's answer to this machine."""
     request = HttpRequest(method, "/_sandbox/metrics", "", {"host": host}, b"", "127.0.0.1")
     return Control(lab.sandbox).handle(request)
 
 
 def told(lab: Lab) -> Told:
-    """Name of a sample -> its labels and values, read by Prometheus' own parser."""
+    """Return sample name -> labels and values, parsed by Prometheus' own parser."""
     return read_metrics(answer(lab).body.decode())
 
 
 def test_requests_are_counted_by_what_came_of_them(lab: Lab) -> None:
-    """Those too that nobody had signed; the sandbox's own endpoints don't count."""
+    """Requests are counted by result, including badly signed ones, without the control endpoints."""
     alice = lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
     alice.refused_role(TARGET)
@@ -46,7 +46,7 @@ def test_requests_are_counted_by_what_came_of_them(lab: Lab) -> None:
 
 
 def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
-    """Failures by code and role, time asked for, principals, pairs of accounts."""
+    """Role metrics count failures by code and role, durations and pairs of accounts."""
     jump = lab.user("alice").assume(JUMP, DurationSeconds=900)
     jump.refused_role(TARGET, ExternalId="wrong")
     jump.assume(TARGET, "s2", ExternalId=EXTERNAL_ID)
@@ -68,7 +68,7 @@ def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
 
 
 def test_what_is_too_much_is_counted(make_lab: LabFactory) -> None:
-    """Of each service."""
+    """Throttled requests are counted by service."""
     lab = make_lab(f'throttle: {{sts: 1}}\naccounts: {{"{ACCOUNT}": {{}}}}')
     admin = lab.user("admin")
     admin.call("sts", "GetCallerIdentity")
@@ -81,7 +81,7 @@ def test_what_is_too_much_is_counted(make_lab: LabFactory) -> None:
 
 
 def test_no_secret_is_in_the_text(lab: Lab) -> None:
-    """Nor a key id or a session's name: who may read it knows roles and accounts."""
+    """Metrics contain no secret, key id or session name."""
     alice = lab.user("alice")
     target = alice.assume(JUMP, "name-of-session").assume(TARGET, ExternalId=EXTERNAL_ID)
     target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
@@ -102,7 +102,7 @@ def test_no_secret_is_in_the_text(lab: Lab) -> None:
 
 
 def test_it_is_told_to_this_machine_as_prometheus_wants_it(lab: Lab) -> None:
-    """Content type and end; not to a page whose name leads here, and not to a POST."""
+    """The metrics have Prometheus' content type and are refused to rebound host names and POST."""
     given = answer(lab)
 
     assert (given.status, dict(given.headers)["Content-Type"]) == (200, CONTENT_TYPE)

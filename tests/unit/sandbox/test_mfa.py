@@ -1,4 +1,4 @@
-"""MFA: codes of virtual devices, good once and for about now; what a session knows of them."""
+"""MFA: codes of virtual devices, valid once and for a short time, and their effect on sessions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID_DEVICE = (
 
 
 def seed_with(condition: str) -> str:
-    """Alice, with a device, and a role whose trust has that condition."""
+    """Return a seed with Alice, her device, and a role whose trust policy has that condition."""
     return f"""
 accounts:
   "{ACCOUNT}":
@@ -43,27 +43,27 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """The role asks for MFA."""
+    """A sandbox whose role requires MFA."""
     return make_lab(seed_with('{Bool: {"aws:MultiFactorAuthPresent": "true"}}'))
 
 
 def code(lab: Lab, shift: float = 0) -> str:
-    """What the device shows in so many seconds."""
+    """Return the device's code in `shift` seconds."""
     return code_at(SEED, lab.sandbox.clock.now() + shift)
 
 
 def test_without_a_code_there_is_no_role(lab: Lab) -> None:
-    """`Bool` on a key that a long-term key's request has not."""
+    """Without a code the role is denied: a long-term key's request lacks the key of the Bool condition."""
     assert lab.user("alice").refused_role(ROLE).message.startswith("User: ")
 
 
 def test_with_a_code_there_is(lab: Lab) -> None:
-    """The device's current one."""
+    """With the device's current code the role can be assumed."""
     assert lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab)).arn.endswith("/Sensitive/session")
 
 
 def test_a_code_works_once(lab: Lab) -> None:
-    """The same text is refused, and half a minute later the next code works."""
+    """A code works once; the next one works 30 seconds later."""
     alice = lab.user("alice")
     shown = code(lab)
     alice.assume(ROLE, SerialNumber=SERIAL, TokenCode=shown)
@@ -76,13 +76,13 @@ def test_a_code_works_once(lab: Lab) -> None:
 
 @pytest.mark.parametrize("shift", [-30, 0, 30])
 def test_a_code_may_be_one_step_off(lab: Lab, shift: int) -> None:
-    """Clocks drift (RFC 6238, 5.2)."""
+    """A code of an adjacent time step is accepted, because clocks drift (RFC 6238, 5.2)."""
     lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab, shift))
 
 
 @pytest.mark.parametrize("shift", [-90, -60, 60, 90])
 def test_but_not_more(lab: Lab, shift: int) -> None:
-    """Two steps are too many."""
+    """A code two time steps off is refused."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=SERIAL, TokenCode=code(lab, shift))
 
     assert refused.message == INVALID_CODE
@@ -92,14 +92,14 @@ def test_but_not_more(lab: Lab, shift: int) -> None:
     "serial", [f"arn:aws:iam::{ACCOUNT}:mfa/bob", f"arn:aws:iam::{ACCOUNT}:mfa/nobody", "GAHT12345678"]
 )
 def test_a_device_must_be_the_callers(lab: Lab, serial: str) -> None:
-    """Bob's shows the same codes here, and is not Alice's."""
+    """A device must belong to the caller."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=serial, TokenCode=code(lab))
 
     assert (refused.code, refused.message) == ("AccessDenied", INVALID_DEVICE)
 
 
 def test_serial_and_code_belong_together(lab: Lab) -> None:
-    """One without the other."""
+    """Serial number and code must be sent together."""
     for half in ({"SerialNumber": SERIAL}, {"TokenCode": "123456"}):
         assert lab.user("alice").refused_role(ROLE, **half).message == (
             "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
@@ -108,7 +108,7 @@ def test_serial_and_code_belong_together(lab: Lab) -> None:
 
 @pytest.mark.parametrize("wrong", ["12345", "1234567", "12345a", ""])
 def test_a_code_is_six_digits(lab: Lab, wrong: str) -> None:
-    """The schema says so before anything is looked up."""
+    """A code must have six digits, by the schema."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=SERIAL, TokenCode=wrong)
 
     assert refused.code == "ValidationError"
@@ -116,14 +116,14 @@ def test_a_code_is_six_digits(lab: Lab, wrong: str) -> None:
 
 
 def test_the_roles_session_knows_nothing_of_it(lab: Lab) -> None:
-    """MFA of AssumeRole counts within that call only: the chained call has `false`."""
+    """MFA in AssumeRole counts for that call only: the role's session has no MFA."""
     session = lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab))
 
     assert session.refused_role(ROLE).code == "AccessDenied"
 
 
 def test_a_get_session_token_session_carries_it(lab: Lab) -> None:
-    """With MFA the role can be assumed without another code; without it can't."""
+    """A GetSessionToken session with MFA can assume the role without another code."""
     alice = lab.user("alice")
     with_mfa = alice.call("sts", "GetSessionToken", SerialNumber=SERIAL, TokenCode=code(lab))
     without = alice.call("sts", "GetSessionToken")
@@ -133,7 +133,7 @@ def test_a_get_session_token_session_carries_it(lab: Lab) -> None:
 
 
 def test_the_age_of_mfa_counts_from_the_code(make_lab: LabFactory) -> None:
-    """`aws:MultiFactorAuthAge` grows with the session."""
+    """aws:MultiFactorAuthAge grows with the session's age."""
     lab = make_lab(seed_with('{NumericLessThan: {"aws:MultiFactorAuthAge": "600"}}'))
     answer = lab.user("alice").call("sts", "GetSessionToken", SerialNumber=SERIAL, TokenCode=code(lab))
     session = Person(lab, Keys.of(answer["Credentials"]))
@@ -145,7 +145,7 @@ def test_the_age_of_mfa_counts_from_the_code(make_lab: LabFactory) -> None:
 
 
 def test_long_term_keys_slip_through_bool_if_exists(make_lab: LabFactory) -> None:
-    """What `dsops policy check` warns of: the key is absent, so IfExists is met."""
+    """BoolIfExists admits long-term keys, because the condition key is absent; `dsops policy check` warns of that."""
     lab = make_lab(seed_with('{BoolIfExists: {"aws:MultiFactorAuthPresent": "true"}}'))
     alice = lab.user("alice")
 
@@ -158,7 +158,7 @@ def test_long_term_keys_slip_through_bool_if_exists(make_lab: LabFactory) -> Non
 
 
 def test_a_device_made_through_iam_counts(lab: Lab) -> None:
-    """Created, enabled with two consecutive codes, used, deactivated."""
+    """A device created through IAM is enabled by two consecutive codes, works, and can be deactivated."""
     import base64
 
     admin = lab.user("admin")
@@ -199,7 +199,7 @@ def test_a_device_made_through_iam_counts(lab: Lab) -> None:
 
 
 def test_a_device_that_does_not_exist_can_not_be_enabled(lab: Lab) -> None:
-    """moto would take any serial number."""
+    """A device that does not exist can't be enabled, although moto accepts any serial number."""
     refused = lab.user("admin").refused(
         "iam",
         "EnableMFADevice",
@@ -220,13 +220,13 @@ def test_a_device_that_does_not_exist_can_not_be_enabled(lab: Lab) -> None:
     [(59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (1234567890, "005924"), (2000000000, "279037")],
 )
 def test_codes_are_rfc_6238s(moment: int, expected: str) -> None:
-    """The last six digits of the RFC's test vectors (appendix B, SHA1)."""
+    """Codes match RFC 6238's test vectors (appendix B, SHA1)."""
     assert code_at("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", moment) == expected
 
 
 @given(st.binary(min_size=14, max_size=40), st.integers(0, 4_000_000_000))
 def test_codes_are_pyotps(key: bytes, moment: int) -> None:
-    """An implementation that we did not write shows the same."""
+    """Codes match those of pyotp, an independent implementation."""
     import base64
 
     import pyotp
@@ -238,7 +238,7 @@ def test_codes_are_pyotps(key: bytes, moment: int) -> None:
 
 
 def test_seeds_may_be_written_as_apps_show_them() -> None:
-    """Spaces, small letters and missing padding are fine; other letters are not base32."""
+    """Seeds may have spaces, small letters and no padding; other characters are not base32."""
     assert code_at("jbsw y3dp ehpk 3pxp", 0) == code_at("JBSWY3DPEHPK3PXP", 0)
     assert is_seed("MZXW6YQ")
     assert not is_seed("0189")
@@ -246,7 +246,7 @@ def test_seeds_may_be_written_as_apps_show_them() -> None:
 
 
 def test_consecutive_codes_are_two_neighbours_near_now() -> None:
-    """In order, and not long ago."""
+    """Consecutive codes must be in order, adjacent and recent."""
     codes = [code_at(SEED, 3000 + 30 * step) for step in range(8)]
 
     assert are_consecutive(SEED, codes[2], codes[3], 3090)

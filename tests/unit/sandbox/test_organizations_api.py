@@ -1,4 +1,4 @@
-"""The Organizations API and the seed are one truth: what the one writes the other one reads."""
+"""The Organizations API and the seed share one state."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DENY = json.dumps(
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An organization without policies of its own."""
+    """A sandbox with an organization without policies of its own."""
     return make_lab(seed(workloads("")))
 
 
 def test_what_the_seed_says_is_there(lab: Lab) -> None:
-    """The organization, its root and units, and who is where."""
+    """The API returns the seed's organization, root, units and accounts."""
     owner = lab.user("admin", OWNER)
     organization = owner.call("organizations", "DescribeOrganization")["Organization"]
     (root,) = owner.call("organizations", "ListRoots")["Roots"]
@@ -37,7 +37,7 @@ def test_what_the_seed_says_is_there(lab: Lab) -> None:
 
 
 def test_a_policy_that_is_attached_binds_at_once(lab: Lab) -> None:
-    """And one that is detached no longer."""
+    """An attached policy takes effect at once, and a detached one no longer applies."""
     owner = lab.user("admin", OWNER)
     made = owner.call(
         "organizations", "CreatePolicy", Name="NoSecrets", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
@@ -52,7 +52,7 @@ def test_a_policy_that_is_attached_binds_at_once(lab: Lab) -> None:
 
 
 def test_an_account_that_moves_leaves_its_policies_behind(make_lab: LabFactory) -> None:
-    """MoveAccount out of the unit."""
+    """An account that is moved out of a unit is no longer subject to the unit's policies."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{json.dumps(json.loads(DENY))}]")))
     owner = lab.user("admin", OWNER)
     root = owner.call("organizations", "ListRoots")["Roots"][0]["Id"]
@@ -65,7 +65,7 @@ def test_an_account_that_moves_leaves_its_policies_behind(make_lab: LabFactory) 
 
 
 def test_an_account_that_is_made_is_one_of_the_sandboxs(lab: Lab) -> None:
-    """Its OrganizationAccountAccessRole trusts the management account, as AWS makes it."""
+    """A created account works, and its OrganizationAccountAccessRole trusts the management account."""
     owner = lab.user("admin", OWNER)
     status = owner.call("organizations", "CreateAccount", AccountName="new", Email="new@example.com")
     account = status["CreateAccountStatus"]["AccountId"]
@@ -77,7 +77,7 @@ def test_an_account_that_is_made_is_one_of_the_sandboxs(lab: Lab) -> None:
 
 
 def test_an_organization_can_be_made_in_a_sandbox_without_one(make_lab: LabFactory) -> None:
-    """From nothing to a policy that binds."""
+    """An organization can be created through the API, with a policy that takes effect."""
     lab = make_lab(f'accounts: {{"{OWNER}": {{}}}}')
     owner = lab.user("admin", OWNER)
     owner.call("organizations", "CreateOrganization", FeatureSet="ALL")
@@ -100,7 +100,7 @@ def test_an_organization_can_be_made_in_a_sandbox_without_one(make_lab: LabFacto
 
 
 def test_only_the_management_account_changes_anything(make_lab: LabFactory) -> None:
-    """A member learns of which organization it is; a delegated administrator reads; a stranger is in none."""
+    """Only the management account can change the organization; a delegated administrator can read it."""
     administrator = f'  delegated_administrators: {{"{OTHER}": [iam.amazonaws.com]}}'
     lab = make_lab(seed(f"{administrator}{workloads('')}"))
     policy = {"Name": "x", "Description": "x", "Type": "SERVICE_CONTROL_POLICY", "Content": DENY}
@@ -117,7 +117,7 @@ def test_only_the_management_account_changes_anything(make_lab: LabFactory) -> N
 
 
 def test_a_malformed_policy_is_not_taken(lab: Lab) -> None:
-    """Neither when it is made nor when it is changed; each type has rules of its own."""
+    """A malformed policy is refused on creation and update, by the rules of its type."""
     owner = lab.user("admin", OWNER)
     common = {"Description": "x", "Type": "SERVICE_CONTROL_POLICY"}
     allowing = DENY.replace("Deny", "Allow")

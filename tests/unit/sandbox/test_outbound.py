@@ -1,4 +1,4 @@
-"""GetWebIdentityToken: tokens for somebody outside, their claims, and the keys to verify them with."""
+"""GetWebIdentityToken: tokens for services outside AWS, their claims, and their verification keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.sts.outbound import CLAIMS
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
@@ -19,7 +19,7 @@ ACTIONS = '["sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken", "sts:SetWeb
 
 
 def seed(condition: str = "{}", actions: str = ACTIONS) -> str:
-    """A role that may ask for tokens, in an account that has them switched on, and in an organization."""
+    """Return a seed with a role that may request tokens, in an organization's account with the feature enabled."""
     return f"""
 organization: {{id: o-exampleorg1, management_account: "{OTHER}", accounts: ["{ACCOUNT}"]}}
 accounts:
@@ -40,25 +40,25 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """With the role that may ask for any token."""
+    """A sandbox with a role that may request any token."""
     return make_lab(seed())
 
 
 def token(person: Person, **parameters: object) -> str:
-    """What the caller gets."""
+    """Return the caller's token."""
     wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
     return str(person.call("sts", "GetWebIdentityToken", **wanted)["WebIdentityToken"])
 
 
 def refused(person: Person, **parameters: object) -> str:
-    """Code and message of the refusal."""
+    """Return status, code and message of the error."""
     wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
     error = person.refused("sts", "GetWebIdentityToken", **wanted)
     return f"{error.status} {error.code}: {error.message}"
 
 
 def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
-    """The claims, verified as a relying party does: discovery, keys, signature, issuer, audience."""
+    """Return the claims, verified like a relying party: discovery, keys, signature, issuer, audience."""
     control = Control(lab.sandbox)
     document = ask(control, f"outbound/{ACCOUNT}/.well-known/openid-configuration")[1]
     path = document["jwks_uri"].removeprefix("http://127.0.0.1:4566/_sandbox/")
@@ -77,7 +77,7 @@ def read(lab: Lab, text: str, audience: str = AUDIENCE) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("algorithm", "key"), [("RS256", "RSA_0"), ("ES384", "EC384_0")])
 def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) -> None:
-    """By what the sandbox publishes; a changed one is refused."""
+    """A token verifies with the published keys; a changed one does not."""
     text = token(lab.user("admin").assume(ROLE), SigningAlgorithm=algorithm)
 
     assert jwt.get_unverified_header(text) == {"alg": algorithm, "kid": key, "typ": "JWT"}
@@ -90,7 +90,7 @@ def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) 
 
 
 def test_the_claims_are_awss(lab: Lab) -> None:
-    """Standard ones, and what AWS says of account, organization, session and tags."""
+    """A token has the standard claims and AWS's about account, organization, session and tags."""
     worker = lab.user("admin").assume(
         ROLE, Tags=[{"Key": "team", "Value": "red"}], SourceIdentity="ada", DurationSeconds=900
     )
@@ -114,7 +114,7 @@ def test_the_claims_are_awss(lab: Lab) -> None:
 
 
 def test_a_user_speaks_for_himself(lab: Lab) -> None:
-    """Several audiences are a list; there is no session to tell of."""
+    """A user's token has several audiences as a list, and no session claims."""
     claims = read(lab, token(lab.user("admin"), Audience=["a", AUDIENCE]))
 
     assert claims["sub"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
@@ -123,7 +123,7 @@ def test_a_user_speaks_for_himself(lab: Lab) -> None:
 
 
 def test_the_account_has_to_switch_it_on(lab: Lab) -> None:
-    """By IAM's API; the issuer stays the same, and off is off."""
+    """The feature is enabled and disabled per account through IAM; the issuer never changes."""
     admin = lab.user("admin", OTHER)
 
     assert refused(admin).startswith("403 OutboundWebIdentityFederationDisabledException")
@@ -140,7 +140,7 @@ def test_the_account_has_to_switch_it_on(lab: Lab) -> None:
 
 
 def test_a_token_does_not_outlive_the_session(lab: Lab) -> None:
-    """SessionDurationEscalationException; a user's own keys know no end."""
+    """A token can't outlive its session (SessionDurationEscalationException); a user's keys have no such limit."""
     worker = lab.user("admin").assume(ROLE, DurationSeconds=900)
 
     assert read(lab, token(worker, DurationSeconds=900))["sub"] == ROLE
@@ -177,7 +177,7 @@ def test_a_policy_can_limit_the_token(
 
 
 def test_tags_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
-    """sts:TagGetWebIdentityToken."""
+    """Tags need sts:TagGetWebIdentityToken."""
     worker = make_lab(seed(actions='["sts:GetWebIdentityToken"]')).user("admin").assume(ROLE)
 
     assert token(worker)
@@ -186,7 +186,7 @@ def test_tags_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
 
 
 def test_who_may_not_ask_gets_none(lab: Lab) -> None:
-    """A federated user, and who was not allowed to."""
+    """A federated user is denied; a GetSessionToken session is not."""
     federated = lab.user("admin").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = lab.user("admin").call("sts", "GetSessionToken")["Credentials"]
 
@@ -196,7 +196,7 @@ def test_who_may_not_ask_gets_none(lab: Lab) -> None:
 
 
 def origin(lab: Lab, **keys: str) -> Person:
-    """A session with a trusted identity propagation context."""
+    """Return a session with a trusted identity propagation context."""
     context = {f"aws:OriginIdentity/{name}": value for name, value in keys.items()}
     assertion = ask(Control(lab.sandbox), "context", "POST", {"context": context})[1]["assertion"]
     provided = [{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": assertion}]
@@ -204,7 +204,7 @@ def origin(lab: Lab, **keys: str) -> Person:
 
 
 def test_the_subject_can_be_whom_the_session_acts_for(lab: Lab) -> None:
-    """SubjectMode OriginIdentity, with scopes that need a permission of their own."""
+    """With SubjectMode OriginIdentity the token's subject is the session's origin identity."""
     person = origin(lab, Subject="ada", Issuer="https://idp.example.com")
     claims = read(lab, token(person, SubjectMode="OriginIdentity", Scope="read write"))
 
@@ -231,13 +231,13 @@ def test_the_subject_can_be_whom_the_session_acts_for(lab: Lab) -> None:
 def test_a_subject_or_scope_that_is_none(
     lab: Lab, keys: dict[str, str], parameters: dict[str, object], code: str
 ) -> None:
-    """What STS would not vouch for."""
+    """An invalid subject or scope is refused."""
     person = origin(lab, **keys)
     assert refused(person, **{"SubjectMode": "OriginIdentity", **parameters}).startswith(code)
 
 
 def test_scopes_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
-    """sts:SetWebIdentityTokenScope, limited by sts:IdentityTokenScope."""
+    """A scope needs sts:SetWebIdentityTokenScope, restricted by sts:IdentityTokenScope."""
     condition = '{"ForAllValues:StringEquals": {"sts:IdentityTokenScope": [read]}}'
     for actions, scope, expected in (
         ('["sts:GetWebIdentityToken"]', "read", False),
@@ -250,13 +250,13 @@ def test_scopes_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
 
 
 def test_too_large_a_payload_is_refused(lab: Lab) -> None:
-    """Fifty long tags."""
+    """A payload that is too large is refused."""
     tags = [{"Key": f"k{number}", "Value": "x" * 256} for number in range(50)]
     assert refused(lab.user("admin"), Tags=tags).startswith("400 JWTPayloadSizeExceededException")
 
 
 def test_aws_does_not_take_its_own_tokens_back(make_lab: LabFactory) -> None:
-    """They can't be used with AssumeRoleWithWebIdentity (IAM User Guide), whatever providers an account has."""
+    """AWS's own tokens can't be used with AssumeRoleWithWebIdentity (IAM User Guide), even with a provider for them."""
     lab = make_lab(seed())
     admin = lab.user("admin")
     text = token(admin, Audience=["sts.amazonaws.com"])
@@ -269,7 +269,7 @@ def test_aws_does_not_take_its_own_tokens_back(make_lab: LabFactory) -> None:
 
 
 def test_the_trail_has_no_token(lab: Lab) -> None:
-    """Whom it was for, and not what it says."""
+    """The CloudTrail record has the audience and algorithm, but not the token."""
     text = token(lab.user("admin"))
     (record,) = lab.sandbox.events.records()
 
@@ -279,7 +279,7 @@ def test_the_trail_has_no_token(lab: Lab) -> None:
 
 
 def test_keys_are_published_for_who_switched_it_on(lab: Lab) -> None:
-    """To this machine only, like everything of the sandbox's own."""
+    """Public keys are published for accounts with the feature enabled, to this machine only."""
     control = Control(lab.sandbox)
 
     assert ask(control, f"outbound/{OTHER}/.well-known/jwks.json")[0] == 404

@@ -1,4 +1,4 @@
-"""moto is tried out before anybody is served: one that drops something stops the sandbox."""
+"""The probe of moto at start: a moto that drops something stops the sandbox."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.state.backends import iam_models
+from dsops.sandbox.state.iam_backend import iam_models
 
 
 def test_this_moto_is_one_that_holds_everything() -> None:
-    """And nothing of the trial is left."""
+    """The installed moto passes the probe, which leaves nothing behind."""
     sandbox = Sandbox()
 
     assert not sandbox.world.partitions
@@ -23,7 +23,7 @@ def test_this_moto_is_one_that_holds_everything() -> None:
 
 
 def forget(name: str) -> Any:  # moto's methods take and give whatever they like
-    """A method of moto's backend that does nothing."""
+    """Return a backend method that does nothing."""
 
     def method(*_: object, **__: object) -> None:
         return None
@@ -36,7 +36,7 @@ def forget(name: str) -> Any:  # moto's methods take and give whatever they like
     "method", ["put_role_policy", "put_user_policy", "put_group_policy", "attach_user_policy", "add_user_to_group"]
 )
 def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """Whatever is put in must come out."""
+    """A moto that drops a policy or membership is refused."""
     monkeypatch.setattr(iam_models().IAMBackend, method, forget(method))
 
     with pytest.raises(SandboxUnavailable) as caught:
@@ -46,7 +46,7 @@ def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here the boundary of roles, as a property that can't be set."""
+    """A moto that renamed an attribute is refused."""
     role = iam_models().Role
     original = role.__init__
 
@@ -63,7 +63,7 @@ def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_starting_loads_no_service_that_nobody_asked_for() -> None:
-    """Neither SSM (0.7 s and 125 MB) nor a web framework of moto's own; nor the pipeline of dsops."""
+    """Starting a sandbox loads neither SSM (0.7 s and 125 MB), nor moto's web framework, nor dsops' pipeline."""
     code = (
         "import sys; from dsops.sandbox.control.launch import open_server; from dsops.sandbox.seed.model import Seed; "
         "server = open_server(Seed()); print(' '.join(sorted(sys.modules)))"

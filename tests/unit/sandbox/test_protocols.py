@@ -1,4 +1,4 @@
-"""What botocore writes for an operation is read back as the same operation with the same parameters."""
+"""A request serialized by botocore is parsed to the same operation and parameters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from random import Random
 import pytest
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.models import Protocol, operation_model, operation_names, protocols
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.served import SERVED
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.wire.service_table import SERVED
 from tests.shapes import ShapeMaker, written_request
 
-# They look on the wire as others do, or go to an endpoint of their own.
+# Operations with the same wire format as others, or with an endpoint of their own.
 SAME_REQUESTS = {
     ("s3", "GetBucketLifecycle"): "GetBucketLifecycleConfiguration",
     ("s3", "PutBucketLifecycle"): "PutBucketLifecycleConfiguration",
@@ -23,12 +23,12 @@ SAME_REQUESTS = {
     ("s3", "ListDirectoryBuckets"): "ListBuckets",
 }
 ELSEWHERE = {("s3", "WriteGetObjectResponse"), ("s3control", "CreateBucket")}
-# Both of Timestream's services have them, under the same X-Amz-Target.
+# Operations that both Timestream services have under the same X-Amz-Target.
 SHARED = {"DescribeEndpoints", "ListTagsForResource", "TagResource", "UntagResource"}
 
 
 def read(request: HttpRequest) -> Route:
-    """The route of a request that must have one."""
+    """Return the route of a request that must have one."""
     found = find_route(request)
     assert isinstance(found, Route), found
     return found
@@ -36,7 +36,7 @@ def read(request: HttpRequest) -> Route:
 
 @pytest.mark.parametrize("service", sorted(SERVED))
 def test_what_botocore_writes_is_read_back(service: str) -> None:
-    """Every operation of every served service, in each protocol that it speaks, with parameters made up."""
+    """All operations of all served services round-trip in each protocol, with generated parameters."""
     for protocol in protocols(service):
         for operation in sorted(operation_names(service)):
             if (service, operation) in ELSEWHERE or (service == "timestream-query" and operation in SHARED):
@@ -45,7 +45,7 @@ def test_what_botocore_writes_is_read_back(service: str) -> None:
 
 
 def check(service: str, operation: str, protocol: Protocol) -> None:
-    """One operation there and back."""
+    """Check the round trip of one operation."""
     shape = operation_model(service, operation).input_shape
     made = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
 
@@ -57,13 +57,13 @@ def check(service: str, operation: str, protocol: Protocol) -> None:
     assert (service, operation, protocol) == (route.service, route.operation, route.protocol)
     parameters = unchecked_parameters(route) if shape else {}
     if operation == "InvokeAgentRuntimeCommand":
-        # botocore gives this header a value of its own.
+        # botocore sets this header itself.
         made["contentType"] = parameters["contentType"]
     assert something(made) == something(parameters), operation
 
 
 def something(value: object) -> object:
-    """A value without the structures that have no members: the query protocols can't write them, others always do."""
+    """Drop empty structures, which the query protocols can't express."""
     if isinstance(value, dict):
         items = ((name, something(item)) for name, item in value.items())
         return {name: item for name, item in items if item != {}}
@@ -83,7 +83,7 @@ def something(value: object) -> object:
     ],
 )
 def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) -> None:
-    """Also with the `x-id` that other clients add."""
+    """S3 operations are distinguished by the query, also with the `x-id` that some clients add."""
     request = written_request("s3", "GetObject", {"Bucket": "bucket", "Key": "a/b"}, "rest-xml")
 
     assert read(request._replace(query=query)).operation == operation
@@ -99,7 +99,7 @@ def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) 
     ],
 )
 def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> None:
-    """A key is taken as it was sent: no dot or slash is taken away."""
+    """A bucket can be in the path or the host; the key keeps dots and slashes as sent."""
     request = written_request("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "rest-xml")
     request = request._replace(path=path, headers={**request.headers, "host": host})
 
@@ -121,7 +121,7 @@ def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> Non
     ],
 )
 def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
-    """No DOCTYPE, no entities, no depth, in S3's words."""
+    """XML with a DOCTYPE, entities or deep nesting gets MalformedXML."""
     request = written_request("s3", "DeleteObjects", {"Bucket": "b", "Delete": {"Objects": []}}, "rest-xml")
 
     with pytest.raises(SandboxRefusal) as caught:
@@ -147,7 +147,7 @@ def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
     ],
 )
 def test_cbor_that_is_none_is_refused(body: bytes) -> None:
-    """Cut off, too deep, too long, of the wrong kind."""
+    """Invalid CBOR (truncated, too deep, too long, wrong type) gets SerializationException."""
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
 
     with pytest.raises(SandboxRefusal) as caught:

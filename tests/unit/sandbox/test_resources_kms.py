@@ -1,4 +1,4 @@
-"""KMS: a key's own policy, the four names of a key, the key of a ciphertext, condition keys."""
+"""KMS authorization: key policies, the four ways to name a key, ciphertexts, condition keys, grants."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """One account with keys; another one."""
+    """A desk for an account with keys and another account."""
     return Desk(make_lab(SEED))
 
 
 def new_key(policy: str | None = None, alias: str = "", account: str = ACCOUNT) -> str:
-    """The ARN of a new key; without a policy it has the first one that AWS gives."""
+    """Create a key; return its ARN. Without a policy it has AWS's default policy."""
     backend = kms_backends[account][REGION]
     tags = [{"TagKey": "team", "TagValue": "blue"}]
     key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", tags)
@@ -47,7 +47,7 @@ def new_key(policy: str | None = None, alias: str = "", account: str = ACCOUNT) 
 
 
 def policy(principal: object, *actions: str) -> str:
-    """A key policy of one statement."""
+    """Return a key policy of one statement."""
     statement = {"Effect": "Allow", "Principal": principal, "Action": actions, "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -56,7 +56,7 @@ def policy(principal: object, *actions: str) -> str:
 
 
 def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:
-    """Whom the account's policies let use it, may."""
+    """The default key policy leaves access to the account's identity policies."""
     key = new_key()
 
     assert desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
@@ -64,7 +64,7 @@ def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:
 
 
 def test_without_its_policy_nobody_may_use_a_key(desk: Desk) -> None:
-    """The administrator of its account neither."""
+    """A key policy that does not name the account denies even its administrator."""
     key = new_key(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "kms:Encrypt"))
 
     assert not desk.allows(desk.caller("admin"), "kms", "Encrypt", KeyId=key)
@@ -73,7 +73,7 @@ def test_without_its_policy_nobody_may_use_a_key(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """And some operations are for the key's account alone."""
+    """Across accounts both policies must allow, and some operations are for the key's account only."""
     key = new_key(policy({"AWS": [OTHER, ACCOUNT]}, "kms:*"))
 
     assert desk.allows(desk.caller("admin", OTHER), "kms", "Encrypt", KeyId=key)
@@ -87,7 +87,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 def test_a_key_has_four_names(desk: Desk) -> None:
-    """Id, ARN, alias and the alias's ARN; policies see the key's ARN."""
+    """A key can be named by id, ARN, alias and alias ARN; the resource is the key's ARN."""
     arn = new_key(alias="alias/app")
     names = (arn, arn.rpartition("/")[2], "alias/app", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app")
 
@@ -96,7 +96,7 @@ def test_a_key_has_four_names(desk: Desk) -> None:
 
 
 def test_the_alias_that_was_used_is_a_condition_key(desk: Desk) -> None:
-    """`kms:RequestAlias`, absent for a key that is named by its id; `kms:ResourceAliases` has all."""
+    """kms:RequestAlias is set only for a key named by alias; kms:ResourceAliases has all aliases."""
     arn = new_key(alias="alias/app")
     user = desk.caller("user")
 
@@ -107,7 +107,7 @@ def test_the_alias_that_was_used_is_a_condition_key(desk: Desk) -> None:
 
 
 def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
-    """The alias, the key that it has and the key that it gets."""
+    """Changing an alias needs permission on the alias, its old key and its new key."""
     old, new = new_key(alias="alias/app"), new_key()
     alias = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app"
     admin = desk.caller("admin")
@@ -137,7 +137,7 @@ def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
     ],
 )
 def test_a_name_that_is_no_name_of_a_key_finds_none(desk: Desk, name: str) -> None:
-    """What moto would find by it is not asked; an ARN of another region is not this region's key."""
+    """Odd forms of a key's name, which moto would accept, and ARNs of other regions get NotFoundException."""
     key_id = new_key().rpartition("/")[2]
 
     with pytest.raises(SandboxRefusal) as caught:
@@ -150,13 +150,13 @@ def test_a_name_that_is_no_name_of_a_key_finds_none(desk: Desk, name: str) -> No
 
 
 def encrypted(key: str, account: str = ACCOUNT) -> bytes:
-    """Something under the key."""
+    """Return a ciphertext made with the key."""
     blob, _ = kms_backends[account][REGION].encrypt(key.rpartition("/")[2], b"text", {})
     return bytes(blob)
 
 
 def test_a_ciphertext_is_judged_by_the_key_that_made_it(desk: Desk) -> None:
-    """It needs no KeyId, and another key's name does not help."""
+    """A ciphertext is authorized on the key that made it; a KeyId of another key is refused."""
     key, other = new_key(policy({"AWS": ACCOUNT}, "kms:Encrypt")), new_key()
     blob = encrypted(key)
     admin = desk.caller("admin")
@@ -171,7 +171,7 @@ def test_a_ciphertext_is_judged_by_the_key_that_made_it(desk: Desk) -> None:
 
 
 def test_what_is_no_ciphertext_is_about_the_key_that_is_named(desk: Desk) -> None:
-    """Or about everything."""
+    """An unreadable ciphertext is authorized on the named key, or on `*`."""
     key = new_key()
     admin = desk.caller("admin")
 
@@ -180,7 +180,7 @@ def test_what_is_no_ciphertext_is_about_the_key_that_is_named(desk: Desk) -> Non
 
 
 def test_to_re_encrypt_needs_both_keys(desk: Desk) -> None:
-    """Each by an action and with an encryption context of its own."""
+    """ReEncrypt needs ReEncryptFrom and ReEncryptTo, each with its own encryption context."""
     key, other = new_key(), new_key()
     asked = desk.asked(desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other)
 
@@ -192,7 +192,7 @@ def test_to_re_encrypt_needs_both_keys(desk: Desk) -> None:
 
 
 def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
-    """A pair at a time, and their names."""
+    """Each pair of the encryption context is a condition key, and kms:EncryptionContextKeys has their names."""
     key = new_key()
     context = desk.caller("context")
 
@@ -204,7 +204,7 @@ def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
 
 
 def test_what_the_key_is_is_condition_keys(desk: Desk) -> None:
-    """Its kind and tags; and what a new one will be."""
+    """A key's attributes and tags are condition keys, and those of a key to be created."""
     context = desk.questions(desk.caller("admin"), "kms", "Encrypt", KeyId=new_key())[0].context
     expected = {
         "kms:KeySpec": "SYMMETRIC_DEFAULT",
@@ -226,13 +226,13 @@ NOBODY = f"arn:aws:iam::{ACCOUNT}:user/nobody"
 
 
 def grant(key: str, operations: list[str], grantee: str = NOBODY, retiring: str = "", **constraints: object) -> str:
-    """Gives the id of a new grant of the key."""
+    """Create a grant of the key; return its id."""
     backend = kms_backends[ACCOUNT][REGION]
     return backend.create_grant(key.rpartition("/")[2], grantee, operations, "", constraints, retiring)[0]
 
 
 def test_a_grant_allows_its_operations(desk: Desk) -> None:
-    """Those, to its grantee, on its key, and until it is revoked."""
+    """A grant allows its operations on its key to its grantee until it is revoked."""
     key = new_key()
     grant_id = grant(key, ["Encrypt", "DescribeKey"])
     nobody = desk.caller("nobody")
@@ -247,7 +247,10 @@ def test_a_grant_allows_its_operations(desk: Desk) -> None:
 
 
 def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> None:
-    """A subset lets more pairs be there, the other none; operations without a context are free of it."""
+    """EncryptionContextSubset allows further pairs, EncryptionContextEquals none.
+
+    Operations without a context are unrestricted.
+    """
     pair, more = {"app": "blue"}, {"app": "blue", "x": "y"}
     subset, equals = new_key(), new_key()
     grant(subset, ["Encrypt", "DescribeKey"], EncryptionContextSubset=pair)
@@ -268,7 +271,7 @@ def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> No
 
 
 def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
-    """By its token or by its key."""
+    """A retiring principal may retire the grant by token or key, and nothing else."""
     key = new_key()
     grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
     token = next(iter(kms_backends[ACCOUNT][REGION].keys[key.rpartition("/")[2]].grants.values())).token
@@ -280,7 +283,10 @@ def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
 
 
 def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
-    """KMS Developer Guide, "Granting CreateGrant permission": no more operations, and no looser constraints."""
+    """A grant can be passed on with no more operations and no looser constraints.
+
+    KMS Developer Guide, "Granting CreateGrant permission".
+    """
     pair = {"app": "blue"}
     open_key, subset, equals = new_key(), new_key(), new_key()
     grant(open_key, ["CreateGrant", "Decrypt"])
@@ -307,7 +313,7 @@ def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
 
 
 def test_who_may_retire_one_grant_may_not_retire_another(desk: Desk) -> None:
-    """Whether by id or by token, of the same key or under the name of one's own."""
+    """The permission to retire one grant does not extend to others."""
     own, other = new_key(), new_key()
     retirable = grant(own, ["Encrypt"], retiring=NOBODY)
     kept = grant(own, ["Encrypt"])
@@ -321,7 +327,7 @@ def test_who_may_retire_one_grant_may_not_retire_another(desk: Desk) -> None:
 
 
 def test_a_grant_denies_nobody(desk: Desk) -> None:
-    """One for a service, or for somebody who is gone, neither allows nor spoils the key's policy."""
+    """A grant for a service or deleted user has no effect on the key's policy."""
     key = new_key()
     for grantee in ("s3.amazonaws.com", "*", "nonsense"):
         grant(key, ["Encrypt"], grantee=grantee)

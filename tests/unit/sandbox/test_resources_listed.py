@@ -1,4 +1,4 @@
-"""Every other service: what AWS's lists and the names of parameters say that an operation is about."""
+"""Authorization of all other services from AWS's lists and parameter names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """Two accounts."""
+    """A desk for two accounts."""
     return Desk(make_lab(SEED))
 
 
@@ -214,14 +214,14 @@ def desk(make_lab: LabFactory) -> Desk:
 def test_an_operation_is_about_what_its_parameters_name(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], expected: list[str]
 ) -> None:
-    """In the forms of AWS's Service Authorization Reference."""
+    """An operation is authorized on the ARNs that its parameters name, in AWS's formats."""
     asked = desk.asked(desk.caller("admin"), service, operation, **parameters)
 
     assert [f"{action} {resource}" for action, resource in asked] == expected
 
 
 def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> None:
-    """As an operation that AWS's pages don't list."""
+    """An operation without a named resource needs permission on `*`."""
     assert desk.allows(desk.caller("admin"), "ec2", "DescribeInstances")
     assert not desk.allows(desk.caller("starter"), "ec2", "DescribeInstances")
     assert desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123"])
@@ -241,7 +241,7 @@ def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> N
     ],
 )
 def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str, operation: str, name: str) -> None:
-    """Whether AWS has the parameter for a resource or not."""
+    """Another account's ARN is denied, whether or not AWS lists the parameter as a resource."""
     arns = {
         "lambda": "arn:aws:lambda:{}:function:work",
         "stepfunctions": "arn:aws:states:{}:stateMachine:flow",
@@ -255,7 +255,7 @@ def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str
 
 
 def test_an_arn_of_another_region_needs_everything(desk: Desk) -> None:
-    """It is done where it was asked, so the ARN's own permission is not enough."""
+    """An ARN of another region needs `*`, too, because the operation runs in the request's region."""
     arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:flow"
 
     assert ("states:DescribeStateMachine", "*") in desk.asked(
@@ -267,13 +267,13 @@ def test_an_arn_of_another_region_needs_everything(desk: Desk) -> None:
     "text", ["a:function:other", "arn:aws:lambda:x", f"arn:aws:lambda:{HERE}:function:a:function:b"]
 )
 def test_a_function_that_could_be_read_in_two_ways_is_refused(desk: Desk, text: str) -> None:
-    """moto takes the last part, of which a question about everything would not be."""
+    """An ambiguous function name is refused, because moto uses its last part."""
     with pytest.raises(SandboxRefusal, match="names no function"):
         desk.asked(desk.caller("admin"), "lambda", "GetFunction", FunctionName=text)
 
 
 def test_a_name_with_a_colon_in_it_fits_no_form(desk: Desk) -> None:
-    """What follows the colon could be another name to whoever reads the ARN next."""
+    """A resource name with a further colon fits no ARN format, because the next parser could read another name."""
     for name, expected in (("db:a", f"arn:aws:rds:{HERE}:db:a"), ("db:a:b", "*")):
         arn = f"arn:aws:rds:{HERE}:{name}"
         asked = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
@@ -281,7 +281,7 @@ def test_a_name_with_a_colon_in_it_fits_no_form(desk: Desk) -> None:
 
 
 def put_function(**permission: str) -> None:
-    """A function `work` with what AddPermission made."""
+    """Create a function `work` with the policy that AddPermission makes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("main.py", "")
@@ -300,7 +300,7 @@ def put_function(**permission: str) -> None:
 
 
 def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
-    """Where its own policies let it too."""
+    """A function's policy can allow another account, whose own policies must allow, too."""
     function = f"arn:aws:lambda:{HERE}:function:work"
     put_function(Principal=OTHER)
 
@@ -321,7 +321,7 @@ def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
     ],
 )
 def test_a_permission_is_for_whom_it_says(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
-    """Accounts, ARNs, services and everybody, under conditions; and it does not spoil the owner's rights."""
+    """AddPermission works for accounts, ARNs, services and `*` with conditions, and keeps the owner's access."""
     put_function(**permission)
     function = f"arn:aws:lambda:{HERE}:function:work"
 
@@ -330,7 +330,7 @@ def test_a_permission_is_for_whom_it_says(desk: Desk, permission: dict[str, str]
 
 
 def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None:
-    """The registry is named by its account, the bus by its ARN."""
+    """The policies of a repository and an event bus can allow another account."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
     repository = ecr_backends[ACCOUNT][REGION].create_repository("app", ACCOUNT, {}, {}, "MUTABLE", [])
     repository.policy = json.dumps(
@@ -350,7 +350,7 @@ def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None
 
 
 def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
-    """PutPermission for everybody under a condition; the owner keeps his rights."""
+    """PutPermission for `*` with an organization condition applies to that organization; the owner keeps access."""
     condition = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1234567890"}
     events_backends[ACCOUNT][REGION].put_permission("default", "events:PutEvents", "*", "s", condition, "")
     entries = [{"EventBusName": f"arn:aws:events:{HERE}:event-bus/default"}]
@@ -366,7 +366,7 @@ def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
 
 
 def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
-    """`aws:ResourceTag`, as they are now."""
+    """aws:ResourceTag has the current tags of resources that moto can list."""
     logs_backends[ACCOUNT][REGION].create_log_group("blue", {"team": "blue"})
     logs_backends[ACCOUNT][REGION].create_log_group("red", {"team": "red"})
     keeper = desk.caller("keeper")
@@ -392,7 +392,7 @@ def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
     ],
 )
 def test_tags_are_found_in_every_form(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
-    """A map, lists of pairs in any case, EC2's specifications."""
+    """aws:RequestTag is read from all forms of tags: maps, lists of pairs in any case, EC2's specifications."""
     context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
 
     assert context["aws:RequestTag/team"] == ("blue",)
@@ -400,7 +400,7 @@ def test_tags_are_found_in_every_form(desk: Desk, service: str, operation: str, 
 
 
 def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> None:
-    """On every kind that gets some, and only with tags."""
+    """Creating EC2 resources with tags needs ec2:CreateTags on each tagged type."""
     tags = [{"Key": "team", "Value": "blue"}]
     questions = desk.questions(
         desk.caller("admin"),
@@ -419,7 +419,7 @@ def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> Non
 
 
 def test_parameters_with_a_condition_keys_name_are_its_value(desk: Desk) -> None:
-    """Only keys that AWS lists with the action."""
+    """A parameter named like a condition key that AWS lists for the action sets the key."""
     given = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
     context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **given)[0].context
 
@@ -428,7 +428,7 @@ def test_parameters_with_a_condition_keys_name_are_its_value(desk: Desk) -> None
 
 
 def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
-    """`iam:PassRole` on the role, to that service."""
+    """Passing a role to a service needs iam:PassRole on the role for that service."""
     passer = desk.caller("passer")
 
     assert desk.allows(passer, "lambda", "CreateFunction", FunctionName="work", Role=ROLE)
@@ -441,7 +441,7 @@ def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
     "profile", [{"Name": "machines"}, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"}]
 )
 def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile: dict[str, str]) -> None:
-    """To EC2; a profile without a role passes none."""
+    """Passing an instance profile to EC2 needs iam:PassRole on its role."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     given = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
@@ -473,7 +473,7 @@ def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile:
 def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
     desk: Desk, service: str, operation: str, parameters: dict[str, object]
 ) -> None:
-    """Where services take more than one ARN under `roleArn`."""
+    """Roles in lists, by name and in nested structures need iam:PassRole."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")
@@ -482,7 +482,7 @@ def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
 
 
 def test_the_role_in_a_launch_template_must_be_passed_by_who_launches(desk: Desk) -> None:
-    """Of the version that is launched; who deletes the template passes none."""
+    """Launching from a template needs iam:PassRole on the role of the launched version."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
     backend.add_role_to_instance_profile("machines", "Runner")
@@ -503,7 +503,7 @@ def test_the_role_in_a_launch_template_must_be_passed_by_who_launches(desk: Desk
 
 
 def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
-    """To EC2 (AddRoleToInstanceProfile API reference)."""
+    """AddRoleToInstanceProfile needs iam:PassRole for EC2 (API reference)."""
     given = {"InstanceProfileName": "machines", "RoleName": "Runner"}
     profile = f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"
 
@@ -515,7 +515,7 @@ def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
 
 
 def test_a_role_is_found_deep_inside(desk: Desk) -> None:
-    """As in the targets of a rule."""
+    """A role deep inside a structure, as in a rule's targets, needs iam:PassRole."""
     asked = desk.asked(
         desk.caller("admin"),
         "events",

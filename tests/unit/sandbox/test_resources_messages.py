@@ -1,4 +1,4 @@
-"""SQS and SNS: queues and topics of two accounts, their policies, and what names them."""
+"""SQS and SNS authorization: queues and topics of two accounts, their policies and names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """One account with a queue and a topic; another one."""
+    """A desk for an account with a queue and a topic, and another account."""
     lab = make_lab(SEED)
     sqs_backends[ACCOUNT][REGION].create_queue("jobs", {"team": "blue"})
     sns_backends[ACCOUNT][REGION].create_topic("news", tags={"team": "blue"})
@@ -43,13 +43,13 @@ def desk(make_lab: LabFactory) -> Desk:
 
 
 def policy(*actions: str) -> str:
-    """One that lets the other account."""
+    """Return a policy that allows the other account."""
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": actions, "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_full_rights_end_at_the_account(desk: Desk) -> None:
-    """A URL or an ARN of another account's thing is no way to it."""
+    """Another account's queue URL or topic ARN is denied in spite of full rights in the own account."""
     for admin, is_allowed in ((desk.caller("admin"), True), (desk.caller("admin", OTHER), False)):
         assert desk.allows(admin, "sqs", "SendMessage", QueueUrl=URL) is is_allowed
         assert desk.allows(admin, "sqs", "GetQueueUrl", QueueName="jobs", QueueOwnerAWSAccountId=ACCOUNT) is is_allowed
@@ -58,7 +58,7 @@ def test_full_rights_end_at_the_account(desk: Desk) -> None:
 
 
 def test_across_accounts_both_must_allow(desk: Desk) -> None:
-    """The queue's or topic's policy, and the caller's own."""
+    """Across accounts both the queue's or topic's policy and the caller's own must allow."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:SendMessage")
     sns_backends[ACCOUNT][REGION].topics[TOPIC].policy = policy("sns:Publish")
 
@@ -71,7 +71,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 @pytest.mark.parametrize("operation", ["SetQueueAttributes", "DeleteQueue", "AddPermission", "TagQueue"])
 def test_some_of_sqs_is_for_the_owner_alone(desk: Desk, operation: str) -> None:
-    """Whatever the queue's policy says."""
+    """Some SQS operations are for the queue's owner only, whatever its policy says."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:*")
 
     assert not desk.allows(desk.caller("admin", OTHER), "sqs", operation, QueueUrl=URL)
@@ -79,14 +79,14 @@ def test_some_of_sqs_is_for_the_owner_alone(desk: Desk, operation: str) -> None:
 
 
 def test_a_topics_first_policy_gives_nobody_anything(desk: Desk) -> None:
-    """It is for everybody, under a condition on aws:SourceOwner, which no caller's request has."""
+    """A topic's default policy requires aws:SourceOwner, which callers' requests lack, so it allows no caller."""
     assert "AWS:SourceOwner" in sns_backends[ACCOUNT][REGION].topics[TOPIC].policy
     assert not desk.allows(desk.caller("nobody"), "sns", "Publish", TopicArn=TOPIC)
     assert desk.allows(desk.caller("admin"), "sns", "Publish", TopicArn=TOPIC)
 
 
 def test_tags_are_condition_keys(desk: Desk) -> None:
-    """Those that the queue or topic has; one that does not exist has none."""
+    """aws:ResourceTag has the tags of the queue or topic; a missing one has none."""
     worker = desk.caller("worker")
 
     assert desk.allows(worker, "sqs", "SendMessage", QueueUrl=URL)
@@ -96,7 +96,7 @@ def test_tags_are_condition_keys(desk: Desk) -> None:
 
 
 def test_tags_of_a_new_one_need_their_own_permission(desk: Desk) -> None:
-    """And are condition keys."""
+    """Creating a queue or topic with tags needs the tagging permission, and sets aws:RequestTag."""
     maker = desk.caller("maker")
 
     assert desk.allows(maker, "sqs", "CreateQueue", QueueName="new")
@@ -109,7 +109,7 @@ def test_tags_of_a_new_one_need_their_own_permission(desk: Desk) -> None:
 
 
 def test_every_topic_that_is_named_must_be_allowed(desk: Desk) -> None:
-    """Publish to a topic and a target: which one would get the message is not to be guessed."""
+    """Publish with both a topic and a target must be allowed on both."""
     theirs = f"arn:aws:sns:{REGION}:{OTHER}:theirs"
 
     assert not desk.allows(desk.caller("admin"), "sns", "Publish", TopicArn=TOPIC, TargetArn=theirs)
@@ -118,7 +118,7 @@ def test_every_topic_that_is_named_must_be_allowed(desk: Desk) -> None:
 
 
 def test_a_queue_is_found_as_moto_finds_it(desk: Desk) -> None:
-    """The last two parts of a URL, or a bare name."""
+    """A queue URL is parsed as by moto: its last two parts, or a bare name."""
     admin = desk.caller("admin")
 
     for url, arn in (
@@ -132,7 +132,7 @@ def test_a_queue_is_found_as_moto_finds_it(desk: Desk) -> None:
 
 
 def test_messages_that_go_back_are_read_and_sent(desk: Desk) -> None:
-    """StartMessageMoveTask needs what a person would need who did it by hand."""
+    """StartMessageMoveTask needs the permissions for receiving, deleting and sending messages."""
     asked = desk.asked(
         desk.caller("admin"),
         "sqs",
@@ -152,7 +152,7 @@ def test_messages_that_go_back_are_read_and_sent(desk: Desk) -> None:
 
 
 def test_what_sns_has_no_resource_for_is_still_somebodys(desk: Desk) -> None:
-    """A device's endpoint of another account."""
+    """SNS parameters without a resource type in AWS's list still belong to their ARN's account."""
     endpoint = f"arn:aws:sns:{REGION}:{OTHER}:endpoint/GCM/app/1234"
 
     assert not desk.allows(desk.caller("admin"), "sns", "DeleteEndpoint", EndpointArn=endpoint)

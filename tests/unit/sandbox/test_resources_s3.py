@@ -1,4 +1,4 @@
-"""S3: whose a bucket is, what its policy lets whom do, and what else a call needs."""
+"""S3 authorization: bucket owners, bucket policies, and further permissions of a call."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ accounts:
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """One account with the bucket `shelf` and an object in it; another one."""
+    """A desk for an account with the bucket `shelf` and an object, and another account."""
     lab = make_lab(SEED)
     backend = s3_backends[ACCOUNT]["aws"]
     backend.create_bucket("shelf", "us-east-1")
@@ -49,13 +49,13 @@ def desk(make_lab: LabFactory) -> Desk:
 
 
 def policy(principal: object, *actions: str, effect: str = "Allow", **more: object) -> str:
-    """A bucket policy of one statement."""
+    """Return a bucket policy of one statement."""
     statement = {"Effect": effect, "Principal": principal, "Action": actions, "Resource": "arn:aws:s3:::shelf*", **more}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def put_policy(text: str, *, restrict: bool = False, block: bool = False) -> None:
-    """Makes it the policy of `shelf`."""
+    """Set the policy and public access block of `shelf`."""
     bucket = s3_backends[ACCOUNT]["aws"].buckets["shelf"]
     bucket.policy = text.encode()
     bucket.public_access_block = PublicAccessBlock(
@@ -71,14 +71,14 @@ ARN_OF_OTHER_ADMIN = f"arn:aws:iam::{OTHER}:user/admin"
 
 
 def test_full_rights_end_at_the_account(desk: Desk) -> None:
-    """A bucket is found by its name alone, and is its owner's."""
+    """A bucket, found by name alone, is denied to another account's administrator."""
     assert desk.allows(desk.caller("admin"), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "DeleteBucket", Bucket="shelf")
 
 
 def test_the_owner_is_where_it_is_done(desk: Desk) -> None:
-    """Not the account of who asks; a bucket that does not exist would be the asker's."""
+    """An operation is carried out in the bucket owner's account; a missing bucket counts as the caller's."""
     stranger = desk.caller("stranger", OTHER)
 
     assert desk.questions(stranger, "s3", "PutObject", Bucket="shelf", Key="x")[0].account == ACCOUNT
@@ -86,7 +86,7 @@ def test_the_owner_is_where_it_is_done(desk: Desk) -> None:
 
 
 def test_across_accounts_bucket_and_caller_must_both_allow(desk: Desk) -> None:
-    """Neither is enough."""
+    """Across accounts both the bucket policy and the caller's own must allow."""
     put_policy(policy({"AWS": [ARN_OF_STRANGER, ARN_OF_OTHER_ADMIN]}, "s3:GetObject"))
 
     assert desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -95,14 +95,14 @@ def test_across_accounts_bucket_and_caller_must_both_allow(desk: Desk) -> None:
 
 
 def test_within_an_account_the_bucket_alone_is_enough(desk: Desk) -> None:
-    """For the user that it names."""
+    """Within an account a bucket policy that names the user is enough."""
     assert not desk.allows(desk.caller("nobody"), "s3", "GetObject", Bucket="shelf", Key="open/book")
     put_policy(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "s3:GetObject"))
     assert desk.allows(desk.caller("nobody"), "s3", "GetObject", Bucket="shelf", Key="open/book")
 
 
 def test_a_bucket_refuses_its_own_administrator(desk: Desk) -> None:
-    """A Deny is for everybody whom it names."""
+    """A Deny in the bucket policy also applies to the account's administrator."""
     put_policy(policy("*", "s3:DeleteObject", effect="Deny"))
 
     assert not desk.allows(desk.caller("admin"), "s3", "DeleteObject", Bucket="shelf", Key="open/book")
@@ -110,7 +110,7 @@ def test_a_bucket_refuses_its_own_administrator(desk: Desk) -> None:
 
 
 def test_who_does_not_sign_needs_a_policy_for_everybody(desk: Desk) -> None:
-    """`Principal: *`, and nothing else."""
+    """An anonymous caller needs a bucket policy with `Principal: *`."""
     assert not desk.allows(ANONYMOUS, "s3", "GetObject", Bucket="shelf", Key="open/book")
     put_policy(policy({"AWS": ACCOUNT}, "s3:GetObject"))
     assert not desk.allows(ANONYMOUS, "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -123,7 +123,7 @@ def test_who_does_not_sign_needs_a_policy_for_everybody(desk: Desk) -> None:
 
 
 def test_restricted_public_buckets_are_for_their_own_account(desk: Desk) -> None:
-    """RestrictPublicBuckets takes a public policy away from everybody else."""
+    """RestrictPublicBuckets makes a public policy apply to the bucket's own account only."""
     put_policy(policy("*", "s3:GetObject"), restrict=True)
 
     assert not desk.allows(ANONYMOUS, "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -132,7 +132,7 @@ def test_restricted_public_buckets_are_for_their_own_account(desk: Desk) -> None
 
 
 def test_a_policy_for_certain_accounts_is_not_public(desk: Desk) -> None:
-    """RestrictPublicBuckets leaves it as it is."""
+    """A policy for certain accounts is not public, so RestrictPublicBuckets does not affect it."""
     put_policy(policy({"AWS": OTHER}, "s3:GetObject"), restrict=True)
 
     assert desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -151,7 +151,7 @@ def test_a_policy_for_certain_accounts_is_not_public(desk: Desk) -> None:
     ],
 )
 def test_block_public_policy_refuses_public_policies(desk: Desk, condition: object, *, is_public: bool) -> None:
-    """What is public, S3's pages say: everybody, and no condition that fixes who."""
+    """BlockPublicPolicy refuses a policy for everyone without a restricting condition (S3 User Guide)."""
     put_policy(policy({"AWS": ACCOUNT}, "s3:GetObject"), block=True)
     text = policy("*", "s3:GetObject", Condition=condition)
 
@@ -166,7 +166,7 @@ def test_block_public_policy_refuses_public_policies(desk: Desk, condition: obje
 
 
 def test_objects_are_allowed_by_their_names(desk: Desk) -> None:
-    """The ARN has the whole key."""
+    """Objects are authorized by their whole key."""
     reader = desk.caller("reader")
 
     assert desk.allows(reader, "s3", "GetObject", Bucket="shelf", Key="open/book")
@@ -175,7 +175,7 @@ def test_objects_are_allowed_by_their_names(desk: Desk) -> None:
 
 
 def test_a_version_has_actions_of_its_own(desk: Desk) -> None:
-    """Who may read an object may not read its versions."""
+    """A named version needs its own actions: permission on the object is not enough."""
     version = {"Bucket": "shelf", "Key": "open/book", "VersionId": "3sL4k"}
 
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", **version) == "s3:GetObjectVersion"
@@ -189,7 +189,7 @@ def test_a_version_has_actions_of_its_own(desk: Desk) -> None:
 
 
 def test_only_who_may_list_learns_that_there_is_no_object(desk: Desk) -> None:
-    """The others are refused."""
+    """Only a caller with s3:ListBucket learns that an object does not exist."""
     nothing = {"Bucket": "shelf", "Key": "open/nothing"}
 
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", **nothing) == "s3:ListBucket"
@@ -209,12 +209,12 @@ def test_only_who_may_list_learns_that_there_is_no_object(desk: Desk) -> None:
     ],
 )
 def test_what_is_set_with_an_object_needs_its_own_permission(desk: Desk, more: dict[str, str], action: str) -> None:
-    """PutObject alone writes the bytes."""
+    """Attributes set with PutObject need their own permissions."""
     assert desk.refused(desk.caller("writer"), "s3", "PutObject", Bucket="shelf", Key="x", **more) == action
 
 
 def test_a_copy_reads_what_it_copies(desk: Desk) -> None:
-    """Whoever owns it."""
+    """A copy needs permission to read its source, in whatever account."""
     source = "shelf/open/book"
     backend = s3_backends[OTHER]["aws"]
     backend.create_bucket("theirs", "us-east-1")
@@ -230,7 +230,7 @@ def test_a_copy_reads_what_it_copies(desk: Desk) -> None:
 
 
 def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
-    """As what copies does."""
+    """A copy source is unescaped once, as by the copy itself."""
     asked = desk.asked(
         desk.caller("admin"),
         "s3",
@@ -262,13 +262,13 @@ def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
     ],
 )
 def test_a_source_that_could_be_read_in_two_ways_is_refused(desk: Desk, source: str) -> None:
-    """What is judged has to be what is copied; moto takes the text for a URL."""
+    """An ambiguous copy source is refused, because moto parses it as a URL."""
     with pytest.raises(SandboxRefusal, match="sourcebucket/sourcekey"):
         desk.allows(desk.caller("admin"), "s3", "CopyObject", Bucket="shelf", Key="x", CopySource=source)
 
 
 def test_an_access_point_is_allowed_by_nothing_but_everything(desk: Desk) -> None:
-    """They are not known here."""
+    """An access point's ARN is only allowed by `*`, because access points are unsupported."""
     arn = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/mine"
 
     assert desk.asked(desk.caller("reader"), "s3", "GetObject", Bucket=arn, Key="open/book") == [("s3:GetObject", "*")]
@@ -278,7 +278,7 @@ def test_an_access_point_is_allowed_by_nothing_but_everything(desk: Desk) -> Non
 
 
 def test_a_prefix_is_a_condition_key(desk: Desk) -> None:
-    """Absent when the request has none."""
+    """s3:prefix is set only if the request has a prefix."""
     lister = desk.caller("lister")
 
     assert desk.allows(lister, "s3", "ListObjectsV2", Bucket="shelf", Prefix="open/")
@@ -287,7 +287,7 @@ def test_a_prefix_is_a_condition_key(desk: Desk) -> None:
 
 
 def test_an_objects_tags_are_condition_keys(desk: Desk) -> None:
-    """As they are when it is asked for."""
+    """s3:ExistingObjectTag has the object's current tags."""
     backend = s3_backends[ACCOUNT]["aws"]
     taster = desk.caller("taster")
 
@@ -297,7 +297,7 @@ def test_an_objects_tags_are_condition_keys(desk: Desk) -> None:
 
 
 def test_tags_that_are_passed_are_condition_keys(desk: Desk) -> None:
-    """In the header of PutObject and the body of PutObjectTagging."""
+    """s3:RequestObjectTag is set from PutObject's header and PutObjectTagging's body."""
     admin = desk.caller("admin")
     wanted = {"s3:RequestObjectTag/color": ("blue",), "s3:RequestObjectTagKeys": ("color",)}
     body = {"TagSet": [{"Key": "color", "Value": "blue"}]}
@@ -308,7 +308,7 @@ def test_tags_that_are_passed_are_condition_keys(desk: Desk) -> None:
 
 
 def test_headers_are_condition_keys(desk: Desk) -> None:
-    """Present with their values, absent when they were not sent."""
+    """Headers are condition keys with their values, absent if not sent."""
     given = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
     context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **given)[0].context
 
@@ -319,7 +319,7 @@ def test_headers_are_condition_keys(desk: Desk) -> None:
 
 
 def test_a_key_of_ones_own_must_be_allowed_too(desk: Desk) -> None:
-    """For writing GenerateDataKey, for reading Decrypt; S3's own keys are for everybody."""
+    """A customer KMS key needs kms:GenerateDataKey to write and kms:Decrypt to read; S3's own keys need neither."""
     given = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
@@ -332,7 +332,7 @@ def test_a_key_of_ones_own_must_be_allowed_too(desk: Desk) -> None:
 
 
 def test_the_buckets_own_encryption_needs_its_key(desk: Desk) -> None:
-    """Where a request does not say how to encrypt."""
+    """A bucket's default KMS key is needed if the request names no encryption."""
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3_backends[ACCOUNT]["aws"].buckets["shelf"].encryption = {"Rule": rule}

@@ -1,4 +1,4 @@
-"""A resource policy is checked when it is written, and only for who may write it."""
+"""A resource policy is validated when it is written, for callers that may write it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ BAD = ["{", "[]", '{"Statement": []}', GOOD.replace("Allow", "Permit"), GOOD.rep
 
 @pytest.fixture
 def desk(make_lab: LabFactory) -> Desk:
-    """An account."""
+    """A desk for one account."""
     return Desk(make_lab(SEED))
 
 
 def filled(parameters: Mapping[str, object], policy: str) -> dict[str, object]:
-    """The parameters with the policy in its place."""
+    """Return the parameters with the policy filled in."""
     return {
         name: filled(value, policy) if isinstance(value, dict) else policy if value == "%s" else value
         for name, value in parameters.items()
@@ -57,7 +57,7 @@ def filled(parameters: Mapping[str, object], policy: str) -> dict[str, object]:
 def test_a_text_that_is_no_policy_is_not_written(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], code: str
 ) -> None:
-    """Under each service's own code; a good one passes. Who may not write it hears only that."""
+    """An invalid resource policy gets the service's own error; an unauthorized caller is denied first."""
     for policy in BAD:
         with pytest.raises(SandboxRefusal) as caught:
             desk.allows(desk.caller("admin"), service, operation, **filled(parameters, policy))
@@ -69,7 +69,7 @@ def test_a_text_that_is_no_policy_is_not_written(
 
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::shelf", "arn:aws:s3:::shelf/*", "arn:aws:s3:::sh*/k", "*"])
 def test_a_buckets_policy_is_about_the_bucket(desk: Desk, resource: str) -> None:
-    """Another bucket's name is most often a slip; S3 refuses it, and so what copies a policy finds it out."""
+    """S3 refuses a bucket policy that names another bucket."""
     admin = desk.caller("admin")
     policy = GOOD.replace('"Resource": "*"', f'"Resource": ["{resource}"]')
     assert desk.allows(admin, "s3", "PutBucketPolicy", Bucket="shelf", Policy=policy)
@@ -82,7 +82,7 @@ def test_a_buckets_policy_is_about_the_bucket(desk: Desk, resource: str) -> None
 
 
 def test_other_attributes_are_no_policies(desk: Desk) -> None:
-    """And a queue's policy is taken away by an empty one."""
+    """Other attributes are not validated as policies, and an empty text removes a queue's policy."""
     admin = desk.caller("admin")
 
     assert desk.allows(

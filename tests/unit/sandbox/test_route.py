@@ -1,33 +1,33 @@
-"""What a request asks for, before anybody is believed; and how parameters are read."""
+"""Routing and parameter parsing, before any verification."""
 
 from __future__ import annotations
 
 import pytest
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.refusals import answer_of
 from dsops.sandbox.wire.route import MAX_BODY, Route, find_route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.sandboxes import ACCOUNT, Lab, sign
 
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
 def form(body: str, method: str = "POST", query: str = "", headers: dict[str, str] | None = None) -> HttpRequest:
-    """An unsigned request of the query protocol."""
+    """Return an unsigned request of the query protocol."""
     return HttpRequest(method, "/", query, FORM if headers is None else headers, body.encode(), "127.0.0.1")
 
 
 def route(body: str) -> Route:
-    """The route of a form."""
+    """Return the route of a form."""
     found = find_route(form(body))
     assert isinstance(found, Route)
     return found
 
 
 def error(request: HttpRequest) -> tuple[str, str, int]:
-    """How it is refused."""
+    """Return the error of routing a request."""
     with pytest.raises(SandboxRefusal) as caught:
         find_route(request)
     answer = answer_of(caught.value)
@@ -35,7 +35,7 @@ def error(request: HttpRequest) -> tuple[str, str, int]:
 
 
 def refused_parameters(body: str) -> tuple[str, str]:
-    """How reading its parameters is refused."""
+    """Return the error of parsing a form's parameters."""
     with pytest.raises(SandboxRefusal) as caught:
         read_parameters(route(body))
     answer = answer_of(caught.value)
@@ -62,12 +62,12 @@ FAILED = " failed to satisfy constraint: Member must "
     ],
 )
 def test_an_unknown_operation_or_version(body: str, message: str) -> None:
-    """In AWS's words, blanks included."""
+    """An unknown Action or Version gets InvalidAction with AWS's exact message."""
     assert error(form(body)) == ("InvalidAction", message, 400)
 
 
 def test_who_asks_for_nothing_is_sent_to_a_page() -> None:
-    """302, with the query of a GET."""
+    """A request without Action gets a 302 to AWS's page, with the query of a GET."""
     for request, where in (
         (form("Version=2011-06-15"), "https://aws.amazon.com/iam"),
         (form("Action=GetCallerIdentity&Version=2011-06-15", headers={}), "https://aws.amazon.com/iam"),
@@ -80,7 +80,7 @@ def test_who_asks_for_nothing_is_sent_to_a_page() -> None:
 
 
 def test_a_get_is_as_good_as_a_post() -> None:
-    """The parameters stand in the query."""
+    """A GET with the parameters in the query works like a POST."""
     found = find_route(form("", "GET", ASSUME, {}))
 
     assert isinstance(found, Route)
@@ -88,17 +88,17 @@ def test_a_get_is_as_good_as_a_post() -> None:
 
 
 def test_of_a_repeated_field_the_first_counts() -> None:
-    """For everything (measured)."""
+    """Of a repeated field the first counts (measured)."""
     assert read_parameters(route(f"{ASSUME}&RoleSessionName=s2"))["RoleSessionName"] == "s1"
 
 
 def test_unknown_fields_are_ignored() -> None:
-    """And never reach anybody."""
+    """Unknown fields are dropped."""
     assert set(read_parameters(route(f"{ASSUME}&Nonsense=1&Role=2"))) == {"RoleArn", "RoleSessionName"}
 
 
 def test_ten_million_bytes_and_no_more() -> None:
-    """413 with nothing in it."""
+    """A body above ten million bytes gets a 413 with an empty body."""
     just = find_route(form("a" * MAX_BODY))
     over = find_route(form("a" * (MAX_BODY + 1)))
 
@@ -112,7 +112,7 @@ def test_ten_million_bytes_and_no_more() -> None:
 
 @pytest.mark.parametrize(("text", "number"), [("900", 900), ("%2B900", 900), ("0900", 900), ("43200", 43200)])
 def test_numbers(text: str, number: int) -> None:
-    """A sign and zeros in front are read over (measured)."""
+    """Numbers may have a sign and leading zeros (measured)."""
     assert read_parameters(route(f"{ASSUME}&DurationSeconds={text}"))["DurationSeconds"] == number
 
 
@@ -121,19 +121,19 @@ def test_numbers(text: str, number: int) -> None:
     [("", "missing value for decimal type"), ("abc", ""), ("900.0", ""), ("2147483648", ""), ("9" * 5000, "")],
 )
 def test_what_is_no_number_is_malformed(text: str, message: str) -> None:
-    """Without a Message element, but for an empty text (measured)."""
+    """A malformed number gets MalformedInput without a Message, an empty text with one (measured)."""
     assert refused_parameters(f"{ASSUME}&DurationSeconds={text}") == ("MalformedInput", message)
 
 
 def test_a_negative_number_reaches_the_minimum() -> None:
-    """It is a number."""
+    """A negative number is checked against the minimum."""
     message = refused_parameters(f"{ASSUME}&DurationSeconds=-1")[1]
 
     assert message.endswith("Value '-1' at 'durationSeconds'" + FAILED + "have value greater than or equal to 900")
 
 
 def test_lists_and_structures() -> None:
-    """In the order of their numbers, gaps left out."""
+    """List items are ordered by their numbers; gaps are skipped."""
     body = f"{ASSUME}&Tags.member.2.Key=b&Tags.member.2.Value=2&Tags.member.1.Key=a&Tags.member.10.Key=c"
     body += "&TransitiveTagKeys.member.1=a&PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess"
     parameters = read_parameters(route(f"{body}&Tags.member.1.Value=1&Tags.member.10.Value="))
@@ -159,7 +159,7 @@ def test_lists_and_structures() -> None:
     ],
 )
 def test_the_schemas_constraints(more: str, value: str, constraint: str) -> None:
-    """In the words of the model's patterns and lengths."""
+    """Constraint violations get the model's patterns and lengths in their message."""
     assert refused_parameters(f"{ASSUME}&{more}") == (
         "ValidationError",
         f"1 validation error detected: Value {value}{FAILED}{constraint}",
@@ -167,14 +167,14 @@ def test_the_schemas_constraints(more: str, value: str, constraint: str) -> None
 
 
 def test_lengths_are_code_points_and_letters_of_tags_any_alphabets() -> None:
-    """An e with an accent is one; tag keys may be Greek."""
+    """Lengths count code points, and tag keys may use any alphabet."""
     body = f"{ASSUME}&Tags.member.1.Key=%CE%B1%CE%B2&Tags.member.1.Value={'%C3%A9' * 256}"
     assert read_parameters(route(body))["Tags"] == [{"Key": "\u03b1\u03b2", "Value": "\u00e9" * 256}]
     assert "length less than or equal to 256" in refused_parameters(f"{body}%C3%A9")[1]
 
 
 def test_a_character_beyond_the_bmp_fails_an_arns_pattern() -> None:
-    """Always (measured)."""
+    """A character outside the BMP fails an ARN's pattern (measured)."""
     body = ASSUME.replace("role/R", "role/%F0%9F%98%80")
 
     assert f"'roleArn'{FAILED}satisfy regular expression" in refused_parameters(body)[1]
@@ -184,7 +184,7 @@ def test_a_character_beyond_the_bmp_fails_an_arns_pattern() -> None:
 
 
 def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:
-    """MalformedInput of live STS."""
+    """MalformedInput has no Message element, as on live STS."""
     body = f"{ASSUME}&DurationSeconds=abc".encode()
     request = sign(lab.user("alice").keys, "sts", "us-east-1", "POST", "/", FORM, body)
 
@@ -202,7 +202,7 @@ def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:
 
 
 def test_an_error_in_json_for_who_wants_it(lab: Lab) -> None:
-    """`Accept: application/json`."""
+    """With `Accept: application/json` errors are JSON."""
     alice = lab.user("alice")
     alice.headers["Accept"] = "application/json"
     import json
@@ -214,7 +214,7 @@ def test_an_error_in_json_for_who_wants_it(lab: Lab) -> None:
 
 
 def test_markup_in_a_message_is_escaped(lab: Lab) -> None:
-    """What the client sent comes back as text."""
+    """Markup from the request is escaped in error messages."""
     role = f"arn:aws:iam::{ACCOUNT}:role/R"
 
     answer = lab.user("alice").answer("sts", "AssumeRole", RoleArn=role, RoleSessionName="<&>")
@@ -231,7 +231,7 @@ def test_markup_in_a_message_is_escaped(lab: Lab) -> None:
     ],
 )
 def test_json_services_have_names_of_their_own(lab: Lab, wrong: str, code: str, message: str) -> None:
-    """All of them 400."""
+    """JSON services have their own error codes, all with status 400."""
     from dataclasses import replace
 
     person = lab.user("alice")
@@ -253,7 +253,7 @@ def test_json_services_have_names_of_their_own(lab: Lab, wrong: str, code: str, 
     "host", ["localhost:4566", "sts.localhost:4566", "sts.us-east-1.amazonaws.com", "aws.localhost"]
 )
 def test_who_signs_nothing_may_call_by_any_name(host: str) -> None:
-    """AssumeRoleWithWebIdentity is unsigned, and a name of this machine that looks like a bucket's is none."""
+    """An unsigned AssumeRoleWithWebIdentity works with any host name, even one that looks like a bucket's."""
     request = form("Action=AssumeRoleWithWebIdentity&Version=2011-06-15")
 
     found = find_route(request._replace(headers={**request.headers, "host": host}))

@@ -1,4 +1,4 @@
-"""Whatever a signed request holds, it is answered as AWS would, and serving goes on."""
+"""Fuzzing signed requests: each gets an AWS answer, and the server keeps serving."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture(scope="module")
 def admin() -> Person:
-    """Who may do anything: nothing stops before the operation itself."""
+    """An administrator, whom no policy stops before the operation itself."""
     return Lab.of(SEED).user("admin")
 
 
 def status(person: Person, service: str, headers: dict[str, str], body: bytes) -> int:
-    """Of the answer, which is looked at for being one."""
+    """Return the status of the answer, which must be well-formed."""
     request = sign(person.keys, service, "us-east-1", "POST", "/", headers, body)
     answer = person.lab.sandbox.handle(request).answer
     if "xml" in dict(answer.headers).get("Content-Type", ""):
         ET.fromstring(answer.body)  # noqa: S314 - our own answer
     elif answer.body:
         json.loads(answer.body)
-    # What moto fails at is said to be moto's; a failure of ours would have been raised above.
+    # moto's failures are reported as such; a failure of the sandbox would have been raised above.
     return 400 if answer.status == 500 and b"which failed at" in answer.body else answer.status
 
 
@@ -54,7 +54,7 @@ def status(person: Person, service: str, headers: dict[str, str], body: bytes) -
     ],
 )
 def test_json_that_is_odd(admin: Person, body: bytes) -> None:
-    """400, or done where it does not matter."""
+    """Odd JSON gets a 400, or is accepted where it is harmless."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets"}
 
     assert status(admin, "secretsmanager", headers, body) in {200, 400}
@@ -75,7 +75,7 @@ def test_json_that_is_odd(admin: Person, body: bytes) -> None:
     ],
 )
 def test_forms_that_are_odd(admin: Person, more: str) -> None:
-    """The rest of the request counts, or the schema refuses."""
+    """Odd form fields are ignored, or refused by the schema."""
     body = f"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{ACCOUNT}:role/team/Jump&RoleSessionName=s1"
 
     assert status(admin, "sts", FORM, f"{body}&{more}".encode()) in {200, 400}
@@ -91,7 +91,7 @@ values = st.recursive(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
-    """Members of the operation with values of any kind: never a failure of the server's."""
+    """Random JSON values for the members of any operation never cause a failure."""
     operation = data.draw(st.sampled_from(sorted(operation_names("secretsmanager"))))
     shape = operation_model("secretsmanager", operation).input_shape
     names = sorted(shape.members) or ["Nothing"]
@@ -104,7 +104,7 @@ def test_any_json_for_any_operation(admin: Person, data: st.DataObject) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_form_for_any_operation(admin: Person, data: st.DataObject) -> None:
-    """The same for STS and IAM, whose fields are dotted names."""
+    """Random form fields for STS and IAM never cause a failure."""
     service = data.draw(st.sampled_from(["sts", "iam"]))
     operation = data.draw(st.sampled_from(sorted(operation_names(service))))
     shape = operation_model(service, operation).input_shape

@@ -1,4 +1,4 @@
-"""S3 on the wire: signatures, chunks, trailers, presigned URLs, requests of nobody."""
+"""S3 on the wire: signatures, aws-chunked bodies, trailers, presigned URLs, anonymous requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from tests.sandboxes import HOST, OTHER, PEER, Keys, Lab, Person, sign
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ TEXT = b"some text"
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """A bucket of that name with one object."""
+    """A sandbox with a bucket and one object."""
     lab = make_lab(SEED)
     admin = lab.user("admin")
     admin.call("s3", "CreateBucket", Bucket="bucket")
@@ -44,12 +44,12 @@ def lab(make_lab: LabFactory) -> Lab:
 
 
 def code_of(answer: HttpAnswer) -> str:
-    """The code of an error of S3."""
+    """Return the code of an S3 error."""
     return answer.body.decode().partition("<Code>")[2].partition("</Code>")[0]
 
 
 def stored(lab: Lab, key: str) -> bytes:
-    """What an object holds."""
+    """Return an object's content."""
     return lab.user("admin").answer("s3", "GetObject", Bucket="bucket", Key=key).body
 
 
@@ -57,7 +57,7 @@ def stored(lab: Lab, key: str) -> bytes:
 
 
 class Upload:
-    """A PutObject whose body comes in chunks, as SDKs send it; `tamper` is done to it when everything is signed."""
+    """A PutObject with an aws-chunked body, as SDKs send it."""
 
     def __init__(self, keys: Keys, payload: str, headers: Mapping[str, str] = {}) -> None:
         stated = {
@@ -81,12 +81,12 @@ class Upload:
             self.key = hmac.digest(self.key, part.encode(), "sha256")
 
     def sign(self, kind: str, before: str, *hashes: str) -> str:
-        """A chunk's signature."""
+        """Return a chunk's signature."""
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", *self.lines, before, *hashes))
         return hmac.new(self.key, text.encode(), sha256).hexdigest()
 
     def signed_body(self, *chunks: bytes, trailer: str = "") -> bytes:
-        """The chunks, an empty one, and the trailer."""
+        """Return the encoded chunks, the final empty one and the trailer."""
         body, before = b"", self.seed
         for chunk in (*chunks, b""):
             before = self.sign("PAYLOAD", before, sha256(b"").hexdigest(), sha256(chunk).hexdigest())
@@ -97,7 +97,7 @@ class Upload:
         return body + b"\r\n"
 
     def request(self, body: bytes) -> HttpRequest:
-        """With that body."""
+        """Return the request with that body."""
         return HttpRequest("PUT", "/bucket/new", "", self.headers, body, PEER)
 
 
@@ -109,7 +109,7 @@ TRAILER = {"x-amz-trailer": "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorith
 
 
 def test_signed_chunks_are_put_together(lab: Lab) -> None:
-    """Each is verified; the object has neither sizes nor signatures in it."""
+    """Signed chunks are verified and stored without sizes and signatures."""
     upload = Upload(lab.user("admin").keys, SIGNED)
 
     answer = lab.sandbox.handle(upload.request(upload.signed_body(TEXT[:4], TEXT[4:]))).answer
@@ -122,7 +122,7 @@ def test_signed_chunks_are_put_together(lab: Lab) -> None:
     [(b"some", b"somE"), (b"chunk-signature=", b"chunk-signature=0"), (b"4;", b"3;"), (b"\r\n0;", b"\r\n1;")],
 )
 def test_a_chunk_that_was_changed_is_refused(lab: Lab, old: bytes, new: bytes) -> None:
-    """One letter, one size, one signature; nothing is stored."""
+    """A chunk with changed content, size or signature is refused, and nothing is stored."""
     upload = Upload(lab.user("admin").keys, SIGNED)
     body = upload.signed_body(TEXT[:4], TEXT[4:]).replace(old, new, 1)
 
@@ -133,7 +133,7 @@ def test_a_chunk_that_was_changed_is_refused(lab: Lab, old: bytes, new: bytes) -
 
 
 def test_chunks_can_not_be_left_out_or_turned_round(lab: Lab) -> None:
-    """Each signature covers the one before."""
+    """Chunks can't be omitted or reordered: each signature covers the one before."""
     upload = Upload(lab.user("admin").keys, SIGNED)
     whole = upload.signed_body(TEXT[:4], TEXT[4:])
     first, rest = whole[: whole.index(b"\r\n5;") + 2], whole[whole.index(b"\r\n5;") + 2 :]
@@ -143,7 +143,7 @@ def test_chunks_can_not_be_left_out_or_turned_round(lab: Lab) -> None:
 
 
 def test_a_trailer_is_verified_and_its_checksum_computed_again(lab: Lab) -> None:
-    """Signed chunks with a signed trailer; and another checksum than the body's."""
+    """A signed trailer is verified, and its checksum is compared with the body's."""
     upload = Upload(lab.user("admin").keys, WITH_TRAILER, TRAILER)
     body = upload.signed_body(TEXT, trailer=f"x-amz-checksum-crc32:{CHECKSUM}")
     wrong = upload.signed_body(TEXT, trailer="x-amz-checksum-crc32:AAAAAA==")
@@ -167,7 +167,7 @@ def test_a_trailer_is_verified_and_its_checksum_computed_again(lab: Lab) -> None
     ],
 )
 def test_an_unsigned_trailer_says_what_was_announced_and_no_more(lab: Lab, trailer: str, code: str) -> None:
-    """What SDKs send over TLS. A trailer is no place for parameters that nobody signed."""
+    """An unsigned trailer may contain exactly the announced checksums, and no unsigned parameters."""
     upload = Upload(lab.user("admin").keys, UNSIGNED, TRAILER)
     body = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(TEXT), TEXT, trailer.encode())
 
@@ -178,7 +178,7 @@ def test_an_unsigned_trailer_says_what_was_announced_and_no_more(lab: Lab, trail
 
 
 def test_a_body_is_what_its_hash_says(lab: Lab) -> None:
-    """`UNSIGNED-PAYLOAD` is S3's way to sign no body; a hash that is stated counts."""
+    """A body must match its stated hash; UNSIGNED-PAYLOAD signs no body."""
     keys = lab.user("admin").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, TEXT)
     assert request.headers["x-amz-content-sha256"] == sha256(TEXT).hexdigest()
@@ -190,7 +190,7 @@ def test_a_body_is_what_its_hash_says(lab: Lab) -> None:
 
 
 def test_checksums_in_headers_are_computed_again(lab: Lab) -> None:
-    """MD5 and the five that SDKs choose from; the values for `123456789` are those that everybody publishes."""
+    """MD5 and the SDKs' checksums in headers are verified, with the published values for `123456789`."""
     keys, body = lab.user("admin").keys, b"123456789"
     published = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888"}
     for name, digits in published.items():
@@ -207,7 +207,7 @@ def test_checksums_in_headers_are_computed_again(lab: Lab) -> None:
 
 
 def presigned(lab: Lab, version: str, operation: str, **parameters: object) -> HttpRequest:
-    """The request of whoever was given the URL that boto3 made."""
+    """Return the request for a URL presigned by boto3."""
     keys = lab.user("admin").keys
     client = boto3.client(
         "s3",
@@ -224,7 +224,7 @@ def presigned(lab: Lab, version: str, operation: str, **parameters: object) -> H
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_is_good_for_what_it_names(lab: Lab, version: str) -> None:
-    """For reading and for writing one object; not for another, nor for another method, nor with more in its query."""
+    """A presigned URL works for its object and method only, and not with additional parameters."""
     read = presigned(lab, version, "get_object", Key="k")
     write = presigned(lab, version, "put_object", Key="new")._replace(body=b"written")
 
@@ -247,7 +247,7 @@ def test_a_presigned_url_is_good_for_what_it_names(lab: Lab, version: str) -> No
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_a_presigned_url_ends(lab: Lab, version: str) -> None:
-    """After the seconds that it was made for."""
+    """A presigned URL expires after its time."""
     read = presigned(lab, version, "get_object", Key="k")
     if version == "s3":
         before = read.query
@@ -264,7 +264,7 @@ def test_a_presigned_url_ends(lab: Lab, version: str) -> None:
 
 
 def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
-    """Other SDKs presign `x-amz-meta-...` so."""
+    """`x-amz-meta-...` headers that an SDK moved into a presigned query are applied."""
     request = sign(
         lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, b"", "x-amz-meta-m=v", presigned_seconds=60
     )
@@ -279,12 +279,12 @@ def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
 
 
 def unsigned(method: str, path: str, query: str = "", body: bytes = b"", host: str = HOST) -> HttpRequest:
-    """A request that nobody signed."""
+    """Return an unsigned request."""
     return HttpRequest(method, path, query, {"host": host}, body, PEER)
 
 
 def let_anybody_read(lab: Lab) -> None:
-    """The bucket's policy."""
+    """Set a bucket policy that allows anonymous reads."""
     policy = {
         "Version": "2012-10-17",
         "Statement": {
@@ -298,7 +298,7 @@ def let_anybody_read(lab: Lab) -> None:
 
 
 def test_nobody_gets_what_a_buckets_policy_gives_everybody(lab: Lab) -> None:
-    """And nothing else: no other object, no other operation, nothing before the policy is there."""
+    """An anonymous caller may do exactly what the bucket policy allows to everyone."""
     assert lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.status == 403
     let_anybody_read(lab)
 
@@ -322,7 +322,7 @@ def test_nobody_gets_what_a_buckets_policy_gives_everybody(lab: Lab) -> None:
 
 @pytest.mark.parametrize("header", ["AWS AKIA:signature", "Basic eDp5", "AWS4-HMAC-SHA256 Credential=x", ""])
 def test_a_signature_that_is_none_is_not_nobodys(lab: Lab, header: str) -> None:
-    """Who says who he is is not let in as anybody when it can't be verified."""
+    """A request with an invalid Authorization header is not treated as anonymous."""
     let_anybody_read(lab)
     request = unsigned("GET", "/bucket/k")
 
@@ -332,7 +332,7 @@ def test_a_signature_that_is_none_is_not_nobodys(lab: Lab, header: str) -> None:
 
 
 def test_a_refusal_has_s3s_form(lab: Lab) -> None:
-    """The error without a wrapper, who and what in its message; to HEAD the status alone."""
+    """An S3 error has no wrapper element and names caller and action; an answer to HEAD has only the status."""
     nobody = lab.user("nobody")
 
     answer = nobody.answer("s3", "GetObject", Bucket="bucket", Key="k")
@@ -354,7 +354,7 @@ def test_a_refusal_has_s3s_form(lab: Lab) -> None:
     ],
 )
 def test_keys_that_are_none_have_s3s_codes(lab: Lab, change: dict[str, str], code: str) -> None:
-    """S3 has names of its own for them."""
+    """Invalid credentials get S3's own error codes."""
     keys = lab.user("admin").keys
     given = {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key, **change}
 
@@ -364,7 +364,7 @@ def test_keys_that_are_none_have_s3s_codes(lab: Lab, change: dict[str, str], cod
 
 
 def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
-    """What is done is what was asked about, whichever of them it is."""
+    """A query with several subresources performs exactly the operation that was authorized."""
     policy = {
         "Version": "2012-10-17",
         "Statement": {
@@ -387,14 +387,14 @@ def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
 
 @pytest.mark.parametrize("query", ["lifecycle", "versioning", "tagging", "publicAccessBlock"])
 def test_a_body_that_is_missing_is_told(lab: Lab, query: str) -> None:
-    """No failure of the sandbox's own."""
+    """A missing body gets an S3 error, not a failure of the sandbox."""
     request = sign(lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket", {}, b"", query)
 
     assert lab.sandbox.handle(request).answer.status in {400, 404}
 
 
 def test_a_form_is_not_a_request(lab: Lab) -> None:
-    """Uploads from a web page's form are not served, and said not to be; what is in the form is not done."""
+    """An upload from an HTML form gets a 501 and stores nothing."""
     body = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=x"}
 
@@ -406,7 +406,7 @@ def test_a_form_is_not_a_request(lab: Lab) -> None:
 
 
 def test_a_bucket_of_somebody_elses_is_not_taken_for_ones_own(lab: Lab) -> None:
-    """Who says whose bucket he expects is refused where it is another's, of a copy's source too."""
+    """ExpectedBucketOwner refuses another account's bucket, also for a copy's source."""
     admin, owner = lab.user("admin"), "111111111111"
 
     for operation, more in (

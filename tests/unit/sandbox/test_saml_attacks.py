@@ -25,7 +25,7 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.saml.response import verify
 from dsops.sandbox.state.world import SamlProvider
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.errors import answer_of
 from tests.identity_provider import NAMESPACES, PERSISTENT, Element, IdentityProvider, encoded
 from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, asked
 
@@ -606,7 +606,7 @@ DOCUMENT = etree.tostring(good())
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("<md:Entity", "<!DOCTYPE x><md:Entity", "there is a document type in it"),
+        ("<md:Entity", "<!DOCTYPE x><md:Entity", "the SAML document has a DOCTYPE"),
         ('entityID="https://idp.example.com/saml"', "", "it has no entityID"),
         ("IDPSSODescriptor", "SPSSODescriptor", "it has no IDPSSODescriptor for SAML 2.0"),
         (NAMESPACES["samlp"], "urn:oasis:names:tc:SAML:1.1:protocol", "it has no IDPSSODescriptor for SAML 2.0"),

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
 from dsops.sandbox.seed.file import read_seed
 from tests.sandboxes import ACCOUNT, OTHER, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -152,10 +152,10 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
             "[{name: a, metadata: '<a/>', issued_by_sandbox: true}]",
             "a SAML provider has either `metadata` or `issued_by_sandbox: true`",
         ),
-        ("[{name: a, metadata: 'a'}]", "this is no metadata of a SAML provider: it is not XML"),
+        ("[{name: a, metadata: 'a'}]", "this is not the metadata of a SAML provider: it is not XML"),
         (
             "[{name: a, metadata: '<a/>'}]",
-            "this is no metadata of a SAML provider: its root is not an EntityDescriptor of SAML 2.0",
+            "this is not the metadata of a SAML provider: its root is not an EntityDescriptor of SAML 2.0",
         ),
         ("[{name: a, issued_by_sandbox: true}, {name: a, issued_by_sandbox: true}]", "`a` is in this account already"),
     ],

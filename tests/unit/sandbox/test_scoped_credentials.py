@@ -8,8 +8,8 @@ from hashlib import shake_256
 
 import pytest
 
-from dsops.sandbox.control.control import Control
-from dsops.sandbox.sts.sessions import MAX_TOKEN
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.state.sessions import MAX_TOKEN
 from tests.sandboxes import ACCOUNT, OTHER, Keys, Lab, Person
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

@@ -12,7 +12,7 @@ from dsops.errors import SeedInvalid
 from dsops.sandbox.control.launch import read_seed_file
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import SeedKey
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.sts.totp import code_at
 from tests.sandboxes import ACCOUNT, Keys, Lab
 from tests.unit.sandbox.conftest import LabFactory
@@ -85,7 +85,7 @@ accounts:
     ("text", "problem"),
     [
         ("", '0 : the seed is empty (the least is `accounts: {"123456789012": {}}`)'),
-        ("accounts: {}", "1 accounts: there is no account in it"),
+        ("accounts: {}", "1 accounts: `accounts` is empty"),
         ("region: eu-west-1", '1 accounts: `accounts` is missing (add `accounts: {"123456789012": {}}`)'),
         ("[]", "1 : this must be a mapping"),
         ("accounts: []", "1 accounts: this must be a mapping"),
@@ -95,7 +95,7 @@ accounts:
         ),
         (
             'accounts: {"111111111111": {partition: aws-cn, secrets: {a: b}}}',
-            "1 accounts.111111111111.secrets: say in which region: put it under `regions`",
+            "1 accounts.111111111111.secrets: name the region: put this under `regions`",
         ),
         (
             'accounts: {"111111111111": {secrets: {a: b}, regions: {us-east-1: {secrets: {c: d}}}}}',

@@ -16,10 +16,10 @@ import moto
 from botocore.loaders import Loader
 from moto.backends import ALT_SERVICE_NAMES
 
-from dsops.sandbox.wire import served
-from dsops.sandbox.wire.served import ALSO_SIGNED_AS, SERVED, Served
+from dsops.sandbox.wire import service_table
+from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
 
-PAGE = Path(served.__file__)
+PAGE = Path(service_table.__file__)
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
 # Their requests are RDS's, which moto answers them as; the toolbox is the sandbox's own.
 SAME_AS_ANOTHER = {"docdb", "iam-toolbox", "neptune"}

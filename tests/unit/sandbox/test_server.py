@@ -17,11 +17,11 @@ from dsops.errors import SandboxUnavailable
 from dsops.runtime import empty_file
 from dsops.sandbox.control.client import client_environment
 from dsops.sandbox.control.launch import identity_variables, open_server
-from dsops.sandbox.control.running import Announcement, ask, find_running, tell
+from dsops.sandbox.control.running_sandboxes import Announcement, ask, find_running, tell
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.setup import plant
 from dsops.sandbox.seed.model import Seed, SeedAccount, SeedUser
-from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, Keys, sign
 
 SEED = Seed((SeedAccount(ACCOUNT, users=(SeedUser("alice"),)), SeedAccount("222222222222")))
@@ -175,7 +175,7 @@ def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
     ("host", "port", "why", "flag"),
     [
         ("127.0.0.1", 65536, "the highest is 65535", "--port"),
-        ("192.0.2.1", 0, "that is no address of this machine", "--host"),
+        ("192.0.2.1", 0, "this machine does not have that address", "--host"),
     ],
 )
 def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:

@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from dsops.sandbox.control.launch import identity_variables, open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.state.handlers import load
-from dsops.sandbox.wire.server import SandboxServer
 from tests.sandboxes import ACCOUNT, OTHER, Keys, sign
 
 SEED = """

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.signature import check_scope, check_signature, read_claim
-from dsops.sandbox.wire.wire import HttpRequest
 from tests.sandboxes import Keys, sign
 
 KEYS = Keys(access_key_id="AKIAEXAMPLEEXAMPLE00", secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from moto.core.request import Request
 
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.handlers import OPERATION, find_gate
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.sandboxes import HOST, OTHER, Lab, Person, sign
 from tests.unit.sandbox.conftest import LabFactory
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.control.control import Control
-from dsops.sandbox.control.throttle import Throttle, read_rate
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.state.rate_limits import Throttle, read_rate
 from tests.sandboxes import ACCOUNT, OTHER
 from tests.unit.sandbox.conftest import LabFactory
 from tests.unit.sandbox.test_control import ask

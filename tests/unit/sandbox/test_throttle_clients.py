@@ -18,8 +18,8 @@ from dsops.credentials import Credentials
 from dsops.endpoint import resolve_endpoint
 from dsops.errors import Throttled
 from dsops.sandbox.control.launch import open_server
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.server import SandboxServer
 from dsops.secret import Secret
 from dsops.tasks import run
 from tests.fakes import make_runtime

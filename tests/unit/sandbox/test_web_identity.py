@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from dsops.errors import SeedInvalid
-from dsops.sandbox.control.control import Control
+from dsops.sandbox.control.endpoints import Control
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.seed.file import read_seed
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 from tests.sandboxes import ACCOUNT, HOST, OTHER, PEER, Keys, Lab, Person, RefusedError, parse
 from tests.unit.sandbox.conftest import LabFactory
 
@@ -774,7 +774,7 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
         ),
         (
             '[{url: "https://x.example", client_ids: [a], jwks: {keys: [{kid: a, kty: RSA, d: x}]}}]',
-            "there is a private key in it",
+            "`jwks` contains a private key",
         ),
         (
             '[{url: "https://x.example", client_ids: [a]}, {url: "https://x.example", client_ids: [a]}]',

@@ -283,7 +283,7 @@ MOTO = """
     def test_without_moto_of_its_own_the_suite_has_none(sandbox, sandbox_account):
         sandbox_account.add_user("alice")
         assert sandbox.user("alice").arn and sandbox.events()
-        assert not {"moto", "waitress", "dsops.sandbox.wire.server"} & set(sys.modules)
+        assert not {"moto", "waitress", "dsops.sandbox.control.server"} & set(sys.modules)
 
     @pytest.fixture
     def own_moto(monkeypatch):

@@ -119,7 +119,7 @@ def _endpoint(service: str, region: str, url: str) -> Endpoint:
 def _admin_finder(url: str) -> Callable[[str], tuple[Credentials, str] | None]:
     """What gives the keys of an account's `admin` and the sandbox's region; None for an account that it hasn't."""
     try:
-        from dsops.sandbox.control.running import ask
+        from dsops.sandbox.control.running_sandboxes import ask
     except ModuleNotFoundError as error:
         hint = f"install it: {install_command('sandbox')}"
         raise ExtraMissing("the sandbox is not installed", why=f"{error.name} is missing", hint=hint) from error

@@ -38,7 +38,7 @@ _BROWSER_SECONDS = 60
 
 
 def _approve(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import find_running, tell
+    from dsops.sandbox.control.running_sandboxes import find_running, tell
 
     is_denied, user = arguments.switch("--deny"), arguments.text("--user")
     if is_denied and user:
@@ -54,7 +54,7 @@ def _approve(arguments: Arguments, runtime: Runtime) -> int:
 
 def _waiting(url: str, seconds: float) -> str:
     """The code of the one login that waits."""
-    from dsops.sandbox.control.running import ask
+    from dsops.sandbox.control.running_sandboxes import ask
 
     until = monotonic() + seconds
     while True:

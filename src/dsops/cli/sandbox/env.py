@@ -72,7 +72,7 @@ Variables = dict[str, str]
 
 def _env(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.sandbox.control.client import client_variables, rivals
-    from dsops.sandbox.control.running import ask, find_running
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     _check_who(arguments)
     url = find_running(arguments.integer("--port"), runtime.environ)
@@ -129,7 +129,7 @@ def _pod(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:
 
 def _function(arguments: Arguments, url: str, _: dict[str, Any]) -> Variables:
     """As Lambda sets them for a function: the role's session, and the function's name."""
-    from dsops.sandbox.control.running import tell
+    from dsops.sandbox.control.running_sandboxes import tell
 
     name = arguments.text(FUNCTION.name)
     session = tell(url, "function", {"role": arguments.text(FUNCTION_ROLE.name), "function": name})

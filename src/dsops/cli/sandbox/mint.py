@@ -99,7 +99,7 @@ METADATA = Flag(
 
 
 def _token(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import find_running, tell
+    from dsops.sandbox.control.running_sandboxes import find_running, tell
 
     if not arguments.text("--sub"):
         raise UsageError("--sub is missing", hint="say of whom the token speaks: --sub repo:org/app:pull_request")
@@ -134,7 +134,7 @@ def _claim(word: str) -> tuple[str, object]:
 
 
 def _saml(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import ask, find_running, tell
+    from dsops.sandbox.control.running_sandboxes import ask, find_running, tell
 
     port, out = arguments.integer("--port"), arguments.text("--out")
     if arguments.switch("--metadata"):

@@ -12,8 +12,8 @@ from dsops.runtime import Runtime, user_name
 from dsops.startup import serve_long
 
 if TYPE_CHECKING:
+    from dsops.sandbox.control.server import SandboxServer
     from dsops.sandbox.seed.model import Seed
-    from dsops.sandbox.wire.server import SandboxServer
 
 SEED = Flag(
     "--seed",
@@ -97,7 +97,7 @@ def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0
 
 def _rates(text: str) -> dict[str, float]:
     """`sts=5,secretsmanager=2`."""
-    from dsops.sandbox.control.throttle import read_rate, why_not_limited
+    from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 
     rates = {}
     for part in text.split(",") if text else ():

@@ -43,7 +43,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
     chosen = arguments.integer("--port")
     port = _DEFAULT_PORT if chosen is None else chosen
     server = open_sandbox(arguments, runtime, host=arguments.text("--host"), port=port)
-    from dsops.sandbox.control.running import Announcement
+    from dsops.sandbox.control.running_sandboxes import Announcement
 
     signal.signal(signal.SIGTERM, _stop)
     announcement = Announcement(server.url, runtime.environ)
@@ -81,7 +81,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _totp(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import ask, find_running
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     answer(str(ask(url, "totp", serial=arguments.operand("SERIAL"))["code"]))
@@ -89,7 +89,7 @@ def _totp(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _decisions(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import ask, find_running
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     found = ask(url, "decisions", last=arguments.text("--last"))["decisions"]
@@ -105,7 +105,7 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
 
 def _events(arguments: Arguments, runtime: Runtime) -> int:
     from dsops.cli.sandbox.told import event_json, event_line
-    from dsops.sandbox.control.running import ask, find_running
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     account, is_json = arguments.text("--account"), arguments.switch("--json")
@@ -123,8 +123,8 @@ def _events(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.running import ask, find_running
-    from dsops.sandbox.control.running import tell as tell_sandbox
+    from dsops.sandbox.control.running_sandboxes import ask, find_running
+    from dsops.sandbox.control.running_sandboxes import tell as tell_sandbox
 
     now = arguments.text("--now")
     if now and not _is_moment(now):

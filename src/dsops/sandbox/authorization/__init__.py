@@ -1,5 +1,5 @@
-"""A signed request and the world -> a decision of `dsops.policy`, and what a refused caller may learn of it.
+"""Authorize a signed request with `dsops.policy`, and the details that a refused caller may read.
 
-Who signed the request, which condition keys it has, which policies bear on it; encoded authorization messages and the
-IAM Toolbox. `resources/` says what each operation is about. Imported by the rooms that carry requests out.
+Who signed the request, its condition keys, the applicable policies; encoded authorization messages and the IAM
+Toolbox. `resources/` maps operations to actions and ARNs. Imported by the packages that carry requests out.
 """

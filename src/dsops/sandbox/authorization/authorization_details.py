@@ -1,8 +1,9 @@
-"""A refused request -> what the IAM Toolbox tells of it: its context, each question, each check, each policy.
+"""The IAM Toolbox's details of a refused request: context, evaluations, checks, policies.
 
-botocore's service model `iam-toolbox` 2018-05-10, whose texts say what each member holds, and AWS's two examples in
-the API reference: single values as text, several in brackets, an address with its length, the moment as ISO time.
-What belongs to another organization than the reader's is left out. Values of external IDs are never in it.
+The format follows botocore's service model `iam-toolbox` 2018-05-10, whose texts say what each member holds, and
+AWS's two examples in the API reference: single values as text, several in brackets, an address with its prefix
+length, the moment as ISO time. Data of an organization other than the reader's is left out. Values of external IDs
+are always left out.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from dsops.policy import (
 )
 from dsops.sandbox.authorization.authorization_records import Owner, Record
 from dsops.sandbox.authorization.authorize import FULL_RIGHTS, Kept
-from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.sts.assume_role import NO_ROLE
 
-Json = dict[str, Any]  # of any shape, as JSON is
+Json = dict[str, Any]  # JSON of any shape
 
 _KINDS: Final[Mapping[PolicyType, str]] = {
     "resource control policy": "RESOURCE_CONTROL_POLICY",
@@ -47,15 +48,15 @@ _EFFECTS: Final[Mapping[Effect, str]] = {
     "ImplicitDeny": "IMPLICIT_DENY",
 }
 _NOBODYS: Final = (NO_ROLE.name, FULL_RIGHTS.name)
-"""Policies that nobody wrote."""
+"""Placeholder policies of the sandbox that no account has."""
 _MANY: Final = ("sts:transitivetagkeys",)
-"""Keys of several values besides the global ones."""
+"""Multi-valued keys besides the global ones."""
 _SPELT: Final = {"aws:userid": "aws:UserId", "aws:principalarn": "aws:PrincipalARN"}
-"""As AWS's examples write them."""
+"""Spelled as in AWS's examples."""
 
 
 class Listed(NamedTuple):
-    """A policy that was weighed."""
+    """A policy that took part in the evaluation."""
 
     kind: str
     uri: str
@@ -64,38 +65,38 @@ class Listed(NamedTuple):
 
     @property
     def is_inline(self) -> bool:
-        """It has no ARN."""
+        """Whether it is an inline policy, which has no ARN."""
         return not self.uri.startswith("arn:")
 
 
 class MessageReader(NamedTuple):
-    """Who looks, and so what is seen of a record."""
+    """The account that reads a record, and what it may see of it."""
 
     record: Record
     owner: Owner
 
     @property
     def sees_caller(self) -> bool:
-        """Whether what is the refused caller's is the reader's to see."""
+        """Whether the reader may see the refused caller's side."""
         return self.record.caller.lets(self.owner.account, self.owner.organization_id)
 
     def sees_resource(self, decision: Decision) -> bool:
-        """Whether what is the resource's is."""
+        """Whether the reader may see the resource owner's side."""
         owner = self.record.owners[decision.request.resource_account]
         return owner.lets(self.owner.account, self.owner.organization_id)
 
     def sees(self, kind: str, decision: Decision) -> bool:
-        """Whether a policy of that kind is."""
+        """Whether the reader may see policies of that kind."""
         return self.sees_resource(decision) if kind in _OF_RESOURCES else self.sees_caller
 
     @property
     def sees_anything(self) -> bool:
-        """Whether there is a record for that reader at all."""
+        """Whether the record exists for that reader at all."""
         return self.sees_caller or any(self.sees_resource(kept.decision) for kept in self.record.decisions)
 
 
 def request_details(reader: MessageReader) -> Json:
-    """What `GetRequestAuthorizationDetails` answers, with all evaluations."""
+    """Return the answer of `GetRequestAuthorizationDetails`, with all evaluations."""
     decisions = [kept.decision for kept in reader.record.decisions]
     contexts = [_context(reader, decision) for decision in decisions]
     shared = {
@@ -115,23 +116,23 @@ def request_details(reader: MessageReader) -> Json:
 
 
 def policies(reader: MessageReader) -> dict[str, Listed]:
-    """By URI: what was weighed, whether it matched or not, as far as the reader sees it."""
+    """Return the evaluated policies by URI, matching or not, that the reader may see."""
     found: dict[str, Listed] = {}
     for kept in reader.record.decisions:
         for kind, target, text in _consulted(reader.record, kept):
             if text.name in _NOBODYS or not reader.sees(kind, kept.decision):
                 continue
             listed = Listed(kind, _uri(kind, kept.decision, text.name), (target,), text.text)
-            known = found.get(listed.uri)
-            if known is not None:
-                # One control policy is often attached on several levels.
-                listed = known._replace(attached_to=tuple(dict.fromkeys((*known.attached_to, target))))
+            earlier = found.get(listed.uri)
+            if earlier is not None:
+                # A control policy can be attached on several levels.
+                listed = earlier._replace(attached_to=tuple(dict.fromkeys((*earlier.attached_to, target))))
             found[listed.uri] = listed
     return found
 
 
 def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPolicy]]:
-    """Kind, what it is attached to, and the policy."""
+    """Yield kind, ARN of the target, and policy."""
     request, consulted = kept.decision.request, kept.consulted
     owner = record.owners[request.resource_account]
     for kind, levels, nodes in (
@@ -151,17 +152,17 @@ def _consulted(record: Record, kept: Kept) -> Iterator[tuple[str, str, StoredPol
 
 
 def _whom(decision: Decision) -> str:
-    """A role rather than its session, as AWS's examples have it."""
+    """Return the ARN of a role rather than of its session, as in AWS's examples."""
     principal = decision.request.principal
     return principal.issuer_arn or principal.arn
 
 
 def _uri(kind: str, decision: Decision, name: str) -> str:
-    """A managed policy's ARN; of an inline one an identifier that tells nothing."""
+    """Return a managed policy's ARN; for an inline policy an opaque identifier."""
     if name.startswith("arn:"):
         return name
-    whose = decision.request.resource if kind in _OF_RESOURCES else _whom(decision)
-    return f"inline:{hashlib.sha256(repr((kind, whose, name)).encode()).hexdigest()[:16]}"
+    target = decision.request.resource if kind in _OF_RESOURCES else _whom(decision)
+    return f"inline:{hashlib.sha256(repr((kind, target, name)).encode()).hexdigest()[:16]}"
 
 
 def _policy(listed: Listed) -> Json:
@@ -192,29 +193,29 @@ def _evaluation(reader: MessageReader, decision: Decision, context: Mapping[str,
 
 
 def _checks(reader: MessageReader, decision: Decision, reasons: Sequence[Reason]) -> Iterator[Json]:
-    """In AWS's order: RCPs and SCPs from the root down, the resource, the principal, its boundary, its session."""
-    of: dict[str, list[Reason]] = {}
+    """Yield the checks in AWS's order: RCPs and SCPs from the root down, resource, principal, boundary, session."""
+    reasons_by_type: dict[str, list[Reason]] = {}
     for reason in reasons:
-        of.setdefault(reason.policy_type, []).append(reason)
+        reasons_by_type.setdefault(reason.policy_type, []).append(reason)
     record, resource_owner = reader.record, reader.record.owners[decision.request.resource_account]
     for policy_type, check_type, nodes in (
         ("resource control policy", "RESOURCE_CONTROL_POLICY", resource_owner.nodes),
         ("service control policy", "SERVICE_CONTROL_POLICY", record.caller.nodes),
     ):
-        for reason in of.get(policy_type, ()):
+        for reason in reasons_by_type.get(policy_type, ()):
             is_seen = reader.sees(check_type, decision) and reason.level < len(nodes)
             target = {"targetArn": nodes[reason.level]} if is_seen else {}
             yield _check(reader, decision, check_type, reason.effect, (reason,)) | target
-    resources = [*of.get("resource-based policy", ()), *of.get("role trust policy", ())]
-    separate = [reason for reason in resources if reason.is_needed]
-    for reason in separate:
+    resources = [*reasons_by_type.get("resource-based policy", ()), *reasons_by_type.get("role trust policy", ())]
+    required = [reason for reason in resources if reason.is_needed]
+    for reason in required:
         yield _check(reader, decision, "RESOURCE", reason.effect, (reason,))
-    for reason in of.get("identity-based policy", ()):
-        # In one account either of the two may allow, and they are one requirement.
-        beside = [each for each in resources if not each.is_needed]
-        yield _check(reader, decision, "PRINCIPAL", _together(reason, beside), (reason, *beside))
+    for reason in reasons_by_type.get("identity-based policy", ()):
+        # Within one account either the identity or the resource policy may allow: together they are one requirement.
+        alternatives = [resource_reason for resource_reason in resources if not resource_reason.is_needed]
+        yield _check(reader, decision, "PRINCIPAL", _together(reason, alternatives), (reason, *alternatives))
     for policy_type, check_type in (("permissions boundary", "PERMISSIONS_BOUNDARY"), ("session policy", "SESSION")):
-        layers = of.get(policy_type, [])
+        layers = reasons_by_type.get(policy_type, [])
         if layers:
             yield _check(reader, decision, check_type, _of_all(layers), layers)
 
@@ -231,7 +232,7 @@ def _together(identity: Reason, beside: Sequence[Reason]) -> Effect | None:
 
 
 def _of_all(layers: Sequence[Reason]) -> Effect | None:
-    """Each layer has to allow."""
+    """Combine the layers: each of them must allow."""
     effects = {reason.effect for reason in layers}
     if "ExplicitDeny" in effects:
         return "ExplicitDeny"
@@ -255,21 +256,23 @@ def _check(
 
 
 def _matched(reader: MessageReader, decision: Decision, reasons: Iterable[Reason]) -> Iterator[Json]:
-    """The policies with statements that applied, as far as they are listed."""
+    """Yield the policies with matching statements that the reader may see."""
     found: dict[str, list[Json]] = {}
     for reason in reasons:
         kind = _KINDS[reason.policy_type]
-        for each in reason.matched:
-            if each.policy.name not in _NOBODYS and reader.sees(kind, decision):
-                statement = {"sid": _sid(each), "evaluatedEffect": each.statement.effect.upper()}
-                found.setdefault(_uri(kind, decision, each.policy.name), []).append(statement)
+        for match in reason.matched:
+            if match.policy.name not in _NOBODYS and reader.sees(kind, decision):
+                statement = {"sid": _sid(match), "evaluatedEffect": match.statement.effect.upper()}
+                found.setdefault(_uri(kind, decision, match.policy.name), []).append(statement)
     for uri, statements in found.items():
         yield {"uri": uri, "matchedStatements": statements}
 
 
 def _sid(found: StatementReason) -> str:
-    """Its own, or one that is made for this answer."""
-    number = next(position for position, one in enumerate(found.policy.statements, 1) if one is found.statement)
+    """Return the statement's Sid, or one made from its position."""
+    number = next(
+        position for position, statement in enumerate(found.policy.statements, 1) if statement is found.statement
+    )
     return found.statement.sid or f"statement{number}"
 
 
@@ -297,7 +300,7 @@ def _shown(key: str, values: tuple[str, ...]) -> str:
 
 
 def document_of(listed: Listed) -> Json | None:
-    """The policy as it was when the request was refused; None for a text that is no JSON object."""
+    """Return the policy as it was at the refusal; None for a text that is not a JSON object."""
     try:
         document = json.loads(listed.text)
     except (ValueError, RecursionError):

@@ -1,7 +1,8 @@
-"""Refusals under authorization ids: kept for whoever asks the IAM Toolbox what was weighed, in AWS's own time.
+"""Refused requests under authorization ids, kept for the IAM Toolbox as long as AWS keeps them.
 
-IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": the text behind AWS's
-sentence, 24 hours, one region, and who may look. AWS hands ids out for most of IAM so far; the seed says for what.
+IAM User Guide, "Troubleshoot access denied error messages with authorization ID (Preview)": the text appended to
+AWS's message, 24 hours, one region, and who may look. AWS returns ids for most of IAM so far; the seed decides for
+which services.
 """
 
 from __future__ import annotations
@@ -12,29 +13,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dsops.sandbox.authorization.authorize import Kept
-from dsops.sandbox.organizations.organizations import Organizations
+from dsops.sandbox.state.organizations import Organizations
 from dsops.sandbox.wire.models import EVERY_SERVICE
 
 _KEPT: Final = 1000
 _SECONDS: Final = 24 * 3600
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH: Final = 25
-"""Characters of an id that AWS gave out; its model takes up to 256."""
+"""Length of an id as AWS returns it; its model allows up to 256 characters."""
 _CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _CONSOLE: Final = "console.aws.amazon.com"
 
 
 class Owner(NamedTuple):
-    """Whose an account was when the request was refused."""
+    """The owner of an account at the time of the refusal."""
 
     account: str
     organization_id: str
-    """Empty for an account in none."""
+    """Empty for an account in no organization."""
     nodes: tuple[str, ...]
-    """ARNs: root, organizational units, account."""
+    """ARNs of the root, the organizational units and the account."""
 
     def lets(self, account: str, organization_id: str) -> bool:
-        """Whether a caller of that account sees what is this one's: an organization looks into all of itself."""
+        """Whether a caller of `account` may see this account's data: members see their whole organization."""
         return account == self.account or (bool(organization_id) and organization_id == self.organization_id)
 
 
@@ -45,27 +46,27 @@ class Record(NamedTuple):
     at: float
     region: str
     decisions: tuple[Kept, ...]
-    """All questions of it, in order; the last is the one that was refused."""
+    """All authorization questions of the request in order; the last one was denied."""
     owners: Mapping[str, Owner]
-    """By account: of the caller, and of each resource."""
+    """By account: the caller's and that of each resource."""
 
     @property
     def caller(self) -> Owner:
-        """Whose principal was refused."""
+        """The owner of the refused principal."""
         return self.owners[self.decisions[-1].decision.request.principal.account]
 
 
 class AuthorizationRecords:
-    """The last refusals that have ids."""
+    """The latest refusals that have ids."""
 
     def __init__(self, organizations: Organizations) -> None:
         self.services: frozenset[str] = frozenset()
-        """Whose refusals have ids; `all` for everything."""
+        """Services whose refusals get ids; `all` for every service."""
         self._organizations = organizations
         self._records: OrderedDict[str, Record] = OrderedDict()
 
     def note(self, service: str, region: str, decisions: Sequence[Kept]) -> str:
-        """The id of a refused request; "" where none is handed out: to nobody's account, or for that service."""
+        """Record a refused request and return its id; "" for callers without an account and services without ids."""
         if not decisions or decisions[-1].decision.is_allowed or not self.services & {service, EVERY_SERVICE}:
             return ""
         principal = decisions[-1].decision.request.principal
@@ -79,12 +80,12 @@ class AuthorizationRecords:
         return record.authorization_id
 
     def find(self, authorization_id: str, region: str, now: float) -> Record | None:
-        """The record of that id, in the region of the refusal and for a day."""
-        found = self._records.get(authorization_id)
-        return found if found is not None and found.region == region and now < found.at + _SECONDS else None
+        """Return the record with that id, within a day and in the region of the refusal."""
+        record = self._records.get(authorization_id)
+        return record if record is not None and record.region == region and now < record.at + _SECONDS else None
 
     def owner(self, account: str) -> Owner:
-        """Whose that account is now."""
+        """Return the owner of the account at this moment."""
         membership = self._organizations.membership(account) if account else None
         if membership is None:
             return Owner(account, "", ())
@@ -95,7 +96,7 @@ class AuthorizationRecords:
 
 
 def new_id() -> str:
-    """An id that nobody guesses."""
+    """Return a random id that can't be guessed."""
     number = int.from_bytes(os.urandom(16), "big")
     digits = []
     for _ in range(_LENGTH):
@@ -105,7 +106,7 @@ def new_id() -> str:
 
 
 def with_id(message: str, authorization_id: str, region: str, partition: str) -> str:
-    """AWS's sentence and what it says of the id behind it."""
+    """Append AWS's text about the authorization id to a message."""
     console = _CONSOLES.get(partition, _CONSOLE)
     link = f"https://{region}.{console}/iam/home?region={region}#/authorization-details/{authorization_id}"
     return (

@@ -1,4 +1,4 @@
-"""Caller, action, resource, context -> the policies that bear on them -> dsops.policy's decision, kept for people."""
+"""Collect the policies that apply to a caller's request and evaluate them; recent decisions are kept."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from dsops.errors import PolicyInvalid, SandboxRefusal
 from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate, parse_policy
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
-from dsops.sandbox.organizations.organizations import Levels
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy
+from dsops.sandbox.state.organizations import Levels
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import PrincipalGrants, World
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.wire.refusals import access_denied
+from dsops.sandbox.wire.errors import access_denied
 
 _KEPT_DECISIONS = 1000
 FULL_RIGHTS = StoredPolicy(
     "the root user's rights",
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}',
 )
-"""Nobody wrote this one."""
+"""A placeholder policy for the root user."""
 SESSION_POLICY = "the session policy"
 _REFUSES_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "%s"}]}'
 _NOTHING_ALLOWED_AS: Mapping[PolicyKind, str] = {"trust": _REFUSES_ALL % "sts:*", "resource": _REFUSES_ALL % "*"}
 
 
 class AuthorizationQuestion(NamedTuple):
-    """Whether the caller may do this."""
+    """One authorization check: whether the caller may perform this action on this resource."""
 
     action: str
     resource: str
     """The ARN that policies are matched against; `*` for an action without resources."""
     account: str
-    """Who owns the resource."""
+    """The account that owns the resource."""
     context: Mapping[str, tuple[str, ...]]
     resource_policy: StoredPolicy | None = None
     shown: str = ""
-    """The resource as the refusal names it, where that is not its ARN: the id as the client wrote it."""
+    """The resource as the error message names it, if not by ARN: the id as the client sent it."""
     must_policy_allow: bool = False
-    """Whether nobody may without the resource's policy, its own account included: so it is with a KMS key's."""
+    """Whether the resource's policy must allow, even within its own account, as with a KMS key."""
 
 
 class Consulted(NamedTuple):
-    """What bears on a request, as texts: empty or None for what there is not."""
+    """The policies of a request as stored; empty or None where there are none."""
 
     identity: tuple[StoredPolicy, ...] = ()
     boundary: StoredPolicy | None = None
@@ -56,7 +56,7 @@ class Consulted(NamedTuple):
     resource_control: Levels = ()
 
     def policies(self, resource_kind: PolicyKind, *, must_resource_allow: bool) -> Policies:
-        """The same, read."""
+        """Return the policies parsed."""
         boundary, resource = self.boundary, self.resource
         return Policies(
             _all_compiled(self.identity, "identity"),
@@ -70,7 +70,7 @@ class Consulted(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A decision and the request that it was made for."""
+    """A decision, its request id and its policies."""
 
     request_id: str
     at: float
@@ -79,14 +79,14 @@ class Kept(NamedTuple):
 
 
 class Judge:
-    """Decides, and remembers the last decisions."""
+    """Makes authorization decisions and remembers the latest."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.decisions: deque[Kept] = deque(maxlen=_KEPT_DECISIONS)
 
     def require(self, caller: Caller, question: AuthorizationQuestion, request_id: str, now: float) -> None:
-        """Raises AccessDenied in AWS's words unless the caller may."""
+        """Raise AccessDenied with AWS's message unless the caller is allowed."""
         decision = self.decide(caller, question, request_id, now)
         if not decision.is_allowed:
             raise denied(decision, question.shown)
@@ -100,7 +100,7 @@ class Judge:
         *,
         is_kept_when_allowed: bool = True,
     ) -> Decision:
-        """What AWS would decide."""
+        """Return the decision that AWS would make."""
         kind: PolicyKind = "trust" if question.action.startswith("sts:") else "resource"
         consulted = self._consulted(caller, question)
         context = question.context
@@ -115,7 +115,7 @@ class Judge:
         return decision
 
     def decisions_of(self, request_id: str) -> list[Kept]:
-        """Those of the request that is being answered, in order."""
+        """Return the decisions of the request in progress, in order."""
         found: list[Kept] = []
         for kept in reversed(self.decisions):
             if kept.request_id != request_id:
@@ -140,39 +140,39 @@ class Judge:
         )
 
     def _grants(self, caller: Caller) -> PrincipalGrants:
-        """What the caller's own account lets him do."""
+        """Return the caller's identity policies and boundary."""
         if caller.role is not None:
             return self._world.grants_of_role(caller.role)
         if caller.user is not None:
             return self._world.grants_of_user(caller.user)
         if caller.principal.kind == "federated-session":
-            # Federated by the root user, who has every right to share.
+            # Issued by the root user, who has all permissions.
             return PrincipalGrants((FULL_RIGHTS,), None)
         return PrincipalGrants((), None)
 
     def _session_layers(self, account: str, session: Session) -> Levels:
-        """What was passed when it was issued, and what GetScopedCredentials narrowed it to since."""
+        """Return the session policies passed at issue, and the scopes added by GetScopedCredentials since."""
         if session.policy is None and not session.scopes:
             return ()
         layers = [self._session_policies(account, layer) for layer in session.scopes]
         if session.policy is not None:
             first = self._session_policies(account, session.policy)
-            # The policies of AssumeRoot's tasks only deny: they take from all that a root user may.
+            # The policies of AssumeRoot's tasks only deny: they limit the root user's full permissions.
             layers.insert(0, (FULL_RIGHTS, *first) if session.kind == "assumed-root" else first)
         elif session.kind == "federated":
-            # What was issued without a policy has no permissions, and what narrows it gives it none.
+            # A federated session without a policy has no permissions, and scopes can't add any.
             layers.insert(0, ())
         return tuple(layers)
 
     def _session_policies(self, account: str, layer: PolicyLayer) -> tuple[StoredPolicy, ...]:
         texts = [StoredPolicy(SESSION_POLICY, layer.inline)] if layer.inline else []
-        managed = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
-        # One that was deleted since allows nothing; the layer still limits.
-        return (*texts, *(policy for policy in managed if policy is not None))
+        managed_policies = (self._world.managed_policy(account, arn) for arn in layer.managed_arns)
+        # A policy deleted since then allows nothing, but the layer still limits.
+        return (*texts, *(policy for policy in managed_policies if policy is not None))
 
 
 def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
-    """403 AccessDenied with AWS's sentence; `shown` stands for the resource where a service names it otherwise."""
+    """Return AccessDenied (403) with AWS's message; `shown` replaces the ARN where the service names an id."""
     request = decision.request
     sentence = denial_sentence(request, decision)
     if shown and shown != request.resource:
@@ -183,12 +183,12 @@ def denied(decision: Decision, shown: str = "") -> SandboxRefusal:
 
 @lru_cache(maxsize=8192)
 def compiled(text: str, kind: PolicyKind, name: str) -> Policy:
-    """The policy; one that can't be read allows nothing."""
+    """Return the parsed policy; one that can't be parsed denies everything."""
     try:
         return parse_policy(text, kind, name=name)
     except PolicyInvalid:
         if kind == "rcp":
-            # No document of its own kind could say that.
+            # An RCP can't express that, so the denial has the form of a resource policy.
             return parse_policy(_REFUSES_ALL % "*", "resource", name=name)._replace(kind=kind)
         return parse_policy(_NOTHING_ALLOWED_AS.get(kind, NOTHING_ALLOWED), kind, name=name)
 

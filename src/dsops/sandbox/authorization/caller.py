@@ -1,7 +1,7 @@
-"""Who signed this request? Long-term keys and sessions, judged in AWS's order.
+"""Identify the caller of a signed request, by long-term key or session, with checks in AWS's order.
 
-Measured on live STS: the credential's scope comes before the key, an inactive key before its signature, the token
-before the expiry, the expiry before a deleted role, and the signature last.
+Measured on live STS: the credential's scope is checked before the key, an inactive key before its signature, the
+token before its expiry, the expiry before a deleted role, and the signature last.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 from dsops.arn import partition_of_region
 from dsops.policy import Principal, lower_case
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, User, World
-from dsops.sandbox.sts.sessions import Session, SessionTable
-from dsops.sandbox.wire.refusals import expired_token, invalid_token
+from dsops.sandbox.wire.errors import expired_token, invalid_token
 from dsops.sandbox.wire.signature import Claim, check_scope, check_signature, read_claim
 from dsops.sandbox.wire.signature_v2 import check_query_signature, is_signed_so, read_query_claim
-from dsops.sandbox.wire.wire import HttpRequest
 
-# AWS's window is 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
+# The time window is 15 minutes for STS; Secrets Manager and SSM were seen to allow 5.
 _WINDOW_MINUTES = {"secretsmanager": 5, "ssm": 5}
 _DEFAULT_WINDOW_MINUTES = 15
 
 
 class Caller(NamedTuple):
-    """The principal of a request, as it stands in the world at this moment."""
+    """The principal of a request in its current state."""
 
     principal: Principal
     partition: str
@@ -32,39 +32,39 @@ class Caller(NamedTuple):
     """`aws:userid`, and UserId of GetCallerIdentity."""
     key_id: str
     region: str
-    """Of the credential scope: where the request went."""
+    """The region of the credential scope, to which the request was sent."""
     user: User | None
-    """The user who signed with a long-term key or GetSessionToken, or who federated; None for roles and the root."""
+    """The user of a long-term key, GetSessionToken or GetFederationToken session; None for roles and the root user."""
     role: Role | None
     session: Session | None
     """None for a long-term key."""
     tags: Mapping[str, str]
-    """`aws:PrincipalTag`: of the user or role, overlaid by the session's."""
+    """`aws:PrincipalTag`: tags of the user or role, overridden by the session's."""
     subject: str = ""
-    """Of whom a web identity token speaks."""
+    """The subject of a web identity token or SAML assertion."""
 
     @property
     def account(self) -> str:
-        """Whose principal this is."""
+        """The principal's account."""
         return self.principal.account
 
     @property
     def arn(self) -> str:
-        """As refusals and GetCallerIdentity show it."""
+        """The ARN that errors and GetCallerIdentity show."""
         return self.principal.arn
 
     @property
     def unique_id(self) -> str:
-        """AIDA of the user or AROA of the role, the account for its root."""
+        """The AIDA id of the user or AROA id of the role; the account id for its root user."""
         return self.principal.unique_id or self.account
 
 
 def authenticate(
     request: HttpRequest, service: str, world: World, sessions: SessionTable, *, now: float, wall: float
 ) -> tuple[Caller, HttpRequest]:
-    """The caller, when the signature is his, and the request with its body out of S3's chunks.
+    """Return the verified caller, and the request with an aws-chunked body decoded.
 
-    `service` is the one that the signature has to be for; `now` is the sandbox's time, `wall` the machine's.
+    `service` is the name that the signature must be scoped to; `now` is the sandbox's time, `wall` the machine's.
 
     Raises SandboxRefusal.
     """
@@ -79,7 +79,7 @@ def authenticate(
     else:
         caller, secret = _of_long_term_key(claim, world)
     if caller.partition != partition_of_region(claim.region).name:
-        # An account lives in one partition; elsewhere its keys are unknown.
+        # An account belongs to one partition; its keys are unknown in the others.
         raise invalid_token()
     return caller, check(request, claim, secret)
 
@@ -110,7 +110,7 @@ def _of_session(claim: Claim, world: World, sessions: SessionTable, now: float) 
 
 
 def session_caller(world: World, session: Session, key_id: str, region: str) -> Caller | None:
-    """The caller that a session makes; None when the user or role that issued it is no more."""
+    """Return the caller of a session; None when its user or role was deleted."""
     if session.account not in world.partitions:
         return None
     if session.kind in {"root", "assumed-root"}:
@@ -127,21 +127,21 @@ def session_caller(world: World, session: Session, key_id: str, region: str) -> 
 
 
 def user_caller(world: World, user: User, key_id: str, region: str, session: Session | None) -> Caller:
-    """A user, by a long-term key or a GetSessionToken session."""
+    """Return the caller for a user with a long-term key or a GetSessionToken session."""
     principal = Principal("user", user.account, user.arn, unique_id=user.unique_id)
     partition = world.partitions[user.account]
     return Caller(principal, partition, user.unique_id, key_id, region, user, None, session, dict(user.tags))
 
 
 def root_caller(world: World, account: str, key_id: str, region: str, session: Session | None) -> Caller:
-    """The root user of an account."""
+    """Return the caller for the root user of an account."""
     partition = world.partitions[account]
     principal = Principal("root", account, f"arn:{partition}:iam::{account}:root")
     return Caller(principal, partition, account, key_id, region, None, None, session, {})
 
 
 def role_caller(world: World, role: Role, session: Session, key_id: str, region: str) -> Caller:
-    """A session of a role. Its ARN drops the role's path (measured)."""
+    """Return the caller for a role session. Its ARN omits the role's path (measured)."""
     partition = world.partitions[role.account]
     arn = f"arn:{partition}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
     principal = Principal("role-session", role.account, arn, issuer_arn=role.arn, unique_id=role.unique_id)
@@ -151,7 +151,7 @@ def role_caller(world: World, role: Role, session: Session, key_id: str, region:
 
 
 def _federated_caller(world: World, user: User | None, session: Session, key_id: str, region: str) -> Caller:
-    """A GetFederationToken session of a user, or of the account's root where there is none."""
+    """Return the caller for a GetFederationToken session of a user, or of the root user if there is none."""
     account, partition = session.account, world.partitions[session.account]
     arn = f"arn:{partition}:sts::{account}:federated-user/{session.name}"
     issuer = f"arn:{partition}:iam::{account}:root" if user is None else user.arn
@@ -162,6 +162,6 @@ def _federated_caller(world: World, user: User | None, session: Session, key_id:
 
 
 def overlay(below: Mapping[str, str], above: Mapping[str, str]) -> dict[str, str]:
-    """Tags of both; those above win, and keys are equal whatever their case."""
+    """Merge tags; `above` wins, and keys are compared without case."""
     hidden = {lower_case(key) for key in above}
     return {key: value for key, value in below.items() if lower_case(key) not in hidden} | dict(above)

@@ -1,7 +1,7 @@
-"""The condition keys that every request has: who, from where, when, with what.
+"""The global condition keys of a request: principal, source, time, client.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. An absent key means something
-else than an empty one, so keys that AWS leaves out are left out here.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html. An absent key differs from an
+empty one, so keys that AWS omits are omitted here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Literal
 from urllib.parse import parse_qsl
 
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.organizations.organizations import Membership
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.state.organizations import Membership
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.wire import HttpRequest
 
 Context = dict[str, tuple[str, ...]]
 
@@ -28,7 +28,7 @@ _TYPES: Mapping[str, Literal["Account", "User", "FederatedUser", "AssumedRole"]]
 
 
 def request_context(world: World, caller: Caller, request: HttpRequest, now: float) -> Context:
-    """The keys that don't depend on the operation; `now` is the sandbox's time."""
+    """Return the condition keys that do not depend on the operation; `now` is the sandbox's time."""
     principal = caller.principal
     context = unsigned_context(caller.region, request, now)
     own_address = source_ip(world, caller)
@@ -50,12 +50,12 @@ def request_context(world: World, caller: Caller, request: HttpRequest, now: flo
 
 
 def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
-    """The keys that a request has whoever sends it."""
+    """Return the condition keys that do not depend on the caller."""
     context: Context = {
         "aws:SourceIp": (request.peer,),
         "aws:CurrentTime": (iso_time(now),),
         "aws:EpochTime": (str(int(now)),),
-        # The sandbox stands in for an https endpoint; that it is reached without TLS on loopback is not the client's.
+        # The sandbox stands in for an https endpoint; that loopback has no TLS is not the client's doing.
         "aws:SecureTransport": ("true",),
         "aws:RequestedRegion": (region,),
         "aws:ViaAWSService": ("false",),
@@ -67,8 +67,11 @@ def unsigned_context(region: str, request: HttpRequest, now: float) -> Context:
 
 
 def s3_context(request: HttpRequest, now: float) -> Context:
-    """How a request to S3 is signed (Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys")."""
-    # As for aws:SecureTransport: the endpoint that the sandbox stands in for speaks it.
+    """Return the keys about the signature of an S3 request.
+
+    Amazon S3 API Reference, "Amazon S3 Signature Version 4 ... policy keys".
+    """
+    # True, as for aws:SecureTransport, of the endpoint that the sandbox stands in for.
     context: Context = {"s3:TlsVersion": ("1.3",)}
     query = dict(parse_qsl(request.query))
     if "authorization" in request.headers:
@@ -87,7 +90,7 @@ def s3_context(request: HttpRequest, now: float) -> Context:
 
 
 def _signed_at(stamp: str) -> float | None:
-    """`20261128T120000Z` as seconds since 1970."""
+    """Parse `20261128T120000Z` to seconds since 1970; None for other text."""
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -95,25 +98,25 @@ def _signed_at(stamp: str) -> float | None:
 
 
 def source_ip(world: World, caller: Caller) -> str:
-    """The address that the seed gives this principal, or that its session was issued to; "" for the real one."""
+    """Return the source address that the seed gives this principal or its session has; "" for the real one."""
     own = world.source_ips.get(caller.unique_id, "")
     return own or ("" if caller.session is None else caller.session.source_ip)
 
 
 def membership_keys(membership: Membership | None, whose: Literal["Principal", "Resource", "Source"]) -> Context:
-    """`aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or another's; none outside of an organization."""
+    """Return `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, or those of `whose`; {} outside an organization."""
     if membership is None:
         return {}
     return {f"aws:{whose}OrgID": (membership.organization_id,), f"aws:{whose}OrgPaths": (membership.path,)}
 
 
 def tag_keys(prefixes: Iterable[str], tags: Iterable[tuple[str, str]]) -> Context:
-    """`PREFIX/KEY` for each tag and prefix."""
+    """Return `PREFIX/KEY` for each tag and prefix."""
     return {f"{prefix}/{key}": (value,) for key, value in tags for prefix in prefixes}
 
 
 def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
-    """`aws:RequestTag/KEY` and `aws:TagKeys` of the tags passed with a request; nothing when there are none."""
+    """Return `aws:RequestTag/KEY` and `aws:TagKeys` for tags passed with a request; {} without tags."""
     passed = tuple(tags)
     if not passed:
         return {}
@@ -121,13 +124,13 @@ def request_tags(tags: Iterable[tuple[str, str]]) -> Context:
 
 
 def _principal_arn(caller: Caller) -> str:
-    """For a role session the role's ARN, path included, never the session's (measured)."""
+    """Return a role session's role ARN with its path, never the session's ARN (measured)."""
     principal = caller.principal
     return principal.issuer_arn if principal.kind == "role-session" else principal.arn
 
 
 def _add_session(context: Context, caller: Caller, now: float) -> None:
-    """MultiFactorAuthPresent is there, "false", for sessions without MFA, and absent for long-term keys."""
+    """Add the session's keys. MultiFactorAuthPresent is "false" for sessions without MFA, absent for long-term keys."""
     session = caller.session
     if session is None:
         return

@@ -1,15 +1,15 @@
-"""A decision as a person reads it: what each policy said, and what a statement that nearly applied wanted."""
+"""Decisions as JSON for people: each policy's result, and the unmet conditions of near misses."""
 
 from __future__ import annotations
 
 from dsops.policy import Policy, Reason, Statement, StatementReason, UnmetElement
 from dsops.sandbox.authorization.authorize import Kept
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.sts.assume_role import NO_ROLE
 
 
 def decision_record(kept: Kept) -> dict[str, object]:
-    """The decision in JSON's types. Values of secret condition keys stay out (`dsops.policy` masks them)."""
+    """Return the decision as JSON types. Secret condition values are left out (`dsops.policy` masks them)."""
     decision = kept.decision
     request = decision.request
     return {
@@ -30,7 +30,7 @@ def decision_record(kept: Kept) -> dict[str, object]:
 
 
 def _reason(reason: Reason) -> dict[str, object]:
-    # What stands in for the trust policy of a role that isn't there has statements that nobody wrote.
+    # The statements of the placeholder trust policy for a missing role are no user's.
     is_no_role = any(found.policy.name == NO_ROLE.name for found in reason.near)
     return {
         "policy_type": reason.policy_type,
@@ -55,7 +55,7 @@ def _statement(found: StatementReason) -> dict[str, object]:
 
 
 def _number(policy: Policy | None, statement: Statement | None) -> int | None:
-    """Which statement of its policy it is, from 1: a document without line breaks has only one line to name."""
+    """Return the statement's position in its policy, from 1: a one-line document has no other way to point to it."""
     if policy is None or statement is None:
         return None
     return next((number for number, one in enumerate(policy.statements, 1) if one is statement), None)

@@ -1,7 +1,7 @@
-"""Encoded authorization messages: why a request was refused, for those only who may decode it.
+"""Encoded authorization messages: the reason of a denial, readable only with permission to decode.
 
-STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of what comes out. AWS hands them out in the
-answers of EC2 and a few others; here each refusal in `/_sandbox/decisions` has one too.
+STS API Reference, DecodeAuthorizationMessage, and AWS's two examples of the result. AWS returns them in the errors of
+EC2 and a few others; here each denial in `/_sandbox/decisions` has one, too.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 MAX_LENGTH = 10_240
-"""Characters that DecodeAuthorizationMessage takes."""
+"""Maximum characters that DecodeAuthorizationMessage accepts."""
 
 _MAX_DECODED = 1_000_000
 
 
 class Messages:
-    """Encodes and decodes under a key of this sandbox."""
+    """Encodes and decodes messages with a key of this sandbox."""
 
     def __init__(self) -> None:
         self._box: Fernet | None = None
 
     def encode(self, decision: Decision) -> str:
-        """The message of a decision. One that would be too long lacks the conditions of the request."""
+        """Return the encoded message of a decision. If too long, it omits the request's conditions."""
         record = message_record(decision)
         message = self._encrypt(decision, record)
         if len(message) > MAX_LENGTH:
@@ -38,7 +38,7 @@ class Messages:
         return message
 
     def decode(self, message: str, account: str) -> str | None:
-        """The JSON text; None for what is no message of this sandbox, or one for another account's eyes."""
+        """Return the JSON text; None for a message of another sandbox or another account."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -48,7 +48,7 @@ class Messages:
         return text if owner == account else None
 
     def _encrypt(self, decision: Decision, record: Mapping[str, object]) -> str:
-        # Whoever signs no request belongs to no account: the refusal is told to the owner of the role.
+        # An unsigned request has no account: its denial can be decoded by the role's owner.
         owner = decision.request.principal.account or decision.request.resource_account
         text = f"{owner}\n{json.dumps(record, separators=(',', ':'))}"
         return self._fernet().encrypt(zlib.compress(text.encode(), 9)).decode()
@@ -62,7 +62,7 @@ class Messages:
 
 
 def message_record(decision: Decision) -> dict[str, object]:
-    """What DecodeAuthorizationMessage shows of a decision; external IDs stay out."""
+    """Return what DecodeAuthorizationMessage shows of a decision, without external IDs."""
     matched = [
         found.statement
         for reason in decision.reasons
@@ -124,5 +124,5 @@ def _items(entries: Iterable[object]) -> dict[str, object]:
 
 
 def _inflate(packed: bytes) -> str:
-    """The text; what we have packed ourselves is never longer than that."""
+    """Decompress a message; the limit is above any message encoded here."""
     return zlib.decompressobj().decompress(packed, _MAX_DECODED).decode()

@@ -1,7 +1,7 @@
-"""The IAM Toolbox (preview): what AWS weighed when it refused a request, for those who may ask.
+"""The IAM Toolbox (preview): details of refused requests, for permitted accounts.
 
-botocore's service model `iam-toolbox` 2018-05-10, signed for `iam`. moto has no such service. A record is a region's,
-and to be seen by the account, or the organization, of whoever was refused; by the resource's only as far as it is its.
+botocore's service model `iam-toolbox` 2018-05-10, signed for `iam`; moto lacks the service. A record belongs to one
+region. The account or organization of the refused caller sees it; the resource owner sees only its own part.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from dsops.sandbox.authorization.authorization_details import (
 )
 from dsops.sandbox.authorization.authorization_records import AuthorizationRecords
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import TOOLBOX, operation_names, signing_name
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from dsops.errors import SandboxRefusal
-    from dsops.sandbox.sts.turn import StsRequest
+    from dsops.sandbox.authorization.request import StsRequest
 
 _PATH: Final = "/authorization-details/"
 _PAGE: Final = 50
-"""Evaluations in an answer; AWS does not say how many it gives."""
+"""Evaluations per page; AWS does not document its number."""
 _JSON: Final = (("Content-Type", "application/json"),)
 
 
 def find_toolbox_route(request: HttpRequest) -> Route | None:
-    """The operation; None for a request that is for another service. IAM's own requests are all for `/`."""
+    """Return the Toolbox operation; None for a request to another service. IAM's own requests all go to `/`."""
     if not request.path.startswith(_PATH) or signed_for(request) != signing_name(TOOLBOX):
         return None
     if not operation_names(TOOLBOX):
         message = f"The dsops sandbox serves iam-toolbox when botocore knows it: {pip_install('-U', 'botocore')}"
         raise refusal("NotImplemented", message, 501)
     try:
-        found = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)
-    except ValueError as error:  # escapes that are no UTF-8
+        match = find_operation(TOOLBOX, request.method, request.path, query_pairs(request.query), request.headers)
+    except ValueError as error:  # invalid UTF-8 in escapes
         raise refusal("MalformedInput", None) from error
-    if found is None:
+    if match is None:
         return None
     return Route(
         TOOLBOX,
-        found.operation,
+        match.operation,
         "rest-json",
         wants_json=False,
         fields={},
         document={},
-        labels=found.labels,
+        labels=match.labels,
         request=request,
     )
 
@@ -69,7 +69,7 @@ class Toolbox:
         self._judge = judge
 
     def perform(self, turn: StsRequest) -> HttpAnswer:
-        """The answer. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         account = turn.caller.account
         question = AuthorizationQuestion(f"iam:{turn.operation}", "*", account, turn.context)
         self._judge.require(turn.caller, question, turn.request_id, turn.now)
@@ -84,7 +84,7 @@ class Toolbox:
 
 
 def _document(reader: MessageReader, uri: str) -> Json:
-    """Policies are for the side of whoever was refused (the operation's own text)."""
+    """Return a policy document; only the refused caller's side may read policies (the operation's description)."""
     listed = policies(reader).get(uri) if reader.sees_caller else None
     document = None if listed is None else document_of(listed)
     if document is None:
@@ -93,7 +93,7 @@ def _document(reader: MessageReader, uri: str) -> Json:
 
 
 def _page(details: Json, authorization_id: str, token: str) -> Json:
-    """The evaluations from that token on, and the token of the next ones."""
+    """Return the evaluations from that token on, with the token of the next page."""
     evaluations = details["evaluations"]
     starts = range(0, max(len(evaluations), 1), _PAGE)
     tokens = {_token(authorization_id, start): start for start in starts}

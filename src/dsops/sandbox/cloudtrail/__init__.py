@@ -1,4 +1,4 @@
-"""A call -> the record that CloudTrail keeps of it, in memory and in a folder of log files.
+"""CloudTrail: the record of each call, kept in memory and delivered to a folder of log files.
 
 Imported by `control`, which records each call once it is answered.
 """

@@ -1,7 +1,7 @@
-"""Which calls a trail leaves out unless it is told otherwise: what CloudTrail calls data events.
+"""Data events: the calls that a trail records only on request.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. There would be a
-record for each message and object, and those that matter would drown in them.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html. With a record for
+each message and object, the important ones would be hard to find.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from dsops.arn import Arn, parse_arn
-from dsops.sandbox.sts.turn import StsRequest
+from dsops.sandbox.authorization.request import StsRequest
 
 _OPERATIONS: Mapping[str, frozenset[str]] = {
     "cloudwatch": frozenset(
@@ -41,7 +41,7 @@ _ABOUT_BUCKETS = frozenset({"GetObjectLockConfiguration", "PutObjectLockConfigur
 
 
 def is_data_event(service: str, operation: str) -> bool:
-    """Whether a call is none that manages anything."""
+    """Whether the call is a data event, not a management event."""
     if service == "s3":
         is_about_objects = any(part in operation for part in ("Object", "Part", "Upload")) or operation == "HeadBucket"
         return is_about_objects and operation not in _ABOUT_BUCKETS
@@ -49,11 +49,11 @@ def is_data_event(service: str, operation: str) -> bool:
 
 
 def resources_of_data(service: str, turn: StsRequest) -> Iterator[dict[str, str]]:
-    """What the call was about, as far as its parameters say it: object and bucket, or table."""
+    """Yield the resources that the call's parameters name: object and bucket, or table."""
     partition, account, region = turn.caller.partition, turn.caller.account, turn.caller.region
     bucket, key, table = turn.text("Bucket"), turn.text("Key"), turn.text("TableName")
     if service == "s3" and bucket:
-        # Whose bucket it is stands in no request, so its account is left out.
+        # The request does not tell the bucket's account, so it is left out.
         if key:
             yield {"type": "AWS::S3::Object", "ARN": f"arn:{partition}:s3:::{bucket}/{key}"}
         yield {"type": "AWS::S3::Bucket", "ARN": f"arn:{partition}:s3:::{bucket}"}

@@ -1,4 +1,4 @@
-"""Who called, as CloudTrail writes `userIdentity`.
+"""The caller as CloudTrail's `userIdentity`.
 
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.control.clock import iso_time
-from dsops.sandbox.sts.sessions import Session
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.state.sessions import Session
 
 _PRINCIPAL_TYPES = {
     "user": "IAMUser",
@@ -24,11 +24,11 @@ _PRINCIPAL_TYPES = {
 
 
 def identity_of(caller: Caller) -> dict[str, object]:
-    """`userIdentity` of a call."""
+    """Return the `userIdentity` of a call."""
     if caller.principal.kind == "anonymous":
         return {"type": _PRINCIPAL_TYPES["anonymous"]}
     if caller.principal.kind in ("web-identity", "saml"):
-        # Of a SAML user the provider is the qualifier that stands before his name, not its ARN (CloudTrail User Guide).
+        # For SAML, `identityProvider` is the name qualifier in the principal id, not the ARN (CloudTrail User Guide).
         qualifier = caller.user_id.partition(":")[0]
         return {
             "type": _PRINCIPAL_TYPES[caller.principal.kind],
@@ -70,7 +70,7 @@ def identity_of(caller: Caller) -> dict[str, object]:
 
 
 def _person(session: Session) -> dict[str, object]:
-    """Whose role of IAM Identity Center it is."""
+    """Return the IAM Identity Center user of the session, if any."""
     if session.on_behalf_of is None:
         return {}
     user_id, store_arn = session.on_behalf_of
@@ -78,7 +78,10 @@ def _person(session: Session) -> dict[str, object]:
 
 
 def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
-    """Whose token a session goes back to; empty for SAML. Claims were seen for the providers that all accounts know."""
+    """Return the token's provider and claims; {} for SAML.
+
+    Claims were seen on AWS for the providers that all accounts have.
+    """
     provider = keys["aws:FederatedProvider"][0]
     if "saml:sub" in keys:
         return {}
@@ -87,7 +90,7 @@ def _web_federation(keys: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
 
 
 def _issuer(caller: Caller) -> dict[str, object] | None:
-    """Whose session it is: the role's, or of the user who federated; None where the caller is that one himself."""
+    """Return the session's issuer: the role or the federating user; None if the caller is a user or root itself."""
     if caller.role is not None:
         issuer = caller.role
         return {

@@ -1,7 +1,7 @@
-"""A call -> what CloudTrail records of it; never a secret's value.
+"""Build the CloudTrail record of a call, without any secret value.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Where AWS records a session token or an
-external ID, HIDDEN stands here: these records are read by whoever looks over a developer's shoulder.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html. Session tokens and external IDs, which
+AWS records, are replaced by HIDDEN: these records are shown on developers' screens.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from uuid import NAMESPACE_URL
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
 from dsops.policy import lower_case
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data
 from dsops.sandbox.cloudtrail.event_identity import identity_of
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.state.global_services import region_of_trail
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
 from dsops.sandbox.wire.cbor import decode
+from dsops.sandbox.wire.errors import answer_of
 from dsops.sandbox.wire.models import event_source, service_model
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.responses import Moment, Value
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 VERSION = "1.11"
-"""Of the format; what AWS's own records had in 2026."""
+"""Version of the record format, as seen in AWS's records in 2026."""
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
-"""What AWS itself writes for what it does not record."""
+"""AWS's own placeholder for values that it does not record."""
 
 _READS = ("Get", "List", "Describe", "BatchGet", "AssumeRo", "Head", "Query", "Scan", "TransactGet", "Filter")
 _KEPT_PARAMETERS = frozenset(
@@ -48,7 +48,7 @@ _KEPT_PARAMETERS = frozenset(
     TableName TopicArn authorizationId policyUri
     """.split()
 )
-"""What may stand in a record; everything else (values, codes, passwords) stays out."""
+"""Request parameters that are recorded; all others (values, codes, passwords) are left out."""
 
 
 def record_of(
@@ -59,7 +59,7 @@ def record_of(
     refused: SandboxRefusal | None,
     answer: HttpAnswer | None,
 ) -> dict[str, object]:
-    """The record, but for its id and whose trail it is in; `answer` is where moto's own refusals are read."""
+    """Return the record without its id and recipient account; moto's errors are read from `answer`."""
     caller = turn.caller
     is_data = is_data_event(route.service, turn.operation)
     record: dict[str, object] = {
@@ -87,32 +87,32 @@ def record_of(
     }
     host = request.headers.get("host", "")
     if host and caller.principal.kind != "service":
-        # AWS leaves out what it does not know, and there is no TLS here.
+        # AWS leaves out what it does not know; there is no TLS here, so its version and cipher are missing.
         record["tlsDetails"] = {"clientProvidedHostHeader": host}
     return record
 
 
 def packed(record: Mapping[str, object], recipient: str) -> bytes:
-    """The record in the trail of an account, as it is kept: `marshal` writes it in a fifth of JSON's time."""
+    """Serialize a record for the trail of an account; `marshal` takes a fifth of JSON's time."""
     return marshal.dumps({**record, "recipientAccountId": recipient})
 
 
 def unpacked(kept: bytes) -> dict[str, Any]:
-    """The whole record, with its id."""
+    """Return the whole record with its id."""
     record: dict[str, Any] = marshal.loads(kept)  # noqa: S302 - our own, of this process
     record["eventID"] = id_of(f"{record['requestID']} {record['recipientAccountId']}")
     return record
 
 
 def id_of(name: str) -> str:
-    """An id that needs no memory: the same text gives the same one, which is uuid5's, in a third of its time."""
+    """Derive an id from a text, equal to uuid5's, in a third of its time."""
     digits = sha1(NAMESPACE_URL.bytes + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _from_where(request: HttpRequest, turn: StsRequest) -> dict[str, object]:
-    """Address and program; of an AWS service that calls by itself, its name."""
+    """Return source address and user agent; for an AWS service that calls by itself, its name."""
     if turn.caller.principal.kind == "service":
         return dict.fromkeys(("sourceIPAddress", "userAgent"), turn.caller.principal.federated)
     return {
@@ -123,17 +123,17 @@ def _from_where(request: HttpRequest, turn: StsRequest) -> dict[str, object]:
 
 @lru_cache(maxsize=64)
 def _serving(region: str) -> Mapping[str, object]:
-    """Which endpoint of STS it was: those of regions are all that the sandbox plays."""
+    """Return the data about STS's endpoint; the sandbox has regional endpoints only."""
     return {"RequestDetails": {"endpointType": "regional", "awsServingRegion": region}}
 
 
 def _only_reads(operation: str) -> bool:
-    """What AWS says of it: assuming a role changes nothing, a federation token does (both seen)."""
+    """Whether AWS marks the operation as read-only: AssumeRole is, GetFederationToken is not (both seen)."""
     return operation.startswith(_READS) and operation != "GetFederationToken"
 
 
 def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | None) -> dict[str, object]:
-    """Code and message of a refusal, ours or moto's; nothing for a call that was carried out."""
+    """Return code and message of an error, the sandbox's or moto's; {} for a successful call."""
     if refused is not None:
         aws = answer_of(refused)
         return {"errorCode": _exception_names(service).get(aws.code, aws.code), "errorMessage": aws.message}
@@ -142,51 +142,53 @@ def _error(service: str, refused: SandboxRefusal | None, answer: HttpAnswer | No
     headers = {lower_case(name): value for name, value in answer.headers}
     text = answer.body.decode("utf-8", "replace")
     if text.startswith("{") or "cbor" in headers.get("content-type", ""):
-        said = _said(answer.body)
-        code = str(said.get("__type") or headers.get("x-amzn-errortype", "")).rpartition("#")[2]
-        return {"errorCode": code, "errorMessage": said.get("message") or said.get("Message") or ""}
-    found = [re.search(f"<{name}>([^<]*)</{name}>", text) for name in ("Code", "Message")]
-    code, message = ("" if match is None else match[1] for match in found)
+        content = _said(answer.body)
+        code = str(content.get("__type") or headers.get("x-amzn-errortype", "")).rpartition("#")[2]
+        return {"errorCode": code, "errorMessage": content.get("message") or content.get("Message") or ""}
+    matches = [re.search(f"<{name}>([^<]*)</{name}>", text) for name in ("Code", "Message")]
+    code, message = ("" if match is None else match[1] for match in matches)
     return {"errorCode": _exception_names(service).get(code, code), "errorMessage": message}
 
 
 def _said(body: bytes) -> Mapping[str, object]:
-    """The object in the body of an answer."""
+    """Return the object in the body of an answer; {} if there is none."""
     try:
-        said = json.loads(body) if body.startswith(b"{") else decode(body)
+        content = json.loads(body) if body.startswith(b"{") else decode(body)
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 @cache
 def _exception_names(service: str) -> Mapping[str, str]:
-    """What the wire calls an error -> the exception's name, which CloudTrail records."""
+    """Map error codes on the wire to exception names, which CloudTrail records."""
     shapes = service_model(service).error_shapes
     return {shape.error_code: shape.name for shape in shapes}
 
 
 def _asked(service: str, turn: StsRequest) -> dict[str, object]:
-    """The request's parameters, and the tags that its session brings along."""
-    asked = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
-    if "bucket" in asked:
-        asked["bucketName"] = asked.pop("bucket")
+    """Return the recorded parameters, and the transitive tags that the session passes on."""
+    recorded = {_lower(name): _plain(value) for name, value in turn.parameters.items() if name in _KEPT_PARAMETERS}
+    if "bucket" in recorded:
+        recorded["bucketName"] = recorded.pop("bucket")
     if service == "s3" and "Key" in turn.parameters:
-        asked["key"] = turn.text("Key")
-    if "externalId" in asked:
-        asked["externalId"] = HIDDEN
+        recorded["key"] = turn.text("Key")
+    if "externalId" in recorded:
+        recorded["externalId"] = HIDDEN
     if "PrincipalTags" in turn.parameters:
-        # Keys are data, so they keep their letters.
-        asked["principalTags"] = turn.parameters["PrincipalTags"]
+        # Tag keys are data, so their case is kept.
+        recorded["principalTags"] = turn.parameters["PrincipalTags"]
     session = turn.caller.session
     if turn.operation == "AssumeRole" and session is not None and session.transitive_keys:
         transitive = {lower_case(key) for key in session.transitive_keys}
-        asked["incomingTransitiveTags"] = {key: value for key, value in session.tags if lower_case(key) in transitive}
-    return asked
+        recorded["incomingTransitiveTags"] = {
+            key: value for key, value in session.tags if lower_case(key) in transitive
+        }
+    return recorded
 
 
 def _roles(turn: StsRequest) -> Iterator[dict[str, str]]:
-    """The role that is asked for, and the SAML provider that vouches."""
+    """Yield the requested role and the SAML provider."""
     if not turn.operation.startswith("AssumeRole"):
         return
     for name, kind in (("RoleArn", "Role"), ("PrincipalArn", "SAMLProvider")):
@@ -204,8 +206,8 @@ def _without_secrets(result: Mapping[str, Value]) -> Mapping[str, Value]:
 
 
 def _plain(value: object) -> object:
-    """As CloudTrail writes a structure: names begin small, moments read `Oct 2, 2019, 11:12:29 PM`."""
-    if isinstance(value, (str, int)):  # the commonest first: whether something is a Mapping takes a microsecond
+    """Format a value as CloudTrail does: names start with a small letter, times read `Oct 2, 2019, 11:12:29 PM`."""
+    if isinstance(value, (str, int)):  # the most frequent types first: isinstance with Mapping takes a microsecond
         return value
     if isinstance(value, Moment):
         return _spoken_time(value.seconds)

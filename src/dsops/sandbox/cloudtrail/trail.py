@@ -1,7 +1,7 @@
-"""A folder of log files as a trail of CloudTrail's delivers them, for whatever reads such folders.
+"""Deliver log files to a folder in the layout of a CloudTrail trail.
 
-https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html. A file is there whole or
-not at all: it is written under another name first. Names, dates and folders go by the sandbox's time.
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html. Files appear only when
+complete: they are written under a temporary name first. Names, dates and folders follow the sandbox's clock.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from typing import Final
 from dsops.arn import is_account_id
 from dsops.endpoint import is_region_name
 from dsops.errors import SandboxUnavailable
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.event_record import unpacked
-from dsops.sandbox.control.clock import MovableClock
 
 DELIVERY_SECONDS: Final = 10
-"""Of the sandbox's time. CloudTrail takes about five minutes; nobody waits so long for a test."""
+"""Delay of a delivery in the sandbox's time. CloudTrail takes about five minutes, too long for a test."""
 _RECORDS_AT_ONCE: Final = 500
 MOST_WAITING: Final = 100_000
-"""How many records wait for a disk that is full; of more, the oldest go."""
-# Records are a tree; looking for circles in it takes as long as writing it.
+"""Maximum number of undelivered records, as when the disk is full; the oldest above it are dropped."""
+# Records have no cycles; checking for them takes as long as writing.
 _encode = JSONEncoder(separators=(",", ":"), check_circular=False).encode
-# Between 1 (twice the size) and 9 (four times the time).
+# Level 1 doubles the size, level 9 takes four times as long.
 _GZIP_LEVEL: Final = 3
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 Where = tuple[str, str]
-"""Account and region: each pair has files of its own."""
+"""Account and region; each pair has its own files."""
 
 
 class EventTrail:
-    """Records that wait, and the folder into which they are delivered.
+    """Undelivered records, and the folder to which they are delivered.
 
-    Not safe for several threads: the sandbox's lock is held around it.
+    Not thread-safe: callers hold the sandbox's lock.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class EventTrail:
         has_data_events: bool = False,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        """`accounts` are those that there are; `tell` is told of trouble, once. Raises SandboxUnavailable."""
+        """`accounts` are the existing accounts; `tell` is called with the first problem. Raises SandboxUnavailable."""
         self.has_data_events = has_data_events
         self._most_waiting = most_waiting
         self._folder = os.path.abspath(folder)
@@ -69,13 +69,13 @@ class EventTrail:
 
     @property
     def waiting(self) -> int:
-        """How many records are not delivered yet."""
+        """The number of records not delivered yet."""
         return sum(map(len, self._waiting.values()))
 
     def add(self, packed: bytes, account: str, region: str) -> None:
-        """A record (`event_record.packed`) for the trail of an account.
+        """Add a record (`event_record.packed`) to the trail of an account.
 
-        Anybody can write any account into an unsigned request; those that there are have trails.
+        An unsigned request can name any account id; only existing accounts have trails.
         """
         if not is_account_id(account) or account not in self._accounts or not is_region_name(region):
             return
@@ -89,12 +89,12 @@ class EventTrail:
             self.deliver_due()
 
     def deliver_due(self) -> None:
-        """Writes what there is when the oldest of it is DELIVERY_SECONDS old."""
+        """Write the records if the oldest is DELIVERY_SECONDS old."""
         if self._since is not None and not 0 <= self._clock.now() - self._since < DELIVERY_SECONDS:
             self.deliver()
 
     def deliver(self) -> None:
-        """Writes what there is, now. What can't be written waits for the next time."""
+        """Write all records now. Those that can't be written are kept for the next time."""
         for where, records in list(self._waiting.items()):
             try:
                 self._write(where, records)
@@ -107,7 +107,7 @@ class EventTrail:
         self._since = self._clock.now() if self._count else None
 
     def close(self) -> None:
-        """Writes the rest, and tells how much could not be written."""
+        """Write the remaining records, and report how many could not be written."""
         self.deliver()
         lost = self._lost + self._count
         if lost:
@@ -125,7 +125,7 @@ class EventTrail:
             self._lost += gone
 
     def _write(self, where: Where, records: list[bytes]) -> None:
-        """One file."""
+        """Write one file."""
         account, region = where
         moment = datetime.fromtimestamp(self._clock.now(), UTC)
         folder = os.path.join(
@@ -134,12 +134,12 @@ class EventTrail:
         _make_folder(folder)
         unique = b32encode(os.urandom(10)).decode()
         name = f"{account}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{unique}.json.gz"
-        # One at a time: five hundred records at once set off Python's search for garbage.
+        # One record at a time: five hundred at once trigger Python's garbage collection.
         text = f'{{"Records":[{",".join([_encode(unpacked(one)) for one in records])}]}}'
         _write_whole(os.path.join(folder, name), gzip.compress(text.encode(), _GZIP_LEVEL, mtime=0))
 
     def _try_folder(self) -> None:
-        """Refuses a folder into which nothing can be written: better now than after a day."""
+        """Refuse a folder that can't be written to at start rather than at the first delivery."""
         path = os.path.join(self._folder, "AWSLogs", f".{os.getpid()}.tmp")
         try:
             _make_folder(os.path.dirname(path))
@@ -154,16 +154,16 @@ class EventTrail:
 
 
 def _make_folder(path: str) -> None:
-    """A folder, and those above it that are not there, for this user only."""
+    """Create a folder and its missing parents, for this user only."""
     if os.path.isdir(path):
         return
     _make_folder(os.path.dirname(path))
-    with suppress(FileExistsError):  # somebody else was faster
+    with suppress(FileExistsError):  # another process was faster
         os.mkdir(path, 0o700)
 
 
 def _write_whole(path: str, content: bytes) -> None:
-    """A file that nobody sees before it is complete."""
+    """Write a file that appears only when complete."""
     folder, name = os.path.split(path)
     unfinished = os.path.join(folder, f".{name}.tmp")
     descriptor = os.open(unfinished, _FLAGS, 0o600)

@@ -1,5 +1,5 @@
-"""The sandbox as a whole: a request is authenticated, authorized, carried out and recorded here.
+"""The assembled sandbox: a request is authenticated, authorized, carried out and recorded here.
 
-Also its own endpoints (`/_sandbox/...`), its clock, its limits, and how it is started and found. `dsops.cli.sandbox`
-and `dsops.testing` import it; no other room of the sandbox may.
+Also its control endpoints (`/_sandbox/...`), its clock, its rate limits, and how a sandbox is started and found. Only
+`dsops.cli.sandbox` and `dsops.testing` import this package; no other package of the sandbox may.
 """

@@ -1,4 +1,4 @@
-"""Who may go into the console: what `/_sandbox/federation` answers, in the place of AWS's federation endpoint.
+"""Console sign-in: `/_sandbox/federation` stands in for AWS's federation endpoint.
 
 IAM User Guide, "Enable custom identity broker access to the AWS console".
 """
@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 from dsops.sandbox.authorization.caller import session_caller
 from dsops.sandbox.control.service import Sandbox
-from dsops.sandbox.sts.sessions import Session
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.state.sessions import Session
 
 _LINK_SECONDS = 15 * 60
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 900, 43_200
@@ -21,25 +21,25 @@ _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
 class Console:
-    """The endpoint, over one sandbox. It plays no console: a login leads to the page that was asked for."""
+    """The federation endpoint of one sandbox. There is no console: a login redirects to the requested page."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Of `getSigninToken` and `login`."""
+        """Answer `getSigninToken` and `login`."""
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         with self._sandbox.world.lock:
             if query.get("Action") == "getSigninToken":
                 return self._signin_token(query)
             if query.get("Action") == "login":
                 return self._login(query)
-        return _refusal("Action is getSigninToken or login")
+        return _refusal("Action must be getSigninToken or login")
 
     def _signin_token(self, query: dict[str, str]) -> HttpAnswer:
         try:
-            given = json.loads(query.get("Session", ""))
-            key_id, key, token = (str(given[name]) for name in ("sessionId", "sessionKey", "sessionToken"))
+            session_fields = json.loads(query.get("Session", ""))
+            key_id, key, token = (str(session_fields[name]) for name in ("sessionId", "sessionKey", "sessionToken"))
         except (ValueError, TypeError, KeyError, RecursionError):
             return _refusal("Session is JSON with sessionId, sessionKey and sessionToken")
         session = self._alive(key_id, token)
@@ -47,12 +47,12 @@ class Console:
         if session is None or not hmac.compare_digest(expected.encode(), key.encode("utf-8", "replace")):
             return _refusal("the session is not valid")
         if session.kind not in _KINDS:
-            return _refusal("only roles and federated users are signed in")
+            return _refusal("only sessions of roles and federated users can sign in")
         duration = query.get("SessionDuration")
         if duration is not None and session.kind == "federated":
             return _refusal("a federated user's session takes no SessionDuration")
         if duration is not None and not _is_duration(duration):
-            return _refusal(f"SessionDuration is {_SHORTEST_SECONDS} to {_LONGEST_SECONDS}")
+            return _refusal(f"SessionDuration must be {_SHORTEST_SECONDS} to {_LONGEST_SECONDS}")
         moment = self._sandbox.clock.now() + _LINK_SECONDS
         sealed = self._sandbox.sts.seal.seal("sign-in", {"key_id": key_id, "token": token}, moment)
         return HttpAnswer(200, _JSON, json.dumps({"SigninToken": sealed}).encode())
@@ -65,7 +65,7 @@ class Console:
             return _refusal("the session has ended")
         page = query.get("Destination", "")
         if not page.startswith("https://") or not page.isascii() or not page.isprintable():
-            return _refusal("Destination is an https address")
+            return _refusal("Destination must be an https URL")
         return HttpAnswer(302, (("Location", page), ("Cache-Control", "no-store")), b"")
 
     def _alive(self, key_id: str, token: str) -> Session | None:

@@ -1,4 +1,4 @@
-"""A seed -> a sandbox that serves, and what a client needs to be one of its users."""
+"""Start a sandbox from a seed, and the variables with which a client acts as one of its users."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import NamedTuple
 
 from dsops.errors import SandboxUnavailable, SeedInvalid
 from dsops.input_file import read_whole, reason
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.trail import EventTrail
 from dsops.sandbox.control.client import LOOPBACK, client_variables
-from dsops.sandbox.control.clock import MovableClock
-from dsops.sandbox.control.control import find_user
+from dsops.sandbox.control.endpoints import find_user
+from dsops.sandbox.control.server import SandboxServer
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.setup import plant
 from dsops.sandbox.seed.file import read_seed
 from dsops.sandbox.seed.model import Seed
-from dsops.sandbox.seed.plant import plant
-from dsops.sandbox.wire.server import SandboxServer
 
 _MOST_BYTES = 1 << 22
-"""Of a seed: four for each character that is parsed."""
+"""Maximum size of a seed file: four bytes for each character that the parser accepts."""
 
 
 def read_seed_file(path: str) -> Seed:
-    """The seed in a file. Raises SeedInvalid."""
+    """Read the seed in a file. Raises SeedInvalid."""
     try:
         text = read_whole(path, _MOST_BYTES, takes_pipes=True).decode()
     except (OSError, UnicodeDecodeError) as error:
@@ -33,11 +33,11 @@ def read_seed_file(path: str) -> Seed:
 
 
 class TrailWish(NamedTuple):
-    """A folder that gets what happens, as CloudTrail delivers it."""
+    """The folder that receives log files as CloudTrail delivers them."""
 
     folder: str
     tell: Callable[[str], None]
-    """Is told of trouble with the folder while the sandbox runs, in one line."""
+    """Called with one line for each problem with the folder while the sandbox runs."""
     has_data_events: bool = False
 
 
@@ -50,9 +50,9 @@ def open_server(
     kept_events: int = 10_000,
     trail: TrailWish | None = None,
 ) -> SandboxServer:
-    """A sandbox with that seed in it, listening; `run()` serves in this thread, `start()` in one of its own.
+    """Return a listening server with the seed loaded; `run()` serves in this thread, `start()` in a new one.
 
-    There is one at a time in a process. Raises SandboxUnavailable and SeedInvalid.
+    A process can have one at a time. Raises SandboxUnavailable and SeedInvalid.
     """
     sandbox = Sandbox(clock, kept_events)
     plant(sandbox, seed)
@@ -68,7 +68,7 @@ def open_server(
 
 
 def identity_variables(server: SandboxServer, name: str) -> dict[str, str]:
-    """What a client needs to be that user (`NAME` or `NAME@ACCOUNT`; "" for the default one) in the sandbox."""
+    """Return the variables with which a client is a user (`NAME` or `NAME@ACCOUNT`; "" for the default user)."""
     sandbox = server.sandbox
     name = name or sandbox.default_identity
     with sandbox.world.lock:

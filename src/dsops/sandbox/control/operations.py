@@ -1,4 +1,4 @@
-"""An authenticated request that can be read -> it is allowed, question by question, and done."""
+"""Authorize a parsed, authenticated request question by question, then carry it out."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from typing import TYPE_CHECKING
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.resources import ResourceResolver
-from dsops.sandbox.authorization.resources.parameters import with_plain_names
-from dsops.sandbox.checks.keys import check_key_call
-from dsops.sandbox.checks.parameters import check_parameter_names, split_names, with_asked_names, with_invalid
-from dsops.sandbox.checks.subscriptions import no_half_subscription
+from dsops.sandbox.authorization.resources.ssm import with_plain_names
 from dsops.sandbox.iam_api.operations import IamOperations
-from dsops.sandbox.keys.refusals import key_denied, key_unusable
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.organizations.planter import organization_models
-from dsops.sandbox.organizations.rules import check_organization_call
-from dsops.sandbox.secrets.reading import list_versions, read_batch, read_secret
-from dsops.sandbox.secrets.rules import check_secret_call, check_secret_name
-from dsops.sandbox.secrets.storage import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.seed.organization_setup import organization_models
+from dsops.sandbox.services import queue_addresses
+from dsops.sandbox.services.kms_denials import key_denied, key_unusable
+from dsops.sandbox.services.kms_requests import check_key_call
+from dsops.sandbox.services.organizations import check_organization_call
+from dsops.sandbox.services.secret_checks import check_secret_call, check_secret_name
+from dsops.sandbox.services.secret_reading import list_versions, read_batch, read_secret
+from dsops.sandbox.services.sns_subscriptions import no_half_subscription
+from dsops.sandbox.services.ssm_parameters import check_parameter_names, split_names, with_asked_names, with_invalid
 from dsops.sandbox.state import fence, long_poll
+from dsops.sandbox.state.backend_responses import in_cbor, with_request_id
 from dsops.sandbox.state.buckets import check_owners, check_upload
-from dsops.sandbox.state.closed import check_open, check_own
-from dsops.sandbox.state.moto_answers import in_cbor, with_request_id
-from dsops.sandbox.wire import queues, s3_requests
-from dsops.sandbox.wire.answers import json_answer
+from dsops.sandbox.state.closed_operations import check_open, check_own
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretLocation, StoredSecret, Vault
+from dsops.sandbox.wire import s3_requests
+from dsops.sandbox.wire.errors import invalid_token, refusal
 from dsops.sandbox.wire.models import signing_name
-from dsops.sandbox.wire.refusals import invalid_token, refusal
+from dsops.sandbox.wire.responses import json_answer
 
 if TYPE_CHECKING:
     from dsops.sandbox.authorization.authorize import Judge
     from dsops.sandbox.authorization.caller import Caller
+    from dsops.sandbox.authorization.request import StsRequest
     from dsops.sandbox.authorization.resources.encryption import KeyUse, Service
+    from dsops.sandbox.http.messages import HttpAnswer
     from dsops.sandbox.state.world import World
     from dsops.sandbox.sts.outbound import Outbound
-    from dsops.sandbox.sts.turn import StsRequest
     from dsops.sandbox.wire.models import Protocol
     from dsops.sandbox.wire.route import Route
-    from dsops.sandbox.wire.wire import HttpAnswer
 
-# They find by its ARN what is in another region, and say themselves when they don't.
+# Services that find resources of other regions by ARN and answer themselves when there is none.
 _OWN_REGIONS = frozenset({"secretsmanager"})
 
 
 class Operations:
-    """Everything but STS, in one world."""
+    """The operations of all services but STS, over one world."""
 
     def __init__(self, world: World, vault: Vault, judge: Judge, outbound: Outbound) -> None:
         self._world = world
@@ -64,30 +65,30 @@ class Operations:
             "sns": self._perform_topics,
             "ssm": self._perform_parameters,
         }
-        """What moto alone can't do as AWS does it: by turn, account and resource."""
+        """Operations that moto alone does not do as AWS does, by service; called with turn, account and resource."""
 
     def perform(self, route: Route, turn: StsRequest) -> HttpAnswer:
-        """The answer. Raises SandboxRefusal where the caller may not, or where it can't be done."""
+        """Carry out the operation. Raises SandboxRefusal when it is denied or can't be done."""
         service, caller = route.service, turn.caller
         if service == "iam":
             _refuse_restricted(caller)
         elif not fence.knows_region(caller.region):
-            message = f"The dsops sandbox has no region {caller.region}: botocore knows none such."
+            message = f"The dsops sandbox has no region {caller.region}: botocore does not list it."
             raise refusal("InvalidRegion", message)
         if service == "ssm":
             self._vault.open_parameters()
         if service == "s3" and route.request is not None:
             turn = turn._replace(parameters=s3_requests.ready(turn.operation, turn.parameters, route.request))
         account, resource = self._ask(service, turn)
-        # CBOR comes last: what is changed in an answer is changed in its JSON.
+        # Convert to CBOR last: corrections to an answer are made in its JSON form.
         protocol: Protocol = "json" if route.protocol == "cbor" else route.protocol
         special = self._special.get(service)
         if special is not None:
             answer = special(turn, account, resource)
         elif service == "sqs":
-            answer = self._moto(service, turn, queues.ready(turn.parameters, resource), account, protocol)
-            answer = queues.with_compact_redrive(answer, turn.operation)
-            answer = queues.with_host(answer, turn.operation, caller.region, turn.host)
+            answer = self._moto(service, turn, queue_addresses.ready(turn.parameters, resource), account, protocol)
+            answer = queue_addresses.with_compact_redrive(answer, turn.operation)
+            answer = queue_addresses.with_host(answer, turn.operation, caller.region, turn.host)
         else:
             answer = self._moto(service, turn, turn.parameters, account, protocol)
         if route.protocol == "cbor":
@@ -97,36 +98,42 @@ class Operations:
         return answer
 
     def _ask(self, service: str, turn: StsRequest) -> tuple[str, str]:
-        """The account in which it is done and to what, once everything is allowed.
+        """Authorize the operation; return the account in which it is carried out and its first resource.
 
-        The first question is about what it is done to; a key or a copy's source may be another account's.
+        The first question is about the resource acted on; a KMS key or the source of a copy may belong to another
+        account.
         """
-        asked: set[str] = set()
-        account = first = ""
+        asked_resources: set[str] = set()
+        account = first_resource = ""
         region = turn.caller.region
         for question in self._resources.questions(service, turn.operation, turn.parameters, turn.caller):
             self._require(turn, question)
-            if not asked:
-                account, first = question.account, question.resource
-            asked.add(question.resource)
+            if not asked_resources:
+                account, first_resource = question.account, question.resource
+            asked_resources.add(question.resource)
             arn = parse_arn(question.resource)
             if arn is not None and arn.region not in {"", "*", region} and service not in _OWN_REGIONS:
-                # moto would look for the same name here.
+                # moto would look for a resource of the same name in this region.
                 text = f"{question.resource} is not in {region}, where this request was sent."
                 raise refusal("InvalidParameterValue", text)
-        if not asked:
-            # An empty list of things is about nothing in particular.
+        if not asked_resources:
+            # An empty list (of names, of items) raises no question; require the action on `*`.
             action = f"{signing_name(service)}:{turn.operation}"
             self._require(turn, AuthorizationQuestion(action, "*", turn.caller.account, {}))
-        # Only who may do it hears that it can't be done here.
+        # Only an authorized caller learns that the sandbox does not support the operation.
         check_open(service, turn.operation, turn.parameters)
         check_own(
-            service, turn.operation, turn.parameters, turn.caller.account, self._world.partitions, frozenset(asked)
+            service,
+            turn.operation,
+            turn.parameters,
+            turn.caller.account,
+            self._world.partitions,
+            frozenset(asked_resources),
         )
         account = account or turn.caller.account
         if account not in self._world.partitions:
             raise refusal("NotImplemented", f"The dsops sandbox has no account {account}. Nothing was done.", 501)
-        return account, first
+        return account, first_resource
 
     def _perform_secrets(self, turn: StsRequest, account: str, _: str) -> HttpAnswer:
         caller, parameters = turn.caller, dict(turn.parameters)
@@ -152,7 +159,8 @@ class Operations:
         for use in self._resources.encryption.of_new_value(turn.operation, parameters, secret, caller):
             self._use_key(turn, use, "secretsmanager")
         if secret is not None and "SecretId" in parameters:
-            # The full ARN: what was allowed is what moto finds, whatever form of the name was sent.
+            # Send moto the full ARN, so that it finds exactly the secret that was authorized, whatever form the name
+            # had.
             parameters["SecretId"], region = secret.arn, secret.region
         return self._moto("secretsmanager", turn, parameters, account, "json", region)
 
@@ -220,9 +228,9 @@ class Operations:
         self._judge.require(turn.caller, _in_context(turn, question), turn.request_id, turn.now)
 
     def _use_key(self, turn: StsRequest, use: KeyUse, service: Service) -> None:
-        """Raises SandboxRefusal where KMS refuses, in the words of the service that asks it."""
+        """Require permission to use the KMS key. Raises SandboxRefusal in the words of the calling service."""
         question = _in_context(turn, use.question)
-        # That everybody may use a service's own key is no news: only a refusal is kept among the decisions.
+        # Use of an AWS managed key is allowed to every caller, so only its refusals are kept among the decisions.
         decision = self._judge.decide(
             turn.caller, question, turn.request_id, turn.now, is_kept_when_allowed=not use.is_managed
         )
@@ -237,7 +245,7 @@ def _in_context(turn: StsRequest, question: AuthorizationQuestion) -> Authorizat
 
 
 def _refuse_restricted(caller: Caller) -> None:
-    """IAM is closed to federated users and to GetSessionToken sessions without MFA, who hear that the token is bad."""
+    """Refuse IAM to federated users and GetSessionToken sessions without MFA, with InvalidClientTokenId as AWS does."""
     session = caller.session
     if session is not None and session.kind not in {"role", "assumed-root"} and session.mfa_at is None:
         raise invalid_token()

@@ -1,4 +1,4 @@
-"""The sandbox itself: an HTTP request in, AWS's answer out. No sockets; `server.py` puts it on the network."""
+"""The sandbox: an HTTP request in, AWS's answer out. Opens no sockets; `server.py` puts it on the network."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from dsops.sandbox.authorization.authorization_records import AuthorizationRecor
 from dsops.sandbox.authorization.authorize import Judge
 from dsops.sandbox.authorization.caller import authenticate
 from dsops.sandbox.authorization.context import membership_keys, request_context, s3_context, unsigned_context
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.authorization.toolbox import Toolbox, find_toolbox_route
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events, owner_of_role
-from dsops.sandbox.control.clock import MovableClock
 from dsops.sandbox.control.metrics import THROTTLING, SandboxMetrics
 from dsops.sandbox.control.operations import Operations
-from dsops.sandbox.control.throttle import Throttle
 from dsops.sandbox.federation.federation import UNSIGNED, Federation, unsigned_caller
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.identity_center.answers import CENTER_SERVICES
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+from dsops.sandbox.identity_center.responses import CENTER_SERVICES
 from dsops.sandbox.identity_center.route import find_center_route
 from dsops.sandbox.identity_center.service import IdentityCenter
-from dsops.sandbox.keys.refusals import is_through_service
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import Vault
+from dsops.sandbox.services.kms_denials import is_through_service
+from dsops.sandbox.state.kms_keys import KeyStore
 from dsops.sandbox.state.probe import probe
+from dsops.sandbox.state.rate_limits import Throttle
+from dsops.sandbox.state.secrets import Vault
+from dsops.sandbox.state.sessions import Issued, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import check_role_arn
 from dsops.sandbox.sts.issuing import HOUR
 from dsops.sandbox.sts.service_use import ServiceUse
-from dsops.sandbox.sts.sessions import Issued, SessionTable
 from dsops.sandbox.sts.sts import StsService
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import query_answer
+from dsops.sandbox.wire.error_responses import answer_refusal
+from dsops.sandbox.wire.errors import access_denied, answer_of, refusal
 from dsops.sandbox.wire.models import TOOLBOX, signing_name
 from dsops.sandbox.wire.parameters import read_parameters
-from dsops.sandbox.wire.refusal_answers import answer_refusal
-from dsops.sandbox.wire.refusals import access_denied, answer_of, refusal
+from dsops.sandbox.wire.responses import query_answer
 from dsops.sandbox.wire.route import Route, find_route
 from dsops.sandbox.wire.s3_requests import anonymous_body, is_anonymous, with_hoisted_headers
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 
 class Answered(NamedTuple):
-    """An answer and the id by which events and decisions know the request."""
+    """An answer and the request id under which events and decisions are recorded."""
 
     answer: HttpAnswer
     request_id: str
     service: str = ""
-    """Whose answer it is; "" when that was not found out."""
+    """The service that answered; "" when the request named none."""
 
 
 class Sandbox:
-    """One local AWS. A process has one at a time: moto's backends are the process's."""
+    """One local AWS. A process has one at a time, because moto's backends are global to the process."""
 
     def __init__(self, clock: MovableClock | None = None, kept_events: int = 10_000) -> None:
         self.clock = clock or MovableClock()
         self.region = "us-east-1"
-        """Where secrets without a region are, and what clients are told to use."""
+        """The region of secrets without a region, and the one that clients are told to use."""
         self.default_account = ""
         self.default_identity = "admin"
         self.world = World()
@@ -81,41 +81,41 @@ class Sandbox:
         self._toolbox = Toolbox(self.authorization_records, self.judge)
 
     def move_clock(self, now: float, *, is_frozen: bool | None = None) -> None:
-        """Goes to a moment, and stops or runs from there; None leaves it running or not."""
+        """Set the clock and freeze or unfreeze it; None leaves that unchanged."""
         if self.events.trail is not None:
-            # It was delivered by then.
+            # Deliver log files that are due before the jump.
             self.events.trail.deliver()
         before = self.clock.now()
         self.clock.set(now)
         if is_frozen is not None:
             self.clock.freeze(is_frozen=is_frozen)
         if self.clock.now() < before:
-            # Codes that were used in a future that has not been yet are good again.
+            # MFA codes that were used at a later time than the new one can be used again.
             self.world.forget_used_codes()
 
     def maintain(self) -> None:
-        """Does what is due though nobody asks for anything; whoever serves calls it now and then."""
+        """Do what is due without a request (log delivery); the server calls this regularly."""
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.deliver_due()
 
     def close(self) -> None:
-        """Leaves nothing undone; no request comes after it."""
+        """Deliver the remaining log files and close the trail; no request may follow."""
         if self.events.trail is not None:
             with self.world.lock:
                 self.events.trail.close()
                 self.events.trail = None
 
     def handle(self, request: HttpRequest) -> Answered:
-        """AWS's answer to a request, whatever it is."""
+        """Answer any request as AWS would."""
         request_id, begun = new_request_id(), monotonic()
         route: Route | None = None
         result = ""
         try:
-            found = find_center_route(request) or find_toolbox_route(request) or find_route(request)
-            if isinstance(found, HttpAnswer):
-                return Answered(found, request_id)
-            route = found
+            route_or_answer = find_center_route(request) or find_toolbox_route(request) or find_route(request)
+            if isinstance(route_or_answer, HttpAnswer):
+                return Answered(route_or_answer, request_id)
+            route = route_or_answer
             with self.world.lock:
                 if route.service in CENTER_SERVICES:
                     answer = self.identity_center.serve(route.request or request, route, request_id)
@@ -133,13 +133,13 @@ class Sandbox:
         if route.service == "sts" and route.operation in UNSIGNED:
             return self._serve_unsigned(request, route, request_id)
         if route.service == "sts" and route.operation not in self.sts.operations:
-            # AWS has it, so `InvalidAction` would be a lie about AWS.
+            # AWS has the operation, so `InvalidAction` would be wrong.
             message = f"The dsops sandbox does not serve sts:{route.operation}."
             raise refusal("NotImplemented", message, 501)
         now = self.clock.now()
         sent = request
         if route.service == "s3" and is_anonymous(request):
-            # A bucket's policy may let anybody in.
+            # A bucket policy may allow anonymous callers.
             caller = unsigned_caller(self.region, partition_of_region(self.region).name)
             request = anonymous_body(request)
             context = unsigned_context(self.region, request, now)
@@ -167,35 +167,40 @@ class Sandbox:
             else:
                 result, answer = {}, self._operations.perform(route, turn)
         except SandboxRefusal as refused:
-            # CloudTrail has the id too, and so leads whoever reads it there (seen on AWS, September 2026).
-            told = self._with_id(route, turn, refused)
-            self.events.add(request, route, turn, {}, told)
-            raise self._with_message(route, turn, told) from refused
+            # CloudTrail records the authorization id, too, so it can be looked up from there (seen on AWS, September
+            # 2026).
+            refusal_with_id = self._with_id(route, turn, refused)
+            self.events.add(request, route, turn, {}, refusal_with_id)
+            raise self._with_message(route, turn, refusal_with_id) from refused
         self.events.add(request, route, turn, result, None, answer)
         return answer
 
     def _with_id(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
-        """The refusal; a policy's has an authorization id in it where the seed asks for those."""
+        """Return the refusal, with an authorization id in a policy's denial where the seed turns those on."""
         aws = answer_of(refused)
         caller, decisions = turn.caller, self.judge.decisions_of(turn.request_id)
         if aws.code != "AccessDenied" or is_through_service(route.service, decisions):
             return refused
-        found = self.authorization_records.note(route.service, caller.region, decisions)
-        return access_denied(with_id(aws.message, found, caller.region, caller.partition)) if found else refused
+        authorization_id = self.authorization_records.note(route.service, caller.region, decisions)
+        return (
+            access_denied(with_id(aws.message, authorization_id, caller.region, caller.partition))
+            if authorization_id
+            else refused
+        )
 
     def _with_message(self, route: Route, turn: StsRequest, refused: SandboxRefusal) -> SandboxRefusal:
-        """The refusal; EC2's, but for what only describes, has the encoded authorization message in it."""
+        """Return the refusal; EC2's (except Describe*) gets the encoded authorization message appended."""
         aws = answer_of(refused)
         if route.service != "ec2" or aws.code != "AccessDenied" or route.operation.startswith("Describe"):
             return refused
-        kept = self.judge.decisions[-1]
-        if kept.request_id != turn.request_id:
+        last_decision = self.judge.decisions[-1]
+        if last_decision.request_id != turn.request_id:
             return refused
-        message = self.sts.messages.encode(kept.decision)
+        message = self.sts.messages.encode(last_decision.decision)
         return access_denied(f"{aws.message}. Encoded authorization failure message: {message}")
 
     def _serve_unsigned(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """Whatever signature such a request has is not looked at: the proof in it says who asks."""
+        """Answer an operation that needs no signature: the token or assertion in it identifies the caller."""
         now, region = self.clock.now(), self.region
         turn = StsRequest(
             unsigned_caller(region, partition_of_region(region).name),
@@ -207,7 +212,7 @@ class Sandbox:
         )
         try:
             owner = owner_of_role(turn)
-            # Anybody can write any account: those that there are have buckets.
+            # A client can put any account id in the ARN: keep buckets only for accounts that exist.
             self.throttle.check(route.service, owner if owner in self.world.partitions else "", region)
             turn, proof = self._federation.prove(turn)
             result = self._federation.assume(turn, proof)
@@ -218,7 +223,7 @@ class Sandbox:
         return query_answer("sts", turn.operation, result, request_id, as_json=route.wants_json)
 
     def assume_for_service(self, request: HttpRequest, role: Role, use: ServiceUse) -> Issued:
-        """A session of a role for an AWS service, as the service's own call of AssumeRole. Raises SandboxRefusal."""
+        """Issue a role session to an AWS service as its own call of AssumeRole. Raises SandboxRefusal."""
         now, request_id, region = self.clock.now(), new_request_id(), self.region
         parameters: dict[str, object] = {
             "RoleArn": role.arn,
@@ -249,7 +254,7 @@ class Sandbox:
 
 
 def new_request_id() -> str:
-    """A random UUID (version 4)."""
+    """Return a random UUID (version 4)."""
     digits = os.urandom(16).hex()
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -1,7 +1,7 @@
-"""Where a task, a pod or a function finds the credentials of its role; the sandbox's own endpoints play it.
+"""Role credentials for an ECS task, an EKS pod or a Lambda function, served by the sandbox itself.
 
-ECS and EKS serve them at an address that the container is told, behind a token; Lambda sets variables. The role has to
-trust the service, as on AWS.
+ECS and EKS serve credentials at a URL that the container is told, behind a token; Lambda sets environment variables.
+The role's trust policy must allow the service, as on AWS.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.state.world import Role
 from dsops.sandbox.sts.service_use import ServiceUse, of_function, of_pod, of_task
-from dsops.sandbox.wire.wire import HttpRequest
 
-# A name of Kubernetes (RFC 1123, as namespaces and service accounts are named) and one of a Lambda function.
+# The name of a Kubernetes namespace or service account (RFC 1123) and the name of a Lambda function.
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULT: Final = "default"
 
 Said = tuple[int, dict[str, object]]
-"""A status and what is answered."""
+"""An HTTP status and the JSON of the answer."""
 
 
 class ServiceRoles:
-    """The endpoints, over one sandbox."""
+    """The credential endpoints of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.token = os.urandom(16).hex()
-        """What a request of a container must carry in its Authorization header."""
+        """The token that a container's request must carry in its Authorization header."""
 
     def task(self, name: str, request: HttpRequest) -> Said:
-        """What ECS serves to a task of that role."""
+        """Return the credentials that ECS serves to a task of that role."""
         return self._to_container(name, request, of_task)
 
     def pod(self, name: str, request: HttpRequest) -> Said:
-        """What the agent of EKS Pod Identity serves to a pod: `?namespace=shop&service_account=app`."""
+        """Return what the EKS Pod Identity agent serves to a pod: `?namespace=shop&service_account=app`."""
         query = {key: values[0] for key, values in parse_qs(request.query).items()}
         namespace, account = query.get("namespace", _DEFAULT), query.get("service_account", _DEFAULT)
         if not _LABEL.fullmatch(namespace) or not _LABEL.fullmatch(account):
-            return _refused(400, "InvalidParameter", "a namespace or a service account is not named so")
+            return _refused(400, "InvalidParameter", "`namespace` or `service_account` is not a Kubernetes name")
         return self._to_container(
             name, request, lambda role, partition, region: of_pod(role, partition, region, namespace, account)
         )
 
     def function(self, request: HttpRequest) -> Said:
-        """`{"role": "Function", "function": "orders"}` -> what Lambda sets for a function of that role."""
+        """Return what Lambda sets for a function: `{"role": "Function", "function": "orders"}`."""
         try:
             wish = json.loads(request.body)
             name, function = str(wish["role"]), str(wish.get("function", "function"))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return 400, {"error": 'send {"role": "arn:aws:iam::...:role/...", "function": "orders"}'}
         if not _FUNCTION.fullmatch(function):
-            return 400, {"error": f"`{function}` is no function's name"}
+            return 400, {"error": f"`{function}` is not the name of a Lambda function"}
         status, said = self._issue(
             name, request, lambda role, partition, region: of_function(role, partition, region, function)
         )
         return status, said if status == 200 else {"error": said["message"]}
 
     def _to_container(self, name: str, request: HttpRequest, make_use: Callable[[Role, str, str], ServiceUse]) -> Said:
-        given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), self.token.encode()):
+        sent_token = request.headers.get("authorization", "")
+        if not hmac.compare_digest(sent_token.encode(), self.token.encode()):
             return _refused(401, "AccessDenied", "the Authorization header is not the sandbox's token")
         return self._issue(name, request, make_use)
 
@@ -93,14 +93,14 @@ class ServiceRoles:
 
 
 def find_role(sandbox: Sandbox, name: str) -> Role | None:
-    """An ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
+    """Find a role by ARN, `ACCOUNT/NAME`, or a name in the default account, else in the only account that has it."""
     if name.startswith("arn:"):
         return sandbox.world.role_at(name)
     account, slash, rest = name.partition("/")
     if slash:
         return sandbox.world.role_named(account, rest)
-    found = [sandbox.world.role_named(account, name) for account in sandbox.world.partitions]
-    roles = [role for role in found if role is not None]
+    candidates = [sandbox.world.role_named(account, name) for account in sandbox.world.partitions]
+    roles = [role for role in candidates if role is not None]
     return roles[0] if len(roles) == 1 else sandbox.world.role_named(sandbox.default_account, name)
 
 

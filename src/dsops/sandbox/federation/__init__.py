@@ -1,4 +1,4 @@
-"""Proofs that another party signed -> a role's session: web identity tokens, and the issuers that sign them.
+"""Exchange an identity provider's token or assertion for a role session; the sandbox's own token issuers.
 
-Imported by `control`, and by `sts` for what a verified proof says.
+Imported by `control`, and by `sts` for the content of a verified proof.
 """

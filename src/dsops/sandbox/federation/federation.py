@@ -1,8 +1,8 @@
-"""STS's unsigned operations: a proof that somebody else signed -> a role's session.
+"""STS's unsigned operations: exchange an identity provider's token or assertion for a role session.
 
-Nobody has signed such a request, so nothing is known of its sender but what the proof says once it was verified.
-The proof comes before the role: AWS tells of a bad token also when the role does not exist, and a role that refuses
-looks like one that does not exist.
+The request has no signature, so only the verified token or assertion identifies its sender. It is verified before the
+role is looked up: AWS reports a bad token also when the role does not exist, and a role that denies looks like one
+that does not exist.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from dsops.policy import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags, tag_keys
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.federation import web_identity
 from dsops.sandbox.federation.issuers import Issuers
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.saml import response as saml
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Session, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import NO_ROLE
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Session, SessionTable
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
 from dsops.sandbox.wire.parameters import check_member
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 _SAML: Final = "AssumeRoleWithSAML"
 _WEB_IDENTITY: Final = "AssumeRoleWithWebIdentity"
 
 UNSIGNED = frozenset({_SAML, _WEB_IDENTITY})
-"""The operations that are served here; nobody signs them."""
+"""The operations implemented here, which need no signature."""
 
 
 class Federation:
@@ -47,12 +47,12 @@ class Federation:
         self._issuers = issuers
 
     def prove(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
-        """The turn of whoever the token or assertion speaks of. Raises SandboxRefusal."""
+        """Verify the token or assertion; return the request with its subject as the caller. Raises SandboxRefusal."""
         return self._by_assertion(turn) if turn.operation == _SAML else self._by_token(turn)
 
     def _by_token(self, turn: StsRequest) -> tuple[StsRequest, IdentityProof]:
         if "ProviderId" in turn.parameters:
-            # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers know whose they are.
+            # OAuth 2.0 access tokens: only Amazon's and Facebook's own servers can verify them.
             raise refusal(
                 "IDPCommunicationError", f"The dsops sandbox has no way to the provider {turn.text('ProviderId')}"
             )
@@ -67,22 +67,25 @@ class Federation:
         account, provider_arn = account_of_role(turn), parse_arn(turn.text("PrincipalArn"))
         if provider_arn is None or provider_arn.service != "iam":
             raise validation("Request ARN is invalid")
-        # AWS's pages only ever show both in one account; whose provider vouches for whose role is not left open here.
-        known = self._world.saml_provider(str(provider_arn)) if provider_arn.account == account else None
-        proof = saml.verify(turn.text("SAMLAssertion"), turn.text("RoleArn"), known, turn.now)
+        # AWS's documentation shows provider and role in one account only; a provider of another account is refused.
+        provider = self._world.saml_provider(str(provider_arn)) if provider_arn.account == account else None
+        proof = saml.verify(turn.text("SAMLAssertion"), turn.text("RoleArn"), provider, turn.now)
         principal = Principal("saml", "", "", federated=proof.provider)
         caller = turn.caller._replace(
             principal=principal, user_id=f"{proof.name_qualifier}:{proof.subject}", subject=proof.subject
         )
-        said: dict[str, object] = {"RoleSessionName": proof.session_name, "SAMLAssertionID": proof.assertion_id}
+        from_assertion: dict[str, object] = {
+            "RoleSessionName": proof.session_name,
+            "SAMLAssertionID": proof.assertion_id,
+        }
         if proof.tags:
-            said["PrincipalTags"] = dict(proof.tags)
+            from_assertion["PrincipalTags"] = dict(proof.tags)
         if proof.transitive_keys:
-            said["TransitiveTagKeys"] = proof.transitive_keys
-        return turn._replace(caller=caller, parameters={**turn.parameters, **said}), proof
+            from_assertion["TransitiveTagKeys"] = proof.transitive_keys
+        return turn._replace(caller=caller, parameters={**turn.parameters, **from_assertion}), proof
 
     def assume(self, turn: StsRequest, proof: IdentityProof) -> dict[str, Value]:
-        """The answer of the operation. Raises SandboxRefusal."""
+        """Authorize the role and issue its session. Raises SandboxRefusal."""
         role_arn = turn.text("RoleArn")
         role = self._world.role_at(role_arn)
         account = account_of_role(turn)
@@ -124,7 +127,7 @@ class Federation:
         return result | token_size(issued)
 
     def _authorize(self, turn: StsRequest, role_arn: str, role: Role | None, proof: IdentityProof) -> Role:
-        """The role, when its trust policy lets the provider's user assume it so."""
+        """Return the role if its trust policy allows the provider's user."""
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         if turn.operation == _SAML and role is not None:
             saml.check_role_may_be_federated(role.name)
@@ -151,7 +154,7 @@ class Federation:
             question = AuthorizationQuestion(action, role_arn, account_of_role(turn), context, trust)
             decision = self._judge.decide(turn.caller, question, turn.request_id, turn.now)
             if not decision.is_allowed:
-                # The guide has one sentence for SAML, whichever permission it is that lacks.
+                # The user guide has a single message for SAML, whichever permission is missing.
                 if turn.operation == _SAML:
                     raise access_denied(f"Not authorized to perform sts:{_SAML}")
                 raise denied(decision)
@@ -161,11 +164,11 @@ class Federation:
 
 
 def _duration(turn: StsRequest, role: Role, proof: IdentityProof) -> int:
-    """What was asked for, when the role allows it; a provider can make it shorter and never longer."""
-    asked = turn.number("DurationSeconds", HOUR)
-    if asked > role.max_session_duration:
+    """Return the requested duration if the role allows it; a provider can only shorten it."""
+    requested = turn.number("DurationSeconds", HOUR)
+    if requested > role.max_session_duration:
         raise validation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-    return asked if proof.longest_seconds is None else min(asked, proof.longest_seconds)
+    return requested if proof.longest_seconds is None else min(requested, proof.longest_seconds)
 
 
 def _answer(
@@ -186,13 +189,13 @@ def _answer(
         "Audience": proof.audience,
         "AssumedRoleUser": user,
         "Credentials": given,
-        # Seen in answers of AWS: the provider's ARN, though the API Reference speaks of the token's `iss`.
+        # AWS answers with the provider's ARN (seen), though the API Reference says the token's `iss`.
         "Provider": proof.provider,
     }
 
 
 def account_of_role(turn: StsRequest) -> str:
-    """Whose role is asked for. Raises ValidationError when the ARN is none of a role."""
+    """Return the account of the requested role. Raises ValidationError when RoleArn is not a role's ARN."""
     arn = parse_arn(turn.text("RoleArn"))
     if arn is None or arn.service != "iam" or arn.resource_type != "role":
         raise validation("Request ARN is invalid")
@@ -200,5 +203,5 @@ def account_of_role(turn: StsRequest) -> str:
 
 
 def unsigned_caller(region: str, partition: str) -> Caller:
-    """Whoever sends a request without a signature: nobody, so far."""
+    """Return the anonymous caller of an unsigned request."""
     return Caller(Principal("anonymous", "", ""), partition, "", "", region, None, None, None, {})

@@ -1,7 +1,7 @@
-"""Identity providers of the sandbox's own: they hold the keys of issuers that a seed names, and sign as they would.
+"""The sandbox's own token issuers: they sign web identity tokens for the issuers that a seed names.
 
-The authority is played, the protocol is not: what comes out is a JSON Web Token (RFC 7519) that anybody can verify
-against the issuer's key set (RFC 7517), and the sandbox's own STS has no other way of knowing it.
+Only the issuer is fake, not the protocol: the result is a JSON Web Token (RFC 7519) that verifies against the
+issuer's key set (RFC 7517), and the sandbox's own STS verifies it in no other way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ALGORITHM = "RS256"
 
 
 class Issuers:
-    """What this sandbox knows of token issuers. Whoever calls holds the world's lock."""
+    """The token issuers of this sandbox. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._keys: dict[str, RSAPrivateKey | None] = {}
@@ -33,20 +33,20 @@ class Issuers:
         self.saml = SamlIssuer()
 
     def add_own(self, url: str) -> None:
-        """An issuer that the sandbox plays; its key is made when it signs for the first time."""
+        """Add an issuer for which the sandbox signs; its key is generated at the first token."""
         self._keys.setdefault(url, None)
 
     def publish(self, url: str, key_set: Mapping[str, Any]) -> None:
-        """The public keys of an issuer whose private ones somebody else holds."""
+        """Set the public keys of an issuer outside the sandbox."""
         self._published[url] = key_set
 
     @property
     def own(self) -> Iterable[str]:
-        """The URLs of those that the sandbox plays."""
+        """The URLs of the issuers for which the sandbox signs."""
         return tuple(self._keys)
 
     def key_set(self, url: str) -> Mapping[str, Any] | None:
-        """The JSON Web Key Set that the issuer publishes; None when there is no way to it."""
+        """Return the issuer's JSON Web Key Set; None when it is unknown."""
         if url in self._published:
             return self._published[url]
         if url not in self._keys:
@@ -57,13 +57,13 @@ class Issuers:
         return {"keys": [{**key, "kid": self._key_id(url), "alg": _ALGORITHM, "use": "sig"}]}
 
     def mint(self, url: str, claims: Mapping[str, object], now: float, seconds: int) -> str:
-        """A token of that issuer, one of `own`; `claims` win over what is put in by itself."""
+        """Issue a token of one of the `own` issuers; `claims` override the defaults."""
         import jwt
 
         moment = int(now)
-        own = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
-        # Not `jwt.encode`, which refuses claims that a careless issuer can very well sign.
-        content = json.dumps({**own, **claims}).encode()
+        default_claims = {"iss": url, "iat": moment, "nbf": moment, "exp": moment + seconds, "jti": str(uuid4())}
+        # Not `jwt.encode`: it refuses some invalid claims that a careless issuer could sign.
+        content = json.dumps({**default_claims, **claims}).encode()
         return jwt.PyJWS().encode(content, self._key(url), _ALGORITHM, headers={"kid": self._key_id(url)})
 
     def _key(self, url: str) -> RSAPrivateKey:
@@ -78,9 +78,9 @@ class Issuers:
 
 @cache
 def _new_key(_url: str) -> RSAPrivateKey:
-    """The issuer's key, the same in every sandbox of this process, as GitHub's is the same for every AWS account.
+    """Generate the issuer's key, which all sandboxes of this process share.
 
-    Making one takes a tenth of a second of processor time, which many tests with a sandbox each would pay each time.
+    Generating a key takes 0.1 s of processor time, which many tests with a sandbox each would pay each time.
     """
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
@@ -88,7 +88,7 @@ def _new_key(_url: str) -> RSAPrivateKey:
 
 
 def github_claims(repository: str, ref: str, environment: str, event: str) -> dict[str, object]:
-    """What a job of GitHub Actions has in its token (GitHub Docs, "OpenID Connect reference")."""
+    """Return the claims of a GitHub Actions job's token (GitHub Docs, "OpenID Connect reference")."""
     owner = repository.partition("/")[0]
     subject = f"repo:{repository}:ref:{ref}"
     if environment:

@@ -1,8 +1,8 @@
-"""Claims of a web identity token -> condition keys, as AWS takes them from each issuer.
+"""Map claims of a web identity token to condition keys, as AWS does for each issuer.
 
-`aud`, `sub` and `amr` of every issuer (IAM User Guide, "Available keys for AWS OIDC federation"), and of those named
-here further ones, which only the role's trust policy sees (Service Authorization Reference, AWS Security Token
-Service; the first of them since January 2026). Whatever else a token claims is no key.
+`aud`, `sub` and `amr` for every issuer (IAM User Guide, "Available keys for AWS OIDC federation"); for the issuers
+named here further claims, which only the role's trust policy sees (Service Authorization Reference, AWS Security
+Token Service; the first of them since January 2026). Other claims become no keys.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ Keys = dict[str, tuple[str, ...]]
 
 _GOOGLE: Final = "accounts.google.com"
 KNOWN_TO_ALL: Final = frozenset({_GOOGLE, "cognito-identity.amazonaws.com"})
-"""Issuers of tokens that every account knows without making a provider; a trust policy names them as they stand here.
+"""Issuers that every account trusts without creating a provider; trust policies use the names given here.
 
-Facebook and Login with Amazon are the others: what they give are access tokens, which only their servers can judge.
+Facebook and Login with Amazon are the other two; they issue access tokens, which only their servers can verify.
 """
 
 _GITHUB: Final = (
@@ -66,17 +66,17 @@ _CLAIMS: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
     (re.compile(r"idcs-[a-z0-9]+\.identity\.oraclecloud\.com"), ("rpst_id",)),
     (re.compile(r"accounts\.google\.com"), ("google/organization_number",)),
 )
-"""Issuer without `https://` -> names of claims, which are those of the keys."""
+"""Issuer without `https://` -> names of claims, which are also those of the keys."""
 
 
 def provider_of_all(issuer: str) -> OidcProvider | None:
-    """The provider that every account knows; None for all other issuers."""
+    """Return the provider that every account has; None for other issuers."""
     name = issuer.removeprefix("https://")
     return OidcProvider(name, name, ()) if name in KNOWN_TO_ALL else None
 
 
 def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: str) -> Keys:
-    """The keys that the session keeps."""
+    """Return the condition keys that the session keeps."""
     kept: Keys = {f"{host}:aud": (audience,), f"{host}:sub": (subject,)}
     methods = claims.get("amr")
     if isinstance(methods, list) and methods and all(isinstance(method, str) for method in methods):
@@ -85,23 +85,23 @@ def session_keys(host: str, claims: Mapping[str, Any], audience: str, subject: s
 
 
 def trust_keys(host: str, claims: Mapping[str, Any]) -> Keys:
-    """The keys that only the trust policy sees."""
-    found: Keys = {}
-    # Not in the guide, but seen to work for any issuer.
+    """Return the condition keys that only the trust policy sees."""
+    keys: Keys = {}
+    # `email` is not in the guide, but was seen to work for any issuer.
     names = ("email", *(name for pattern, names in _CLAIMS if pattern.fullmatch(host) for name in names))
     for name in names:
         value = _text(_claim(claims, name))
         if value is not None:
-            found[f"{host}:{name}"] = (value,)
+            keys[f"{host}:{name}"] = (value,)
     intended = claims["aud"]
-    # With an authorised party that one is `aud`, and this is where the token's own goes.
+    # If the token has an authorized party, `aud` holds that one, and `oaud` the token's own audience.
     if isinstance(intended, str) and (claims.get("azp") is not None or host == _GOOGLE):
-        found[f"{host}:oaud"] = (intended,)
-    return found
+        keys[f"{host}:oaud"] = (intended,)
+    return keys
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> object:
-    """The claim of that name, or of that path: `google/organization_number` may be a claim of the claim `google`."""
+    """Return a claim by name or path: `google/organization_number` may be nested in the claim `google`."""
     if name in claims:
         return claims[name]
     outer, _, inner = name.partition("/")

@@ -1,8 +1,8 @@
-"""A web identity token -> who it speaks of; refused in STS's words when its issuer did not say that, or not to us.
+"""Verify a web identity token; refused with STS's messages.
 
 STS API Reference, AssumeRoleWithWebIdentity; IAM User Guide, "Create an OpenID Connect (OIDC) identity provider"
-(algorithms) and "Available keys for AWS OIDC federation" (which claim becomes which condition key). Refusals are
-those that people were seen to get; AWS documents neither their words nor their order.
+(algorithms) and "Available keys for AWS OIDC federation" (claims and their condition keys). Error messages are those
+that were seen on AWS, which documents neither their wording nor their order.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.federation.issuers import Issuers
 from dsops.sandbox.federation.oidc_keys import provider_of_all, session_keys, trust_keys
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.state.world import OidcProvider, World
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import refusal
 
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 _TAGS_CLAIM: Final = "https://aws.amazon.com/tags"
@@ -34,8 +34,8 @@ _LAST_MOMENT: Final = 10**15
 
 
 def verify(token: str, account: str, world: World, issuers: Issuers, now: float) -> IdentityProof:
-    """The proof, for the roles of an account. Raises SandboxRefusal."""
-    # `echo $TOKEN > file` is how guides of CI services write it, and AWS takes the line's end along.
+    """Verify the token for roles of an account. Raises SandboxRefusal."""
+    # Guides of CI services write the token with `echo $TOKEN > file`, and AWS accepts the trailing line break.
     token = token.strip()
     header, claims = _read(token)
     issuer = _issuer(claims)
@@ -68,7 +68,7 @@ def verify(token: str, account: str, world: World, issuers: Issuers, now: float)
 
 
 def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Header and claims as they stand there; nothing is believed yet."""
+    """Parse header and claims, still unverified."""
     import jwt
 
     try:
@@ -78,14 +78,14 @@ def _read(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise _invalid(_NOT_A_JWT) from error
     header: Mapping[str, Any] = whole["header"]
-    # What a token says is critical has to be understood (RFC 7515, 4.1.11), and STS knows of nothing beyond the RFC.
+    # A header in `crit` must be understood (RFC 7515, 4.1.11), and STS supports none beyond the RFC.
     if "crit" in header or "b64" in header:
         raise _invalid(_NOT_A_JWT)
     return header, whole["payload"]
 
 
 def _check_names(part: str) -> None:
-    """RFC 7519, 4: a name stands there once. ValueError; two readers could take a different one of two."""
+    """Refuse repeated names (RFC 7519, 4): two parsers could use different values. Raises ValueError."""
     raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     json.loads(raw, object_pairs_hook=_without_repetition)
 
@@ -109,7 +109,7 @@ def _issuer(claims: Mapping[str, Any]) -> str:
 
 
 def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str, Any] | None) -> None:
-    """By the key of the issuer's set that the header names, and by an algorithm that this key is for."""
+    """Verify the signature with the key of the set that the header names, for an algorithm of that key."""
     import jwt
 
     algorithm = header.get("alg")
@@ -130,7 +130,7 @@ def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str
         "verify_jti": False,
     }
     try:
-        # A key of another kind than the algorithm's is an error here: a public RSA key is never taken for a password.
+        # A key of another type than the algorithm's fails here: a public RSA key is never used as an HMAC secret.
         key = jwt.PyJWK(dict(raw), algorithm=str(algorithm))
         jwt.decode(token, key, algorithms=[str(algorithm)], options=cast("Any", nothing_else))
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
@@ -139,12 +139,12 @@ def _check_signature(token: str, header: Mapping[str, Any], key_set: Mapping[str
 
 def _key_named(key_id: object, key_set: Mapping[str, Any]) -> Mapping[str, Any] | None:
     keys = key_set.get("keys", [])
-    found = (key for key in keys if isinstance(key, Mapping) and key.get("kid") == key_id)
-    return next(found, None) if key_id else None
+    matching_keys = (key for key in keys if isinstance(key, Mapping) and key.get("kid") == key_id)
+    return next(matching_keys, None) if key_id else None
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    """RFC 7519: from `nbf` on and before `exp`. A token from the future was not issued by anybody yet."""
+    """Check the times (RFC 7519): from `nbf` until before `exp`, and not issued in the future."""
     expires_at, issued_at = _moment(claims, "exp"), _moment(claims, "iat")
     not_before = _moment(claims, "nbf") if "nbf" in claims else issued_at
     if expires_at <= now:
@@ -158,16 +158,16 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims[name]
-    # JSON has whole numbers of any length, and Python reads NaN: neither is a moment.
+    # JSON allows integers of any length, and Python parses NaN: neither is a time.
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_LAST_MOMENT < value < _LAST_MOMENT:
         raise _invalid(_NOT_A_JWT)
     return value
 
 
 def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
-    """`azp` where the token has one, else the `aud` that is a client id of the provider.
+    """Return `azp` if the token has one, else the `aud` that is a client id of the provider.
 
-    A provider that all accounts know has no client ids: there the trust policy alone says whose tokens are meant.
+    A provider that all accounts share has no client ids: there only the trust policy restricts the audience.
     """
     party, audience = claims.get("azp"), claims["aud"]
     named = [party] if party is not None else audience if isinstance(audience, list) else [audience]
@@ -178,25 +178,28 @@ def _audience(claims: Mapping[str, Any], provider: OidcProvider) -> str:
 
 
 def _tags(claim: object) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """IAM User Guide, "Pass session tags using AssumeRoleWithWebIdentity": each key has a list of one value."""
+    """Return tags and transitive keys; each key has a list of one value.
+
+    IAM User Guide, "Pass session tags using AssumeRoleWithWebIdentity".
+    """
     bad = _invalid("The session tags in the token are not of the form that STS reads")
     if not isinstance(claim, Mapping):
         raise bad
-    tags, wanted = claim.get("principal_tags", {}), claim.get("transitive_tag_keys", [])
-    if not isinstance(tags, Mapping) or not isinstance(wanted, list):
+    tags, transitive_keys = claim.get("principal_tags", {}), claim.get("transitive_tag_keys", [])
+    if not isinstance(tags, Mapping) or not isinstance(transitive_keys, list):
         raise bad
-    found = []
+    pairs = []
     for key, values in tags.items():
         if not isinstance(values, list) or len(values) != 1 or not isinstance(values[0], str):
             raise bad
-        found.append((str(key), values[0]))
-    if not all(isinstance(key, str) for key in wanted):
+        pairs.append((str(key), values[0]))
+    if not all(isinstance(key, str) for key in transitive_keys):
         raise bad
-    return tuple(found), tuple(wanted)
+    return tuple(pairs), tuple(transitive_keys)
 
 
 def _source_identity(claims: Mapping[str, Any]) -> str:
-    """The one that the token sets; "" for none."""
+    """Return the source identity in the token; "" for none."""
     claim = claims.get(_SOURCE_IDENTITY_CLAIM, "")
     if not isinstance(claim, str) or (_SOURCE_IDENTITY_CLAIM in claims and not claim):
         raise _invalid("The source identity in the token is not of the form that STS reads")

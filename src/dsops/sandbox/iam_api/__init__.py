@@ -1,1 +1,1 @@
-"""IAM as AWS has it, around moto's: what is checked before, what is done instead, and what the answers say."""
+"""AWS's IAM around moto's: checks before an operation, operations that moto lacks, and corrected answers."""

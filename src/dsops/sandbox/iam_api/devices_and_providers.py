@@ -1,4 +1,4 @@
-"""What moto's IAM cannot do with MFA devices, identity providers and instance profiles: mostly their tags."""
+"""Operations on MFA devices, identity providers and instance profiles that moto lacks, mostly about tags."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.authorization.resources.given import listed_tags, texts
+from dsops.sandbox.authorization.resources.parameter_values import listed_tags, texts
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 
@@ -20,7 +20,7 @@ _TAGGED: Final[Mapping[str, str]] = {
     "SAMLProvider": "SAMLProviderArn",
     "InstanceProfile": "InstanceProfileName",
 }
-"""Kind of resource -> the parameter that names it."""
+"""Resource type -> the parameter that names the resource."""
 _MOST_TAGS: Final = 50
 _MADE: Final[Mapping[str, str]] = {"CreateVirtualMFADevice": "VirtualMFADeviceName", "CreateSAMLProvider": "Name"}
 
@@ -41,12 +41,12 @@ class DevicesAndProviders:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str, now: float) -> dict[str, Value] | None:
-        """The result; None for all other operations. Raises SandboxRefusal."""
+        """Return the result; None for other operations. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account, now)
 
     def keep_tags(self, operation: str, parameters: Parameters, account: str) -> None:
-        """Keeps the tags that a device or provider is made with, which moto drops."""
+        """Store the tags of a new device or provider, which moto drops."""
         if operation not in _MADE or not parameters.get("Tags"):
             return
         kind = "mfa" if operation == "CreateVirtualMFADevice" else "saml-provider"
@@ -65,8 +65,8 @@ class DevicesAndProviders:
 
     def _tag(self, kind: str, parameters: Parameters, account: str) -> dict[str, Value]:
         arn, tagger = self._existing(kind, parameters, account), self._world.backend(account).tagger
-        kept = {*tagger.get_tag_dict_for_resource(arn), *(tag["Key"] for tag in _tags(parameters))}
-        if len(kept) > _MOST_TAGS:
+        tag_keys = {*tagger.get_tag_dict_for_resource(arn), *(tag["Key"] for tag in _tags(parameters))}
+        if len(tag_keys) > _MOST_TAGS:
             raise refusal("LimitExceeded", f"The number of tags has reached the maximum limit: {_MOST_TAGS}", 409)
         tagger.tag_resource(arn, _tags(parameters))
         return {}
@@ -80,13 +80,13 @@ class DevicesAndProviders:
         backend = self._world.backend(account)
         name = self._existing(kind, parameters, account)
         if kind == "InstanceProfile":
-            held = {tag["Key"]: tag["Value"] for tag in backend.instance_profiles[name].tags}
+            tags = {tag["Key"]: tag["Value"] for tag in backend.instance_profiles[name].tags}
         else:
-            held = backend.tagger.get_tag_dict_for_resource(name)
-        return {"Tags": [{"Key": key, "Value": value} for key, value in held.items()], "IsTruncated": "false"}
+            tags = backend.tagger.get_tag_dict_for_resource(name)
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()], "IsTruncated": "false"}
 
     def _existing(self, kind: str, parameters: Parameters, account: str) -> str:
-        """The name or ARN of one that is there. Raises NoSuchEntity."""
+        """Return the name or ARN of an existing resource. Raises NoSuchEntity."""
         name, backend = str(parameters[_TAGGED[kind]]), self._world.backend(account)
         if kind == "InstanceProfile" and name not in backend.instance_profiles:
             raise _no_such_entity(f"Instance Profile {name} cannot be found.")
@@ -99,10 +99,10 @@ class DevicesAndProviders:
     # --- devices and clients -------------------------------------------------------------------------------------
 
     def _device(self, parameters: Parameters, account: str, _now: float) -> dict[str, Value]:
-        serial, wanted = self._existing("MFADevice", parameters, account), str(parameters.get("UserName", ""))
+        serial, user_name = self._existing("MFADevice", parameters, account), str(parameters.get("UserName", ""))
         device = self._world.backend(account).virtual_mfa_devices[serial]
         user = device.user
-        if user is None or device.enable_date is None or wanted not in {"", user.name}:
+        if user is None or device.enable_date is None or user_name not in {"", user.name}:
             raise _no_such_entity(f"MFA Device with serial number {serial} is not enabled.")
         return {"UserName": user.name, "SerialNumber": serial, "EnableDate": Moment(device.enable_date.timestamp())}
 

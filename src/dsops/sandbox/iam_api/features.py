@@ -1,6 +1,6 @@
-"""IAM's switches that moto lacks: outbound web identity federation, and centralized root access.
+"""IAM features that moto lacks: outbound web identity federation, and centralized root access.
 
-IAM API Reference, EnableOutboundWebIdentityFederation, EnableOrganizationsRootSessions and their kin.
+IAM API Reference, EnableOutboundWebIdentityFederation, EnableOrganizationsRootSessions and related operations.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.organizations.organizations import IAM, Membership, RootFeature
+from dsops.sandbox.state.organizations import IAM, Membership, RootFeature
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Value
 
 _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
     "EnableOrganizationsRootCredentialsManagement": ("RootCredentialsManagement", True),
@@ -23,7 +23,7 @@ _ROOT_SWITCHES: Mapping[str, tuple[RootFeature, bool]] = {
 
 
 class IamFeatures:
-    """The switches, over one world."""
+    """The features, over one world."""
 
     def __init__(self, world: World, outbound: Outbound) -> None:
         self._world = world
@@ -36,7 +36,7 @@ class IamFeatures:
         }
 
     def perform(self, operation: str, account: str) -> dict[str, Value] | None:
-        """The result of an operation that is done here; None for all others. Raises SandboxRefusal."""
+        """Return the result; None for other operations. Raises SandboxRefusal."""
         if operation in _ROOT_SWITCHES:
             return self._switch_root(account, *_ROOT_SWITCHES[operation])
         work = self._operations.get(operation)
@@ -72,7 +72,7 @@ class IamFeatures:
         return self._features(membership)
 
     def _organization_of(self, account: str) -> Membership:
-        """Where the account may manage root access of others."""
+        """Return the organization in which the account may manage root access."""
         organizations = self._world.organizations
         membership = organizations.membership(account)
         if membership is None:

@@ -1,6 +1,6 @@
-"""Service-linked roles: made and deleted by IAM for a service, with a name, a trust policy and a policy of AWS's.
+"""Service-linked roles: created and deleted by IAM for a service, with AWS's name, trust policy and policy.
 
-IAM User Guide, "Create a service-linked role"; the answers are those that AWS gave to LocalStack's tests.
+IAM User Guide, "Create a service-linked role"; answers are those recorded by LocalStack's tests.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.iam_api.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
-from dsops.sandbox.iam_api.protected import LINKED_PATH, is_linked
+from dsops.sandbox.authorization.resources.linked_role_names import DESCRIPTIONS, LinkedRole, linked_roles
+from dsops.sandbox.iam_api.protected_entities import LINKED_PATH, is_linked
 from dsops.sandbox.state.world import Role, World
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 
 
 class LinkedRoles:
-    """The operations, over one world; `forget` is told of each role that is gone."""
+    """The operations, over one world; `forget` is called with each deleted role."""
 
     def __init__(self, world: World, forget: Callable[[Role], None]) -> None:
         self._world = world
@@ -36,7 +36,7 @@ class LinkedRoles:
         }
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """The result; None for all other operations. Raises SandboxRefusal."""
+        """Return the result; None for other operations. Raises SandboxRefusal."""
         work = self._operations.get(operation)
         return None if work is None else work(parameters, account)
 
@@ -61,7 +61,7 @@ class LinkedRoles:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         backend = self._world.backend(account)
         path = f"{LINKED_PATH}{service}/"
-        told = cast("str", description or None)  # what is not there is not shown
+        told = cast("str", description or None)  # an absent description is not shown
         role = backend.create_role(name, trust, path, None, told, [], "3600", linked_service=service)
         arn = f"arn:{self._world.partitions[account]}:iam::aws:policy{LINKED_PATH}{policy}"
         self._world.bring_in(account, arn)
@@ -84,9 +84,9 @@ class LinkedRoles:
         if role is None or not is_linked(role):
             raise _no_such_entity(f"The service-linked role with name {name} cannot be found.")
         backend = self._world.backend(account)
-        held = backend.roles[role.unique_id]
-        for policy in list(held.managed_policies.values()):
-            policy.detach_from(held)
+        stored_role = backend.roles[role.unique_id]
+        for policy in list(stored_role.managed_policies.values()):
+            policy.detach_from(stored_role)
         backend.delete_role(name)
         self._forget(role)
         task = f"task{role.arn.partition(':role')[2]}/{uuid4()}"
@@ -101,7 +101,7 @@ class LinkedRoles:
 
 
 def linked_name(linked: LinkedRole, suffix: str) -> str:
-    """What the role is called."""
+    """Return the role's name."""
     return f"{linked.name}_{suffix}" if suffix else linked.name
 
 

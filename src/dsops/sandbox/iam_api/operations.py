@@ -1,28 +1,28 @@
-"""One allowed operation of IAM -> its answer: done here where moto lacks it, else by moto between IAM's own rules."""
+"""Perform an authorized IAM operation: here if moto lacks it, else by moto with IAM's checks around it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dsops.sandbox.authorization.resources.given import listed_tags
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.authorization.resources.parameter_values import listed_tags
+from dsops.sandbox.http.messages import HttpAnswer
 from dsops.sandbox.iam_api.devices_and_providers import DevicesAndProviders
 from dsops.sandbox.iam_api.features import IamFeatures
 from dsops.sandbox.iam_api.linked_roles import LinkedRoles
+from dsops.sandbox.iam_api.root_user import is_about_root, perform_for_root
 from dsops.sandbox.iam_api.rules import IamRules
 from dsops.sandbox.iam_api.service_credentials import ServiceCredentials
 from dsops.sandbox.iam_api.simulation import Simulation
-from dsops.sandbox.secrets.storage import Vault
-from dsops.sandbox.state.moto_answers import with_request_id
-from dsops.sandbox.state.root_user import is_about_root, perform_for_root
+from dsops.sandbox.state.backend_responses import with_request_id
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.outbound import Outbound
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value, query_answer
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpAnswer
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value, query_answer
 
 Moto = Callable[[Mapping[str, object]], HttpAnswer]
-"""Has moto do the operation with these parameters."""
+"""Calls moto for the operation with these parameters."""
 
 
 class IamOperations:
@@ -38,7 +38,7 @@ class IamOperations:
         self._devices_and_providers = DevicesAndProviders(world)
 
     def perform(self, turn: StsRequest, moto: Moto) -> HttpAnswer:
-        """The answer. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         result = self._own_result(turn)
         if result is not None:
             return query_answer("iam", turn.operation, result, turn.request_id)
@@ -65,7 +65,7 @@ class IamOperations:
             raise refusal("DeleteConflict", message, 409)
 
     def _own_result(self, turn: StsRequest) -> dict[str, Value] | None:
-        """The result of an operation that moto has no part in; None for all others."""
+        """Return the result of an operation that does not involve moto; None for others."""
         account, operation, parameters = turn.caller.account, turn.operation, turn.parameters
         if is_about_root(operation, parameters, turn.caller):
             return perform_for_root(self._world, operation, parameters, account)
@@ -82,7 +82,7 @@ class IamOperations:
 
 
 def new_user(world: World, account: str, parameters: Mapping[str, object]) -> dict[str, Value]:
-    """What CreateUser says; moto has no user with a boundary at that moment."""
+    """Return CreateUser's result; moto's does not have the boundary yet."""
     user = world.backend(account).users[str(parameters["UserName"])]
     made: dict[str, Value] = {
         "Path": user.path,

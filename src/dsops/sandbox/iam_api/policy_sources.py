@@ -1,4 +1,4 @@
-"""The policies that the policy simulator weighs: under AWS's names for them, and where their statements stand."""
+"""Policies of the policy simulator: AWS's names for them, and the positions of their statements."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from dsops.errors import PolicyInvalid, SandboxRefusal
 from dsops.policy import Policy, PolicyKind, Statement, lower_case, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
-from dsops.sandbox.state.backends import policies_of
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.state.iam_backend import policies_of
+from dsops.sandbox.wire.errors import refusal
 
 if TYPE_CHECKING:
     from moto.iam import models as moto_iam
@@ -20,13 +20,13 @@ _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
 class SimulatedPolicy(NamedTuple):
-    """A policy under the name that the simulator gives it."""
+    """A policy with the name that the simulator gives it."""
 
     name: str
     text: str
 
     def policy(self, kind: PolicyKind) -> Policy:
-        """The policy, read. Raises InvalidInput."""
+        """Parse the policy. Raises InvalidInput."""
         try:
             return parse_policy(self.text, kind, name=self.name)
         except PolicyInvalid as cause:
@@ -35,12 +35,12 @@ class SimulatedPolicy(NamedTuple):
 
 
 def invalid_input(message: str) -> SandboxRefusal:
-    """400 InvalidInput."""
+    """Return an InvalidInput error (400)."""
     return refusal("InvalidInput", message)
 
 
 def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[SimulatedPolicy]:
-    """A `user`'s, `group`'s or `role`'s: inline ones as `role_Deploy_read`, managed ones by their own name."""
+    """Yield the policies of a `user`, `group` or `role`: inline ones as `role_Deploy_read`, managed ones by name."""
     for policy in policies_of(owner):
         is_managed = policy.name.startswith("arn:")
         name = policy.name.rpartition("/")[2] if is_managed else f"{kind}_{owner.name}_{policy.name}"
@@ -48,23 +48,23 @@ def of_owner(kind: str, owner: moto_iam.User | moto_iam.Group | moto_iam.Role) -
 
 
 def of_list(name: str, texts: object) -> list[SimulatedPolicy]:
-    """Documents of a parameter: `PolicyInputList.1` and so on."""
+    """Return the documents of a parameter as `PolicyInputList.1` and so on."""
     listed = texts if isinstance(texts, list) else []
     return [SimulatedPolicy(f"{name}.{number}", str(text)) for number, text in enumerate(listed, 1)]
 
 
 def context_keys(policies: Iterable[Policy]) -> list[str]:
-    """Every condition key that the policies look at or have as a variable, once, as first written."""
-    found: dict[str, str] = {}
+    """Return the condition keys and variables in the policies, without repetition, as first written."""
+    keys: dict[str, str] = {}
     for policy in policies:
         for statement in policy.statements:
             for key in keys_of(statement):
-                found.setdefault(lower_case(key), key)
-    return list(found.values())
+                keys.setdefault(lower_case(key), key)
+    return list(keys.values())
 
 
 def keys_of(statement: Statement) -> Iterator[str]:
-    """The condition keys of a statement, as written; those of its policy variables as well."""
+    """Yield the condition keys of a statement as written, including those of its policy variables."""
     texts = list(statement.resources.written) if statement.resources is not None else []
     for condition in statement.conditions:
         yield condition.key
@@ -82,27 +82,27 @@ def keys_of(statement: Statement) -> Iterator[str]:
 # --- where statements stand ------------------------------------------------------------------------------------
 
 Position = tuple[int, int]
-"""Line and column, both from 1; the column behind the brace (AWS's answers to LocalStack's tests)."""
+"""Line and column, both from 1; the column is the one after the brace (AWS's answers to LocalStack's tests)."""
 
 
 @lru_cache(maxsize=256)
 def statement_spans(text: str) -> tuple[tuple[Position, Position], ...]:
-    """Start and end of each statement of a well-formed policy."""
+    """Return start and end of each statement of a well-formed policy."""
     spans = []
-    opened: list[tuple[str, int, bool]] = []  # bracket, where, and whether it opens a statement
+    opened: list[tuple[str, int, bool]] = []  # bracket, offset, and whether it opens a statement
     last_key = ""
-    for found in _TOKEN.finditer(text):
-        token = found[0]
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         if token in "{[":
             above = opened[-1] if opened else ("", 0, False)
             in_list = len(opened) == 2 and above[0] == "[" and above[2]
             is_value = len(opened) == 1 and last_key == '"Statement"'
-            # The list of statements is marked as well: what opens right below it is one.
-            opened.append((token, found.start(), is_value or (in_list and token == "{")))
+            # The list of statements is marked, too: a brace directly inside it opens a statement.
+            opened.append((token, match.start(), is_value or (in_list and token == "{")))
         elif token in "}]":
             bracket, start, is_statement = opened.pop()
             if bracket == "{" and is_statement:
-                spans.append((_position(text, start), _position(text, found.start())))
+                spans.append((_position(text, start), _position(text, match.start())))
         elif len(opened) == 1:
             last_key = token
     return tuple(spans)

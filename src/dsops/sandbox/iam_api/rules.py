@@ -1,6 +1,6 @@
-"""What IAM checks and keeps in order that moto's IAM does not: documents, principals, boundaries, MFA codes, conflicts.
+"""IAM's checks and side effects that moto lacks: documents, principals, boundaries, MFA codes, conflicts.
 
-An operation goes: `before` (refuses, or completes the parameters), then moto or `instead`, then `after`.
+The order is: `before` (refuses, or completes the parameters), then moto or `instead`, then `after`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.policy import PolicyKind, check_policy, lower_case
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.principals import Carrier, principals_of, replace_principal
-from dsops.sandbox.authorization.resources.carriers import resource_policies
-from dsops.sandbox.iam_api.protected import (
+from dsops.sandbox.iam_api.protected_entities import (
     CHANGES_OF_POLICIES,
     CHANGES_OF_ROLES,
     check_attachable,
@@ -25,20 +23,22 @@ from dsops.sandbox.iam_api.protected import (
     check_role_change,
 )
 from dsops.sandbox.iam_api.service_principals import is_service_principal
+from dsops.sandbox.resource_policies.principals import Carrier, principals_of, replace_principal
 from dsops.sandbox.saml.rules import check_new_saml_provider, check_saml_provider
-from dsops.sandbox.secrets.storage import Vault
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.state.backends import words_for_malformed
-from dsops.sandbox.state.upkeep import Upkeep
+from dsops.sandbox.state.iam_backend import words_for_malformed
+from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.iam_entities import Upkeep
+from dsops.sandbox.state.resource_policies import resource_policies
+from dsops.sandbox.state.secrets import Vault
 from dsops.sandbox.state.world import Role, User, World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.wire.refusals import malformed_policy, refusal, validation
+from dsops.sandbox.wire.errors import malformed_policy, refusal, validation
 
 Parameters = Mapping[str, object]
 
 
 class _Document(NamedTuple):
-    """A parameter that holds a policy document."""
+    """A parameter with a policy document."""
 
     parameter: str
     kind: PolicyKind
@@ -75,9 +75,9 @@ _ATTACHES = {
     "AttachRolePolicy": ("RoleName", "Role"),
     "AttachUserPolicy": ("UserName", "User"),
 }
-"""Operation -> the parameter that names the owner, and the owner's kind."""
+"""Operation -> the parameter that names the owner, and the owner's type."""
 _MOST_ATTACHED = 10
-"""Managed policies of a user, role or group (IAM quotas, before any is raised)."""
+"""Maximum managed policies of a user, role or group (IAM's default quota)."""
 
 
 class IamRules:
@@ -107,7 +107,7 @@ class IamRules:
         }
 
     def before(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, object]:
-        """The parameters as moto is to get them. Raises SandboxRefusal."""
+        """Check the operation; return the parameters for moto. Raises SandboxRefusal."""
         completed = dict(parameters)
         if operation in CHANGES_OF_ROLES:
             check_role_change(operation, completed, self._world.role_named(caller.account, str(completed["RoleName"])))
@@ -126,7 +126,7 @@ class IamRules:
         return completed
 
     def instead(self, operation: str, parameters: Parameters, caller: Caller) -> bool:
-        """Does an operation that moto lacks; False for all others."""
+        """Perform an operation that moto lacks; return False for others."""
         if operation not in {"PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"}:
             return False
         user = self._existing_user(caller.account, str(parameters["UserName"]))
@@ -137,7 +137,7 @@ class IamRules:
         return True
 
     def memory(self, operation: str, parameters: Parameters, caller: Caller) -> User | Role | None:
-        """Who is about to be deleted or renamed, for `after`."""
+        """Return the user or role that is about to be deleted or renamed, for `after`."""
         if operation in {"DeleteUser", "UpdateUser"}:
             return self._world.user_named(caller.account, str(parameters["UserName"]))
         if operation == "DeleteRole":
@@ -145,7 +145,7 @@ class IamRules:
         return None
 
     def after(self, operation: str, parameters: Parameters, caller: Caller, before: User | Role | None) -> None:
-        """Puts in order what follows from an operation that succeeded."""
+        """Apply the side effects of a successful operation."""
         if operation == "CreateUser" and "PermissionsBoundary" in parameters:
             user = self._existing_user(caller.account, str(parameters["UserName"]))
             self._planter.set_user_boundary(user, str(parameters["PermissionsBoundary"]))
@@ -160,7 +160,7 @@ class IamRules:
                 replace_principal(self._carriers(), before.arn, renamed.arn)
 
     def forget(self, deleted: User | Role) -> None:
-        """What trusted the one that was deleted shows its id from now on, and does not trust a namesake."""
+        """Replace a deleted principal in policies by its unique id, so that a new one of its name is not trusted."""
         replace_principal(self._carriers(), deleted.arn, deleted.unique_id)
 
     def _carriers(self) -> Iterator[Carrier]:
@@ -228,19 +228,19 @@ class IamRules:
         self._check_boundary(parameters, account)
 
     def _check_renamed(self, kind: str, parameters: Parameters, account: str) -> None:
-        """moto would drop the user that has the new name already, and its ARN would be the other one's."""
+        """Refuse a name in use: moto would drop its user and give the ARN to the renamed one."""
         old, new = parameters[f"{kind}Name"], parameters.get(f"New{kind}Name")
         if new is not None and lower_case(str(new)) != lower_case(str(old)):
             self._check_name_is_free(kind, {f"{kind}Name": new}, account)
 
     def _check_name_is_free(self, kind: str, parameters: Parameters, account: str) -> None:
-        """Names are unique whatever their case."""
+        """Names are unique regardless of case."""
         name = str(parameters[f"{kind}Name"])
         if self._upkeep.has_name_like(account, kind, name):
             raise refusal("EntityAlreadyExists", f"{kind} with name {name} already exists.", 409)
 
     def _keep_what_is_not_updated(self, parameters: dict[str, object], account: str) -> None:
-        """moto would reset what an UpdateRole leaves out."""
+        """Complete UpdateRole: moto would reset the attributes that it leaves out."""
         role = self._world.role_named(account, str(parameters["RoleName"]))
         if role is not None:
             parameters.setdefault("MaxSessionDuration", role.max_session_duration)
@@ -258,7 +258,7 @@ class IamRules:
             raise refusal("InvalidAuthenticationCode", "Authentication code for device is not valid.", 403)
 
     def _check_own_key(self, parameters: Parameters, account: str) -> None:
-        """moto looks for a key in every account."""
+        """Refuse a key of another account: moto searches all accounts."""
         key_id = str(parameters["AccessKeyId"])
         key = self._world.long_term_key(key_id)
         if key is None or key.user.account != account:

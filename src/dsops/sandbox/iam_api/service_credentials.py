@@ -1,7 +1,7 @@
-"""Service-specific credentials: user names and passwords for CodeCommit and Keyspaces, which moto lacks.
+"""Service-specific credentials, which moto lacks: user names and passwords for CodeCommit and Keyspaces.
 
-IAM User Guide, "Service-specific credentials"; the words are AWS's to LocalStack's tests. No endpoint of the sandbox
-takes them.
+IAM User Guide, "Service-specific credentials"; messages are AWS's as recorded by LocalStack's tests. No endpoint of
+the sandbox accepts these credentials.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.state.identifiers import unique_id
 from dsops.sandbox.state.world import User, World
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Moment, Value
 
 Parameters = Mapping[str, object]
 
 _SERVICES: Final = frozenset({"cassandra.amazonaws.com", "codecommit.amazonaws.com"})
 _MOST: Final = 2
-"""Of a user for a service."""
+"""Maximum per user and service."""
 
 
 class _Credential(NamedTuple):
@@ -30,7 +30,7 @@ class _Credential(NamedTuple):
 
     identifier: str
     user_id: str
-    """AIDA of the user: a namesake has none of them."""
+    """The user's AIDA id, which a new user of the same name does not have."""
     service: str
     name: str
     created_at: float
@@ -52,7 +52,7 @@ class ServiceCredentials:
         }
 
     def perform(self, operation: str, parameters: Parameters, caller: Caller, now: float) -> dict[str, Value] | None:
-        """The result; None for all other operations. Without a user's name they are about the caller."""
+        """Return the result; None for other operations. Without UserName they are about the caller."""
         work = self._operations.get(operation)
         if work is None:
             return None
@@ -63,7 +63,7 @@ class ServiceCredentials:
         return work(parameters, user, now)
 
     def are_held_by(self, user: User) -> bool:
-        """Whether the user has some, which keeps it from being deleted."""
+        """Whether the user has credentials, which prevents its deletion."""
         return any(held.user_id == user.unique_id for held in self._held.values())
 
     def _create(self, parameters: Parameters, user: User, now: float) -> dict[str, Value]:
@@ -80,17 +80,17 @@ class ServiceCredentials:
 
     def _list(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         service = _service(parameters) if "ServiceName" in parameters else ""
-        found = [held for held in self._held.values() if held.user_id == user.unique_id]
-        return {"ServiceSpecificCredentials": [_shown(held, user) for held in found if service in {"", held.service}]}
+        own = [held for held in self._held.values() if held.user_id == user.unique_id]
+        return {"ServiceSpecificCredentials": [_shown(held, user) for held in own if service in {"", held.service}]}
 
     def _update(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
-        held = self._of_user(parameters, user)
-        self._held[held.identifier] = held._replace(status=str(parameters["Status"]))
+        credential = self._of_user(parameters, user)
+        self._held[credential.identifier] = credential._replace(status=str(parameters["Status"]))
         return {}
 
     def _reset(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
-        held = self._of_user(parameters, user)
-        return {"ServiceSpecificCredential": {**_shown(held, user), "ServicePassword": _password()}}
+        credential = self._of_user(parameters, user)
+        return {"ServiceSpecificCredential": {**_shown(credential, user), "ServicePassword": _password()}}
 
     def _delete(self, parameters: Parameters, user: User, _now: float) -> dict[str, Value]:
         del self._held[self._of_user(parameters, user).identifier]
@@ -98,10 +98,10 @@ class ServiceCredentials:
 
     def _of_user(self, parameters: Parameters, user: User) -> _Credential:
         identifier = str(parameters["ServiceSpecificCredentialId"])
-        held = self._held.get(identifier)
-        if held is None or held.user_id != user.unique_id:
+        credential = self._held.get(identifier)
+        if credential is None or credential.user_id != user.unique_id:
             raise _no_such_entity(f"No such credential {identifier} exists")
-        return held
+        return credential
 
 
 def _service(parameters: Parameters) -> str:

@@ -1,8 +1,8 @@
-"""Service principals that a trust policy may name: IAM refuses to write one that AWS does not have.
+"""Service principals that a trust policy may name: IAM refuses unknown ones.
 
-AWS publishes no list. A name counts when it is built on the name of one of AWS's services (`ecs-tasks`, `pods.eks`,
-`states.us-east-1`), so that no real one is refused; a few invented ones are accepted, and no
-caller can be one of them.
+AWS publishes no list. A name is accepted if it is built on the name of an AWS service (`ecs-tasks`, `pods.eks`,
+`states.us-east-1`), so that no real one is refused; some invented ones are accepted, but no caller can be one of
+them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from dsops.arn import PARTITIONS
-from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
 from dsops.service_reference import open_reference
 
 _DOMAINS: Final = tuple(
@@ -26,11 +26,11 @@ _MORE: Final = frozenset(
     vpc-flow-logs
     """.split()
 )
-"""Principals of AWS's guides and policies that are called otherwise than their service, or whose service is no more."""
+"""Principals in AWS's guides and policies that are not named after their service, or whose service was closed."""
 
 
 def is_service_principal(name: str) -> bool:
-    """Whether the name can be that of a service."""
+    """Whether the name can be that of an AWS service."""
     domain = next((domain for domain in _DOMAINS if name.endswith(domain)), "")
     labels = name.removesuffix(domain).split(".") if domain else []
     return any(_is_built_on_service(label) for label in labels if not _REGION.fullmatch(label))
@@ -43,7 +43,7 @@ def _is_built_on_service(label: str) -> bool:
 
 @cache
 def _names() -> frozenset[str]:
-    """Prefixes of actions, and what the principals of service-linked roles are made of; 4 ms, on first use."""
+    """Return action prefixes and parts of service-linked roles' principals; takes 4 ms on first use."""
     reference = open_reference()
     labels = {label for service in linked_roles() for label in service.removesuffix(".amazonaws.com").split(".")}
     return frozenset(labels | _MORE | set(() if reference is None else reference.services()))

@@ -1,7 +1,7 @@
-"""IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor..., on the engine.
+"""IAM's policy simulator: SimulatePrincipalPolicy, SimulateCustomPolicy and GetContextKeysFor....
 
-IAM API Reference, and AWS's answers to LocalStack's tests. As on AWS a role's trust policy has no part in it, and the
-policies of other resources only where the request has them.
+IAM API Reference, and AWS's answers to LocalStack's tests. As on AWS a role's trust policy is not evaluated, and
+resource policies only if the request has them.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner
 from dsops.sandbox.iam_api.simulation_results import RESOURCE_POLICY, SimulationCase, flag, result_of
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Value
 
 Parameters = Mapping[str, object]
 _PAGE: Final = 100
 _MOST_WORK: Final = 200_000
-"""Actions of a page, times resources, times statements and ten: 10 MB of them would hold up all others."""
+"""Limit of actions in a page x resources x (10 + statements): larger requests would block all others.
+"""
 
 
 class _Entity(NamedTuple):
-    """A user, group or role of the account, as the simulator has it act."""
+    """A user, group or role as simulated."""
 
     principal: Principal
     sources: tuple[SimulatedPolicy, ...] = ()
     boundary: Policy | None = None
     keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """Condition keys that say who it is."""
+    """Condition keys that identify the principal."""
 
 
 class Simulation:
@@ -45,7 +46,7 @@ class Simulation:
         self._world = world
 
     def perform(self, operation: str, parameters: Parameters, account: str) -> dict[str, Value] | None:
-        """The result; None for all other operations. Raises SandboxRefusal."""
+        """Return the result; None for other operations. Raises SandboxRefusal."""
         if operation in {"SimulateCustomPolicy", "SimulatePrincipalPolicy"}:
             return _page(self._simulate(parameters, account), parameters)
         if operation in {"GetContextKeysForCustomPolicy", "GetContextKeysForPrincipalPolicy"}:
@@ -60,7 +61,7 @@ class Simulation:
         return (*self._entity(str(parameters["PolicySourceArn"]), account).sources, *listed)
 
     def _simulate(self, parameters: Parameters, account: str) -> list[Callable[[], dict[str, Value]]]:
-        """What gives the result for each action, when it is asked."""
+        """Return a function for each action that computes its result."""
         if "PolicyExclusionList" in parameters:
             message = "The dsops sandbox does not serve PolicyExclusionList. Nothing was done."
             raise refusal("NotImplemented", message, 501)
@@ -105,40 +106,42 @@ class Simulation:
     def _service_control(
         self, parameters: Parameters, account: str, *, has_source: bool
     ) -> tuple[tuple[Policy, ...], ...]:
-        """The levels that the request has, or those of the principal's account in its organization."""
+        """Return the SCP levels in the request, or those of the principal's account."""
         levels = cast("list[Parameters]", parameters.get("OrderedOrganizationPolicyInputList") or [])
         name = "ServiceControlPolicyInputList"
-        given = tuple(tuple(source.policy("scp") for source in of_list(name, level.get(name))) for level in levels)
+        from_request = tuple(
+            tuple(source.policy("scp") for source in of_list(name, level.get(name))) for level in levels
+        )
         organizations = self._world.organizations
-        if given or not has_source or not organizations.are_used:
-            return given
-        held = organizations.service_control(account)
-        return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in held)
+        if from_request or not has_source or not organizations.are_used:
+            return from_request
+        of_account = organizations.service_control(account)
+        return tuple(tuple(compiled(each.text, "scp", each.name) for each in level) for level in of_account)
 
     # --- who -----------------------------------------------------------------------------------------------------
 
     def _entity(self, arn: str, account: str) -> _Entity:
-        """The user, group or role with that ARN. Raises NoSuchEntity, or InvalidInput for what is none."""
+        """Return the user, group or role. Raises NoSuchEntity, or InvalidInput for another ARN."""
         parts = parse_arn(arn)
         kind = "" if parts is None else parts.resource_type
         if parts is None or parts.service != "iam" or kind not in {"user", "group", "role"}:
             raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
-        found = None
+        entity = None
         if parts.account == account:
-            found = {"user": self._user, "group": self._group, "role": self._role}[kind](account, arn)
-        if found is None:
+            entity = {"user": self._user, "group": self._group, "role": self._role}[kind](account, arn)
+        if entity is None:
             name = parts.resource_name
             raise refusal("NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404)
-        return found
+        return entity
 
     def _caller(self, arn: str, account: str) -> _Entity:
-        """The simulated caller, who need not exist."""
+        """Return the simulated caller, which need not exist."""
         parts = parse_arn(arn)
         if parts is None or parts.service != "iam" or parts.resource_type not in {"user", "group", "role"}:
             raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
-        found = {"user": self._user, "group": self._group, "role": self._role}[parts.resource_type](parts.account, arn)
-        if found is not None and parts.account == account:
-            return found
+        entity = {"user": self._user, "group": self._group, "role": self._role}[parts.resource_type](parts.account, arn)
+        if entity is not None and parts.account == account:
+            return entity
         issuer = arn if parts.resource_type == "role" else ""
         principal = Principal("role-session" if issuer else "user", parts.account, arn, issuer)
         return _Entity(principal, keys={"aws:PrincipalArn": (arn,), "aws:PrincipalAccount": (parts.account,)})
@@ -148,10 +151,10 @@ class Simulation:
         if user is None:
             return None
         backend = self._world.backend(account)
-        held = backend.users[user.name]
-        sources = list(of_owner("user", held))
+        stored_user = backend.users[user.name]
+        sources = list(of_owner("user", stored_user))
         for group in backend.groups.values():
-            sources += of_owner("group", group) if held in group.users else ()
+            sources += of_owner("group", group) if stored_user in group.users else ()
         context = _identity_keys(arn, account, "User", user.unique_id, user.tags)
         boundary = self._world.grants_of_user(user).boundary
         return _Entity(
@@ -165,9 +168,11 @@ class Simulation:
         if account not in self._world.partitions:
             return None
         groups = self._world.backend(account).groups.values()
-        found = next((group for group in groups if group.arn == arn), None)
-        # A member of it: no policy names a group.
-        return None if found is None else _nobody(account)._replace(sources=tuple(of_owner("group", found)))
+        stored_group = next((group for group in groups if group.arn == arn), None)
+        # A group's member stands for it: policies can't name a group as principal.
+        return (
+            None if stored_group is None else _nobody(account)._replace(sources=tuple(of_owner("group", stored_group)))
+        )
 
     def _role(self, account: str, arn: str) -> _Entity | None:
         role = self._world.role_at(arn)
@@ -183,7 +188,7 @@ class Simulation:
 
 
 def _nobody(account: str) -> _Entity:
-    """A principal of the account of which nothing more is known."""
+    """Return a principal of the account without further attributes."""
     return _Entity(Principal("user", account, ""))
 
 
@@ -198,7 +203,7 @@ def _identity_keys(arn: str, account: str, kind: str, unique_id: str, tags: tupl
 
 
 def _entries(parameters: Parameters) -> Context:
-    """ContextEntries as condition keys."""
+    """Return ContextEntries as condition keys."""
     entries = cast("list[Mapping[str, object]]", parameters.get("ContextEntries") or [])
     return {
         str(entry["ContextKeyName"]): tuple(map(str, cast("list[object]", entry.get("ContextKeyValues") or [])))
@@ -208,7 +213,7 @@ def _entries(parameters: Parameters) -> Context:
 
 
 def _owner(parameters: Parameters) -> str:
-    """The account in ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" when it is not given."""
+    """Return the account of ResourceOwner, `arn:aws:iam::ACCOUNT:root`; "" if absent."""
     if "ResourceOwner" not in parameters:
         return ""
     written = str(parameters["ResourceOwner"])

@@ -1,4 +1,4 @@
-"""One simulated action on its resources: the engine's decision as IAM's EvaluationResult."""
+"""Simulate one action on its resources; the engine's decision as IAM's EvaluationResult."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from dsops.policy import (
 from dsops.policy.language.match import split_arn
 from dsops.sandbox.authorization.context import Context
 from dsops.sandbox.iam_api.policy_sources import keys_of, statement_spans
-from dsops.sandbox.wire.answers import Value
+from dsops.sandbox.wire.responses import Value
 
 _Decision = Literal["explicitDeny", "implicitDeny", "allowed"]
 _RESTRICTIVE_FIRST: Final[tuple[_Decision, ...]] = ("explicitDeny", "implicitDeny", "allowed")
 RESOURCE_POLICY: Final = "ResourcePolicy"
-"""How the simulator names the resource's policy."""
+"""The simulator's name for the resource policy."""
 _TRUSTING: Final = (
     '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"AWS": "%s"}, "Action": "sts:*"}}'
 )
-"""The simulator asks no trust policy: as if the role's trusted the whole account."""
+"""Stands in for the trust policy, which the simulator does not evaluate: it trusts the whole account."""
 
 
 class SimulationCase(NamedTuple):
-    """Everything but action and resource."""
+    """A simulation without action and resource."""
 
     principal: Principal
     policies: Policies
     texts: Sequence[tuple[Policy, str]]
-    """Policies and their documents. Names don't tell them apart: an account may call its own one `ReadOnlyAccess`."""
+    """Policies and their documents. Names are ambiguous: an account may name its own policy `ReadOnlyAccess`."""
     context: Context
     """Keys in lower case."""
     owner: str
-    """The account of resources that name none."""
+    """The account of resources whose ARN has none."""
 
 
 class _Outcome(NamedTuple):
-    """One action on one resource."""
+    """The result of one action on one resource."""
 
     resource: str
     decision: _Decision
@@ -57,7 +57,7 @@ class _Outcome(NamedTuple):
 
 
 def result_of(case: SimulationCase, action: str, resources: list[str]) -> dict[str, Value]:
-    """The EvaluationResult of an action on all resources; the most restrictive decision stands for it."""
+    """Return the EvaluationResult of an action on all resources, with the most restrictive decision."""
     outcomes = [_weigh(case, action, resource) for resource in resources]
     worst = min((outcome.decision for outcome in outcomes), key=_RESTRICTIVE_FIRST.index)
     decisive = [outcome for outcome in outcomes if outcome.decision == worst]
@@ -106,7 +106,7 @@ def _is_refused_by(outcome: _Outcome, kind: str) -> bool:
 
 
 def flag(is_so: bool) -> str:  # noqa: FBT001 - it is all that it takes
-    """A boolean as XML has it."""
+    """Format a boolean for XML."""
     return "true" if is_so else "false"
 
 
@@ -120,7 +120,7 @@ def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
         trusting = parse_policy(_TRUSTING % principal.account, "trust", name="")
         policies, owner = policies._replace(resource=trusting), principal.account
     if policies.resource is None:
-        # Without a policy of the resource nothing says that another account's would refuse.
+        # Without a resource policy, another account's resource is not known to deny: treat it as the caller's own.
         owner = principal.account
     decided = evaluate(Request(principal, action, resource, owner, case.context), policies)
     if decided.is_allowed:
@@ -131,7 +131,7 @@ def _weigh(case: SimulationCase, action: str, resource: str) -> _Outcome:
 
 
 def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tuple[StatementReason, ...]:
-    """The statements that decide, of identity, boundary and resource policies; none for an implicit denial."""
+    """Return the deciding statements of identity, boundary and resource policies; none for an implicit denial."""
     if decision == "implicitDeny":
         return ()
     effect = "Allow" if decision == "allowed" else "Deny"
@@ -146,19 +146,19 @@ def _matched(case: SimulationCase, decision: _Decision, decided: Decision) -> tu
 
 
 def _missing(case: SimulationCase, request: Request) -> tuple[str, ...]:
-    """Keys without a value in statements of identity and resource policies about this action and resource."""
-    found: dict[str, str] = {}
+    """Return keys without a value in statements of identity and resource policies that match action and resource."""
+    missing_keys: dict[str, str] = {}
     policies = [*case.policies.identity, *((case.policies.resource,) if case.policies.resource is not None else ())]
     for policy in policies:
         for statement in policy.statements:
             unset = [key for key in keys_of(statement) if lower_case(key) not in case.context]
             if unset and _is_about(statement, request, case.context):
-                found |= {lower_case(key): key for key in unset if lower_case(key) not in found}
-    return tuple(found.values())
+                missing_keys |= {lower_case(key): key for key in unset if lower_case(key) not in missing_keys}
+    return tuple(missing_keys.values())
 
 
 def _is_about(statement: Statement, request: Request, context: Context) -> bool:
-    """Whether action and resource fit; a resource with a variable may."""
+    """Whether action and resource match; a resource with a variable is assumed to match."""
     if not statement.actions.matches(lower_case(request.action)):
         return False
     resources = statement.resources
@@ -171,7 +171,7 @@ def _statements(case: SimulationCase, matched: Iterable[StatementReason]) -> lis
     shown: dict[tuple[int, int], Value] = {}
     for found in matched:
         place, text = next((at, text) for at, (policy, text) in enumerate(case.texts) if policy is found.policy)
-        number = next(index for index, one in enumerate(found.policy.statements) if one is found.statement)
+        number = next(index for index, statement in enumerate(found.policy.statements) if statement is found.statement)
         start, end = statement_spans(text)[number]
         is_resources = found.policy.kind == "resource"
         shown[place, number] = {

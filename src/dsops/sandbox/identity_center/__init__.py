@@ -1,4 +1,4 @@
-"""IAM Identity Center: its directory, the sign-in service, the access portal, and the pages where a person signs in.
+"""IAM Identity Center: its directory, the sign-in service, the access portal, and the sign-in pages.
 
-HTTP requests come in; tokens and role credentials go out. Imported by `control` and `seed`.
+Takes HTTP requests; returns tokens and role credentials. Imported by `control` and `seed`.
 """

@@ -1,7 +1,7 @@
-"""IAM Identity Center as a directory: who there is, and which role each of them gets in which account.
+"""IAM Identity Center's directory: users, and their roles in accounts.
 
-IAM Identity Center User Guide, "Permission sets", "Referencing permission sets in resource policies". The names and
-documents of its roles are as people have published them from their own accounts.
+IAM Identity Center User Guide, "Permission sets", "Referencing permission sets in resource policies". Names and
+documents of its roles are as users have published them.
 """
 
 from __future__ import annotations
@@ -14,68 +14,72 @@ from dsops.sandbox.state.world import Role, Tags, World
 
 
 class CenterUser(NamedTuple):
-    """A person of the directory."""
+    """A user of the directory."""
 
     name: str
     user_id: str
     email: str
     attributes: Tags
-    """Attributes for access control, which sessions have as their tags."""
+    """Attributes for access control, which become session tags."""
 
 
 class AssignedRole(NamedTuple):
-    """A permission set in an account: the role that it has become."""
+    """The role that a permission set has become in an account."""
 
     account: str
     role_id: str
-    """AROA: a namesake that is made later is another role."""
+    """The role's AROA id, which a later role of the same name does not have."""
     provider_arn: str
-    """The SAML provider that its trust policy names."""
+    """The SAML provider in its trust policy."""
     session_duration: int
 
 
 class Instance(NamedTuple):
-    """One Identity Center and all that is assigned in it."""
+    """An Identity Center instance with its users and assignments."""
 
     start_url: str
     region: str
     partition: str
     owner: str
-    """The account whose trail has its events: the organization's management account."""
+    """The account whose trail records its events: the organization's management account."""
     store_id: str
-    """`d-...`: of the identity store."""
+    """The identity store's id, `d-...`."""
     users: Mapping[str, CenterUser]
     roles: Mapping[tuple[str, str], AssignedRole]
-    """Account and permission set -> its role."""
+    """(account, permission set) -> its role."""
     assigned: frozenset[tuple[str, str, str]]
-    """User, account, permission set."""
+    """(user, account, permission set) of each assignment."""
     auto_approve: str = ""
 
     @property
     def store_arn(self) -> str:
-        """Of the identity store."""
+        """The ARN of the identity store."""
         return f"arn:{self.partition}:identitystore::{self.owner}:identitystore/{self.store_id}"
 
     @property
     def saml_issuer(self) -> str:
-        """Who signs what the roles are assumed with."""
+        """The issuer of the assertions with which the roles are assumed."""
         suffix = partition_of_region(self.region).dns_suffix
         return f"https://portal.sso.{self.region}.{suffix}/saml/assertion/{self.store_id}"
 
     def is_named_by(self, url: str) -> bool:
-        """Whether that is its start URL, as people copy it: with or without `/`, `#` and `#/` at its end."""
+        """Whether the URL is its start URL, with or without `/`, `#` and `#/` at its end, as users copy it."""
         return url.split("#", maxsplit=1)[0].rstrip("/") == self.start_url.rstrip("/")
 
     def accounts_of(self, user: str) -> list[str]:
-        """Where the user has anything, in order."""
+        """Return the accounts in which the user has a permission set, sorted."""
         return sorted({account for name, account, _ in self.assigned if name == user})
 
     def permission_sets_of(self, user: str, account: str) -> list[str]:
-        """What the user has there, in order."""
-        return sorted(one for name, where, one in self.assigned if (name, where) == (user, account))
+        """Return the user's permission sets in the account, sorted."""
+        return sorted(
+            permission_set
+            for name, assigned_account, permission_set in self.assigned
+            if (name, assigned_account) == (user, account)
+        )
 
     def role_of(self, world: World, user: str, account: str, permission_set: str) -> tuple[AssignedRole, Role] | None:
-        """The role that the user gets; None where nothing is assigned, or the role is no more."""
+        """Return the user's role; None if it is not assigned or was deleted."""
         if (user, account, permission_set) not in self.assigned:
             return None
         assigned = self.roles[account, permission_set]

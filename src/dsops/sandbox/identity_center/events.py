@@ -1,8 +1,8 @@
-"""What CloudTrail records of IAM Identity Center, and of the roles that it assumes.
+"""CloudTrail records of IAM Identity Center, and of the roles that it assumes.
 
-IAM Identity Center User Guide, "Understanding CloudTrail events"; records that people have published in 2026. The
-sign-in service's CreateToken is an API call, the portal's calls are service events whose details stand apart. Clients'
-registrations and the asking for a token before there is one are recorded nowhere.
+IAM Identity Center User Guide, "Understanding CloudTrail events"; records published by users in 2026. The sign-in
+service's CreateToken is an API call; the portal's calls are service events with separate details. Client
+registrations and polls for a token that is not issued yet are not recorded.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from uuid import uuid4
 from dsops.errors import SandboxRefusal
 from dsops.policy import Principal
 from dsops.sandbox.authorization.context import unsigned_context
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.event_record import HIDDEN, VERSION
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.clock import iso_time
 from dsops.sandbox.federation.federation import unsigned_caller
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
-from dsops.sandbox.identity_center.memory import PortalLogin
 from dsops.sandbox.identity_center.portal import PERSISTENT, Assumed
+from dsops.sandbox.identity_center.records import PortalLogin
 from dsops.sandbox.saml.assertion import sign_in
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import answer_of
+from dsops.sandbox.wire.errors import answer_of
+from dsops.sandbox.wire.responses import Moment, Value
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpRequest
 
 _SOURCE = "sso.amazonaws.com"
 _SHOWN = ("clientId", "grantType", "redirectUri", "scope")
 _HIDDEN = ("clientSecret", "deviceCode", "code", "codeVerifier", "refreshToken")
-"""AWS shows a device code; by now it is spent, but what is read over a shoulder is better hidden."""
+"""AWS shows the device code, which is spent by then; it is hidden here all the same."""
 _DETAILS: Mapping[str, Mapping[str, str]] = {
     "GetRoleCredentials": {"roleName": "role_name", "accountId": "account_id"},
     "ListAccountRoles": {"accountId": "account_id"},
@@ -39,7 +39,7 @@ _DETAILS: Mapping[str, Mapping[str, str]] = {
 
 
 class CenterEvents:
-    """Writes into a sandbox's events."""
+    """Writes records of IAM Identity Center into a sandbox's events."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -54,13 +54,13 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """CreateToken that gave a token; of the others nobody knows who asks."""
-        asked = {name: parameters[name] for name in _SHOWN if name in parameters}
-        asked |= {name: HIDDEN for name in _HIDDEN if name in parameters}
-        answered = {name: HIDDEN if name.endswith("Token") else value for name, value in content.items()}
+        """Record a CreateToken that issued a token; for one that did not, the user is unknown."""
+        request_parameters = {name: parameters[name] for name in _SHOWN if name in parameters}
+        request_parameters |= {name: HIDDEN for name in _HIDDEN if name in parameters}
+        response_elements = {name: HIDDEN if name.endswith("Token") else value for name, value in content.items()}
         record = self._record(request, instance, login, "CreateToken", now, request_id) | {
-            "requestParameters": asked,
-            "responseElements": answered,
+            "requestParameters": request_parameters,
+            "responseElements": response_elements,
             "readOnly": False,
             "resources": [{"accountId": instance.owner, "type": "IdentityStoreId", "ARN": instance.store_id}],
             "eventType": "AwsApiCall",
@@ -78,7 +78,7 @@ class CenterEvents:
         now: float,
         request_id: str,
     ) -> None:
-        """A call with a token that is somebody's."""
+        """Record a portal call with a valid token."""
         record = self._record(request, instance, login, operation, now, request_id)
         if refused is not None:
             aws = answer_of(refused)
@@ -99,7 +99,7 @@ class CenterEvents:
     def role_assumed(
         self, request: HttpRequest, instance: Instance, login: PortalLogin, assumed: Assumed, now: float
     ) -> None:
-        """AssumeRoleWithSAML in the trail of the role's account, by which Identity Center got the credentials."""
+        """Record the AssumeRoleWithSAML by which Identity Center got the credentials, in the role's account."""
         role, issued, provider = assumed.role, assumed.issued, assumed.assigned.provider_arn
         caller = unsigned_caller(instance.region, instance.partition)._replace(
             principal=Principal("saml", "", "", federated=provider),
@@ -155,10 +155,10 @@ class CenterEvents:
 
 
 def on_behalf_of(instance: Instance, user: str) -> dict[str, str]:
-    """The person, as records name him."""
+    """Return the user as records identify them."""
     return {"userId": instance.users[user].user_id, "identityStoreArn": instance.store_arn}
 
 
 def credential_id(login: PortalLogin) -> str:
-    """What all records of one session have in common; no token can be made of it."""
+    """Return the id that all records of a login share; no token can be derived from it."""
     return sha256(login.session_id.encode()).hexdigest()

@@ -1,22 +1,22 @@
-"""The sandbox's two pages as HTML: a form, and what became of it. No script, nothing from elsewhere."""
+"""HTML of the two sign-in pages: a form and its result. No scripts, no external resources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
 
-from dsops.sandbox.wire.wire import HttpAnswer
+from dsops.sandbox.http.messages import HttpAnswer
 
 _HEADERS = (
     ("Content-Type", "text/html; charset=utf-8"),
     ("Cache-Control", "no-store"),
-    # Nothing is loaded, and no other page may put this one into a frame and have somebody press its button.
+    # Nothing is loaded, and no other page may frame this one to trick a user into pressing its button (clickjacking).
     (
         "Content-Security-Policy",
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
     ),
     ("X-Frame-Options", "DENY"),
-    # With `no-referrer` a browser would send the form with `Origin: null`.
+    # With `no-referrer` browsers would send the form with `Origin: null`.
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )
@@ -39,7 +39,7 @@ input, select, button {{ font-size: 1em; margin: .5em 0; padding: .4em }}</style
 
 
 def form_page(client: str, users: Sequence[str], target: str, *, code: str = "", asks_code: bool = False) -> HttpAnswer:
-    """Asks who it is and whether he wants it; with `asks_code` also for the code that the client shows."""
+    """Return the form that asks for the user and for approval; with `asks_code` also for the user code."""
     options = "".join(f"<option>{escape(user)}</option>" for user in users)
     who = f"<p><b>{escape(client)}</b> wants to use your accounts.</p>\n" if client else ""
     field = ""
@@ -59,18 +59,18 @@ def form_page(client: str, users: Sequence[str], target: str, *, code: str = "",
 
 
 def decided_page(user: str) -> HttpAnswer:
-    """What became of a device's login; "" where it was denied."""
-    content = f"<p>The program goes on as <b>{escape(user)}</b>.</p>" if user else "<p>The program was refused.</p>"
+    """Return the result page of a device login; `user` is "" when it was denied."""
+    content = f"<p>The program is signed in as <b>{escape(user)}</b>.</p>" if user else "<p>The sign-in was denied.</p>"
     return html_answer(200, _page("You can close this window", content))
 
 
 def refused_page(status: int, why: str) -> HttpAnswer:
-    """What can't be done, and why."""
-    return html_answer(status, _page("That did not work", f"<p>{escape(why)}</p>"))
+    """Return an error page with the reason."""
+    return html_answer(status, _page("Sign-in failed", f"<p>{escape(why)}</p>"))
 
 
 def html_answer(status: int, text: str, more: tuple[tuple[str, str], ...] = ()) -> HttpAnswer:
-    """A page with its headers."""
+    """Return a page with its headers."""
     return HttpAnswer(status, (*_HEADERS, *more), text.encode())
 
 

@@ -1,7 +1,7 @@
 """The sign-in service of IAM Identity Center (`sso-oidc`): clients, device logins, tokens.
 
 IAM Identity Center OIDC API Reference; RFC 8628 (device), RFC 6749 with RFC 7636 (authorization code), RFC 8252
-(loopback). Nobody signs these requests: a client's secret, a code or a token is all that is known of who asks.
+(loopback). These requests are unsigned: a client secret, a code or a token identifies the caller.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from dsops.sandbox.identity_center.answers import oidc_refusal
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.logins import (
     ACCOUNT_ACCESS,
@@ -20,7 +19,8 @@ from dsops.sandbox.identity_center.logins import (
     PortalLogins,
     is_proof_of,
 )
-from dsops.sandbox.identity_center.memory import ClientTokens, PortalLogin, RegisteredClient
+from dsops.sandbox.identity_center.records import ClientTokens, PortalLogin, RegisteredClient
+from dsops.sandbox.identity_center.responses import oidc_refusal
 
 DEVICE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 AUTHORIZATION_CODE: Final = "authorization_code"
@@ -36,24 +36,24 @@ Parameters = Mapping[str, object]
 
 
 class Visit(NamedTuple):
-    """How a program came."""
+    """How the client reached the sandbox."""
 
     address: str
-    """The sandbox's own, as the program has it."""
+    """The sandbox's own URL, as the client uses it."""
     is_here: bool
-    """Whether it runs on this machine."""
+    """Whether the client runs on this machine."""
     now: float
 
 
 class Granted(NamedTuple):
-    """An answer, and the session that is behind it; None where there is none."""
+    """An answer, and the session behind it; None if there is none."""
 
     content: Mapping[str, object]
     login: PortalLogin | None = None
 
 
 class Oidc:
-    """The operations, over one instance (None: nobody can log in) and its logins."""
+    """The operations, over one instance (None: logins are impossible) and its logins."""
 
     def __init__(self, instance: Callable[[], Instance | None], logins: PortalLogins) -> None:
         self._instance = instance
@@ -68,7 +68,7 @@ class Oidc:
         ] = {DEVICE: self._by_device, AUTHORIZATION_CODE: self._by_code, REFRESH: self._by_refresh}
 
     def perform(self, operation: str, parameters: Parameters, visit: Visit) -> Granted:
-        """The answer. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         return self._operations[operation](parameters, visit)
 
     def _register_client(self, parameters: Parameters, visit: Visit) -> Granted:
@@ -90,7 +90,7 @@ class Oidc:
                 raise oidc_refusal("InvalidRedirectUriException")
             self._check_start_url(_text(parameters, "issuerUrl"))
         client, secret = self._logins.register(name, scopes, grants, redirects, visit.now)
-        # AWS gives the two endpoints of the model as null: clients put /authorize behind the address that they know.
+        # AWS returns the model's two endpoint members as null: clients append /authorize to the URL that they know.
         return Granted(
             {
                 "clientId": client.client_id,
@@ -104,7 +104,7 @@ class Oidc:
         client = self._authenticated(parameters, visit.now)
         _check_grant(client, DEVICE)
         instance = self._check_start_url(_text(parameters, "startUrl"))
-        # Whoever else reaches this port has no keys, and is nobody until a person here has said who.
+        # A client on another machine has no credentials: it stays anonymous until a user here approves.
         approver = instance.auto_approve if visit.is_here else ""
         code, device = self._logins.start_device(client, approver, visit.now)
         page = f"{visit.address}{DEVICE_PATH}"
@@ -147,7 +147,7 @@ class Oidc:
         if device.is_denied:
             raise oidc_refusal("AccessDeniedException")
         if not device.user:
-            # RFC 8628, 3.5: `slow_down` is a kind of `authorization_pending`, so it is only for who has to wait.
+            # RFC 8628, 3.5: `slow_down` is a variant of `authorization_pending`, so it only applies while waiting.
             is_too_fast = self._logins.is_too_fast(code)
             raise oidc_refusal("SlowDownException" if is_too_fast else "AuthorizationPendingException")
         self._logins.spend_device(code)
@@ -161,7 +161,7 @@ class Oidc:
         if code is None:
             raise oidc_refusal("InvalidGrantException")
         if code.session_id:
-            # RFC 6749, 4.1.2: a code that comes twice was stolen once; what was given for it ends.
+            # RFC 6749, 4.1.2: a code that is used twice was stolen, so the session issued for it ends.
             self._logins.log_out(code.session_id)
             raise oidc_refusal("InvalidGrantException")
         is_proved = is_proof_of(_text(parameters, "codeVerifier"), code.challenge)
@@ -176,10 +176,10 @@ class Oidc:
     def _by_refresh(
         self, client: RegisteredClient, parameters: Parameters, now: float
     ) -> tuple[PortalLogin, ClientTokens]:
-        found = self._logins.refresh(_text(parameters, "refreshToken"), client, now)
-        if found is None:
+        session_and_tokens = self._logins.refresh(_text(parameters, "refreshToken"), client, now)
+        if session_and_tokens is None:
             raise oidc_refusal("InvalidGrantException", "Invalid refresh token provided")
-        return found
+        return session_and_tokens
 
     def _authenticated(self, parameters: Parameters, now: float) -> RegisteredClient:
         names = _text(parameters, "clientId"), _text(parameters, "clientSecret")
@@ -198,7 +198,7 @@ class Oidc:
 
 
 def is_loopback_uri(uri: str) -> bool:
-    """A redirect address that only this machine can serve (RFC 8252, 7.3)."""
+    """Whether only this machine can serve the redirect URI (RFC 8252, 7.3)."""
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -210,20 +210,20 @@ def is_loopback_uri(uri: str) -> bool:
 
 
 def is_same_redirect(registered: str, asked: str) -> bool:
-    """Whether they differ in nothing but the port, which a client gets from its system at the last moment."""
+    """Whether the URIs differ at most in the port, which a client gets from its system at the last moment."""
     if not is_loopback_uri(asked):
         return False
-    one, other = urlsplit(registered), urlsplit(asked)
-    return (one.hostname, one.path) == (other.hostname, other.path)
+    registered_parts, asked_parts = urlsplit(registered), urlsplit(asked)
+    return (registered_parts.hostname, registered_parts.path) == (asked_parts.hostname, asked_parts.path)
 
 
 def _is_scope(scope: str) -> bool:
-    """Those of AWS's applications are not all known here; Identity Center's own has one."""
+    """Whether the scope may exist: those of AWS's applications are not all known; Identity Center itself has one."""
     return bool(_SCOPE.fullmatch(scope)) and (scope == ACCOUNT_ACCESS or not scope.startswith("sso:"))
 
 
 def _check_grant(client: RegisteredClient, grant: str) -> None:
-    """Raises UnauthorizedClientException for a grant that the client did not register for."""
+    """Raise UnauthorizedClientException for a grant that the client did not register."""
     allowed = client.grant_types or (DEVICE, REFRESH)
     if grant not in allowed:
         raise oidc_refusal("UnauthorizedClientException")
@@ -235,8 +235,8 @@ def _text(parameters: Parameters, name: str) -> str:
 
 
 def _texts(parameters: Parameters, name: str) -> tuple[str, ...]:
-    """A list of the request; nobody needs long ones."""
-    found = cast("Sequence[str]", parameters.get(name, ()))
-    if len(found) > _MAX_REDIRECTS or any(len(text) > _MAX_TEXT for text in found):
+    """Return a list of the request; long ones are refused."""
+    texts = cast("Sequence[str]", parameters.get(name, ()))
+    if len(texts) > _MAX_REDIRECTS or any(len(text) > _MAX_TEXT for text in texts):
         raise oidc_refusal("InvalidRequestException")
-    return tuple(found)
+    return tuple(texts)

@@ -1,8 +1,8 @@
-"""Where a person decides about a login: two plain pages, and the same decisions for programs.
+"""Sign-in pages on which a user decides about a login, and the same decisions as endpoints for programs.
 
-`/authorize` is where a client sends a browser (RFC 6749, 4.1); `/_sandbox/device` is where a person types the code that
-a client shows (RFC 8628, 3.3). Nobody has a password here: whoever is on this machine says who he is. So the pages are
-for this machine alone, as all of `/_sandbox/` is, and a form counts only when it was this page that sent it.
+Clients send a browser to `/authorize` (RFC 6749, 4.1); a user types the client's code at `/_sandbox/device` (RFC
+8628, 3.3). There are no passwords: a user of this machine picks an identity. So the pages are for this machine only,
+like all of `/_sandbox/`, and a form counts only if this page sent it (CSRF).
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from dsops.errors import nearest
 from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.html import decided_page, form_page, html_answer, refused_page
 from dsops.sandbox.identity_center.logins import CODE_SECONDS, PortalLogins
-from dsops.sandbox.identity_center.memory import AuthorizationCode, RegisteredClient
 from dsops.sandbox.identity_center.oidc import AUTHORIZATION_CODE, DEVICE_PATH, is_same_redirect
+from dsops.sandbox.identity_center.records import AuthorizationCode, RegisteredClient
 from dsops.sandbox.wire.route import signed_for
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
 
 AUTHORIZE_PATH = "/authorize"
 _NO_CENTER = "this sandbox has no Identity Center: its seed has no `identity_center`"
-_NOBODY_WAITS = "no login waits for that code: it is wrong, decided, or older than ten minutes"
+_NOBODY_WAITS = "no login waits for that code: it is wrong, already decided, or older than ten minutes"
 _CHALLENGES = range(43, 129)  # RFC 7636, 4.2
 
 Query = Mapping[str, str]
@@ -33,7 +33,7 @@ Said = tuple[int, Mapping[str, object]]
 
 
 class _Wish(NamedTuple):
-    """A request for a code that can be granted."""
+    """A valid authorization request."""
 
     client: RegisteredClient
     redirect_uri: str
@@ -43,33 +43,33 @@ class _Wish(NamedTuple):
 
     @property
     def denied(self) -> str:
-        """Where the browser goes when the person does not want it."""
+        """The redirect for a denied request."""
         return _with_query(self.redirect_uri, {"error": "access_denied", "state": self.state})
 
 
 class _Unwanted(NamedTuple):
-    """One that can't."""
+    """An invalid authorization request."""
 
     why: str
     address: str = ""
-    """Where the client is told so; "" where it must not be."""
+    """The redirect that reports the error to the client; "" if the client must not be told."""
 
 
 class Pages:
-    """Over one sandbox."""
+    """The pages and endpoints of one sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     @staticmethod
     def serves(request: HttpRequest) -> bool:
-        """Whether that is one of the two pages."""
-        # A bucket may be called `authorize`; nobody asks it for a client.
+        """Whether the request is for one of the two pages."""
+        # A bucket may be named `authorize`, but requests to it have no client_id.
         is_asked = request.path == AUTHORIZE_PATH and "client_id=" in request.query and not signed_for(request)
         return is_asked or request.path == DEVICE_PATH
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
-        """The page, or where the browser is to go."""
+        """Return the page or a redirect."""
         with self._sandbox.world.lock:
             instance = self._sandbox.identity_center.instance
             if instance is None:
@@ -110,20 +110,20 @@ class Pages:
     # --- the same for programs -----------------------------------------------------------------------------------
 
     def waiting(self) -> Said:
-        """The device logins that nobody has decided about."""
+        """Return the device logins that await a decision."""
         with self._sandbox.world.lock:
             now = self._sandbox.clock.now()
             if self._sandbox.identity_center.instance is None:
                 return 404, {"error": _NO_CENTER}
-            found = [
-                {"user_code": one.user_code, "client": "" if client is None else client.name}
-                for one in self._logins.waiting(now)
-                for client in [self._logins.client(one.client_id, now)]
+            waiting_logins = [
+                {"user_code": login.user_code, "client": "" if client is None else client.name}
+                for login in self._logins.waiting(now)
+                for client in [self._logins.client(login.client_id, now)]
             ]
-            return 200, {"waiting": found}
+            return 200, {"waiting": waiting_logins}
 
     def approve(self, request: HttpRequest) -> Said:
-        """`{"code": CODE or address, "user": "alice", "deny": false}` -> who it was, and where a browser would go."""
+        """Decide a login: `{"code": CODE or URL, "user": "alice", "deny": false}`; return the user and the redirect."""
         try:
             wish = json.loads(request.body)
             code, name, is_denied = str(wish["code"]), str(wish.get("user", "")), wish.get("deny", False)
@@ -146,7 +146,7 @@ class Pages:
         if address.path == DEVICE_PATH:
             return self._decide_device(query.get("user_code", ""), user)
         if not address.path.endswith(AUTHORIZE_PATH):
-            return 400, {"error": "that is neither the address of a code's page nor one that ends in /authorize"}
+            return 400, {"error": "`code` must be a user code, or a link to the device page or to /authorize"}
         wish = self._wish(query)
         if isinstance(wish, _Unwanted):
             return 400, {"error": wish.why}
@@ -164,16 +164,17 @@ class Pages:
         return self._sandbox.identity_center.logins
 
     def _wish(self, query: Query) -> _Wish | _Unwanted:
-        """What is asked for.
+        """Validate an authorization request.
 
-        Nothing is sent to an address that is not the client's own (RFC 6749, 4.1.2.1); everything else is told there.
+        Errors are never sent to a redirect URI that is not the client's (RFC 6749, 4.1.2.1); other errors are
+        reported there.
         """
         client = self._logins.client(query.get("client_id", ""), self._sandbox.clock.now())
         if client is None or AUTHORIZATION_CODE not in client.grant_types:
-            return _Unwanted("no client of that id has registered for this kind of login")
+            return _Unwanted("no client with that id is registered for authorization codes")
         redirect_uri, state = query.get("redirect_uri", ""), query.get("state", "")
         if not any(is_same_redirect(own, redirect_uri) for own in client.redirect_uris):
-            return _Unwanted("the redirect address is not one that the client has registered")
+            return _Unwanted("the redirect URI is not registered for this client")
         scopes = tuple(query.get("scopes", query.get("scope", "")).replace(",", " ").split())
         challenge = query.get("code_challenge", "")
         error = ""
@@ -184,12 +185,12 @@ class Pages:
         elif not set(scopes) <= set(client.scopes):
             error = "invalid_scope"
         if error:
-            why = f"the address asks for what can't be given: {error}"
+            why = f"the authorization request is invalid: {error}"
             return _Unwanted(why, _with_query(redirect_uri, {"error": error, "state": state}))
         return _Wish(client, redirect_uri, state, challenge, scopes or client.scopes)
 
     def _grant(self, wish: _Wish, user: str) -> str:
-        """Where the browser goes, with a code for that user."""
+        """Issue a code for that user; return the redirect."""
         now = self._sandbox.clock.now()
         code = AuthorizationCode(
             wish.client.client_id, user, wish.redirect_uri, wish.challenge, wish.scopes, int(now) + CODE_SECONDS
@@ -198,7 +199,7 @@ class Pages:
 
 
 def why_not_served(request: HttpRequest) -> str:
-    """Why a page is not for whoever asks; "" when it is. The Host header is known to be this machine's by now."""
+    """Return why a form is refused (cross-site request); "" if it is fine. The Host header was checked before."""
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{request.headers.get('host', '')}":
         return "the form was sent by another page"
@@ -209,7 +210,7 @@ def why_not_served(request: HttpRequest) -> str:
 
 
 def _user(instance: Instance, name: str) -> str:
-    """The user that is meant: the one who approves by himself, or the only one, when none is named."""
+    """Return the named user, else the auto-approving one, else the only one."""
     if name:
         return name
     if instance.auto_approve:
@@ -218,11 +219,11 @@ def _user(instance: Instance, name: str) -> str:
 
 
 def _no_user(instance: Instance, name: str) -> str:
-    known = ", ".join(instance.users)
+    names = ", ".join(instance.users)
     if not name:
-        return f"say as whom: it has {known}"
-    meant = nearest(name, list(instance.users))
-    return f"there is no user {name}" + (f": did you mean {meant}?" if meant else f": it has {known}")
+        return f"name a user: there are {names}"
+    suggestion = nearest(name, list(instance.users))
+    return f"there is no user {name}" + (f": did you mean {suggestion}?" if suggestion else f": it has {names}")
 
 
 def _first(text: str) -> dict[str, str]:
@@ -237,5 +238,5 @@ def _redirect(address: str) -> HttpAnswer:
 
 
 def _with_query(uri: str, query: Query) -> str:
-    """A registered address has no query of its own."""
+    """Append a query; registered redirect URIs have none of their own."""
     return f"{uri}?{urlencode({name: value for name, value in query.items() if value})}"

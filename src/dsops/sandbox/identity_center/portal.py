@@ -1,7 +1,7 @@
-"""The access portal of IAM Identity Center (`sso`): which accounts and roles a person has, and credentials for them.
+"""The access portal of IAM Identity Center (`sso`): a user's accounts and roles, and their credentials.
 
-IAM Identity Center Portal API Reference. Credentials are sessions like any others: they are enforced, end with the
-permission set's session duration, and go on when the person logs out, as on AWS.
+IAM Identity Center Portal API Reference. Credentials are ordinary sessions: enforced, limited by the permission set's
+session duration, and still valid after the user logs out, as on AWS.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
-from dsops.sandbox.identity_center.answers import no_access, unauthorized
 from dsops.sandbox.identity_center.directory import AssignedRole, Instance
 from dsops.sandbox.identity_center.logins import ACCOUNT_ACCESS, PortalLogins
-from dsops.sandbox.identity_center.memory import PortalLogin
+from dsops.sandbox.identity_center.records import PortalLogin
+from dsops.sandbox.identity_center.responses import no_access, unauthorized
 from dsops.sandbox.saml.response import name_qualifier
+from dsops.sandbox.state.sessions import Issued, Session, SessionTable
 from dsops.sandbox.state.world import Role, SamlProvider, World
-from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 PERSISTENT = "persistent"
 _MOST_LISTED = 100
@@ -28,18 +28,18 @@ Parameters = Mapping[str, object]
 
 
 class Assumed(NamedTuple):
-    """What GetRoleCredentials has done on the person's behalf: AssumeRoleWithSAML."""
+    """The AssumeRoleWithSAML that GetRoleCredentials performed for the user."""
 
     role: Role
     assigned: AssignedRole
     issued: Issued
     qualifier: str
-    """`saml:namequalifier`: of the Identity Center in that account."""
+    """`saml:namequalifier` of the Identity Center in that account."""
     assertion_id: str
 
 
 class Performed(NamedTuple):
-    """An answer, and the role that was assumed for it."""
+    """An answer, and the role assumed for it."""
 
     content: Mapping[str, object] | None
     """None for an empty body."""
@@ -64,7 +64,7 @@ class AccessPortal:
         }
 
     def login(self, parameters: Parameters, now: float) -> tuple[Instance, PortalLogin]:
-        """Whose token came with the request. Raises UnauthorizedException."""
+        """Return the session of the request's access token. Raises UnauthorizedException."""
         instance = self._instance()
         login = self._logins.session(str(parameters.get("accessToken", "")), now)
         if instance is None or login is None:
@@ -74,7 +74,7 @@ class AccessPortal:
     def perform(
         self, operation: str, instance: Instance, login: PortalLogin, parameters: Parameters, now: float
     ) -> Performed:
-        """The answer. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         if operation != "Logout" and login.scopes and ACCOUNT_ACCESS not in login.scopes:
             raise no_access()
         return self._operations[operation](instance, login, parameters, now)
@@ -83,10 +83,10 @@ class AccessPortal:
         self, instance: Instance, login: PortalLogin, parameters: Parameters, now: float
     ) -> Performed:
         account, name = _needed(parameters, "accountId"), _needed(parameters, "roleName")
-        found = instance.role_of(self._world, login.user, account, name)
-        if found is None:
+        assigned_role = instance.role_of(self._world, login.user, account, name)
+        if assigned_role is None:
             raise no_access()
-        assigned, role = found
+        assigned, role = assigned_role
         provider = SamlProvider(assigned.provider_arn, account, assigned.provider_arn.rpartition("/")[2], "")
         qualifier = name_qualifier(instance.saml_issuer, provider)
         person = instance.users[login.user]
@@ -112,7 +112,7 @@ class AccessPortal:
             "accessKeyId": issued.access_key_id,
             "secretAccessKey": issued.secret_access_key,
             "sessionToken": issued.session_token,
-            # Milliseconds: the one moment of the two services that is no number of seconds.
+            # Milliseconds here, unlike all other times of the two services.
             "expiration": int(issued.expires_at) * 1000,
         }
         return Performed({"roleCredentials": content}, Assumed(role, assigned, issued, qualifier, f"_{uuid4()}"))
@@ -153,7 +153,7 @@ def _needed(parameters: Parameters, name: str) -> str:
 
 
 def _page(items: Sequence[T], parameters: Parameters) -> tuple[Sequence[T], dict[str, str]]:
-    """So many as were asked for, from where the token says, and the token for the rest."""
+    """Return a page of items from the token's position, and the token of the next page."""
     most = int(str(parameters.get("maxResults", _MOST_LISTED)))
     if not 1 <= most <= _MOST_LISTED:
         raise refusal("InvalidRequestException", None)
@@ -168,7 +168,7 @@ def _start(token: str) -> int:
         return 0
     try:
         word, _, number = base64.urlsafe_b64decode(token).decode("ascii").partition(" ")
-    except ValueError:  # of binascii too
+    except ValueError:  # also binascii.Error
         word = number = ""
     if word != "from" or not number.isdigit() or len(number) > 9:
         raise refusal("InvalidRequestException", None)

@@ -1,26 +1,26 @@
-"""An HTTP request -> the operation of IAM Identity Center that it is for, if any.
+"""Find the IAM Identity Center operation of an HTTP request, if any.
 
-Nobody signs these requests, and one address serves everything here: so a request is for the portal when it carries the
-portal's token, and for the sign-in service when it is JSON for one of three paths. Either could be meant for a bucket
-of that name (`/token`); but nobody sends JSON to one without a signature, and a signed request is never taken.
+These requests are unsigned and share one address with all services. A request is for the portal if it has the
+portal's token header, and for the sign-in service if it is JSON for one of three paths. A bucket could have such a
+name (`/token`), but unsigned JSON is not sent to buckets, and signed requests are left to other services.
 """
 
 from __future__ import annotations
 
-from dsops.sandbox.identity_center.answers import OIDC, PORTAL
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.identity_center.responses import OIDC, PORTAL
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.route import Route, query_pairs, signed_for
-from dsops.sandbox.wire.wire import HttpRequest
 
 TOKEN_HEADER = "x-amz-sso_bearer_token"
-"""The one header of AWS's with an underscore."""
+"""AWS's only header with an underscore."""
 _ON_THE_WIRE = TOKEN_HEADER.replace("_", "-")
-"""How the server hands it on: it writes all names so."""
+"""The name under which the server passes it on, with hyphens."""
 _OIDC_PATHS = frozenset({"/client/register", "/device_authorization", "/token"})
 
 
 def find_center_route(request: HttpRequest) -> Route | None:
-    """The operation with what is needed to read its parameters; None for a request that is for another service."""
+    """Return the route; None for a request to another service."""
     if request.path in _OIDC_PATHS:
         return _oidc_route(request)
     token = request.headers.get(TOKEN_HEADER, request.headers.get(_ON_THE_WIRE))
@@ -39,18 +39,18 @@ def _oidc_route(request: HttpRequest) -> Route | None:
 
 def _route(service: str, request: HttpRequest) -> Route | None:
     try:
-        found = find_operation(service, request.method, request.path, query_pairs(request.query), request.headers)
-    except ValueError:  # escapes that are no UTF-8
+        match = find_operation(service, request.method, request.path, query_pairs(request.query), request.headers)
+    except ValueError:  # invalid UTF-8 in escapes
         return None
-    if found is None:
+    if match is None:
         return None
     return Route(
         service,
-        found.operation,
+        match.operation,
         "rest-json",
         wants_json=False,
         fields={},
         document={},
-        labels=found.labels,
+        labels=match.labels,
         request=request,
     )

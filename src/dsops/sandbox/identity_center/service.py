@@ -1,35 +1,35 @@
-"""IAM Identity Center of a sandbox: its two services, and everything that they share."""
+"""IAM Identity Center of a sandbox: its two services and their shared state."""
 
 from __future__ import annotations
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.cloudtrail.events import Events
-from dsops.sandbox.control.clock import MovableClock
-from dsops.sandbox.control.throttle import Throttle
-from dsops.sandbox.identity_center.answers import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
 from dsops.sandbox.identity_center.directory import Instance
 from dsops.sandbox.identity_center.events import CenterEvents
 from dsops.sandbox.identity_center.logins import PortalLogins
 from dsops.sandbox.identity_center.oidc import Oidc, Visit
 from dsops.sandbox.identity_center.portal import AccessPortal
+from dsops.sandbox.identity_center.responses import OIDC, given, oidc_refusal, refused_answer
+from dsops.sandbox.state.rate_limits import Throttle
+from dsops.sandbox.state.sessions import SessionTable
 from dsops.sandbox.state.world import World
-from dsops.sandbox.sts.sessions import SessionTable
 from dsops.sandbox.wire.parameters import unchecked_parameters
 from dsops.sandbox.wire.route import Route
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest, is_loopback
 
 _MAX_BODY = 100_000
-"""Bytes: more than any client's JSON has."""
+"""Maximum body in bytes: above the size of any client's JSON."""
 
 
 class IdentityCenter:
-    """Over one world. Without an instance clients can register, as on AWS, and go no further."""
+    """Both services, over one world. Without an instance clients can only register, as on AWS."""
 
     def __init__(
         self, world: World, sessions: SessionTable, events: Events, throttle: Throttle, clock: MovableClock
     ) -> None:
         self.instance: Instance | None = None
-        """What the seed has made."""
+        """The instance from the seed."""
         self.logins = PortalLogins()
         self._clock = clock
         self._throttle = throttle
@@ -38,7 +38,7 @@ class IdentityCenter:
         self._portal = AccessPortal(lambda: self.instance, self.logins, world, sessions)
 
     def serve(self, request: HttpRequest, route: Route, request_id: str) -> HttpAnswer:
-        """The answer, whatever it is. Whoever calls holds the world's lock."""
+        """Answer any request. The caller holds the world's lock."""
         now = self._clock.now()
         instance = self.instance
         try:
@@ -68,13 +68,13 @@ class IdentityCenter:
         self, request: HttpRequest, route: Route, parameters: dict[str, object], now: float, request_id: str
     ) -> HttpAnswer:
         instance, login = self._portal.login(parameters, now)
-        told = request, instance, login
+        context = request, instance, login
         try:
             performed = self._portal.perform(route.operation, instance, login, parameters, now)
         except SandboxRefusal as refused:
-            self._events.portal_called(*told, route.operation, parameters, refused, now, request_id)
+            self._events.portal_called(*context, route.operation, parameters, refused, now, request_id)
             raise
-        self._events.portal_called(*told, route.operation, parameters, None, now, request_id)
+        self._events.portal_called(*context, route.operation, parameters, None, now, request_id)
         if performed.assumed is not None:
-            self._events.role_assumed(*told, performed.assumed, now)
+            self._events.role_assumed(*context, performed.assumed, now)
         return given(performed.content)

@@ -1,4 +1,4 @@
-"""SAML responses: read, verified against a provider's metadata, and issued by a provider of the sandbox's own.
+"""SAML responses: parsed, verified against a provider's metadata, and issued by the sandbox's own provider.
 
-XML comes in; a verified assertion goes out, or STS's own refusal. Imported by `federation`, `control` and `seed`.
+Takes XML; returns a verified assertion or raises STS's error. Imported by `federation`, `control` and `seed`.
 """

@@ -1,7 +1,8 @@
-"""An assertion that was signed -> what it says; refused in STS's words where AWS reads it otherwise.
+"""Read a signed assertion, with AWS's checks and STS's error messages.
 
 IAM User Guide, "Configure SAML assertions for the authentication response" and "Troubleshoot SAML federation"; SAML
-V2.0 Core, and Profiles 4.1.4.3. The times are the sandbox's. Refusals whose words AWS does not tell are our own.
+V2.0 Core, and Profiles 4.1.4.3. Times are checked against the sandbox's clock. Messages that AWS does not document
+are the sandbox's own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.saml.xml import ASSERTION, Element, elements_of, only, tag, text_of
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 AUDIENCE: Final = "urn:amazon:webservices"
 
@@ -26,14 +27,14 @@ _KNOWN_CONDITIONS: Final = frozenset(
 )
 _HOSTS: Final[Mapping[str, str]] = {"aws-cn": "signin.amazonaws.cn", "aws-us-gov": "signin.amazonaws-us-gov.com"}
 _DEFAULT_HOST: Final = "signin.aws.amazon.com"
-# Since 2022 each region has a sign-in of its own.
+# Since 2022 each region has its own sign-in endpoint.
 _REGION: Final = re.compile(r"https://(?:[a-z]{2}(?:-[a-z]+){1,2}-[0-9]\.)?")
 _AUDIENCES: Final[Mapping[str, str]] = {"aws-cn": f"{AUDIENCE}:cn-north-1", "aws-us-gov": f"{AUDIENCE}:govcloud"}
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,12})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class AssertionContent(NamedTuple):
-    """What an assertion says."""
+    """The content of an assertion."""
 
     assertion_id: str
     issuer: str
@@ -42,12 +43,12 @@ class AssertionContent(NamedTuple):
     """`persistent`, `transient`, or the whole URI of another format."""
     recipient: str
     ends_at: float | None
-    """When the provider wants the session to be over."""
+    """The end of the session that the provider asks for."""
     attributes: Mapping[str, tuple[str, ...]]
 
 
 def read_assertion(assertion: Element, partition: str, now: float) -> AssertionContent:
-    """What it says to AWS in that partition at this moment. Raises SandboxRefusal."""
+    """Check and read the assertion for AWS in that partition at time `now`. Raises SandboxRefusal."""
     _check_age(assertion, now)
     recipient = _recipient(assertion, partition, now)
     _check_conditions(assertion, partition, now)
@@ -61,18 +62,18 @@ def read_assertion(assertion: Element, partition: str, now: float) -> AssertionC
 
 
 def sign_in(partition: str) -> str:
-    """Where a partition takes sign-ins: each has a place of its own."""
+    """Return the partition's sign-in URL."""
     return f"https://{_HOSTS.get(partition, _DEFAULT_HOST)}/saml"
 
 
 def is_sign_in(address: str, partition: str) -> bool:
-    """Whether that is where the partition takes sign-ins, in one of its regions or not."""
+    """Whether the address is the partition's sign-in URL, global or regional."""
     place = sign_in(partition).removeprefix("https://")
     return address.endswith(place) and _REGION.fullmatch(address.removesuffix(place)) is not None
 
 
 def invalid(message: str) -> SandboxRefusal:
-    """400 InvalidIdentityToken."""
+    """Return an InvalidIdentityToken error (400)."""
     return refusal("InvalidIdentityToken", message)
 
 
@@ -87,14 +88,14 @@ def _check_age(assertion: Element, now: float) -> None:
 
 
 def _recipient(assertion: Element, partition: str, now: float) -> str:
-    """Where the assertion was sent. There is exactly one confirmation, by whoever bears it."""
+    """Return the recipient. There must be exactly one SubjectConfirmation, of the bearer method."""
     subject = only(assertion, ASSERTION, "Subject")
     confirmation = None if subject is None else only(subject, ASSERTION, "SubjectConfirmation")
     data = None if confirmation is None else only(confirmation, ASSERTION, "SubjectConfirmationData")
     recipient = "" if data is None else data.get("Recipient", "")
     ends_at = None if data is None else _moment(data, "NotOnOrAfter")
     if confirmation is None or confirmation.get("Method") != _BEARER or not recipient or ends_at is None:
-        # So it was seen, "Confirmaton" included.
+        # AWS's message, including its typo "Confirmaton" (seen).
         raise invalid("Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter")
     if not is_sign_in(recipient, partition):
         raise invalid("The Recipient of the response is not AWS")
@@ -103,12 +104,12 @@ def _recipient(assertion: Element, partition: str, now: float) -> str:
 
 
 def _check_conditions(assertion: Element, partition: str, now: float) -> None:
-    """Every restriction has to name AWS; a condition that is unknown can't be kept, so the assertion is no good."""
+    """Every audience restriction must name AWS; an unknown condition makes the assertion invalid."""
     conditions = only(assertion, ASSERTION, "Conditions")
     if conditions is None:
         raise invalid("Response does not contain the required audience")
     _check_window(conditions, now)
-    if any(isinstance(one.tag, str) and one.tag not in _KNOWN_CONDITIONS for one in conditions):
+    if any(isinstance(condition.tag, str) and condition.tag not in _KNOWN_CONDITIONS for condition in conditions):
         raise invalid("The response has a condition that is not known")
     restrictions = elements_of(conditions, ASSERTION, "AudienceRestriction")
     if not restrictions or not all(_names_aws(restriction, partition) for restriction in restrictions):
@@ -139,7 +140,7 @@ def _subject(assertion: Element) -> tuple[str, str]:
 
 
 def _session_end(assertion: Element, now: float) -> float | None:
-    """The earliest SessionNotOnOrAfter."""
+    """Return the earliest SessionNotOnOrAfter."""
     statements = elements_of(assertion, ASSERTION, "AuthnStatement")
     ends = [end for end in (_moment(statement, "SessionNotOnOrAfter") for statement in statements) if end is not None]
     if ends and min(ends) <= now:
@@ -148,18 +149,18 @@ def _session_end(assertion: Element, now: float) -> float | None:
 
 
 def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
-    """Name -> values, in the order in which they stand there; a value that is more than a text is left out."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return name -> values in document order; values with child elements are left out."""
+    values_by_name: dict[str, tuple[str, ...]] = {}
     for statement in elements_of(assertion, ASSERTION, "AttributeStatement"):
         for attribute in elements_of(statement, ASSERTION, "Attribute"):
             texts = [text_of(value) for value in elements_of(attribute, ASSERTION, "AttributeValue")]
             name = attribute.get("Name", "")
-            found[name] = (*found.get(name, ()), *(text for text in texts if text is not None))
-    return found
+            values_by_name[name] = (*values_by_name.get(name, ()), *(text for text in texts if text is not None))
+    return values_by_name
 
 
 def _moment(element: Element, name: str) -> float | None:
-    """SAML V2.0 Core, 1.3.3: in UTC. A time without a zone could be anywhere's, so it is none."""
+    """Parse a time (SAML V2.0 Core, 1.3.3: in UTC). A time without a zone is ambiguous, so it is refused."""
     text = element.get(name)
     if text is None:
         return None
@@ -167,7 +168,7 @@ def _moment(element: Element, name: str) -> float | None:
     if not _MOMENT.fullmatch(text):
         raise no_time
     try:
-        # Further digits than microseconds are no use to anybody.
+        # datetime keeps microseconds; drop further digits.
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).astimezone(UTC).timestamp()
     except (ValueError, OverflowError) as error:
         raise no_time from error

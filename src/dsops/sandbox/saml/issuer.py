@@ -1,8 +1,8 @@
-"""A SAML identity provider of the sandbox's own: it holds a key, and signs responses as a company's provider would.
+"""The sandbox's own SAML identity provider: it holds a key and signs responses.
 
-The authority is played, the protocol is not: what comes out is a SAML 2.0 response that anybody can verify against the
-provider's metadata, and the sandbox's own STS has no other way of knowing it. One provider serves every account, as a
-company's does; an account believes it once it has its metadata.
+Only the provider is fake, not the protocol: the result is a SAML 2.0 response that verifies against the provider's
+metadata, and the sandbox's own STS verifies it in no other way. One provider serves all accounts, as a company's
+does; an account trusts it once it has its metadata.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RSA_BITS: Final = 2048
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 _VALID_FROM: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VALID_UNTIL: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""Wherever the sandbox's clock is moved to, the certificate is good."""
+"""The certificate is valid wherever the sandbox's clock is moved to."""
 
 _RESPONSE: Final = """\
 <samlp:Response xmlns:samlp="{protocol}" ID="{response_id}" Version="2.0" IssueInstant="{now}" \
@@ -67,28 +67,28 @@ _METADATA: Final = """\
 
 
 class SamlWish(NamedTuple):
-    """What a response is to say."""
+    """The content of a response to be issued."""
 
     subject: str
     attributes: Mapping[str, Sequence[str]]
     seconds: int = 300
-    """From now until it is expired."""
+    """Seconds until the response expires."""
     session_seconds: int | None = None
-    """From now until SessionNotOnOrAfter; None for none."""
+    """Seconds until SessionNotOnOrAfter; None for no such attribute."""
     subject_format: str = _PERSISTENT
     audience: str = AUDIENCE
     recipient: str = sign_in("aws")
 
 
 class SamlIssuer:
-    """The provider; its key is made when it is needed for the first time. Whoever calls holds the world's lock."""
+    """The identity provider; its key is generated at first use. The caller holds the world's lock."""
 
     def __init__(self) -> None:
         self._signer: tuple[RSAPrivateKey, Certificate] | None = None
 
     @property
     def metadata(self) -> str:
-        """What CreateSAMLProvider wants to know of it."""
+        """The provider's metadata document for CreateSAMLProvider."""
         from cryptography.hazmat.primitives.serialization import Encoding
 
         certificate = base64.b64encode(self._keys()[1].public_bytes(Encoding.DER)).decode()
@@ -104,7 +104,7 @@ class SamlIssuer:
         )
 
     def mint(self, wish: SamlWish, now: float) -> str:
-        """A response in base64, as a browser would carry it to AWS; ValueError for what XML can't hold."""
+        """Issue a response in base64, as a browser posts it to AWS; ValueError for text that XML can't hold."""
         from lxml import etree
         from signxml.algorithms import CanonicalizationMethod
         from signxml.signer import XMLSigner
@@ -164,7 +164,7 @@ def _written(moment: float) -> str:
 
 @cache
 def _new_keys() -> tuple[RSAPrivateKey, Certificate]:
-    """One provider for all sandboxes of this process: a key takes a tenth of a second of processor time."""
+    """Generate one key pair for all sandboxes of this process: it takes 0.1 s of processor time."""
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
     from cryptography.hazmat.primitives.hashes import SHA256

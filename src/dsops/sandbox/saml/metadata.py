@@ -1,7 +1,7 @@
-"""An identity provider's metadata document -> who it is, and the certificates whose keys sign for it.
+"""Read an identity provider's metadata document: its entity id and signing certificates.
 
-IAM User Guide, "Create a SAML identity provider": the issuer's name and the keys are in it, each of 1,024 bits or more.
-The document's own signature is not looked at, by AWS neither: whoever may call CreateSAMLProvider vouches for it.
+IAM User Guide, "Create a SAML identity provider": it holds the issuer's name and keys of 1,024 bits or more. The
+document's own signature is not checked, nor does AWS: the caller of CreateSAMLProvider vouches for it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _MAX_CERTIFICATES: Final = 10
 
 
 class Metadata(NamedTuple):
-    """What an account knows of an identity provider."""
+    """An identity provider's metadata."""
 
     entity_id: str
-    """What `Issuer` says in its responses."""
+    """The `Issuer` of its responses."""
     certificates: tuple[Certificate, ...]
     """Any of them may have signed."""
 
 
 @lru_cache(maxsize=64)
 def read_metadata(document: str) -> Metadata:
-    """The metadata. Raises ValueError, which says why not."""
+    """Parse the metadata. Raises ValueError with the reason."""
     root = parse(document.encode("utf-8", "surrogatepass"))
     if root.tag != tag(METADATA, "EntityDescriptor"):
         raise ValueError("its root is not an EntityDescriptor of SAML 2.0")
@@ -61,7 +61,7 @@ def _certificate(element: Element) -> Certificate:
         bits: Any = getattr(certificate.public_key(), "key_size", 0)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ValueError("a certificate in it can't be read") from error
-    # Curves are shorter and as strong; RSA is what IAM has a limit for.
+    # Keys of elliptic curves are shorter and as strong; IAM's limit is for RSA.
     if bits < (_MIN_BITS if _is_rsa(certificate) else 1):
         raise ValueError(f"a key in it has fewer than {_MIN_BITS} bits")
     return certificate

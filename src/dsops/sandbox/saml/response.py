@@ -1,9 +1,9 @@
-"""A SAML response -> who it speaks of; refused in STS's words when the provider did not say that, or not to AWS.
+"""Verify a SAML response; refused with STS's messages.
 
-STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up first
-and its name compared before the signature, or nobody would ever hear that the issuer is another one; after it only what
-was signed is read (`saml_signature`). AWS lets a response be used again within its five minutes: tools take one for
-many roles (Nike-Inc/gimme-aws-creds, issue 251).
+STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up and
+its name compared before the signature, so that a wrong issuer is reported as such; after that only signed content is
+read (`saml_signature`). AWS accepts a response repeatedly within its five minutes: tools use one for many roles
+(Nike-Inc/gimme-aws-creds, issue 251).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from hashlib import sha1
 from typing import Final
 
 from dsops.policy import attribute_keys
-from dsops.sandbox.federation.proof import IdentityProof
 from dsops.sandbox.saml.assertion import AssertionContent, invalid, is_sign_in, read_assertion
 from dsops.sandbox.saml.metadata import Metadata, read_metadata
 from dsops.sandbox.saml.signature import signed_assertion
 from dsops.sandbox.saml.xml import ASSERTION, PROTOCOL, Element, elements_of, only, parse, tag, text_of
 from dsops.sandbox.state.world import SamlProvider
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.sts.verified_identity import IdentityProof
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 ATTRIBUTES: Final = "https://aws.amazon.com/SAML/Attributes/"
 ROLE: Final = f"{ATTRIBUTES}Role"
@@ -33,14 +33,14 @@ TRANSITIVE_KEYS: Final = f"{ATTRIBUTES}TransitiveTagKeys"
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 _SESSION_NAME: Final = re.compile(r"[a-zA-Z_0-9+=,.@-]{2,64}")
-# 256 is the service model's limit since July 2026; the message still has the old one.
+# The service model's limit is 256 since July 2026; AWS's message still says 64.
 _SOURCE_IDENTITY: Final = re.compile(r"(?!aws:)[a-zA-Z_0-9+=,.@-]{2,256}")
 _DURATION: Final = re.compile(r"\d{3,5}", re.ASCII)
 _ENCRYPTED: Final = "The dsops sandbox does not decrypt assertions: let the identity provider send this one unencrypted"
 
 
 def verify(assertion: str, role_arn: str, provider: SamlProvider | None, now: float) -> IdentityProof:
-    """The proof, for that role. Raises SandboxRefusal."""
+    """Verify the response for that role. Raises SandboxRefusal."""
     if provider is None:
         raise invalid("Specified provider doesn't exist")
     response = _response(assertion)
@@ -89,7 +89,7 @@ def name_qualifier(issuer: str, provider: SamlProvider) -> str:
 
 def _response(assertion: str) -> Element:
     try:
-        # Line breaks are how base64 is wrapped; everything else that is no letter of it is an error.
+        # Base64 may be wrapped in lines; any other character outside its alphabet is an error.
         content = base64.b64decode("".join(assertion.split()), validate=True)
     except ValueError as error:
         raise invalid("Invalid base64 SAMLResponse") from error
@@ -110,7 +110,7 @@ def _metadata(provider: SamlProvider) -> Metadata:
 
 
 def _check_outside(response: Element, metadata: Metadata, partition: str) -> None:
-    """What the response itself says, signed or not: it can only make matters worse."""
+    """Check the parts outside the assertion, signed or not: they can only lead to a refusal."""
     status = only(response, PROTOCOL, "Status")
     code = None if status is None else only(status, PROTOCOL, "StatusCode")
     if code is None or code.get("Value") != SUCCESS:
@@ -127,7 +127,7 @@ def _check_outside(response: Element, metadata: Metadata, partition: str) -> Non
 
 
 def _are_paired(values: Sequence[str], role_arn: str, provider_arn: str) -> bool:
-    """Whether a value is the two ARNs with a comma between them, in either order."""
+    """Whether a value is the two ARNs separated by a comma, in either order."""
     return any({part.strip() for part in value.split(",")} == {role_arn, provider_arn} for value in values)
 
 
@@ -164,18 +164,18 @@ def _tags(attributes: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, str], .
 
 
 def _longest(statement: AssertionContent, now: float) -> int | None:
-    """The shorter of SessionDuration and SessionNotOnOrAfter."""
+    """Return the shorter of SessionDuration and SessionNotOnOrAfter."""
     duration = _one(statement.attributes, SESSION_DURATION, "SessionDuration")
     if duration is not None and not (_DURATION.fullmatch(duration) and 900 <= int(duration) <= 43200):
         raise invalid("SessionDuration in AuthnResponse must be between 900 and 43200")
     limits = [] if duration is None else [int(duration)]
     if statement.ends_at is not None:
-        # A session that ends within this second is none; it gets the one second.
+        # A session must last at least one second.
         limits.append(max(1, int(statement.ends_at - now)))
     return min(limits, default=None)
 
 
 def check_role_may_be_federated(name: str) -> None:
-    """Roles that IAM Identity Center manages are for its own users (STS API Reference). Raises AccessDenied."""
+    """Refuse roles of IAM Identity Center, which are for its own users (STS API Reference). Raises AccessDenied."""
     if name.startswith("AWSReservedSSO_"):
         raise access_denied("Not authorized to perform sts:AssumeRoleWithSAML")

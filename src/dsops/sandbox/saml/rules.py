@@ -1,4 +1,4 @@
-"""What IAM checks of a SAML provider that moto's IAM does not: metadata, name, encryption of assertions.
+"""IAM's checks of SAML providers that moto lacks: metadata, name, encryption of assertions.
 
 IAM API Reference, CreateSAMLProvider and UpdateSAMLProvider; IAM User Guide, "Troubleshoot SAML federation".
 """
@@ -9,24 +9,24 @@ from collections.abc import Mapping
 
 from dsops.sandbox.saml.metadata import read_metadata
 from dsops.sandbox.state.world import World
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 Parameters = Mapping[str, object]
 
 
 def check_new_saml_provider(world: World, parameters: Parameters, account: str) -> None:
-    """Raises SandboxRefusal for a CreateSAMLProvider that IAM would not carry out."""
+    """Raise SandboxRefusal for a CreateSAMLProvider that IAM would refuse."""
     arn = f"arn:{world.partitions[account]}:iam::{account}:saml-provider/{parameters['Name']}"
     if world.saml_provider(arn) is not None:
-        # moto would put the new one in its place.
+        # moto would replace the existing provider.
         raise refusal("EntityAlreadyExists", f"SAMLProvider with name {parameters['Name']} already exists.", 409)
     check_saml_provider(parameters)
 
 
 def check_saml_provider(parameters: Parameters) -> None:
-    """Raises SandboxRefusal for metadata that can't be read, and for encryption, which is not done here."""
+    """Raise SandboxRefusal for unreadable metadata, and for encryption, which is not supported here."""
     if parameters.get("AssertionEncryptionMode") == "Required" or "AddPrivateKey" in parameters:
-        # To take it and let unencrypted assertions in would be more than AWS allows.
+        # Accepting the setting and unencrypted assertions would allow more than AWS does.
         raise refusal("NotImplemented", "The dsops sandbox does not decrypt assertions.", 501)
     if "SAMLMetadataDocument" in parameters:
         try:

@@ -1,9 +1,10 @@
-"""A SAML response -> the assertion in it, as far as the provider's key has signed it and no further.
+"""Return a SAML response's assertion, exactly as signed by the provider's key.
 
-What comes out was made anew from the very bytes that the digest was taken of; the document that came is only ever used
-to refuse. So an assertion that was put beside, around or inside a signed one is not seen (Somorovsky and others, "On
-Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form is held to SAML V2.0 Core, 5.4: a signature
-is a child of what it signs, its one reference names that element's ID, and only two transforms may be used.
+The result is parsed from the very bytes that were digested; the received document is only used to refuse. So an
+assertion placed beside, around or inside a signed one (signature wrapping) is never read (Somorovsky and others, "On
+Breaking SAML: Be Whoever You Want to Be", USENIX Security 2012). The form must follow SAML V2.0 Core, 5.4: a
+signature is a child of the element it signs, its one reference names that element's ID, and only two transforms are
+allowed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.saml.xml import ASSERTION, PROTOCOL, SIGNATURE, Element, elements_of, strict_parser, tag
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -31,37 +32,37 @@ _RESPONSES_SIGNATURE: Final = "./"
 
 
 class _Place(NamedTuple):
-    """Where a signature may stand."""
+    """A place where a signature may stand."""
 
     signed: Element
-    """What it has to sign: its parent."""
+    """The element that it must sign: its parent."""
     signature: Element
     path: str
-    """How signxml finds it from the root."""
+    """The path by which signxml finds it from the root."""
 
 
 def signed_assertion(response: Element, certificates: Sequence[Certificate], now: float) -> Element:
-    """The assertion. Raises InvalidIdentityToken when the provider has not signed it, or not it alone."""
+    """Return the assertion. Raises InvalidIdentityToken unless the provider has signed exactly one."""
     places = list(_places(response))
-    inside = [one for one in response.iter() if one.tag == tag(ASSERTION, "Assertion")]
+    assertions = [element for element in response.iter() if element.tag == tag(ASSERTION, "Assertion")]
     everywhere = sum(1 for _ in response.iter(tag(SIGNATURE, "Signature")))
-    # signxml takes the first signature that it finds under a path, so there may be no second one.
-    is_clear = len({place.path for place in places}) == len(places) == everywhere and len(inside) == 1
+    # signxml verifies the first signature under a path, so a second one is refused.
+    is_clear = len({place.path for place in places}) == len(places) == everywhere and len(assertions) == 1
     if not places or not is_clear or not _are_ids_unique(response):
         raise _invalid()
     signed = [_verified(response, place, certificates, now) for place in places]
-    # The response's signature covers the assertion too; where both are signed the closest one is taken.
+    # The response's signature covers the assertion, too; if both are signed, the innermost is used.
     innermost = signed[-1]
     if innermost.tag == tag(PROTOCOL, "Response"):
-        found = elements_of(innermost, ASSERTION, "Assertion")
-        if len(found) != 1:
+        signed_assertions = elements_of(innermost, ASSERTION, "Assertion")
+        if len(signed_assertions) != 1:
             raise _invalid()
-        return found[0]
+        return signed_assertions[0]
     return innermost
 
 
 def _places(response: Element) -> Iterator[_Place]:
-    """The signatures of the response and of its assertion, in this order."""
+    """Yield the signatures of the response and of its assertion, in this order."""
     for signature in elements_of(response, SIGNATURE, "Signature"):
         yield _Place(response, signature, _RESPONSES_SIGNATURE)
     for assertion in elements_of(response, ASSERTION, "Assertion"):
@@ -70,20 +71,20 @@ def _places(response: Element) -> Iterator[_Place]:
 
 
 def _are_ids_unique(response: Element) -> bool:
-    """Whatever attribute a verifier may take for an ID: of two elements with one name it could take the other."""
-    everywhere = (pair for one in response.iter() for pair in one.attrib.items())
+    """Whether all ID-like attributes are unique: of two equal ones a verifier could pick the wrong element."""
+    everywhere = (pair for element in response.iter() for pair in element.attrib.items())
     seen = [value for name, value in everywhere if name.rpartition("}")[2].lower() == "id"]
     return len(set(seen)) == len(seen)
 
 
 def _verified(response: Element, place: _Place, certificates: Sequence[Certificate], now: float) -> Element:
-    """What the signature covers, by whichever of the provider's certificates; the key in the document is not used."""
+    """Return the signed element, verified with the provider's certificates; a key in the document is ignored."""
     if not _is_of_samls_form(place):
         raise _invalid()
     for certificate in certificates:
         signed = _try(response, place, certificate, now)
         if signed is not None:
-            # By the form and the ids it can be nothing else; signxml is held to it.
+            # Form and unique ids imply this; checked to guard against signxml returning another element.
             if signed.tag != place.signed.tag or signed.get("ID") != place.signed.get("ID"):
                 raise _invalid()
             return signed
@@ -128,11 +129,11 @@ def _try(response: Element, place: _Place, certificate: Certificate, now: float)
     return result.signed_xml
 
 
-def _configuration(path: str, now: float) -> Any:  # signxml's own, which is imported here only
+def _configuration(path: str, now: float) -> Any:  # signxml's own type, imported here only
     from signxml.algorithms import DigestAlgorithm, SignatureMethod
     from signxml.verifier import SignatureConfiguration
 
-    # Without SHA-1: collisions are made on purpose since 2020. AWS says nothing of it.
+    # No SHA-1: collisions are practical since 2020. AWS does not document its choice.
     methods = {
         SignatureMethod.RSA_SHA256,
         SignatureMethod.RSA_SHA384,

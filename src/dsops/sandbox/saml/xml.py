@@ -1,7 +1,7 @@
-"""XML that strangers send -> a tree in which nothing but elements and their text is believed.
+"""Parse untrusted XML into a tree of elements and text only.
 
-No document type, so no entities; nothing is fetched; lxml's own limits on depth and size stay on (OWASP, "XML External
-Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported by the first document that arrives.
+No DOCTYPE and so no entities; no network access; lxml's own limits on depth and size stay on (OWASP, "XML External
+Entity Prevention"; SAML V2.0 Errata, E91). lxml is imported when the first document arrives.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ SIGNATURE: Final = "http://www.w3.org/2000/09/xmldsig#"
 
 
 def tag(namespace: str, name: str) -> str:
-    """An element's name as lxml writes it."""
+    """Return an element's name in lxml's notation."""
     return f"{{{namespace}}}{name}"
 
 
 def parse(content: bytes) -> Element:
-    """The root. Raises ValueError for what is no XML, has a document type, or is not UTF-8."""
+    """Return the root. Raises ValueError for invalid XML, a DOCTYPE, or an encoding other than UTF-8."""
     from lxml import etree
 
     content.decode("utf-8")
-    # In UTF-8 it can't be written another way; a comment that holds these letters is no loss.
+    # In UTF-8 a DOCTYPE has no other spelling; refusing a comment with these characters is harmless.
     if b"<!DOCTYPE" in content:
-        raise ValueError("there is a document type in it")
+        raise ValueError("the SAML document has a DOCTYPE")
     try:
         return etree.fromstring(content, strict_parser())
     except etree.XMLSyntaxError as error:
@@ -36,7 +36,7 @@ def parse(content: bytes) -> Element:
 
 
 def strict_parser() -> Any:  # lxml's own
-    """For whoever parses parts of such a document again."""
+    """Return a parser with these restrictions, also for parts that are parsed again."""
     from lxml import etree
 
     return etree.XMLParser(
@@ -45,21 +45,21 @@ def strict_parser() -> Any:  # lxml's own
 
 
 def text_of(element: Element) -> str | None:
-    """The text, when there is nothing else in the element; None otherwise.
+    """Return the element's text; None if it has child nodes.
 
-    A comment splits a text: whoever reads the first half of `admin@example.com<!---->.evil.example` lets the wrong one
-    in (CVE-2017-11427 and its sisters).
+    A comment splits a text: a reader of only the first part of `admin@example.com<!---->.evil.example` accepts the
+    wrong user (CVE-2017-11427 and related ones).
     """
     return None if len(element) else str(element.text or "").strip()
 
 
 def elements_of(element: Element, namespace: str, name: str) -> list[Element]:
-    """The children of that name."""
+    """Return the children of that name."""
     found: list[Element] = element.findall(tag(namespace, name))
     return found
 
 
 def only(element: Element, namespace: str, name: str) -> Element | None:
-    """The child of that name when there is exactly one."""
+    """Return the child of that name if there is exactly one."""
     found = elements_of(element, namespace, name)
     return found[0] if len(found) == 1 else None

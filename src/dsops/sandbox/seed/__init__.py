@@ -1,5 +1,5 @@
-"""A seed file -> a checked model -> the world of a sandbox.
+"""Seed files: parsed, checked, and planted into a sandbox's world.
 
-YAML text comes in; users, roles, policies, secrets and an organization are planted through `state`. Imported by
-`control`, which starts sandboxes, and by `dsops.seed`, which makes seeds of configurations.
+Reads YAML; creates users, roles, policies, secrets and an organization through `state`. Imported by `control`, which
+starts sandboxes, and by `dsops.seed`, which generates seeds from configurations.
 """

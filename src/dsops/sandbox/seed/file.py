@@ -1,4 +1,4 @@
-"""A seed file (YAML) -> Seed, checked like a configuration: every problem at once, each with its line.
+"""Parse a seed file (YAML) to a Seed; reports all problems at once, each with its line.
 
     accounts:
       "123456789012":
@@ -20,7 +20,6 @@ from typing import Final
 from dsops.arn import is_account_id, partition_named, partition_of_region
 from dsops.document import Mapping, Node, Scalar, Sequence, parse_yaml
 from dsops.errors import SeedInvalid
-from dsops.sandbox.control.throttle import read_rate, why_not_limited
 from dsops.sandbox.seed.identity_center import IdentityCenterReader
 from dsops.sandbox.seed.model import (
     ADMIN,
@@ -37,7 +36,8 @@ from dsops.sandbox.seed.organization import OrganizationSeedReader
 from dsops.sandbox.seed.policy_nodes import PolicyNodes, is_policy_arn
 from dsops.sandbox.seed.providers import read_oidc_providers, read_saml_providers
 from dsops.sandbox.seed.regions import REGION_KEYS, read_region
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
 from dsops.sandbox.sts import totp
 from dsops.sandbox.wire.models import EVERY_SERVICE, why_unknown
 
@@ -71,9 +71,9 @@ _ROLE_KEYS: Final = ("id", "path", "trust", "source_ip", "tags", "policies", "bo
 
 
 def read_seed(text: str, file: str, folder: str = "") -> Seed:
-    """The seed that the text describes; SeedInvalid with every problem when it can't be used.
+    """Parse a seed; raises SeedInvalid with all problems.
 
-    Policies that it names as files are looked for in the folder, by default this process's.
+    Policy files that it names are relative to the folder, by default the current one.
     """
     document = parse_yaml(text, file)
     reader = _Reader(file, folder)
@@ -90,12 +90,12 @@ def read_seed(text: str, file: str, folder: str = "") -> Seed:
 
 
 class _Reader(PolicyNodes):
-    """Reads accounts and what is in them."""
+    """Parses accounts and their content."""
 
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file, folder)
         self._owners: dict[tuple[str, str], str] = {}
-        """Kind of id and id -> the path of who has it."""
+        """(kind of id, id) -> the path of its first owner."""
 
     # --- the parts -----------------------------------------------------------------------------------------------
 
@@ -112,7 +112,7 @@ class _Reader(PolicyNodes):
                 self.note(key.line, path, f"`{key.text}` is not an account id", "12 digits, in quotes")
             accounts.append(self._account(key.text, node, path, region))
         if "accounts" in keys and not accounts:
-            self.note(keys["accounts"].line, "accounts", "there is no account in it")
+            self.note(keys["accounts"].line, "accounts", "`accounts` is empty")
         if not accounts:
             return Seed()
         organization = None
@@ -131,14 +131,14 @@ class _Reader(PolicyNodes):
         return Seed(tuple(accounts), region, identity, organization, throttle, center, ids)
 
     def _authorization_ids(self, node: Node | None) -> frozenset[str]:
-        """Services, or `all`."""
+        """Return the services that get authorization ids, or `all`."""
         services = list(self.texts(node, "authorization_ids"))
         for why in filter(None, (why_unknown(service, EVERY_SERVICE) for service in services)):
             self.note(node.line if node is not None else 0, "authorization_ids", why, "such as [iam, sts], or [all]")
         return frozenset(services)
 
     def _rate(self, service: str, node: Node, path: str) -> float:
-        """Requests a second."""
+        """Return the requests a second."""
         why = why_not_limited(service)
         if why:
             self.note(node.line, path, why)
@@ -191,7 +191,10 @@ class _Reader(PolicyNodes):
         )
 
     def _closed_regions(self, node: Node | None, path: str) -> Iterator[str]:
-        """Where STS is switched off; it can't be in us-east-1 (IAM User Guide, "Manage AWS STS in an AWS Region")."""
+        """Yield the regions with STS deactivated, which can't include us-east-1.
+
+        IAM User Guide, "Manage AWS STS in an AWS Region".
+        """
         for region in self.texts(node, path):
             if region == "us-east-1" and node is not None:
                 self.note(node.line, path, "STS can't be switched off in us-east-1")
@@ -267,26 +270,26 @@ class _Reader(PolicyNodes):
         return unique_id
 
     def _claim(self, keys: MappingOf[str, Node], name: str, value: str, path: str) -> None:
-        """Reports a key id or unique id that somebody else has: by it AWS tells who it is."""
+        """Report a key id or unique id that is used twice: AWS identifies principals by it."""
         owner = self._owners.setdefault((name, value), path)
         if value and owner != path:
             self.note(keys[name].line, path, f"{owner} has the same {name}")
 
     def _regions(self, keys: MappingOf[str, Node], path: str, region: str) -> dict[str, SeedRegion]:
-        found: dict[str, SeedRegion] = {}
+        regions: dict[str, SeedRegion] = {}
         for key, node in self.entries(keys.get("regions"), f"{path}.regions"):
             inner = f"{path}.regions.{key.text}"
             name = self.region(key, inner)
-            found[name] = read_region(self, self.keys(node, inner, REGION_KEYS), inner)
+            regions[name] = read_region(self, self.keys(node, inner, REGION_KEYS), inner)
         own = read_region(self, keys, path)
         if own.secrets or own.parameters or own.keys:
             first = next((key for key in REGION_KEYS if key in keys), "secrets")
             if not region:
-                self.note(keys[first].line, f"{path}.{first}", "say in which region: put it under `regions`")
-            elif region in found:
+                self.note(keys[first].line, f"{path}.{first}", "name the region: put this under `regions`")
+            elif region in regions:
                 self.note(keys[first].line, f"{path}.{first}", f"put these under `regions.{region}` with the others")
-            found[region] = own
-        return found
+            regions[region] = own
+        return regions
 
     def _group_entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node | None]]:
         for key, value in self.entries(node, path):

@@ -1,4 +1,4 @@
-"""The `identity_center` of a seed: people, permission sets, and who has which of them in which account."""
+"""Parse a seed's `identity_center`: users, permission sets, and assignments in accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from dsops.arn import partition_of_region
 from dsops.document import Node, Scalar, Sequence
 from dsops.errors import nearest
-from dsops.sandbox.identity_center.model import (
+from dsops.sandbox.seed.identity_center_model import (
     DEFAULT_START_URL,
     SeedAssignment,
     SeedCenterUser,
@@ -23,14 +23,14 @@ _KEYS: Final = ("start_url", "region", "users", "permission_sets", "assignments"
 _SET_KEYS: Final = ("policies", "session_duration", "boundary")
 _ASSIGNMENT_KEYS: Final = ("account", "permission_set", "users")
 _START_URL: Final = re.compile(r"https://[a-z0-9.-]+(?:/[\w.-]+)*", re.ASCII)
-# A user's name becomes the session's (STS API Reference, AssumeRole); Identity Center itself takes longer ones.
+# The user name becomes the session name (STS API Reference, AssumeRole); Identity Center allows longer ones.
 _USER: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 # CreatePermissionSet (IAM Identity Center API Reference).
 _PERMISSION_SET: Final = re.compile(r"[\w+=,.@-]{1,32}", re.ASCII)
 
 
 class IdentityCenterReader:
-    """Reads it with somebody else's reader, which collects the problems."""
+    """Parses with the seed's reader, which collects the problems."""
 
     def __init__(self, reader: PolicyNodes, partitions: MappingOf[str, str], region: str) -> None:
         """`partitions` has the seed's accounts; `region` is the seed's."""
@@ -39,12 +39,14 @@ class IdentityCenterReader:
         self._region = region
 
     def read(self, node: Node) -> SeedIdentityCenter:
-        """What stands there; what is wrong with it is noted."""
+        """Parse the section; problems are noted."""
         reader, path = self._reader, "identity_center"
         keys = reader.keys(node, path, _KEYS)
         users = tuple(self._users(keys.get("users"), f"{path}.users"))
         if not users:
-            reader.note(node.line, f"{path}.users", "there is nobody who could log in", "add `users: {alice: {}}`")
+            reader.note(
+                node.line, f"{path}.users", "`users` is empty, so no user could log in", "add `users: {alice: {}}`"
+            )
         sets = tuple(self._permission_sets(keys.get("permission_sets"), f"{path}.permission_sets"))
         region = reader.region(keys["region"], f"{path}.region") if "region" in keys else self._region
         assignments = tuple(
@@ -131,12 +133,14 @@ class IdentityCenterReader:
             yield self._known(item, f"{path}[{index}]", "user", users)
 
     def _known(self, node: Node, path: str, what: str, names: list[str]) -> str:
-        """The name of one of these; "" for another, which is reported."""
+        """Return the name if it is in `names`; otherwise report it and return ""."""
         name = self._reader.text(node, path)
         if name in names or not name:
             return name
-        meant = nearest(name, names)
-        self._reader.note(node.line, path, f"there is no {what} `{name}`", f"did you mean `{meant}`?" if meant else "")
+        suggestion = nearest(name, names)
+        self._reader.note(
+            node.line, path, f"there is no {what} `{name}`", f"did you mean `{suggestion}`?" if suggestion else ""
+        )
         return ""
 
 

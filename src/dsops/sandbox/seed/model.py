@@ -1,13 +1,13 @@
-"""What a sandbox starts with: accounts and all that is in them. Made from a seed file, or by `dsops.seed`."""
+"""The content of a sandbox at start: accounts and their resources. Parsed from a seed file or made by `dsops.seed`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from dsops.sandbox.identity_center.model import SeedIdentityCenter
-from dsops.sandbox.organizations.organizations import RootFeature
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organizations import RootFeature
 from dsops.sandbox.state.world import Tags
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -16,14 +16,14 @@ ADMIN = "admin"
 
 
 class SeedKey(NamedTuple):
-    """An access key; "" for what is to be made up."""
+    """An access key; "" for values to be generated."""
 
     access_key_id: str
     secret_access_key: str
 
 
 class SeedDevice(NamedTuple):
-    """A virtual MFA device; `seed` "" is made up."""
+    """A virtual MFA device; a `seed` of "" is generated."""
 
     name: str
     seed: str
@@ -31,7 +31,7 @@ class SeedDevice(NamedTuple):
 
 
 class SeedUser(NamedTuple):
-    """A user, with one access key."""
+    """A user with one access key."""
 
     name: str
     key: SeedKey = SeedKey("", "")
@@ -42,7 +42,7 @@ class SeedUser(NamedTuple):
     groups: tuple[str, ...] = ()
     tags: Tags = ()
     policies: tuple[StoredPolicy, ...] = ()
-    """Inline ones; a managed one is its ARN with "" as text."""
+    """Inline policies; a managed policy is its ARN with "" as text."""
     boundary: str = ""
     """The ARN of a managed policy."""
 
@@ -62,7 +62,7 @@ class SeedRole(NamedTuple):
 
 
 class SeedSecret(NamedTuple):
-    """A secret of Secrets Manager; one of `string` and `binary` (base64) is set."""
+    """A secret of Secrets Manager; either `string` or `binary` (base64) is set."""
 
     string: str | None
     binary: str | None = None
@@ -70,8 +70,8 @@ class SeedSecret(NamedTuple):
     kms_key: str = ""
     """The name of one of the region's keys, or an ARN; "" for the account's default key.
 
-    With a policy "" stands for a key that everybody may use through Secrets Manager: other accounts can't use the
-    default one.
+    If the secret has a policy, "" means a key that all callers may use through Secrets Manager: other accounts can't
+    use the default key.
     """
 
 
@@ -79,44 +79,44 @@ class SeedKmsKey(NamedTuple):
     """A customer managed key."""
 
     key_id: str = ""
-    """Empty for one that is made up."""
+    """Empty for a generated id."""
     policy: str | None = None
-    """None for that of CreateKey: its account decides."""
+    """None for CreateKey's default policy, with which the account's own policies decide."""
 
 
 class SeedRegion(NamedTuple):
-    """What an account holds in one region."""
+    """An account's resources in one region."""
 
     secrets: Mapping[str, SeedSecret]
     parameters: Mapping[str, str | tuple[str, ...]]
-    """Texts become SecureStrings, several texts a StringList."""
+    """Strings become SecureStrings, tuples a StringList."""
     keys: Mapping[str, SeedKmsKey] = {}
-    """By name; their alias is `alias/NAME`."""
+    """Name -> key; its alias is `alias/NAME`."""
     parameter_keys: Mapping[str, str] = {}
-    """By parameter; as a secret's `kms_key`."""
+    """Parameter -> key, as in a secret's `kms_key`."""
 
 
 class SeedOidcProvider(NamedTuple):
-    """An OpenID Connect provider; its tokens are signed by the sandbox, or by whoever owns the keys in `jwks`."""
+    """An OpenID Connect provider; the sandbox signs its tokens, or the owner of the keys in `jwks` does."""
 
     url: str
     client_ids: tuple[str, ...]
-    """Empty for an issuer that every account knows: no provider is made then."""
+    """Empty for an issuer that every account has without creating a provider."""
     is_issued_by_sandbox: bool = False
     jwks: str = ""
-    """A JSON Web Key Set; "" for none: then no token of it can be verified, there being no way to the internet."""
+    """A JSON Web Key Set; without one no token can be verified, because the sandbox does not use the network."""
 
 
 class SeedSamlProvider(NamedTuple):
-    """A SAML identity provider: the sandbox's own, or whoever's metadata that is."""
+    """A SAML identity provider: the sandbox's own, or one given by its metadata."""
 
     name: str
     metadata: str
-    """Empty for the sandbox's own."""
+    """Empty for the sandbox's own provider."""
 
 
 class SeedAccount(NamedTuple):
-    """One account. A user `admin` with full rights is added if it isn't among the users."""
+    """An account. A user `admin` with full rights is added unless the seed has one."""
 
     account: str
     partition: str = "aws"
@@ -125,25 +125,25 @@ class SeedAccount(NamedTuple):
     groups: Mapping[str, tuple[StoredPolicy, ...]] = {}
     roles: tuple[SeedRole, ...] = ()
     policies: tuple[StoredPolicy, ...] = ()
-    """Managed policies of its own."""
+    """Customer managed policies."""
     regions: Mapping[str, SeedRegion] = {}
     oidc_providers: tuple[SeedOidcProvider, ...] = ()
     saml_providers: tuple[SeedSamlProvider, ...] = ()
     has_outbound_federation: bool = False
-    """Whether GetWebIdentityToken is switched on."""
+    """Whether GetWebIdentityToken is enabled."""
     closed_sts_regions: tuple[str, ...] = ()
-    """Where the account has switched STS off."""
+    """Regions in which the account has deactivated STS."""
 
 
 class SeedNode(NamedTuple):
-    """A root, organizational unit or account of an organization, and what is below it."""
+    """A root, organizational unit or account of an organization, with its children."""
 
     name: str = ""
-    """An account's; "" for its id."""
+    """The name of an account; "" for its id."""
     service_control: tuple[StoredPolicy, ...] = ()
     resource_control: tuple[StoredPolicy, ...] = ()
     has_full_access: bool = True
-    """AWS's FullAWSAccess is attached, as it is unless somebody detaches it."""
+    """Whether AWS's FullAWSAccess is attached, as it is by default."""
     accounts: tuple[tuple[str, SeedNode], ...] = ()
     units: tuple[tuple[str, SeedNode], ...] = ()
 
@@ -154,24 +154,24 @@ class SeedOrganization(NamedTuple):
     management_account: str
     root: SeedNode = SeedNode()
     organization_id: str = ""
-    """Empty for one that is made up."""
+    """Empty for a generated id."""
     feature_set: Literal["ALL", "CONSOLIDATED_BILLING"] = "ALL"
     delegated_administrators: tuple[tuple[str, str], ...] = ()
-    """Member account and service."""
+    """(member account, service) pairs."""
     root_access: tuple[RootFeature, ...] = ()
-    """Which parts of centralized root access are switched on."""
+    """Enabled features of centralized root access."""
 
 
 class Seed(NamedTuple):
-    """The first account is the default one."""
+    """A sandbox's content. The first account is the default one."""
 
     accounts: tuple[SeedAccount, ...] = (SeedAccount(DEFAULT_ACCOUNT),)
     region: str = DEFAULT_REGION
     default_identity: str = ADMIN
-    """Whose keys a command gets when nobody says `--as`."""
+    """The user whose keys a command gets without `--as`."""
     organization: SeedOrganization | None = None
     throttle: Mapping[str, float] = {}
     """Service -> requests a second, for each account and region."""
     identity_center: SeedIdentityCenter | None = None
     authorization_ids: frozenset[str] = frozenset()
-    """Services whose refusals have an authorization id in them; `all` for every one."""
+    """Services whose denials include an authorization id; `all` for every service."""

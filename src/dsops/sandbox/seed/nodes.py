@@ -1,4 +1,4 @@
-"""Values of a document, read as what they should be; what they are not is collected, each with its line."""
+"""Read values of a document with type checks; problems are collected, each with its line."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ _PATH: Final = re.compile(r"/|/[\x21-\x7e]+/")
 
 
 class Nodes:
-    """Reads nodes of one file; `problems` in the order in which they were found."""
+    """Reads nodes of one file; `problems` are in the order found."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[Problem] = []
         self.file = file
 
     def note(self, line: int, path: str, message: str, hint: str = "") -> None:
-        """Adds a problem."""
+        """Add a problem."""
         self.problems.append(Problem(Where(self.file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
-        """The keys of a mapping, unknown ones reported and left out; an empty value counts as an empty mapping."""
+        """Return a mapping's values by key; reports and drops unknown keys. Empty means an empty mapping."""
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
         if not isinstance(node, Mapping):
             self.note(node.line, path, "this must be a mapping")
             return {}
-        found = {}
+        values = {}
         for key, value in node.entries:
             if key.text in known:
-                found[key.text] = value
+                values[key.text] = value
                 continue
-            meant = nearest(key.text, known)
-            hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known)}"
+            suggestion = nearest(key.text, known)
+            hint = f"did you mean `{suggestion}`?" if suggestion else f"known are {', '.join(known)}"
             self.note(key.line, f"{path}.{key.text}".lstrip("."), f"unknown key `{key.text}`", hint)
-        return found
+        return values
 
     def entries(self, node: Node | None, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """What stands in a mapping; nothing in an empty or absent one."""
+        """Yield the entries of a mapping; none for an empty or absent one."""
         if node is None or (isinstance(node, Scalar) and node.kind == "null"):
             return
         if not isinstance(node, Mapping):
@@ -55,20 +55,20 @@ class Nodes:
         yield from node.entries
 
     def name(self, key: Scalar, path: str) -> str:
-        """A key that is the name of a user, role, group or policy."""
+        """Return a key that names a user, role, group or policy."""
         if not _NAME.fullmatch(key.text):
             self.note(key.line, f"{path}.{key.text}", f"`{key.text}` is not a name", "letters, digits and +=,.@_-")
         return key.text
 
     def text(self, node: Node, path: str) -> str:
-        """The text of a scalar; numbers keep theirs."""
+        """Return the text of a scalar; numbers as written."""
         if isinstance(node, Scalar) and node.kind != "null":
             return node.text
         self.note(node.line, path, "this must be a text")
         return ""
 
     def texts(self, node: Node | None, path: str) -> Iterator[str]:
-        """The texts of a list."""
+        """Yield the texts of a list."""
         if node is None:
             return
         if not isinstance(node, Sequence):
@@ -78,13 +78,13 @@ class Nodes:
             yield self.text(item, f"{path}[{index}]")
 
     def value(self, node: Node, _: str = "") -> str:
-        """A secret's text: a scalar as it is written, anything else as compact JSON."""
+        """Return a secret's text: a scalar as written, anything else as compact JSON."""
         if isinstance(node, Scalar):
             return "" if node.kind == "null" else node.text
         return to_json(node)
 
     def base64_text(self, node: Node, path: str) -> str:
-        """Base64, written as the API carries it."""
+        """Return base64 in the API's form."""
         text = self.text(node, path)
         try:
             return base64.b64encode(base64.b64decode(text, validate=True)).decode()
@@ -95,27 +95,27 @@ class Nodes:
     def matching(
         self, keys: MappingOf[str, Node], name: str, path: str, is_valid: Callable[[str], object], what: str
     ) -> str:
-        """The text under that key, "" when absent; reported when it is not `what` it should be."""
+        """Return the text under that key, "" if absent; reports an invalid one (`what` describes a valid one)."""
         if name not in keys:
             return ""
         text = self.text(keys[name], f"{path}.{name}")
         if not text or is_valid(text):
             return text
-        # The value may be a secret.
+        # The message omits the value, which may be a secret.
         self.note(keys[name].line, f"{path}.{name}", f"`{name}` must be {what}")
         return ""
 
     def iam_path(self, keys: MappingOf[str, Node], path: str) -> str:
-        """The IAM path under `path`, "/" when absent."""
+        """Return the IAM path under `path`, "/" if absent."""
         return self.matching(keys, "path", path, _PATH.fullmatch, "like /team/") or "/"
 
     def region(self, node: Node, path: str) -> str:
-        """The name of a region."""
+        """Return the name of a region."""
         region = self.text(node, path)
         if not re.fullmatch(r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]", region):
             self.note(node.line, path, f"`{region}` is not a region", "such as eu-west-1")
         return region
 
     def tags(self, node: Node | None, path: str) -> Tags:
-        """A mapping of texts."""
+        """Return a mapping of texts."""
         return tuple((key.text, self.text(value, f"{path}.{key.text}")) for key, value in self.entries(node, path))

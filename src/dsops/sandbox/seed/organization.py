@@ -1,10 +1,10 @@
-"""The organization of a seed: a tree of organizational units, the accounts in it, and the policies on each level.
+"""Parse a seed's organization: a tree of organizational units with accounts and policies.
 
 organization:
-management_account: "111111111111"
-service_control_policies: [...]
-organizational_units:
-Workloads: {accounts: ["222222222222"], service_control_policies: [...]}
+  management_account: "111111111111"
+  service_control_policies: [...]
+  organizational_units:
+    Workloads: {accounts: ["222222222222"], service_control_policies: [...]}
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence
 from dsops.policy import PolicyKind
-from dsops.sandbox.organizations.organizations import IAM, ROOT_FEATURES, RootFeature
 from dsops.sandbox.seed.model import SeedNode, SeedOrganization
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.organizations import IAM, ROOT_FEATURES, RootFeature
 
 _ID: Final = re.compile(r"o-[a-z0-9]{10,32}")
 _DEEPEST: Final = 5
-"""Organizational units below the root (AWS Organizations User Guide, "Quotas")."""
+"""Maximum depth of organizational units below the root (AWS Organizations User Guide, "Quotas")."""
 _POLICY_KEYS: Final = ("service_control_policies", "resource_control_policies", "full_aws_access")
 _UNIT_KEYS: Final = (*_POLICY_KEYS, "accounts", "organizational_units")
 _ROOT_KEYS: Final = ("id", "management_account", "feature_set", "root_access", "delegated_administrators", *_UNIT_KEYS)
@@ -31,18 +31,18 @@ _FEATURE_SETS: Final = ("ALL", "CONSOLIDATED_BILLING")
 
 
 class OrganizationSeedReader:
-    """Reads `organization`; what is wrong with it is noted."""
+    """Parses `organization`; problems are noted."""
 
     def __init__(self, reader: PolicyNodes, accounts: Collection[str]) -> None:
         self._reader = reader
         self._accounts = accounts
         self._placed: dict[str, str] = {}
-        """Account -> the path of where it stands."""
+        """Account -> its path in the tree."""
         self._policies: dict[str, tuple[PolicyKind, str]] = {}
-        """Name -> kind and text: in an organization a name stands for one policy."""
+        """Name -> kind and text: a name must stand for one policy in an organization."""
 
     def read(self, node: Node) -> SeedOrganization | None:
-        """The organization; None when there is too little of it."""
+        """Parse the section; None without a management account."""
         reader, path = self._reader, "organization"
         keys = reader.keys(node, path, _ROOT_KEYS)
         if "management_account" not in keys:
@@ -79,7 +79,7 @@ class OrganizationSeedReader:
         return self._node(node, keys, path)._replace(accounts=accounts, units=tuple(units))
 
     def _node(self, node: Node, keys: MappingOf[str, Node], path: str) -> SeedNode:
-        """What is attached to a root, unit or account."""
+        """Return the policies attached to a root, unit or account."""
         full = self._reader.matching(keys, "full_aws_access", path, ("true", "false").__contains__, "true or false")
         attached = SeedNode(
             service_control=self._attached(keys.get("service_control_policies"), "scp", path),
@@ -97,16 +97,16 @@ class OrganizationSeedReader:
 
     def _attached(self, node: Node | None, kind: PolicyKind, path: str) -> tuple[StoredPolicy, ...]:
         where = f"{path}.{'service' if kind == 'scp' else 'resource'}_control_policies"
-        found = []
+        policies = []
         for policy in self._reader.named_policies(node, where, kind, f"{kind}-{len(self._policies) + 1}-"):
-            known = self._policies.setdefault(policy.name, (kind, policy.text))
-            if known != (kind, policy.text) and node is not None:
+            earlier = self._policies.setdefault(policy.name, (kind, policy.text))
+            if earlier != (kind, policy.text) and node is not None:
                 self._reader.note(node.line, where, f"there is another policy named `{policy.name}`")
-            found.append(policy)
-        return tuple(found)
+            policies.append(policy)
+        return tuple(policies)
 
     def _members(self, node: Node | None, path: str) -> list[tuple[str, SeedNode]]:
-        """A list of ids, or a mapping of them to what is attached to each."""
+        """Return the accounts of a list, or of a mapping to the policies attached to each."""
         if isinstance(node, Sequence):
             entries: list[tuple[Node, Node | None]] = [(item, None) for item in node.items]
         else:
@@ -130,18 +130,18 @@ class OrganizationSeedReader:
 
     def _administrators(self, node: Node | None, owner: str) -> tuple[tuple[str, str], ...]:
         path = "organization.delegated_administrators"
-        found = []
+        pairs = []
         for key, value in self._reader.entries(node, path):
             if key.text not in self._placed or key.text == owner:
                 self._reader.note(key.line, f"{path}.{key.text}", f"`{key.text}` is not a member account")
-            found += [(key.text, service) for service in self._reader.texts(value, f"{path}.{key.text}")]
-            for _, service in found:
+            pairs += [(key.text, service) for service in self._reader.texts(value, f"{path}.{key.text}")]
+            for _, service in pairs:
                 if service != IAM:
                     self._reader.note(key.line, f"{path}.{key.text}", f"`{service}` has no effect here", f"write {IAM}")
-        return tuple(found)
+        return tuple(pairs)
 
     def _features(self, node: Node | None, path: str) -> tuple[RootFeature, ...]:
-        """`true` for all of centralized root access, or a list of its parts."""
+        """Return all features for `true`, or those of a list."""
         if isinstance(node, Scalar) and node.text in {"true", "false"}:
             return ROOT_FEATURES if node.text == "true" else ()
         if isinstance(node, Mapping | Scalar):

@@ -1,4 +1,4 @@
-"""Policies of a document, read and checked by the kind that they should be."""
+"""Read policies from a document, checked by their kind."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from dsops.errors import Where
 from dsops.input_file import read_whole, reason
 from dsops.policy import ParsedPolicy, PolicyKind, check_policy
 from dsops.sandbox.seed.nodes import Nodes
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
 
 _FILES: Final = (".json", ".yaml", ".yml")
-"""Endings of what is the name of a file; a policy's own text ends in a brace."""
+"""Suffixes that mark a text as a file name; a policy's own text ends in a brace."""
 
 _MOST_BYTES = 1 << 22
 
 
 class PolicyNodes(Nodes):
-    """Nodes that may be policies: written as YAML, as a JSON text in YAML, or the name of a file beside the seed."""
+    """Reads policies written as YAML, as JSON text in YAML, or as the name of a file relative to the seed."""
 
     def __init__(self, file: str, folder: str) -> None:
         super().__init__(file)
         self._folder = folder
 
     def policies(self, node: Node | None, path: str) -> tuple[StoredPolicy, ...]:
-        """Identity policies and ARNs of managed ones; the text of the latter is ""."""
+        """Return identity policies and ARNs of managed ones; a managed policy has "" as text."""
         return self.named_policies(node, path, "identity", "policy-")
 
     def named_policies(self, node: Node | None, path: str, kind: PolicyKind, prefix: str) -> tuple[StoredPolicy, ...]:
-        """A list of documents or `{name, document}`; one without a name gets the prefix and its number."""
+        """Return a list of documents or `{name, document}`; one without a name gets the prefix and its number."""
         if node is None:
             return ()
         if not isinstance(node, Sequence):
@@ -54,7 +54,7 @@ class PolicyNodes(Nodes):
         return StoredPolicy(name, self.policy(item, path, kind))
 
     def policy(self, node: Node, path: str, kind: PolicyKind) -> str:
-        """The document as JSON text."""
+        """Return the document as JSON text."""
         if isinstance(node, Scalar) and node.text.endswith(_FILES):
             return self._policy_in_file(node, path, kind)
         if isinstance(node, Scalar):
@@ -65,7 +65,7 @@ class PolicyNodes(Nodes):
         return to_json(node)
 
     def _policy_in_file(self, node: Scalar, path: str, kind: PolicyKind) -> str:
-        """The document in a file as JSON text, so that the very file that is deployed is the one that is tried."""
+        """Return the document in a file as JSON text, so that tests use the very file that is deployed."""
         name = os.path.join(self._folder, node.text)
         try:
             text = read_whole(name, _MOST_BYTES).decode()
@@ -79,13 +79,13 @@ class PolicyNodes(Nodes):
         return to_json(document.root) if is_yaml and document.root is not None else text
 
     def _note_all(self, checked: ParsedPolicy, path: str, line: int = 0) -> None:
-        """Adds a policy's problems, each at its own place unless one line stands for the whole."""
+        """Add a policy's problems, each with its own place, or all with `line`."""
         for problem in checked.problems:
             where = Where(self.file, line) if line else problem.where
             self.problems.append(problem._replace(where=where, path=f"{path}.{problem.path}".rstrip(".")))
 
 
 def is_policy_arn(text: str) -> bool:
-    """The ARN of a managed policy."""
+    """Whether the text is the ARN of a managed policy."""
     arn = parse_arn(text)
     return arn is not None and arn.service == "iam" and arn.resource_type == "policy"

@@ -1,4 +1,4 @@
-"""The identity providers of a seed: whom an account believes, and whose keys the sandbox holds."""
+"""Parse a seed's identity providers: those that an account trusts, and those whose keys the sandbox holds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SAML_NAME: Final = re.compile(r"[\w._-]{1,128}", re.ASCII)
 
 
 def read_oidc_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedOidcProvider]:
-    """What stands in `oidc_providers`; what is wrong with it is noted."""
+    """Parse `oidc_providers`; problems are noted."""
     seen: set[str] = set()
     for item, inner in _items(reader, node, path):
         provider = _read(reader, item, inner)
@@ -35,7 +35,7 @@ def read_oidc_providers(reader: Nodes, node: Node | None, path: str) -> Iterator
 
 
 def read_saml_providers(reader: Nodes, node: Node | None, path: str) -> Iterator[SeedSamlProvider]:
-    """What stands in `saml_providers`; what is wrong with it is noted."""
+    """Parse `saml_providers`; problems are noted."""
     seen: set[str] = set()
     for item, inner in _items(reader, node, path):
         provider = _read_saml(reader, item, inner)
@@ -46,7 +46,7 @@ def read_saml_providers(reader: Nodes, node: Node | None, path: str) -> Iterator
 
 
 def _items(reader: Nodes, node: Node | None, path: str) -> Iterator[tuple[Node, str]]:
-    """Each provider and its path."""
+    """Yield each provider with its path."""
     if node is None or (isinstance(node, Scalar) and node.kind == "null"):
         return
     if not isinstance(node, Sequence):
@@ -74,7 +74,9 @@ def _read_saml(reader: Nodes, node: Node, path: str) -> SeedSamlProvider:
         try:
             read_metadata(metadata)
         except ValueError as error:
-            reader.note(keys["metadata"].line, f"{path}.metadata", f"this is no metadata of a SAML provider: {error}")
+            reader.note(
+                keys["metadata"].line, f"{path}.metadata", f"this is not the metadata of a SAML provider: {error}"
+            )
     return SeedSamlProvider(name, metadata)
 
 
@@ -102,7 +104,7 @@ def _read(reader: Nodes, node: Node, path: str) -> SeedOidcProvider:
 
 
 def _key_set(reader: Nodes, node: Node | None, path: str) -> str:
-    """The public keys as JSON text; written as YAML, or as a JSON text in YAML."""
+    """Return the public keys as JSON text, from YAML or from JSON text in YAML."""
     if node is None:
         return ""
     text = node.text if isinstance(node, Scalar) else to_json(node) if isinstance(node, Mapping) else ""
@@ -116,7 +118,7 @@ def _key_set(reader: Nodes, node: Node | None, path: str) -> str:
         reader.note(node.line, path, 'this must be a JSON Web Key Set: {"keys": [{"kid": ..., "kty": ...}]}')
         return ""
     if any("d" in key or "k" in key for key in key_set["keys"]):
-        reader.note(node.line, path, "there is a private key in it", "only the public ones, as the issuer shows them")
+        reader.note(node.line, path, "`jwks` contains a private key", "only the public ones, as the issuer shows them")
     return text
 
 

@@ -1,4 +1,4 @@
-"""What an account of a seed holds in one region: KMS keys, secrets with policies and keys, parameters."""
+"""Parse an account's resources in one region: KMS keys, secrets with policies and keys, parameters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEY_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0
 
 
 def read_region(nodes: PolicyNodes, keys: MappingOf[str, Node], path: str) -> SeedRegion:
-    """The region, of the keys that stand under `path`."""
+    """Parse the region's sections under `path`."""
     kms_keys = {
         key.text: _kms_key(nodes, key.text, value, f"{path}.keys.{key.text}", key.line)
         for key, value in nodes.entries(keys.get("keys"), f"{path}.keys")
@@ -77,21 +77,23 @@ def _kms_key(nodes: PolicyNodes, name: str, node: Node, path: str, line: int) ->
 
 
 def _parameters(nodes: PolicyNodes, node: Node | None, path: str) -> dict[str, str | tuple[str, ...]]:
-    """Name -> value; of several the parameter is a StringList."""
-    found: dict[str, str | tuple[str, ...]] = {}
+    """Return name -> value; a list becomes a StringList."""
+    values: dict[str, str | tuple[str, ...]] = {}
     for key, value in nodes.entries(node, path):
         inner = f"{path}.{key.text}"
         if "/" in key.text and not key.text.startswith("/"):
             nodes.note(key.line, inner, f"`{key.text}` is a path without its first slash", f"write /{key.text}")
-        found[key.text] = tuple(nodes.texts(value, inner)) if isinstance(value, Sequence) else nodes.value(value, inner)
-    return found
+        values[key.text] = (
+            tuple(nodes.texts(value, inner)) if isinstance(value, Sequence) else nodes.value(value, inner)
+        )
+    return values
 
 
 def _named_keys(
     nodes: PolicyNodes, keys: MappingOf[str, Node], section: str, path: str, kms_keys: MappingOf[str, SeedKmsKey]
 ) -> dict[str, str]:
-    """Name of a secret or parameter -> the key that encrypts it: one of these `keys`, or any by its ARN."""
-    found = {}
+    """Return secret or parameter -> its key: one of `keys` by name, or any key by ARN."""
+    key_names = {}
     for key, value in nodes.entries(keys.get(section), f"{path}.{section}"):
         inner = f"{path}.{section}.{key.text}"
         name = nodes.text(value, inner)
@@ -99,5 +101,5 @@ def _named_keys(
         if name and name not in kms_keys and (arn is None or arn.service != "kms"):
             hint = "name one of those, or write an ARN"
             nodes.note(value.line, inner, f"there is no key `{name}` under `keys`", hint)
-        found[key.text] = name
-    return found
+        key_names[key.text] = name
+    return key_names

@@ -1,4 +1,5 @@
-"""What the sandbox holds: the world of accounts, moto's backends, and the fence through which every call to moto goes.
+"""The state of the sandbox: accounts, sessions, moto's backends, and the fence through which every call to moto goes.
 
 The only room that knows moto. Requests come in that were parsed and allowed; moto's answers go out, corrected to AWS's.
+Imported by every room above it.
 """

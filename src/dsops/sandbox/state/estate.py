@@ -1,6 +1,7 @@
-"""What the other services hold, as moto's backends have it: who owns it, its policy, its tags.
+"""Resources of the other services as moto's backends hold them: owner, policy, tags.
 
-Read without defaults, as in `world`: an attribute that a new moto renamed must fail a request, not drop a policy.
+Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
+policy.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.arn import parse_arn
-from dsops.sandbox.authorization.function_policy import function_policy
-from dsops.sandbox.authorization.principals import Carrier, replace_principal
-from dsops.sandbox.checks.queue_policies import readable_queue_policy
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.resource_policies.function_policy import function_policy
+from dsops.sandbox.resource_policies.principals import Carrier, replace_principal
+from dsops.sandbox.resource_policies.queue_policy import readable_queue_policy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.secrets import SecretLocation
 from dsops.sandbox.state.world import Tags, World
 
 if TYPE_CHECKING:
@@ -21,29 +22,29 @@ if TYPE_CHECKING:
 
 
 class EstateResource(NamedTuple):
-    """A resource that has a policy of its own, or could have."""
+    """The policy and tags of a resource that supports resource policies."""
 
     policy: StoredPolicy | None
     tags: Tags = ()
 
 
 class Bucket(NamedTuple):
-    """A bucket, wherever it is: their names are one for all accounts of a partition."""
+    """A bucket and its owner. Bucket names are unique among all accounts of a partition."""
 
     account: str
     policy: StoredPolicy | None
     blocks_public_policy: bool
     restricts_public: bool
     kms_key: str
-    """The key that encrypts what is written without saying how; "" for S3's own keys."""
+    """The default encryption key; "" for S3's own keys."""
 
 
 class StoredObject(NamedTuple):
-    """An object that exists."""
+    """An existing object."""
 
     tags: Tags
     kms_key: str
-    """The key that it is encrypted with; "" for S3's own keys."""
+    """The KMS key that encrypts the object; "" for S3's own keys."""
 
 
 class DynamoTable(NamedTuple):
@@ -51,19 +52,19 @@ class DynamoTable(NamedTuple):
 
     partition_key: str
     index_keys: Mapping[str, str]
-    """Index -> its partition key."""
+    """Index name -> its partition key."""
     tags: Tags
 
 
 class DatabaseInstance(NamedTuple):
-    """A database instance of RDS."""
+    """An RDS database instance."""
 
     engine: str
     instance_class: str
 
 
 class Estate:
-    """Everything that has an owner outside IAM, Secrets Manager and Parameter Store. Whoever calls holds the lock."""
+    """Resources of all services but IAM, Secrets Manager and Parameter Store. The caller holds the lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -71,34 +72,42 @@ class Estate:
     # --- S3 ----------------------------------------------------------------------------------------------------
 
     def bucket(self, name: str, partition: str) -> Bucket | None:
-        """The bucket of that name in the partition, whoever owns it."""
-        found = self._bucket(name, partition)
-        if found is None:
+        """Return the bucket of that name in the partition, in any account."""
+        stored_bucket = self._bucket(name, partition)
+        if stored_bucket is None:
             return None
-        policy = None if found.policy is None else StoredPolicy(f"the policy of bucket {name}", found.policy.decode())
-        block = found.public_access_block
+        policy = (
+            None
+            if stored_bucket.policy is None
+            else StoredPolicy(f"the policy of bucket {name}", stored_bucket.policy.decode())
+        )
+        block = stored_bucket.public_access_block
         return Bucket(
-            found.account_id,
+            stored_bucket.account_id,
             policy,
             blocks_public_policy=block is not None and bool(block.block_public_policy),
             restricts_public=block is not None and bool(block.restrict_public_buckets),
-            kms_key=_default_key(found.encryption),
+            kms_key=_default_key(stored_bucket.encryption),
         )
 
     def object(self, bucket: str, key: str, version_id: str, partition: str) -> StoredObject | None:
-        """The object, or a version of it; None for a delete marker too."""
+        """Return the object, or a version of it; None for a delete marker, too."""
         from moto.s3.models import FakeKey, s3_backends
 
-        found = self._bucket(bucket, partition)
-        if found is None:
+        stored_bucket = self._bucket(bucket, partition)
+        if stored_bucket is None:
             return None
-        versions: Iterable[object] = found.keys.getlist(key) or ()
-        held = [each for each in versions if isinstance(each, FakeKey) and version_id in {"", each.version_id}]
-        latest = found.keys.get(key)
-        if not held or (not version_id and not isinstance(latest, FakeKey)):
+        versions: Iterable[object] = stored_bucket.keys.getlist(key) or ()
+        matching_versions = [
+            version for version in versions if isinstance(version, FakeKey) and version_id in {"", version.version_id}
+        ]
+        latest = stored_bucket.keys.get(key)
+        if not matching_versions or (not version_id and not isinstance(latest, FakeKey)):
             return None
-        stored = held[-1]
-        tags: Mapping[str, str] = s3_backends[found.account_id][partition].tagger.get_tag_dict_for_resource(stored.arn)
+        stored = matching_versions[-1]
+        tags: Mapping[str, str] = s3_backends[stored_bucket.account_id][partition].tagger.get_tag_dict_for_resource(
+            stored.arn
+        )
         return StoredObject(tuple(tags.items()), (stored.kms_key_id or "") if stored.encryption == "aws:kms" else "")
 
     def _bucket(self, name: str, partition: str) -> moto_s3.FakeBucket | None:
@@ -112,7 +121,7 @@ class Estate:
     # --- SQS and SNS -------------------------------------------------------------------------------------------
 
     def queue(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """A queue."""
+        """Return the queue of that name."""
         from moto.sqs.models import sqs_backends
 
         backend = self._backend(sqs_backends, place)
@@ -123,7 +132,7 @@ class Estate:
         return EstateResource(_policy(f"the policy of queue {name}", text), tuple(queue.tags.items()))
 
     def topic(self, arn: str) -> EstateResource | None:
-        """A topic."""
+        """Return the topic with that ARN."""
         from moto.sns.models import sns_backends
 
         parts = parse_arn(arn)
@@ -136,7 +145,7 @@ class Estate:
     # --- DynamoDB ----------------------------------------------------------------------------------------------
 
     def table(self, place: SecretLocation, name: str) -> DynamoTable | None:
-        """A table."""
+        """Return the table of that name."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -152,7 +161,7 @@ class Estate:
         return DynamoTable(table.hash_key_attr, keys, _listed(table.tags))
 
     def table_policy(self, place: SecretLocation, arn: str) -> StoredPolicy | None:
-        """The policy of the table or stream with that ARN."""
+        """Return the policy of the table or stream with that ARN."""
         from moto.dynamodb.models import dynamodb_backends
 
         backend = self._backend(dynamodb_backends, place)
@@ -162,21 +171,21 @@ class Estate:
     # --- Lambda, ECR, EventBridge ------------------------------------------------------------------------------
 
     def function(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """A function; its policy has one statement for each AddPermission."""
+        """Return the function; its policy has one statement for each AddPermission."""
         from moto.awslambda_simple.models import lambda_simple_backends
 
-        # Of moto's two Lambdas the one that runs nothing: `fence` has chosen it.
+        # moto has two Lambda backends; `fence` has chosen the one that runs no code.
         backend = self._backend(lambda_simple_backends, place)
         versions = None if backend is None else backend._lambdas._functions.get(name)  # noqa: SLF001
         if versions is None:
             return None
-        # AddPermission goes to the latest one, whatever the qualifier: the statement's Resource has it.
+        # AddPermission always changes the latest version; the qualifier is in the statement's Resource.
         latest = versions["latest"]
         document = function_policy(latest.policy.statements)
         return EstateResource(_policy(f"the policy of function {name}", document), tuple((latest.tags or {}).items()))
 
     def repository(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """An ECR repository."""
+        """Return the ECR repository of that name."""
         from moto.ecr.models import ecr_backends
 
         backend = self._backend(ecr_backends, place)
@@ -187,34 +196,36 @@ class Estate:
         return EstateResource(_policy(f"the policy of repository {name}", repository.policy), tuple(tags.items()))
 
     def event_bus(self, place: SecretLocation, name: str) -> EstateResource | None:
-        """An event bus."""
+        """Return the event bus of that name."""
         from moto.events.models import events_backends
 
         backend = self._backend(events_backends, place)
         bus = None if backend is None else backend.event_buses.get(name)
         if bus is None:
             return None
-        written = [bus.policy or ""]
-        # PutPermission for `*` with a condition: AWS writes `*`, moto a root user of no account.
+        texts = [bus.policy or ""]
+        # PutPermission for `*` with a condition: AWS stores `*` as the principal, moto a root user without an account.
         every_root = f"arn:{self._world.partitions[place.account]}:iam::*:root"
-        replace_principal([Carrier(written[0], written.append)], every_root, "*")
-        return EstateResource(_policy(f"the policy of event bus {name}", written[-1]))
+        replace_principal([Carrier(texts[0], texts.append)], every_root, "*")
+        return EstateResource(_policy(f"the policy of event bus {name}", texts[-1]))
 
     def roles_of_profile(self, account: str, name: str) -> tuple[str, ...]:
-        """The ARNs of the roles in an instance profile: one at the most."""
+        """Return the ARNs of the roles in an instance profile: at most one."""
         if account not in self._world.partitions:
             return ()
         profile = self._world.backend(account).instance_profiles.get(name)
         return () if profile is None else tuple(role.arn for role in profile.roles)
 
     def profile_of_template(self, place: SecretLocation, identifier: str, version: str) -> str:
-        """The instance profile that a launch template names, by name or ARN; "" for none."""
+        """Return the instance profile that a launch template names, by name or ARN; "" for none."""
         from moto.ec2.exceptions import EC2ClientError
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
-        known = {} if backend is None else backend.launch_templates
-        template = next((held for held in known.values() if identifier in {held.id, held.name}), None)
+        templates = {} if backend is None else backend.launch_templates
+        template = next(
+            (candidate for candidate in templates.values() if identifier in {candidate.id, candidate.name}), None
+        )
         if template is None:
             return ""
         try:
@@ -225,7 +236,7 @@ class Estate:
         return str(profile.get("Name") or profile.get("Arn") or "")
 
     def vpc_of(self, place: SecretLocation, identifier: str) -> str:
-        """The VPC that a subnet, group, interface, table or list is in, or the VPC itself; "" for none."""
+        """Return the VPC of a VPC resource (subnet, security group, interface ...) or of a VPC itself; "" for none."""
         from moto.ec2.models import ec2_backends
 
         backend = self._backend(ec2_backends, place)
@@ -233,41 +244,41 @@ class Estate:
             return ""
         if identifier in backend.vpcs:
             return identifier
-        held = [
+        vpc_parts = [
             *(subnet for zone in backend.subnets.values() for subnet in zone.values()),
             *(group for vpc in backend.groups.values() for group in vpc.values()),
             *backend.enis.values(),
             *backend.route_tables.values(),
             *backend.network_acls.values(),
         ]
-        return next((each.vpc_id or "" for each in held if each.id == identifier), "")
+        return next((part.vpc_id or "" for part in vpc_parts if part.id == identifier), "")
 
     def database(self, place: SecretLocation, name: str) -> DatabaseInstance | None:
-        """A database instance."""
+        """Return the database instance of that name."""
         from moto.rds.models import rds_backends
 
         backend = self._backend(rds_backends, place)
-        found = None if backend is None else backend.databases.get(name)
-        return None if found is None else DatabaseInstance(found.engine, found.db_instance_class)
+        instance = None if backend is None else backend.databases.get(name)
+        return None if instance is None else DatabaseInstance(instance.engine, instance.db_instance_class)
 
     def held_at(self, arn: str) -> EstateResource:
-        """The policy and tags of a function, repository or event bus by its ARN; nothing for everything else."""
+        """Return the policy and tags of a function, repository or event bus by ARN; neither for anything else."""
         parts = parse_arn(arn)
         if parts is None:
             return EstateResource(None)
         place = SecretLocation(parts.account, parts.region)
         kind, _, name = parts.resource.replace("/", ":", 1).partition(":")
-        held: EstateResource | None = None
+        resource: EstateResource | None = None
         if (parts.service, kind) == ("lambda", "function"):
-            held = self.function(place, name.partition(":")[0])
+            resource = self.function(place, name.partition(":")[0])
         elif (parts.service, kind) == ("ecr", "repository"):
-            held = self.repository(place, name)
+            resource = self.repository(place, name)
         elif (parts.service, kind) == ("events", "event-bus"):
-            held = self.event_bus(place, name)
-        return held or EstateResource(None)
+            resource = self.event_bus(place, name)
+        return resource or EstateResource(None)
 
     def tags_of(self, arn: str, account: str, region: str) -> Tags:
-        """The tags of anything that moto can list with its tags; () for what does not exist."""
+        """Return the tags of any resource that moto lists with its tags; () for one that does not exist."""
         from moto.core.resource_tagging import iter_taggable_backends
 
         if account not in self._world.partitions or "*" in arn:
@@ -282,7 +293,7 @@ class Estate:
     def _backend(
         self, backends: Any, place: SecretLocation
     ) -> Any:  # moto's backends of one service have a type for each
-        """The backend there; None for an account or region that is none of ours."""
+        """Return the service's backend for that account and region; None for ones that the sandbox lacks."""
         if place.account not in self._world.partitions:
             return None
         try:

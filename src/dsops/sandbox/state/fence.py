@@ -1,8 +1,8 @@
-"""The one gate to moto: requests are rebuilt from what was parsed and allowed, so moto can do nothing else.
+"""The only way to call moto: requests are rebuilt from the parsed and authorized operation.
 
-moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and its settings
-from the environment; none of what a client wrote reaches it as written. Callers hold the sandbox's lock: moto is not
-safe for several threads (8 of them gave RuntimeErrors).
+moto prefers `?Action=` to `X-Amz-Target`, reads the account from a header that any client can send, and takes
+settings from the environment; so nothing that a client sent reaches it unchanged. Callers hold the sandbox's lock:
+moto is not thread-safe (8 threads caused RuntimeErrors).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from urllib.parse import quote, urlencode
 
 from dsops.errors import SandboxRefusal, SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.checks.failures import failure
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.state.backend_failures import failure
+from dsops.sandbox.state.backend_responses import read_answer
 from dsops.sandbox.state.buckets import reach
-from dsops.sandbox.state.closed import check_open, not_served
+from dsops.sandbox.state.closed_operations import check_open, not_served
 from dsops.sandbox.state.handlers import OPERATION, find_gate, lacking, load, quiet_surroundings
-from dsops.sandbox.state.moto_answers import read_answer
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import Protocol, operation_model, protocols, signing_name
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpAnswer
 
 if TYPE_CHECKING:
     from moto.core.request import Request
@@ -34,26 +34,26 @@ _ANY_ACCOUNT = "000000000000"
 
 
 class MotoCall(NamedTuple):
-    """One operation that was allowed."""
+    """One authorized operation."""
 
     service: str
     operation: str
     parameters: Mapping[str, object]
     account: str
-    """Whose it is done to."""
+    """The account in which it is carried out."""
     region: str
     key_id: str
 
 
 def prepare() -> None:
-    """Loads moto without the surroundings having a say; refuses a moto that this was not written for.
+    """Import moto without influence of the environment; refuse an unsupported version.
 
-    `MOTO_*` leaves this process's environment for good: moto reads some of it at every request.
+    The `MOTO_*` variables leave this process's environment for good: moto reads some of them at every request.
     """
     try:
         with quiet_surroundings():
             version = import_module("moto").__version__
-            # Made once for the process, from whatever `AWS_PROFILE` said at that moment.
+            # The session is created once for the process, from the `AWS_PROFILE` of that moment.
             import_module("moto.core.base_backend").AccountSpecificBackend.get_session()
             _run_nothing(import_module("moto.core.config").default_user_config)
             for service in ("iam", "secretsmanager"):
@@ -64,13 +64,13 @@ def prepare() -> None:
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) != _MOTO_VERSION:
         raise SandboxUnavailable(
-            f"moto {version} is installed, and the sandbox holds its state in moto 5.2",
+            f"moto {version} is installed, and the sandbox needs moto 5.2",
             hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
 
 
 def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of settings
-    """Neither functions, nor jobs, nor state machines: moto would look for Docker, or be AWS's client."""
+    """Turn off functions, jobs and state machines: moto would look for Docker or call the real AWS."""
     for part in ("lambda", "batch"):
         settings[part] = {"use_docker": False}
     settings["stepfunctions"] = {"execute_state_machine": False}
@@ -78,16 +78,16 @@ def _run_nothing(settings: dict[str, Any]) -> None:  # moto's own dictionary of 
 
 @cache
 def knows_region(region: str) -> bool:
-    """Whether moto has regional services there."""
+    """Whether moto has regional services in that region."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     return region in secretsmanager_backends[_ANY_ACCOUNT]
 
 
 def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
-    """moto's answer to exactly this operation, in the client's protocol; of a client that speaks CBOR in JSON."""
+    """Return moto's answer to this operation in the client's protocol; for a CBOR client, in JSON."""
     check_open(call.service, call.operation, call.parameters)
-    os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and it may have been set since
+    os.environ.pop("MOTO_ACCOUNT_ID", None)  # moto would prefer it to the header, and a later import may have set it
     spoken = protocol if protocol in protocols(call.service) else protocols(call.service)[0]
     serialized = _serialized(call, spoken)
     path, query = _address(serialized)
@@ -109,14 +109,14 @@ def perform(call: MotoCall, protocol: Protocol) -> HttpAnswer:
     request.environ[OPERATION] = call.operation
     try:
         with reach(call.operation) if call.service == "s3" else nullcontext():
-            status, given, content = gate.handler(request, url, headers)
+            status, response_headers, content = gate.handler(request, url, headers)
     except NotImplementedError as error:
         raise _unknown_to_moto(call) from error
     except ModuleNotFoundError as error:
         raise lacking(call.service, error) from error
-    except Exception as error:  # whatever escapes moto
+    except Exception as error:  # moto can raise anything
         raise failure(call.service, call.operation, call.parameters, call.region, error) from error
-    return read_answer(call.service, call.operation, spoken, protocol, int(status), given, content)
+    return read_answer(call.service, call.operation, spoken, protocol, int(status), response_headers, content)
 
 
 def _serialized(call: MotoCall, protocol: Protocol) -> dict[str, Any]:
@@ -124,25 +124,25 @@ def _serialized(call: MotoCall, protocol: Protocol) -> dict[str, Any]:
     try:
         serialized: dict[str, Any] = _serializer(protocol).serialize_to_request(dict(call.parameters), model)
     except (ValueError, TypeError, OverflowError) as error:
-        # A moment or number that is none; botocore is the first who looks at it.
+        # botocore's serializer is the first to look at timestamps and numbers, so invalid ones fail here.
         raise refusal("MalformedInput", None) from error
     if protocol in {"rest-json", "rest-xml"} and call.service != "s3" and "?" not in serialized["url_path"]:
-        # Without any query moto reads a body as a form, and parameters out of it before those of the path.
+        # Without a query moto parses the body as a form, and takes parameters from it before those of the path.
         serialized["query_string"] = serialized["query_string"] or {"-": ""}
     return serialized
 
 
 def _address(serialized: Mapping[str, Any]) -> tuple[str, str]:
     path, _, query = serialized["url_path"].partition("?")
-    given = serialized["query_string"]
-    if given:
-        more = urlencode(given, doseq=True, quote_via=quote)
+    query_items = serialized["query_string"]
+    if query_items:
+        more = urlencode(query_items, doseq=True, quote_via=quote)
         query = f"{query}&{more}" if query else more
     return path, query
 
 
 def _body(body: Any, protocol: Protocol) -> bytes:
-    """moto reads JSON as a form too: `&Action=DeleteSecret&` inside a value would be another operation."""
+    """Encode the body; escapes `&` in JSON, which moto also parses as a form (`&Action=DeleteSecret&` in a value)."""
     if isinstance(body, dict):
         return urlencode(body, doseq=True).encode()
     data = body.encode() if isinstance(body, str) else bytes(body)
@@ -150,7 +150,7 @@ def _body(body: Any, protocol: Protocol) -> bytes:
 
 
 def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    """The headers of the operation's own members; one that would be two is none."""
+    """Return the operation's headers as text; refuses line breaks, with which a value could add another header."""
     checked = {}
     for name, value in headers.items():
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -162,7 +162,7 @@ def _checked_headers(headers: Mapping[str, Any]) -> dict[str, str]:
 
 @cache
 def _request_class(*, is_form: bool) -> type[Request]:
-    """moto's request; where no form was sent, none is found, whatever content type a client gave its object."""
+    """moto's request class; for other protocols than forms, one that never parses the body as a form."""
     from moto.core.request import Request
 
     return Request if is_form else type("BodyRequest", (Request,), {"want_form_data_parsed": False})

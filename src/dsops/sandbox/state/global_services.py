@@ -1,4 +1,4 @@
-"""Services that have one endpoint for a whole partition, and the region in whose trail their calls are."""
+"""Services with one endpoint for a whole partition, and the region in whose trail their calls are recorded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dsops.arn import partition_named
 from dsops.endpoint import GLOBAL_REGION
 
-# Those of botocore's endpoints that are not regionalized, among what is served; a test compares them.
+# The served services that botocore's endpoints do not list as regionalized; a test compares the two.
 _GLOBAL = frozenset(
     {"account", "budgets", "ce", "cloudfront", "iam", "networkmanager", "organizations", "route53", "shield"}
 )
@@ -19,7 +19,7 @@ _ELSEWHERE: Mapping[tuple[str, str], str] = {("aws", "networkmanager"): "us-west
 
 
 def region_of_trail(service: str, partition: str, region: str) -> str:
-    """us-east-1 for IAM, whatever region a client thinks of; the request's own for services that are in each region."""
+    """Return the region that records the call: us-east-1 for IAM, the request's region for regional services."""
     known = partition_named(partition)
     home = region if known is None else known.global_region
     if region == GLOBAL_REGION:

@@ -1,4 +1,4 @@
-"""Service and path -> the code of moto that answers there, held to the one operation that was allowed."""
+"""Find moto's handler for a service and path, and pin it to the one authorized operation."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dsops.errors import SandboxRefusal
 from dsops.extras import pip_install
-from dsops.sandbox.state.closed import SHUT, not_served
+from dsops.sandbox.state.closed_operations import SHUT, not_served
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import service_model
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 
 if TYPE_CHECKING:
     from moto.core.request import Request
 
-# What moto's response classes take and give.
+# The signature of moto's response handlers.
 Handler = Callable[["Request", str, Mapping[str, str]], tuple[int, Mapping[str, Any], str | bytes]]
 
 OPERATION = "dsops.operation"
-"""Where in the environment of moto's request the operation stands."""
+"""The key in the WSGI environment of moto's request that holds the operation."""
 _MOTO_VARIABLES = ("MOTO_", "TEST_PROXY_MODE", "TEST_SERVER_MODE", "INITIAL_NO_AUTH_ACTION_COUNT")
-# moto's `urls` finds out here which of two API versions is meant; we know.
+# moto's `urls` picks one of two API versions from the request; here the service decides.
 _CHOSEN: Mapping[str, tuple[str, str]] = {
     "elb": ("moto.elb.responses", "ELBResponse"),
     "elbv2": ("moto.elbv2.responses", "ELBV2Response"),
 }
-# Where moto expects a service; the first that it knows is taken.
+# The host names under which moto may serve a service; the first match is used.
 _HOSTS = (
     "{prefix}.{region}.amazonaws.com",
     "{prefix}.amazonaws.com",
@@ -42,7 +42,7 @@ _HOSTS = (
 
 
 class Gate(NamedTuple):
-    """Where a request has to go."""
+    """The host and the handler of a request to moto."""
 
     host: str
     handler: Handler
@@ -50,7 +50,7 @@ class Gate(NamedTuple):
 
 @contextmanager
 def quiet_surroundings() -> Iterator[None]:
-    """No variable of moto's, and for as long as this lasts none of AWS's either."""
+    """Within the context, hide AWS's variables; remove moto's for good."""
     for name in [name for name in os.environ if name.startswith(_MOTO_VARIABLES)]:
         del os.environ[name]
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
@@ -63,34 +63,34 @@ def quiet_surroundings() -> Iterator[None]:
 
 
 def find_gate(service: str, operation: str, path: str, region: str, account: str) -> Gate | None:
-    """Who answers at that path; None when moto has nothing there. Raises NotImplemented where moto lacks a package."""
+    """Return the handler for that path; None when moto has none. Raises NotImplemented where moto lacks a package."""
     prefix = service_model(service).metadata["endpointPrefix"]
     for form in _HOSTS:
         host = form.format(prefix=prefix, region=region, account=account)
         url = f"https://{host}{path}"
         for pattern, handler in load(service):
             if pattern.match(url):
-                held = _held(handler, operation)
-                return None if held is None else Gate(host, held)
+                pinned_handler = _held(handler, operation)
+                return None if pinned_handler is None else Gate(host, pinned_handler)
     return None
 
 
 @cache
 def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
-    """Imports moto's part for a service: patterns of addresses, and who answers there."""
+    """Import moto's module for a service; return its URL patterns and handlers."""
     module = f"moto.{SERVED[service].module}"
     try:
         with quiet_surroundings():
             urls = import_module(f"{module}.urls")
-            chosen: Handler | None = None
+            dispatcher: Handler | None = None
             if service in _CHOSEN:
                 where, name = _CHOSEN[service]
-                chosen = getattr(import_module(where), name).dispatch
+                dispatcher = getattr(import_module(where), name).dispatch
         _keep_from_waiting(service)
     except ModuleNotFoundError as error:
         raise lacking(service, error) from error
     return tuple(
-        (re.compile(path.format(base)), chosen or handler)
+        (re.compile(path.format(base)), dispatcher or handler)
         for path, handler in urls.url_paths.items()
         if "{0}" in path
         for base in urls.url_bases
@@ -98,7 +98,7 @@ def load(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
 
 
 def _keep_from_waiting(service: str) -> None:
-    """Takes out of moto what would wait under the sandbox's lock.
+    """Patch the code of moto that would wait under the sandbox's lock.
 
     SWF sleeps for a second when a poll finds nothing. A function that another service calls (SNS, SQS, S3, DynamoDB
     streams) runs in Docker for up to five minutes, although moto is told to run none.
@@ -111,14 +111,16 @@ def _keep_from_waiting(service: str) -> None:
 
 
 def _run_no_function(_: object, event: str | None = None) -> tuple[str, bool, str]:  # noqa: ARG001 - moto's names
-    """What moto takes from a function: its result, whether it failed, its log."""
+    """Return what moto expects of a function: result, whether it failed, log."""
     return "", False, ""
 
 
 def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
-    """501: what has to be installed."""
+    """Return a NotImplemented error (501) that names the package to install."""
     if shut := SHUT.get(service):
-        return not_served(service, "*", f"{shut}, and an installed {error.name} would only read what can't be made")
+        return not_served(
+            service, "*", f"{shut}, and an installed {error.name} would only read resources that can't be created"
+        )
     extra = SERVED[service].module
     named = f"moto[{extra}]" if extra in (metadata("moto").get_all("Provides-Extra") or ()) else str(error.name)
     return refusal(
@@ -129,39 +131,39 @@ def lacking(service: str, error: ModuleNotFoundError) -> SandboxRefusal:
 
 
 def _held(handler: Any, operation: str) -> Handler | None:
-    """The handler, unable to do anything but the operation; None for what can't be held."""
+    """Return the handler pinned to the operation; None for a handler that can't be pinned."""
     owner = getattr(handler, "__self__", None)
     if not isinstance(owner, type):
         return None
     if handler.__name__ != "dispatch":
-        # It goes by method and path alone, which were built from what was allowed.
-        found: Handler = handler
-        return found
-    held: Handler = handler.__func__.__get__(_holding(owner, operation))
-    return held
+        # A handler per path: it depends on method and path alone, which were built from the authorized operation.
+        path_handler: Handler = handler
+        return path_handler
+    pinned_handler: Handler = handler.__func__.__get__(_holding(owner, operation))
+    return pinned_handler
 
 
 @cache
 def _holding(owner: type, operation: str) -> type:
-    """moto's response class; where it would look for an operation's name, it is told the one that was allowed.
+    """A subclass of moto's response class that always performs the authorized operation.
 
-    moto reads the name from the query or a form in the body too, which clients can write.
+    moto would read the operation's name from the query or a form in the body, which clients control.
     """
     from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
     if camelcase_to_underscores(operation) not in method_names_from_class(owner):
-        # Batch, Polly and X-Ray name their methods by paths, and look at nothing else.
+        # Batch, Polly and X-Ray choose their methods by path alone.
         return owner if "_get_action" in vars(owner) else _refusing(owner)
     return type(owner.__name__, (owner,), {"_get_action": _allowed_action})
 
 
 def _refusing(owner: type) -> type:
-    """moto has no such operation, whatever it would find."""
+    """A subclass that performs no operation, for one that moto does not have."""
     return type(owner.__name__, (owner,), {"_get_action": _no_action})
 
 
 def _allowed_action(self: Any) -> str:
-    # What it finds is not looked at, but the labels of the path that it puts down on the way are needed.
+    # The result is ignored, but the call also stores the path's labels, which the operation needs.
     super(type(self), self)._get_action()
     operation: str = self.normalized_request.environ[OPERATION]
     return operation

@@ -1,6 +1,7 @@
-"""The operations that wait for something to come: moto is asked without waiting, and the server does the waiting.
+"""Long polling: moto is asked without waiting, and the server waits instead.
 
-moto sleeps inside the call, under the sandbox's lock: no other client is served, and nothing can come then.
+moto would sleep inside the call, under the sandbox's lock: no other client would be served and no message could
+arrive.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from dsops.sandbox.http.messages import HttpAnswer, Wait
 from dsops.sandbox.state import fence
 from dsops.sandbox.state.fence import MotoCall
 from dsops.sandbox.wire.cbor import decode
 from dsops.sandbox.wire.models import Protocol
-from dsops.sandbox.wire.wire import HttpAnswer, Wait
 
 _FOUND: Mapping[tuple[str, str], str] = {
     ("sqs", "ReceiveMessage"): "Messages",
     ("swf", "PollForActivityTask"): "taskToken",
     ("swf", "PollForDecisionTask"): "taskToken",
 }
-"""Operations that wait, and the member of their answer that is there when something has come."""
+"""Operations that wait, and the member of their answer that is present once there is a message or task."""
 _SWF_SECONDS = 60
 """API reference, PollForDecisionTask: "If no decision task is available in the specified task list before the timeout
 of 60 seconds expires, an empty result is returned."""
@@ -30,9 +31,9 @@ _LONGEST_SECONDS = 20
 
 
 def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[object]) -> HttpAnswer:
-    """The answer to an operation; one that waits and finds nothing says how to go on waiting.
+    """Perform an operation; the answer of one that waits and found nothing says how to poll again.
 
-    Called while the lock is held; what it returns takes the lock for each look.
+    Called with the lock held; the returned function takes the lock for each poll.
     """
 
     def ask_moto(one: MotoCall) -> HttpAnswer:
@@ -55,20 +56,20 @@ def perform(call: MotoCall, protocol: Protocol, lock: AbstractContextManager[obj
 
 
 def _without_wait(call: MotoCall) -> tuple[int, MotoCall]:
-    """How long the client wants to wait, and the call that does not."""
+    """Return the seconds that the client wants to wait, and the call without a wait."""
     if call.service == "swf":
         return _SWF_SECONDS, call
-    wished = call.parameters.get("WaitTimeSeconds")
-    if wished is None:
-        wished = _wait_of_queue(call)
-    seconds = int(str(wished))
+    wait_seconds = call.parameters.get("WaitTimeSeconds")
+    if wait_seconds is None:
+        wait_seconds = _wait_of_queue(call)
+    seconds = int(str(wait_seconds))
     if not 0 <= seconds <= _LONGEST_SECONDS:
         return 0, call
     return seconds, call._replace(parameters={**call.parameters, "WaitTimeSeconds": 0})
 
 
 def _wait_of_queue(call: MotoCall) -> str:
-    """`ReceiveMessageWaitTimeSeconds` of the queue; "0" for a queue that is not there."""
+    """Return the queue's `ReceiveMessageWaitTimeSeconds`; "0" for a queue that does not exist."""
     name = "ReceiveMessageWaitTimeSeconds"
     parameters = {"QueueUrl": call.parameters.get("QueueUrl", ""), "AttributeNames": [name]}
     answer = fence.perform(call._replace(operation="GetQueueAttributes", parameters=parameters), "json")
@@ -81,7 +82,7 @@ def _is_empty(answer: HttpAnswer, member: str) -> bool:
         return False
     kind = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
     if "xml" in kind:
-        return b"<Message>" not in answer.body  # SQS's query protocol: of a value, `<` is written `&lt;`
+        return b"<Message>" not in answer.body  # SQS's query protocol; `<` inside a value is written `&lt;`
     content: Any = decode(answer.body) if kind == "application/cbor" else json.loads(answer.body)
     return not content.get(member)
 

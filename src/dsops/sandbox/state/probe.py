@@ -1,11 +1,11 @@
-"""Tries out everything of moto that the sandbox builds on, before it serves anybody."""
+"""Check at start that moto stores and returns everything that the sandbox relies on."""
 
 from __future__ import annotations
 
 from dsops.errors import SandboxUnavailable
 from dsops.extras import install_command
-from dsops.sandbox.seed.planter import Planter
-from dsops.sandbox.state.backends import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy, reset
+from dsops.sandbox.state.iam_builder import Planter
 from dsops.sandbox.state.world import (
     LongTermKey,
     MfaDevice,
@@ -24,7 +24,7 @@ _TAGS = (("k", "v"),)
 
 
 def probe(world: World) -> None:
-    """Makes one of everything and reads it back; refuses a moto that holds any of it differently."""
+    """Store one of each kind of resource and read it back; raises SandboxUnavailable when any differs."""
     try:
         problem = _probe_account(world)
     except Exception as error:  # noqa: BLE001 - whatever a changed moto raises
@@ -34,7 +34,7 @@ def probe(world: World) -> None:
         reset()
     if problem:
         raise SandboxUnavailable(
-            "this moto is not one that the sandbox can hold its state in",
+            "the sandbox does not work with the installed moto",
             why=problem,
             hint=f"install the version that dsops names: {install_command('sandbox')}",
         )
@@ -68,11 +68,11 @@ def _probe_account(world: World) -> str:
         "boundary that is gone": world.boundary(_ACCOUNT, "arn:aws:iam::000000000000:policy/gone") is not None,
     }
     wrong = [name for name, is_so in claims.items() if not is_so]
-    return f"it does not give back what was put in: {', '.join(wrong)}" if wrong else ""
+    return f"it does not return what was stored: {', '.join(wrong)}" if wrong else ""
 
 
 def _make_user(planter: Planter) -> tuple[User, str, StoredPolicy]:
-    """A user with everything that one can have, its MFA serial and its boundary."""
+    """Make a user with all that a user can have; return it, its MFA serial and its boundary."""
     boundary = StoredPolicy(planter.add_policy(_ACCOUNT, "/", "boundary", NOTHING_ALLOWED), NOTHING_ALLOWED)
     user = planter.add_user(_ACCOUNT, "probe", "/p/", _TAGS, "AIDAPROBE")
     planter.add_key(user, "AKIAPROBE", "secret")

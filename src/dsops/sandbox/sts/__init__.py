@@ -1,5 +1,5 @@
-"""AWS STS: one file for each operation that issues credentials, and the sessions that they make.
+"""AWS STS: one file for each operation that issues credentials, and the sessions that it issues.
 
-A request with typed parameters comes in; credentials or an identity go out. Imported by `control`, which dispatches
-requests, and by the rooms that need sessions or MFA codes.
+Receives a request with typed parameters; returns credentials or an identity. Imported by `control`, which dispatches
+requests, and by the packages that need sessions or MFA codes.
 """

@@ -1,7 +1,7 @@
-"""AssumeRole, in AWS's order of checks.
+"""AssumeRole, with checks in AWS's order.
 
-The schema before the role, the role before the durations, MaxSessionDuration before the limit of chaining, and no
-difference between a role that refuses and one that does not exist (measured on live AWS in July 2026).
+The schema is checked before the role, the role before the duration, MaxSessionDuration before the role chaining
+limit. A role that denies and one that does not exist give the same error (measured on live AWS in July 2026).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dsops.policy import lower_case
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Issued, Session
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.provided_contexts import ProvidedContexts, read_contexts
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import PassedTags, packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Issued, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied, validation
+from dsops.sandbox.wire.errors import access_denied, validation
+from dsops.sandbox.wire.responses import Value
 
 NO_ROLE = StoredPolicy(
     "no role has this ARN",
@@ -40,7 +40,7 @@ class AssumeRole:
         self._seal = seal
 
     def perform(self, turn: StsRequest) -> dict[str, Value]:
-        """The answer. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         caller, world = turn.caller, self._issuing.world
         role_arn = turn.text("RoleArn")
         if caller.principal.kind == "root":
@@ -88,7 +88,7 @@ class AssumeRole:
         mfa_at: float | None,
         contexts: ProvidedContexts,
     ) -> Role:
-        """The role, when the caller may assume it so. All the actions are judged in the same context."""
+        """Return the role if the caller may assume it. All actions are checked with the same context."""
         role_arn = turn.text("RoleArn")
         trust = NO_ROLE if role is None else StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         owner = parse_arn(role_arn)
@@ -96,7 +96,7 @@ class AssumeRole:
         context = assume_context(turn, role, tags, source_identity, mfa_at) | contexts.condition_keys()
         actions = ["sts:AssumeRole"]
         if source_identity and role is not None:
-            # A value that the trust policy does not want is reported as this action's refusal (measured).
+            # A value that the trust policy does not allow is reported as this action's denial (measured).
             actions.insert(0, "sts:SetSourceIdentity")
         if tags.all:
             actions.append("sts:TagSession")
@@ -110,7 +110,7 @@ class AssumeRole:
 
 
 def role_answer(world: World, role: Role, session: Session, issued: Issued) -> dict[str, Value]:
-    """Who one is from now on, and the credentials for it."""
+    """Return the assumed role user and its credentials."""
     arn = f"arn:{world.partitions[role.account]}:sts::{role.account}:assumed-role/{role.name}/{session.name}"
     return {
         "AssumedRoleUser": {"AssumedRoleId": f"{role.unique_id}:{session.name}", "Arn": arn},
@@ -119,14 +119,14 @@ def role_answer(world: World, role: Role, session: Session, issued: Issued) -> d
 
 
 def check_role_arn(fields: Mapping[str, str]) -> None:
-    """A role's ARN that is long enough but none is refused before anything else of the schema (recorded)."""
+    """Refuse an invalid RoleArn of valid length before all other schema checks (recorded)."""
     arn = fields.get("RoleArn", "")
     if 20 <= len(arn) <= 2048 and parse_arn(arn) is None:
         raise validation(f"{arn} is invalid")
 
 
 def _source_identity(turn: StsRequest) -> str:
-    """The one passed or inherited; once set it stays the same along a chain."""
+    """Return the source identity, passed or inherited; once set it can't change along a role chain."""
     passed = turn.text("SourceIdentity")
     session = turn.caller.session
     inherited = "" if session is None else session.source_identity
@@ -149,14 +149,14 @@ def _duration(turn: StsRequest, role: Role) -> int:
 def assume_context(
     turn: StsRequest, role: Role | None, tags: PassedTags, source_identity: str, mfa_at: float | None
 ) -> Context:
-    """What a trust policy is judged by, besides who calls."""
+    """Return the condition keys that a trust policy is evaluated with, apart from the principal."""
     context = dict(turn.context)
     context["sts:RoleSessionName"] = (turn.text("RoleSessionName"),)
     for key, value in (("sts:ExternalId", turn.text("ExternalId")), ("sts:SourceIdentity", source_identity)):
         if value:
             context[key] = (value,)
     if mfa_at is not None:
-        # Within this very call; the role's session carries no MFA.
+        # True for this call only; the role's session carries no MFA.
         context["aws:MultiFactorAuthPresent"] = ("true",)
         context["aws:MultiFactorAuthAge"] = ("0",)
     passed_keys = {lower_case(key) for key, _ in tags.passed}
@@ -165,7 +165,7 @@ def assume_context(
         context["sts:TransitiveTagKeys"] = transitive
     context |= request_tags(tags.passed)
     if role is not None:
-        # Inherited transitive tags stand in for the role's own while its trust policy is judged.
+        # While the trust policy is evaluated, inherited transitive tags override the role's own.
         own = overlay(dict(role.tags), dict(tags.inherited))
         context |= tag_keys(("aws:ResourceTag", "iam:ResourceTag"), own.items())
         context["aws:ResourceAccount"] = (role.account,)

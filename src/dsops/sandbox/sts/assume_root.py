@@ -1,4 +1,4 @@
-"""AssumeRoot: fifteen minutes as the root user of a member account, for one task.
+"""AssumeRoot: a session of up to 15 minutes as a member account's root user, for one task.
 
 IAM User Guide, "Perform a privileged task on an AWS Organizations member account"; STS API Reference, AssumeRoot.
 """
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import source_ip
-from dsops.sandbox.organizations.organizations import IAM, Organizations, RootFeature
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.organizations import IAM, Organizations, RootFeature
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import validation
+from dsops.sandbox.wire.errors import validation
+from dsops.sandbox.wire.responses import Value
 
 _LONGEST = 900
 _TASKS: Mapping[str, RootFeature] = {
@@ -25,11 +25,11 @@ _TASKS: Mapping[str, RootFeature] = {
     "S3UnlockBucketPolicy": "RootSessions",
     "SQSUnlockQueuePolicy": "RootSessions",
 }
-"""Name of the task's policy -> the part of centralized root access that it belongs to."""
+"""Name of the task policy -> the feature of centralized root access that it needs."""
 
 
 def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """The member's root user, who may do what the task's policy leaves. Raises SandboxRefusal."""
+    """Issue a session of the member's root user, limited by the task policy. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, organizations = turn.caller, issuing.world.organizations
     member = _member(turn)
@@ -39,7 +39,7 @@ def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
     if caller.principal.kind == "root" or (session is not None and session.kind != "role"):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
     context = {**turn.context, "sts:TaskPolicyArn": (policy_arn,), "aws:ResourceAccount": (member,)}
-    # The member's root user has no policy that could allow it: the caller's own account decides.
+    # The member's root user has no policy that could allow this: the caller's own account decides.
     issuing.require(turn, AuthorizationQuestion("sts:AssumeRoot", resource, caller.account, context))
     if not _may_manage(organizations, caller.account, member, feature):
         issuing.refuse(turn, "sts:AssumeRoot", resource)
@@ -65,7 +65,7 @@ def assume_root(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
 
 
 def _member(turn: StsRequest) -> str:
-    """The account that is meant: named by its id or by its root user's ARN."""
+    """Return the member account, named by id or by its root user's ARN."""
     target = turn.text("TargetPrincipal")
     arn = parse_arn(target)
     if arn is not None and arn.service == "iam" and arn.resource == "root" and arn.partition == turn.caller.partition:
@@ -76,7 +76,7 @@ def _member(turn: StsRequest) -> str:
 
 
 def _task(turn: StsRequest) -> tuple[str, RootFeature]:
-    """The ARN of the task's policy, and what has to be switched on for it."""
+    """Return the task policy's ARN and the feature that must be enabled for it."""
     descriptor = turn.parameters.get("TaskPolicyArn")
     arn = str(descriptor.get("arn", "")) if isinstance(descriptor, Mapping) else ""
     prefix = f"arn:{turn.caller.partition}:iam::aws:policy/root-task/"
@@ -87,7 +87,7 @@ def _task(turn: StsRequest) -> tuple[str, RootFeature]:
 
 
 def _may_manage(organizations: Organizations, account: str, member: str, feature: RootFeature) -> bool:
-    """The account manages root access of that member: both in one organization, which has it switched on."""
+    """Whether the account manages the member's root access: same organization, with the feature enabled."""
     own, other = organizations.membership(account), organizations.membership(member)
     if own is None or other is None or own.organization_id != other.organization_id:
         return False

@@ -1,35 +1,35 @@
-"""GetDelegatedAccessToken: a trade-in token for the credentials of whoever gave it.
+"""GetDelegatedAccessToken: exchange a trade-in token for the delegating principal's credentials.
 
-On AWS a person accepts a partner's delegation request, and IAM sends the partner the token (IAM User Guide, "Temporary
-delegation"). The sandbox plays no console: `/_sandbox/trade-in-token` makes tokens, and everything after that is here.
+On AWS a user accepts a partner's delegation request, and IAM sends the partner the token (IAM User Guide, "Temporary
+delegation"). The sandbox has no console: `/_sandbox/trade-in-token` issues tokens, and this module redeems them.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import PolicyLayer, Session
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import check_token_size
-from dsops.sandbox.sts.sessions import PolicyLayer, Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal, validation
+from dsops.sandbox.wire.errors import refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 DURATIONS = range(300, 43_201)
-"""Seconds that a delegated session may last (IAM API Reference, CreateDelegationRequest)."""
+"""Allowed lengths of a delegated session in seconds (IAM API Reference, CreateDelegationRequest)."""
 
 
 class _Giver(NamedTuple):
-    """Whose permissions the session has, and under which ARN it acts."""
+    """The session of the delegating principal, and the ARN under which it acts."""
 
     session: Session
     arn: str
 
 
 def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: StsRequest) -> dict[str, Value]:
-    """The credentials. Raises SandboxRefusal."""
+    """Redeem the trade-in token. Raises SandboxRefusal."""
     issuing.require_action(turn, "sts:GetDelegatedAccessToken")
     opened = seal.open("trade-in", turn.text("TradeInToken"))
     if opened is None:
@@ -51,7 +51,7 @@ def get_delegated_access_token(issuing: Issuing, seal: Seal, turn: StsRequest) -
 
 
 def has_giver(world: World, arn: str) -> bool:
-    """Whether the ARN is one of a user or role of this sandbox."""
+    """Whether the ARN is that of a user or role in this sandbox."""
     return _giver(world, arn, 0) is not None
 
 

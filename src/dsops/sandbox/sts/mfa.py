@@ -1,15 +1,15 @@
-"""A code that was shown with a call: good once, and only for a device of the caller's own."""
+"""Check a call's MFA code: valid once, and only for a device of the calling user."""
 
 from __future__ import annotations
 
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.state.world import World
 from dsops.sandbox.sts import totp
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.refusals import access_denied
+from dsops.sandbox.wire.errors import access_denied
 
 
 def check_mfa(world: World, turn: StsRequest) -> float | None:
-    """When a code was shown with this call: now; None without one. Raises AccessDenied for a wrong one."""
+    """Return the time of MFA, which is now; None without a code. Raises AccessDenied for a wrong code."""
     serial, code = turn.text("SerialNumber"), turn.text("TokenCode")
     if not serial and not code:
         return None

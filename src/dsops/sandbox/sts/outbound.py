@@ -1,7 +1,7 @@
-"""GetWebIdentityToken: a token that proves to somebody outside of AWS who the caller is.
+"""GetWebIdentityToken: a token that identifies the caller to a service outside of AWS.
 
-IAM User Guide, "Understanding token claims"; STS API Reference, GetWebIdentityToken. Key ids and the documents of
-discovery are as people have seen them. Tokens name AWS's own issuer address; the keys to verify them with are at
+IAM User Guide, "Understanding token claims"; STS API Reference, GetWebIdentityToken. Key ids and discovery documents
+have the form seen on AWS. Tokens name AWS's own issuer URL; the keys to verify them are at
 `/_sandbox/outbound/ACCOUNT/.well-known/...`.
 """
 
@@ -16,29 +16,29 @@ from uuid import uuid4
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import Context, request_tags
-from dsops.sandbox.control.clock import iso_time
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.clock import iso_time
 from dsops.sandbox.sts.issuing import Issuing, refuse_global_endpoint
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Moment, Value
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Moment, Value
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 CLAIMS: Final = "https://sts.amazonaws.com/"
-"""The claim that holds what AWS says of the caller."""
+"""The claim with AWS's data about the caller."""
 
 _KEY_IDS: Final = {"RS256": "RSA_0", "ES384": "EC384_0"}
 _DEFAULT_SECONDS: Final = 300
-# AWS does not tell its limit; a header of 8 KB is what most servers take.
+# AWS does not publish its limit; most servers accept headers of up to 8 KB.
 _MAX_PAYLOAD: Final = 6_000
 _ORIGIN: Final = "aws:OriginIdentity/"
 
 
 class Outbound:
-    """Which accounts have it switched on, under which address, and the keys."""
+    """The accounts with outbound federation enabled, their issuer URLs, and the signing keys."""
 
     def __init__(self, issuing: Issuing) -> None:
         self._issuing = issuing
@@ -46,24 +46,24 @@ class Outbound:
         self._enabled: set[str] = set()
 
     def enable(self, account: str) -> str:
-        """Switches it on; gives the account's issuer, which stays the same for good."""
+        """Enable the feature; return the account's issuer, which never changes."""
         self._enabled.add(account)
         return self._issuers.setdefault(account, f"https://{uuid4()}.tokens.sts.global.api.aws")
 
     def disable(self, account: str) -> None:
-        """Switches it off; tokens that are out there stay good."""
+        """Disable the feature; tokens issued before remain valid."""
         self._enabled.discard(account)
 
     def is_enabled(self, account: str) -> bool:
-        """Whether it is switched on."""
+        """Whether the feature is enabled for the account."""
         return account in self._enabled
 
     def issuer(self, account: str) -> str | None:
-        """The account's issuer; None before it was ever switched on."""
+        """Return the account's issuer; None if the feature was never enabled."""
         return self._issuers.get(account)
 
     def get_web_identity_token(self, turn: StsRequest) -> dict[str, Value]:
-        """The token. Raises SandboxRefusal."""
+        """Issue the token. Raises SandboxRefusal."""
         refuse_global_endpoint(turn)
         caller, session = turn.caller, turn.caller.session
         if caller.principal.kind == "federated-session" or (session is not None and session.kind == "assumed-root"):
@@ -109,7 +109,7 @@ class Outbound:
         return {"WebIdentityToken": self._sign(content, algorithm), "Expiration": Moment(expires_at)}
 
     def key_set(self) -> dict[str, object]:
-        """The public keys (RFC 7517)."""
+        """Return the public keys as a JSON Web Key Set (RFC 7517)."""
         from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
         rsa: Mapping[str, Any] = RSAAlgorithm.to_jwk(self._rsa_key.public_key(), as_dict=True)
@@ -118,7 +118,7 @@ class Outbound:
         return {"keys": [{**keys[name], "kid": _KEY_IDS[name], "alg": name, "use": "sig"} for name in _KEY_IDS]}
 
     def discovery(self, account: str, base: str) -> dict[str, object]:
-        """What is at `/.well-known/openid-configuration`; the keys are below `base`, the sandbox's own address."""
+        """Return `/.well-known/openid-configuration`; the key set's URL is below `base`, the sandbox's own address."""
         return {
             "issuer": self._issuers[account],
             "jwks_uri": f"{base}/.well-known/jwks.json",
@@ -154,7 +154,7 @@ class Outbound:
         }
         membership = self._issuing.world.organizations.membership(caller.account)
         if membership is not None:
-            # A list, as it was seen; AWS's page shows a text.
+            # A list, as seen on AWS; its documentation shows a string.
             claims |= {"org_id": membership.organization_id, "ou_path": [membership.path]}
         if turn.text("SubjectMode"):
             claims["subject_mode"] = turn.text("SubjectMode")
@@ -190,14 +190,14 @@ class Outbound:
 
 @cache
 def _new_rsa_key() -> RSAPrivateKey:
-    """One for all sandboxes of this process: it takes a tenth of a second of processor time."""
+    """Generate one key for all sandboxes of this process: it takes 0.1 s of processor time."""
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return generate_private_key(65537, 2048)
 
 
 def _principal(turn: StsRequest) -> str:
-    """The ARN of who asks: a session's role, not the session."""
+    """Return the caller's ARN; for a session the role's, not the session's."""
     caller = turn.caller
     return caller.arn if caller.role is None else caller.role.arn
 
@@ -213,7 +213,7 @@ def _check_scope(turn: StsRequest) -> None:
 
 
 def _subject(turn: StsRequest) -> str:
-    """Of whom the token speaks: the principal, or whom the session's context names."""
+    """Return the token's subject: the principal, or the origin identity in the session's context."""
     if turn.text("SubjectMode") != "OriginIdentity":
         return _principal(turn)
     session = turn.caller.session

@@ -1,20 +1,20 @@
-"""GetSessionToken and GetFederationToken: a user's own sessions, and those of somebody whom a user vouches for."""
+"""GetSessionToken and GetFederationToken: sessions of a user, and of a federated user."""
 
 from __future__ import annotations
 
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.context import request_tags, source_ip
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import Session
 from dsops.sandbox.sts.issuing import HOUR, Issuing, credentials, token_share, token_size
 from dsops.sandbox.sts.mfa import check_mfa
 from dsops.sandbox.sts.session_policy import packed_size, read_policies, read_tags
-from dsops.sandbox.sts.sessions import Session
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied
+from dsops.sandbox.wire.errors import access_denied
+from dsops.sandbox.wire.responses import Value
 
 
 def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """Needs no permission, and a policy that names it has no effect."""
+    """Issue a session to the caller; needs no permission, and no policy can deny it."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetSessionToken with session credentials")
@@ -34,7 +34,7 @@ def get_session_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
 
 
 def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """A session of the caller's that has another name."""
+    """Issue a session of the caller's account under another name."""
     caller = turn.caller
     if caller.session is not None:
         raise access_denied("Cannot call GetFederationToken with session credentials")
@@ -64,14 +64,14 @@ def get_federation_token(issuing: Issuing, turn: StsRequest) -> dict[str, Value]
     result: dict[str, Value] = {
         "Credentials": credentials(issued),
         "FederatedUser": {"FederatedUserId": f"{caller.account}:{name}", "Arn": arn},
-        # 0 where nothing was passed was recorded before AWS made it another name of SessionTokenUtilization.
+        # Answers without policies or tags had 0 before AWS made this an alias of SessionTokenUtilization (recorded).
         "PackedPolicySize": token_share(issued) if is_sized else 0,
     }
     return result | token_size(issued)
 
 
 def _duration(turn: StsRequest) -> int:
-    """Up to 36 hours for a user; a root user's is cut to one hour without a word."""
+    """Return the duration: up to 36 hours for a user; silently cut to one hour for a root user."""
     if turn.caller.principal.kind == "root":
         return min(turn.number("DurationSeconds", HOUR), HOUR)
     return turn.number("DurationSeconds", 12 * HOUR)

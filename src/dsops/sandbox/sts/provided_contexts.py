@@ -1,7 +1,7 @@
-"""ProvidedContexts of AssumeRole: what a trusted provider says of the person behind a call.
+"""ProvidedContexts of AssumeRole: assertions of a trusted provider about the user behind a call.
 
-IAM Identity Center makes such assertions on AWS; the sandbox has none, so it hands them out at `/_sandbox/context`.
-The session carries their keys from then on, and `sts:SetContext` must be allowed.
+On AWS, IAM Identity Center makes such assertions; here `/_sandbox/context` does. The session keeps their keys, and
+`sts:SetContext` must be allowed.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from dsops.arn import parse_arn
-from dsops.sandbox.sts.sealed import Seal
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.sts.sealed_tokens import Seal
+from dsops.sandbox.wire.errors import refusal
 
 IDENTITY_CENTER = "arn:aws:iam::aws:contextProvider/IdentityCenter"
 
 
 class ProvidedContexts(NamedTuple):
-    """What the assertions of a call say."""
+    """The providers and keys of a call's context assertions."""
 
     providers: tuple[str, ...] = ()
     keys: tuple[tuple[str, str], ...] = ()
 
     def condition_keys(self) -> dict[str, tuple[str, ...]]:
-        """Those that `sts:SetContext` is judged with."""
+        """Return the condition keys with which `sts:SetContext` is authorized."""
         if not self.providers:
             return {}
         return {
@@ -34,7 +34,7 @@ class ProvidedContexts(NamedTuple):
 
 
 def read_contexts(turn: StsRequest, seal: Seal) -> ProvidedContexts:
-    """What was passed. Raises InvalidContextAssertion for what nobody said here, or said too long ago."""
+    """Parse the assertions passed. Raises InvalidContextAssertion for a forged or expired one."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("ProvidedContexts", ()))
     if not entries:
         return ProvidedContexts()

@@ -1,22 +1,22 @@
-"""GetScopedCredentials: the same session again, that may do less or ends sooner.
+"""GetScopedCredentials: the calling session with fewer permissions or an earlier end.
 
-STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no action of that name, so
-no policy allows or denies it here.
+STS API Reference, GetScopedCredentials (2026). The service authorization reference lists no such action, so here no
+policy allows or denies it.
 """
 
 from __future__ import annotations
 
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.sts.issuing import Issuing, credentials, refuse_global_endpoint, token_size
 from dsops.sandbox.sts.session_policy import check_token_size, read_policies
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import access_denied, refusal, validation
+from dsops.sandbox.wire.errors import access_denied, refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 _MOST_SCOPES = 3
 
 
 def get_scoped_credentials(issuing: Issuing, turn: StsRequest) -> dict[str, Value]:
-    """The caller's own session with one policy more, one time less, or both. Raises SandboxRefusal."""
+    """Issue the caller's session with a further policy, an earlier end, or both. Raises SandboxRefusal."""
     refuse_global_endpoint(turn)
     caller, session = turn.caller, turn.caller.session
     if session is None:
@@ -37,7 +37,7 @@ def get_scoped_credentials(issuing: Issuing, turn: StsRequest) -> dict[str, Valu
                 "The requested DurationSeconds is greater than the remaining lifetime of the calling session.",
             )
     scopes = session.scopes if layer is None else (*session.scopes, layer)
-    # `issued_at` stays: aws:TokenIssueTime must not make a session look newer that is revoked by its age.
+    # Keep `issued_at`: a session revoked by aws:TokenIssueTime must not look newer.
     scoped = session._replace(expires_at=expires_at, scopes=scopes)
     check_token_size(scoped)
     issued = issuing.issue(turn, scoped)

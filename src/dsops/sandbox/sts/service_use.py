@@ -1,4 +1,4 @@
-"""For what an AWS service assumes a role: an ECS task, an EKS pod, a Lambda function. The sandbox runs none of them."""
+"""Sessions that AWS services assume: for an ECS task, an EKS pod, a Lambda function. None of them is run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Final, NamedTuple
 from dsops.sandbox.state.world import Role, Tags
 
 CLUSTER: Final = "sandbox"
-"""The name of the cluster in which every task and pod runs."""
+"""The name of the cluster of all tasks and pods."""
 _MAX_NAME: Final = 64
 
 
 class ServiceUse(NamedTuple):
-    """Who asks for the role, and what goes along."""
+    """The service that assumes a role, the session's name, keys and tags."""
 
     service: str
     session_name: str
     source: Mapping[str, tuple[str, ...]]
-    """Condition keys that say on whose behalf, as the guides of these services have them in trust policies."""
+    """Condition keys of the trust policy that say for which resource, as in the services' guides."""
     tags: Tags = ()
     """Session tags, all of them transitive."""
     session_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """Condition keys that every request of the session has."""
+    """Condition keys of all requests of the session."""
 
 
 def of_task(role: Role, partition: str, region: str) -> ServiceUse:
-    """A task, after whose id ECS names the session (Amazon ECS Developer Guide, "Amazon ECS task IAM role")."""
+    """A task; ECS names the session after its id (Amazon ECS Developer Guide, "Amazon ECS task IAM role")."""
     task = os.urandom(16).hex()
     arn = f"arn:{partition}:ecs:{region}:{role.account}:task/{CLUSTER}/{task}"
     return ServiceUse("ecs-tasks.amazonaws.com", task, {"aws:SourceAccount": (role.account,), "aws:SourceArn": (arn,)})
@@ -51,7 +51,7 @@ def of_pod(role: Role, partition: str, region: str, namespace: str, service_acco
 
 
 def of_function(role: Role, partition: str, region: str, function: str) -> ServiceUse:
-    """A Lambda function, after which its sessions are named; its requests say which (Lambda Developer Guide)."""
+    """A Lambda function; sessions have its name, requests its ARN as a condition key (Lambda Developer Guide)."""
     arn = f"arn:{partition}:lambda:{region}:{role.account}:function:{function}"
     return ServiceUse(
         "lambda.amazonaws.com",

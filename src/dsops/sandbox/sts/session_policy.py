@@ -1,4 +1,4 @@
-"""What is passed along when a session is issued: policies, tags, and how much of the token's room they take."""
+"""Session policies and session tags passed when a session is issued, and their share of the token."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
 from dsops.policy import check_policy, lower_case
+from dsops.sandbox.authorization.request import StsRequest
+from dsops.sandbox.state.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
 from dsops.sandbox.state.world import Tags, World
-from dsops.sandbox.sts.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.refusals import invalid_parameter, malformed_policy, refusal, validation
+from dsops.sandbox.wire.errors import invalid_parameter, malformed_policy, refusal, validation
 
 _MAX_MANAGED = 10
 _POLICY_CHARACTERS = 2048
-# AWS packs tags in a way that it does not tell; this room is the sandbox's own choice.
+# AWS does not document how it packs tags; this limit is the sandbox's own.
 _TAG_CHARACTERS = 1024
 
 
 class PassedTags(NamedTuple):
-    """Session tags of a call, and what the caller's own session adds."""
+    """Session tags passed with a call, and those inherited from the caller's session."""
 
     passed: Tags
     inherited: Tags
     """Transitive tags of the caller's session."""
     transitive_keys: tuple[str, ...]
-    """Of both: what the new session hands on."""
+    """Passed and inherited keys that the new session hands on."""
 
     @property
     def all(self) -> Tags:
-        """Those of the new session."""
+        """All tags of the new session."""
         return (*self.passed, *self.inherited)
 
 
 def read_policies(turn: StsRequest, world: World, account: str) -> PolicyLayer | None:
-    """The session policies passed; managed ones must be the account's own or AWS's. Raises SandboxRefusal."""
+    """Return the session policies; managed ones must be the account's own or AWS's. Raises SandboxRefusal."""
     if "Policy" not in turn.parameters and not turn.parameters.get("PolicyArns"):
         return None
     inline = turn.text("Policy")
@@ -62,16 +62,16 @@ def read_policies(turn: StsRequest, world: World, account: str) -> PolicyLayer |
 
 
 def read_tags(turn: StsRequest) -> PassedTags:
-    """The tags passed and inherited. Raises SandboxRefusal."""
+    """Return the tags passed and inherited. Raises SandboxRefusal."""
     entries = cast("Sequence[Mapping[str, str]]", turn.parameters.get("Tags", ()))
     passed = tuple((entry.get("Key", ""), entry.get("Value", "")) for entry in entries)
-    wanted = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
+    transitive_keys = cast("Sequence[str]", turn.parameters.get("TransitiveTagKeys", ()))
     keys = [lower_case(key) for key, _ in passed]
     if len(set(keys)) < len(keys):
         raise invalid_parameter("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     if any(key.startswith("aws:") for key in keys):
         raise invalid_parameter("Tag keys that begin with aws: are reserved.")
-    if not {lower_case(key) for key in wanted} <= set(keys):
+    if not {lower_case(key) for key in transitive_keys} <= set(keys):
         raise invalid_parameter("The specified transitive tag key must be included in the requested tags.")
     inherited = _inherited(turn.caller.session)
     if {lower_case(key) for key, _ in inherited} & set(keys):
@@ -79,11 +79,11 @@ def read_tags(turn: StsRequest) -> PassedTags:
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
             "from the calling session."
         )
-    return PassedTags(passed, inherited, (*wanted, *(key for key, _ in inherited)))
+    return PassedTags(passed, inherited, (*transitive_keys, *(key for key, _ in inherited)))
 
 
 def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
-    """The share of the room that policies and tags take in percent; None when nothing was passed.
+    """Return the percentage of the limit that policies and tags take; None when none was passed.
 
     Raises PackedPolicyTooLarge over 100.
     """
@@ -100,7 +100,7 @@ def packed_size(layer: PolicyLayer | None, tags: Tags) -> int | None:
 
 
 def check_token_size(session: Session) -> None:
-    """Raises PackedPolicyTooLarge when all that a session carries would not fit into its token."""
+    """Raise PackedPolicyTooLarge when the session's policies and tags would not fit into its token."""
     size = session_token_size(session)
     if size > MAX_TOKEN:
         raise refusal(

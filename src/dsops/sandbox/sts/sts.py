@@ -1,6 +1,6 @@
-"""AWS STS: every signed operation of the service model, each in a file of its own where it is more than a few lines.
+"""AWS STS: the signed operations; those of more than a few lines have a file of their own.
 
-https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned ones are in `federation`.
+https://docs.aws.amazon.com/STS/latest/APIReference/. The unsigned operations are in `federation`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dsops.policy import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
+from dsops.sandbox.authorization.request import StsRequest
 from dsops.sandbox.state import identifiers
-from dsops.sandbox.state.backends import StoredPolicy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.sessions import Issued, Session, SessionTable
 from dsops.sandbox.state.world import Role, World
 from dsops.sandbox.sts.assume_role import AssumeRole, assume_context, role_answer
 from dsops.sandbox.sts.assume_root import assume_root
@@ -22,12 +24,10 @@ from dsops.sandbox.sts.issuing import HOUR, Issuing
 from dsops.sandbox.sts.outbound import Outbound
 from dsops.sandbox.sts.own_sessions import get_federation_token, get_session_token
 from dsops.sandbox.sts.scoped_credentials import get_scoped_credentials
-from dsops.sandbox.sts.sealed import Seal
+from dsops.sandbox.sts.sealed_tokens import Seal
 from dsops.sandbox.sts.session_policy import read_tags
-from dsops.sandbox.sts.sessions import Issued, Session, SessionTable
-from dsops.sandbox.sts.turn import StsRequest
-from dsops.sandbox.wire.answers import Value
-from dsops.sandbox.wire.refusals import refusal, validation
+from dsops.sandbox.wire.errors import refusal, validation
+from dsops.sandbox.wire.responses import Value
 
 
 class StsService:
@@ -36,9 +36,9 @@ class StsService:
     def __init__(self, world: World, sessions: SessionTable, judge: Judge) -> None:
         self._issuing = issuing = Issuing(world, sessions, judge)
         self.messages = Messages()
-        """Those that DecodeAuthorizationMessage reads."""
+        """Decoded by DecodeAuthorizationMessage."""
         self.seal = Seal()
-        """Of trade-in tokens and context assertions."""
+        """Seals trade-in tokens and context assertions."""
         self.outbound = Outbound(issuing)
         self._operations: dict[str, Callable[[StsRequest], dict[str, Value]]] = {
             "AssumeRole": AssumeRole(issuing, self.seal).perform,
@@ -55,15 +55,15 @@ class StsService:
 
     @property
     def operations(self) -> frozenset[str]:
-        """What is served here."""
+        """The names of the implemented operations."""
         return frozenset(self._operations)
 
     def perform(self, turn: StsRequest) -> dict[str, Value]:
-        """The result of the operation. Raises SandboxRefusal."""
+        """Perform the operation. Raises SandboxRefusal."""
         return self._operations[turn.operation](turn)
 
     def _get_caller_identity(self, turn: StsRequest) -> dict[str, Value]:
-        """Needs no permission, and no policy can deny it."""
+        """Return the caller's identity; needs no permission, and no policy can deny it."""
         caller = turn.caller
         return {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
 
@@ -71,14 +71,14 @@ class StsService:
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:GetAccessKeyInfo")
         key_id = turn.text("AccessKeyId")
-        known = self._issuing.world.long_term_key(key_id)
-        account = identifiers.account_of_key(key_id) if known is None else known.user.account
+        long_term_key = self._issuing.world.long_term_key(key_id)
+        account = identifiers.account_of_key(key_id) if long_term_key is None else long_term_key.user.account
         if account is None:
             raise validation(f"{key_id} is not a valid access key id")
         return {"Account": account}
 
     def _decode_authorization_message(self, turn: StsRequest) -> dict[str, Value]:
-        """What a message of the caller's own account says; see `messages`."""
+        """Decode an authorization message of the caller's own account; see `messages`."""
         self._issuing.refuse_restricted(turn)
         self._issuing.require_action(turn, "sts:DecodeAuthorizationMessage")
         decoded = self.messages.decode(turn.text("EncodedMessage"), turn.caller.account)
@@ -89,14 +89,14 @@ class StsService:
     # --- what runs in an AWS service asks for ------------------------------------------------------------------
 
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
-        """An AWS service that assumes a role on somebody's behalf."""
+        """Return an AWS service as the caller of AssumeRole."""
         principal = Principal("service", "", "", federated=service)
         return Caller(principal, self._issuing.world.partitions[role.account], "", "", region, None, None, None, {})
 
     def issue_to_service(
         self, turn: StsRequest, role: Role, session_keys: Mapping[str, tuple[str, ...]]
     ) -> tuple[Issued, dict[str, Value]]:
-        """A session of a role whose trust policy lets the calling AWS service assume it. Raises SandboxRefusal."""
+        """Issue a session if the role's trust policy allows the calling AWS service. Raises SandboxRefusal."""
         trust = StoredPolicy(f"the trust policy of role {role.name}", role.trust)
         tags = read_tags(turn)
         context = assume_context(turn, role, tags, "", None)

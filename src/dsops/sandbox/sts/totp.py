@@ -1,4 +1,4 @@
-"""Which one-time codes of virtual MFA devices are good now."""
+"""Verify one-time codes of virtual MFA devices."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["STEP_SECONDS", "are_consecutive", "code_at", "is_seed", "step_of"]
 
 
 def step_of(seed: str, code: str, now: float) -> int | None:
-    """The time step whose code this is: the current one, the one before or the one after; None when none of them.
+    """Return the time step of a code, the current or an adjacent one; None for a wrong code.
 
-    One step of tolerance either way is what RFC 6238 (5.2) recommends for clocks that drift.
+    One step of tolerance either way is what RFC 6238 (5.2) recommends for clock drift.
     """
     key = key_of(seed)
     return next((step for step in _near(now) if hmac.compare_digest(code_of(key, step), code)), None)
 
 
 def are_consecutive(seed: str, first: str, second: str, now: float) -> bool:
-    """Whether the two codes follow each other, about now: what enabling a device asks for."""
+    """Whether the two codes are consecutive and current, as enabling a device requires."""
     key = key_of(seed)
     steps = (int(now // STEP_SECONDS) + shift for shift in range(-2, 2))
     return any(

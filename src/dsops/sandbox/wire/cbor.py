@@ -1,7 +1,7 @@
-"""CBOR as the RPC v2 protocol of AWS uses it: bytes <-> values of Python.
+"""Read and write CBOR as AWS's RPC v2 protocol uses it.
 
-https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. Strings of indefinite length are put
-together; of the tags only 1, a moment, is known.
+https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html, RFC 8949. Strings of indefinite length are
+joined; the only supported tag is 1, a timestamp.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SIMPLE: Mapping[int, object] = {20: False, 21: True, 22: None, 23: None}
 
 
 def decode(data: bytes) -> object:
-    """The one value that the bytes are; a moment is a datetime. Raises ValueError."""
+    """Decode the bytes, which must hold exactly one value; timestamps become datetimes. Raises ValueError."""
     reader = _Reader(data)
     value = reader.value(0)
     if reader.position != len(data):
@@ -26,7 +26,7 @@ def decode(data: bytes) -> object:
 
 
 def encode(value: object) -> bytes:  # noqa: PLR0911 - one for each kind of value
-    """Bytes of a value: None, bool, int, float, str, bytes, datetime, list or dict with text keys."""
+    """Encode None, bool, int, float, str, bytes, datetime, a list or a dict with text keys."""
     if value is None or isinstance(value, bool):
         return {None: b"\xf6", True: b"\xf5", False: b"\xf4"}[value]
     if isinstance(value, int):
@@ -57,7 +57,7 @@ def _head(kind: int, number: int) -> bytes:
 
 
 class _Reader:
-    """Reads from the front."""
+    """Reads values from the front of the bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -140,7 +140,7 @@ class _Reader:
         return int.from_bytes(self._take(sizes[extra]), "big")
 
     def _possible(self, count: int) -> int:
-        """A count that the bytes left can hold."""
+        """Check that the remaining bytes can hold that many items."""
         if count > len(self._data) - self.position:
             raise ValueError("cut off")
         return count

@@ -1,4 +1,4 @@
-"""Checksums that clients state of what they send to S3: each is computed again, and a wrong one refused."""
+"""Check the checksums that clients send with S3 uploads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 
 PREFIX = "x-amz-checksum-"
-# Castagnoli's and NVMe's polynomials, bits reversed.
+# The Castagnoli and NVMe polynomials, bits reversed.
 _CRC32C = 0x82F63B78, 32
 _CRC64NVME = 0x9A6C9329AC4BC9B5, 64
 
 
 def check_checksums(request: HttpRequest) -> None:
-    """Refuses a body that is not what its MD5 or checksum headers say. Raises BadDigest, InvalidRequest."""
+    """Refuse a body that does not match its MD5 or checksum headers. Raises BadDigest, InvalidRequest."""
     md5 = request.headers.get("content-md5")
     if md5 is not None and md5 != _base64(hashlib.md5(request.body, usedforsecurity=False).digest()):
         raise bad_digest("The Content-MD5 you specified did not match what we received.")
@@ -35,7 +35,7 @@ def check_checksums(request: HttpRequest) -> None:
 
 
 def bad_digest(message: str) -> SandboxRefusal:
-    """400 BadDigest."""
+    """Return a BadDigest error (400)."""
     return refusal("BadDigest", message)
 
 

@@ -1,4 +1,4 @@
-"""What botocore's model says of values -> AWS's sentences for those that are otherwise."""
+"""Check values against botocore's model, with AWS's validation messages."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from functools import cache
 from typing import Any
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import validation
+from dsops.sandbox.wire.errors import validation
 
 # botocore ships no types: its shapes are Any in here.
 _UNICODE_CLASS = r"\p{L}\p{Z}\p{N}"
 
 
 def check_parameters(shape: Any, parameters: Mapping[str, object]) -> None:
-    """Refuses what breaks any constraint of the model. Raises ValidationError."""
+    """Refuse parameters that violate a constraint of the model. Raises ValidationError."""
     clauses = list(_clauses(shape, parameters, ""))
     if clauses:
         raise validation_errors(clauses)
 
 
 def check_presence(shape: Any, parameters: object) -> None:
-    """Refuses what lacks a member that the model requires, and nothing else. Raises ValidationError."""
+    """Refuse parameters that lack a required member; checks no other constraint. Raises ValidationError."""
     clauses = list(_absent(shape, parameters, ""))
     if clauses:
         raise validation_errors(clauses)
 
 
 def check_value(shape: Any, value: object, path: str) -> None:
-    """Refuses one value that breaks any constraint; `path` is what it is called. Raises ValidationError."""
+    """Refuse a single value that violates a constraint; `path` is its name in the message. Raises ValidationError."""
     clauses = list(_clauses(shape, value, path))
     if clauses:
         raise validation_errors(clauses)
 
 
 def validation_errors(clauses: list[str]) -> SandboxRefusal:
-    """400 ValidationError of all clauses."""
+    """Return a ValidationError (400) that lists all violations."""
     plural = "" if len(clauses) == 1 else "s"
     return validation(f"{len(clauses)} validation error{plural} detected: {'; '.join(clauses)}")
 
@@ -64,7 +64,7 @@ def _null(path: str) -> str:
 
 
 def _clauses(shape: Any, value: object, path: str) -> Iterator[str]:
-    """`Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for everything that the model refuses."""
+    """Yield `Value 'x' at 'roleSessionName' failed to satisfy constraint: ...` for each violation of the model."""
     if isinstance(value, dict) and shape.type_name == "structure":
         for name, member in shape.members.items():
             if name in value:
@@ -107,7 +107,7 @@ def _outside(limits: Mapping[str, int], number: int, what: str) -> Iterator[str]
 
 @cache
 def _matcher(pattern: str) -> Callable[[str], object]:
-    """What a text must satisfy. The patterns are Java's: word characters and digits are ASCII there."""
+    r"""Return a matcher for the model's pattern. It is a Java pattern, in which \w and \d are ASCII."""
     if _UNICODE_CLASS in pattern:
         return _matches_tag_class
     try:
@@ -117,7 +117,10 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _matches_tag_class(text: str) -> bool:
-    """A letter beyond U+FFFF is two units to AWS, and neither is a letter (measured, July 2026)."""
+    """Match the characters of a tag.
+
+    To AWS a letter beyond U+FFFF is two units, and neither is a letter (measured, July 2026).
+    """
     return all(
         (letter <= "\uffff" and unicodedata.category(letter)[0] in "LZN") or letter in "_.:/=+-@" for letter in text
     )

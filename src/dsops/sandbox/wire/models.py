@@ -1,4 +1,4 @@
-"""botocore's service models: which operations there are, what they take, how it is written on the wire."""
+"""botocore's service models: operations, their shapes and their protocols."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from dsops.errors import nearest
-from dsops.sandbox.wire.served import SERVED
+from dsops.sandbox.wire.service_table import SERVED
 
 TOOLBOX: Final = "iam-toolbox"
-"""Moto has none, and so it is not in the table of services."""
+"""moto lacks this service, so it is not in the table of services."""
 _SIGNED_ELSEWHERE: Final = {TOOLBOX: "iam"}
 
 EVERY_SERVICE: Final = "all"
-"""In the place of a service's name."""
+"""Stands for all services in place of a service's name."""
 
 Protocol = Literal["query", "ec2", "json", "cbor", "rest-json", "rest-xml"]
 
@@ -29,40 +29,40 @@ _WRITTEN_AS: Mapping[str, Protocol] = {
 
 
 def _gathered(name: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    services_by_value: dict[str, tuple[str, ...]] = {}
     for service, served in SERVED.items():
         key = getattr(served, name)
         if key:
-            found[key] = (*found.get(key, ()), service)
-    return found
+            services_by_value[key] = (*services_by_value.get(key, ()), service)
+    return services_by_value
 
 
 SIGNED_AS: Mapping[str, tuple[str, ...]] = _gathered("signing_name")
-"""Service of a credential scope -> the services that it may be."""
+"""Signing name -> the services that use it."""
 
 TARGETS: Mapping[str, tuple[str, ...]] = {
     name: services for prefix, services in _gathered("target").items() for name in (prefix, prefix.rpartition(".")[2])
 }
-"""What X-Amz-Target begins with -> the services that it may be: botocore's prefix, or what stands after its last dot.
+"""Prefix of X-Amz-Target -> the services that use it: botocore's prefix, or the part after its last dot.
 
-That is the name of the service's shape in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
+The latter is the service's shape name in AWS's Smithy models, which the SDKs for Go, Rust, Kotlin and Swift send.
 """
 
 VERSIONS: Mapping[str, tuple[str, ...]] = _gathered("version")
-"""`Version` of the query protocol -> the services that it may be."""
+"""`Version` of the query protocol -> the services that use it."""
 
 
 @cache
 def _loader() -> Any:  # botocore ships no types, here and below
     from botocore.loaders import Loader
 
-    # Its own data only: a folder of models in the user's home must not change what the sandbox checks.
+    # botocore's own data only: models in the user's home must not change what the sandbox checks.
     return Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
 
 
 @cache
 def service_model(service: str) -> Any:
-    """The model of a served service."""
+    """Return the model of a served service."""
     from botocore.model import ServiceModel
 
     return ServiceModel(_loader().load_service_model(service, "service-2"), service)
@@ -70,7 +70,7 @@ def service_model(service: str) -> Any:
 
 @cache
 def operation_names(service: str) -> frozenset[str]:
-    """Every operation that AWS's model of the service has; none where this botocore has no such model."""
+    """Return the names of all operations in AWS's model; empty if this botocore has no such model."""
     from botocore.exceptions import UnknownServiceError
 
     try:
@@ -81,32 +81,35 @@ def operation_names(service: str) -> frozenset[str]:
 
 @cache
 def operation_model(service: str, operation: str) -> Any:
-    """The model of one operation, which must be one of `operation_names`."""
+    """Return the model of one operation, which must be in `operation_names`."""
     return service_model(service).operation_model(operation)
 
 
 @cache
 def protocols(service: str) -> tuple[Protocol, ...]:
-    """The protocols that a service speaks, the one first that moto is spoken to in: it has no CBOR."""
+    """Return the protocols of a service, starting with the one used for moto, which lacks CBOR."""
     metadata = service_model(service).metadata
     spoken = [_WRITTEN_AS[name] for name in metadata.get("protocols", [metadata["protocol"]]) if name in _WRITTEN_AS]
     return tuple(sorted(spoken, key=lambda protocol: protocol == "cbor"))
 
 
 def signing_name(service: str) -> str:
-    """The service in the scope of a signature for it."""
+    """Return the service name in the credential scope of its signatures."""
     return _SIGNED_ELSEWHERE.get(service) or SERVED[service].signing_name
 
 
 def event_source(service: str) -> str:
-    """Whose events CloudTrail calls them. The IAM Toolbox's have its own name, and IAM's signatures (seen on AWS)."""
+    """Return the service name in CloudTrail's eventSource.
+
+    The IAM Toolbox's events have its own name, although its requests are signed for iam (seen on AWS).
+    """
     return service if service == TOOLBOX else signing_name(service)
 
 
 def why_unknown(service: str, *more: str) -> str:
-    """Why that is none of the services, or of those that are named besides, and which was meant; "" where it is one."""
-    known = {*SERVED, *more}
-    if service in known:
+    """Return why the name is none of the services (or of `more`), with a suggestion; "" when it is one."""
+    names = {*SERVED, *more}
+    if service in names:
         return ""
-    meant = nearest(service, sorted(known))
-    return f"the sandbox has no service `{service}`" + (f": did you mean `{meant}`?" if meant else "")
+    suggestion = nearest(service, sorted(names))
+    return f"the sandbox has no service `{service}`" + (f": did you mean `{suggestion}`?" if suggestion else "")

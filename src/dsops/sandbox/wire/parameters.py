@@ -1,6 +1,6 @@
-"""A route's text -> the operation's parameters, typed and checked against botocore's model, in AWS's words.
+"""Parse a route's fields into typed parameters, checked against botocore's model, with AWS's messages.
 
-Unknown parameters are left out: what comes out of here is all that an operation ever sees.
+Unknown parameters are dropped: an operation sees only what this module returns.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from typing import Any
 
 from dsops.errors import SandboxRefusal
 from dsops.sandbox.wire.constraints import check_parameters, check_presence, check_value
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.json_reader import structure_from_json
 from dsops.sandbox.wire.models import TOOLBOX, Protocol, operation_model
-from dsops.sandbox.wire.read_json import structure_from_json
-from dsops.sandbox.wire.read_query import structure_from_query
-from dsops.sandbox.wire.read_rest import structure_from_request
-from dsops.sandbox.wire.read_xml import malformed_xml
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.query_reader import structure_from_query
+from dsops.sandbox.wire.rest_reader import structure_from_request
 from dsops.sandbox.wire.route import Route
+from dsops.sandbox.wire.xml_reader import malformed_xml
 
-# Their constraints were measured, and their messages are AWS's. Elsewhere a model may be stricter than the service is.
+# Services whose validation was measured, with AWS's messages. For others the model may be stricter than the service.
 _CHECKED = frozenset({"sts", "iam", TOOLBOX, "secretsmanager", "ssm", "kms"})
 
 
 def read_parameters(route: Route) -> dict[str, object]:
-    """The parameters with Python's types (blobs as bytes, timestamps as datetimes).
+    """Return the parameters as Python values (blobs as bytes, timestamps as datetimes).
 
     Raises MalformedInput, MissingParameter (SQS), SerializationException or ValidationError.
     """
@@ -42,7 +42,7 @@ def read_parameters(route: Route) -> dict[str, object]:
 
 
 def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Protocol) -> None:  # botocore has no types
-    """Adds the empty lists, which a form can't hold. Raises MissingParameter."""
+    """Add empty lists, which a form can't express. Raises MissingParameter."""
     for name in shape.required_members:
         if protocol == "query" and shape.members[name].type_name == "list":
             parameters.setdefault(name, [])
@@ -51,7 +51,7 @@ def _complete_for_sqs(shape: Any, parameters: dict[str, object], protocol: Proto
 
 
 def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botocore has no types
-    """Raises MalformedXML for a body that lacks an element: S3 holds it to its schema."""
+    """Raise MalformedXML for a body that lacks an element: S3 validates bodies against its schema."""
     payload = shape.serialization.get("payload")
     if payload in parameters:
         try:
@@ -61,12 +61,12 @@ def _check_payload(shape: Any, parameters: dict[str, object]) -> None:  # botoco
 
 
 def check_member(service: str, operation: str, name: str, value: object) -> None:
-    """What came another way than as a parameter is held to the same model. Raises ValidationError."""
+    """Check a value that did not come as a parameter against the parameter's model. Raises ValidationError."""
     check_value(operation_model(service, operation).input_shape.members[name], value, name[:1].lower() + name[1:])
 
 
 def unchecked_parameters(route: Route) -> dict[str, object]:
-    """The parameters as they were sent, whatever the model says of their values."""
+    """Return the parameters as sent, without checking their values."""
     model = operation_model(route.service, route.operation)
     shape = model.input_shape
     if route.protocol in {"query", "ec2"}:

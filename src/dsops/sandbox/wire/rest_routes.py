@@ -1,4 +1,4 @@
-"""Method, path and query -> the operation of a REST service, by the URI templates of its model."""
+"""Find a REST operation from method, path and query by the URI templates of the service's model."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, unquote
 from dsops.sandbox.wire.models import operation_names, service_model
 
 Query = Sequence[tuple[str, str]]
-"""Decoded names and values, in the order sent."""
+"""Decoded (name, value) pairs in the order sent."""
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
-# The same requests as others', under older names, or sent to other endpoints.
+# Operations with the same requests as newer ones, or served by other endpoints.
 _NOT_ROUTED = frozenset(
     {
         ("s3", "GetBucketLifecycle"),
@@ -28,32 +28,32 @@ _NOT_ROUTED = frozenset(
 
 
 class RouteMatch(NamedTuple):
-    """An operation and what stood in its path."""
+    """An operation and the labels from the path."""
 
     operation: str
     labels: Mapping[str, str]
-    """Name in the template -> decoded value."""
+    """Label name -> decoded value."""
 
 
 class _Template(NamedTuple):
-    """The form that requests for one operation have."""
+    """The request pattern of one operation."""
 
     operation: str
     path: re.Pattern[str]
     labels: tuple[str, ...]
     plain_length: int
-    """Letters outside labels: of two paths that fit, the one with more is meant."""
+    """Characters outside labels: of two matching paths, the one with more of them wins."""
     literals: tuple[tuple[str, str], ...]
-    """Query parameters that must be there; of one without a value ("") any value will do."""
+    """Query parameters that must be present; "" as the value matches any value."""
     needed_query: frozenset[str]
-    """What the model requires in the query: it tells UploadPart from PutObject."""
+    """Query parameters that the model requires: they tell UploadPart from PutObject."""
     needed_headers: frozenset[str]
 
 
 def find_operation(service: str, method: str, path: str, query: Query, headers: Mapping[str, str]) -> RouteMatch | None:
-    """The operation that a request is for; None when there is none. `path` is as sent, percent-encoded.
+    """Return the operation that a request matches; None if there is none. `path` is as sent, percent-encoded.
 
-    Raises ValueError for a path whose escapes are no UTF-8.
+    Raises ValueError for a path whose escapes are not valid UTF-8.
     """
     sent = dict(reversed(query))
     best: tuple[tuple[int, int, int, int], _Template, re.Match[str]] | None = None
@@ -75,7 +75,7 @@ def find_operation(service: str, method: str, path: str, query: Query, headers: 
 
 @cache
 def _templates(service: str) -> Mapping[str, Sequence[_Template]]:
-    """Method -> templates."""
+    """Return the templates of a service by HTTP method."""
     by_method: dict[str, list[_Template]] = {}
     for operation in sorted(operation_names(service)):
         if (service, operation) in _NOT_ROUTED:

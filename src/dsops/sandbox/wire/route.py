@@ -1,9 +1,9 @@
-"""HTTP request -> the one operation that it asks for, its parameters still as text; nothing is believed yet.
+"""Find the one operation that an HTTP request asks for; parameters stay text, and nothing is verified yet.
 
-Every service is behind one address, so the request itself says which one it is for: by its X-Amz-Target, by Version,
-by the path of a CBOR request, and for REST services by the name that it is signed for. A signature for another service
-than the one found is refused later. https://docs.aws.amazon.com/STS/latest/APIReference/ for the query protocol; the
-odd answers (302, the words of InvalidAction) were measured on live AWS.
+All services share one address, so the request itself must tell the service: by X-Amz-Target, by Version, by the path
+of a CBOR request, and for REST services by the signing name. A signature for another service is refused later. The
+query protocol is described at https://docs.aws.amazon.com/STS/latest/APIReference/; the odd answers (302, the message
+of InvalidAction) were measured on live AWS.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
 from dsops.sandbox.wire.cbor import decode
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import SIGNED_AS, TARGETS, VERSIONS, Protocol, operation_names, protocols, signing_name
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.rest_routes import find_operation
 from dsops.sandbox.wire.s3_requests import bucket_in_host, with_hoisted_headers
-from dsops.sandbox.wire.served import ALSO_SIGNED_AS, SERVED
-from dsops.sandbox.wire.wire import HttpAnswer, HttpRequest
+from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED
 
 MAX_BODY = 10_000_000
-"""Bytes that STS takes in one request; one more is a 413 with an empty body."""
+"""Maximum bytes in a request to STS; a larger one gets a 413 with an empty body."""
 MAX_OBJECT = 256 * 1024 * 1024
-"""Bytes that the services take that are sent files. AWS takes 5 GiB; here all of it is in memory, more than once."""
+"""Maximum bytes for services that accept files. AWS takes 5 GiB; here all of it is in memory, more than once."""
 
 _FORM = "application/x-www-form-urlencoded"
 _UNKNOWN = HttpAnswer(404, (("Content-Type", "text/xml"),), b"<UnknownOperationException/>\n")
 _MAX_FIELDS = 10_000
 _SMALL_BODIES = frozenset({"", "sts", "iam", "secretsmanager", "ssm"})
-"""By what they are signed for; "" is no signature."""
+"""Signing names with the small limit; "" is an unsigned request."""
 _CBOR_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)")
 _QUEUE = re.compile(r"/\d{12}/[A-Za-z0-9_-]{1,80}(\.fifo)?")
 _S3_CONTROL_PATH = "/v20180820/"
@@ -43,29 +43,29 @@ _REST: Mapping[str, tuple[str, ...]] = {
     for name, services in SIGNED_AS.items()
     if (found := tuple(service for service in services if not (SERVED[service].target or SERVED[service].version)))
 }
-"""Service of a credential scope -> the REST services that it may be."""
+"""Signing name -> the REST services that use it."""
 
 
 class Route(NamedTuple):
-    """Which operation of which service, and the fields or JSON text that came with it."""
+    """The service and operation, and the fields or document of the request."""
 
     service: str
     operation: str
     protocol: Protocol
     wants_json: bool
-    """Whether a query-protocol client asked for a JSON answer."""
+    """Whether a query-protocol client accepts a JSON answer."""
     fields: Mapping[str, str]
-    """Query protocol: of a repeated field the first one on the wire."""
+    """Query protocol: the fields; of a repeated one the first."""
     document: Mapping[str, object]
-    """JSON and CBOR: the object that was sent."""
+    """JSON and CBOR: the request's object."""
     labels: Mapping[str, str] = {}
-    """REST: what stood in the path, decoded."""
+    """REST: the decoded labels of the path."""
     request: HttpRequest | None = None
-    """REST: the whole request, out of which the rest is read."""
+    """REST: the whole request, from which the parameters are read later."""
 
 
 def find_route(request: HttpRequest) -> Route | HttpAnswer:
-    """The operation, or the answer to what is none. Raises SandboxRefusal."""
+    """Return the operation, or a ready answer to a request for none. Raises SandboxRefusal."""
     name = signed_for(request)
     services = _REST.get(name)
     if services is not None and not _is_rpc_of(request, name):
@@ -79,7 +79,7 @@ def find_route(request: HttpRequest) -> Route | HttpAnswer:
 
 def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
     if request.headers.get("content-encoding") == "gzip":
-        # CloudWatch's clients pack what is long. The signature is that of the packed body.
+        # CloudWatch's clients compress long bodies. The signature covers the compressed body.
         request = request._replace(body=_unpacked(request.body))
     if "smithy-protocol" in request.headers:
         return _cbor_route(request)
@@ -93,7 +93,7 @@ def _rpc_route(request: HttpRequest) -> Route | HttpAnswer:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """What gzip packed; a body that grows over the limit is refused, however small it came."""
+    """Decompress a gzip body; refuses one that exceeds the limit, however small it arrived (zip bomb)."""
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         text = unpacker.decompress(body, MAX_BODY)
@@ -105,7 +105,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def guess_protocol(request: HttpRequest) -> Protocol:
-    """The protocol in which a request that has no route yet is answered."""
+    """Return the protocol in which a request without a route is answered."""
     if "smithy-protocol" in request.headers:
         return "cbor"
     if "x-amz-target" in request.headers:
@@ -122,18 +122,18 @@ def guess_protocol(request: HttpRequest) -> Protocol:
 
 def _guess_by_body(request: HttpRequest, name: str) -> Protocol:
     if _may_be_of_no_backend(name) and not _is_form(request):
-        # Nothing is known of the service, and nearly all without a target or a form are of this protocol.
+        # The service is unknown, and nearly all services without a target or form use this protocol.
         return "rest-json"
     return "json" if "json" in request.headers.get("content-type", "") else "query"
 
 
 def _may_be_of_no_backend(name: str) -> bool:
-    """Whether some service that moto lacks is signed for by that name."""
+    """Whether the signing name is also that of a service that moto lacks."""
     return bool(name) and (name not in SIGNED_AS or name in ALSO_SIGNED_AS)
 
 
 def signed_for(request: HttpRequest) -> str:
-    """The service in the credential scope; "" when there is none. Not believed before the signature is checked."""
+    """Return the service in the credential scope; "" if there is none. Not trusted before the signature is checked."""
     header = request.headers.get("authorization")
     if header is not None:
         _, found, rest = header.partition("Credential=")
@@ -147,21 +147,21 @@ def signed_for(request: HttpRequest) -> str:
 
 
 def is_for_a_bucket(request: HttpRequest) -> bool:
-    """Whether an unsigned request can only be one for S3."""
+    """Whether an unsigned request can only be meant for S3."""
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
         return False
-    # A call of STS may come to any name of this machine: `sts.localhost` is no bucket.
+    # A call of STS may use any host name of this machine: `sts.localhost` names no bucket.
     return request.path not in {"/", ""} or (bool(bucket_in_host(request)) and not _is_form(request))
 
 
 def _is_for_a_queue(request: HttpRequest) -> bool:
-    """Whether a client sends a queue's request to the queue's URL; the queue in its parameters is what counts."""
+    """Whether a client sent a request to a queue's URL; the QueueUrl parameter decides the queue."""
     is_of_sqs = request.headers.get("x-amz-target", "").startswith("AmazonSQS.") or signed_for(request) == "sqs"
     return is_of_sqs and bool(_QUEUE.fullmatch(request.path))
 
 
 def _is_rpc_of(request: HttpRequest, name: str) -> bool:
-    """Whether a request signed by a name that REST and other services share is for one of the others (SES)."""
+    """Whether a request with a signing name of REST and other services is for one of the others (SES)."""
     if len(_REST[name]) == len(SIGNED_AS[name]):
         return False
     if {"x-amz-target", "smithy-protocol"} & request.headers.keys():
@@ -190,19 +190,19 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
     query = query_pairs(request.query)
     for service in services:
         try:
-            found = find_operation(service, request.method, path, query, request.headers)
+            match = find_operation(service, request.method, path, query, request.headers)
         except ValueError as error:
             raise refusal("InvalidURI", "Couldn't parse the specified URI.") from error
-        if found is not None:
+        if match is not None:
             protocol = protocols(service)[0]
             return Route(
                 service,
-                found.operation,
+                match.operation,
                 protocol,
                 wants_json=False,
                 fields={},
                 document={},
-                labels=found.labels,
+                labels=match.labels,
                 request=request,
             )
     if services == ("s3",):
@@ -217,7 +217,7 @@ def _rest_route(request: HttpRequest, services: tuple[str, ...]) -> Route:
 
 
 def query_pairs(query: str) -> list[tuple[str, str]]:
-    """The decoded parameters of a query, in the order sent."""
+    """Return the decoded query parameters in the order sent."""
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError as error:
@@ -261,7 +261,7 @@ def _cbor_route(request: HttpRequest) -> Route:
 
 
 def _service_with(services: tuple[str, ...], operation: str) -> str | None:
-    """Of services that share a prefix the one that has the operation; of Timestream's two the one that has tables."""
+    """Of services with the same target prefix, return the one with the operation; timestream-write if both have it."""
     if len(services) > 1:
         return next((service for service in reversed(services) if operation in operation_names(service)), services[0])
     return services[0] if services else None
@@ -293,7 +293,7 @@ def _query_route(request: HttpRequest) -> Route | HttpAnswer:
 
 
 def _queue_route(request: HttpRequest, action: str, fields: dict[str, str]) -> Route:
-    """SQS takes a form without a version; at a queue's address, which names the queue, only what is about one queue."""
+    """Route an SQS form, which needs no Version; a queue's URL accepts only operations on one queue."""
     names = operation_names("sqs")
     if _QUEUE.fullmatch(request.path):
         fields.setdefault("QueueUrl", f"https://sqs.amazonaws.com{request.path}")
@@ -316,7 +316,7 @@ def _fields(request: HttpRequest) -> dict[str, str]:
 
 
 def _homepage(request: HttpRequest) -> HttpAnswer:
-    """STS sends whoever asks for nothing to a page about IAM. Another service's request is told so instead."""
+    """Answer a request without an Action: STS redirects to a page about IAM; for other services, an error."""
     service = signed_for(request)
     if service == "sqs":
         return _UNKNOWN
@@ -335,5 +335,5 @@ def _not_served(request: HttpRequest, service: str) -> SandboxRefusal:
     if name in SIGNED_AS:
         why = "in the protocol of this request, or at its path"
     else:
-        why = "as moto, which keeps its state, has no such service"
+        why = "because moto, which holds its state, has no such service"
     return refusal("NotImplemented", f"The dsops sandbox does not serve {name} {why}. Nothing was done.", 501)

@@ -1,4 +1,4 @@
-"""The body of a request to S3: what its signature says of it, and what is in it once its chunks are opened.
+"""The body of an S3 request: its signed payload hash and aws-chunked decoding.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html and sigv4-streaming-trailers.html.
 """
@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.checksums import PREFIX
-from dsops.sandbox.wire.refusals import refusal
-from dsops.sandbox.wire.wire import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -28,7 +28,7 @@ _LONGEST_LINE = 4096
 
 
 class ChunkSigner(NamedTuple):
-    """What chunks are signed with: each signature covers the one before."""
+    """Signs chunks; each signature covers the one before."""
 
     key: bytes
     timestamp: str
@@ -37,13 +37,13 @@ class ChunkSigner(NamedTuple):
     """The signature of the request's headers."""
 
     def signature(self, kind: str, before: str, *hashes: str) -> str:
-        """The signature of a chunk or trailer."""
+        """Return the signature of a chunk or trailer."""
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", self.timestamp, self.scope, before, *hashes))
         return hmac.new(self.key, text.encode(), sha256).hexdigest()
 
 
 def stated_payload(request: HttpRequest, stated: str | None) -> str:
-    """What stands for the body in the canonical request. Raises XAmzContentSHA256Mismatch, InvalidRequest."""
+    """Return the payload hash of the canonical request. Raises XAmzContentSHA256Mismatch, InvalidRequest."""
     if stated is None:
         raise refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if stated == UNSIGNED or stated in _STREAMING:
@@ -59,12 +59,12 @@ def stated_payload(request: HttpRequest, stated: str | None) -> str:
 
 
 def unsigned_body(request: HttpRequest, stated: str | None) -> HttpRequest:
-    """The request of somebody who signs nothing, with its body in one piece."""
+    """Return an unsigned request with its body decoded."""
     return opened(request, stated_payload(request, stated or UNSIGNED), None)
 
 
 def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> HttpRequest:
-    """The request with its body out of the chunks, and its trailer among the headers; others are as they were.
+    """Decode an aws-chunked body and add its trailer to the headers; return other requests unchanged.
 
     Raises SignatureDoesNotMatch, IncompleteBody, MalformedTrailerError.
     """
@@ -91,7 +91,7 @@ def opened(request: HttpRequest, payload: str, signer: ChunkSigner | None) -> Ht
 
 
 def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]:
-    """The data, what follows the last chunk's line, and the last chunk's signature."""
+    """Return the data, the bytes after the last chunk's line, and the last chunk's signature."""
     parts: list[bytes] = []
     position, before = 0, "" if signer is None else signer.seed
     while True:
@@ -116,7 +116,7 @@ def _chunks(body: bytes, signer: ChunkSigner | None) -> tuple[bytes, bytes, str]
 
 
 def _trailer(request: HttpRequest, data: bytes, signer: ChunkSigner | None, before: str) -> dict[str, str]:
-    """The checksums in the trailer; exactly those that the headers announced."""
+    """Return the checksums in the trailer, which must be exactly those announced in the headers."""
     fields: dict[str, str] = {}
     for line in data.split(b"\r\n"):
         if line:

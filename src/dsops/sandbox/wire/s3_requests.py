@@ -1,4 +1,4 @@
-"""What a request to S3 needs before it is judged and done: one reading of its source, a body that is what it says."""
+"""Normalize an S3 request before authorization: copy source, bucket in the host, hoisted headers, body."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote
 
 from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpRequest
 from dsops.sandbox.wire.checksums import check_checksums
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.models import operation_model
-from dsops.sandbox.wire.refusals import refusal
 from dsops.sandbox.wire.s3_payload import unsigned_body
-from dsops.sandbox.wire.wire import HttpRequest
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _BUCKET_IN_HOST = re.compile(
@@ -34,19 +34,19 @@ _ABOUT_SIGNATURES = frozenset(
 
 
 def is_anonymous(request: HttpRequest) -> bool:
-    """Whether nothing in a request says who sends it."""
+    """Whether a request carries no credentials."""
     names = {part.partition("=")[0] for part in request.query.split("&")}
     return "authorization" not in request.headers and not names & _SIGNATURES
 
 
 def bucket_in_host(request: HttpRequest) -> str:
-    """The bucket of a request in the virtual-hosted style (`BUCKET.localhost:4566`); "" for one in the path style."""
+    """Return the bucket of a virtual-hosted-style request (`BUCKET.localhost:4566`); "" for path style."""
     match = _BUCKET_IN_HOST.fullmatch(request.headers.get("host", "").lower())
     return match[1] if match else ""
 
 
 def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
-    """A presigned request with those headers that its signer put into the query, as SDKs do with `x-amz-acl`."""
+    """Turn `x-amz-` query parameters of a presigned URL back into headers, as in `x-amz-acl`: SDKs hoist them."""
     if "authorization" in request.headers or "x-amz-" not in request.query.lower():
         return request
     hoisted: dict[str, str] = {}
@@ -57,23 +57,23 @@ def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
 
 
 def anonymous_body(request: HttpRequest) -> HttpRequest:
-    """The request with its body out of the chunks, which nobody signed. Raises what a wrong body is."""
+    """Decode an unsigned aws-chunked body. Raises SandboxRefusal for a malformed one."""
     return unsigned_body(request, request.headers.get("x-amz-content-sha256"))
 
 
 def ready(operation: str, parameters: Mapping[str, object], request: HttpRequest) -> dict[str, object]:
-    """The parameters with one way to read each. Raises BadDigest, InvalidArgument."""
+    """Return the parameters in a normal form that allows one reading only. Raises BadDigest, InvalidArgument."""
     if operation_model("s3", operation).http_checksum.get("requestAlgorithmMember"):
         check_checksums(request)
-    # Of the body as it came, which may have been in chunks.
-    found = {name: value for name, value in parameters.items() if name != "ContentLength"}
-    if "CopySource" in found:
-        found["CopySource"] = _one_source(str(found["CopySource"]))
-    return found
+    # Drop ContentLength: it is that of the body as sent, possibly chunked.
+    result = {name: value for name, value in parameters.items() if name != "ContentLength"}
+    if "CopySource" in result:
+        result["CopySource"] = _one_source(str(result["CopySource"]))
+    return result
 
 
 def _one_source(text: str) -> str:
-    """`BUCKET/KEY?versionId=ID`, escaped once, so that whoever reads it reads the same."""
+    """Normalize `BUCKET/KEY?versionId=ID` to a single escaping, so that the judge and moto read the same source."""
     path, _, version = text.partition("?versionId=")
     try:
         bucket, slash, key = unquote(path.removeprefix("/"), errors="strict").partition("/")

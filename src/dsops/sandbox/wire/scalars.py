@@ -1,4 +1,4 @@
-"""Text on the wire -> a value of Python: what query fields, headers, paths and XML have in common."""
+"""Convert text on the wire to Python values, for query fields, headers, paths and XML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.wire.errors import refusal
 
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -21,9 +21,9 @@ _LONGEST_NUMBER = 64
 
 
 def scalar(kind: str, text: str) -> object:
-    """The value; measured on live STS: no Message for a number that is none, but one for an empty text.
+    """Convert the text; raises MalformedInput.
 
-    Raises MalformedInput.
+    Measured on live STS: an invalid number gets no Message, an empty text gets one.
     """
     if kind in {"integer", "long"}:
         return _whole(kind, text)
@@ -41,7 +41,7 @@ def scalar(kind: str, text: str) -> object:
 
 
 def fraction(text: str) -> float:
-    """A number with a point, or one of the three that are none."""
+    """Parse a decimal number, or one of NaN, Infinity and -Infinity."""
     if text in _NOT_FINITE:
         return _NOT_FINITE[text]
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
@@ -50,7 +50,7 @@ def fraction(text: str) -> float:
 
 
 def bytes_of(text: str) -> bytes:
-    """What base64 stands for."""
+    """Decode base64."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -58,7 +58,7 @@ def bytes_of(text: str) -> bytes:
 
 
 def moment(value: str | float) -> datetime:
-    """A point in time: seconds since 1970, ISO 8601, or as HTTP writes it."""
+    """Parse a timestamp: seconds since 1970, ISO 8601, or an HTTP date."""
     try:
         if isinstance(value, str) and not _NUMBER.fullmatch(value[:_LONGEST_NUMBER]):
             return _written_moment(value)
@@ -71,13 +71,13 @@ def moment(value: str | float) -> datetime:
 
 
 def malformed() -> SandboxRefusal:
-    """400 MalformedInput, without a message."""
+    """Return a MalformedInput error (400) without a message."""
     return refusal("MalformedInput", None)
 
 
 def _written_moment(text: str) -> datetime:
-    found = parsedate_to_datetime(text) if text[:1].isalpha() else datetime.fromisoformat(text)
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    parsed = parsedate_to_datetime(text) if text[:1].isalpha() else datetime.fromisoformat(text)
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def _whole(kind: str, text: str) -> int:

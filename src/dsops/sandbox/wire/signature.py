@@ -1,8 +1,8 @@
-"""Is this request signed by a key that is valid now? AWS Signature Version 4, in a header or in the query.
+"""Verify AWS Signature Version 4, in the Authorization header or in the query.
 
-Code of our own: the tests compare it with botocore's signer, which we did not write.
-https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. The texts are those of live AWS where they
-were measured; the order of checks is the one that dacut/scratchstack-aws-signature (MIT) found.
+Written from the documentation and compared with botocore's signer in the tests:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. Messages are those of live AWS where they
+were measured; the order of checks follows the findings of dacut/scratchstack-aws-signature (MIT).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.s3_payload import UNSIGNED, ChunkSigner, opened, stated_payload
-from dsops.sandbox.wire.wire import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _TERMINATOR = "aws4_request"
@@ -32,7 +32,7 @@ _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 
 
 class Claim(NamedTuple):
-    """What a request says about who signed it; nothing of it is true before `check_signature`."""
+    """The identity that a request claims; unverified until `check_signature`."""
 
     access_key_id: str
     date: str
@@ -40,7 +40,7 @@ class Claim(NamedTuple):
     service: str
     terminator: str
     signed_headers: str
-    """As written: lower-case names joined by `;`."""
+    """As sent: lower-case names joined by `;`."""
     signature: str
     timestamp: str
     session_token: str
@@ -49,7 +49,7 @@ class Claim(NamedTuple):
 
 
 def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
-    """The claim of a request whose form and time are in order; `now` is the machine's time, not the sandbox's."""
+    """Parse the signature and check its form and time; `now` is the machine's time, not the sandbox's."""
     bad = _BAD_ESCAPE.search(request.query)
     if bad:
         raise _malformed_escape(bad)
@@ -63,7 +63,7 @@ def read_claim(request: HttpRequest, now: float, window_minutes: int) -> Claim:
 
 
 def check_scope(claim: Claim, service: str) -> None:
-    """Refuses a signature that was made for another service, no region, or another day."""
+    """Refuse a signature for another service, an invalid region or another day."""
     wrong = ""
     if not _REGION.fullmatch(claim.region):
         wrong += "Credential should be scoped to a valid region. "
@@ -81,9 +81,9 @@ def check_scope(claim: Claim, service: str) -> None:
 
 
 def check_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
-    """Refuses a request that was not signed with this secret key, or was changed since.
+    """Refuse a request that was not signed with this secret key or was changed afterwards.
 
-    Gives the request; one to S3 whose body came in chunks has it in one piece.
+    Returns the request; an S3 request with its aws-chunked body decoded.
     """
     payload = _payload_hash(request, claim)
     canonical = _canonical_request(request, claim, payload)
@@ -185,7 +185,7 @@ def _check_time(timestamp: str, now: float, window_minutes: int) -> None:
 
 @lru_cache(maxsize=256)
 def _moment(timestamp: str) -> int:
-    """Seconds since 1970 of `20260713T100000Z`."""
+    """Parse `20260713T100000Z` to seconds since 1970."""
     match = _TIMESTAMP.fullmatch(timestamp)
     if match:
         year, month, day, hour, minute, second = (int(part) for part in match.groups())
@@ -203,10 +203,10 @@ def _stamp(moment: float) -> str:
 
 
 def _payload_hash(request: HttpRequest, claim: Claim) -> str:
-    """The hash that the signature must cover; the body has to be what it says.
+    """Return the hash that the signature must cover; the body must match a stated hash.
 
-    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and a presigned request without a stated hash covers no body;
-    but S3 signs its own way, and two services have operations whose bodies are never signed.
+    `UNSIGNED-PAYLOAD` is refused (measured on live STS), and a presigned request without a stated hash covers an
+    empty body. Exceptions: S3 signs its own way, and two services have operations whose bodies are never signed.
     """
     stated = request.headers.get("x-amz-content-sha256")
     is_s3 = claim.service == "s3"
@@ -236,7 +236,7 @@ def _canonical_request(request: HttpRequest, claim: Claim, payload: str) -> byte
 
 
 def _canonical_path(path: str) -> str:
-    """The path with dot segments resolved, encoded once more: every service but S3 signs it so."""
+    """Resolve dot segments and encode the path once more: all services but S3 sign it so."""
     if path == "/":
         return path
     kept: list[str] = []
@@ -251,7 +251,7 @@ def _canonical_path(path: str) -> str:
 
 
 def _encoded_once(path: str) -> str:
-    """The path as it is, for S3: dots and slashes are letters of a key."""
+    """Encode the path once, for S3: dots and slashes are part of a key."""
     return quote(unquote_to_bytes(path), safe="/-_.~")
 
 
@@ -273,12 +273,12 @@ def _encoded(text: str) -> str:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Decoded query parameters; of a repeated one the first."""
-    found: dict[str, str] = {}
+    """Return the decoded query parameters; of a repeated one the first."""
+    parameters: dict[str, str] = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")
-        found.setdefault(unquote_plus(name), unquote_plus(value))
-    return found
+        parameters.setdefault(unquote_plus(name), unquote_plus(value))
+    return parameters
 
 
 @lru_cache(maxsize=4096)

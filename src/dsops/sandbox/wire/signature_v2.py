@@ -1,7 +1,7 @@
-"""Presigned URLs of S3 in Signature Version 2, which boto3 still makes unless told otherwise.
+"""Verify presigned S3 URLs with Signature Version 2, which boto3 still makes by default.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. Regions that are older than 2014 accept it, and
-so does the sandbox, in the query only.
+https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html. Regions older than 2014 accept it; the
+sandbox accepts it in the query only.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from hashlib import sha1
 from urllib.parse import parse_qsl
 
 from dsops.errors import SandboxRefusal
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
 from dsops.sandbox.wire.s3_requests import bucket_in_host
 from dsops.sandbox.wire.signature import Claim
-from dsops.sandbox.wire.wire import HttpRequest
 
 _REGION = "us-east-1"
-# What of the query names another resource, or changes the answer.
+# The signed query parameters: those that select a subresource or change the answer.
 _SIGNED_QUERY = frozenset(
     """
     accelerate acl analytics cors defaultObjectAcl delete inventory lifecycle location logging metrics
@@ -29,17 +29,17 @@ _SIGNED_QUERY = frozenset(
     """.split()
 )
 _INCOMPLETE = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
-# The query of such a URL says only these besides; anything else would be a parameter that nobody signed.
+# The only other parameters that the query may have; any further one would be unsigned.
 _OWN_QUERY = frozenset({"awsaccesskeyid", "signature", "expires", "content-type", "content-md5", "x-id"})
 
 
 def is_signed_so(request: HttpRequest) -> bool:
-    """Whether a request carries a signature of version 2 in its query, and none in a header."""
+    """Whether a request has a version 2 signature in its query, and none in a header."""
     return "authorization" not in request.headers and "AWSAccessKeyId=" in request.query
 
 
 def read_query_claim(request: HttpRequest, now: float) -> Claim:
-    """The claim of a URL that is still good; `now` is the machine's time."""
+    """Parse the signature of an unexpired URL; `now` is the machine's time."""
     query = _query(request)
     expires, key_id = query.get("Expires", ""), query.get("AWSAccessKeyId", "")
     if not (expires.isascii() and expires.isdigit() and len(expires) < 12 and query.get("Signature")):
@@ -54,7 +54,7 @@ def read_query_claim(request: HttpRequest, now: float) -> Claim:
 
 
 def check_query_signature(request: HttpRequest, claim: Claim, secret: str) -> HttpRequest:
-    """Refuses a URL that was not signed with this secret key, or was changed since; gives the request."""
+    """Refuse a URL that was not signed with this secret key or was changed afterwards; return the request."""
     query = _query(request)
     header = {name: value for name, value in request.headers.items() if _is_signed_header(name)}
     header |= {name.lower(): value for name, value in query.items() if _is_signed_header(name.lower())}
@@ -72,11 +72,11 @@ def _is_signed_header(name: str) -> bool:
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    """Decoded, of a repeated parameter the first: the one that is read later too."""
-    found: dict[str, str] = {}
+    """Return the decoded query parameters; of a repeated one the first, which is also the one used later."""
+    parameters: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True, errors="surrogateescape"):
-        found.setdefault(name, value)
-    return found
+        parameters.setdefault(name, value)
+    return parameters
 
 
 def _resource(request: HttpRequest, query: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The whole page: its parts in order, what is unusual first in words, and nothing that could be loaded or run."""
+"""The audit report's HTML page: sections in order, findings in words, nothing that loads or runs."""
 
 from __future__ import annotations
 
@@ -33,70 +33,77 @@ SECTIONS = (
 
 
 def section(report: AuditReport, identity: str) -> Node:
-    """That part of the report's page."""
-    (found,) = [each for each in read(page_of(report)).all("section") if each.attributes.get("id") == identity]
-    return found
+    """One section of the report's page."""
+    (matching_section,) = [
+        element for element in read(page_of(report)).all("section") if element.attributes.get("id") == identity
+    ]
+    return matching_section
 
 
 def only(*answers: Answer) -> AuditReport:
-    """A report that was asked nothing else."""
+    """A report with these answers only."""
     return replace(report_of(), answers=answers)
 
 
 def test_sections_stand_in_order() -> None:
-    """What was read, what is unusual, four metrics, throttling and costs, the summary; all named in the links."""
+    """The page has its sections in order (read, unusual, four metrics, costs, summary), and the links name each."""
     page = read(page_of(busy_report()))
-    assert tuple(each.text for each in page.all("h2")) == SECTIONS
-    assert tuple(each.text for each in page.one("nav").all("a")) == SECTIONS[1:]
-    identities = [each["id"] for each in page.all() if "id" in each.attributes]
+    assert tuple(element.text for element in page.all("h2")) == SECTIONS
+    assert tuple(element.text for element in page.one("nav").all("a")) == SECTIONS[1:]
+    identities = [element["id"] for element in page.all() if "id" in element.attributes]
     assert len(set(identities)) == len(identities)
-    assert {each["href"].removeprefix("#") for each in page.all("a")} <= set(identities)
+    assert {element["href"].removeprefix("#") for element in page.all("a")} <= set(identities)
 
 
 def test_headings_are_never_skipped() -> None:
-    """One h1, and below each heading only the next level: who listens goes from heading to heading."""
-    levels = [int(each.tag[1]) for each in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", each.tag)]
+    """The page has one h1, and no heading skips a level, so a screen reader can walk through them."""
+    levels = [
+        int(element.tag[1]) for element in read(page_of(busy_report())).all() if re.fullmatch("h[1-6]", element.tag)
+    ]
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in pairwise(levels))
 
 
 class TestRead:
-    """What was read."""
+    """The section on what was read."""
 
     def test_everything_is_counted(self) -> None:
-        """Period, calls, copies, files, what was skipped; the folders as they were named."""
-        found = section(busy_report(), "read")
-        assert [each.text for each in found.all("dd")] == [
+        """Period, calls, copies, files and skipped files are counted, and the folders named."""
+        part = section(busy_report(), "read")
+        assert [element.text for element in part.all("dd")] == [
             "52,310 580 more records are copies",
             "168",
             "14 elements that are no records",
             "2 named below",
         ]
-        assert [each.text for each in found.one("p", "notes").all("code")] == ["logs/organisation", "logs/eu-central-1"]
+        assert [element.text for element in part.one("p", "notes").all("code")] == [
+            "logs/organisation",
+            "logs/eu-central-1",
+        ]
         assert read(page_of(busy_report())).one("p", "period").text == "2026-11-13 06:00:00 to 2026-11-20 05:59:58 UTC"
 
     def test_files_that_could_not_be_read_are_named(self) -> None:
-        """With the reason; of very many the first ones. Where there is none nothing is said."""
-        found = section(busy_report(), "read").one("div", "warning")
-        assert found.all("li")[1].text == "logs/organisation/2026/11/17/secret.json: permission denied"
+        """Unreadable files are listed with the reason, the first ones of very many; without any there is no list."""
+        part = section(busy_report(), "read").one("div", "warning")
+        assert part.all("li")[1].text == "logs/organisation/2026/11/17/secret.json: permission denied"
         many = section(report_of(unreadable=(("a", "b"),) * 1000), "read").one("div", "warning")
         assert (len(many.all("li")), many.one("p", "more").text) == (20, "980 more files: --json has all.")
         assert not section(report_of(), "read").all("div", "warning")
 
     def test_since_is_told_where_it_was_asked(self) -> None:
-        """It cuts what all other sections show."""
+        """`--since` is shown, because it limits every section."""
         assert "Reported are calls since 2026-11-13 06:00:00." in section(report_of(since=START), "read").text
         assert "since" not in section(report_of(), "read").text
 
 
 class TestUnusual:
-    """What stands out."""
+    """The section on unusual events."""
 
     def test_each_kind_says_what_it_means_and_what_is_next(self) -> None:
-        """Seven kinds, each linked from the list at the top."""
-        found = section(busy_report(), "unusual")
-        assert found.one("p", "lead").text == "7 things to look at"
-        assert [each.text for each in found.one("ul", "links").all("a")] == [
+        """Each of seven kinds of findings has an explanation, a next step and a link in the summary list."""
+        part = section(busy_report(), "unusual")
+        assert part.one("p", "lead").text == "7 things to look at"
+        assert [element.text for element in part.one("ul", "links").all("a")] == [
             "2 principals new on a role",
             "1 pair of accounts new",
             "2 users without MFA where others have it",
@@ -105,29 +112,29 @@ class TestUnusual:
             "2 roles with sessions used for seconds",
             "3 chains of three or more hops",
         ]
-        items = found.all("section", "item")
-        assert [each.one("h3").text for each in items] == [each.text for each in found.one("ul", "links").all("a")]
-        assert all(each.one("p", "next").text.startswith("Next: ") for each in items)
-        assert all(each.one("table").all("td") for each in items)
-        assert not found.all("ul", "well")
+        items = part.all("section", "item")
+        assert [item.one("h3").text for item in items] == [element.text for element in part.one("ul", "links").all("a")]
+        assert all(item.one("p", "next").text.startswith("Next: ") for item in items)
+        assert all(item.one("table").all("td") for item in items)
+        assert not part.all("ul", "well")
 
     def test_what_is_well_is_one_line_each(self) -> None:
-        """Rather than an empty table."""
-        found = section(report_of(), "unusual")
-        assert found.one("p", "lead").text == "Nothing."
-        assert len(found.one("ul", "well").all("li")) == 7
-        assert not found.all("table")
+        """A kind without findings is one line, not an empty table."""
+        part = section(report_of(), "unusual")
+        assert part.one("p", "lead").text == "Nothing."
+        assert len(part.one("ul", "well").all("li")) == 7
+        assert not part.all("table")
 
     def test_what_is_new_is_not_known_without_something_older(self) -> None:
-        """Logs that begin at the boundary do not show that nobody is new."""
-        found = section(report_of(first=BOUNDARY), "unusual")
-        (first, second) = found.all("li", "unknown")
+        """Logs that begin at the boundary cannot tell what is new: the section says unknown."""
+        part = section(report_of(first=BOUNDARY), "unusual")
+        (first, second) = part.all("li", "unknown")
         assert first.text.startswith("Which principals are new can't be told: no call before 2026-11-19")
         assert second.text.startswith("Which pairs of accounts are new can't be told")
         assert not section(report_of(first=BOUNDARY - timedelta(seconds=1)), "unusual").all("li", "unknown")
 
     def test_whoever_stands_in_two_rows_is_counted_once(self) -> None:
-        """The heading counts users and principals, the table has a row for each role."""
+        """A principal new on two roles is counted once in the heading, with a table row for each role."""
         rows = ((ROLES[0], PEOPLE[0], 1, 0, 2), (ROLES[1], PEOPLE[0], 1, 0, 2))
         item = section(report_of(answer("without-mfa", *rows)), "unusual").one("section", "item")
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("1 user without MFA where others have it", 2)
@@ -136,75 +143,78 @@ class TestUnusual:
         assert (item.one("h3").text, len(item.one("tbody").all("tr"))) == ("2 principals new on a role", 3)
 
     def test_many_rows_are_folded_and_then_cut(self) -> None:
-        """Ten are seen at once, so that the next kind is not far; fifty are there."""
+        """Ten rows are visible, fifty are in the page, and the rest is counted."""
         rows = [(f"user {index}", "s3", "PutObject", "", "AccessDenied", 3, START, END) for index in range(60)]
         item = section(report_of(answer("denials", *rows)), "unusual").one("section", "item")
-        assert [len(each.all("tr")) for each in item.all("tbody")] == [10, 40]
+        assert [len(element.all("tr")) for element in item.all("tbody")] == [10, 40]
         assert item.one("summary").text == "Rows 11 to 50 of 60"
         assert item.one("p", "more").text == "10 more rows: --json has all."
         few = section(report_of(answer("denials", *rows[:10])), "unusual").one("section", "item")
         assert not few.all("details")
 
     def test_a_denial_names_the_command_that_helps(self) -> None:
-        """By service; what `dsops help` is asked for exists."""
+        """A denial names the `dsops help` topic of its service, and that topic exists."""
         assert command_for("sts") == "dsops help sts.access-denied"
         assert command_for("ssm") == command_for("secretsmanager") == "dsops help secret.access-denied"
         assert command_for("s3") == "dsops explain --message FILE"
-        codes = {each.code for each in _all(DsopsError)}
+        codes = {error_class.code for error_class in _all(DsopsError)}
         assert {command_for(service).split()[-1] for service in ("sts", "ssm")} <= codes
 
     def test_without_a_call_there_is_nothing_to_say(self) -> None:
-        """An empty folder is not a quiet one."""
+        """A report without calls says that there was no call, not that all is well."""
         assert section(empty_report(), "unusual").one("p").text == "There was no call to look at."
 
 
 def _all(kind: type[DsopsError]) -> set[type[DsopsError]]:
-    return {kind}.union(*(_all(each) for each in kind.__subclasses__()))
+    return {kind}.union(*(_all(subclass) for subclass in kind.__subclasses__()))
 
 
 class TestMetrics:
-    """The page's four metrics, and what follows them."""
+    """The sections of the four metrics, costs and summary."""
 
     def test_failures_are_a_share_a_timeline_and_bars(self) -> None:
-        """Two plots over one axis, and a bar for each role and code."""
-        found = section(busy_report(), "failures")
-        assert found.one("p", "lead").text == "73 of 2,674 requests for a session failed: 2.7 %."
-        assert [each.one("figcaption").text for each in found.all("figure")] == [
+        """Failures are a share, a timeline of two plots on one axis, and bars by role and code."""
+        part = section(busy_report(), "failures")
+        assert part.one("p", "lead").text == "73 of 2,674 requests for a session failed: 2.7 %."
+        assert [element.one("figcaption").text for element in part.all("figure")] == [
             "Sessions granted per 2 hours, 13 Nov 2026 to 20 Nov 2026",
             "Requests that failed per 2 hours, 13 Nov 2026 to 20 Nov 2026",
         ]
-        assert [each.text for each in found.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
+        assert [element.text for element in part.one("ul", "bars").all("b")] == ["41", "17", "9", "4", "2"]
 
     def test_sessions_are_counted_by_whichever_question_was_asked(self) -> None:
-        """The timeline knows them, too: of failures alone all would have failed."""
-        asked = (answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)), answer("timeline", (START, 3, 1, 1)))
-        found = section(only(*asked), "failures")
-        assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
-        found = section(only(asked[1]), "failures")
-        assert found.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
+        """The number of session requests comes from `failures` or `timeline`: failures alone would be 100 %."""
+        answers = (
+            answer("failures", (ROLES[0], "AccessDenied", 1, 1, START, END)),
+            answer("timeline", (START, 3, 1, 1)),
+        )
+        part = section(only(*answers), "failures")
+        assert part.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
+        part = section(only(answers[1]), "failures")
+        assert part.one("p", "lead").text == "1 of 4 requests for a session failed: 25 %."
 
     def test_without_a_failure_that_is_said(self) -> None:
-        """And no plot of nothing is drawn."""
+        """Without failures the section says so and draws no plot of them."""
         report = report_of(answer("timeline", (START, 3, 0, 1)), answer("durations", (ROLES[0], 3, 0, 900, 900, 1, 1)))
-        found = section(report, "failures")
-        assert found.one("p", "lead").text == "Every request for a session was granted."
-        assert len(found.all("figure")) == 1
-        assert not found.all("ul")
+        part = section(report, "failures")
+        assert part.one("p", "lead").text == "Every request for a session was granted."
+        assert len(part.all("figure")) == 1
+        assert not part.all("ul")
 
     def test_hours_far_away_are_not_drawn_and_told(self) -> None:
-        """One record of 1970 does not make one column of everything else."""
+        """Hours far from all others (a record of 1970) are counted but not drawn."""
         hours = [(START + timedelta(hours=hour), 1, 0, 1) for hour in range(20)]
-        found = section(report_of(answer("timeline", (START.replace(year=1970), 1, 0, 1), *hours)), "failures")
-        assert found.all("p", "more")[0].text == "2 hours far from all others: not drawn."
-        assert "per hour" in found.one("figcaption").text
+        part = section(report_of(answer("timeline", (START.replace(year=1970), 1, 0, 1), *hours)), "failures")
+        assert part.all("p", "more")[0].text == "2 hours far from all others: not drawn."
+        assert "per hour" in part.one("figcaption").text
 
     def test_durations_are_used_against_asked(self) -> None:
-        """In one sentence, and a bar for each role."""
-        found = section(busy_report(), "durations")
-        assert found.one("p", "lead").text == (
+        """Durations are one sentence and a bar for each role: time used of time asked for."""
+        part = section(busy_report(), "durations")
+        assert part.one("p", "lead").text == (
             "36 of 2,601 sessions were never used: 1.4 %. The busiest role asks for 1 h and uses 11 min 52 s."
         )
-        assert [each.text for each in found.one("ul", "uses").all("b")] == [
+        assert [element.text for element in part.one("ul", "uses").all("b")] == [
             "11 min 52 s",
             "14 s",
             "1 h 46 min",
@@ -212,59 +222,59 @@ class TestMetrics:
             "11 h 21 min",
             "never used",
         ]
-        assert found.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
+        assert part.all("span", "value")[0].one("small").text == "of 1 h, 1,411 sessions"
 
     def test_principals_are_counted_by_role(self) -> None:
-        """Each once, however many roles they had."""
-        found = section(busy_report(), "principals")
-        assert found.one("p", "lead").text == "6 principals asked for 6 roles."
-        assert [each.text for each in found.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
+        """Principals are counted once in total, and for each role in bars."""
+        part = section(busy_report(), "principals")
+        assert part.one("p", "lead").text == "6 principals asked for 6 roles."
+        assert [element.text for element in part.one("ul", "bars").all("b")] == ["6", "5", "4", "3", "2", "1"]
 
     def test_accounts_are_pairs(self) -> None:
-        """How many calls, pairs and accounts there are."""
-        found = section(busy_report(), "accounts")
-        assert found.one("p", "lead").text == (
+        """Requests between accounts are counted by calls, pairs and accounts."""
+        part = section(busy_report(), "accounts")
+        assert part.one("p", "lead").text == (
             "2,495 requests from one account to another: 4 pairs, from 2 accounts to 4 accounts."
         )
-        one = report_of(answer("accounts", (ACCOUNTS[0], ACCOUNTS[1], 1, 0, 1, 1, START, END)))
-        assert section(one, "accounts").one("p", "lead").text == (
+        single = report_of(answer("accounts", (ACCOUNTS[0], ACCOUNTS[1], 1, 0, 1, 1, START, END)))
+        assert section(single, "accounts").one("p", "lead").text == (
             "1 request from one account to another: 1 pair, from 1 account to 1 account."
         )
 
     def test_costs_are_events_and_what_the_cache_saved(self) -> None:
-        """By category in words, by service in bars."""
-        found = section(busy_report(), "costs")
-        assert found.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
-        assert "5,431 calls did not have to be made." in found.text
+        """Costs are events by category and service, and calls that the cache saved (only dsops' own trail knows)."""
+        part = section(busy_report(), "costs")
+        assert part.one("p", "lead").text == "Events by category: 33,113 Data, 19,197 Management."
+        assert "5,431 calls did not have to be made." in part.text
         assert "only dsops' own trail knows" in section(report_of(), "costs").text
 
     @pytest.mark.parametrize(("by", "head"), [("role", "Role"), ("principal", "Principal"), ("account", "Accounts")])
     def test_the_summary_is_by_what_was_asked(self, by: str, head: str) -> None:
-        """And says so in caption and column."""
+        """The summary's caption and column name what it is grouped by."""
         report = report_of(answer("summary", ("x", 2, 1, 1, 1, 1, 900, None, START, END)), by=by)
-        found = section(report, "summary")
-        assert (found.one("caption").text, found.all("th")[0].text) == (f"Requests for sessions by {by}", head)
+        part = section(report, "summary")
+        assert (part.one("caption").text, part.all("th")[0].text) == (f"Requests for sessions by {by}", head)
 
     def test_what_was_not_asked_is_left_out(self) -> None:
-        """A section without its question would say that all is well."""
+        """A question that was not asked has no section: an empty one would look as if all is well."""
         report = only(answer("failures"))
         page = read(page_of(report))
-        assert [each.text for each in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
+        assert [element.text for element in page.all("h2")] == ["What was read", "What is unusual", "Failures"]
         assert "not asked" in section(report, "unusual").text
 
     def test_empty_sections_are_one_line(self) -> None:
-        """No table, no plot, and nowhere an empty paragraph."""
+        """Sections without data are one line: no table, no plot, no empty paragraph."""
         page = read(page_of(empty_report()))
         assert not page.all("table")
         assert not page.all("svg")
-        assert all(each.text for each in page.all("p"))
+        assert all(element.text for element in page.all("p"))
 
 
 class TestAlone:
-    """The file needs nothing and runs nothing."""
+    """The page is self-contained and runs nothing."""
 
     def test_the_policy_comes_before_everything_it_forbids(self) -> None:
-        """Nothing is loaded, nothing runs, no form is sent, no base is set."""
+        """The Content-Security-Policy stands before everything it forbids: loads, scripts, forms, base."""
         head = read(page_of(busy_report())).one("head")
         first = head.all("meta")[1]
         assert (first["http-equiv"], first["content"]) == ("Content-Security-Policy", POLICY)
@@ -272,30 +282,37 @@ class TestAlone:
         assert POLICY.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
     def test_nothing_is_named_that_could_be_loaded(self) -> None:
-        """No script, no source, no address besides links within the page and an empty icon."""
+        """The page has no script, no source and no URL but links within the page and an empty icon."""
         text = page_of(busy_report())
         page = read(text)
         assert not page.all("script")
-        assert {name for each in page.all() for name in each.attributes} & {"src", "srcset", "style", "action"} == set()
-        assert {each["href"][:1] for each in page.all("a")} == {"#"}
-        assert [each["href"] for each in page.all("link")] == ["data:,"]
+        assert {name for element in page.all() for name in element.attributes} & {
+            "src",
+            "srcset",
+            "style",
+            "action",
+        } == set()
+        assert {element["href"][:1] for element in page.all("a")} == {"#"}
+        assert [element["href"] for element in page.all("link")] == ["data:,"]
         assert not re.search(r"https?:|//|url\(|@import|@font-face", text)
 
     def test_it_is_small_and_the_same_each_time(self) -> None:
-        """Ten thousand rows of each kind do not make ten megabytes."""
+        """Ten thousand rows of each kind give a page under 1 MB, and the same input gives the same page."""
         assert page_of(busy_report()) == page_of(busy_report())
-        some = [each for each in busy_report().answers if each.rows]
-        large = report_of(*(answer(each.question, *(each.rows * 10_000)[:10_000]) for each in some))
+        some = [some_answer for some_answer in busy_report().answers if some_answer.rows]
+        large = report_of(
+            *(answer(some_answer.question, *(some_answer.rows * 10_000)[:10_000]) for some_answer in some)
+        )
         assert len(page_of(large).encode()) < 1_000_000
 
     def test_colours_can_be_told_apart(self) -> None:
-        """7 to 1 for every text on its ground, 3 to 1 for shapes (WCAG 2.2, 1.4.6 and 1.4.11), light and dark."""
+        """Text has a contrast of 7 to 1 and shapes 3 to 1, light and dark (WCAG 2.2, 1.4.6 and 1.4.11)."""
         for palette in (LIGHT, DARK):
             for ground in ("paper", "box"):
                 for text in ("ink", "soft", "link"):
                     assert contrast(palette[text], palette[ground]) >= 7, (text, ground)
                 for shape in ("fill", "bad", "edge"):
                     assert contrast(palette[shape], palette[ground]) >= 3, (shape, ground)
-            for each in SHADES:
-                assert contrast(palette["ink"], palette[each]) >= 7, each
+            for shade in SHADES:
+                assert contrast(palette["ink"], palette[shade]) >= 7, shade
         assert set(re.findall(r"var\(--(\w+)\)", STYLE)) == set(LIGHT) == set(DARK)

@@ -1,4 +1,4 @@
-"""Tables, pairs of accounts and chains: cut where they are long, and readable with two and with two hundred."""
+"""Tables, account pairs and chains on the report's page, with few rows and with hundreds."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from tests.reports import ACCOUNTS, END, PEOPLE, PIPELINE, ROLES, START, answer,
 
 
 class TestTable:
-    """Rows of an answer."""
+    """A table of an answer's rows."""
 
     def test_a_cell_is_shown_as_what_it_is(self) -> None:
-        """Durations in units, times, numbers with commas at the right, nothing as a dash."""
+        """Cells show durations with units, UTC times, right-aligned numbers with commas, and a dash for nothing."""
         rows = answer("durations", (ROLES[0], 1411, 20, 3600, 43200, None, None)).records()
-        found = read(table("Durations", ("role", "sessions", "asked_max", "used_max"), rows))
-        assert [each.text for each in found.all("th")] == ["Role", "Sessions", "Asked, most", "Used, most"]
-        assert {each["scope"] for each in found.all("th")} == {"col"}
-        cells = found.all("td")
-        assert [each.text for each in cells] == ["deploy/ProdDeploy 222233334444", "1,411", "12 h", "\N{EN DASH}"]
-        assert [each["class"] for each in cells] == ["name", "number", "number", "name"]
-        assert [each["data-label"] for each in cells] == ["Role", "Sessions", "Asked, most", "Used, most"]
-        assert found.one("caption").text == "Durations"
+        parsed = read(table("Durations", ("role", "sessions", "asked_max", "used_max"), rows))
+        assert [element.text for element in parsed.all("th")] == ["Role", "Sessions", "Asked, most", "Used, most"]
+        assert {element["scope"] for element in parsed.all("th")} == {"col"}
+        cells = parsed.all("td")
+        assert [cell.text for cell in cells] == ["deploy/ProdDeploy 222233334444", "1,411", "12 h", "\N{EN DASH}"]
+        assert [cell["class"] for cell in cells] == ["name", "number", "number", "name"]
+        assert [cell["data-label"] for cell in cells] == ["Role", "Sessions", "Asked, most", "Used, most"]
+        assert parsed.one("caption").text == "Durations"
 
     def test_a_long_one_is_cut_and_says_so(self) -> None:
-        """One row more than there is room for is one more row; none is no word."""
+        """A table longer than MOST_ROWS is cut, and a line says how many rows there are."""
         rows = answer("saved", *((f"Call{index}", index) for index in range(MOST_ROWS + 1))).records()
-        found = read(folded("Calls", ("name", "calls"), rows))
-        assert len(found.all("tr")) == MOST_ROWS + 1
-        assert found.one("p", "more").text == "1 more row: --json has all."
-        assert found.one("summary").text == "Calls: 51 rows"
+        parsed = read(folded("Calls", ("name", "calls"), rows))
+        assert len(parsed.all("tr")) == MOST_ROWS + 1
+        assert parsed.one("p", "more").text == "1 more row: --json has all."
+        assert parsed.one("summary").text == "Calls: 51 rows"
         assert not read(table("Calls", ("name", "calls"), rows[:MOST_ROWS])).all("p")
 
 
 class TestPairs:
-    """Who asks for roles of whom."""
+    """Role requests between accounts."""
 
     def test_few_are_bars(self) -> None:
-        """With what was refused in words."""
+        """Few account pairs are bars, with refusals in words."""
         rows = answer(
             "accounts",
             (ACCOUNTS[0], ACCOUNTS[1], 20, 5, 1, 1, START, END),
             (ACCOUNTS[1], ACCOUNTS[0], 5, 0, 1, 1, START, END),
         ).records()
-        found = read(pairs(rows))
-        assert [each.text for each in found.all("li")] == [
+        parsed = read(pairs(rows))
+        assert [element.text for element in parsed.all("li")] == [
             "111122223333 → 22223333444420 calls20 5 refused",
             "222233334444 → 1111222233335 calls5",
         ]
 
     def test_many_are_a_matrix_with_every_call_in_it(self) -> None:
-        """At most twelve by twelve: what does not fit is one row and one column of others."""
+        """Many account pairs are a matrix of at most twelve by twelve; the rest is summed, nothing is lost."""
         rows = answer("accounts", *many_pairs(200)).records()
-        found = read(pairs(rows)).one("table", "matrix")
-        assert [len(row.all("td")) for row in found.all("tr")] == [1] + [12] * 12
-        heads = [each.text for each in found.all("th")]
+        parsed = read(pairs(rows)).one("table", "matrix")
+        assert [len(row.all("td")) for row in parsed.all("tr")] == [1] + [12] * 12
+        heads = [element.text for element in parsed.all("th")]
         assert (heads[11], heads[-1], len(heads)) == ("others", "others", 24)
-        titles = [each["title"] for each in found.all("td") if "title" in each.attributes]
-        told = [int(title.split(" call")[0].replace(",", "")) for title in titles]
-        assert sum(told) == sum(int(str(row["calls"])) for row in rows)
+        titles = [element["title"] for element in parsed.all("td") if "title" in element.attributes]
+        result_text = [int(title.split(" call")[0].replace(",", "")) for title in titles]
+        assert sum(result_text) == sum(int(str(row["calls"])) for row in rows)
 
     def test_what_was_refused_has_a_sign(self) -> None:
-        """Colour does not say it."""
+        """Refusals have a sign in the cell, not only a colour."""
         cells = read(pairs(answer("accounts", *many_pairs(30)).records())).all("td")
         for cell in cells:
             assert ("†" in cell.text) == ("refused" in cell.attributes.get("title", "")), cell  # type: ignore[operator]
@@ -70,16 +70,16 @@ class TestPairs:
         assert any(cell.text and "†" not in cell.text for cell in cells)
 
     def test_shades_go_by_orders_of_size(self) -> None:
-        """The largest is darkest, one call palest; alone it is dark."""
+        """A cell's shade follows the number's order of magnitude: the largest is darkest."""
         assert [shade(value, 100_000) for value in (1, 50, 500, 5_000, 100_000)] == [1, 2, 3, 4, 5]
         assert shade(1, 1) == 5
 
 
 class TestChains:
-    """Sessions of three or more hops."""
+    """Chains of sessions with three or more hops."""
 
     def test_what_chains_share_is_drawn_once(self) -> None:
-        """Two chains over one jump role: a forest, each end with its sessions."""
+        """Chains over one jump role share its node, and each end has its number of sessions."""
         jump, deploy, read_role = ROLES[5], ROLES[0], ROLES[2]
         rows = answer(
             "chains",
@@ -87,8 +87,8 @@ class TestChains:
             (f"{PIPELINE} > {jump} > {deploy} > {ROLES[3]}", 3, 1, START, END),
             (f"{PEOPLE[0]} > {jump} > {deploy} > {read_role}", 3, 2, START, END),
         ).records()
-        found = read(chains(rows))
-        assert [each.text for each in found.all("text", "name")] == [
+        parsed = read(chains(rows))
+        assert [element.text for element in parsed.all("text", "name")] == [
             "ci/github-actions",
             "dsops-jump",
             "deploy/ProdDeploy",
@@ -99,22 +99,22 @@ class TestChains:
             "deploy/ProdDeploy",
             "ReadSecrets",
         ]
-        assert [each.text for each in found.all("text") if "session" in each.text] == [
+        assert [element.text for element in parsed.all("text") if "session" in element.text] == [
             "87 sessions",
             "1 session",
             "2 sessions",
         ]
-        assert len(found.all("path")) == 7
+        assert len(parsed.all("path")) == 7
 
     def test_a_principal_may_have_a_separator_in_its_name(self) -> None:
-        """The hops say how many there are; what is more belongs to the principal."""
+        """A principal's name may contain the separator: the number of hops decides where it ends."""
         assert parts_of("a > b > R1 > R2 > R3", 3) == ["a > b", "R1", "R2", "R3"]
         assert parts_of("a > R1", 3) == ["a", "R1"]
         assert parts_of("", 0) == [""]
 
     def test_only_the_first_are_drawn(self) -> None:
-        """And a line says so."""
+        """Only the first ten chains are drawn, and a line says so."""
         rows = answer("chains", *((f"p{index} > a > b > c", 3, 1, START, END) for index in range(100))).records()
-        found = read(chains(rows))
-        assert len(found.all("rect")) == 4 * MOST_DRAWN
-        assert found.one("p", "more").text == "The first 10 chains are drawn."
+        parsed = read(chains(rows))
+        assert len(parsed.all("rect")) == 4 * MOST_DRAWN
+        assert parsed.one("p", "more").text == "The first 10 chains are drawn."

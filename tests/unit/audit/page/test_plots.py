@@ -1,4 +1,4 @@
-"""Numbers in, shapes out: bars that long, columns that high, marks in their place."""
+"""Plots on the report's page: lengths of bars, heights of columns, positions of marks."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def lengths(plot: Node) -> list[str]:
-    """How long each bar is; "" where none is drawn."""
+    """The length of each bar; "" where none is drawn."""
     drawn = [bar.all("rect", "fill") for bar in plot.all("svg", "bar")]
-    return [found[0]["width"] if found else "" for found in drawn]
+    return [rectangles[0]["width"] if rectangles else "" for rectangles in drawn]
 
 
 def rows(*values: int) -> list[Bar]:
-    """Bars with those numbers."""
+    """Bars with these numbers."""
     return [Bar(Markup(f"number {index}"), value) for index, value in enumerate(values)]
 
 
 class TestBars:
-    """Lists of numbers."""
+    """Lists of bars."""
 
     def test_they_are_as_long_as_their_numbers(self) -> None:
-        """Against the largest, which is as long as there is room."""
+        """Bars are proportional to the largest, which is 100 % long."""
         plot = read(bars(rows(40, 20, 1), "calls"))
         assert lengths(plot) == ["100%", "50%", "2.5%"]
-        assert [each.one("b").text for each in plot.all("li")] == ["40", "20", "1"]
+        assert [element.one("b").text for element in plot.all("li")] == ["40", "20", "1"]
         assert plot.all("title")[0].text == "40 calls"
 
     def test_one_number_fills_its_line(self) -> None:
-        """There is nothing to compare it with."""
+        """A single number's bar is 100 % long."""
         assert lengths(read(bars(rows(7), "calls"))) == ["100%"]
 
     def test_zeros_have_no_length(self) -> None:
-        """And nothing is divided by them."""
+        """Zeros have no bar and cause no division by zero."""
         assert lengths(read(bars(rows(0, 0), "calls"))) == ["", ""]
 
     def test_ten_thousand_are_cut(self) -> None:
-        """The largest are drawn, and a line says of how many."""
+        """Of ten thousand rows the largest are drawn, and a line says of how many."""
         plot = read(bars(rows(*range(10_000, 0, -1)), "calls"))
         assert len(plot.all("li")) == MOST_BARS
         assert plot.one("p", "more").text == "The 12 largest of 10,000."
         assert not read(bars(rows(1, 1), "calls")).all("p")
 
     def test_who_listens_is_spared_the_picture(self) -> None:
-        """The number is text beside it."""
-        assert {each["aria-hidden"] for each in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
+        """Bars are hidden from screen readers: the number is text beside them."""
+        assert {element["aria-hidden"] for element in read(bars(rows(1, 2), "calls")).all("svg")} == {"true"}
 
 
 class TestUses:
-    """Durations used against those asked for."""
+    """Bars of session time used against time asked for."""
 
     def test_the_bar_is_the_usual_share_and_the_mark_the_longest(self) -> None:
-        """Half an hour of one, at most 45 minutes of one."""
+        """The bar is the usual session's share of time used, the mark the longest session's."""
         plot = read(uses([Use(Markup("a"), 3600, 3600, 1800, 2700)]))
         assert lengths(plot) == ["50%"]
         assert plot.one("line", "mark")["x1"] == "75%"
@@ -69,15 +69,15 @@ class TestUses:
         )
 
     def test_what_was_never_used_has_neither(self) -> None:
-        """And says so."""
+        """A session that was never used has neither bar nor mark, and a text says so."""
         plot = read(uses([Use(Markup("a"), 900, 900, None, None)]))
         assert (lengths(plot), plot.all("line", "mark")) == ([""], [])
         assert plot.one("span", "value").text == plot.one("title").text == "never used"
 
     def test_the_axis_is_in_percent(self) -> None:
-        """From nothing to all of it."""
+        """The axis runs from 0 % to 100 %."""
         axis = read(uses([Use(Markup("a"), 900, 900, 1, 1)])).one("svg", "axis")
-        assert [(each["x"], each.text) for each in axis.all("text")] == [
+        assert [(element["x"], element.text) for element in axis.all("text")] == [
             ("0%", "0 %"),
             ("25%", "25 %"),
             ("50%", "50 %"),
@@ -92,7 +92,7 @@ class TestUses:
     def test_a_share_stays_between_nothing_and_all(
         self, used: int | None, asked: int | None, share: float | None
     ) -> None:
-        """Clocks differ by seconds, and logs may say anything."""
+        """A share is between 0 and 1, whatever the log says: clocks differ by seconds."""
         assert share_of(used, asked) == share
 
 
@@ -100,46 +100,56 @@ class TestTimeline:
     """Columns over time."""
 
     def columns(self, *values: int) -> Node:
-        """One for each hour from noon on."""
+        """The plot of one column per hour from noon on."""
         bins = bins_of(NOON + timedelta(hours=hour) for hour in range(len(values)))
         return read(timeline("plot", "Sessions", bins, values)).one("svg", "plot")
 
     def test_columns_are_as_high_as_their_numbers(self) -> None:
-        """The axis ends at a round number, the base line is one for all."""
+        """Columns are proportional on an axis that ends at a round number."""
         plot = self.columns(4, 2, 0, 1)
         drawn = plot.all("rect", "fill")
-        assert [float(each["height"]) for each in drawn] == [112, 56, 28]
-        assert {float(each["y"]) + float(each["height"]) for each in drawn} == {120}
-        assert [each.text for each in plot.all("text")] == ["0", "1", "2", "3", "4", "12:00", "13:00", "14:00", "15:00"]
+        assert [float(rectangle["height"]) for rectangle in drawn] == [112, 56, 28]
+        assert {float(rectangle["y"]) + float(rectangle["height"]) for rectangle in drawn} == {120}
+        assert [element.text for element in plot.all("text")] == [
+            "0",
+            "1",
+            "2",
+            "3",
+            "4",
+            "12:00",
+            "13:00",
+            "14:00",
+            "15:00",
+        ]
 
     def test_columns_stand_in_their_hours(self) -> None:
-        """Four hours, each a quarter of the width; a zero leaves its place free."""
-        lefts = [float(each["x"].removesuffix("%")) for each in self.columns(4, 2, 0, 1).all("rect", "fill")]
+        """Each hour has its quarter of the width; a zero leaves it empty."""
+        lefts = [float(element["x"].removesuffix("%")) for element in self.columns(4, 2, 0, 1).all("rect", "fill")]
         assert [left // 25 for left in lefts] == [0, 1, 3]
 
     def test_what_is_not_nothing_is_seen(self) -> None:
-        """One failure beside a million still has a column."""
+        """A number above zero has a visible column, even one beside a million."""
         assert float(self.columns(1_000_000, 1).all("rect", "fill")[1]["height"]) == 1.5
 
     def test_all_zero_is_an_empty_plot(self) -> None:
-        """With its axes."""
+        """All zeros give an empty plot with axes."""
         plot = self.columns(0, 0, 0)
         assert not plot.all("rect", "fill")
-        assert [each.text for each in plot.all("text")][:2] == ["0", "1"]
+        assert [element.text for element in plot.all("text")][:2] == ["0", "1"]
 
     def test_one_hour_is_no_wall(self) -> None:
-        """A lone column is as narrow as one of a dozen."""
+        """A single column is as narrow as one of a dozen."""
         assert self.columns(9).one("rect", "fill")["width"] == "8%"
 
     def test_who_does_not_see_it_is_told(self) -> None:
-        """Title and description are named by the picture."""
+        """The plot has a title and description for screen readers."""
         plot = self.columns(4, 2)
         assert (plot["role"], plot["aria-labelledby"]) == ("img", "plot-title plot-desc")
         assert plot.all("title")[0].text == "Sessions"
         assert plot.one("desc").text == "6 in all, at most 4 per hour"
 
     def test_ten_thousand_hours_are_a_hundred_columns(self) -> None:
-        """And not one is lost from the sum."""
+        """Ten thousand hours become at most 120 columns with the same sum."""
         rows = [(NOON + timedelta(hours=hour), 1) for hour in range(10_000)]
         bins = bins_of(time for time, _ in rows)
         plot = read(timeline("plot", "Sessions", bins, bins.sums(rows))).one("svg", "plot")

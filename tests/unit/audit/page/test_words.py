@@ -1,4 +1,4 @@
-"""Numbers, durations, times and names as people read them."""
+"""Numbers, durations, times and names in readable form."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROLE = "arn:aws:iam::123456789012:role/ci/Deploy"
     ],
 )
 def test_a_duration_has_its_two_largest_units(seconds: int, words: str) -> None:
-    """The second one only where it stands next to the first."""
+    """A duration shows its two largest units if they are adjacent."""
     assert duration(seconds) == words
 
 
@@ -39,12 +39,12 @@ def test_a_duration_has_its_two_largest_units(seconds: int, words: str) -> None:
     [(0, "0"), (999, "999"), (1000, "1k"), (1299, "1.2k"), (35_999, "35k"), (999_999, "999k"), (2_150_000, "2.1M")],
 )
 def test_a_compact_number_never_rounds_up(number: int, text: str) -> None:
-    """999,999 is not yet a million."""
+    """A compact number is rounded down: 999,999 is not 1M."""
     assert compact(number) == text
 
 
 def test_numbers_have_commas_and_nouns_their_number() -> None:
-    """One call, two calls."""
+    """Numbers have thousands separators, and their noun is singular or plural."""
     assert (count(12_345), counted(1, "call"), counted(0, "call"), counted(2, "reply", "replies")) == (
         "12,345",
         "1 call",
@@ -66,30 +66,30 @@ def test_numbers_have_commas_and_nouns_their_number() -> None:
     ],
 )
 def test_a_share_is_never_rounded_to_none_or_all(part: int, whole: int, text: str) -> None:
-    """One failure in a million is not 0 %."""
+    """A share is never rounded to 0 % or 100 % unless exact."""
     assert share(part, whole) == text
 
 
 def test_times_are_utc_and_whole_seconds() -> None:
-    """Whatever zone they come in; a program reads the attribute."""
+    """Times are UTC in whole seconds, with a machine-readable attribute."""
     time = datetime(2026, 11, 20, 12, 0, 0, 999, tzinfo=timezone(timedelta(hours=1)))
-    shown = read(moment(time)).one("time")
-    assert (shown.text, shown["datetime"]) == ("2026-11-20 11:00:00", "2026-11-20T11:00:00Z")
+    shown_text = read(moment(time)).one("time")
+    assert (shown_text.text, shown_text["datetime"]) == ("2026-11-20 11:00:00", "2026-11-20T11:00:00Z")
     assert read(moment(datetime(1, 1, 1, tzinfo=UTC))).text == "0001-01-01 00:00:00"
 
 
 def test_a_role_is_named_by_its_path_and_account() -> None:
-    """The whole ARN is in the title."""
-    shown = read(name(ROLE))
-    assert shown.text == "ci/Deploy 123456789012"
-    assert shown.all("span")[0]["title"] == ROLE
+    """A role is shown by path, name and account; the full ARN is the title."""
+    shown_text = read(name(ROLE))
+    assert shown_text.text == "ci/Deploy 123456789012"
+    assert shown_text.all("span")[0]["title"] == ROLE
 
 
 def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
-    """Its path is AWS's own and long; nobody's own role looks like it."""
+    """A role of IAM Identity Center is shown without AWS's long path and random suffix; others keep theirs."""
     reserved = "aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"
-    shown = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
-    assert shown.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
+    shown_text = read(name(f"arn:aws:iam::123456789012:role/{reserved}"))
+    assert shown_text.text == "aws-reserved/…/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
     own = read(name("arn:aws:iam::123456789012:role/AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9"))
     assert own.text == "AWSReservedSSO_AdministratorAccess_efee0f83d1c158a9 123456789012"
 
@@ -99,12 +99,12 @@ def test_a_role_of_identity_center_keeps_the_name_that_tells_it_apart() -> None:
     ["arn:aws:s3::123456789012:role/Deploy", "arn:aws:iam::12345:role/Deploy", "arn:aws:iam::123456789012:", "Deploy"],
 )
 def test_what_is_no_arn_of_iam_is_shown_as_it_is(text: str) -> None:
-    """Nothing else may look like a role of an account."""
+    """Text that is not an IAM role ARN is shown unchanged, so it cannot pass for a role."""
     assert read(name(text)).text == text
 
 
 def test_a_long_name_is_shortened_in_the_middle() -> None:
-    """Both ends are seen, the whole is in the title, and of a very long one how much more there is."""
+    """A long name is shortened in the middle; its title has the full text, up to a limit."""
     assert shortened("a" * 80) == "a" * 80
     assert shortened("a" * 41 + "b" * 41) == "a" * 40 + "…" + "b" * 39
     whole = "a" * 100
@@ -113,5 +113,5 @@ def test_a_long_name_is_shortened_in_the_middle() -> None:
 
 
 def test_no_name_is_a_dash() -> None:
-    """A cell is never empty."""
+    """An empty name is shown as a dash."""
     assert read(name(" ")).one("span", "none").text == "\N{EN DASH}"

@@ -1,4 +1,4 @@
-"""For each rule what it finds and what it must not find, each with the sentence that says so."""
+"""For each lint rule, documents in which it must and must not find something, each with a sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUCKET = "arn:aws:s3:::bucket"
 
 
 class Example(NamedTuple):
-    """A document, and a rule that finds it or must not."""
+    """A document and a rule that must, or must not, find something in it."""
 
     code: str
     is_found: bool
@@ -40,12 +40,12 @@ def _add(code: str, sentence: str, kind: PolicyKind | None, document: str | Json
 
 
 def yes(code: str, sentence: str, kind: PolicyKind | None, document: str | Json) -> None:
-    """The rule finds it."""
+    """Add a document in which the rule must find something."""
     _add(code, sentence, kind, document, is_found=True)
 
 
 def no(code: str, sentence: str, kind: PolicyKind | None, document: str | Json) -> None:
-    """The rule must not find it."""
+    """Add a document in which the rule must find nothing."""
     _add(code, sentence, kind, document, is_found=False)
 
 
@@ -55,7 +55,7 @@ def trust(principal: Json, action: Json = "sts:AssumeRole", **elements: Json) ->
 
 
 def web(condition: Json = None, provider: str = GITHUB) -> dict[str, Json]:
-    """Trust in an OIDC provider."""
+    """A statement that trusts an OIDC provider."""
     elements = {"Condition": condition} if condition else {}
     return trust({"Federated": provider}, "sts:AssumeRoleWithWebIdentity", **elements)
 
@@ -147,7 +147,7 @@ no("policy.only-denies", "one that allows something too", None, policy(allow(), 
 
 
 def of_size(size: int, kind: PolicyKind) -> str:
-    """A policy of exactly that many characters."""
+    """A policy of exactly this many characters."""
     action, resource = ("sts:AssumeRole", None) if kind == "trust" else ("s3:GetObject", f"{BUCKET}/*")
     elements = {"Principal": {"AWS": THEM}} if kind in {"trust", "resource"} else {}
     document = {"Version": "2012-10-17", "Statement": [allow(action, resource, Sid="", **elements)]}
@@ -303,10 +303,10 @@ no("service.any-source-role", "an instance's role", "trust", trust({"Service": "
 
 
 def subject(operator: str, value: Json) -> dict[str, Json]:
-    """Trust in GitHub for these subjects."""
-    found: dict[str, dict[str, Json]] = {"StringEquals": dict(AUDIENCE)}
-    found.setdefault(operator, {})[SUBJECT] = value
-    return web(found)
+    """A statement that trusts GitHub's provider for these subjects."""
+    operators: dict[str, dict[str, Json]] = {"StringEquals": dict(AUDIENCE)}
+    operators.setdefault(operator, {})[SUBJECT] = value
+    return web(operators)
 
 
 MAIN = "repo:octo-org/octo-repo:ref:refs/heads/main"

@@ -1,4 +1,4 @@
-"""A few actions of a few services, so that tests don't change with AWS's data; and short ways to lint."""
+"""A small service reference, so that tests do not change with AWS's data; and helpers to lint a document."""
 
 from __future__ import annotations
 
@@ -62,30 +62,30 @@ _OTHERS = {"saml": "sts", "token.actions.githubusercontent.com": "sts"}
 
 
 class FewServices:
-    """Knows SERVICES."""
+    """A service reference that knows SERVICES only."""
 
     def services(self) -> Collection[str]:
-        """Their prefixes."""
+        """The prefixes of all services."""
         return SERVICES.keys()
 
     def service(self, prefix: str) -> ServiceFacts | None:
-        """One of them."""
+        """A service, or None."""
         return SERVICES.get(prefix)
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """STS, for the keys of providers."""
+        """STS for condition keys of identity providers, else the service of the key's prefix."""
         return SERVICES.get(_OTHERS.get(lower.partition(":")[0], ""))
 
 
 def report(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> LintReport:
-    """What the lint says of a text or of what becomes one."""
+    """The lint report of a text, or of a document dumped as JSON."""
     written = document if isinstance(document, str) else json.dumps(document)
     reference = FewServices() if has_reference else None
     return lint(parse_json(written, "p.json"), len(written), kind, reference=reference)
 
 
 def codes(document: str | Json, kind: PolicyKind | None = None, *, has_reference: bool = True) -> list[str]:
-    """The codes of what is found, in the order of lines."""
+    """The codes of all findings, in the order of lines."""
     return [finding.rule.code for finding in report(document, kind, has_reference=has_reference).findings]
 
 

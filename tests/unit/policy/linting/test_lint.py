@@ -1,4 +1,4 @@
-"""Lines, order and kinds; what is told kindly, what is cut short, and what is never told."""
+"""The linter as a whole: lines, order and policy kinds; limits of the report; secrets."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def placed(document: str, kind: PolicyKind | None = None) -> list[tuple[int, str]]:
-    """Line and code of what is found."""
+    """Line and code of each finding."""
     return [(finding.line, finding.rule.code) for finding in report(document, kind).findings]
 
 
 def page(heading: str) -> str:
-    """The founding page's JSON block below that heading."""
+    """The founding page's JSON block below this heading."""
     return next(block.text for block in blocks("json") if heading in block.heading)
 
 
 class TestFoundingPage:
-    """The page's policies, as they are printed."""
+    """The policies on the founding page, unchanged."""
 
     def test_comments_and_the_duplicate_key_are_told_in_line_order(self) -> None:
-        """Between them stands that naming a user is not wrong."""
+        """Comments and the duplicate key are found in line order, with a note between them on a named user."""
         assert placed(page("Trust Policy Issues")) == [
             (6, "syntax.comment"),
             (7, "principal.one-user"),
@@ -42,27 +42,27 @@ class TestFoundingPage:
         ]
 
     def test_naming_a_user_is_valid(self) -> None:
-        """It is a note that says so: narrower than the root, and in the role's own account enough by itself."""
-        found = next(finding for finding in report(page("Trust Policy Issues")).findings if finding.line == 7)
+        """Naming a user is a note, no error: narrower than the account root, and enough in the role's own account."""
+        lint_report = next(finding for finding in report(page("Trust Policy Issues")).findings if finding.line == 7)
 
-        assert found.severity == "note"
-        assert "naming the user `alice` is valid: narrower than the account's root" in found.message
-        assert "enough by itself" in found.message
+        assert lint_report.severity == "note"
+        assert "naming the user `alice` is valid: narrower than the account's root" in lint_report.message
+        assert "enough by itself" in lint_report.message
 
     def test_the_trust_policy_is_fine(self) -> None:
-        """It asks for an external ID and an address."""
-        found = report(page("Trust Policy (in target account)"))
+        """The page's trust policy, which asks for an external ID and an address, has no findings."""
+        lint_report = report(page("Trust Policy (in target account)"))
 
-        assert (found.kind, found.findings) == ("trust", ())
+        assert (lint_report.kind, lint_report.findings) == ("trust", ())
 
     def test_the_permissions_are_fine(self) -> None:
-        """They are read as an identity policy's."""
-        found = report(page("Role Permissions"), has_reference=False)
+        """The page's permissions are recognised as an identity policy and have no findings."""
+        lint_report = report(page("Role Permissions"), has_reference=False)
 
-        assert (found.kind, found.findings) == ("identity", ())
+        assert (lint_report.kind, lint_report.findings) == ("identity", ())
 
     def test_private_addresses_are_never_seen_and_a_user_id_is_one_user(self) -> None:
-        """The page's block of conditions is a part of a statement, and is looked at all the same."""
+        """The page's block of conditions, a fragment of a statement, is checked: private addresses never match."""
         document = page("4. Use Condition Keys")
 
         assert placed(document) == [
@@ -73,25 +73,25 @@ class TestFoundingPage:
         assert "10.0.0.0/8, 172.16.0.0/12" in report(document).findings[1].message
 
     def test_the_session_policy_that_only_denies_leaves_nothing(self) -> None:
-        """The one that allows reading secrets is fine."""
+        """A session policy that only denies allows nothing, which is a finding; the one that allows reading is fine."""
         block = next(block.text for block in blocks("yaml") if "Least Privilege" in block.heading)
         denies = parse_yaml(block, "p.yaml").root
         text = denies.get("session_policy").text  # type: ignore[union-attr]
         allows = policy(allow("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:prod/*"))
 
-        found = report(text, "session", has_reference=False)
+        lint_report = report(text, "session", has_reference=False)
 
-        assert [finding.rule.code for finding in found.findings] == ["policy.allows-nothing"]
-        assert "a session with it may do nothing at all" in found.findings[0].message
-        assert not found.is_clean
+        assert [finding.rule.code for finding in lint_report.findings] == ["policy.allows-nothing"]
+        assert "a session with it may do nothing at all" in lint_report.findings[0].message
+        assert not lint_report.is_clean
         assert codes(allows, "session", has_reference=False) == []
 
 
 class TestLines:
-    """A finding stands where the reader has to look."""
+    """The line of a finding."""
 
     def test_each_value_has_its_own_line(self) -> None:
-        """Of a list of actions the one that is wrong, of a condition's values too."""
+        """A finding about one value of a list has that value's line."""
         document = """{
           "Version": "2012-10-17",
           "Statement": [{
@@ -114,28 +114,28 @@ class TestLines:
         assert placed(document) == [(7, "action.unknown"), (14, "condition.wildcard-is-text")]
 
     def test_paths_lead_from_the_top_of_the_policy(self) -> None:
-        """Through the statement's number to the element."""
-        found = report(policy(allow(), allow(Condition={"StringEquals": {"aws:userid": "x*"}}))).findings
+        """A finding's path leads from the policy through the statement's index to the element."""
+        policy_read = report(policy(allow(), allow(Condition={"StringEquals": {"aws:userid": "x*"}}))).findings
 
-        assert [finding.path for finding in found] == ["Statement[1].Condition.StringEquals.aws:userid"]
+        assert [finding.path for finding in policy_read] == ["Statement[1].Condition.StringEquals.aws:userid"]
 
     def test_yaml_has_lines_too(self) -> None:
-        """The same document, the same finding."""
+        """Findings in YAML have lines, too."""
         text = "Version: '2012-10-17'\nStatement:\n  - Effect: Allow\n    Action: s3:GetObjects\n    Resource: '*'\n"
-        found = lint(parse_yaml(text, "p.yaml"), len(text), reference=FewServices()).findings
+        findings = lint(parse_yaml(text, "p.yaml"), len(text), reference=FewServices()).findings
 
-        assert [(finding.line, finding.rule.code) for finding in found] == [(4, "action.unknown")]
+        assert [(finding.line, finding.rule.code) for finding in findings] == [(4, "action.unknown")]
 
     def test_an_unquoted_account_in_yaml_is_told(self) -> None:
-        """It is a number there, and loses its zeros elsewhere."""
+        """An unquoted account id in YAML, which is a number and may lose leading zeros, is a finding."""
         text = "Statement:\n  Effect: Allow\n  Principal: {AWS: 011122223333}\n  Action: sts:AssumeRole\n"
-        found = lint(parse_yaml(text, "p.yaml"), len(text)).findings
+        findings = lint(parse_yaml(text, "p.yaml"), len(text)).findings
 
-        assert (3, "grammar.principal") in [(finding.line, finding.rule.code) for finding in found]
+        assert (3, "grammar.principal") in [(finding.line, finding.rule.code) for finding in findings]
 
 
 class TestKinds:
-    """Of which kind a policy is."""
+    """Recognition of a policy's kind."""
 
     @pytest.mark.parametrize(
         ("statement", "kind"),
@@ -150,42 +150,42 @@ class TestKinds:
         ],
     )
     def test_it_is_guessed_from_principals_and_actions(self, statement: Json, kind: PolicyKind) -> None:
-        """And the report says why."""
-        found = report(policy(statement))
+        """The kind is guessed from principals and actions, and the report says why."""
+        policy_read = report(policy(statement))
 
-        assert found.kind == kind
-        assert found.reason
+        assert policy_read.kind == kind
+        assert policy_read.reason
 
     def test_a_given_kind_counts(self) -> None:
-        """Nothing was guessed then."""
-        found = report(policy(allow("sts:AssumeRole")), "session")
+        """A kind that is passed is used, and the report gives no reason."""
+        policy_read = report(policy(allow("sts:AssumeRole")), "session")
 
-        assert (found.kind, found.reason) == ("session", "")
+        assert (policy_read.kind, policy_read.reason) == ("session", "")
 
     @pytest.mark.parametrize("text", ["", "[]", "{}", "12", '{"Statement": 3}', '{"Statement": [3, null]}', "{"])
     def test_what_is_no_policy_has_a_kind_too(self, text: str) -> None:
-        """It is refused as an identity policy would be."""
-        found = report(text)
+        """Text that is no policy is reported as an identity policy with errors."""
+        lint_report = report(text)
 
-        assert found.kind == "identity"
-        assert found.counts["error"]
+        assert lint_report.kind == "identity"
+        assert lint_report.counts["error"]
 
 
 class TestCutShort:
-    """Large policies, and many findings."""
+    """Limits for large policies and many findings."""
 
     def test_a_hundred_of_each_rule_are_told_and_the_others_counted(self) -> None:
-        """Another rule's findings are told beside them."""
-        found = report(policy(*[allow("s3:GetObjects")] * 150, allow("s4:GetObject")), "identity")
+        """A hundred findings of each rule are listed and the rest counted; other rules' findings stay."""
+        policy_read = report(policy(*[allow("s3:GetObjects")] * 150, allow("s4:GetObject")), "identity")
 
-        assert [finding.rule.code for finding in found.findings].count("action.unknown") == 100
-        assert [finding.rule.code for finding in found.findings].count("action.unknown-service") == 1
-        assert found.left_out == {"action.unknown": 50}
-        # ... and one for the size of it all
-        assert found.counts == {"error": 0, "warning": 152, "note": 0}
+        assert [finding.rule.code for finding in policy_read.findings].count("action.unknown") == 100
+        assert [finding.rule.code for finding in policy_read.findings].count("action.unknown-service") == 1
+        assert policy_read.left_out == {"action.unknown": 50}
+        # ... and one for the policy's size
+        assert policy_read.counts == {"error": 0, "warning": 152, "note": 0}
 
     def test_time_grows_with_the_size_and_no_faster(self) -> None:
-        """Four times the statements, each with something wrong, take about four times as long."""
+        """Linting takes linear time: four times the statements take about four times as long."""
 
         def seconds(count: int) -> float:
             statement = allow(
@@ -202,21 +202,21 @@ class TestCutShort:
         assert seconds(2000) < 12 * min(seconds(500) for _ in range(3))
 
     def test_beyond_what_aws_takes_no_name_is_looked_up(self) -> None:
-        """The size is the first thing to correct, and everything that needs no looking up is still told."""
+        """A policy beyond AWS's size limit is not checked against the service reference, but by all other rules."""
         answer = report(policy(*[allow("s3:GetObjects", Condition={"Bool": {"aws:Tokn": "true"}})] * 2000), "identity")
-        found = [finding.rule.code for finding in answer.findings]
+        rule_codes = [finding.rule.code for finding in answer.findings]
 
-        assert found[0] == "size.too-long"
+        assert rule_codes[0] == "size.too-long"
         assert answer.findings[0].message.endswith("in so long a policy no names are looked up")
-        assert "condition.unknown-key" in found
-        assert "action.unknown" not in found
+        assert "condition.unknown-key" in rule_codes
+        assert "action.unknown" not in rule_codes
 
 
 SECRET = "agreed-0123456789"
 
 
 class TestSecrets:
-    """An external ID is shown nowhere."""
+    """External IDs are never shown."""
 
     @pytest.mark.parametrize(
         "condition",
@@ -237,18 +237,18 @@ class TestSecrets:
         ],
     )
     def test_no_finding_has_it(self, condition: Json) -> None:
-        """Whatever is wrong with its condition."""
+        """No finding shows an external ID, whatever is wrong with its condition."""
         statement = allow("sts:AssumeRole", None, Principal={"AWS": "444455556666"}, Condition=condition)
         for kind in ("trust", "identity", None):
             assert SECRET not in repr(report(policy(statement), kind))
 
     def test_nor_when_the_text_breaks_off_in_it(self) -> None:
-        """A syntax error in the middle of it."""
+        """A syntax error within an external ID does not show it."""
         assert SECRET not in repr(report(f'{{"Condition": {{"StringEquals": {{"sts:ExternalId": "{SECRET}'))
 
 
 def test_notes_leave_a_policy_clean() -> None:
-    """A warning does not."""
+    """Notes leave a policy clean, warnings do not."""
     note = report(policy(allow("sts:AssumeRole", None, Principal={"AWS": "444455556666"})))
     warning = report(policy(allow("s3:GetObjects")))
 
@@ -257,25 +257,25 @@ def test_notes_leave_a_policy_clean() -> None:
 
 
 def test_a_comment_is_a_note_where_comments_belong() -> None:
-    """A .jsonc file is read by something that takes them out."""
+    """Comments are a note in a .jsonc file, whose reader removes them, and an error elsewhere."""
     text = '{"Version": "2012-10-17", // now\n"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
-    found = lint(parse_json(text, "p.jsonc"), len(text), has_comments=True)
+    lint_report = lint(parse_json(text, "p.jsonc"), len(text), has_comments=True)
 
-    assert [(finding.rule.code, finding.severity) for finding in found.findings] == [("syntax.comment", "note")]
-    assert found.is_clean
+    assert [(finding.rule.code, finding.severity) for finding in lint_report.findings] == [("syntax.comment", "note")]
+    assert lint_report.is_clean
     assert codes(text) == ["syntax.comment"]
     assert not report(text).is_clean
 
 
 def test_without_a_reference_only_global_keys_are_known() -> None:
-    """Nothing is said of services then."""
+    """Without a service reference only global condition keys are checked."""
     statement = allow("s4:GetObject", Condition={"StringEquals": {"s3:prefixx": "x", "aws:Usernam": "y"}})
 
     assert codes(policy(statement), has_reference=False) == ["condition.unknown-key"]
 
 
 def test_one_mistake_does_not_hide_another() -> None:
-    """What the grammar refuses in one statement is no reason to leave the others alone, nor the rest of it."""
+    """A grammar error in one statement hides no finding in another, nor in the rest of its own."""
     broken = {"Effect": "allow", "Action": "s3:GetObjects", "Resource": "*"}
 
     assert sorted(codes(policy(broken, allow("s4:x")), "identity")) == [
@@ -286,7 +286,7 @@ def test_one_mistake_does_not_hide_another() -> None:
 
 
 def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
-    """What it has, not what it lacks."""
+    """A bare statement is checked by the grammar for what it has, not for what it lacks."""
     document = json.dumps({"Effect": "allow", "Action": "s3:*"})
 
     assert codes(document) == ["grammar.fragment", "grammar.effect"]
@@ -303,7 +303,7 @@ def test_a_bare_statement_is_checked_by_the_grammar_too() -> None:
     ],
 )
 def test_a_private_range_has_a_consequence(condition: str, effect: str, consequence: str) -> None:
-    """Which one depends on operator and effect."""
+    """A private range in aws:SourceIp has a consequence that depends on operator and effect."""
     statement = allow(Condition={condition: {"aws:SourceIp": "10.0.0.0/8"}}) | {"Effect": effect}
 
     assert [finding.message for finding in report(policy(allow(), statement), "identity").findings] == [
@@ -326,5 +326,5 @@ def test_a_private_range_has_a_consequence(condition: str, effect: str, conseque
     ],
 )
 def test_hints_say_what_to_write(statement: Json, hint: str) -> None:
-    """The name that was probably meant."""
+    """A finding's hint names the value that was probably meant."""
     assert hint in [finding.hint for finding in report(policy(statement)).findings]

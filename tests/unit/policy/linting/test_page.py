@@ -1,6 +1,6 @@
-"""docs/reference/policy-check.md says of every finding what `dsops help CODE` says.
+"""docs/reference/policy-check.md has the text of `dsops help CODE` for every rule.
 
-DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+DSOPS_UPDATE_GOLDEN=1 writes the page again.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ TOPICS = {
     "action": "Actions and resources",
     "resource": "Actions and resources",
 }
-"""The headings by the first word of the code."""
+"""The page's headings by the first part of a rule's code."""
 
 
 def topic(rule: LintRule) -> str:
-    """Its heading."""
+    """The heading for a rule."""
     return TOPICS.get(rule.code.replace(".", "-")) or TOPICS[rule.code.partition(".")[0]]
 
 
 def page() -> str:
-    """The page as it has to be."""
+    """The page as generated from the rules."""
     order = list(dict.fromkeys(TOPICS.values()))
     text = HEAD
     for heading, rules in groupby(sorted(RULES, key=lambda rule: order.index(topic(rule))), key=topic):
@@ -99,14 +99,14 @@ def page() -> str:
 
 
 def test_the_page_says_it_of_every_finding() -> None:
-    """A rule that is added, renamed or reworded changes the page."""
+    """The page equals the generated text, so a changed rule changes the page."""
     if UPDATE:
         PAGE.write_text(page(), encoding="utf-8")
     assert page() == PAGE.read_text(encoding="utf-8")
 
 
 def test_every_rule_stands_on_it_once() -> None:
-    """Under its code."""
+    """Every rule is on the page once, under its code."""
     assert sorted(line[4:] for line in page().splitlines() if line.startswith("### ")) == sorted(
         rule.code for rule in RULES
     )

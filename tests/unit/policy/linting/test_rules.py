@@ -1,4 +1,4 @@
-"""Each rule finds what it is for, and nothing else."""
+"""Each rule finds what it is meant to find, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def _id(example: Example) -> str:
 
 @pytest.mark.parametrize("example", FOUND, ids=_id)
 def test_it_is_found(example: Example) -> None:
-    """The rule says so."""
+    """The rule reports this document."""
     assert example.code in codes(example.document, example.kind)
 
 
 @pytest.mark.parametrize("example", NOT_FOUND, ids=_id)
 def test_it_is_not_found(example: Example) -> None:
-    """The rule is silent."""
+    """The rule does not report this document."""
     assert example.code not in codes(example.document, example.kind)
 
 
 def test_every_rule_has_an_example_and_a_counter_example() -> None:
-    """A rule without either could say anything."""
+    """Every rule has an example and a counter-example."""
     every = {rule.code for rule in RULES}
 
     assert every == {example.code for example in FOUND}
@@ -37,7 +37,7 @@ def test_every_rule_has_an_example_and_a_counter_example() -> None:
 
 
 def test_codes_are_stable_names() -> None:
-    """Each stands once, is dotted, and has a severity that is one."""
+    """Rule codes are unique, dotted and lower-case, and severities valid."""
     assert len(RULES) == len({rule.code for rule in RULES})
     assert all(rule.code.count(".") == 1 and rule.code == rule.code.lower() for rule in RULES)
     assert {rule.severity for rule in RULES} == set(SEVERITIES)
@@ -45,7 +45,7 @@ def test_codes_are_stable_names() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_every_rule_says_what_why_how_and_from_where(rule: object) -> None:
-    """No text is empty; what and cure go on a line, so they have no full stop."""
+    """Every rule has all texts; `what` and `cure` are used within a line and have no full stop."""
     assert isinstance(rule, tuple)
     assert all(rule)
     _, _, what, why, cure, _ = rule

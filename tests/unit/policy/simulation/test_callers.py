@@ -1,4 +1,4 @@
-"""A caller's ARN or name -> who asks, and what every request of such a caller carries."""
+"""Parsing a caller's ARN or name, and the context keys that every request of the caller has."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GITHUB = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.
     ],
 )
 def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, ...]) -> None:
-    """Every kind of principal that a request can have; a role stands for a session of it."""
+    """Every kind of principal is parsed; a role ARN stands for a session of the role."""
     assert read_caller(text) == Principal(*principal)  # type: ignore[arg-type]  # the kinds are texts here
 
 
@@ -63,28 +63,28 @@ def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, 
     ],
 )
 def test_who_can_not_call_is_refused(text: str, why: str) -> None:
-    """With what to write instead."""
+    """A text that is no caller is refused with what to write instead."""
     with pytest.raises(ValueError, match=why):
         read_caller(text)
 
 
 def test_the_path_and_the_id_of_a_role_can_be_said() -> None:
-    """The ARN of its session has neither."""
+    """A role's path and unique id can be passed beside its session's ARN, which has neither."""
     caller = read_caller(SESSION, role_arn=f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", unique_id="AROAEXAMPLE0000000001")
 
     assert (caller.issuer_arn, caller.unique_id) == (f"arn:aws:iam::{ACCOUNT}:role/ci/Deploy", "AROAEXAMPLE0000000001")
 
 
 def context(principal: Principal, said: dict[str, tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
-    """The keys of a request of that caller's."""
+    """The context keys of a request by this caller."""
     return known_context(CaseQuestion(principal, "s3:GetObject", "arn:aws:s3:::b/k", ACCOUNT, said or {}), NOW)
 
 
 def test_a_user_signs_without_a_word_about_mfa() -> None:
-    """Long-term keys have no such key at all, which is what BoolIfExists lets through."""
-    found = context(read_caller(f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLE0000000001"))
+    """A user's request has no aws:MultiFactorAuthPresent key at all, which BoolIfExists lets through."""
+    keys = context(read_caller(f"arn:aws:iam::{ACCOUNT}:user/team/alice", unique_id="AIDAEXAMPLE0000000001"))
 
-    assert found == {
+    assert keys == {
         "aws:CurrentTime": ("2026-11-24T12:00:00Z",),
         "aws:EpochTime": ("1795521600",),
         "aws:PrincipalAccount": (ACCOUNT,),
@@ -100,7 +100,7 @@ def test_a_user_signs_without_a_word_about_mfa() -> None:
 
 
 def test_a_session_says_that_it_has_no_mfa() -> None:
-    """And its PrincipalArn is the role's; a federated user's is his own."""
+    """A role session has MFA false and its role's PrincipalArn; a federated user has his own ARN."""
     session = context(read_caller(SESSION, unique_id="AROAEXAMPLE0000000001"))
     federated = context(read_caller(f"arn:aws:sts::{ACCOUNT}:federated-user/bob"))
 
@@ -113,7 +113,7 @@ def test_a_session_says_that_it_has_no_mfa() -> None:
 
 
 def test_a_service_and_a_stranger_have_no_account() -> None:
-    """So none of the keys that tell of one."""
+    """Services and anonymous callers have no account, and none of the keys derived from one."""
     service = context(read_caller("ec2.amazonaws.com"))
     stranger = context(read_caller("anonymous"))
 
@@ -124,19 +124,26 @@ def test_a_service_and_a_stranger_have_no_account() -> None:
 
 
 def test_what_the_author_says_wins_in_any_case_of_letters() -> None:
-    """And an empty value takes a key away; a time counts for both keys that tell it."""
-    said = {"AWS:principaltype": ("Odd",), "aws:ViaAWSService": (), "aws:CurrentTime": ("2027-01-01T00:00:00Z",)}
-    found = context(read_caller(f"arn:aws:iam::{ACCOUNT}:root"), said)
+    """Context keys in the case override known ones, ignoring case; an empty value removes a key.
 
-    assert found["AWS:principaltype"] == ("Odd",)
-    assert "aws:PrincipalType" not in found
-    assert "aws:ViaAWSService" not in found
-    assert found["aws:EpochTime"] == ("1798761600",)
+    A time sets both aws:CurrentTime and aws:EpochTime.
+    """
+    case_context = {
+        "AWS:principaltype": ("Odd",),
+        "aws:ViaAWSService": (),
+        "aws:CurrentTime": ("2027-01-01T00:00:00Z",),
+    }
+    keys = context(read_caller(f"arn:aws:iam::{ACCOUNT}:root"), case_context)
+
+    assert keys["AWS:principaltype"] == ("Odd",)
+    assert "aws:PrincipalType" not in keys
+    assert "aws:ViaAWSService" not in keys
+    assert keys["aws:EpochTime"] == ("1798761600",)
 
 
 def test_a_question_keeps_values_to_itself() -> None:
-    """One of them may be an external ID."""
-    asked = CaseQuestion(read_caller("anonymous"), "sts:AssumeRole", "*", "", {"sts:ExternalId": ("hush",)})
+    """A question's repr shows context keys without values, since one may be an external ID."""
+    question = CaseQuestion(read_caller("anonymous"), "sts:AssumeRole", "*", "", {"sts:ExternalId": ("hush",)})
 
-    assert "hush" not in repr(asked)
-    assert "sts:ExternalId" in repr(asked)
+    assert "hush" not in repr(question)
+    assert "sts:ExternalId" in repr(question)

@@ -1,4 +1,4 @@
-"""A file of cases -> cases, or everything that is wrong with it, line by line."""
+"""Parsing a case file into cases, or into all its problems with lines."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ NO_SAY = "a trust policy has no say in s3:GetObject: the resource's own policy i
 
 
 def table(text: str) -> CaseTable:
-    """What the file says."""
+    """The parsed case file."""
     return read_cases(parse_yaml(dedent(text), "cases.yaml"), "cases.yaml")
 
 
 def case(keys: str, *, before: str = "") -> Case:
-    """The only case of a file of the least there can be, with those keys as well."""
-    found = table(f"{before}{LEAST}" + "".join(f"    {line}\n" for line in dedent(keys).splitlines()))
-    assert found.problems == ()
-    (only,) = found.cases
+    """The only case of a minimal file with these additional keys."""
+    cases = table(f"{before}{LEAST}" + "".join(f"    {line}\n" for line in dedent(keys).splitlines()))
+    assert cases.problems == ()
+    (only,) = cases.cases
     return only
 
 
 def problems(text: str) -> list[tuple[int, str, str]]:
-    """Line, path and message of each."""
-    return [(found.where.line, found.path, found.message) for found in table(text).problems]
+    """Line, path and message of each problem."""
+    return [(problem.where.line, problem.path, problem.message) for problem in table(text).problems]
 
 
 class TestQuestion:
-    """Who, what, to what, with what."""
+    """The question of a case: caller, action, resource, context."""
 
     def test_a_case_has_its_own_values_over_the_defaults(self) -> None:
-        """And its line, to be found again."""
-        found = case("action: sts:TagSession\nprincipal: arn:aws:iam::444455556666:user/bob")
+        """A case's values override the defaults, and the case has its line."""
+        read_case = case("action: sts:TagSession\nprincipal: arn:aws:iam::444455556666:user/bob")
 
-        assert (found.name, found.line) == ("alice deploys", 7)
-        assert found.asked.principal.arn == "arn:aws:iam::444455556666:user/bob"
-        assert (found.asked.action, found.asked.resource) == ("sts:TagSession", ROLE)
-        assert found.expected == Expected("allow")
+        assert (read_case.name, read_case.line) == ("alice deploys", 7)
+        assert read_case.asked.principal.arn == "arn:aws:iam::444455556666:user/bob"
+        assert (read_case.asked.action, read_case.asked.resource) == ("sts:TagSession", ROLE)
+        assert read_case.expected == Expected("allow")
 
     def test_json_is_read_just_so(self) -> None:
-        """YAML takes it as it stands."""
+        """A JSON file is read like YAML."""
         content = {
             "cases": [
                 {
@@ -69,12 +69,12 @@ class TestQuestion:
                 }
             ]
         }
-        found = read_cases(parse_json(json.dumps(content), "cases.json"), "cases.json")
+        case_file = read_cases(parse_json(json.dumps(content), "cases.json"), "cases.json")
 
-        assert (len(found.cases), found.problems) == (1, ())
+        assert (len(case_file.cases), case_file.problems) == (1, ())
 
     def test_the_account_of_a_resource_is_in_its_arn_or_said(self) -> None:
-        """A bucket's ARN has none; then it is the caller's."""
+        """A resource's account is in its ARN, or is given, or else the caller's (a bucket's ARN has none)."""
         bucket = "action: s3:GetObject\nresource: arn:aws:s3:::bucket/key\n"
 
         assert case("").asked.resource_account == "111122223333"
@@ -82,8 +82,8 @@ class TestQuestion:
         assert case(bucket + "resource_account: '000011112222'").asked.resource_account == "000011112222"
 
     def test_a_role_has_a_path_and_an_id(self) -> None:
-        """Which the ARN of its session does not have."""
-        found = case(
+        """A role caller may have the path and unique id that its session's ARN lacks."""
+        read_case = case(
             """\
             principal:
               arn: arn:aws:sts::111122223333:assumed-role/App/run
@@ -92,55 +92,58 @@ class TestQuestion:
             """
         ).asked.principal
 
-        assert found.issuer_arn == "arn:aws:iam::111122223333:role/ci/App"
-        assert found.unique_id == "AROAEXAMPLE0000000001"
+        assert read_case.issuer_arn == "arn:aws:iam::111122223333:role/ci/App"
+        assert read_case.unique_id == "AROAEXAMPLE0000000001"
 
     def test_context_keys_add_up_and_the_cases_own_win(self) -> None:
-        """Case doesn't count in them; null takes one away, a list is several values, numbers keep their text."""
+        """Context keys of defaults and case are merged ignoring case, and the case overrides.
+
+        null removes a key, a list is several values, and numbers keep their text.
+        """
         before = "x-common: &common {a:A: one, b:B: 007}\n"
         text = f"{before}{LEAST}".replace("defaults:", "defaults:\n  context: *common")
-        found = table(f"{text}    context: {{A:a: [x, y], c:C: null}}\n")
+        cases = table(f"{text}    context: {{A:a: [x, y], c:C: null}}\n")
 
-        assert found.problems == ()
-        assert found.cases[0].asked.context == {"b:B": ("007",), "A:a": ("x", "y"), "c:C": ()}
+        assert cases.problems == ()
+        assert cases.cases[0].asked.context == {"b:B": ("007",), "A:a": ("x", "y"), "c:C": ()}
 
 
 class TestPolicies:
-    """Where they stand."""
+    """The policies of a case."""
 
     def test_files_documents_and_names_are_told_apart(self) -> None:
-        """A name of `policies` may stand for either."""
+        """A policy is a file, an inline document, or a name under `policies` for either."""
         before = "policies:\n  all: {Version: '2012-10-17'}\n  other: elsewhere.json\n"
-        found = case("identity: [all, other, file.json, {Version: x}]", before=before).policies["identity"]
+        read_case = case("identity: [all, other, file.json, {Version: x}]", before=before).policies["identity"]
 
-        assert [(source.file, source.node is not None) for source in found[0]] == [
+        assert [(source.file, source.node is not None) for source in read_case[0]] == [
             ("cases.yaml", True),
             ("elsewhere.json", False),
             ("file.json", False),
             ("cases.yaml", True),
         ]
-        assert len(found) == 1
+        assert len(read_case) == 1
 
     def test_levels_and_layers(self) -> None:
-        """A list of SCPs is a list of levels, one of session policies a single layer; lists in it are layers."""
+        """A list of SCPs is a list of levels; a list of session policies is one layer, and nested lists are layers."""
         levels = case("scp: [FullAWSAccess, [FullAWSAccess, deny.json]]").policies["scp"]
         layer = case("session: [a.json, b.json]").policies["session"]
         layers = case("session: [[a.json], [b.json, c.json]]").policies["session"]
 
         assert [len(level) for level in levels] == [1, 2]
         assert [source.file for source in levels[1]] == ["", "deny.json"]
-        assert [len(each) for each in layer] == [2]
-        assert [len(each) for each in layers] == [1, 2]
+        assert [len(policies) for policies in layer] == [2]
+        assert [len(policies) for policies in layers] == [1, 2]
 
     def test_null_says_that_there_is_none(self) -> None:
-        """What nobody speaks of may be read from elsewhere."""
-        found = case("identity: null").policies
+        """null says that there is no such policy; a place that is not mentioned may be read from elsewhere."""
+        read_case = case("identity: null").policies
 
-        assert found["identity"] == ()
-        assert "boundary" not in found
+        assert read_case["identity"] == ()
+        assert "boundary" not in read_case
 
     def test_a_resources_policy_stands_in_for_the_trust_policy_of_the_defaults(self) -> None:
-        """A case about a resource that is no role does not mean it; one about a role means nothing else."""
+        """A case's resource policy replaces the default trust policy if the resource is no role."""
         question = "action: s3:GetObject\nresource: arn:aws:s3:::b/k\n"
         both = LEAST.replace("defaults:", "defaults:\n  resource_policy: any.json")
 
@@ -150,10 +153,10 @@ class TestPolicies:
 
 
 class TestExpectation:
-    """What the answer should be."""
+    """The expected answer."""
 
     def test_the_type_may_be_named_as_aws_does(self) -> None:
-        """Or in the word of the table's key."""
+        """`decided_by` accepts the key of a place or AWS's name of the policy type."""
         by_key = case("decided_by: trust\nsid: Team\nline: 7").expected
         by_words = case("decided_by: role trust policy").expected
 
@@ -162,10 +165,10 @@ class TestExpectation:
 
 
 class TestProblems:
-    """All at once, in the order of the file."""
+    """All problems are reported at once, in the order of the file."""
 
     def test_every_problem_is_told_with_its_line_and_path(self) -> None:
-        """Those of defaults, of policies and of each case."""
+        """Problems in defaults, policies and cases are reported with line and path."""
         text = f"""\
             defaults:
               princpal: alice
@@ -209,7 +212,7 @@ class TestProblems:
         ]
 
     def test_an_expectation_is_looked_at_when_it_is_there(self) -> None:
-        """Types of policies and numbers of lines."""
+        """An unknown policy type in `decided_by` and a `line` that is no number are problems."""
         assert problems(f"{LEAST}    decided_by: luck\n    line: third\n") == [
             (9, "cases[0].decided_by", "`luck` is not a type of policy"),
             (10, "cases[0].line", "`third` is not the number of a line"),
@@ -234,32 +237,32 @@ class TestProblems:
         ],
     )
     def test_what_can_not_be_asked_is_refused(self, keys: str, path: str, message: str) -> None:
-        """On its line, in a sentence."""
+        """A question that cannot be asked is one problem, on its line."""
         lines = "".join(f"    {line}\n" for line in keys.splitlines())
-        found = problems(f"{LEAST}{lines}")
+        problem_list = problems(f"{LEAST}{lines}")
 
         assert any(
-            where == f"cases[0].{path}" and message in text and line in (7, 9, 10) for line, where, text in found
-        ), found
+            where == f"cases[0].{path}" and message in text and line in (7, 9, 10) for line, where, text in problem_list
+        ), problem_list
 
     @pytest.mark.parametrize("text", ["", "cases: []", "cases: {a: b}", "defaults: {}", "[]", "x", "cases: [1]"])
     def test_a_file_without_cases_is_no_table(self, text: str) -> None:
-        """It is told, and there is nothing to ask."""
-        found = table(text)
+        """A file without cases has problems and no cases."""
+        cases = table(text)
 
-        assert found.cases == ()
-        assert found.problems
+        assert cases.cases == ()
+        assert cases.problems
 
     def test_what_is_no_yaml_is_told(self) -> None:
-        """With its line."""
+        """Invalid YAML is a problem with its line."""
         assert problems("cases: [\n  {") == [(3, "", problems("cases: [\n  {")[0][2])]
 
     def test_keys_of_ones_own_are_left_alone(self) -> None:
-        """For anchors."""
+        """Keys that begin with `x-` are ignored: they can hold YAML anchors."""
         assert problems(f"x-mine: {{a: 1}}\n{LEAST}") == []
 
     def test_a_problem_in_the_defaults_is_told_once(self) -> None:
-        """However many cases there are."""
+        """A problem in the defaults is reported once, however many cases there are."""
         text = LEAST.replace("sts:AssumeRole", "sts:*") + "  - {name: b, expect: deny}\n"
 
         assert [line for line, _, _ in problems(text)] == [3]

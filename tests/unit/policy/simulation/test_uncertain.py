@@ -1,4 +1,4 @@
-"""What is not known leaves the answers open that it could change, and no others."""
+"""Unknown policies and context keys make an answer unknown exactly if they could change it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NOTHING: PolicySet = given(identity=None)
 
 
 def verdict(found: PolicySet, *unread: str) -> str:
-    """Of alice, who wants to read a secret."""
+    """The verdict on alice's request to read a secret."""
     return outcome(READ, found, *[Unread(place, "denied") for place in unread]).verdict  # type: ignore[arg-type]
 
 
 def test_what_is_unread_may_allow_or_deny() -> None:
-    """An identity-based policy does both, and beside an explicit Deny nothing."""
+    """An unread identity policy may allow or deny, so only an explicit deny is certain."""
     allows, denies = given(identity=identity(allow())), given(identity=identity(deny()))
 
     assert verdict(NOTHING, "identity") == "unknown"
@@ -34,7 +34,7 @@ def test_what_is_unread_may_allow_or_deny() -> None:
 
 
 def test_at_best_what_is_unread_is_in_the_callers_favour() -> None:
-    """A denial that is left then is one whatever stands there."""
+    """`at_best` is the answer in which every unread policy favours the caller."""
     denies = given(identity=identity(deny()))
     unread = Unread("identity", "denied"), Unread("boundary", "denied")
 
@@ -44,7 +44,7 @@ def test_at_best_what_is_unread_is_in_the_callers_favour() -> None:
 
 
 def test_limits_only_take_away() -> None:
-    """Where nothing allows, an unread boundary or organization changes no more than the kind of denial."""
+    """An unread boundary, SCP or RCP can only deny: where nothing allows, the answer is a denial."""
     allows = given(identity=identity(allow()))
     for place in ("boundary", "scp", "rcp"):
         assert verdict(allows, place) == "unknown"
@@ -52,7 +52,7 @@ def test_limits_only_take_away() -> None:
 
 
 def test_a_session_policy_that_is_unread_limits_a_session() -> None:
-    """And may be all that a federated user has."""
+    """An unread session policy may limit a role session; a federated user may have no other policy."""
     for caller in (f"arn:aws:iam::{ACCOUNT}:role/App", f"arn:aws:sts::{ACCOUNT}:federated-user/bob"):
         question = READ._replace(principal=read_caller(caller))
 
@@ -61,14 +61,14 @@ def test_a_session_policy_that_is_unread_limits_a_session() -> None:
 
 
 def test_the_policy_of_a_resource_may_name_the_caller() -> None:
-    """So nothing but an explicit Deny is sure."""
+    """An unread resource policy may name the caller, so only an explicit deny is certain."""
     assert verdict(NOTHING, "resource") == "unknown"
     assert verdict(given(identity=identity(allow())), "resource") == "unknown"
     assert verdict(given(identity=identity(deny())), "resource") == "explicit-deny"
 
 
 def test_an_unread_trust_policy_of_another_account_does_not_help_who_may_not_call() -> None:
-    """There the caller's own policies have to allow as well."""
+    """An unread trust policy of another account does not help a caller without a permission of its own."""
     question = asked(resource=OTHER_ROLE)
 
     assert outcome(question, given(identity=None), Unread("trust", "?")).verdict == "deny"
@@ -76,17 +76,17 @@ def test_an_unread_trust_policy_of_another_account_does_not_help_who_may_not_cal
 
 
 def test_whether_there_is_a_boundary_is_open_too() -> None:
-    """One that exists makes a Deny with NotPrincipal apply to everybody; without it the user may."""
+    """An unread boundary matters to a Deny with NotPrincipal, which applies to every user with a boundary."""
     resource = policy("resource", deny(NotPrincipal={"AWS": [ACCOUNT, READ.principal.arn]}))
-    found = given(identity=identity(allow()), resource=resource)
+    policies = given(identity=identity(allow()), resource=resource)
 
-    assert verdict(found) == "allow"
-    assert verdict(found, "boundary") == "unknown"
-    assert verdict({**found, "boundary": ((policy("boundary", allow()),),)}) == "explicit-deny"
+    assert verdict(policies) == "allow"
+    assert verdict(policies, "boundary") == "unknown"
+    assert verdict({**policies, "boundary": ((policy("boundary", allow()),),)}) == "explicit-deny"
 
 
 def test_what_is_not_consulted_is_not_told_of() -> None:
-    """A root user has no identity policies; nobody needs a policy to ask who he is."""
+    """Unread policies that are not consulted are not listed: a root user's own, and all for GetCallerIdentity."""
     root = asked("s3:ListAllMyBuckets", "*", f"arn:aws:iam::{ACCOUNT}:root")
     unread = [Unread("identity", "denied"), Unread("boundary", "denied")]
 
@@ -96,16 +96,16 @@ def test_what_is_not_consulted_is_not_told_of() -> None:
 
 
 class TestContext:
-    """Condition keys whose values nobody knows."""
+    """Context keys with unknown values."""
 
     TAGS = Unread("context", "GetUser was denied", ("aws:principaltag/", "aws:userid"))
 
     def test_a_condition_on_an_unknown_key_leaves_both_answers_open(self) -> None:
-        """Of an Allow and of a Deny; another key's condition still counts."""
+        """A condition on an unknown key makes both Allow and Deny uncertain; other keys' conditions still count."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
-        wanted = {**team, "Bool": {"aws:SecureTransport": "false"}}
+        expected_values = {**team, "Bool": {"aws:SecureTransport": "false"}}
         allows = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
-        never = given(trust=trusting({"AWS": ACCOUNT}, Condition=wanted), identity=ALLOWS)
+        never = given(trust=trusting({"AWS": ACCOUNT}, Condition=expected_values), identity=ALLOWS)
         denies = given(trust=TRUSTS_ALICE, identity=identity(deny("sts:*", Condition=team)))
 
         assert outcome(asked(), allows, self.TAGS).verdict == "unknown"
@@ -113,15 +113,15 @@ class TestContext:
         assert outcome(asked(), denies, self.TAGS).verdict == "unknown"
 
     def test_a_key_that_the_author_says_is_known(self) -> None:
-        """In whatever case of letters."""
+        """A key that the case gives is known, ignoring case."""
         team = {"StringEquals": {"aws:PrincipalTag/team": "core"}}
-        found = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
+        policies = given(trust=trusting({"AWS": ACCOUNT}, Condition=team), identity=ALLOWS)
         question = asked()._replace(context={"AWS:PrincipalTag/Team": ("core",)})
 
-        assert outcome(question, found, self.TAGS).verdict == "allow"
+        assert outcome(question, policies, self.TAGS).verdict == "allow"
 
     def test_a_variable_needs_a_value_too(self) -> None:
-        """In a resource and in a condition's value."""
+        """A policy variable needs a known value, in a resource as in a condition's value."""
         own = identity(allow("secretsmanager:*", "arn:aws:secretsmanager:*:*:secret:${aws:userid}"))
         resource = given(identity=own)
         value = {"StringEquals": {"sts:RoleSessionName": "${aws:PrincipalTag/name}"}}
@@ -132,13 +132,13 @@ class TestContext:
         assert outcome(asked(sts__RoleSessionName="x"), condition, self.TAGS).verdict == "unknown"
 
     def test_keys_that_no_statement_looks_at_are_not_told_of(self) -> None:
-        """The answer is as sure as before."""
-        found = outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=ALLOWS), self.TAGS)
+        """Unknown keys that no statement reads are not listed and change nothing."""
+        answer = outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=ALLOWS), self.TAGS)
 
-        assert (found.verdict, found.unread) == ("allow", ())
+        assert (answer.verdict, answer.unread) == ("allow", ())
 
     def test_a_statement_about_another_action_does_not_matter(self) -> None:
-        """Its condition is never looked at."""
+        """An unknown key in a statement on another action changes nothing."""
         other = identity(allow("sts:*"), deny("s3:*", Condition={"Null": {"aws:PrincipalTag/team": "true"}}))
 
         assert outcome(asked(), given(trust=TRUSTS_ACCOUNT, identity=other), self.TAGS).verdict == "allow"

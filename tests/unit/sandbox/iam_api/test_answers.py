@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from tests.sandboxes import ACCOUNT, Lab, Person
 
 POLICY = json.dumps(

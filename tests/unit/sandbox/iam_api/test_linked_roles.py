@@ -7,9 +7,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
-from dsops.sandbox.iam_api.linked_role_names import linked_roles
-from dsops.sandbox.state.backends import aws_policies
+from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
+from dsops.sandbox.clock import MovableClock
+from dsops.sandbox.state.iam_backend import aws_policies
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 WITHDRAWN = {"AmazonLexBotPolicy"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.sts import totp
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 

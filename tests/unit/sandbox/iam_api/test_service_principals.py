@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from dsops.sandbox.iam_api.service_principals import is_service_principal
-from dsops.sandbox.state.backends import aws_policies
+from dsops.sandbox.state.iam_backend import aws_policies
 from tests.sandboxes import ACCOUNT, Lab
 
 GUIDES = (

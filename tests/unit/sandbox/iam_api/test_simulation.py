@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dsops.sandbox.control.clock import MovableClock
+from dsops.sandbox.clock import MovableClock
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/bob"

@@ -1,6 +1,6 @@
-"""What each operation of DynamoDB is about: tables and their indexes, streams, backups; also several in one call.
+"""Authorization questions of DynamoDB: tables, indexes, streams, backups; batches name several.
 
-The same actions allow DynamoDB Streams, which is a service of its own in the models.
+The same actions allow DynamoDB Streams, which botocore models as a separate service.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
 from dsops.sandbox.authorization.resources.expressions import attributes, leading_keys, plain
-from dsops.sandbox.authorization.resources.given import (
+from dsops.sandbox.authorization.resources.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -25,9 +25,9 @@ from dsops.sandbox.authorization.resources.given import (
     texts,
 )
 from dsops.sandbox.authorization.resources.partiql import ACTIONS, attributes_named, fixes, key_values, read_statement
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.state.backends import StoredPolicy
 from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.secrets import SecretLocation
 
 _ARNS: Final = ("BackupArn", "ExportArn", "ImportArn", "StreamArn", "ResourceArn", "TableArn", "SourceTableArn")
 _TABLES: Final = ("TableName", "SourceTableName", "TargetTableName")
@@ -38,20 +38,20 @@ _TRANSACTED: Final[Mapping[str, str]] = {
     "Put": "PutItem",
     "Update": "UpdateItem",
 }
-"""Kind of an item of a transaction -> its action: a transaction has none of its own."""
+"""Kind of a transaction item -> its action: a transaction has no action of its own."""
 _ABOUT_ALL: Final = frozenset({"ListBackups", "ListContributorInsights"})
-"""Operations that a table only filters: AWS's reference has no resource for them."""
+"""Operations in which a table is only a filter: AWS's reference lists no resource for them."""
 _TABLE: Final = re.compile(r"table/([A-Za-z0-9_.-]+)")
 
 
 class DynamoDbResources:
-    """DynamoDB of one world."""
+    """Authorization questions of DynamoDB in one world."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of DynamoDB."""
+        """Yield the permissions that a DynamoDB operation needs."""
         if operation in {"BatchGetItem", "BatchWriteItem"}:
             yield from self._batch(operation, inside(parameters, "RequestItems"), caller, _common(parameters))
         elif operation in {"TransactGetItems", "TransactWriteItems"}:
@@ -64,7 +64,7 @@ class DynamoDbResources:
             yield from self._named(operation, parameters, caller)
 
     def _named(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """The tables and other things that the parameters name, each; everything when they name none."""
+        """Yield a question for each table or ARN in the parameters; `*` when there is none."""
         context = _common(parameters)
         if operation in _ABOUT_ALL:
             yield AuthorizationQuestion(f"dynamodb:{operation}", "*", caller.account, context)
@@ -99,17 +99,17 @@ class DynamoDbResources:
             question = self._of_table(operation, table, caller, context)
             key = self._partition_key(question, caller, "")
             if operation == "BatchGetItem":
-                wanted = inside(items, table)
-                keys = many(wanted, "Keys")
-                named = attributes({**wanted, "Keys": None}, keys)
+                request = inside(items, table)
+                keys = many(request, "Keys")
+                attribute_names = attributes({**request, "Keys": None}, keys)
             else:
                 writes = many(items, table)
                 keys = [
-                    inside(inside(each, "PutRequest"), "Item") or inside(inside(each, "DeleteRequest"), "Key")
-                    for each in writes
+                    inside(inside(write, "PutRequest"), "Item") or inside(inside(write, "DeleteRequest"), "Key")
+                    for write in writes
                 ]
-                named = attributes({}, keys)
-            yield question._replace(context={**question.context, **leading_keys({}, keys, key), **named})
+                attribute_names = attributes({}, keys)
+            yield question._replace(context={**question.context, **leading_keys({}, keys, key), **attribute_names})
 
     def _transaction(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
         context: Context = {**_common(parameters), "dynamodb:EnclosingOperation": (operation,)}
@@ -129,20 +129,20 @@ class DynamoDbResources:
             return
         question = self._of_table(statement.action, statement.table, caller, context, statement.secondary_index)
         key = self._partition_key(question, caller, statement.secondary_index)
-        own: Context = {}
+        own_keys: Context = {}
         if statement.action == "PartiQLSelect":
-            own["dynamodb:FullTableScan"] = (shown(not (key and fixes(statement, key))),)
-        given = [plain(value) for value in many(parameters, "Parameters")]
-        values = key_values(statement, key, given) if key else ()
-        own |= {"dynamodb:LeadingKeys": values} if values else {}
-        named = attributes_named(statement)
-        own |= {"dynamodb:Attributes": named} if named else {}
-        yield question._replace(context={**question.context, **own})
+            own_keys["dynamodb:FullTableScan"] = (shown(not (key and fixes(statement, key))),)
+        statement_parameters = [plain(value) for value in many(parameters, "Parameters")]
+        values = key_values(statement, key, statement_parameters) if key else ()
+        own_keys |= {"dynamodb:LeadingKeys": values} if values else {}
+        attribute_names = attributes_named(statement)
+        own_keys |= {"dynamodb:Attributes": attribute_names} if attribute_names else {}
+        yield question._replace(context={**question.context, **own_keys})
 
     def _of_table(
         self, action: str, table: str, caller: Caller, context: Context, index: str = ""
     ) -> AuthorizationQuestion:
-        """The question about a table by its name or ARN, or about an index of it."""
+        """Return the question about a table by name or ARN, or about one of its indexes."""
         arn = table
         if not table.startswith("arn:"):
             arn = f"arn:{caller.partition}:dynamodb:{caller.region}:{caller.account}:table/{table}"
@@ -150,40 +150,40 @@ class DynamoDbResources:
         return question._replace(resource=f"{question.resource}/index/{index}") if index else question
 
     def _of_arn(self, action: str, arn: str, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """The question about anything that has an ARN; the policy is a stream's own, else its table's."""
+        """Return the question about an ARN, with the policy of the stream itself or of the table."""
         parts = parse_arn(arn)
         if parts is None or parts.service != "dynamodb":
             return AuthorizationQuestion(f"dynamodb:{action}", "*", caller.account, context)
-        found = _TABLE.match(parts.resource)
+        table_match = _TABLE.match(parts.resource)
         place = SecretLocation(parts.account, parts.region)
-        table = None if found is None else self._estate.table(place, found[1])
-        if found is None or table is None:
+        table = None if table_match is None else self._estate.table(place, table_match[1])
+        if table_match is None or table is None:
             return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context)
-        inner = parts.resource.removeprefix(found[0])
-        # Indexes have their table's policy, streams one of their own, backups and exports none.
+        inner = parts.resource.removeprefix(table_match[0])
+        # An index has its table's policy, a stream its own; backups and exports have none.
         policy: StoredPolicy | None = None
         if inner.startswith("/stream/"):
             policy = self._estate.table_policy(place, arn)
         elif not inner or inner.startswith("/index/"):
-            policy = self._estate.table_policy(place, str(parts._replace(resource=found[0])))
+            policy = self._estate.table_policy(place, str(parts._replace(resource=table_match[0])))
         own = tag_keys(("aws:ResourceTag",), table.tags)
         return AuthorizationQuestion(f"dynamodb:{action}", arn, parts.account, context | own, policy)
 
     def _partition_key(self, question: AuthorizationQuestion, caller: Caller, index: str) -> str:
-        """Of the table or index that a question is about; "" for one that does not exist."""
+        """Return the partition key of the question's table or index; "" for one that does not exist."""
         parts = parse_arn(question.resource)
-        found = None if parts is None else _TABLE.match(parts.resource)
-        if parts is None or found is None:
+        table_match = None if parts is None else _TABLE.match(parts.resource)
+        if parts is None or table_match is None:
             return ""
-        table = self._estate.table(SecretLocation(parts.account, caller.region), found[1])
+        table = self._estate.table(SecretLocation(parts.account, caller.region), table_match[1])
         if table is None:
             return ""
         return table.index_keys.get(index, "") if index else table.partition_key
 
 
 def _with_items(question: AuthorizationQuestion, parameters: Parameters, key: str) -> AuthorizationQuestion:
-    """With the condition keys of an item's key and attributes."""
-    items = [each for each in (inside(parameters, "Key"), inside(parameters, "Item")) if each]
+    """Add the condition keys for an item's key and attributes."""
+    items = [item for item in (inside(parameters, "Key"), inside(parameters, "Item")) if item]
     context = {**question.context, **leading_keys(parameters, items, key), **attributes(parameters, items)}
     return question._replace(context=context)
 

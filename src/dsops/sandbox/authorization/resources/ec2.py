@@ -1,4 +1,4 @@
-"""EC2's tags: what an id such as `vol-0123` is, and the tags that something new is made with."""
+"""EC2's tagging: resource types from ids such as `vol-0123`, and tags passed at creation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import request_tags
-from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, many, text
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, many, text
 
 _KINDS: Final[Mapping[str, str]] = {
     "acl": "network-acl",
@@ -45,18 +45,20 @@ _KINDS: Final[Mapping[str, str]] = {
     "vpce-svc": "vpc-endpoint-service",
     "vpn": "vpn-connection",
 }
-"""What an id begins with, up to its last dash -> kind of resource."""
+"""Prefix of an id, up to its last dash -> resource type."""
 _WITHOUT_ACCOUNT: Final = frozenset({"image", "snapshot"})
-"""Their ARNs have none (Service Authorization Reference for EC2)."""
+"""Resource types whose ARNs have no account (Service Authorization Reference for EC2)."""
 
 
 def tagged_things(ids: tuple[str, ...], caller: Caller) -> tuple[str, ...]:
-    """The ARNs of what CreateTags and DeleteTags name by ids; `*` for an id of a kind that is not known here."""
-    return tuple(dict.fromkeys(_arn(_KINDS.get(each.rpartition("-")[0], ""), each, caller) for each in ids))
+    """Return the ARNs of the ids in CreateTags and DeleteTags; `*` for an unknown type of id."""
+    return tuple(
+        dict.fromkeys(_arn(_KINDS.get(resource_id.rpartition("-")[0], ""), resource_id, caller) for resource_id in ids)
+    )
 
 
 def tags_at_creation(operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-    """What is made with tags needs `ec2:CreateTags` on it as well (EC2 User Guide, "Grant permission to tag ...")."""
+    """Yield `ec2:CreateTags` for resources created with tags (EC2 User Guide, "Grant permission to tag ...")."""
     for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
         tags = tuple(listed_tags(specification.get("Tags")))
         if tags:

@@ -1,8 +1,8 @@
-"""What Secrets Manager and Parameter Store ask of KMS in the name of whoever reads and writes with them.
+"""The KMS calls that Secrets Manager and Parameter Store make on behalf of their callers.
 
 Secrets Manager User Guide, "Secret encryption and decryption"; Systems Manager User Guide, "AWS KMS encryption for
-Parameter Store SecureString parameters". Both ask with the caller's permissions, and say in the encryption context what
-for, so that a key's policy can be about one secret.
+Parameter Store SecureString parameters". Both use the caller's permissions and put the secret's ARN into the
+encryption context, so that a key policy can be limited to one secret.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from typing import Final, Literal, NamedTuple
 from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
-from dsops.sandbox.authorization.resources.given import Parameters, text, texts
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.parameters import SECRETS_BEHIND_SSM, secret_behind
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import SecretLocation, StoredParameter, StoredSecret, Vault, is_default_key
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, text, texts
+from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretLocation, StoredParameter, StoredSecret, Vault, is_default_key
 
 Service = Literal["secretsmanager", "ssm"]
 
 _CHECK: Final = "RequestToValidateKeyAccess"
-"""What stands for the version while Secrets Manager finds out whether the caller may use a new key at all."""
+"""The version id that Secrets Manager sends while it checks that the caller may use a new key."""
 _MOST_STANDARD_BYTES: Final = 4096
 
 
 class KeyUse(NamedTuple):
-    """One call of a service's to KMS."""
+    """One call to KMS by a service."""
 
     question: AuthorizationQuestion
     state: str
-    """The key's; "" for one that does not exist."""
+    """The key's state; "" for a key that does not exist."""
     is_managed: bool
-    """The service's own key, which everybody of the account may use who is not denied it."""
+    """Whether it is the AWS managed key, which all callers of the account may use unless denied."""
 
 
 class Encryption:
-    """Which keys are used for what, in one world."""
+    """The KMS key uses of operations, in one world."""
 
     def __init__(self, vault: Vault, kms: KmsResources, keys: KeyStore) -> None:
         self._vault = vault
@@ -47,13 +47,13 @@ class Encryption:
     # --- Secrets Manager ---------------------------------------------------------------------------------------
 
     def of_secret(self, secret: StoredSecret, version_id: str, caller: Caller) -> KeyUse:
-        """What reading a version of a secret takes."""
+        """Return the key use for reading a version of a secret."""
         return self._use("secretsmanager", "Decrypt", secret.kms_key, caller, _of(secret), _pairs(secret, version_id))
 
     def of_new_value(
         self, operation: str, parameters: Parameters, secret: StoredSecret | None, caller: Caller
     ) -> Iterator[KeyUse]:
-        """What writing a secret takes: of a key that it did not have also that the caller may read with it."""
+        """Yield the key uses for writing a secret; with a new key the caller must also be able to decrypt."""
         has_value = "SecretString" in parameters or "SecretBinary" in parameters
         key = text(parameters, "KmsKeyId")
         if operation == "CreateSecret":
@@ -73,26 +73,28 @@ class Encryption:
     # --- Parameter Store ---------------------------------------------------------------------------------------
 
     def of_parameters(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[KeyUse]:
-        """What reading or writing SecureStrings takes."""
+        """Yield the key uses for reading or writing SecureStrings."""
         place = SecretLocation(caller.account, caller.region)
         if operation == "PutParameter":
             yield from self._of_new_parameter(parameters, caller, place)
         if parameters.get("WithDecryption") is not True:
             return
-        found: Iterator[StoredParameter] = iter(())
+        stored_parameters: Iterator[StoredParameter] = iter(())
         if operation in {"GetParameter", "GetParameters", "GetParameterHistory"}:
             names = texts(parameters, "Names") or (text(parameters, "Name"),)
-            found = self._vault.parameters(place, [name for name in names if not name.startswith(SECRETS_BEHIND_SSM)])
+            stored_parameters = self._vault.parameters(
+                place, [name for name in names if not name.startswith(SECRETS_BEHIND_SSM)]
+            )
             yield from self._behind_parameters(names, caller, place)
         elif operation == "GetParametersByPath":
-            found = self._vault.parameters_below(place, parameters)
-        for parameter in found:
+            stored_parameters = self._vault.parameters_below(place, parameters)
+        for parameter in stored_parameters:
             if parameter.is_secure:
                 pairs = {"PARAMETER_ARN": parameter.arn}
                 yield self._use("ssm", "Decrypt", parameter.kms_key, caller, place, pairs)
 
     def _behind_parameters(self, names: Sequence[str], caller: Caller, place: SecretLocation) -> Iterator[KeyUse]:
-        """The secrets that some names stand for; Parameter Store reads them with the caller's permissions."""
+        """Yield the key uses for secrets read through parameter names, with the caller's permissions."""
         for name in names:
             if name.startswith(SECRETS_BEHIND_SSM):
                 secret = self._vault.find_secret(secret_behind(name), place)
@@ -125,18 +127,18 @@ class Encryption:
         place: SecretLocation,
         pairs: Mapping[str, str],
     ) -> KeyUse:
-        """The question; `place` is where the secret is, and so a key that is named without one."""
+        """Return the key use; `place` is the secret's location, and the key's if it is named without one."""
         arn = parse_arn(key)
         if arn is not None and arn.service == "kms":
-            # Of a replica it is the key of the same name in its own region.
+            # A multi-Region replica uses the key of the same id in its own region.
             place, key = place._replace(account=arn.account), arn.resource.removeprefix("key/")
         is_managed = is_default_key(key, service)
         if is_managed:
             key = self._keys.managed_key(place, service)
         asker = caller._replace(region=place.region)
         question = self._kms.through(service, operation, key, asker, place.account, pairs)
-        found = self._keys.key(place, question.resource.rpartition("/")[2])
-        return KeyUse(question, "" if found is None else found.state, is_managed)
+        stored_key = self._keys.key(place, question.resource.rpartition("/")[2])
+        return KeyUse(question, "" if stored_key is None else stored_key.state, is_managed)
 
 
 def _of(secret: StoredSecret) -> SecretLocation:

@@ -1,4 +1,4 @@
-"""DynamoDB's expressions, as far as condition keys need them: attributes that are named, values of the partition key.
+"""Read DynamoDB's expressions for condition keys: attribute names and partition key values.
 
 Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dsops.sandbox.authorization.context import Context
-from dsops.sandbox.authorization.resources.given import Parameters, inside, many, text, texts
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, many, text, texts
 
 _EXPRESSIONS: Final = (
     "ProjectionExpression",
@@ -20,7 +20,7 @@ _EXPRESSIONS: Final = (
     "KeyConditionExpression",
     "UpdateExpression",
 )
-# A name at the top: what follows a dot is inside an attribute, what follows a colon is a value.
+# A top-level name: after a dot comes a nested attribute, after a colon a value placeholder.
 _NAME: Final = re.compile(r"(?<![:\w.#-])#?[A-Za-z_][A-Za-z0-9_]*")
 _EQUALITY: Final = re.compile(r"(#?[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(:[A-Za-z0-9_]+)")
 _EQUALS: Final = re.compile(r"(?<![<>])=")
@@ -32,11 +32,11 @@ _WORDS: Final = frozenset(
     """.split()
 )
 _OLD_FORMS: Final = ("AttributeUpdates", "Expected", "KeyConditions", "QueryFilter", "ScanFilter")
-"""Maps whose keys are attributes."""
+"""Legacy parameters: maps whose keys are attribute names."""
 
 
 def attributes(parameters: Parameters, items: Iterable[Parameters]) -> Context:
-    """`dynamodb:Attributes`: every attribute that the request names; nothing when it names none."""
+    """Return `dynamodb:Attributes` with all attributes that the request names; {} when it names none."""
     named = dict.fromkeys(name for item in items for name in item)
     for form in _OLD_FORMS:
         named |= dict.fromkeys(inside(parameters, form))
@@ -47,7 +47,7 @@ def attributes(parameters: Parameters, items: Iterable[Parameters]) -> Context:
 
 
 def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_key: str) -> Context:
-    """`dynamodb:LeadingKeys`: the values of the partition key; nothing when there are none, as in a Scan."""
+    """Return `dynamodb:LeadingKeys` with the partition key values; {} when there are none, as in a Scan."""
     if not partition_key:
         return {}
     values = [plain(item[partition_key]) for item in items if partition_key in item]
@@ -59,20 +59,20 @@ def leading_keys(parameters: Parameters, items: Iterable[Parameters], partition_
 
 
 def _in_key_condition(parameters: Parameters, partition_key: str) -> Iterator[str]:
-    """What a query wants the key to be; "", which no policy has, where that can't be read for sure.
+    """Yield the partition key values of a query's condition; "", which matches no policy, where they are unclear.
 
-    moto also takes forms that AWS does not, such as a value in the expression itself.
+    moto also accepts forms that AWS does not, such as a literal value in the expression.
     """
     condition = text(parameters, "KeyConditionExpression").replace("(", " ").replace(")", " ")
-    given = inside(parameters, "ExpressionAttributeValues")
+    value_map = inside(parameters, "ExpressionAttributeValues")
     equalities = _EQUALITY.findall(condition)
     if condition and len(equalities) != len(_EQUALS.findall(condition)):
         yield _UNREADABLE
-    wanted = [value for name, value in equalities if _real(name, parameters) == partition_key]
-    if condition and not wanted:
+    placeholders = [value for name, value in equalities if _real(name, parameters) == partition_key]
+    if condition and not placeholders:
         yield _UNREADABLE
-    for value in wanted:
-        yield plain(given[value]) if value in given else _UNREADABLE
+    for value in placeholders:
+        yield plain(value_map[value]) if value in value_map else _UNREADABLE
 
 
 def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
@@ -82,12 +82,12 @@ def _in_expression(expression: str, parameters: Parameters) -> Iterator[str]:
 
 
 def _real(name: str, parameters: Parameters) -> str:
-    """What a placeholder such as `#p` stands for."""
+    """Resolve a placeholder such as `#p`."""
     return text(inside(parameters, "ExpressionAttributeNames"), name) or name if name.startswith("#") else name
 
 
 def plain(value: object) -> str:
-    """A typed value such as `{"S": "x"}` as text."""
+    """Return a typed value such as `{"S": "x"}` as text."""
     for plain in value.values() if isinstance(value, dict) else (value,):
         return base64.b64encode(plain).decode() if isinstance(plain, bytes) else str(plain)
     return ""

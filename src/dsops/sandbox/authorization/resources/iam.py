@@ -1,4 +1,4 @@
-"""What each operation of IAM is about: the user, role, group or policy, with its path, tags and boundary."""
+"""Authorization questions of IAM: user, role, group or policy, with path, tags and boundary."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, listed_tags
-from dsops.sandbox.iam_api.linked_role_names import linked_roles
+from dsops.sandbox.authorization.resources.linked_role_names import linked_roles
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags
 from dsops.sandbox.iam_api.linked_roles import linked_name
-from dsops.sandbox.iam_api.protected import LINKED_PATH
-from dsops.sandbox.state.root_user import is_about_root
+from dsops.sandbox.iam_api.protected_entities import LINKED_PATH
+from dsops.sandbox.iam_api.root_user import is_about_root
 from dsops.sandbox.state.world import World
 
 
 class IamResources:
-    """IAM of one world."""
+    """Authorization questions of IAM in one world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of IAM."""
+        """Yield the permissions that an IAM operation needs."""
         context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
         if "PolicyArn" in parameters and operation.startswith(("Attach", "Detach")):
             context["iam:PolicyARN"] = (str(parameters["PolicyArn"]),)
@@ -52,30 +52,30 @@ class IamResources:
     def _iam_state(
         self, operation: str, parameters: Parameters, caller: Caller
     ) -> tuple[str, Sequence[tuple[str, str]]]:
-        """The boundary that is passed, or is in force on the user or role, and the tags of that user or role."""
+        """Return the boundary passed or in force on the user or role, and the tags of that user or role."""
         boundary = str(parameters.get("PermissionsBoundary", ""))
         if operation.startswith("Create"):
             return boundary, ()
         role = self._world.role_named(caller.account, str(parameters.get("RoleName", "")))
         user = self._world.user_named(caller.account, str(parameters.get("UserName", "")))
         if role is not None:
-            held = self._world.grants_of_role(role).boundary
-            return boundary or ("" if held is None else held.name), role.tags
+            current_boundary = self._world.grants_of_role(role).boundary
+            return boundary or ("" if current_boundary is None else current_boundary.name), role.tags
         if user is not None:
-            held = self._world.grants_of_user(user).boundary
-            return boundary or ("" if held is None else held.name), user.tags
+            current_boundary = self._world.grants_of_user(user).boundary
+            return boundary or ("" if current_boundary is None else current_boundary.name), user.tags
         return boundary, ()
 
     def _iam_arn(self, operation: str, parameters: Parameters, caller: Caller) -> str:
-        """The ARN, with the path that its owner has; without a path for one that does not exist (measured)."""
+        """Return the ARN with the owner's path; without a path for an owner that does not exist (measured)."""
         is_new = operation.startswith("Create") or operation == "UploadServerCertificate"
         path = str(parameters.get("Path", "/")) if is_new else "/"
         prefix = f"arn:{caller.partition}:iam::{caller.account}:"
         for name, kind in _IAM_OWNERS.items():
             if name in parameters:
                 value = str(parameters[name])
-                found = "" if is_new and name != "UserName" else self._existing_arn(kind, value, caller)
-                return found or f"{prefix}{kind}{path}{value}"
+                existing_arn = "" if is_new and name != "UserName" else self._existing_arn(kind, value, caller)
+                return existing_arn or f"{prefix}{kind}{path}{value}"
         for name in _IAM_ARNS:
             if parse_arn(str(parameters.get(name, ""))) is not None:
                 return str(parameters[name])
@@ -96,16 +96,16 @@ class IamResources:
             user = self._world.user_named(caller.account, name)
             return "" if user is None else user.arn
         backend = self._world.backend(caller.account)
-        held: Iterable[tuple[str, str]] = [(group.name, group.arn) for group in backend.groups.values()]
+        names_and_arns: Iterable[tuple[str, str]] = [(group.name, group.arn) for group in backend.groups.values()]
         if kind == "instance-profile":
-            held = [(profile.name, profile.arn) for profile in backend.instance_profiles.values()]
+            names_and_arns = [(profile.name, profile.arn) for profile in backend.instance_profiles.values()]
         elif kind == "server-certificate":
-            held = [(certificate.cert_name, certificate.arn) for certificate in backend.certificates.values()]
-        return next((arn for other, arn in held if other == name), "")
+            names_and_arns = [(certificate.cert_name, certificate.arn) for certificate in backend.certificates.values()]
+        return next((arn for other, arn in names_and_arns if other == name), "")
 
 
 def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
-    """What it will be called: who renames or moves a thing needs leave for both (IAM API Reference, UpdateUser)."""
+    """Return the ARN after a rename or move, which needs permission on both names (IAM API Reference, UpdateUser)."""
     kind, name = _RENAMES[operation]
     *head, resource = arn.split(":", 5)
     path, _, old = resource.removeprefix(kind).rpartition("/")
@@ -113,7 +113,7 @@ def _renamed(arn: str, operation: str, parameters: Parameters) -> str:
 
 
 def _new_linked_role(parameters: Parameters) -> str:
-    """The role that will be made; AWS asks about it with its name."""
+    """Return the service-linked role to be created, which AWS authorizes by name."""
     service = str(parameters["AWSServiceName"])
     linked = linked_roles().get(service)
     name = "*" if linked is None else linked_name(linked, str(parameters.get("CustomSuffix", "")))
@@ -121,7 +121,7 @@ def _new_linked_role(parameters: Parameters) -> str:
 
 
 def _deleted_linked_role(parameters: Parameters) -> str:
-    """The role in `task/aws-service-role/SERVICE/ROLE/ID`."""
+    """Return the role in `task/aws-service-role/SERVICE/ROLE/ID`."""
     return str(parameters["DeletionTaskId"]).rpartition("/")[0].replace("task/", "role/", 1)
 
 
@@ -135,8 +135,8 @@ _KEYS = {
     "ServiceName": "iam:ServiceSpecificCredentialServiceName",
     "CredentialAgeDays": "iam:ServiceSpecificCredentialAgeDays",
 }
-"""Parameter -> the condition key that has its value."""
-# Of several the first one is what the operation is about: AddUserToGroup the group, AttachRolePolicy the role.
+"""Parameter -> condition key with its value."""
+# If several are present, the first is the resource: the group in AddUserToGroup, the role in AttachRolePolicy.
 _IAM_OWNERS = {
     "InstanceProfileName": "instance-profile",
     "GroupName": "group",
@@ -144,20 +144,20 @@ _IAM_OWNERS = {
     "UserName": "user",
     "ServerCertificateName": "server-certificate",
 }
-"""Parameter -> kind of resource, in order."""
+"""Parameter -> resource type, in order of precedence."""
 _RENAMES = {
     "UpdateGroup": ("group", "NewGroupName"),
     "UpdateUser": ("user", "NewUserName"),
     "UpdateServerCertificate": ("server-certificate", "NewServerCertificateName"),
 }
-"""Operation -> kind of resource, and the parameter that has its new name."""
+"""Operation -> resource type, and the parameter with its new name."""
 _IAM_NEW = {
     "CreatePolicy": ("PolicyName", "policy"),
     "CreateVirtualMFADevice": ("VirtualMFADeviceName", "mfa"),
     "CreateSAMLProvider": ("Name", "saml-provider"),
     "CreateOpenIDConnectProvider": ("Url", "oidc-provider"),
 }
-"""Operation -> the parameter that names what it makes, and its kind."""
+"""Operation -> the parameter with the new resource's name, and its type."""
 _IAM_TAGGED = {
     "CreateRole": "TagRole",
     "CreateUser": "TagUser",
@@ -167,7 +167,7 @@ _IAM_TAGGED = {
     "CreateVirtualMFADevice": "TagMFADevice",
     "CreateSAMLProvider": "TagSAMLProvider",
 }
-"""Operation -> the action that must be allowed as well when it passes tags."""
+"""Operation -> the action also required if it passes tags."""
 _ABOUT_ONESELF = frozenset(
     """
     GetUser CreateAccessKey ListAccessKeys UpdateAccessKey DeleteAccessKey ChangePassword ListMFADevices
@@ -175,5 +175,5 @@ _ABOUT_ONESELF = frozenset(
     ResetServiceSpecificCredential UpdateServiceSpecificCredential
     """.split()
 )
-# Where these are given they are the resource, unless a user, group or role is named too.
+# These parameters are the resource, unless a user, group or role is named, too.
 _IAM_ARNS = ("SAMLProviderArn", "OpenIDConnectProviderArn", "PolicyArn", "PolicySourceArn", "SerialNumber")

@@ -1,7 +1,7 @@
-"""What each operation of KMS is about: a key by its id, ARN or alias, or the one that a ciphertext names; aliases.
+"""Authorization questions of KMS: keys by id, ARN, alias or ciphertext; aliases.
 
-Nobody may use a key that its own policy does not let them use, its account's administrator included (KMS Developer
-Guide, "Key policies"); a grant lets them as a statement of that policy would.
+A key can be used only if its own policy allows it, even by the account's administrator (KMS Developer Guide, "Key
+policies"); a grant works like a statement of that policy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import (
+from dsops.sandbox.authorization.resources.kms_grants import with_grants
+from dsops.sandbox.authorization.resources.parameter_values import (
     Parameters,
     inside,
     key_if_given,
@@ -24,15 +25,14 @@ from dsops.sandbox.authorization.resources.given import (
     text,
     texts,
 )
-from dsops.sandbox.authorization.resources.grants import with_grants
-from dsops.sandbox.keys.storage import KeyStore
-from dsops.sandbox.secrets.storage import SecretLocation
-from dsops.sandbox.wire.refusals import refusal
+from dsops.sandbox.state.kms_keys import KeyStore
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.wire.errors import refusal
 
 _KEY: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ALIAS: Final = re.compile(r"alias/[A-Za-z0-9/_-]{1,250}")
 _KEY_ID_BYTES = 36
-"""A ciphertext of moto begins with the id of its key."""
+"""moto's ciphertexts begin with the key's id."""
 
 _FOR_OTHER_ACCOUNTS: Final = frozenset(
     """
@@ -41,7 +41,8 @@ _FOR_OTHER_ACCOUNTS: Final = frozenset(
     GetPublicKey ListGrants ReEncryptFrom ReEncryptTo RetireGrant RevokeGrant Sign Verify VerifyMac
     """.split()
 )
-"""What a key policy can let another account do (KMS Developer Guide, "Allowing users in other accounts")."""
+"""Operations that a key policy can allow to other accounts (KMS Developer Guide, "Allowing users in other accounts").
+"""
 
 _CONDITION_KEYS: Final[Mapping[str, str]] = {
     "BypassPolicyLockoutSafetyCheck": "kms:BypassPolicyLockoutSafetyCheck",
@@ -69,22 +70,22 @@ Kind = Literal["key", "alias"]
 
 
 class _Named(NamedTuple):
-    """What a KeyId says."""
+    """A parsed KeyId."""
 
     kind: Kind
     account: str
     name: str
-    """The id of a key; `alias/NAME`."""
+    """A key id or `alias/NAME`."""
 
 
 class KmsResources:
-    """KMS of one world."""
+    """Authorization questions of KMS in one world."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of KMS."""
+        """Yield the permissions that a KMS operation needs."""
         context = _context(parameters, caller)
         if operation == "ReEncrypt":
             yield from self._re_encryption(parameters, caller)
@@ -104,7 +105,7 @@ class KmsResources:
         elif "KeyId" in parameters and operation != "ListAliases":
             yield self._of_key(operation, text(parameters, "KeyId"), caller, context)
         else:
-            # ListAliases may name a key, which is its account's.
+            # ListAliases may name a key; the key's account is the one to ask about.
             key_id = text(parameters, "KeyId")
             account = _read(key_id, caller, caller.account).account if key_id else caller.account
             yield _about_all(operation, caller, context)._replace(account=account)
@@ -112,9 +113,9 @@ class KmsResources:
     def through_s3(
         self, operation: str, key: str, caller: Caller, account: str, bucket: str
     ) -> Iterator[AuthorizationQuestion]:
-        """What S3 asks in the caller's name for an object of the bucket; nothing for the key that S3 has by itself.
+        """Yield the KMS permission that S3 needs on the caller's behalf; none for S3's default key.
 
-        `account` is the bucket's, and so the key's where `key` does not say.
+        `account` is the bucket's, and applies to a `key` that names no account.
         """
         if key.endswith("alias/aws/s3"):
             return
@@ -124,9 +125,10 @@ class KmsResources:
     def through(
         self, service: str, operation: str, key: str, caller: Caller, account: str, pairs: Mapping[str, str]
     ) -> AuthorizationQuestion:
-        """What a service asks in the caller's name, with `pairs` as encryption context; `account` as above.
+        """Return the KMS question of a service on the caller's behalf, with `pairs` as encryption context.
 
-        A key that can't be any is one that is not there: then it depends on the caller's own policies.
+        `account` applies to a `key` that names none. An invalid key is treated as missing: then only the caller's own
+        policies count.
         """
         context = {**_through(service, caller, pairs), "aws:ViaAWSService": ("true",)}
         try:
@@ -136,7 +138,10 @@ class KmsResources:
             return AuthorizationQuestion(f"kms:{operation}", resource, account, context)
 
     def _retirement(self, parameters: Parameters, caller: Caller, context: Context) -> AuthorizationQuestion:
-        """Of one grant, which no other grant allows. A token is enough, and moto looks at nothing else then."""
+        """Return the question about retiring one grant, which no other grant can allow.
+
+        A grant token is enough, and moto ignores the other parameters if it is there.
+        """
         token, key_id = text(parameters, "GrantToken"), text(parameters, "KeyId")
         if token:
             key_id = self._keys.key_of_grant(SecretLocation(caller.account, caller.region), token)
@@ -147,27 +152,27 @@ class KmsResources:
     def _of_key(
         self, operation: str, key_id: str, caller: Caller, context: Context, home: str = "", grant: str = ""
     ) -> AuthorizationQuestion:
-        """The question about a key, named in any of the four ways; `home` is the account where it has none.
+        """Return the question about a key named by id, ARN or alias; `home` is the account of a key named without one.
 
-        `grant` is the only one that counts, where it is about one.
+        `grant` is the only grant that counts, if set.
         """
         named = _read(key_id, caller, home or caller.account)
         place = SecretLocation(named.account, caller.region)
-        own: Context = {}
+        own_keys: Context = {}
         name = named.name
         if named.kind == "alias":
-            own["kms:RequestAlias"] = (name,)
+            own_keys["kms:RequestAlias"] = (name,)
             name = self._keys.key_of_alias(place, name)
             if not name:
-                # There is no such alias: only who may do it to any says that he may not find it.
+                # No such alias: only a caller with permission on any alias gets NotFound.
                 arn = f"{_prefix(caller, named.account)}{named.name}"
-                return AuthorizationQuestion(f"kms:{operation}", arn, named.account, context | own)
+                return AuthorizationQuestion(f"kms:{operation}", arn, named.account, context | own_keys)
         key = self._keys.key(place, name)
         if key is None:
             return AuthorizationQuestion(
                 f"kms:{operation}", f"{_prefix(caller, named.account)}key/{name}", named.account, context
             )
-        own |= {
+        own_keys |= {
             "kms:KeySpec": (key.spec,),
             "kms:KeyUsage": (key.usage,),
             "kms:KeyOrigin": (key.origin,),
@@ -175,27 +180,31 @@ class KmsResources:
             **tag_keys(("aws:ResourceTag",), key.tags),
         }
         if key.aliases:
-            own["kms:ResourceAliases"] = key.aliases
+            own_keys["kms:ResourceAliases"] = key.aliases
         is_open = caller.account == named.account or operation in _FOR_OTHER_ACCOUNTS
-        grants = tuple(held for held in key.grants if not grant or grant in held.names)
+        grants = tuple(key_grant for key_grant in key.grants if not grant or grant in key_grant.names)
         policy = with_grants(key.policy, grants) if is_open else None
         return AuthorizationQuestion(
-            f"kms:{operation}", key.arn, named.account, context | own, policy, must_policy_allow=True
+            f"kms:{operation}", key.arn, named.account, context | own_keys, policy, must_policy_allow=True
         )
 
     def _of_ciphertext(
         self, action: str, parameters: Parameters, blob: str, name: str, caller: Caller, context: Context
     ) -> AuthorizationQuestion:
-        """The key that encrypted it, which a KeyId has to be: it is the one that is used."""
-        written = parameters.get(blob)
-        key_id = written[:_KEY_ID_BYTES].decode("latin-1") if isinstance(written, bytes) else ""
-        given = text(parameters, name)
+        """Return the question about the key of a ciphertext, which a given KeyId must match."""
+        ciphertext = parameters.get(blob)
+        key_id = ciphertext[:_KEY_ID_BYTES].decode("latin-1") if isinstance(ciphertext, bytes) else ""
+        sent_key_id = text(parameters, name)
         if not _KEY.fullmatch(key_id) or len(key_id) != _KEY_ID_BYTES:
-            # No ciphertext of ours; moto will say so to whoever may use the key that was named.
-            return self._of_key(action, given, caller, context) if given else _about_all(action, caller, context)
-        if not given:
+            # Not a ciphertext of this sandbox; moto answers that to a caller who may use the named key.
+            return (
+                self._of_key(action, sent_key_id, caller, context)
+                if sent_key_id
+                else _about_all(action, caller, context)
+            )
+        if not sent_key_id:
             return self._of_key(action, key_id, caller, context)
-        question = self._of_key(action, given, caller, context)
+        question = self._of_key(action, sent_key_id, caller, context)
         if question.resource.rpartition("/")[2] != key_id:
             raise refusal(
                 "IncorrectKeyException",
@@ -220,7 +229,7 @@ class KmsResources:
     def _of_alias(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """The alias, which policies of principals allow, and each key that it names or will name."""
+        """Yield questions about the alias, which identity policies allow, and about each key it names or will name."""
         alias = text(parameters, "AliasName")
         if not _ALIAS.fullmatch(alias):
             raise refusal(
@@ -240,7 +249,7 @@ class KmsResources:
 
 
 def _read(key_id: str, caller: Caller, home: str) -> _Named:
-    """A KeyId taken apart; what is no plain one is refused, so that moto finds the key that was judged."""
+    """Parse a KeyId; refuses unusual forms, so that moto finds the key that was authorized."""
     account, name = home, key_id
     if key_id.startswith("arn:"):
         arn = parse_arn(key_id)
@@ -291,7 +300,7 @@ def _context(parameters: Parameters, caller: Caller) -> Context:
 
 
 def _through(service: str, caller: Caller, pairs: Mapping[str, str]) -> Context:
-    """The keys of a call that a service makes for the caller."""
+    """Return the condition keys of a call by a service on the caller's behalf."""
     return {
         "kms:CallerAccount": (caller.account,),
         "kms:ViaService": (f"{service}.{caller.region}.amazonaws.com",),
@@ -307,7 +316,7 @@ def _encryption_context(pairs: Parameters) -> Context:
 
 
 def _new_key(parameters: Parameters) -> Context:
-    """What the key will be, with AWS's defaults."""
+    """Return the attributes of the key to be created, with AWS's defaults."""
     spec = text(parameters, "KeySpec") or text(parameters, "CustomerMasterKeySpec") or "SYMMETRIC_DEFAULT"
     return {
         "kms:KeySpec": (spec,),

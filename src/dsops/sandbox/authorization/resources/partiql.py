@@ -1,4 +1,4 @@
-"""A PartiQL statement -> which action on which table. What it is not sure of, it does not know.
+"""Parse a PartiQL statement to its action and table; anything unclear counts as unknown.
 
 Amazon DynamoDB Developer Guide, "PartiQL - a SQL-compatible query language for Amazon DynamoDB".
 """
@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|[A-Za-z0-9_.-]+|\S""")
 _VERBS: Final = {"SELECT": ("FROM",), "DELETE": ("FROM",), "INSERT": ("INTO",), "UPDATE": ()}
-"""First word -> what stands before the table."""
+"""First word -> the word before the table."""
 _WORDS: Final = frozenset(
     """
     ALL AND ASC BETWEEN BY DESC FALSE IN IS LIKE MISSING MODIFIED NEW NOT NULL OLD OR ORDER REMOVE RETURNING SET
     TRUE VALUE WHERE
     """.split()
 )
-"""What is no attribute among the words of a statement."""
+"""Words of a statement that are not attributes."""
 _OPERATORS: Final = frozenset("=<>!|+-*/.")
 _NOT_TWICE: Final = frozenset({"SELECT", "DELETE", "INSERT", "UPDATE", "FROM", "INTO", "JOIN", "EXISTS"})
 
@@ -26,7 +26,7 @@ ACTIONS: Final = ("PartiQLSelect", "PartiQLInsert", "PartiQLUpdate", "PartiQLDel
 
 
 class PartiqlStatement(NamedTuple):
-    """One statement."""
+    """A parsed statement."""
 
     action: str
     """One of ACTIONS."""
@@ -34,13 +34,13 @@ class PartiqlStatement(NamedTuple):
     secondary_index: str
     """Empty for the table itself."""
     condition: tuple[str, ...]
-    """The words after WHERE, quotes taken off names."""
+    """The words after WHERE, names without quotes."""
     words: tuple[str, ...]
-    """All but the verb and the table, as it is written."""
+    """All words but the verb and the table, as written."""
 
 
 def read_statement(text: str) -> PartiqlStatement | None:
-    """The statement; None for more than one table, for comments, and for all that is no plain statement."""
+    """Parse the statement; None for several tables, for comments, and for anything but a simple statement."""
     tokens = _TOKEN.findall(text)
     words = [token.upper() for token in tokens]
     if not words or words[0] not in _VERBS or ";" in tokens or "--" in text or "/*" in text:
@@ -58,7 +58,7 @@ def _of_table(action: str, tokens: Sequence[str], at: int) -> PartiqlStatement |
     table = _name(tokens, at)
     has_index = tokens[at + 1 : at + 2] == ["."]
     index = _name(tokens, at + 2) if has_index else ""
-    # A dot inside a name could be read as the one between table and index.
+    # A dot inside a name could be mistaken for the separator of table and index.
     if not table or "." in table or (has_index and (not index or "." in index)):
         return None
     words = [token.upper() for token in tokens]
@@ -81,7 +81,7 @@ def _name(tokens: Sequence[str], at: int) -> str:
 
 
 def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
-    """Whether the condition has the partition key equal to something, so that not the whole table is read."""
+    """Whether the condition fixes the partition key, so that the statement does not scan the whole table."""
     places = range(len(statement.condition))
     return not _turns(statement.condition) and any(
         _is_key(statement.condition, at, partition_key) and _follows(statement.condition, at) in {"=", "IN"}
@@ -90,12 +90,12 @@ def fixes(statement: PartiqlStatement, partition_key: str) -> bool:
 
 
 def _turns(words: Sequence[str]) -> bool:
-    """Whether other items than those with the key's value may be meant."""
+    """Whether the condition can match items with other key values."""
     return any(word.upper() in {"OR", "NOT"} for word in words)
 
 
 def _is_key(words: Sequence[str], at: int, partition_key: str) -> bool:
-    """Whether the word is the partition key, and not something of its name inside an attribute."""
+    """Whether the word is the partition key, and not a nested attribute of the same name."""
     return words[at].strip('"') == partition_key and (at == 0 or words[at - 1] != ".")
 
 
@@ -104,35 +104,35 @@ def _follows(words: Sequence[str], at: int) -> str:
 
 
 def key_values(statement: PartiqlStatement, partition_key: str, parameters: Sequence[str]) -> tuple[str, ...]:
-    """What the statement wants the partition key to be; "", which no policy has, where that can't be read for sure."""
-    found: list[str] = []
+    """Return the partition key values of the statement; "", which matches no policy, where they are unclear."""
+    values: list[str] = []
     words = statement.words
     for at, word in enumerate(words):
         follows = _follows(words, at)
         is_key = _is_key(words, at, partition_key)
         if (is_key and follows == "=") or (word == f"'{partition_key}'" and follows == ":"):
             is_whole = _follows(words, at + 2) not in _OPERATORS
-            found.append(_value(words, at + 2, parameters) if is_whole else "")
+            values.append(_value(words, at + 2, parameters) if is_whole else "")
         elif is_key and follows == "IN":
-            found += [_value(words, each, parameters) for each in _listed(words, at + 2)] or [""]
-    return (*found, "") if found and _turns(words) else tuple(found)
+            values += [_value(words, position, parameters) for position in _listed(words, at + 2)] or [""]
+    return (*values, "") if values and _turns(words) else tuple(values)
 
 
 def attributes_named(statement: PartiqlStatement) -> tuple[str, ...]:
-    """The attributes at the top that the statement names."""
-    found: dict[str, None] = {}
+    """Return the top-level attributes that the statement names."""
+    names: dict[str, None] = {}
     for before, word, follows in zip(("", *statement.words), statement.words, (*statement.words[1:], ""), strict=False):
         if before == "." or follows == "(":
             continue
         if word.startswith('"') or (word.startswith("'") and follows == ":"):
-            found[word[1:-1]] = None
+            names[word[1:-1]] = None
         elif (word[:1].isalpha() or word[:1] == "_") and word.upper() not in _WORDS:
-            found[word.partition(".")[0]] = None
-    return tuple(found)
+            names[word.partition(".")[0]] = None
+    return tuple(names)
 
 
 def _listed(words: Sequence[str], at: int) -> range:
-    """The places of the values in `[...]` or `(...)`: every second one, commas are between."""
+    """Return the positions of the values in `[...]` or `(...)`: every second word, with commas in between."""
     if at >= len(words) or words[at] not in {"[", "("}:
         return range(0)
     end = next((place for place in range(at, len(words)) if words[place] in {"]", ")"}), at)
@@ -140,7 +140,7 @@ def _listed(words: Sequence[str], at: int) -> range:
 
 
 def _value(words: Sequence[str], at: int, parameters: Sequence[str]) -> str:
-    """A text or number as it is written, a question mark's parameter; "" for everything else."""
+    """Return a literal, or the parameter of a question mark; "" for anything else."""
     word = words[at] if at < len(words) else ""
     if word.startswith("'"):
         return word[1:-1].replace("''", "'")

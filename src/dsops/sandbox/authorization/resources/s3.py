@@ -1,7 +1,7 @@
-"""What each operation of S3 is about: bucket, object, the source of a copy, the key that encrypts.
+"""Authorization questions of S3: bucket, object, copy source, encryption key.
 
-A bucket's name says nothing of its account, so the owner is looked up; the name of one that does not exist is judged as
-the caller's own. Access points are not known: their ARN in the place of a bucket is allowed by nothing but `*`.
+A bucket's name does not tell its account, so the owner is looked up; a missing bucket counts as the caller's own.
+Access points are unsupported: their ARN in place of a bucket is only allowed by `*`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,16 @@ from dsops.errors import SandboxRefusal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, inside, key_if_given, listed_tags, many, text
 from dsops.sandbox.authorization.resources.kms import KmsResources
-from dsops.sandbox.authorization.resources.public import is_public
+from dsops.sandbox.authorization.resources.parameter_values import (
+    Parameters,
+    inside,
+    key_if_given,
+    listed_tags,
+    many,
+    text,
+)
+from dsops.sandbox.authorization.resources.public_access import is_public
 from dsops.sandbox.authorization.resources.s3_actions import (
     ALSO_WITH,
     ALSO_WITH_NEW_BUCKET,
@@ -27,7 +34,7 @@ from dsops.sandbox.authorization.resources.s3_actions import (
     ON_VERSION,
 )
 from dsops.sandbox.state.estate import Bucket, Estate, StoredObject
-from dsops.sandbox.wire.refusals import access_denied, refusal
+from dsops.sandbox.wire.errors import access_denied, refusal
 
 _READS = frozenset({"GetObject", "HeadObject", "GetObjectAttributes", "SelectObjectContent"})
 _WRITES = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload"})
@@ -37,20 +44,20 @@ _OF_DIRECTORY_BUCKETS = frozenset({"CreateSession", "ListDirectoryBuckets", "Ren
 
 
 class S3Resources:
-    """S3 of one world."""
+    """Authorization questions of S3 in one world."""
 
     def __init__(self, estate: Estate, kms: KmsResources) -> None:
         self._estate = estate
         self._kms = kms
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of S3."""
+        """Yield the permissions that an S3 operation needs."""
         asked = _Asked(self._estate, operation, parameters, caller)
         if operation in _OF_DIRECTORY_BUCKETS or not asked.is_plain:
             yield asked.about_anything()
         elif operation == "ListBuckets":
             # AWS's own example policies allow it on `arn:aws:s3:::*` (S3 User Guide, "Bucket policies and user
-            # policies"), which a question about `*` would not let through.
+            # policies"), which would not match a question about `*`.
             yield AuthorizationQuestion("s3:ListAllMyBuckets", asked.arn("*"), caller.account, asked.context, shown="*")
         elif operation == "DeleteObjects":
             yield from self._deletions(asked)
@@ -67,12 +74,12 @@ class S3Resources:
             context = context | key_if_given("s3:locationconstraint", configuration, "LocationConstraint")
             context |= request_tags(listed_tags(configuration.get("Tags")))
             yield asked.about_bucket("CreateBucket", context)
-            also = _also(ALSO_WITH_NEW_BUCKET, parameters)
+            further_actions = _also(ALSO_WITH_NEW_BUCKET, parameters)
             if configuration.get("Tags"):
-                also["TagResource"] = None
+                further_actions["TagResource"] = None
             if parameters.get("ObjectLockEnabledForBucket"):
-                also["PutBucketVersioning"] = None
-            for action in also:
+                further_actions["PutBucketVersioning"] = None
+            for action in further_actions:
                 yield asked.about_bucket(action, context)
             return
         if operation == "PutBucketTagging":
@@ -102,13 +109,13 @@ class S3Resources:
 
     def _reading(self, asked: _Asked, stored: StoredObject | None) -> Iterator[AuthorizationQuestion]:
         if stored is None and not text(asked.parameters, "VersionId") and asked.bucket is not None:
-            # Only who may list learns that there is no such object (GetObject API reference, "Permissions").
+            # Only a caller who may list learns that the object does not exist (GetObject API reference, "Permissions").
             yield asked.about_bucket("ListBucket", {})
         elif stored is not None and stored.kms_key and asked.operation in {"GetObject", "SelectObjectContent"}:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, asked.caller, asked.owner, asked.name)
 
     def _encryption(self, asked: _Asked, key: str) -> Iterator[AuthorizationQuestion]:
-        """A key of one's own must be allowed too; S3's own keys let everybody who may use S3."""
+        """Yield the KMS permission for a customer key; S3's own keys need none."""
         algorithm = text(asked.parameters, "ServerSideEncryption")
         if not algorithm and asked.bucket is not None:
             algorithm, key = "aws:kms", asked.bucket.kms_key
@@ -116,7 +123,7 @@ class S3Resources:
             yield from self._kms.through_s3("GenerateDataKey", key, asked.caller, asked.owner, asked.name)
 
     def _source(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
-        """The object that is copied, whoever owns it."""
+        """Yield questions about the object to be copied, in whatever account."""
         bucket, key, version = _copy_source(asked.parameters.get("CopySource"))
         source = _Asked(self._estate, asked.operation, {"Bucket": bucket, "VersionId": version}, asked.caller)
         stored = source.stored(key, version)
@@ -133,9 +140,12 @@ class S3Resources:
             yield from self._kms.through_s3("Decrypt", stored.kms_key, source.caller, source.owner, source.name)
 
     def _deletions(self, asked: _Asked) -> Iterator[AuthorizationQuestion]:
-        """Each object by itself. AWS does those that are allowed and reports the others; here all are refused."""
-        for each in many(inside(asked.parameters, "Delete"), "Objects"):
-            key, version = text(each, "Key"), text(each, "VersionId")
+        """Yield a question for each object.
+
+        AWS deletes the objects that are allowed and reports the others; here one denial refuses the whole request.
+        """
+        for entry in many(inside(asked.parameters, "Delete"), "Objects"):
+            key, version = text(entry, "Key"), text(entry, "VersionId")
             context = asked.context | _tags_of(asked.stored(key, version))
             context |= {"s3:VersionId": (version,)} if version else {}
             yield asked.about_object("DeleteObjectVersion" if version else "DeleteObject", key, context)
@@ -144,7 +154,7 @@ class S3Resources:
 
 
 class _Asked:
-    """One request: its bucket with the owner, and questions about that bucket and its objects."""
+    """One request: its bucket and owner, and questions about the bucket and its objects."""
 
     def __init__(self, estate: Estate, operation: str, parameters: Parameters, caller: Caller) -> None:
         self.operation = operation
@@ -155,7 +165,7 @@ class _Asked:
         self._estate = estate
         self.bucket: Bucket | None = estate.bucket(self.name, caller.partition) if self.name else None
         if operation == "CreateBucket" and self.bucket is not None and self.bucket.account != caller.account:
-            # Nothing is asked of the account that has the name: the answer is BucketAlreadyExists.
+            # The other account needs no question: the answer is BucketAlreadyExists.
             self.bucket = None
         self.owner = caller.account if self.bucket is None else self.bucket.account
         self.context: Context = {"s3:ResourceAccount": (self.owner,)}
@@ -163,23 +173,23 @@ class _Asked:
             self.context |= key_if_given(key, parameters, name)
 
     def arn(self, resource: str) -> str:
-        """Of a bucket or `BUCKET/KEY`."""
+        """Return the ARN of a bucket or `BUCKET/KEY`."""
         return f"arn:{self.caller.partition}:s3:::{resource}"
 
     def stored(self, key: str, version: str) -> StoredObject | None:
-        """The object as it is now."""
+        """Return the object in its current state."""
         return self._estate.object(self.name, key, version, self.caller.partition)
 
     def about_bucket(self, action: str, context: Context) -> AuthorizationQuestion:
-        """Whether the action is allowed on the bucket."""
+        """Return the question about an action on the bucket."""
         return self._question(action, self.name, context)
 
     def about_object(self, action: str, key: str, context: Context) -> AuthorizationQuestion:
-        """Whether the action is allowed on the object."""
+        """Return the question about an action on the object."""
         return self._question(action, f"{self.name}/{key}", context)
 
     def about_anything(self) -> AuthorizationQuestion:
-        """What is not known well enough to be about less than everything."""
+        """Return a question about `*`, for requests whose resource is unknown."""
         prefix = "s3express" if self.operation in _OF_DIRECTORY_BUCKETS else "s3"
         return AuthorizationQuestion(f"{prefix}:{self.operation}", "*", self.caller.account, self.context)
 
@@ -189,9 +199,9 @@ class _Asked:
         policy = None if bucket is None else bucket.policy
         is_outsider = self.caller.account != self.owner
         if bucket is not None and bucket.restricts_public and is_outsider and policy is not None:
-            # RestrictPublicBuckets: a public policy is for the bucket's own account only.
+            # RestrictPublicBuckets: a public policy applies to the bucket's own account only.
             policy = None if is_public(policy.text) else policy
-        # S3 writes its ARNs in quotes.
+        # S3 quotes ARNs in its messages.
         return AuthorizationQuestion(f"s3:{action}", arn, self.owner, context, policy, shown=f'"{arn}"')
 
 
@@ -202,7 +212,7 @@ _PUBLIC_POLICY_BLOCKED = (
 
 
 def _also(table: Mapping[str, str], parameters: Parameters) -> dict[str, None]:
-    """What the given parameters need besides, each once and in order."""
+    """Return the further actions that the present parameters need, without repetition."""
     return dict.fromkeys(action for name, action in table.items() if parameters.get(name))
 
 
@@ -214,18 +224,18 @@ def _object_actions(operation: str, parameters: Parameters) -> tuple[str, ...]:
 
 
 def _copy_source(value: object) -> tuple[str, str, str]:
-    """Bucket, key and version of `BUCKET/KEY?versionId=ID`, its key escaped, or of a structure of the three.
+    """Return bucket, key and version of `BUCKET/KEY?versionId=ID` (key escaped), or of a structure of the three.
 
-    Anything else is refused: whatever reads it next (moto takes it for a URL) must find what was judged.
+    Other forms are refused: moto, which parses the source as a URL, must find the object that was authorized.
     """
     if isinstance(value, Mapping):
         bucket, key, version = text(value, "Bucket"), text(value, "Key"), text(value, "VersionId")
     else:
-        found = _SOURCE.fullmatch(str(value or ""))
-        if found is None:
+        source_match = _SOURCE.fullmatch(str(value or ""))
+        if source_match is None:
             raise _no_source()
-        bucket, _, key = unquote(found["path"]).partition("/")
-        version = found["version"] or ""
+        bucket, _, key = unquote(source_match["path"]).partition("/")
+        version = source_match["version"] or ""
     if not _BUCKET.fullmatch(bucket) or not key:
         raise _no_source()
     return bucket, key, version
@@ -241,7 +251,7 @@ def _tags_of(stored: StoredObject | None) -> Context:
 
 
 def _tags_passed(operation: str, parameters: Parameters) -> Context:
-    """Tags that an object will have: in a header of PutObject, in the body of PutObjectTagging."""
+    """Return the keys of an object's new tags: from PutObject's header or PutObjectTagging's body."""
     if operation == "PutObjectTagging":
         tags = tuple(listed_tags(inside(parameters, "Tagging").get("TagSet")))
     else:

@@ -1,4 +1,4 @@
-"""S3's operations and the actions that allow them, which have names of their own.
+"""S3 operations and the differently named actions that allow them.
 
 Amazon S3 User Guide, "Required permissions for Amazon S3 API operations"; the Service Authorization Reference for S3.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 ON_ACCOUNT: Final[Mapping[str, str]] = {"ListBuckets": "s3:ListAllMyBuckets"}
-"""Operations that are about no bucket."""
+"""Operations without a bucket."""
 
 ON_BUCKET: Final[Mapping[str, str]] = {
     "CreateBucketMetadataConfiguration": "CreateBucketMetadataTableConfiguration",
@@ -62,7 +62,7 @@ ON_BUCKET: Final[Mapping[str, str]] = {
     "PutObjectLockConfiguration": "PutBucketObjectLockConfiguration",
     "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
 }
-"""Operation -> action, without `s3:`; an operation on a bucket that is not here is its own action."""
+"""Bucket operation -> action, without `s3:`; an operation that is not listed has the action of its own name."""
 
 ON_OBJECT: Final[Mapping[str, tuple[str, ...]]] = {
     "CompleteMultipartUpload": ("PutObject",),
@@ -75,7 +75,7 @@ ON_OBJECT: Final[Mapping[str, tuple[str, ...]]] = {
     "UploadPart": ("PutObject",),
     "UploadPartCopy": ("PutObject",),
 }
-"""The same for operations on an object; of several actions each is needed."""
+"""Object operation -> actions, all of which are needed."""
 
 ON_VERSION: Final[Mapping[str, str]] = {
     "DeleteObject": "DeleteObjectVersion",
@@ -88,7 +88,7 @@ ON_VERSION: Final[Mapping[str, str]] = {
     "PutObjectAcl": "PutObjectVersionAcl",
     "PutObjectTagging": "PutObjectVersionTagging",
 }
-"""The action that stands in for another one when a version is named."""
+"""Action -> the action needed instead when a version is named."""
 
 ALSO_WITH: Final[Mapping[str, str]] = {
     "ACL": "PutObjectAcl",
@@ -101,7 +101,7 @@ ALSO_WITH: Final[Mapping[str, str]] = {
     "ObjectLockRetainUntilDate": "PutObjectRetention",
     "ObjectLockLegalHoldStatus": "PutObjectLegalHold",
 }
-"""Parameter of PutObject, CopyObject and CreateMultipartUpload -> what must be allowed as well when it is given."""
+"""Parameter of PutObject, CopyObject and CreateMultipartUpload -> the further action that it needs."""
 
 ALSO_WITH_NEW_BUCKET: Final[Mapping[str, str]] = {
     "ACL": "PutBucketAcl",
@@ -113,7 +113,7 @@ ALSO_WITH_NEW_BUCKET: Final[Mapping[str, str]] = {
     "ObjectLockEnabledForBucket": "PutBucketObjectLockConfiguration",
     "ObjectOwnership": "PutBucketOwnershipControls",
 }
-"""The same for CreateBucket."""
+"""Parameter of CreateBucket -> the further action that it needs."""
 
 CONDITION_KEYS: Final[Mapping[str, str]] = {
     "ACL": "s3:x-amz-acl",

@@ -1,4 +1,4 @@
-"""What each operation of SNS is about: a topic by its ARN or by a subscription's, with its policy."""
+"""Authorization questions of SNS: a topic, by its ARN or that of a subscription, and its policy."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dsops.arn import parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, key_if_given, listed_tags, text, texts
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, key_if_given, listed_tags, text, texts
 from dsops.sandbox.state.estate import Estate
 
 _NAMES_A_TOPIC: Final = ("TopicArn", "ResourceArn", "TargetArn")
 _PUSH: Final = ("PlatformApplicationArn", "EndpointArn")
-"""Of mobile push: whose account counts, though AWS has no resource for them."""
+"""Parameters of mobile push: they decide the account, though AWS lists no resource type for them."""
 
 
 class SnsResources:
-    """SNS of one world."""
+    """Authorization questions of SNS in one world."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of SNS."""
+        """Yield the permissions that an SNS operation needs."""
         tags = tuple(listed_tags(parameters.get("Tags")))
         context: Context = request_tags(tags)
         if "TagKeys" in parameters:
@@ -38,7 +38,7 @@ class SnsResources:
             if tags:
                 yield self._of_topic("TagResource", arn, caller, context)
             return
-        # Each that is given: which of them Publish would take is not for a request to choose.
+        # Ask about each topic that is named, so that a request can't choose which one is authorized.
         named = [text(parameters, name) for name in _NAMES_A_TOPIC if name in parameters]
         if "SubscriptionArn" in parameters:
             # `TOPIC:ID`.
@@ -52,11 +52,11 @@ class SnsResources:
         parts = parse_arn(arn)
         if parts is None or parts.service != "sns":
             return AuthorizationQuestion(f"sns:{action}", "*", caller.account, context)
-        held = self._estate.topic(arn)
-        if held is None:
+        topic = self._estate.topic(arn)
+        if topic is None:
             return AuthorizationQuestion(f"sns:{action}", arn, parts.account, context)
-        own = tag_keys(("aws:ResourceTag",), held.tags)
-        return AuthorizationQuestion(f"sns:{action}", arn, parts.account, context | own, held.policy)
+        own = tag_keys(("aws:ResourceTag",), topic.tags)
+        return AuthorizationQuestion(f"sns:{action}", arn, parts.account, context | own, topic.policy)
 
 
 def _account_of_push(parameters: Parameters, caller: Caller) -> str:

@@ -1,4 +1,4 @@
-"""What each operation of SQS is about: the queue that a URL names, with its policy."""
+"""Authorization questions of SQS: the queue of a URL, and its policy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dsops.arn import is_account_id, parse_arn
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
-from dsops.sandbox.authorization.resources.given import Parameters, listed_tags, text, texts
-from dsops.sandbox.secrets.storage import SecretLocation
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, text, texts
 from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.secrets import SecretLocation
 
 _ACTIONS: Final[Mapping[str, str]] = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
@@ -24,18 +24,18 @@ _OWNERS_ALONE: Final = frozenset(
     RemovePermission SetQueueAttributes StartMessageMoveTask TagQueue UntagQueue
     """.split()
 )
-"""What no queue policy can let another account do (SQS Developer Guide, "Amazon SQS API permissions")."""
+"""Operations that a queue policy can't allow to other accounts (SQS Developer Guide, "Amazon SQS API permissions")."""
 
 
 class SqsResources:
-    """SQS of one world."""
+    """Authorization questions of SQS in one world."""
 
     def __init__(self, estate: Estate) -> None:
         self._estate = estate
 
     def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
-        """What has to be allowed for an operation of SQS."""
-        # `tags` of CreateQueue, `Tags` of TagQueue.
+        """Yield the permissions that an SQS operation needs."""
+        # `tags` in CreateQueue, `Tags` in TagQueue.
         tags = tuple(listed_tags(parameters.get("tags") or parameters.get("Tags")))
         context: Context = request_tags(tags)
         if "TagKeys" in parameters:
@@ -59,12 +59,14 @@ class SqsResources:
     def _moving(
         self, operation: str, parameters: Parameters, caller: Caller, context: Context
     ) -> Iterator[AuthorizationQuestion]:
-        """A dead-letter queue's messages go back: reading there, writing where they go."""
-        wanted = [("SourceArn", operation)]
+        """Yield questions for redriving a dead-letter queue: read there, write to the destination."""
+        named_actions = [("SourceArn", operation)]
         if operation == "StartMessageMoveTask":
-            wanted += [("SourceArn", each) for each in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")]
-            wanted.append(("DestinationArn", "SendMessage"))
-        for name, action in wanted:
+            named_actions += [
+                ("SourceArn", read_action) for read_action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+            ]
+            named_actions.append(("DestinationArn", "SendMessage"))
+        for name, action in named_actions:
             if name not in parameters:
                 continue
             arn = parse_arn(text(parameters, name))
@@ -76,19 +78,19 @@ class SqsResources:
     def _of_queue(
         self, action: str, account: str, name: str, caller: Caller, context: Context
     ) -> AuthorizationQuestion:
-        held = self._estate.queue(SecretLocation(account, caller.region), name)
+        queue = self._estate.queue(SecretLocation(account, caller.region), name)
         arn = f"arn:{caller.partition}:sqs:{caller.region}:{account}:{name}"
-        if held is None:
+        if queue is None:
             return AuthorizationQuestion(f"sqs:{action}", arn, account, context)
         is_closed = action in _OWNERS_ALONE and account != caller.account
-        policy = None if is_closed else held.policy
+        policy = None if is_closed else queue.policy
         return AuthorizationQuestion(
-            f"sqs:{action}", arn, account, context | tag_keys(("aws:ResourceTag",), held.tags), policy
+            f"sqs:{action}", arn, account, context | tag_keys(("aws:ResourceTag",), queue.tags), policy
         )
 
 
 def _of_url(url: str, caller: Caller) -> tuple[str, str]:
-    """Account and name. Taken apart as moto does; a bare name is a queue of the caller's."""
+    """Return account and name, parsed as moto does; a bare name is a queue of the caller's account."""
     if not url.startswith(("http://", "https://")):
         return caller.account, url
     parts = url.split("/")

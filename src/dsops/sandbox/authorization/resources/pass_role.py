@@ -1,0 +1,107 @@
+"""Roles that a call passes to a service: each needs `iam:PassRole`.
+
+IAM User Guide, "Grant a user permissions to pass a role to an AWS service". No data lists the calls that pass a role;
+a parameter that is named `role` and holds a role's ARN is taken for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, text
+from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.state.world import Role
+
+_READING: Final = ("Describe", "Get", "List", "Search", "Batch", "Lookup", "Query", "Scan", "Simulate", "Head")
+_PASSES_NONE: Final = frozenset({"dynamodb", "kms", "organizations", "ram", "secretsmanager", "sqs", "sts"})
+"""Services that use role ARNs only to name principals, or not at all."""
+_SERVICES: Final[Mapping[str, str]] = {
+    "stepfunctions": "states.amazonaws.com",
+    "ecs": "ecs-tasks.amazonaws.com",
+    "emr": "elasticmapreduce.amazonaws.com",
+    "rds": "monitoring.rds.amazonaws.com",
+    "logs": "logs.amazonaws.com",
+}
+"""botocore's service name -> `iam:PassedToService`, if not `SERVICE.amazonaws.com`."""
+_TAKE_NAMES: Final = frozenset({"ecs", "emr", "glue", "ssm"})
+"""Services that accept a role's name instead of its ARN."""
+_DEEPEST = 8
+
+
+def passed_roles(
+    service: str,
+    operation: str,
+    parameters: Parameters,
+    caller: Caller,
+    associated: str,
+    role_named: Callable[[str, str], Role | None],
+) -> Iterator[AuthorizationQuestion]:
+    """Yield a question for each role that the call passes; `associated` is the ARN that will use it, "" for none."""
+    if service in _PASSES_NONE or operation.startswith(_READING):
+        return
+    principal = _SERVICES.get(service, f"{service}.amazonaws.com")
+    for written in dict.fromkeys(_roles(parameters, _DEEPEST)):
+        role = role_named(caller.account, written) if service in _TAKE_NAMES else None
+        arn = written if role is None else role.arn
+        parts = parse_arn(arn)
+        if parts is None or parts.service != "iam" or not parts.resource.startswith("role/"):
+            continue
+        yield AuthorizationQuestion(
+            "iam:PassRole", arn, parts.account or caller.account, _passed_to(principal, associated)
+        )
+
+
+def roles_in_profiles(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[AuthorizationQuestion]:
+    """Yield a question for the role of each instance profile that an EC2 call passes to an instance."""
+    for name in dict.fromkeys((*_profiles(parameters), *_of_templates(parameters, caller, estate))):
+        for arn in estate.roles_of_profile(caller.account, name):
+            instance = f"arn:{caller.partition}:ec2:{caller.region}:{caller.account}:instance/*"
+            yield AuthorizationQuestion("iam:PassRole", arn, caller.account, _passed_to("ec2.amazonaws.com", instance))
+
+
+def _passed_to(principal: str, associated: str) -> Context:
+    context: Context = {"iam:PassedToService": (principal,)}
+    return context | ({"iam:AssociatedResourceArn": (associated,)} if associated not in {"", "*"} else {})
+
+
+def _profiles(parameters: Parameters) -> Iterator[str]:
+    """Yield profile names: `IamInstanceProfile` of EC2, launch templates and Auto Scaling; EMR's `JobFlowRole`."""
+    for holder in _structures(parameters, _DEEPEST):
+        for named in ("IamInstanceProfile", "JobFlowRole"):
+            profile = holder.get(named)
+            names = (profile,) if isinstance(profile, str) else inside(holder, named).values()
+            for name in names:
+                yield str(name).rpartition("/")[2]
+
+
+def _of_templates(parameters: Parameters, caller: Caller, estate: Estate) -> Iterator[str]:
+    """Yield the profile names of the launch templates in a request."""
+    place = SecretLocation(caller.account, caller.region)
+    for holder in _structures(parameters, _DEEPEST):
+        for name in ("LaunchTemplate", "LaunchTemplateSpecification"):
+            named = inside(holder, name)
+            identifier = text(named, "LaunchTemplateId") or text(named, "LaunchTemplateName")
+            if identifier:
+                yield estate.profile_of_template(place, identifier, text(named, "Version")).rpartition("/")[2]
+
+
+def _structures(value: object, deeper: int) -> Iterator[Parameters]:
+    if deeper and isinstance(value, Mapping):
+        yield value
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        if deeper:
+            yield from _structures(inner, deeper - 1)
+
+
+def _roles(value: object, deeper: int) -> Iterator[str]:
+    """Yield the texts, single or in a list, of parameters whose name ends in `role`, `roleArn` or their plural."""
+    for holder in _structures(value, deeper):
+        for name, entry in holder.items():
+            if str(name).lower().removesuffix("s").removesuffix("arn").endswith("role"):
+                yield from (text for text in (entry if isinstance(entry, list) else (entry,)) if isinstance(text, str))

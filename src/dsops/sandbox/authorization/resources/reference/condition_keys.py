@@ -1,0 +1,128 @@
+"""Condition keys of EC2, EventBridge, Lambda and RDS whose names differ from the parameters'.
+
+Service Authorization Reference of each service. A key without a value in the request or the world is absent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dsops.arn import Arn
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, inside, many, shown, text
+from dsops.sandbox.authorization.resources.reference.irregular import bus_arn
+from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.state.world import Tags
+
+_PATHS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ec2:AvailabilityZone": ("Placement.AvailabilityZone",),
+    "ec2:InstanceMarketType": ("InstanceMarketOptions.MarketType",),
+    "ec2:InstanceMetadataTags": ("MetadataOptions.InstanceMetadataTags",),
+    "ec2:InstanceProfile": ("IamInstanceProfile.Arn",),
+    "ec2:KeyPairName": ("KeyName",),
+    "ec2:MetadataHttpEndpoint": ("MetadataOptions.HttpEndpoint",),
+    "ec2:MetadataHttpPutResponseHopLimit": ("MetadataOptions.HttpPutResponseHopLimit",),
+    "ec2:MetadataHttpTokens": ("MetadataOptions.HttpTokens",),
+    "ec2:PlacementGroupName": ("Placement.GroupName",),
+    "ec2:Tenancy": ("Placement.Tenancy", "InstanceTenancy"),
+    "ec2:VolumeIops": ("Iops",),
+    "ec2:VolumeSize": ("Size",),
+    "ec2:VolumeThroughput": ("Throughput",),
+    "lambda:SecurityGroupIds": ("VpcConfig.SecurityGroupIds",),
+    "lambda:SubnetIds": ("VpcConfig.SubnetIds",),
+    "rds:DatabaseClass": ("DBInstanceClass", "DBClusterInstanceClass"),
+    "rds:DatabaseEngine": ("Engine",),
+    "rds:DatabaseName": ("DBName", "DatabaseName"),
+    "rds:Piops": ("Iops",),
+    "rds:StorageSize": ("AllocatedStorage",),
+}
+"""Condition key -> paths of its value in the parameters; the first that exists is used."""
+_IN_VPC: Final = frozenset({"network-acl", "network-interface", "route-table", "security-group", "subnet"})
+"""EC2 resource types for which AWS lists ec2:Vpc and moto knows a VPC."""
+_PATTERN_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "events:source": ("source",),
+    "events:detail-type": ("detail-type",),
+    "events:detail.service": ("detail", "service"),
+    "events:detail.eventTypeCode": ("detail", "eventTypeCode"),
+    "events:detail.userIdentity.principalId": ("detail", "userIdentity", "principalId"),
+}
+"""Condition key -> path of its values in a rule's event pattern."""
+
+
+def keys_of_request(parameters: Parameters, listed: Mapping[str, str], caller: Caller) -> Context:
+    """Return the keys among `listed` whose values are in the request as a whole."""
+    context: Context = {}
+    for key, paths in _PATHS.items():
+        if key in listed:
+            key_values = next((values for path in paths if (values := _at(parameters, path))), ())
+            context |= {key: key_values} if key_values else {}
+    if "ec2:Region" in listed:
+        context["ec2:Region"] = (caller.region,)
+    if "events:creatorAccount" in listed:
+        # In the sandbox no service and no other account creates rules.
+        context["events:creatorAccount"] = (caller.account,)
+    if "events:TargetArn" in listed and "Targets" in parameters:
+        context["events:TargetArn"] = tuple(text(target, "Arn") for target in many(parameters, "Targets"))
+    if "EventPattern" in parameters:
+        context |= {
+            key: key_values for key in _PATTERN_KEYS if key in listed and (key_values := _in_pattern(parameters, key))
+        }
+    return context
+
+
+def keys_of_entries(parameters: Parameters, bus: str, caller: Caller) -> Iterator[Context]:
+    """PutEvents: yield the keys of each kind of event on that bus, so that each kind must be allowed by itself."""
+    entries = many(parameters, "Entries")
+    kinds = [
+        (text(entry, "Source"), text(entry, "DetailType"))
+        for entry in entries
+        if bus_arn(text(entry, "EventBusName") or "default", caller) == bus
+    ]
+    for source, detail_type in dict.fromkeys(kinds):
+        yield {"events:source": (source,), "events:detail-type": (detail_type,)}
+
+
+def keys_of_resource(arn: Arn, parameters: Parameters, tags: Tags, estate: Estate) -> Context:
+    """Return the keys of one resource: its VPC, a database's engine and class, RDS's tag keys."""
+    place = SecretLocation(arn.account, arn.region)
+    if arn.service == "rds":
+        context: Context = {f"rds:{arn.resource_type}-tag/{key}": (value,) for key, value in tags}
+        database = estate.database(place, arn.resource.partition(":")[2]) if arn.resource_type == "db" else None
+        if database is not None:
+            context["rds:DatabaseEngine"] = (database.engine,)
+            context["rds:DatabaseClass"] = (database.instance_class,)
+        return context
+    if arn.service != "ec2" or arn.resource_type not in _IN_VPC:
+        return {}
+    # A network interface still to be created gets the VPC of its subnet.
+    for name in (arn.resource_name, text(parameters, "SubnetId"), text(parameters, "VpcId")):
+        vpc = estate.vpc_of(place, name) if name not in {"", "*"} else ""
+        if vpc:
+            return {"ec2:Vpc": (f"arn:{arn.partition}:ec2:{place.region}:{place.account}:vpc/{vpc}",)}
+    return {}
+
+
+def _at(parameters: Parameters, path: str) -> tuple[str, ...]:
+    """Return the texts at a path such as `VpcConfig.SubnetIds`; () when there is none."""
+    *outer, last = path.split(".")
+    for name in outer:
+        parameters = inside(parameters, name)
+    value = parameters.get(last)
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return () if value is None or isinstance(value, Mapping) else (shown(value),)
+
+
+def _in_pattern(parameters: Parameters, key: str) -> tuple[str, ...]:
+    """Return the plain strings at the key's path in an event pattern; () for a pattern that is not JSON."""
+    try:
+        node = json.loads(text(parameters, "EventPattern"))
+    except (ValueError, RecursionError):
+        return ()
+    for name in _PATTERN_KEYS[key]:
+        node = node.get(name) if isinstance(node, dict) else None
+    return tuple(item for item in node if isinstance(item, str)) if isinstance(node, list) else ()

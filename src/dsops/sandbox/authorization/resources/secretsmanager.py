@@ -1,0 +1,65 @@
+"""Authorization questions of Secrets Manager: a secret, by any form of its name, and its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags
+from dsops.sandbox.state.secrets import SecretLocation, Vault
+
+
+class SecretResources:
+    """Authorization questions of Secrets Manager in one world."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+        """Yield the permissions that a Secrets Manager operation needs."""
+        context = _secret_context(parameters)
+        action = f"secretsmanager:{operation}"
+        place = SecretLocation(caller.account, caller.region)
+        if operation == "CreateSecret":
+            # The future ARN; its six random characters are placeholders.
+            arn, account = self._vault.resource_of(f"{parameters['Name']}-AAAAAA", place)
+            yield AuthorizationQuestion(action, arn, account, context, shown=str(parameters["Name"]))
+            if parameters.get("Tags"):
+                yield AuthorizationQuestion(
+                    "secretsmanager:TagResource", arn, account, context, shown=str(parameters["Name"])
+                )
+        elif "SecretId" in parameters:
+            yield self.of_secret(action, str(parameters["SecretId"]), caller, context)
+        else:
+            yield AuthorizationQuestion(action, "*", caller.account, context)
+            if operation == "BatchGetSecretValue" and parameters.get("Filters"):
+                yield AuthorizationQuestion("secretsmanager:ListSecrets", "*", caller.account, context)
+
+    def of_secret(self, action: str, secret_id: str, caller: Caller, context: Context) -> AuthorizationQuestion:
+        """Return the question about one secret; a caller without permission can't tell whether it exists."""
+        place = SecretLocation(caller.account, caller.region)
+        secret = self._vault.find_secret(secret_id, place)
+        if secret is None:
+            arn, account = self._vault.resource_of(secret_id, place)
+            return AuthorizationQuestion(
+                action, arn, account, context | {"secretsmanager:SecretId": (arn,)}, shown=secret_id
+            )
+        own = tag_keys(("aws:ResourceTag", "secretsmanager:ResourceTag"), secret.tags)
+        own["secretsmanager:SecretId"] = (secret.arn,)
+        own["aws:ResourceAccount"] = (secret.account,)
+        return AuthorizationQuestion(action, secret.arn, secret.account, context | own, secret.policy)
+
+
+def _secret_context(parameters: Parameters) -> Context:
+    context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
+    for name in ("VersionId", "VersionStage", "Name", "Description", "KmsKeyId", "RotationLambdaARN"):
+        if name in parameters:
+            context[f"secretsmanager:{name}"] = (str(parameters[name]),)
+    for name in ("ForceDeleteWithoutRecovery", "BlockPublicPolicy", "RotateImmediately"):
+        if name in parameters:
+            context[f"secretsmanager:{name}"] = (str(parameters[name]).lower(),)
+    if "RecoveryWindowInDays" in parameters:
+        context["secretsmanager:RecoveryWindowInDays"] = (str(parameters["RecoveryWindowInDays"]),)
+    return context

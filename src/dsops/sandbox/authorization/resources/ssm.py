@@ -1,0 +1,112 @@
+"""Authorization questions of Parameter Store: parameters by name, paths, referenced secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.authorization.context import Context, request_tags, tag_keys
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, listed_tags, texts
+from dsops.sandbox.authorization.resources.secretsmanager import SecretResources
+from dsops.sandbox.state.secrets import SecretLocation, Vault
+
+
+class ParameterResources:
+    """Authorization questions of Parameter Store in one world."""
+
+    def __init__(self, vault: Vault, secrets: SecretResources) -> None:
+        self._vault = vault
+        self._secrets = secrets
+
+    def questions(self, operation: str, parameters: Parameters, caller: Caller) -> Iterator[AuthorizationQuestion]:
+        """Yield the permissions that a Parameter Store operation needs."""
+        action = f"ssm:{operation}"
+        names = _parameter_names(operation, with_plain_names(parameters, caller))
+        context: Context = dict(request_tags(listed_tags(parameters.get("Tags"))))
+        for flag in ("Overwrite", "Recursive"):
+            if flag in parameters:
+                context[f"ssm:{flag}"] = (str(parameters[flag]).lower(),)
+        if operation == "DescribeParameters":
+            yield AuthorizationQuestion(action, self._parameter_arn("*", caller, kind=""), caller.account, context)
+        elif not names:
+            yield AuthorizationQuestion(action, "*", caller.account, context)
+        for name in names:
+            yield self._of_parameter(action, name, caller, context)
+            if operation == "PutParameter" and parameters.get("Tags"):
+                yield self._of_parameter("ssm:AddTagsToResource", name, caller, context)
+            if name.startswith(SECRETS_BEHIND_SSM):
+                yield self._secrets.of_secret("secretsmanager:GetSecretValue", secret_behind(name), caller, {})
+
+    def _of_parameter(self, action: str, name: str, caller: Caller, context: Context) -> AuthorizationQuestion:
+        arn = parse_arn(name)
+        if arn is not None and arn.service == "ssm":
+            # Parameters have no resource policy here, so another account's is never allowed.
+            return AuthorizationQuestion(action, name, arn.account, context)
+        bare = name.partition(":")[0]
+        place = SecretLocation(caller.account, caller.region)
+        # A reference to a secret is no parameter and has no tags; for tags moto would fetch the secret.
+        tags = () if bare.startswith(SECRETS_BEHIND_SSM) else self._vault.parameter_tags(place, bare)
+        own = tag_keys(("aws:ResourceTag", "ssm:resourceTag"), tags)
+        return AuthorizationQuestion(
+            action, self._parameter_arn(bare.removeprefix("/"), caller), caller.account, context | own
+        )
+
+    def _parameter_arn(self, name: str, caller: Caller, kind: str = "parameter/") -> str:
+        return f"arn:{caller.partition}:ssm:{caller.region}:{caller.account}:{kind}{name}"
+
+
+def with_plain_names(parameters: Parameters, caller: Caller) -> dict[str, object]:
+    """Replace ARNs of the caller's account and region by names.
+
+    A parameter has the same tags, and refers to the same secret, by ARN and by name. moto strips every prefix of an
+    ARN that looks like a parameter's.
+    """
+    plain = dict(parameters)
+    for key in {"Name", "ResourceId"} & plain.keys():
+        plain[key] = _plain_name(str(plain[key]), caller)
+    if "Names" in plain:
+        plain["Names"] = [_plain_name(name, caller) for name in texts(plain, "Names")]
+    return plain
+
+
+def _plain_name(name: str, caller: Caller) -> str:
+    """Return the name in an ARN of the caller's account, with its version or label; other text unchanged."""
+    arn = parse_arn(name)
+    own = (caller.partition, "ssm", caller.region, caller.account)
+    if arn is None or arn[:4] != own or not arn.resource.startswith("parameter"):
+        return name
+    return f"/{arn.resource.removeprefix('parameter').removeprefix('/')}"
+
+
+SECRETS_BEHIND_SSM = "/aws/reference/secretsmanager/"
+"""Prefix of parameter names that refer to a secret."""
+
+
+def secret_behind(name: str) -> str:
+    """Return the secret that such a name refers to; a version or label does not change the secret."""
+    secret_id = name.removeprefix(SECRETS_BEHIND_SSM)
+    return secret_id if secret_id.startswith("arn:") else secret_id.partition(":")[0]
+
+
+_SINGLE_NAMES = frozenset(
+    """
+    GetParameter GetParameterHistory PutParameter DeleteParameter LabelParameterVersion UnlabelParameterVersion
+    """.split()
+)
+_MANY_NAMES = frozenset({"GetParameters", "DeleteParameters"})
+_TAGGING = frozenset({"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"})
+
+
+def _parameter_names(operation: str, parameters: Parameters) -> Sequence[str]:
+    if operation in _SINGLE_NAMES:
+        return (str(parameters["Name"]),)
+    if operation in _MANY_NAMES:
+        return cast("Sequence[str]", parameters["Names"])
+    if operation == "GetParametersByPath":
+        return (str(parameters["Path"]),)
+    if operation in _TAGGING and parameters.get("ResourceType") == "Parameter":
+        return (str(parameters["ResourceId"]),)
+    return ()

@@ -1,0 +1,278 @@
+"""The control endpoints `/_sandbox/...`, for clients on this machine and not for web pages.
+
+A page in a browser can send requests to loopback, and can read the answers through a name that it makes resolve to
+127.0.0.1 (DNS rebinding). So the peer and the Host header must be loopback, and the headers with which a browser
+marks a page's requests (Origin, Sec-Fetch-Site) must be absent. The AWS side needs no such check: its requests are
+signed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from itertools import product
+from typing import TypeVar
+from urllib.parse import parse_qs, unquote
+
+from dsops.openmetrics import CONTENT_TYPE
+from dsops.sandbox.authorization.authorize import Kept
+from dsops.sandbox.authorization.decisions import decision_record
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.control.console import Console
+from dsops.sandbox.control.saml_endpoints import SamlResponses
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.control.service_roles import ServiceRoles, find_role
+from dsops.sandbox.control.token_endpoints import TokenEndpoints
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest, is_loopback
+from dsops.sandbox.identity_center.oidc import DEVICE_PATH
+from dsops.sandbox.identity_center.pages import AUTHORIZE_PATH, Pages, why_not_served
+from dsops.sandbox.state.rate_limits import read_rate, why_not_limited
+from dsops.sandbox.state.world import User
+from dsops.sandbox.sts import totp
+
+PREFIX = "/_sandbox/"
+_JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+_LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
+# One host and its port. Rejects repeated Host headers (joined with a comma) and user information before an `@`.
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?")
+
+Parameters = Mapping[str, str]
+T = TypeVar("T")
+
+
+class Control:
+    """The control endpoints of one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        roles = ServiceRoles(sandbox)
+        self.container_token = roles.token
+        """The token that a request for container credentials must carry in its Authorization header."""
+        self.tokens = TokenEndpoints(sandbox)
+        pages = Pages(sandbox)
+        saml = SamlResponses(sandbox)
+        self._whole: dict[tuple[str, str], Callable[[HttpRequest], HttpAnswer]] = {
+            ("POST", "clock"): self._move_clock,
+            ("POST", "token"): lambda request: _answer(*self.tokens.mint(request)),
+            ("POST", "saml"): lambda request: _answer(*saml.mint(request)),
+            ("GET", "saml"): lambda request: _answer(*saml.metadata(request)),
+            ("GET", "github"): lambda request: _answer(*self.tokens.github(request)),
+            ("POST", "trade-in-token"): lambda request: _answer(*self.tokens.trade_in(request)),
+            ("POST", "context"): lambda request: _answer(*self.tokens.context(request)),
+            ("POST", "throttle"): self._set_throttle,
+            ("POST", "function"): lambda request: _answer(*roles.function(request)),
+            ("GET", "federation"): Console(sandbox).answer,
+            **dict.fromkeys(product(("GET", "POST"), (AUTHORIZE_PATH, DEVICE_PATH.removeprefix(PREFIX))), pages.answer),
+            ("GET", "logins"): lambda _: _answer(*pages.waiting()),
+            ("POST", "approve"): lambda request: _answer(*pages.approve(request)),
+        }
+        self._below: dict[str, Callable[[str, HttpRequest], HttpAnswer]] = {
+            "container-credentials": lambda rest, request: _answer(*roles.task(unquote(rest), request)),
+            "pod-credentials": lambda rest, request: _answer(*roles.pod(unquote(rest), request)),
+            "outbound": self._outbound,
+        }
+        self._get: dict[str, Callable[[Parameters], HttpAnswer]] = {
+            "health": self._health,
+            "clock": self._health,
+            "totp": self._totp,
+            "identity": self._identity,
+            "events": self._events,
+            "decisions": self._decisions,
+            "throttle": self._throttle,
+            "metrics": self._metrics,
+        }
+
+    def handle(self, request: HttpRequest) -> HttpAnswer:
+        """Answer a request whose path begins with PREFIX, or that is for one of the sign-in pages."""
+        reason = _why_not(request)
+        if reason:
+            return _answer(403, {"error": reason})
+        name = request.path.removeprefix(PREFIX)
+        kind, _, rest = name.partition("/")
+        if rest and request.method == "GET" and kind in self._below:
+            return self._below[kind](rest, request)
+        whole = self._whole.get((request.method, name))
+        if whole is not None:
+            return whole(request)
+        endpoint = self._get.get(name)
+        if endpoint is None:
+            return _answer(404, {"error": f"there is no {PREFIX}{name}"})
+        if request.method != "GET":
+            return _answer(405, {"error": f"{PREFIX}{name} takes GET only"})
+        query = {key: values[0] for key, values in parse_qs(request.query).items()}
+        with self._sandbox.world.lock:
+            return endpoint(query)
+
+    # --- endpoints -----------------------------------------------------------------------------------------------
+
+    def _health(self, _: Parameters) -> HttpAnswer:
+        clock = self._sandbox.clock
+        return _answer(200, {"status": "ok", "now": iso_time(clock.now()), "is_frozen": clock.is_frozen})
+
+    def _move_clock(self, request: HttpRequest) -> HttpAnswer:
+        """`{"advance_seconds": 30}`, `{"now": "2026-07-13T10:00:00Z"}`, `{"frozen": true}`, or several of them."""
+        with self._sandbox.world.lock:
+            try:
+                moment, is_frozen = _wish(json.loads(request.body), self._sandbox.clock.now())
+            except (ValueError, TypeError, OverflowError):
+                message = 'send {"advance_seconds": 30}, {"now": "2026-07-13T10:00:00Z"} or {"frozen": true}'
+                return _answer(400, {"error": message})
+            self._sandbox.move_clock(moment, is_frozen=is_frozen)
+            return self._health({})
+
+    def _throttle(self, _: Parameters) -> HttpAnswer:
+        return _answer(200, {"requests_per_second": self._sandbox.throttle.rates})
+
+    def _set_throttle(self, request: HttpRequest) -> HttpAnswer:
+        """Set rate limits: `{"sts": 5}` is requests a second for each account and region; 0 removes a limit."""
+        try:
+            wish = json.loads(request.body)
+            rates = {str(service): read_rate(str(rate)) for service, rate in wish.items()}
+        except (ValueError, AttributeError, RecursionError):
+            rates = {}
+        known = {service: rate for service, rate in rates.items() if rate is not None}
+        if not rates or len(known) < len(rates):
+            return _answer(400, {"error": 'send {"sts": 5}: requests a second, and 0 for no limit'})
+        for why in filter(None, map(why_not_limited, known)):
+            return _answer(400, {"error": why})
+        with self._sandbox.world.lock:
+            self._sandbox.throttle.limit(known)
+            return self._throttle({})
+
+    def _outbound(self, name: str, request: HttpRequest) -> HttpAnswer:
+        """Serve `ACCOUNT/.well-known/...`, the documents with which tokens of GetWebIdentityToken are verified."""
+        account, _, document = name.partition("/")
+        outbound = self._sandbox.sts.outbound
+        with self._sandbox.world.lock:
+            if outbound.issuer(account) is None:
+                return _answer(404, {"error": f"account {account} has no outbound web identity federation"})
+            if document == ".well-known/jwks.json":
+                return _answer(200, outbound.key_set())
+            if document == ".well-known/openid-configuration":
+                base = f"http://{request.headers['host']}{PREFIX}outbound/{account}"
+                return _answer(200, outbound.discovery(account, base))
+        return _answer(404, {"error": f"there is no {PREFIX}outbound/{name}"})
+
+    def _totp(self, query: Parameters) -> HttpAnswer:
+        serial = query.get("serial", "")
+        device = self._sandbox.world.virtual_mfa_device(serial)
+        if device is None:
+            return _answer(404, {"error": f"there is no MFA device {serial}"})
+        now = self._sandbox.clock.now()
+        left = totp.STEP_SECONDS - int(now) % totp.STEP_SECONDS
+        return _answer(200, {"serial": serial, "code": totp.code_at(device.seed, now), "seconds_left": left})
+
+    def _identity(self, query: Parameters) -> HttpAnswer:
+        role = query.get("container_role", "")
+        if role and find_role(self._sandbox, role) is None:
+            return _answer(404, {"error": f"there is no role {role}"})
+        name = query.get("as") or self._sandbox.default_identity
+        user = find_user(self._sandbox, name)
+        if user is None:
+            return _answer(404, {"error": f"there is no user {name}"})
+        keys = self._sandbox.world.keys_of(user)
+        if not keys:
+            return _answer(404, {"error": f"user {name} has no active access key"})
+        key_id, secret = keys[0]
+        return _answer(
+            200,
+            {
+                "Arn": user.arn,
+                "AccessKeyId": key_id,
+                "SecretAccessKey": secret,
+                "Region": self._sandbox.region,
+                "ContainerToken": self.container_token,
+                "GitHubToken": self.tokens.github_token,
+            },
+        )
+
+    def _events(self, query: Parameters) -> HttpAnswer:
+        """Return events in CloudTrail's file format; `next` is the `after` of a request for only the later ones."""
+        events = self._sandbox.events
+        after, last = _number(query.get("after", "")), _number(query.get("last", ""))
+        records = list(events.records(after, query.get("account", ""), last))
+        return _answer(200, {"Records": records, "next": events.added})
+
+    def _metrics(self, _: Parameters) -> HttpAnswer:
+        headers = (("Content-Type", CONTENT_TYPE), ("Cache-Control", "no-store"))
+        return HttpAnswer(200, headers, self._sandbox.metrics.registry.text().encode())
+
+    def _decisions(self, query: Parameters) -> HttpAnswer:
+        decisions = _last(list(self._sandbox.judge.decisions), query)
+        return _answer(200, {"decisions": [self._decision(one) for one in decisions]})
+
+    def _decision(self, kept: Kept) -> dict[str, object]:
+        record = decision_record(kept)
+        if not kept.decision.is_allowed:
+            record["encoded_message"] = self._sandbox.sts.messages.encode(kept.decision)
+        return record
+
+
+def find_user(sandbox: Sandbox, name: str) -> User | None:
+    """Find a user by `NAME@ACCOUNT`, or `NAME` in the default account, else in the only account that has it."""
+    name, _, account = name.partition("@")
+    if account:
+        return sandbox.world.user_named(account, name)
+    default_user = sandbox.world.user_named(sandbox.default_account, name)
+    if default_user is not None:
+        return default_user
+    candidates = [sandbox.world.user_named(account, name) for account in sandbox.world.partitions]
+    users = [user for user in candidates if user is not None]
+    return users[0] if len(users) == 1 else None
+
+
+def _why_not(request: HttpRequest) -> str:
+    """Return why the request is refused; "" when it is allowed."""
+    reason = _why_not_here(request)
+    if reason or Pages.serves(request):
+        return reason or why_not_served(request)
+    if "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none":
+        return "the sandbox's own endpoints do not answer to web pages"
+    return ""
+
+
+def _why_not_here(request: HttpRequest) -> str:
+    """Return why the request does not come from this machine; "" when it does."""
+    if not is_loopback(request.peer):
+        return "the sandbox's own endpoints answer to this machine only"
+    host_match = _HOST.fullmatch(request.headers.get("host", ""))
+    host = host_match[1].strip("[]").lower() if host_match else ""
+    if host != "localhost" and not is_loopback(host):
+        return "the Host header must be localhost or a loopback address"
+    return ""
+
+
+def _wish(wish: object, now: float) -> tuple[float, bool | None]:
+    """Return the new time and whether to freeze there (None: unchanged). Raises ValueError for an invalid request."""
+    if not isinstance(wish, dict) or not wish or set(wish) - {"advance_seconds", "now", "frozen"}:
+        raise ValueError("not a wish")
+    is_frozen = wish.get("frozen")
+    if is_frozen not in {None, True, False}:
+        raise ValueError("frozen is true or false")
+    moment = (_moment(wish["now"]) if "now" in wish else now) + float(wish.get("advance_seconds", 0))
+    if not 0 <= moment <= _LAST_MOMENT:
+        raise ValueError("no clock shows that")
+    return moment, is_frozen
+
+
+def _moment(text: object) -> float:
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return float(text)
+    moment = datetime.fromisoformat(str(text))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _last(items: list[T], query: Parameters) -> list[T]:
+    return items[-_number(query.get("last", "")) :]
+
+
+def _number(text: str) -> int:
+    """Return a whole number from a query parameter; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _answer(status: int, content: object) -> HttpAnswer:
+    return HttpAnswer(status, _JSON, json.dumps(content).encode() + b"\n")

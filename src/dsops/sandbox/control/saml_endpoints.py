@@ -1,0 +1,112 @@
+"""The control endpoint that issues SAML responses on request: `/_sandbox/saml`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dsops.arn import Arn, parse_arn
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.saml import response as saml
+from dsops.sandbox.saml.assertion import sign_in
+from dsops.sandbox.saml.issuer import SamlWish
+
+_FORM = (
+    'send {"role": "arn:aws:iam::...:role/...", "provider": "...", "session_name": "...", "subject": "...", '
+    '"tags": {...}, "transitive": [...], "source_identity": "...", "duration_seconds": 3600, "attributes": {...}, '
+    '"expires_seconds": 300}'
+)
+_KEYS = frozenset(
+    """
+    role provider session_name subject tags transitive source_identity duration_seconds session_seconds attributes
+    expires_seconds audience recipient subject_format
+    """.split()
+)
+_MAX_SECONDS = 10 * 366 * 86_400
+
+Said = tuple[int, Mapping[str, object]]
+"""Status and content of an answer."""
+
+
+class SamlResponses:
+    """The endpoint of one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def metadata(self, _: HttpRequest) -> Said:
+        """Return the metadata document of the sandbox's identity provider, for CreateSAMLProvider."""
+        with self._sandbox.world.lock:
+            return 200, {"metadata": self._sandbox.issuers.saml.metadata}
+
+    def mint(self, request: HttpRequest) -> Said:
+        """Issue a response in base64 for a request as in _FORM; return it with the two ARNs that belong to it.
+
+        Responses that STS refuses are issued, too, so that refusals can be tested.
+        """
+        try:
+            fields = dict(json.loads(request.body))
+            role, provider_name = str(fields["role"]), str(fields.get("provider", ""))
+            wish = _wish(fields)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            return 400, {"error": _FORM}
+        unknown = sorted(set(fields) - _KEYS)
+        if unknown:
+            return 400, {"error": f"there is no `{unknown[0]}`: {_FORM}"}
+        if not all(abs(seconds) <= _MAX_SECONDS for seconds in (wish.seconds, wish.session_seconds or 0)):
+            return 400, {"error": "a response can't live that long"}
+        with self._sandbox.world.lock:
+            provider, problem = self._provider(role, provider_name)
+            if problem:
+                return 404, {"error": problem}
+            attributes = {saml.ROLE: [f"{role},{provider}"], **wish.attributes}
+            try:
+                assertion = self._sandbox.issuers.saml.mint(
+                    wish._replace(attributes=attributes), self._sandbox.clock.now()
+                )
+            except ValueError:
+                return 400, {"error": "XML can't hold one of the texts: there is a control character in it"}
+        return 200, {"assertion": assertion, "role": role, "provider": provider}
+
+    def _provider(self, role: str, named: str) -> tuple[str, str]:
+        """Return the provider's ARN, or why there is none; if none is named, the only one of the role's account."""
+        arn = parse_arn(role)
+        if arn is None or arn.service != "iam" or arn.resource_type != "role":
+            return "", f"{role} is not the ARN of a role"
+        if named.startswith("arn:"):
+            return named, ""
+        if named:
+            return str(Arn(arn.partition, "iam", "", arn.account, f"saml-provider/{named}")), ""
+        provider_arns = self._sandbox.world.saml_providers(arn.account)
+        if len(provider_arns) != 1:
+            alternatives = f"it has {', '.join(provider_arns)}" if provider_arns else "there is none in that account"
+            return "", f"say which SAML provider: {alternatives}"
+        return provider_arns[0], ""
+
+
+def _wish(asked: Mapping[str, Any]) -> SamlWish:
+    """Parse everything but the role; raises ValueError, TypeError or AttributeError for invalid input."""
+    name = str(asked.get("session_name") or "user")
+    attributes: dict[str, list[str]] = {saml.SESSION_NAME: [name]}
+    for key, value in dict(asked.get("tags") or {}).items():
+        attributes[f"{saml.PRINCIPAL_TAG}{key}"] = [str(value)]
+    if asked.get("transitive"):
+        attributes[saml.TRANSITIVE_KEYS] = [str(key) for key in asked["transitive"]]
+    if asked.get("source_identity"):
+        attributes[saml.SOURCE_IDENTITY] = [str(asked["source_identity"])]
+    if asked.get("duration_seconds") is not None:
+        attributes[saml.SESSION_DURATION] = [str(int(asked["duration_seconds"]))]
+    for key, values in dict(asked.get("attributes") or {}).items():
+        attributes[str(key)] = [str(value) for value in (values if isinstance(values, list) else [values])]
+    wish = SamlWish(str(asked.get("subject") or name), attributes)
+    session, role = asked.get("session_seconds"), parse_arn(str(asked["role"]))
+    place = sign_in("aws" if role is None else role.partition)
+    return wish._replace(
+        seconds=int(asked.get("expires_seconds", wish.seconds)),
+        session_seconds=None if session is None else int(session),
+        subject_format=str(asked.get("subject_format") or wish.subject_format),
+        audience=str(asked.get("audience") or wish.audience),
+        recipient=str(asked.get("recipient") or place),
+    )

@@ -1,0 +1,139 @@
+"""Create everything in a seed in a sandbox's world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from dsops.errors import SandboxUnavailable, SeedInvalid
+from dsops.sandbox.control.service import Sandbox
+from dsops.sandbox.federation.issuers import Issuers
+from dsops.sandbox.seed.identity_center_model import SeedIdentityCenter
+from dsops.sandbox.seed.identity_center_setup import plant_instance
+from dsops.sandbox.seed.model import ADMIN, Seed, SeedAccount, SeedOrganization, SeedUser
+from dsops.sandbox.seed.region_setup import plant_region
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.iam_builder import Planter
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.state.world import World
+
+_CORRECT = "correct that part of the seed"
+_FULL_RIGHTS = StoredPolicy(
+    "full-rights", '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+)
+
+
+def plant(sandbox: Sandbox, seed: Seed) -> None:
+    """Plant the seed into an empty sandbox. Raises SeedInvalid for anything that moto's IAM refuses."""
+    with sandbox.world.lock:
+        sandbox.region = seed.region
+        sandbox.default_account = seed.accounts[0].account
+        sandbox.default_identity = seed.default_identity
+        sandbox.throttle.limit(seed.throttle)
+        sandbox.authorization_records.services = seed.authorization_ids
+        for account in seed.accounts:
+            sandbox.world.add_account(account.account, account.partition)
+        for account in seed.accounts:
+            try:
+                _plant_account(sandbox.world, Planter(sandbox.world), account)
+            except Exception as error:  # moto's exceptions have no root of their own below Exception
+                raise SeedInvalid(f"account {account.account} can't be made", why=str(error), hint=_CORRECT) from error
+            _add_issuers(sandbox.issuers, account)
+            _plant_saml_providers(sandbox, account)
+            sandbox.world.closed_sts_regions[account.account] = frozenset(account.closed_sts_regions)
+            if account.has_outbound_federation:
+                sandbox.sts.outbound.enable(account.account)
+            for region, held in account.regions.items():
+                plant_region(
+                    sandbox.vault, sandbox.keys, account.partition, SecretLocation(account.account, region), held
+                )
+        if seed.organization is not None:
+            _plant_organization(sandbox.world, seed.organization)
+        if seed.identity_center is not None:
+            _plant_identity_center(sandbox, seed.identity_center, seed.region)
+
+
+def _plant_organization(world: World, organization: SeedOrganization) -> None:
+    from dsops.sandbox.seed.organization_setup import plant_organization
+
+    owner = organization.management_account
+    try:
+        plant_organization(world.organizations, organization, world.partitions[owner])
+    except SandboxUnavailable:
+        raise
+    except Exception as error:
+        raise SeedInvalid("the organization can't be made", why=str(error), hint=_CORRECT) from error
+
+
+def _plant_identity_center(sandbox: Sandbox, center: SeedIdentityCenter, region: str) -> None:
+    membership = sandbox.world.organizations.membership(sandbox.default_account)
+    owner = sandbox.default_account if membership is None else membership.management_account
+    whole = center._replace(region=center.region or region)
+    try:
+        made = plant_instance(sandbox.world, whole, sandbox.issuers.saml.metadata, owner)
+    except Exception as error:
+        raise SeedInvalid("the Identity Center can't be made", why=str(error), hint=_CORRECT) from error
+    sandbox.identity_center.instance = made
+
+
+def _plant_account(world: World, planter: Planter, account: SeedAccount) -> None:
+    owner = account.account
+    if account.root is not None:
+        world.root_keys[account.root.access_key_id] = (owner, account.root.secret_access_key)
+    for policy in account.policies:
+        planter.add_policy(owner, "/", policy.name, policy.text)
+    # Google and Cognito need no provider: every account has them.
+    for provider in (provider for provider in account.oidc_providers if provider.client_ids):
+        planter.add_oidc_provider(owner, provider.url, provider.client_ids)
+    for group, policies in account.groups.items():
+        planter.add_group(owner, group)
+        _put(planter, owner, "group", group, policies)
+    users = account.users
+    if all(user.name != ADMIN for user in users):
+        users = (*users, SeedUser(ADMIN))
+    for user in users:
+        _plant_user(world, planter, owner, user)
+    for role in account.roles:
+        made = planter.add_role(
+            owner, role.name, role.trust, role.path, role.tags, role.max_session_duration, role.unique_id
+        )
+        _put(planter, owner, "role", role.name, role.policies)
+        if role.boundary:
+            planter.set_role_boundary(made, role.boundary)
+        if role.source_ip:
+            world.source_ips[made.unique_id] = role.source_ip
+
+
+def _add_issuers(issuers: Issuers, account: SeedAccount) -> None:
+    for provider in account.oidc_providers:
+        if provider.is_issued_by_sandbox:
+            issuers.add_own(provider.url)
+        elif provider.jwks:
+            issuers.publish(provider.url, json.loads(provider.jwks))
+
+
+def _plant_saml_providers(sandbox: Sandbox, account: SeedAccount) -> None:
+    planter = Planter(sandbox.world)
+    for provider in account.saml_providers:
+        metadata = provider.metadata or sandbox.issuers.saml.metadata
+        planter.add_saml_provider(account.account, provider.name, metadata)
+
+
+def _plant_user(world: World, planter: Planter, owner: str, user: SeedUser) -> None:
+    made = planter.add_user(owner, user.name, user.path, user.tags, user.unique_id)
+    planter.add_key(made, user.key.access_key_id, user.key.secret_access_key)
+    for device in user.devices:
+        planter.add_mfa_device(made, device.path, device.name, device.seed)
+    for group in user.groups:
+        planter.join_group(made, group)
+    policies = (*user.policies, _FULL_RIGHTS) if user.name == ADMIN else user.policies
+    _put(planter, owner, "user", user.name, policies)
+    if user.boundary:
+        planter.set_user_boundary(made, user.boundary)
+    if user.source_ip:
+        world.source_ips[made.unique_id] = user.source_ip
+
+
+def _put(planter: Planter, owner: str, kind: str, holder: str, policies: Iterable[StoredPolicy]) -> None:
+    for policy in policies:
+        planter.put_policy(owner, kind, holder, policy)

@@ -1,0 +1,113 @@
+"""Waiting long polls: asked in turn within a small time budget, so that other requests are served."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Generic, NamedTuple, TypeVar
+
+from dsops.sandbox.http.messages import HttpAnswer, Wait
+
+Client = TypeVar("Client")
+
+_PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 0.02
+_SHARE = 3
+"""A pause lasts at least this many times as long as the polls that found nothing."""
+
+
+class _Poll(NamedTuple, Generic[Client]):
+    client: Client
+    answer: HttpAnswer
+    """Sent when the wait ends without a result."""
+    wait: Wait
+    until: float
+
+
+class Waiting(Generic[Client]):
+    """The long polls of one server. For the same source the oldest is answered first."""
+
+    def __init__(
+        self,
+        deliver: Callable[[Client, HttpAnswer], None],
+        is_gone: Callable[[Client], bool],
+        most: int,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`deliver` sends an answer, and may add another client while it does.
+
+        With more than `most` clients the next `look` answers the oldest ones early, with an empty answer.
+        """
+        self._deliver = deliver
+        self._is_gone = is_gone
+        self._most = most
+        self._clock = clock
+        self._polls: dict[str, deque[_Poll[Client]]] = {}
+        """Polls by source; the source polled longest ago comes first."""
+        self._look_at = 0.0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._polls.values()))
+
+    def add(self, client: Client, answer: HttpAnswer, wait: Wait) -> None:
+        """Add a waiting client."""
+        self._polls.setdefault(wait.source, deque()).append(_Poll(client, answer, wait, self._clock() + wait.seconds))
+        if len(self) > self._most:
+            self._look_at = 0.0
+
+    def pause(self, longest: float) -> float:
+        """Return the seconds until the next look, at most `longest`."""
+        return min(longest, max(0.0, self._look_at - self._clock())) if self._polls else longest
+
+    def look(self) -> None:
+        """Answer the clients whose message came, and those whose wait is over. Does nothing during a pause."""
+        begun = self._clock()
+        if not self._polls or begun < self._look_at:
+            return
+        for poll in [poll for polls in self._polls.values() for poll in polls]:
+            if self._is_gone(poll.client):
+                self._remove(poll)
+            elif poll.until <= begun:
+                self._remove(poll)
+                self._deliver(poll.client, poll.wait.ask() or poll.answer)
+        self._end_surplus()
+        until, in_vain, pause = begun + _LOOK_SECONDS, 0.0, _PAUSE_SECONDS
+        for source in list(self._polls):
+            seconds = self._ask_for(source, until)
+            if seconds is None:
+                pause = 0.0
+                break
+            in_vain += seconds
+        self._look_at = 0.0 if len(self) > self._most else self._clock() + max(pause, _SHARE * in_vain)
+
+    def _end_surplus(self) -> None:
+        """Answer the oldest clients above the limit. Clients added meanwhile are left to the next look."""
+        for _ in range(len(self) - self._most):
+            oldest = min((polls[0] for polls in self._polls.values()), key=lambda poll: poll.until)
+            self._remove(oldest)
+            self._deliver(oldest.client, oldest.answer)
+
+    def _ask_for(self, source: str, until: float) -> float | None:
+        """Answer the clients of a source until it has nothing more, then move it to the end of the turn.
+
+        Returns the seconds that the poll without a result took; None when the time budget was used up.
+        """
+        while (polls := self._polls.get(source)) is not None:
+            begun = self._clock()
+            if begun >= until:
+                return None
+            answer = polls[0].wait.ask()
+            if answer is None:
+                self._polls[source] = self._polls.pop(source)
+                return self._clock() - begun
+            poll = polls[0]
+            self._remove(poll)
+            self._deliver(poll.client, answer)
+        return 0.0
+
+    def _remove(self, poll: _Poll[Client]) -> None:
+        polls = self._polls[poll.wait.source]
+        polls.remove(poll)
+        if not polls:
+            del self._polls[poll.wait.source]

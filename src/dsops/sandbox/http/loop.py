@@ -1,0 +1,289 @@
+"""waitress without its threads: each request is handled by the loop that read it.
+
+One lock protects all state, so waitress's threads only waited for each other and for the interpreter: AssumeRole took
+775 us of CPU with eight threads, 521 with one, and takes 250 without. Connections, parsing and limits are waitress's
+own. Added are a limit on how long a request may take to arrive, and long polls that are set aside until there is an
+answer.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from socket import socket
+from time import time
+
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import Task
+from waitress.utilities import build_http_date
+
+from dsops.sandbox.http.long_polls import Waiting
+from dsops.sandbox.http.messages import HttpAnswer, HttpRequest
+
+_IDLE_SECONDS = 120
+_ARRIVING_SECONDS = 60
+_CLEANUP_SECONDS = 10
+_MOST_CONNECTIONS = 4096
+_OTHER_DESCRIPTORS = 128
+# A header repeated n times takes n squared time: 256 KB, waitress's own limit, took 0.3 s.
+_MOST_HEADER_BYTES = 65536
+_NAME = "dsops-sandbox"
+# Up to this size, head and body of an answer are sent in one piece; waitress sends each separately otherwise.
+_SEND_AT_ONCE = 65536
+# Above this much unsent data waitress would block until its own loop has written.
+_NEVER_TOO_MUCH = 1 << 62
+# RFC 8446, 5.1: the start of a ClientHello record; no HTTP method starts with these bytes.
+_TLS_HANDSHAKE = b"\x16\x03"
+_NO_REQUEST = b"TLS\r\n\r\n"
+_WITH_UNDERSCORE = re.compile(rb"(?im)^x-amz-sso_bearer_token(?=:)")
+
+
+class Exchange(Task):  # type: ignore[misc]  # waitress ships no types
+    """One request and its answer, without WSGI in between, which took time and changed the case of headers."""
+
+    complete = True
+
+    def execute(self) -> None:
+        """Write the answer."""
+        request = self.request
+        answer: HttpAnswer = self.channel.answer
+        status = HTTPStatus(answer.status)
+        self.status = f"{status.value} {status.phrase}"
+        length = next(value for name, value in answer.headers if name.lower() == "content-length")
+        if request.command != "HEAD" and int(length) != len(answer.body):
+            raise ValueError("the answer has another length than it says")
+        self.response_headers = [
+            (name, value) for name, value in answer.headers if self.has_body or name.lower() != "content-length"
+        ]
+        # The answer to HEAD has the Content-Length of a GET's answer, and no body.
+        self.write(b"" if request.command == "HEAD" else answer.body)
+
+    def build_response_header(self) -> bytes:
+        """Build the head of the answer. Raises ValueError when a header value contains a line break."""
+        connection_header = self.request.headers.get("CONNECTION", "").lower()
+        headers = [*self.response_headers, ("Server", _NAME), ("Date", build_http_date(self.start_time))]
+        if connection_header == "close" or (self.version == "1.0" and connection_header != "keep-alive"):
+            self.close_on_finish = True
+            headers.append(("Connection", "close"))
+        elif self.version == "1.0":
+            headers.append(("Connection", "Keep-Alive"))
+        lines = [f"HTTP/{self.version} {self.status}", *(f"{name}: {value}" for name, value in headers)]
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(headers) or head.count("\r") != len(headers):
+            self.response_headers = []
+            raise ValueError("a line ends inside of a header of the answer")
+        return f"{head}\r\n\r\n".encode("latin-1")
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress ships no types
+    """waitress's parser with three changes.
+
+    It drops all headers with `_` in the name; AWS has one such header (IAM Identity Center's token). A client that
+    sends the header under both spellings gets both values joined, which is no valid token.
+    It also sends `100 Continue` to a request that is already complete or refused, and then waits for more of it. And
+    it fails at a target that is no URL.
+    """
+
+    def received(self, data: bytes) -> int:
+        """Parse received data; return how many bytes belong to this request.
+
+        A complete request has nothing to wait for: RFC 9110, 10.1.1 has the server ignore the expectation.
+        """
+        consumed: int = super().received(data)
+        if self.completed:
+            self.expect_continue = False
+        return consumed
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the request line and the headers. Raises ParsingError."""
+        try:
+            super().parse_header(_WITH_UNDERSCORE.sub(b"x-amz-sso-bearer-token", header_plus))
+        except ValueError as error:  # of a target such as `http://[::1`
+            raise ParsingError("the request target can't be read") from error
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]  # waitress ships no types
+    """A connection. Its requests are handled one after the other as soon as they are read."""
+
+    task_class = Exchange
+    parser_class = Parser
+    arriving_since: float = 0.0
+    """The time of the first byte of a request that is still incomplete."""
+    answer: HttpAnswer | None = None
+    """The answer to its first unanswered request."""
+
+    def handle_read(self) -> None:
+        """Read available data, handle complete requests, and send what can be sent at once."""
+        if self.request is None:
+            self.arriving_since = time()
+        super().handle_read()
+        self.server.carry_out()
+        self.send_what_is_there()
+
+    def handle_write(self) -> None:
+        """Send what can be sent, even while a long poll waits behind it.
+
+        waitress holds back an answer while another request is queued, for a thread that works on it; here there is
+        none.
+        """
+        if self.requests and self.total_outbufs_len:
+            self._flush_exception(self._flush_some_if_lockable)
+        super().handle_write()
+
+    def send_what_is_there(self) -> None:
+        """Send buffered data without waiting for the next round of the loop."""
+        if self.total_outbufs_len or self.close_when_flushed:
+            self.handle_write()
+
+    def first_request(self) -> HttpRequest | None:
+        """Return the next request; None for one that waitress answers itself."""
+        parsed_request = self.requests[0]
+        if parsed_request.error or not self.connected:
+            return None
+        path, _, query = parsed_request.request_uri.partition("?")
+        headers = {name.replace("_", "-").lower(): value for name, value in parsed_request.headers.items()}
+        body: bytes = parsed_request.get_body_stream().read()
+        return HttpRequest(parsed_request.command.upper(), path, query, headers, body, self.addr[0])
+
+    def received(self, data: bytes) -> bool:
+        """Handle received data; answer a TLS handshake with an error.
+
+        A client configured with https:// instead of http:// would wait for the handshake until its timeout, 60 s in
+        boto3. An answer in plain text makes OpenSSL fail with `wrong version number` at once.
+        """
+        is_handshake = self.request is None and data.startswith(_TLS_HANDSHAKE)
+        return bool(super().received(_NO_REQUEST if is_handshake else data))
+
+
+class Loop(TcpWSGIServer):  # type: ignore[misc]  # waitress ships no types
+    """A server that runs in the thread that calls `run`; `end` may be called from any thread."""
+
+    channel_class = Connection
+
+    def __init__(
+        self,
+        respond: Callable[[HttpRequest], HttpAnswer],
+        listener: socket,
+        max_body: int,
+        backlog: int,
+        maintain: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`respond` must answer any request; `listener` is bound and listening; `max_body` is in bytes.
+
+        `maintain` is called about every ten seconds.
+        """
+        self.respond = respond
+        self._maintain = maintain
+        self._tasks: deque[Connection] = deque()
+        connections = most_connections()
+        self._waiting: Waiting[Connection] = Waiting(self._deliver, lambda one: not one.connected, connections // 2)
+        adjustments = Adjustments(
+            ident=_NAME,
+            max_request_body_size=max_body,
+            clear_untrusted_proxy_headers=False,
+            backlog=backlog,
+            connection_limit=connections,
+            channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=_CLEANUP_SECONDS,
+            outbuf_high_watermark=_NEVER_TOO_MUCH,
+            max_request_header_size=_MOST_HEADER_BYTES,
+            channel_request_lookahead=1,  # else a client that hangs up during its long poll would not be noticed
+        )
+        adjustments.send_bytes = _SEND_AT_ONCE  # as an argument it is deprecated: a later waitress may go without
+        where = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(
+            None, {}, _sock=listener, dispatcher=object(), adj=adjustments, sockinfo=where, bind_socket=False
+        )
+
+    def add_task(self, task: Connection) -> None:
+        """Queue a connection with a complete request. It is not handled here: waitress holds the connection's lock."""
+        self._tasks.append(task)
+
+    def pull_trigger(self) -> None:
+        """Do nothing: only the loop's own thread could wake it."""
+
+    def carry_out(self) -> None:
+        """Answer all complete requests, including those pipelined on the same connection.
+
+        A long poll without an answer yet waits, and the requests behind it on its connection wait, too.
+        """
+        while self._tasks:
+            connection = self._tasks.popleft()
+            request = connection.first_request()
+            answer = None if request is None else self.respond(request)
+            if answer is not None and answer.wait is not None:
+                self._waiting.add(connection, answer, answer.wait)
+            else:
+                connection.answer = answer
+                connection.service()
+
+    def _deliver(self, connection: Connection, answer: HttpAnswer) -> None:
+        """Answer a long poll, then handle the requests behind it."""
+        connection.answer = answer
+        connection.service()
+        self.carry_out()
+        connection.send_what_is_there()
+
+    def run(self) -> None:
+        """Serve until `end` is called or the process is interrupted."""
+        with suppress(SystemExit, KeyboardInterrupt):
+            while self._map:
+                # Poll all connections once, waiting at most a second, as waitress does.
+                self.asyncore.loop(timeout=self._waiting.pause(1.0), use_poll=True, map=self._map, count=1)
+                self._waiting.look()
+
+    def maintenance(self, now: float) -> None:
+        """Close idle connections, and those whose request takes too long to arrive (a slow byte now and then)."""
+        super().maintenance(now)
+        for connection in self.active_channels.values():
+            if connection.request is not None and connection.arriving_since < now - _ARRIVING_SECONDS:
+                connection.will_close = True
+        self._maintain()
+
+    def run_as_process(self) -> None:
+        """Serve until interrupted, in a process that does nothing else."""
+        _allow_descriptors()
+        # Service models and moto live as long as the process; scanning them for garbage takes 20 ms each time.
+        gc.freeze()
+        self.adj.connection_limit = most_connections()
+        self.run()
+
+    def end(self) -> None:
+        """Make `run` return, with every connection closed."""
+        self.trigger.pull_trigger(self._end)
+
+    def _end(self) -> None:
+        for connection in list(self.active_channels.values()):
+            connection.handle_close()
+        self._map.clear()  # the loop ends when its map is empty
+
+
+def most_connections() -> int:
+    """Return a limit that leaves descriptors for other files: without a free one every accept would fail."""
+    with suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY:
+            return max(16, min(_MOST_CONNECTIONS, soft - _OTHER_DESCRIPTORS))
+    return _MOST_CONNECTIONS
+
+
+def _allow_descriptors() -> None:
+    """Raise the descriptor limit as far as needed and allowed; most systems start with 1,024."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = _MOST_CONNECTIONS + _OTHER_DESCRIPTORS
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        if soft != resource.RLIM_INFINITY and soft < limit:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

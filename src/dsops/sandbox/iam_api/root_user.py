@@ -1,0 +1,50 @@
+"""The IAM operations that a root user can call about itself; moto has no root user.
+
+IAM User Guide, "Perform a privileged task": these are the operations that the policies of AssumeRoot's tasks allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.authorization.caller import Caller
+from dsops.sandbox.state.world import World
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.responses import Value
+
+ROOT_OPERATIONS = frozenset(
+    """
+    DeleteAccessKey DeleteLoginProfile GetLoginProfile GetUser ListAccessKeys ListMFADevices
+    ListSigningCertificates
+    """.split()
+)
+
+
+def is_about_root(operation: str, parameters: Mapping[str, object], caller: Caller) -> bool:
+    """Whether a root user asks about itself, which it does by leaving out UserName."""
+    return caller.principal.kind == "root" and operation in ROOT_OPERATIONS and "UserName" not in parameters
+
+
+def perform_for_root(world: World, operation: str, parameters: Mapping[str, object], account: str) -> dict[str, Value]:
+    """Perform the operation for a root user. Raises SandboxRefusal."""
+    keys = [key_id for key_id, (owner, _) in world.root_keys.items() if owner == account]
+    if operation == "GetUser":
+        return {"User": {"UserId": account, "Arn": f"arn:{world.partitions[account]}:iam::{account}:root"}}
+    if operation == "ListAccessKeys":
+        key_metadata = [{"AccessKeyId": key_id, "Status": "Active"} for key_id in keys]
+        return {"AccessKeyMetadata": key_metadata, "IsTruncated": "false"}
+    if operation == "DeleteAccessKey":
+        key_id = str(parameters["AccessKeyId"])
+        if key_id not in keys:
+            raise _no_such_entity(f"The Access Key with id {key_id} cannot be found.")
+        del world.root_keys[key_id]
+        return {}
+    if operation.endswith("LoginProfile"):
+        raise _no_such_entity("Login Profile for the root user cannot be found.")
+    # The sandbox's root users have neither devices nor certificates.
+    return {"MFADevices" if operation == "ListMFADevices" else "Certificates": [], "IsTruncated": "false"}
+
+
+def _no_such_entity(message: str) -> SandboxRefusal:
+    return refusal("NoSuchEntity", message, 404)

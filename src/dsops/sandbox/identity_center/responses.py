@@ -1,0 +1,75 @@
+"""Answers and errors of the two services of IAM Identity Center.
+
+OIDC errors are OAuth's (RFC 6749, 5.2; RFC 8628, 3.5) with AWS's names in the header; the portal's are as published
+by users. Descriptions that are not published are omitted rather than invented.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.wire.errors import answer_of, refusal
+
+OIDC = "sso-oidc"
+PORTAL = "sso"
+CENTER_SERVICES = frozenset({OIDC, PORTAL})
+"""botocore's service names."""
+
+_JSON = ("Content-Type", "application/json")
+_NO_STORE = ("Cache-Control", "no-store")
+_OAUTH: Mapping[str, str] = {
+    "AccessDeniedException": "access_denied",
+    "AuthorizationPendingException": "authorization_pending",
+    "ExpiredTokenException": "expired_token",
+    "InvalidClientException": "invalid_client",
+    "InvalidClientMetadataException": "invalid_client_metadata",
+    "InvalidGrantException": "invalid_grant",
+    "InvalidRedirectUriException": "invalid_redirect_uri",
+    "InvalidRequestException": "invalid_request",
+    "InvalidScopeException": "invalid_scope",
+    "SlowDownException": "slow_down",
+    "UnauthorizedClientException": "unauthorized_client",
+    "UnsupportedGrantTypeException": "unsupported_grant_type",
+}
+"""AWS's exception name -> OAuth's error code."""
+_PORTAL_PREFIX = "com.amazonaws.switchboard.portal#"
+
+
+def oidc_refusal(code: str, description: str | None = None) -> SandboxRefusal:
+    """Return an OIDC error, with the status from AWS's model."""
+    return refusal(code, description, 401 if code == "InvalidClientException" else 400)
+
+
+def unauthorized() -> SandboxRefusal:
+    """Return the portal's error for a token that is unknown, expired or logged out."""
+    return refusal("UnauthorizedException", "Session token not found or invalid", 401)
+
+
+def no_access() -> SandboxRefusal:
+    """Return the error for a role that is not assigned; AWS's model has no such exception."""
+    return refusal("ForbiddenException", "No access", 403)
+
+
+def given(content: Mapping[str, object] | None) -> HttpAnswer:
+    """Return a successful answer; None is an empty body."""
+    return HttpAnswer(200, (_JSON, _NO_STORE), b"" if content is None else json.dumps(content).encode())
+
+
+def refused_answer(service: str, refused: SandboxRefusal) -> HttpAnswer:
+    """Return an error in the format of that service."""
+    aws = answer_of(refused)
+    code, status = aws.code, aws.status
+    if service == OIDC:
+        # OAuth has codes only for its own errors: others are an invalid request, or too frequent ones.
+        code = "SlowDownException" if code == "Throttling" else code if code in _OAUTH else "InvalidRequestException"
+        content = {"error": _OAUTH[code], "error_description": aws.message or None}
+        return HttpAnswer(status, (_JSON, _NO_STORE, ("x-amzn-ErrorType", code)), json.dumps(content).encode())
+    if code == "Throttling":
+        code, status = "TooManyRequestsException", 429
+    elif code not in {"UnauthorizedException", "ForbiddenException", "ResourceNotFoundException"}:
+        code = "InvalidRequestException"
+    content = {"message": aws.message or None, "__type": f"{_PORTAL_PREFIX}{code}"}
+    return HttpAnswer(status, (_JSON, ("x-amzn-ErrorType", code)), json.dumps(content).encode())

@@ -1,0 +1,61 @@
+"""The policy of an AWS managed key: all principals of the account may use it through the service.
+
+Secrets Manager User Guide, "Secret encryption and decryption" (key policy of `aws/secretsmanager`); KMS Developer
+Guide, "AWS managed keys". It can't be changed, so other accounts never get access.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+def managed_key_policy(account: str, region: str, service: str, partition: str) -> str:
+    """Return the policy of `aws/SERVICE` in that account and region."""
+    through = {"kms:CallerAccount": account, "kms:ViaService": f"{service}.{region}.amazonaws.com"}
+    everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Resource": "*", "Condition": {"StringEquals": through}}
+    use = ["Encrypt", "Decrypt", "ReEncrypt*", "GenerateDataKey*", "CreateGrant", "DescribeKey"]
+    look = ["Describe*", "Get*", "List*", "RevokeGrant"]
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {**everybody, "Sid": "Through the service", "Action": [f"kms:{name}" for name in use]},
+                {
+                    "Sid": "Look at it",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                    "Action": [f"kms:{name}" for name in look],
+                    "Resource": "*",
+                },
+            ],
+        }
+    )
+
+
+def open_key_policy(account: str, region: str, service: str, partition: str) -> str:
+    """Return the policy of an undescribed key: its account has full access, all may decrypt via the service.
+
+    Callers of other accounts also need permission from their own account, as with every key.
+    """
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "Its own account",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+                    "Action": "kms:*",
+                    "Resource": "*",
+                },
+                {
+                    "Sid": "Through the service",
+                    "Effect": "Allow",
+                    "Principal": {"AWS": "*"},
+                    "Action": ["kms:Decrypt", "kms:DescribeKey"],
+                    "Resource": "*",
+                    "Condition": {"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
+                },
+            ],
+        }
+    )

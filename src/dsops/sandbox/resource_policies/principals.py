@@ -1,0 +1,53 @@
+"""Find and replace the principals in trust and resource policies when a user or role is deleted.
+
+AWS stores a principal by its unique id: once the user or role is deleted the policy shows the id, and a new one of
+the same name does not match (IAM User Guide, "AWS JSON policy elements: Principal").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+
+class Carrier(NamedTuple):
+    """A policy that names principals, and a function that stores a new text for it."""
+
+    text: str
+    write: Callable[[str], None]
+
+
+def principals_of(text: str, kind: str = "AWS") -> list[str]:
+    """Return all principals of that type in a well-formed policy document."""
+    principals: list[str] = []
+    for holder, key in _places(json.loads(text), kind):
+        values = holder[key]
+        principals += [values] if isinstance(values, str) else values
+    return principals
+
+
+def replace_principal(carriers: Iterable[Carrier], old: str, new: str) -> None:
+    """Replace the principal `old` by `new` in all policies that name it."""
+    for carrier in carriers:
+        # JSON may escape any character.
+        if old not in carrier.text and "\\" not in carrier.text:
+            continue
+        document = json.loads(carrier.text)
+        for holder, key in _places(document, "AWS"):
+            values = holder[key]
+            if isinstance(values, str):
+                holder[key] = new if values == old else values
+            else:
+                holder[key] = [new if value == old else value for value in values]
+        carrier.write(json.dumps(document))
+
+
+def _places(document: Any, kind: str) -> Iterator[tuple[dict[str, Any], str]]:  # any JSON: others are passed over
+    """Yield the places of `"AWS": ...`, or of principals of another type, in the statements."""
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        for element in ("Principal", "NotPrincipal"):
+            principal = statement.get(element)
+            if isinstance(principal, dict) and kind in principal:
+                yield principal, kind

@@ -1,0 +1,40 @@
+"""SQS accepts any text as the Resource of a queue policy; a text that is not an ARN matches no queue.
+
+`$sqs_queue_arn` was seen to be accepted by AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+_NO_QUEUE: Final = "arn:aws:sqs:::-"
+
+
+def readable_queue_policy(text: str) -> str:
+    """Replace resources that are not ARNs by one that matches no queue; text that is not JSON stays unchanged.
+
+    It is unknown which queues AWS applies such a text to. So where the text restricts (Deny, or NotResource of Allow)
+    it is replaced by `*`.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    changed = False
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in {"Resource", "NotResource"} & (statement.keys() if isinstance(statement, dict) else set()):
+            original = statement[element]
+            limits = (element == "Resource") is (statement.get("Effect") == "Deny")
+            instead = "*" if limits else _NO_QUEUE
+            listed = [_arn(resource, instead) for resource in (original if isinstance(original, list) else [original])]
+            readable = listed if isinstance(original, list) else listed[0]
+            if readable != original:
+                statement[element] = readable
+                changed = True
+    return json.dumps(document) if changed else text
+
+
+def _arn(resource: Any, instead: str) -> Any:  # any JSON: what is no text is left for the policy's own check
+    return instead if isinstance(resource, str) and resource != "*" and not resource.startswith("arn:") else resource

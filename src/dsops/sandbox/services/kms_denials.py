@@ -1,0 +1,57 @@
+"""Errors of Secrets Manager and Parameter Store when KMS refuses.
+
+"Access to KMS is not allowed" and Parameter Store's two messages were seen on AWS, in reports of the years 2017 to
+2025. Secrets Manager's errors for a disabled key are from its API reference (`DecryptionFailure`,
+`EncryptionFailure`); no report shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, get_args
+
+from dsops.errors import SandboxRefusal
+from dsops.policy import Decision, denial_sentence
+from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Kept
+from dsops.sandbox.authorization.resources.encryption import Service
+from dsops.sandbox.wire.errors import access_denied, refusal
+
+_UNDECIPHERED: Final = "Secrets Manager can't decrypt the protected secret text using the provided KMS key."
+_NOT_ENCRYPTED: Final = (
+    "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS key is "
+    "available, enabled, and not in an invalid state."
+)
+_STATES: Final = {
+    "Disabled": ("is disabled.", "DisabledException"),
+    "PendingDeletion": ("is pending deletion.", "KMSInvalidStateException"),
+}
+_OTHER_STATE: Final = ("is not in a valid state.", "KMSInvalidStateException")
+
+
+def key_denied(service: Service, decision: Decision, request_id: str) -> SandboxRefusal:
+    """Return the error for a caller without permission on the key; only Parameter Store repeats KMS's message."""
+    if service == "secretsmanager":
+        return access_denied("Access to KMS is not allowed")
+    sentence = denial_sentence(decision.request, decision)
+    return access_denied(f"{sentence} {_of_kms('AccessDeniedException', request_id)}")
+
+
+def key_unusable(service: Service, question: AuthorizationQuestion, state: str, request_id: str) -> SandboxRefusal:
+    """Return the error for an authorized caller whose key is disabled or pending deletion."""
+    if service == "secretsmanager":
+        is_read = question.action == "kms:Decrypt"
+        if is_read:
+            return refusal("DecryptionFailure", _UNDECIPHERED)
+        return refusal("EncryptionFailure", _NOT_ENCRYPTED)
+    words, code = _STATES.get(state, _OTHER_STATE)
+    return refusal("InvalidKeyId", f"{question.resource} {words} {_of_kms(code, request_id)}")
+
+
+def is_through_service(service: str, decisions: Sequence[Kept]) -> bool:
+    """Whether the denial came from KMS on behalf of Secrets Manager or Parameter Store, which word it differently."""
+    return service in get_args(Service) and bool(decisions) and decisions[-1].decision.request.action[:4] == "kms:"
+
+
+def _of_kms(code: str, request_id: str) -> str:
+    """Return the suffix that Parameter Store's Java client of KMS appends."""
+    return f"(Service: AWSKMS; Status Code: 400; Error Code: {code}; Request ID: {request_id}; Proxy: null)"

@@ -1,0 +1,78 @@
+"""Secrets Manager's checks before writes that moto lacks: names, scheduled deletion, policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from dsops.arn import parse_arn
+from dsops.document import parse_json
+from dsops.policy import check_policy
+from dsops.sandbox.resource_policies.principals import principals_of
+from dsops.sandbox.state.secrets import StoredSecret
+from dsops.sandbox.wire.errors import refusal
+
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@!-]{1,512}")
+_CLOSED_WHEN_DELETED = frozenset(
+    """
+    PutSecretValue UpdateSecret UpdateSecretVersionStage RotateSecret CancelRotateSecret PutResourcePolicy
+    TagResource UntagResource ReplicateSecretToRegions
+    """.split()
+)
+
+
+def check_secret_call(
+    operation: str, parameters: Mapping[str, object], secret: StoredSecret | None, has_principal: Callable[[str], bool]
+) -> None:
+    """Raise SandboxRefusal if AWS would refuse the call; `secret` is the named one, None if it does not exist."""
+    if operation == "CreateSecret":
+        _check_new(secret)
+    if operation == "RotateSecret" and secret is not None and not secret.is_deleted:
+        _check_rotation(secret, parameters)
+    if secret is not None and secret.is_deleted and operation in _CLOSED_WHEN_DELETED:
+        raise refusal(
+            "InvalidRequestException",
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        )
+    if operation == "PutResourcePolicy" and secret is not None:
+        text = str(parameters["ResourcePolicy"])
+        _check_policy(text, is_public_blocked=bool(parameters.get("BlockPublicPolicy")))
+        if not all(has_principal(arn) for arn in principals_of(text)):
+            words = "This resource policy contains an unsupported principal."
+            raise refusal("MalformedPolicyDocumentException", words)
+
+
+def check_secret_name(parameters: Mapping[str, object]) -> None:
+    """Raise ValidationException for an invalid secret name, in all operations."""
+    name = str(parameters.get("Name") or parameters.get("SecretId") or "")
+    if name and parse_arn(name) is None and not _NAME.fullmatch(name):
+        raise refusal(
+            "ValidationException",
+            "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
+        )
+
+
+def _check_new(secret: StoredSecret | None) -> None:
+    if secret is not None and secret.is_deleted:
+        raise refusal(
+            "InvalidRequestException",
+            "You can't create this secret because a secret with this name is already scheduled for deletion.",
+        )
+
+
+def _check_rotation(secret: StoredSecret, parameters: Mapping[str, object]) -> None:
+    if not (secret.rotation_function or parameters.get("RotationLambdaARN")):
+        raise refusal("InvalidRequestException", "No Lambda rotation function ARN is associated with this secret.")
+
+
+def _check_policy(text: str, *, is_public_blocked: bool) -> None:
+    checked = check_policy(parse_json(text, "policy"), "resource", name="policy")
+    if checked.policy is None:
+        raise refusal("MalformedPolicyDocumentException", f"This resource policy is not valid: {checked.aws_message}")
+    for statement in checked.policy.statements:
+        principals = statement.principals
+        is_public = statement.effect == "Allow" and principals is not None and principals.is_everyone
+        if is_public and is_public_blocked and not statement.conditions:
+            raise refusal(
+                "PublicPolicyException", "You can't attach a resource policy that gives everyone access to the secret."
+            )

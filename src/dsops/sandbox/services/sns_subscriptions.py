@@ -1,0 +1,28 @@
+"""SNS: undo a refused subscription, because moto creates it before it checks the attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dsops.sandbox.state.secrets import SecretLocation
+
+if TYPE_CHECKING:
+    from dsops.sandbox.http.messages import HttpAnswer
+
+
+@contextmanager
+def no_half_subscription(place: SecretLocation) -> Iterator[list[HttpAnswer]]:
+    """Remove the subscriptions made in the context unless a successful answer is put into the list."""
+    from moto.sns.models import sns_backends
+
+    subscriptions = sns_backends[place.account][place.region].subscriptions
+    before = set(subscriptions)
+    answers: list[HttpAnswer] = []
+    try:
+        yield answers
+    finally:
+        if not answers or answers[0].status >= 400:
+            for arn in set(subscriptions) - before:
+                del subscriptions[arn]

@@ -1,0 +1,91 @@
+"""Parameter Store names: paths begin with a slash, and a top-level name is the same with and without one.
+
+Systems Manager User Guide, "Understanding requirements and constraints for parameter names"; messages are AWS's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dsops.arn import parse_arn
+from dsops.sandbox.authorization.resources.parameter_values import Parameters, text, texts
+from dsops.sandbox.authorization.resources.ssm import SECRETS_BEHIND_SSM, secret_behind
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.wire.errors import refusal
+
+_NAMING: Final = frozenset(
+    """
+    DeleteParameter GetParameter GetParameterHistory GetParameters LabelParameterVersion UnlabelParameterVersion
+    """.split()
+)
+_READING: Final = frozenset({"GetParameter", "GetParameters"})
+_SUB_PATHS: Final = (
+    'Parameter name: can\'t be prefixed with "ssm" (case-insensitive). If formed as a path, it can consist of '
+    "sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 "
+    "symbols .-_"
+)
+_PATH: Final = (
+    "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash "
+    '"/". It can\'t be prefixed with \\"aws\\" or \\"ssm\\" (case-insensitive). It must use only letters, numbers, or '
+    "the following symbols: . (period), - (hyphen), _ (underscore). Special characters are not allowed. All sub-paths, "
+    'if specified, must use the forward slash symbol "/". Valid example: /get/parameters2-/by1./path0_.'
+)
+
+
+def check_parameter_names(operation: str, parameters: Parameters) -> None:
+    """Raise ValidationException for a path without a leading slash or with an empty part."""
+    if operation == "PutParameter" and "/" in text(parameters, "Name") and text(parameters, "Name")[0] != "/":
+        raise refusal("ValidationException", "Parameter name must be a fully qualified name.")
+    if operation == "GetParametersByPath" and not text(parameters, "Path").startswith("/"):
+        raise refusal("ValidationException", _PATH)
+    if operation in _NAMING:
+        for name in _names(parameters):
+            is_path = "/" in name.removeprefix("/")
+            if parse_arn(name) is None and is_path and (not name.startswith("/") or "//" in name):
+                raise refusal("ValidationException", _SUB_PATHS)
+
+
+def split_names(parameters: Parameters, is_secret: Callable[[str], bool]) -> tuple[list[str], list[str]]:
+    """Split the names into those for moto, and missing secrets, for which moto would fail the whole GetParameters."""
+    split: tuple[list[str], list[str]] = ([], [])
+    for name in texts(parameters, "Names"):
+        is_missing = name.startswith(SECRETS_BEHIND_SSM) and not is_secret(secret_behind(name))
+        split[is_missing].append(name)
+    return split
+
+
+def with_invalid(answer: HttpAnswer, names: list[str]) -> HttpAnswer:
+    """Add names to InvalidParameters in the answer of GetParameters."""
+    content: dict[str, Any] = json.loads(answer.body)
+    content["InvalidParameters"] += names
+    return answer._replace(body=json.dumps(content).encode())
+
+
+def with_asked_names(operation: str, parameters: Parameters, plain: Parameters, answer: HttpAnswer) -> HttpAnswer:
+    """Return parameters under the requested names: `/x` for one stored as `x` (recorded).
+
+    A secret is named by the path that refers to it; invalid names as sent. `plain` has names instead of ARNs.
+    """
+    if operation not in _READING or answer.status != 200:
+        return answer
+    requested = {name.partition(":")[0] for name in _names(parameters) if parse_arn(name) is None}
+    content: dict[str, Any] = json.loads(answer.body)
+    for parameter in content.get("Parameters", [content.get("Parameter", {})]):
+        name = str(parameter.get("Name", ""))
+        alternatives = () if name in requested else (_other_form(name), SECRETS_BEHIND_SSM + name)
+        parameter["Name"] = next((other for other in alternatives if other in requested), name)
+    if "InvalidParameters" in content:
+        written = dict(zip(_names(plain), _names(parameters), strict=True))
+        content["InvalidParameters"] = [written.get(name, name) for name in content["InvalidParameters"]]
+    return answer._replace(body=json.dumps(content).encode())
+
+
+def _names(parameters: Mapping[str, object]) -> tuple[str, ...]:
+    return texts(parameters, "Names") if "Names" in parameters else (text(parameters, "Name"),)
+
+
+def _other_form(name: str) -> str:
+    """Add or remove the leading slash."""
+    return name.removeprefix("/") if name.startswith("/") else f"/{name}"

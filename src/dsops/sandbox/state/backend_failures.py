@@ -1,0 +1,86 @@
+"""Map an exception of moto to AWS's error if the operation's model has a single fitting one; else to a 500.
+
+moto looks most resources up without a check, so a missing one is a KeyError. Each failure is logged on stderr with
+its place in moto's code, because the client's error is a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.errors import access_denied, refusal
+from dsops.sandbox.wire.models import operation_model, service_model
+from dsops.sandbox.wire.xml_reader import malformed_xml
+
+# botocore ships no types: its shapes are Any in here.
+_NOT_FOUND: Final = re.compile(r"NotFound|NoSuch|DoesNotExist|NonExistent")
+_BAD_TOKEN: Final = re.compile(r"Invalid.*Token")
+_BAD_VALUE: Final = re.compile(r"InvalidParameter|Validation")
+_TOKENS: Final = frozenset({"ContinuationToken", "Marker", "NextMarker", "NextToken", "nextToken", "marker"})
+_WORDS: Final = {"secretsmanager": "Secrets Manager can't find the specified secret."}
+"""Services with a single message for all missing resources."""
+
+
+def failure(
+    service: str, operation: str, parameters: Mapping[str, object], region: str, error: Exception
+) -> SandboxRefusal:
+    """Return the error for an exception raised by moto."""
+    if isinstance(error, KeyError) and error.args == (region,):
+        name = service_model(service).metadata.get("serviceAbbreviation", service)
+        return refusal("InvalidRegion", f"The dsops sandbox has no {name} in {region}.")
+    kind = type(error).__name__
+    if kind == "AccessDeniedByLock":
+        # moto's error for another account's bucket.
+        return access_denied("Access Denied")
+    if kind == "ExpatError":
+        # A missing body: AWS's models allow it, S3 does not.
+        return malformed_xml()
+    if kind == "RangeNotSatisfiable":
+        # A part number above the object's number of parts; moto answers invalid ranges itself.
+        return refusal("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+    if isinstance(error, TypeError | ValueError) and "ContinuationToken" in parameters and service == "s3":
+        return refusal("InvalidArgument", "The continuation token provided is incorrect")
+    sys.stderr.write(f"dsops sandbox: moto failed at {service}:{operation}: {kind} at {_place(error)}\n")
+    return _modelled(service, operation, parameters, error) or refusal(
+        "InternalFailure",
+        f"The dsops sandbox keeps its state in moto, which failed at {service}:{operation}: {kind}.",
+        500,
+    )
+
+
+def _modelled(
+    service: str, operation: str, parameters: Mapping[str, object], error: Exception
+) -> SandboxRefusal | None:
+    """Return the only fitting error of the operation's model; None if there are none or several."""
+    shapes = operation_model(service, operation).error_shapes
+    if isinstance(error, ValueError) or type(error).__name__ == "InvalidToken":
+        if _TOKENS & parameters.keys():
+            shape = _only(shapes, _BAD_TOKEN) or _only(shapes, _BAD_VALUE)
+            return _refusal_of(shape, "Invalid token.") or refusal("ValidationError", "Invalid token.")
+    elif isinstance(error, LookupError):
+        return _refusal_of(_only(shapes, _NOT_FOUND), _WORDS.get(service, "The named resource does not exist."))
+    return None
+
+
+def _only(shapes: list[Any], name: re.Pattern[str]) -> Any:
+    matching = [shape for shape in shapes if name.search(shape.name)]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _refusal_of(shape: Any, message: str) -> SandboxRefusal | None:
+    if shape is None:
+        return None
+    written = shape.metadata.get("error", {})
+    return refusal(written.get("code", shape.name), message, written.get("httpStatusCode", 400))
+
+
+def _place(error: Exception) -> str:
+    """Return file and line of the exception, which contain no value of the request."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "unknown" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

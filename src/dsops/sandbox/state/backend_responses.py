@@ -1,0 +1,100 @@
+"""Convert moto's answer to the one AWS would send: without moto's headers, in JSON or CBOR as requested."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.wire.cbor import encode
+from dsops.sandbox.wire.json_reader import value_from_json
+from dsops.sandbox.wire.models import Protocol, operation_model, service_model
+from dsops.sandbox.wire.responses import amz_json
+from dsops.sandbox.wire.sqs_query_responses import queue_answer
+
+_REQUEST_ID = re.compile(r"(?<=<(?:RequestId|requestId|RequestID)>)[^<]*(?=</(?:RequestId|requestId|RequestID)>)")
+# moto writes an error's message twice, as `Message` and as `message`.
+_SECOND_MESSAGE = re.compile(rb"(?<=</Message>)<message>[^<]*</message>")
+_KEPT = frozenset(
+    """
+    accept-ranges cache-control content-disposition content-encoding content-language content-range content-type
+    etag expires last-modified location
+    """.split()
+)
+_KEPT_PREFIXES = ("x-amz-", "x-amzn-")
+# The server writes its own request ids.
+_IDS = frozenset({"x-amz-request-id", "x-amzn-requestid", "x-amz-id-2", "x-amz-sts-extended-request-id"})
+_XML: Mapping[Protocol, str] = {"query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
+
+
+def read_answer(
+    service: str,
+    operation: str,
+    spoken: Protocol,
+    protocol: Protocol,
+    status: int,
+    headers: Mapping[str, Any],
+    content: str | bytes,
+) -> HttpAnswer:
+    """Return the HTTP answer; `spoken` is the protocol of the request to moto, `protocol` the client's."""
+    body = content.encode() if isinstance(content, str) else bytes(content)
+    if spoken in _XML:
+        body = _SECOND_MESSAGE.sub(b"", body) if status >= 400 else body
+        return HttpAnswer(status, (("Content-Type", _XML[spoken]),), body)
+    if spoken == "json":
+        if 400 < status < 500 and "awsQueryCompatible" not in service_model(service).metadata:
+            # moto's JSON services answer 404 where AWS answers 400, except those that kept the query protocol's
+            # statuses.
+            status = 400
+        if protocol == "query":
+            return queue_answer(operation, status, headers, body)
+        return HttpAnswer(status, (amz_json(service), *_kept(headers, without={"content-type"})), body)
+    kept = _kept(headers, without=set())
+    if operation == "HeadObject":
+        kept += tuple((name, str(value)) for name, value in headers.items() if name.lower() == "content-length")
+        return HttpAnswer(status, kept, b"")
+    if body and not any(name.lower() == "content-type" for name, _ in kept):
+        kept += (("Content-Type", "application/json" if spoken == "rest-json" else "application/xml"),)
+    return HttpAnswer(status, kept, body)
+
+
+def in_cbor(service: str, operation: str, answer: HttpAnswer) -> HttpAnswer:
+    """Convert a JSON answer to CBOR."""
+    content = json.loads(answer.body or b"{}") or {}
+    shape = operation_model(service, operation).output_shape
+    if answer.status < 400 and shape is not None:
+        content = _plain(value_from_json(shape, content))
+    other_headers = (header for header in answer.headers if header[0].lower() != "content-type")
+    headers = (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"), *other_headers)
+    return answer._replace(headers=headers, body=encode(content))
+
+
+def with_request_id(body: bytes, request_id: str) -> bytes:
+    """Replace moto's request id in the XML."""
+    return _REQUEST_ID.sub(request_id, body.decode()).encode()
+
+
+def _kept(headers: Mapping[str, Any], without: set[str]) -> tuple[tuple[str, str], ...]:
+    """Return those of moto's headers that AWS sends; line breaks in values become spaces."""
+    kept = []
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower in without or lower in _IDS or not (lower in _KEPT or lower.startswith(_KEPT_PREFIXES)):
+            continue
+        if value is not None:
+            # moto returns header names in WSGI's capitalization.
+            name = lower if lower.startswith("x-amz-meta-") else name  # noqa: PLW2901
+            kept.append((name, re.sub(r"[\r\n\0]", " ", str(value))))
+    return tuple(kept)
+
+
+def _plain(value: object) -> object:
+    """Keep datetimes and the JSON types; convert everything else to strings."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, datetime | bytes | str | int | float) or value is None else str(value)

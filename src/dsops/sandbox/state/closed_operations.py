@@ -1,0 +1,118 @@
+"""Operations that moto implements and the sandbox refuses: not as on AWS, or not safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.arn import parse_arn
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.wire.errors import refusal
+
+_RUNS_NOTHING = "it runs no code and no containers"
+_MAKES_OTHERS = "moto would create resources of other services without checking permissions"
+_TAGS_OTHERS = "moto would tag resources of other services without checking permissions"
+_NO_KEYS = "moto would return credentials that no service accepts"
+_SENDS_NOTHING = "it sends no requests to the network"
+_CLOSED: Mapping[tuple[str, str], str] = {
+    ("batch", "SubmitJob"): _RUNS_NOTHING,
+    ("cognito-identity", "GetCredentialsForIdentity"): _NO_KEYS,
+    ("lambda", "Invoke"): _RUNS_NOTHING,
+    ("lambda", "InvokeAsync"): _RUNS_NOTHING,
+    ("lambda", "InvokeWithResponseStream"): _RUNS_NOTHING,
+    ("resourcegroupstaggingapi", "TagResources"): _TAGS_OTHERS,
+    ("resourcegroupstaggingapi", "UntagResources"): _TAGS_OTHERS,
+    ("servicecatalog", "ProvisionProduct"): _MAKES_OTHERS,
+    ("servicecatalog", "TerminateProvisionedProduct"): _MAKES_OTHERS,
+    ("servicecatalog", "UpdateProvisionedProduct"): _MAKES_OTHERS,
+}
+SHUT: Mapping[str, str] = {"cloudformation": _MAKES_OTHERS}
+"""Services of which only reading operations are served, with the reason."""
+
+_READING = ("Describe", "Estimate", "Get", "List", "Validate")
+
+# moto's S3 dispatches on a few query names and lists or reads for all others, so unknown operations must be refused.
+_S3 = frozenset(
+    """
+    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
+    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
+    DeleteBucketReplication DeleteBucketTagging DeleteBucketWebsite DeleteObject DeleteObjectTagging DeleteObjects
+    DeletePublicAccessBlock GetBucketAccelerateConfiguration GetBucketAcl GetBucketCors GetBucketEncryption
+    GetBucketInventoryConfiguration GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
+    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus
+    GetBucketReplication GetBucketTagging GetBucketVersioning GetBucketWebsite GetObject GetObjectAcl
+    GetObjectAttributes GetObjectLegalHold GetObjectLockConfiguration GetObjectTagging GetPublicAccessBlock
+    HeadBucket HeadObject ListBucketInventoryConfigurations ListBuckets ListMultipartUploads ListObjectVersions
+    ListObjects ListObjectsV2 ListParts PutBucketAccelerateConfiguration PutBucketAcl PutBucketCors
+    PutBucketEncryption PutBucketInventoryConfiguration PutBucketLifecycleConfiguration PutBucketLogging
+    PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketReplication
+    PutBucketTagging PutBucketVersioning PutBucketWebsite PutObject PutObjectAcl PutObjectLegalHold
+    PutObjectLockConfiguration PutObjectRetention PutObjectTagging PutPublicAccessBlock RestoreObject
+    SelectObjectContent UploadPart UploadPartCopy
+    """.split()
+)
+# In these services ARNs name principals, not the resource acted on.
+_NAME_PRINCIPALS = frozenset({"iam", "sts", "organizations"})
+
+
+def check_open(service: str, operation: str, parameters: Mapping[str, object]) -> None:
+    """Refuse operations that the sandbox does not serve. Raises NotImplemented."""
+    why = _CLOSED.get((service, operation), "")
+    if service == "s3" and operation not in _S3:
+        why = "moto has no such operation"
+    elif service in SHUT and not operation.startswith(_READING):
+        why = SHUT[service]
+    elif _would_send(service, operation, parameters):
+        why = _SENDS_NOTHING
+    if why:
+        raise not_served(service, operation, why)
+
+
+def _would_send(service: str, operation: str, parameters: Mapping[str, object]) -> bool:
+    """Whether moto would send requests to an address that the client chose, now or later."""
+    if (service, operation) == ("sns", "Subscribe"):
+        return str(parameters.get("Protocol", "")).lower().startswith("http")
+    return service == "firehose" and any(name.startswith("HttpEndpoint") for name in parameters)
+
+
+def check_own(
+    service: str,
+    operation: str,
+    parameters: Mapping[str, object],
+    account: str,
+    accounts: Mapping[str, str],
+    asked: frozenset[str],
+) -> None:
+    """Refuse parameters that name a resource of another account which was not authorized.
+
+    moto follows such ARNs without a permission check: SNS delivers into any queue, whoever owns it. `asked` holds the
+    resources that were authorized. Raises NotImplemented.
+    """
+    if service in _NAME_PRINCIPALS:
+        return
+    for text in _texts(parameters):
+        if not text.startswith("arn:") or text in asked:
+            continue
+        arn = parse_arn(text)
+        if arn is None or arn.service in _NAME_PRINCIPALS or arn.account not in accounts or arn.account == account:
+            continue
+        if not any(resource.startswith(text) or text.startswith(resource.rstrip("*")) for resource in asked - {"*"}):
+            raise not_served(
+                service, operation, f"{text} belongs to another account, and moto would not check permissions"
+            )
+
+
+def not_served(service: str, operation: str, why: str) -> SandboxRefusal:
+    """Return a NotImplemented error (501) with the reason."""
+    message = f"The dsops sandbox does not serve {service}:{operation}: {why}. Nothing was done."
+    return refusal("NotImplemented", message, 501)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,190 @@
+"""Extensions of moto's IAM models, and AWS's managed policies from moto's data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dsops.arn import PARTITIONS
+from dsops.sandbox.state import identifiers
+
+if TYPE_CHECKING:
+    from moto.iam import models as moto_iam
+
+    class SandboxUser(moto_iam.User):
+        """moto's user with a permissions boundary, which moto's own class lacks."""
+
+        permissions_boundary_arn: str | None
+
+
+NOTHING_ALLOWED = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
+
+
+class StoredPolicy(NamedTuple):
+    """A policy document and its name or ARN."""
+
+    name: str
+    text: str
+
+
+@cache
+def iam_models() -> Any:  # a module has no type that could be named; `world` gives its backends theirs
+    """moto's IAM models plus user boundaries, unique ids in AWS's form and policies about a root user."""
+    pattern = _know_every_partition()
+    from moto.core.serialize import never_return, url_encode
+    from moto.iam import models, policy_validation
+    from moto.iam.responses import IamResponse
+
+    vars(models)["ARN_PARTITION_REGEX"] = pattern  # for modules that have imported the old pattern already
+    kinds = policy_validation.VALID_RESOURCE_PATH_STARTING_VALUES["iam"]["values"]
+    if "root" not in kinds:
+        # The resource of sts:AssumeRoot (Service Authorization Reference); moto calls it malformed.
+        kinds.append("root")
+    _accept_numbers(policy_validation.IAMPolicyDocumentValidator)
+    # "IAM resource-listing operations return a subset of the available attributes" (API reference, ListUsers), and so
+    # does CreateRole (AWS's answers to LocalStack's tests).
+    IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER |= {
+        "ListUsersResponse.Users.User.PermissionsBoundary": never_return,
+        "CreateRoleResponse.Role.MaxSessionDuration": never_return,
+        "CreateRoleResponse.Role.RoleLastUsed": never_return,
+        "ListRolesResponse.Roles.Role.AssumeRolePolicyDocument": url_encode,
+        "GetAccountAuthorizationDetailsResponse.RoleDetailList.RoleDetail.AssumeRolePolicyDocument": url_encode,
+        # botocore's model, PolicyVersion.Document: in GetPolicyVersion and GetAccountAuthorizationDetails alone.
+        "GetPolicyVersionResponse.PolicyVersion.Document": url_encode,
+        "CreatePolicyVersionResponse.PolicyVersion.Document": never_return,
+        "ListPolicyVersionsResponse.Versions.PolicyVersion.Document": never_return,
+    }
+    vars(models)["random_policy_id"] = lambda: identifiers.unique_id("ANPA", "000000000000")
+    models.ManagedPolicy.permissions_boundary_usage_count = property(_boundary_uses)  # type: ignore[attr-defined]
+
+    class SandboxUser(models.User):
+        """A user with an AIDA id, which can have a permissions boundary."""
+
+        def __init__(self, account_id: str, region_name: str, name: str, path: str | None = None) -> None:
+            super().__init__(account_id, region_name, name, path)
+            self.id = identifiers.unique_id("AIDA", account_id)
+            self.permissions_boundary_arn: str | None = None
+
+        @property
+        def permissions_boundary(self) -> dict[str, str] | None:
+            """The boundary as GetUser returns it."""
+            if not self.permissions_boundary_arn:
+                return None
+            return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": self.permissions_boundary_arn}
+
+    class SandboxGroup(models.Group):
+        """A group with an AGPA id."""
+
+        def __init__(self, account_id: str, region_name: str, name: str, path: str = "/") -> None:
+            super().__init__(account_id, region_name, name, path)
+            self.id = identifiers.unique_id("AGPA", account_id)
+
+    models.User = SandboxUser  # type: ignore[misc]
+    models.Group = SandboxGroup  # type: ignore[misc]
+    return models
+
+
+def _boundary_uses(policy: moto_iam.ManagedPolicy) -> int:
+    """Count the users and roles of the account that have the policy as their boundary."""
+    backend = policy.backend
+    owners: list[Any] = [*backend.users.values(), *backend.roles.values()]
+    return sum(owner.permissions_boundary_arn == policy.arn for owner in owners)
+
+
+def _know_every_partition() -> str:
+    """Add the partitions that moto lacks, before its services are imported; return the ARN pattern of all."""
+    from moto.utilities import utils
+
+    for partition in PARTITIONS:
+        if partition.name not in utils.PARTITION_NAMES:
+            utils.PARTITION_NAMES.append(partition.name)
+            utils.REGION_PREFIX_TO_PARTITION.update(dict.fromkeys(partition.region_prefixes, partition.name))
+    # Longer names first: otherwise `aws-iso` would match the start of `aws-iso-e`.
+    names = sorted(utils.PARTITION_NAMES, reverse=True)
+    utils.ARN_PARTITION_REGEX = f"^arn:({'|'.join(names)})"
+    return utils.ARN_PARTITION_REGEX
+
+
+def _accept_numbers(validator: Any) -> None:  # moto's class, whose checks are private to it
+    """Let a condition's value be a number, as IAM's grammar does; moto calls that a syntax error."""
+    for name in ("_validate_condition_syntax", "_legacy_parse_statement"):
+        check = getattr(validator, name)
+        if not hasattr(check, "takes_numbers"):
+            setattr(validator, name, staticmethod(_with_texts(check)))
+
+
+def _with_texts(check: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    def checked(statement: dict[str, Any]) -> None:
+        conditions = statement.get("Condition")
+        if isinstance(conditions, dict):
+            statement = {**statement, "Condition": {name: _texts(keys) for name, keys in conditions.items()}}
+        check(statement)
+
+    checked.takes_numbers = True  # type: ignore[attr-defined]
+    return checked
+
+
+def _texts(keys: object) -> object:
+    """Return the keys and values of one condition operator with numbers as strings."""
+    if not isinstance(keys, dict):
+        return keys
+    return {
+        key: [_text(one) for one in value] if isinstance(value, list) else _text(value) for key, value in keys.items()
+    }
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def words_for_malformed(text: str) -> str:
+    """Return IAM's message for an identity policy that moto's validator rejects; "" when it accepts the policy."""
+    from moto.iam.exceptions import MalformedPolicyDocument
+    from moto.iam.policy_validation import IAMPolicyDocumentValidator
+
+    try:
+        IAMPolicyDocumentValidator(text).validate()
+    except MalformedPolicyDocument as refused:
+        return str(refused.message)
+    except Exception:  # noqa: BLE001 - moto's own checks fail at some documents that are no policies
+        return ""
+    return ""
+
+
+@cache
+def aws_policies() -> dict[str, tuple[str, Mapping[str, object]]]:
+    """Map `/service-role/NAME` to (NAME, policy data), for one partition; takes 25 ms on first use."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    policies: dict[str, dict[str, object]] = json.loads(aws_managed_policies_data)
+    return {f"{data['Path']}{name}": (name, data) for name, data in policies.items()}
+
+
+def reset() -> None:
+    """Empty all of moto's backends: one process has one world."""
+    from moto.core.base_backend import BackendDict
+
+    BackendDict.reset()
+    organizations = sys.modules.get("moto.organizations.models")
+    if organizations is not None:
+        # moto keeps the member accounts of organizations outside its backends, so a reset would not clear them.
+        organizations.organizations_backends.master_accounts.clear()
+
+
+def policies_of(holder: moto_iam.User | moto_iam.Group | moto_iam.Role) -> Iterator[StoredPolicy]:
+    """Yield the inline policies, then the default versions of the attached managed policies."""
+    for name, text in holder.policies.items():
+        yield StoredPolicy(name, text)
+    for policy in holder.managed_policies.values():
+        yield default_version(policy)
+
+
+def default_version(policy: moto_iam.ManagedPolicy) -> StoredPolicy:
+    """Return the default version of a managed policy."""
+    for version in policy.versions:
+        if version.version_id == policy.default_version_id:
+            return StoredPolicy(policy.arn, version.document)
+    return StoredPolicy(policy.arn, NOTHING_ALLOWED)

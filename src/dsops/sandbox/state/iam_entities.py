@@ -1,0 +1,79 @@
+"""Relations among moto's IAM objects: who trusts which principals, attachments, what belongs to a user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from dsops.policy import lower_case
+from dsops.sandbox.resource_policies.principals import Carrier
+from dsops.sandbox.state.world import Role, User, World
+
+if TYPE_CHECKING:
+    from moto.iam import models as moto_iam
+
+    from dsops.sandbox.state.iam_backend import SandboxUser
+
+
+class Upkeep:
+    """The relations within one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def trust_policies(self) -> Iterator[Carrier]:
+        """Yield the trust policies of all roles."""
+        for account in self._world.partitions:
+            for role in self._world.backend(account).roles.values():
+                yield Carrier(role.assume_role_policy_document, partial(_set_trust, role))
+
+    def move_tags(self, before: User, after: User) -> None:
+        """Move the tags of a renamed user, which moto keeps under the old ARN."""
+        tagger = self._world.backend(after.account).tagger
+        tagger.delete_all_tags_for_resource(before.arn)
+        tagger.tag_resource(after.arn, [{"Key": key, "Value": value} for key, value in before.tags])
+
+    def has_name_like(self, account: str, kind: str, name: str) -> bool:
+        """Whether a `User`, `Group` or `Role` has this name, ignoring case."""
+        backend = self._world.backend(account)
+        names_by_kind: Mapping[str, Mapping[str, moto_iam.User | moto_iam.Group | moto_iam.Role]] = {
+            "User": backend.users,
+            "Group": backend.groups,
+            "Role": backend.roles,
+        }
+        return lower_case(name) in {lower_case(owner.name) for owner in names_by_kind[kind].values()}
+
+    def description_of(self, role: Role) -> str:
+        """Return the role's description."""
+        return self._world.backend(role.account).roles[role.unique_id].description
+
+    def is_attached(self, account: str, arn: str) -> bool:
+        """Whether a managed policy is attached to a user, group or role, or is a boundary."""
+        backend = self._world.backend(account)
+        owners: list[moto_iam.User | moto_iam.Role] = [*backend.users.values(), *backend.roles.values()]
+        boundaries = {cast("SandboxUser | moto_iam.Role", owner).permissions_boundary_arn for owner in owners}
+        holders = [*owners, *backend.groups.values()]
+        return arn in boundaries or any(arn in holder.managed_policies for holder in holders)
+
+    def attached(self, account: str, kind: str, name: str) -> frozenset[str]:
+        """Return the ARNs of the managed policies of a `User`, `Role` or `Group`; empty for one that does not exist."""
+        backend = self._world.backend(account)
+        owners: list[moto_iam.User | moto_iam.Role | moto_iam.Group] = [*backend.groups.values()]
+        if kind != "Group":
+            owners = [*backend.users.values()] if kind == "User" else [*backend.roles.values()]
+        return frozenset(arn for owner in owners if owner.name == name for arn in owner.managed_policies)
+
+    def belongings(self, user: User) -> Mapping[str, bool]:
+        """Map each reason that keeps a user from being deleted, in IAM's words, to whether it applies."""
+        backend = self._world.backend(user.account)
+        owner = backend.users[user.name]
+        return {
+            "delete access keys": bool(owner.access_keys),
+            "delete MFA device": bool(owner.mfa_devices),
+            "remove users from group": any(owner in group.users for group in backend.groups.values()),
+        }
+
+
+def _set_trust(role: moto_iam.Role, text: str) -> None:
+    role.assume_role_policy_document = text

@@ -1,0 +1,136 @@
+"""KMS keys in moto's backends: look up, create, and their policies.
+
+Attributes are read without defaults, as in `world`: one that a new moto renamed must fail a request, not drop a
+policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from dsops.sandbox.resource_policies.key_policy import managed_key_policy
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.secrets import SecretLocation
+from dsops.sandbox.state.world import Tags, World
+
+if TYPE_CHECKING:
+    from moto.kms import models as moto_kms
+
+
+class Grant(NamedTuple):
+    """A grant of a key."""
+
+    grantee: str
+    retiring: str
+    """The principal that may retire it; "" if only the grantee may."""
+    operations: tuple[str, ...]
+    context_subset: tuple[tuple[str, str], ...]
+    context_equals: tuple[tuple[str, str], ...]
+    names: frozenset[str] = frozenset()
+    """Its id and its token."""
+
+
+class KmsKey(NamedTuple):
+    """A KMS key."""
+
+    arn: str
+    policy: StoredPolicy
+    aliases: tuple[str, ...]
+    tags: Tags
+    spec: str
+    usage: str
+    origin: str
+    is_multi_region: bool
+    grants: tuple[Grant, ...]
+    state: str
+    """`Enabled`, or why the key can't be used: `Disabled`, `PendingDeletion`."""
+
+
+class KeyStore:
+    """KMS of one world. The caller holds the lock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def key(self, place: SecretLocation, key_id: str) -> KmsKey | None:
+        """Return the key with that id."""
+        backend = self._kms(place)
+        key: moto_kms.Key | None = None if backend is None else backend.keys.get(key_id)
+        if backend is None or key is None:
+            return None
+        tags: Mapping[str, str] = backend.tagger.get_tag_dict_for_resource(key.id)
+        return KmsKey(
+            key.arn,
+            StoredPolicy(f"the policy of key {key.id}", key.policy),
+            tuple(key.aliases),
+            tuple(tags.items()),
+            key.key_spec,
+            key.key_usage,
+            key.origin,
+            key.multi_region,
+            tuple(_grant(grant) for grant in key.grants.values()),
+            key.key_state,
+        )
+
+    def key_of_alias(self, place: SecretLocation, alias: str) -> str:
+        """Return the key id of an alias such as `alias/app`; "" for none."""
+        backend = self._kms(place)
+        # Looking up an AWS alias (`alias/aws/s3`) creates its key, as its first use does on AWS.
+        return "" if backend is None else backend.get_key_id_from_alias(alias) or ""
+
+    def key_of_grant(self, place: SecretLocation, token: str) -> str:
+        """Return the key id of a grant by its token; "" for none."""
+        backend = self._kms(place)
+        keys: Iterable[moto_kms.Key] = () if backend is None else backend.keys.values()
+        return next((key.id for key in keys for grant in key.grants.values() if grant.token == token), "")
+
+    def managed_key(self, place: SecretLocation, service: str) -> str:
+        """Return the id of the AWS managed key of a service in that account and region, created at first use."""
+        key_id = self.key_of_alias(place, f"alias/aws/{service}")
+        backend = self._kms(place)
+        if backend is None or not key_id:
+            return ""
+        key = backend.keys[key_id]
+        if key.key_manager != "AWS":
+            partition = self._world.partitions[place.account]
+            key.key_manager, key.policy = "AWS", managed_key_policy(place.account, place.region, service, partition)
+        return key_id
+
+    def add(self, place: SecretLocation, key_id: str, policy: str | None, alias: str) -> str:
+        """Create a customer managed key with its alias; return its ARN. The default policy is CreateKey's."""
+        from moto.kms.models import kms_backends
+
+        backend = kms_backends[place.account][place.region]
+        key: moto_kms.Key = backend.create_key(policy, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", None)
+        if key_id:
+            del backend.keys[key.id]
+            key.id, key.arn = key_id, f"{key.arn.rpartition('/')[0]}/{key_id}"
+            backend.keys[key_id] = key
+        backend.create_alias(key.id, alias)
+        return key.arn
+
+    def _kms(self, place: SecretLocation) -> moto_kms.KmsBackend | None:
+        """Return the backend for that account and region; None for ones that the sandbox lacks."""
+        from moto.kms.models import kms_backends
+
+        if place.account not in self._world.partitions:
+            return None
+        try:
+            return kms_backends[place.account][place.region]
+        except KeyError:
+            return None
+
+
+def _grant(grant: moto_kms.Grant) -> Grant:
+    constraints = grant.constraints or {}
+    subset: Mapping[str, str] = constraints.get("EncryptionContextSubset") or {}
+    equals: Mapping[str, str] = constraints.get("EncryptionContextEquals") or {}
+    return Grant(
+        grant.grantee_principal,
+        grant.retiring_principal or "",
+        tuple(grant.operations),
+        tuple(subset.items()),
+        tuple(equals.items()),
+        frozenset({grant.id, grant.token}),
+    )

@@ -1,0 +1,189 @@
+"""AWS Organizations in moto's backend: membership of accounts, and the policies that apply to them.
+
+AWS Organizations User Guide, "Service control policies", "Resource control policies" and "Services that support RCPs"
+(September 2026). The seed and the Organizations API write to the backend that is read here. Without an organization
+nothing of it is loaded, and a request pays two look-ups. Attributes are read without defaults, as in `world`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dsops.policy.evaluation.control import has_resource_control
+from dsops.sandbox.state.iam_backend import StoredPolicy
+
+if TYPE_CHECKING:
+    from moto.organizations import models as moto_organizations
+
+    Node = moto_organizations.FakeOrganizationalUnit | moto_organizations.FakeAccount
+
+MODULE = "moto.organizations.models"
+IAM = "iam.amazonaws.com"
+"""The service principal whose delegated administrator manages root access."""
+
+RootFeature = Literal["RootCredentialsManagement", "RootSessions"]
+ROOT_FEATURES: tuple[RootFeature, ...] = ("RootCredentialsManagement", "RootSessions")
+
+PolicyType = Literal["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]
+Levels = tuple[tuple[StoredPolicy, ...], ...]
+"""Policies of root, organizational units and account; each level must allow."""
+
+
+class Membership(NamedTuple):
+    """An account's place in an organization."""
+
+    organization_id: str
+    path: str
+    """The value of `aws:PrincipalOrgPaths`: `o-.../r-.../ou-.../`."""
+    management_account: str
+
+
+class Organizations:
+    """All organizations of this sandbox. The caller holds the world's lock."""
+
+    def __init__(self) -> None:
+        self._root_features: dict[str, frozenset[RootFeature]] = {}
+
+    @property
+    def are_used(self) -> bool:
+        """Whether there can be an organization."""
+        return MODULE in sys.modules
+
+    def membership(self, account: str) -> Membership | None:
+        """Return the account's place in its organization; None outside of one."""
+        backend = _backend_of(account)
+        if backend is None or backend.org is None:
+            return None
+        nodes = _way_down(backend, account)
+        if not nodes:
+            return None
+        path = "/".join([backend.org.id, *(node.id for node in nodes[:-1]), ""])
+        return Membership(backend.org.id, path, backend.org.master_account_id)
+
+    def node_arns(self, account: str) -> tuple[str, ...]:
+        """Return the ARNs of root, organizational units and account, to which policies attach; () outside one."""
+        backend = _backend_of(account)
+        return () if backend is None else tuple(node.arn for node in _way_down(backend, account))
+
+    def service_control(self, account: str) -> Levels:
+        """Return the SCPs for principals of the account; () for a management account."""
+        return _levels(account, "SERVICE_CONTROL_POLICY")
+
+    def resource_control(self, account: str, action: str) -> Levels:
+        """Return the RCPs for the account's resources and this action."""
+        if not has_resource_control(action):
+            return ()
+        return _levels(account, "RESOURCE_CONTROL_POLICY")
+
+    def is_delegated_administrator(self, account: str, service: str = "") -> bool:
+        """Whether a member account administers a service for its organization; "" means any service."""
+        backend = _backend_of(account)
+        if backend is None:
+            return False
+        own = [admin for admin in backend.admins if admin.account.id == account]
+        return any(service in admin.services or not service for admin in own)
+
+    def policy_type(self, account: str, policy_id: str) -> str:
+        """Return the type of a policy in the account's organization; "" for an unknown id."""
+        backend = _backend_of(account)
+        policies = [] if backend is None else backend.policies
+        return next((str(policy.type) for policy in policies if policy.id == policy_id), "")
+
+    def trusts_service(self, account: str, service: str) -> bool:
+        """Whether the account's organization has trusted access for a service."""
+        backend = _backend_of(account)
+        return backend is not None and any(trusted["ServicePrincipal"] == service for trusted in backend.services)
+
+    def has_all_features(self, account: str) -> bool:
+        """Whether the account's organization has all features, not only consolidated billing."""
+        backend = _backend_of(account)
+        return backend is not None and backend.org is not None and backend.org.feature_set == "ALL"
+
+    def root_features(self, organization_id: str) -> frozenset[RootFeature]:
+        """Return the enabled features of centralized root access, which moto lacks."""
+        return self._root_features.get(organization_id, frozenset())
+
+    def switch_root_feature(self, organization_id: str, feature: RootFeature, *, is_on: bool) -> None:
+        """Enable or disable a feature of centralized root access."""
+        kept = self.root_features(organization_id) - {feature}
+        self._root_features[organization_id] = kept | {feature} if is_on else kept
+
+    def name_and_email(self, account: str) -> tuple[str, str]:
+        """Return an account's name and email in its organization; "" and "" outside one."""
+        backend = _backend_of(account)
+        members = [] if backend is None else backend.accounts
+        return next(((member.name, member.email) for member in members if member.id == account), ("", ""))
+
+    def accounts(self) -> Iterator[tuple[str, str]]:
+        """Yield all member accounts with their partitions, including those created through the Organizations API."""
+        if self.are_used:
+            for account, (_, partition) in list(_backends().master_accounts.items()):
+                yield account, partition
+
+
+def _backends() -> moto_organizations.OrganizationsBackendDict:
+    backends: moto_organizations.OrganizationsBackendDict = sys.modules[MODULE].organizations_backends
+    return backends
+
+
+def _backend_of(account: str) -> moto_organizations.OrganizationsBackend | None:
+    """Return the backend with the account's organization, which is its management account's. Never creates one."""
+    if MODULE not in sys.modules:
+        return None
+    backends = _backends()
+    owner, partition = backends.master_accounts.get(account, (account, ""))
+    by_partition = dict.get(backends, owner)
+    if by_partition is None:
+        return None
+    candidates = dict.values(by_partition) if not partition else [dict.get(by_partition, partition)]
+    return next((backend for backend in candidates if backend is not None and backend.org is not None), None)
+
+
+def _way_down(backend: moto_organizations.OrganizationsBackend, account: str) -> list[Node]:
+    """Return root, organizational units and account; [] when the account is missing."""
+    member = next((candidate for candidate in backend.accounts if candidate.id == account), None)
+    if member is None:
+        return []
+    units = {unit.id: unit for unit in backend.ou}
+    nodes: list[Node] = [member]
+    parent = units.get(member.parent_id)
+    while parent is not None and len(nodes) <= len(units):
+        nodes.append(parent)
+        parent = units.get(parent.parent_id or "")
+    return nodes[::-1]
+
+
+def _levels(account: str, policy_type: PolicyType) -> Levels:
+    backend = _backend_of(account)
+    if backend is None or backend.org is None or backend.org.feature_set != "ALL":
+        return ()
+    if account == backend.org.master_account_id:
+        return ()
+    nodes = _way_down(backend, account)
+    root = next((unit for unit in backend.ou if unit.id == backend.org.root_id), None)
+    if not nodes or root is None or not _is_enabled(root, policy_type):
+        return ()
+    return tuple(
+        tuple(
+            StoredPolicy(policy_arn(policy), str(policy.content))
+            for policy in node.attached_policies
+            if policy.type == policy_type
+        )
+        for node in nodes
+    )
+
+
+def _is_enabled(root: moto_organizations.FakeOrganizationalUnit, policy_type: str) -> bool:
+    """Whether EnablePolicyType was called for the root."""
+    enabled: list[dict[str, str]] = root.policy_types  # type: ignore[attr-defined]  # the root is a FakeRoot
+    return any(entry["Type"] == policy_type and entry["Status"] == "ENABLED" for entry in enabled)
+
+
+def policy_arn(policy: moto_organizations.FakePolicy) -> str:
+    """Return the policy's ARN as errors name it. moto gives AWS's own policies an ARN of the management account."""
+    if not policy.aws_managed:
+        return policy.arn
+    partition = policy.arn.split(":", 2)[1]
+    return f"arn:{partition}:organizations::aws:policy/{policy.type.lower()}/{policy.id}"

@@ -1,0 +1,91 @@
+"""Rate limits of services, for each account and region: a token bucket, off by default.
+
+AWS throttles by account and region and does not publish its numbers; the bucket's size and fill rate are the
+sandbox's own. It fills by the machine's clock: with a frozen sandbox clock it would never fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from time import monotonic
+from typing import NamedTuple
+
+from dsops.sandbox.identity_center.responses import CENTER_SERVICES
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.models import TOOLBOX, why_unknown
+
+
+class _Bucket(NamedTuple):
+    """The tokens left, and the time of that count."""
+
+    tokens: float
+    at: float
+
+
+class Throttle:
+    """The limits in force. The caller holds the world's lock."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """`clock` counts seconds from any starting point."""
+        self._clock = clock
+        self._rates: dict[str, float] = {}
+        self._buckets: dict[tuple[str, str, str], _Bucket] = {}
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Service -> requests a second."""
+        return dict(self._rates)
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets are kept."""
+        return len(self._buckets)
+
+    def limit(self, rates: Mapping[str, float]) -> None:
+        """Set the limits of these services, starting with full buckets; 0 removes a limit."""
+        for service, rate in rates.items():
+            self._rates.pop(service, None)
+            if rate > 0:
+                self._rates[service] = rate
+        self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in rates}
+
+    def check(self, service: str, account: str, region: str) -> None:
+        """Take a token. Raises Throttling when none is left."""
+        rate = self._rates.get(service)
+        if rate is None:
+            return
+        key, now, most = (service, account, region), self._clock(), max(1.0, rate)
+        if len(self._buckets) > _MOST_BUCKETS:
+            # A full bucket can be dropped: a missing one counts as full.
+            kept = {held: left for held, left in self._buckets.items() if not self._is_full(held[0], left, now)}
+            self._buckets = kept
+        bucket = self._buckets.get(key, _Bucket(most, now))
+        tokens = min(most, bucket.tokens + (now - bucket.at) * rate)
+        self._buckets[key] = _Bucket(tokens - 1 if tokens >= 1 else tokens, now)
+        if tokens >= 1:
+            return
+        if service == "s3":
+            raise refusal("SlowDown", "Please reduce your request rate.", 503)
+        raise refusal("Throttling", "Rate exceeded")
+
+    def _is_full(self, service: str, bucket: _Bucket, now: float) -> bool:
+        rate = self._rates.get(service, 0)
+        return bucket.tokens + (now - bucket.at) * rate >= max(1.0, rate)
+
+
+_MOST_BUCKETS = 4096
+
+
+def why_not_limited(service: str) -> str:
+    """Return why a service can't be given a limit, with the service probably meant; "" when it can."""
+    return why_unknown(service, *CENTER_SERVICES, TOOLBOX)
+
+
+def read_rate(text: str) -> float | None:
+    """Return a number of requests a second, 0 for no limit; None for text that is not such a number."""
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if isfinite(rate) and 0 <= rate <= 1_000_000 else None

@@ -1,0 +1,96 @@
+"""Find the resource policies of all services except Secrets Manager, with a way to rewrite each.
+
+A service that was never called has no policies, and is not loaded for this.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from dsops.sandbox.resource_policies.principals import Carrier
+from dsops.sandbox.state.world import World
+
+# moto has different backend types per service: Any here.
+
+
+def resource_policies(world: World) -> Iterator[Carrier]:
+    """Yield all resource policies in the accounts of the world."""
+    for (module, name), carriers_of in _READ.items():
+        loaded = sys.modules.get(f"moto.{module}.models")
+        if loaded is None:
+            continue
+        for account in world.partitions:
+            for backend in getattr(loaded, name)[account].values():
+                yield from carriers_of(backend)
+
+
+def _of_buckets(backend: Any) -> Iterator[Carrier]:
+    for bucket in backend.buckets.values():
+        if bucket.policy is not None:
+            yield Carrier(bucket.policy.decode(), partial(_write_bytes, bucket))
+
+
+def _of_keys(backend: Any) -> Iterator[Carrier]:
+    """Yield key policies, and the grantee and retiring principals of grants."""
+    yield from _held("keys", backend)
+    for key in backend.keys.values():
+        for grant in key.grants.values():
+            for name in ("grantee_principal", "retiring_principal"):
+                if getattr(grant, name):
+                    yield _of_statement(getattr(grant, name), partial(_write_name, grant, name))
+
+
+def _of_tables(backend: Any) -> Iterator[Carrier]:
+    for policy in backend.resource_policies.values():
+        yield Carrier(policy.policy_doc, partial(setattr, policy, "policy_doc"))
+
+
+def _of_functions(backend: Any) -> Iterator[Carrier]:
+    for versions in backend._lambdas._functions.values():  # noqa: SLF001 - moto has no other way to them
+        for statement in versions["latest"].policy.statements:
+            yield _of_statement(statement.get("Principal"), partial(statement.__setitem__, "Principal"))
+
+
+def _of_buses(backend: Any) -> Iterator[Carrier]:
+    for bus in backend.event_buses.values():
+        for statement in bus._statements.values():  # noqa: SLF001 - moto writes the policy out of these
+            yield _of_statement(statement.principal, partial(setattr, statement, "principal"))
+
+
+def _held(resources: str, backend: Any) -> Iterator[Carrier]:
+    """Yield the policies of resources that keep theirs as text; `resources` is the backend's attribute for them."""
+    for resource in getattr(backend, resources).values():
+        if resource.policy:
+            yield Carrier(resource.policy, partial(setattr, resource, "policy"))
+
+
+def _of_statement(principal: object, write: Callable[[object], None]) -> Carrier:
+    """Wrap a statement's principal, which moto may hold as a bare text, as a minimal policy."""
+    named = {"AWS": principal} if isinstance(principal, str) else principal
+    text = json.dumps({"Statement": {"Principal": named}})
+    return Carrier(text, lambda changed: write(json.loads(changed)["Statement"]["Principal"]))
+
+
+def _write_name(grant: Any, name: str, principal: Any) -> None:
+    setattr(grant, name, principal["AWS"])
+
+
+def _write_bytes(bucket: Any, text: str) -> None:
+    bucket.policy = text.encode()
+
+
+_READ: Mapping[tuple[str, str], Callable[[Any], Iterator[Carrier]]] = {
+    ("awslambda_simple", "lambda_simple_backends"): _of_functions,
+    ("dynamodb", "dynamodb_backends"): _of_tables,
+    ("ecr", "ecr_backends"): partial(_held, "repositories"),
+    ("events", "events_backends"): _of_buses,
+    ("kms", "kms_backends"): _of_keys,
+    ("s3", "s3_backends"): _of_buckets,
+    ("sns", "sns_backends"): partial(_held, "topics"),
+    ("sqs", "sqs_backends"): partial(_held, "queues"),
+}
+"""(moto module, backends) -> function that yields the policies of one backend."""

@@ -1,0 +1,257 @@
+"""Secrets and parameters in moto's backends: look up by any form of name, read, create."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from dsops.arn import parse_arn
+from dsops.sandbox.resource_policies.principals import Carrier
+from dsops.sandbox.state import handlers
+from dsops.sandbox.state.iam_backend import StoredPolicy
+from dsops.sandbox.state.world import Tags, World
+
+if TYPE_CHECKING:
+    from moto.secretsmanager import models as moto_secrets
+    from moto.ssm import models as moto_ssm
+
+
+def is_default_key(key: str, service: str) -> bool:
+    """Whether the key is the AWS managed key of the service, which other accounts can never use."""
+    return key in {"", f"alias/aws/{service}"}
+
+
+class Version(NamedTuple):
+    """A version of a secret; at most one of `string` and `binary` is set."""
+
+    version_id: str
+    stages: tuple[str, ...]
+    string: str | None
+    binary: str | None
+    """Base64, as in the API."""
+    created: int
+
+
+class StoredSecret(NamedTuple):
+    """A secret's current state."""
+
+    arn: str
+    name: str
+    account: str
+    region: str
+    tags: Tags
+    policy: StoredPolicy | None
+    kms_key: str
+    """As stored: an id, ARN or alias; "" for the account's default key."""
+    is_deleted: bool
+    rotation_function: str
+    """The ARN of its rotation function; "" for none."""
+    versions: tuple[Version, ...]
+
+    def version(self, version_id: str, stage: str) -> Version | None:
+        """Return the version with that id, else the one with that label."""
+        for version in self.versions:
+            if version.version_id == version_id or (not version_id and stage in version.stages):
+                return version
+        return None
+
+
+class StoredParameter(NamedTuple):
+    """A parameter's current state."""
+
+    arn: str
+    is_secure: bool
+    kms_key: str
+
+
+class SecretLocation(NamedTuple):
+    """The account and region of a secret or parameter."""
+
+    account: str
+    region: str
+
+
+class Vault:
+    """Secrets Manager and Parameter Store of all accounts and regions of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._planned: list[tuple[SecretLocation, str, str, str, str]] = []
+
+    def find_secret(self, secret_id: str, place: SecretLocation) -> StoredSecret | None:
+        """Find a secret by name, ARN, or ARN without its six random characters; in other accounts by ARN only."""
+        arn = parse_arn(secret_id)
+        if arn is None or arn.service != "secretsmanager":
+            return self._named(secret_id, place)
+        place = SecretLocation(arn.account, arn.region)
+        if self._world.partitions.get(arn.account) != arn.partition:
+            return None
+        name = arn.resource.removeprefix("secret:")
+        # A name that ends like an ARN's suffix makes the short form ambiguous; the full ARN wins.
+        by_suffix = self._named(name[:-7], place) if len(name) > 7 and name[-7] == "-" else None
+        if by_suffix is not None and by_suffix.arn == secret_id:
+            return by_suffix
+        return self._named(name, place)
+
+    def resource_of(self, secret_id: str, place: SecretLocation) -> tuple[str, str]:
+        """Return the ARN that policies are matched against for a missing secret, and its account."""
+        arn = parse_arn(secret_id)
+        if arn is not None and arn.service == "secretsmanager":
+            return secret_id, arn.account
+        partition = self._world.partitions[place.account]
+        return f"arn:{partition}:secretsmanager:{place.region}:{place.account}:secret:{secret_id}", place.account
+
+    def all_secrets(self, place: SecretLocation) -> Iterator[StoredSecret]:
+        """Yield all secrets of that account and region."""
+        for secret in dict.values(self._backend(place).secrets):
+            yield _stored(secret)
+
+    def resource_policies(self) -> Iterator[Carrier]:
+        """Yield the policies of all secrets that have one."""
+        from moto.secretsmanager.models import FakeSecret, secretsmanager_backends
+
+        for account in self._world.partitions:
+            for backend in secretsmanager_backends[account].values():
+                for secret in dict.values(backend.secrets):
+                    if isinstance(secret, FakeSecret) and secret.policy is not None:
+                        yield Carrier(secret.policy, partial(_set_policy, secret))
+
+    def put_secret(
+        self, place: SecretLocation, name: str, string: str | None, binary: str | None, policy: str | None, kms_key: str
+    ) -> str:
+        """Create a secret; return its ARN."""
+        backend = self._backend(place)
+        made = backend.create_secret(name, string, binary, "", [], kms_key or None, None, [], False)
+        if string == "":
+            # moto creates no version for an empty string.
+            backend.put_secret_value(name, "", "", "", ["AWSCURRENT"])
+            del backend.secrets[name].versions[backend.secrets[name].default_version_id or ""]["secret_binary"]
+        if policy is not None:
+            backend.put_resource_policy(name, policy)
+        arn: str = json.loads(made)["ARN"]
+        return arn
+
+    def put_parameter(self, place: SecretLocation, name: str, value: str, kind: str, kms_key: str = "") -> None:
+        """Add a parameter; it is created at the first request for one, because moto's SSM takes 0.7 s to load."""
+        self._planned.append((place, name, value, kind, kms_key))
+
+    def parameters(self, place: SecretLocation, names: Iterable[str]) -> Iterator[StoredParameter]:
+        """Yield the existing parameters among names, ARNs, and names with a version or label."""
+        for name in names:
+            arn = parse_arn(name)
+            bare = arn.resource.removeprefix("parameter") if arn is not None and arn.service == "ssm" else name
+            bare = bare.partition(":")[0]
+            for form in (bare, bare.removeprefix("/")):
+                parameters_found = self._parameters(place).get_parameters([form])
+                if parameters_found:
+                    yield from (self._stored(place, parameter) for parameter in parameters_found.values())
+                    break
+
+    def parameters_below(self, place: SecretLocation, asked: Mapping[str, object]) -> Iterator[StoredParameter]:
+        """Yield the parameters that GetParametersByPath returns for these request parameters."""
+        parameters_found, _ = self._parameters(place).get_parameters_by_path(
+            str(asked["Path"]),
+            bool(asked.get("Recursive")),
+            cast("list[dict[str, object]]", asked.get("ParameterFilters")),
+            cast("str | None", asked.get("NextToken")),
+            int(str(asked.get("MaxResults", 10))),
+        )
+        yield from (self._stored(place, parameter) for parameter in parameters_found)
+
+    def parameter_tags(self, place: SecretLocation, name: str) -> Tags:
+        """Return the tags of a parameter; () for one that does not exist."""
+        if not self._parameters(place).get_parameters([name]):
+            return ()
+        tags: Mapping[str, str] = self._parameters(place).list_tags_for_resource("Parameter", name)
+        return tuple(tags.items())
+
+    def drop_leftovers(self, place: SecretLocation) -> None:
+        """Remove moto's leftovers of missing parameters: names that were looked up, tags of deleted ones.
+
+        moto fails at a name without versions in every later list.
+        """
+        backend = self._parameters(place)
+        versions_by_name = backend._parameters  # noqa: SLF001 - moto has no other way to it
+        for name in [name for name, versions in versions_by_name.items() if not versions]:
+            del versions_by_name[name]
+        tags = backend._resource_tags["Parameter"]  # noqa: SLF001 - as above
+        for name in [name for name in tags if versions_by_name.normalize_name(name) not in versions_by_name.keys()]:  # noqa: SIM118 - moto's
+            del tags[name]
+
+    def open_parameters(self) -> None:
+        """Create the planned parameters in moto; called before any request goes to Parameter Store."""
+        handlers.load("ssm")
+        while self._planned:
+            place, name, value, kind, key = self._planned.pop()
+            key = key or ("alias/aws/ssm" if kind == "SecureString" else "")
+            self._parameters(place).put_parameter(name, "", value, kind, "", key, False, [], "text", None, None)
+
+    def _stored(self, place: SecretLocation, found: moto_ssm.Parameter) -> StoredParameter:
+        key = found.keyid or ""
+        arn = f"arn:{self._world.partitions[place.account]}:ssm:{place.region}:{place.account}:parameter/"
+        return StoredParameter(
+            f"{arn}{found.name.removeprefix('/')}",
+            found.parameter_type == "SecureString",
+            "" if is_default_key(key, "ssm") else key,
+        )
+
+    def _parameters(self, place: SecretLocation) -> moto_ssm.SimpleSystemManagerBackend:
+        from moto.ssm.models import ssm_backends
+
+        return ssm_backends[place.account][place.region]
+
+    def _backend(self, place: SecretLocation) -> moto_secrets.SecretsManagerBackend:
+        from moto.secretsmanager.models import secretsmanager_backends
+
+        return secretsmanager_backends[place.account][place.region]
+
+    def _named(self, name: str, place: SecretLocation) -> StoredSecret | None:
+        if place.account not in self._world.partitions:
+            return None
+        try:
+            secrets = self._backend(place).secrets
+        except KeyError:
+            return None
+        secret = dict.get(secrets, name)
+        if secret is None or secret.name != name:
+            # A replica is stored under its ARN.
+            secret = next((replica for replica in dict.values(secrets) if replica.name == name), None)
+        return None if secret is None else _stored(secret)
+
+
+def _set_policy(secret: moto_secrets.FakeSecret, text: str) -> None:
+    secret.policy = text
+
+
+def _stored(secret: moto_secrets.FakeSecret | moto_secrets.ReplicaSecret) -> StoredSecret:
+    from moto.secretsmanager.models import FakeSecret
+
+    source = secret if isinstance(secret, FakeSecret) else secret.source
+    tags = tuple((tag["Key"], tag["Value"]) for tag in source.tags or ())
+    policy = None if source.policy is None else StoredPolicy(f"the policy of secret {source.name}", source.policy)
+    key = source.kms_key_id or ""
+    key = "" if is_default_key(key, "secretsmanager") else key
+    versions = tuple(
+        Version(
+            version["version_id"],
+            tuple(version["version_stages"]),
+            version.get("secret_string"),
+            version.get("secret_binary"),
+            version["createdate"],
+        )
+        for version in source.versions.values()
+    )
+    return StoredSecret(
+        secret.arn,
+        secret.name,
+        source.account_id,
+        secret.region,
+        tags,
+        policy,
+        key,
+        source.is_deleted(),
+        source.rotation_lambda_arn or "",
+        versions,
+    )

@@ -1,0 +1,146 @@
+"""Temporary credentials: issue, look up, drop when expired.
+
+A session's secret key and token are derived from its key id with a key of this sandbox. So 100,000 sessions take
+little memory, and an expired session is still recognized as expired after it was dropped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import zlib
+from hashlib import sha256, sha512, shake_256
+from typing import Literal, NamedTuple
+
+from dsops.sandbox.state import identifiers
+
+SessionKind = Literal["role", "user", "federated", "root", "assumed-root"]
+_TOKEN_PREFIX = "SANDBOX"
+_TOKEN_LENGTH = len(_TOKEN_PREFIX) + 184
+_SWEEP_AT = 1024
+MAX_TOKEN = 4096
+"""Maximum length of a session token. AWS does not publish its own; MinimumSessionTokenSize allows up to this."""
+
+
+class PolicyLayer(NamedTuple):
+    """The policies passed when a session was issued, which limit it."""
+
+    inline: str
+    """Empty for none."""
+    managed_arns: tuple[str, ...]
+
+
+class Session(NamedTuple):
+    """The stored data of one set of temporary credentials."""
+
+    kind: SessionKind
+    account: str
+    issuer_id: str
+    """AROA id of the role, AIDA id of the user, or the account for its root user; unlike names, never reused."""
+    name: str
+    """The name of the role session or federated user; "" for a GetSessionToken session."""
+    issued_at: float
+    expires_at: float
+    mfa_at: float | None = None
+    """The time of MFA; None without MFA. An assumed role does not inherit it."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Passed and inherited session tags."""
+    transitive_keys: tuple[str, ...] = ()
+    source_identity: str = ""
+    policy: PolicyLayer | None = None
+    source_ip: str = ""
+    """The source address that the session's requests are treated as having; "" for the real one."""
+    federation: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Condition keys about the federated identity (`aws:FederatedProvider`, `HOST:sub`) or the provided context."""
+    scopes: tuple[PolicyLayer, ...] = ()
+    """Policies added by GetScopedCredentials, in order."""
+    on_behalf_of: tuple[str, str] | None = None
+    """The IAM Identity Center user of the session: (user id, ARN of the identity store)."""
+
+
+class Issued(NamedTuple):
+    """The credentials that the client receives."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expires_at: float
+
+
+class SessionTable:
+    """All live sessions. Not thread-safe: callers hold the sandbox's lock."""
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._sessions: dict[str, Session] = {}
+        self._sweep_at = _SWEEP_AT
+        self._moments = (0.0, 0.0)
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def issue(self, session: Session, minimum_size: int = 0) -> Issued:
+        """Issue credentials for a session; the token has at least `minimum_size` bytes."""
+        if len(self._sessions) >= self._sweep_at:
+            self._forget_expired(session.issued_at)
+        key_id = identifiers.access_key_id("ASIA", session.account)
+        self._sessions[key_id] = self._with_shared_moments(session)
+        size = min(max(session_token_size(session), minimum_size), MAX_TOKEN)
+        token = self._token(key_id, session.expires_at, size)
+        return Issued(key_id, self.secret_of(key_id), token, session.expires_at)
+
+    def get(self, key_id: str) -> Session | None:
+        """Return the session with that key id, expired or not; None when it is unknown or dropped."""
+        return self._sessions.get(key_id)
+
+    def secret_of(self, key_id: str) -> str:
+        """Return the secret access key derived from a session's key id: 40 characters."""
+        return base64.b64encode(hmac.digest(self._key, key_id.encode(), sha256)[:30]).decode()
+
+    def token_expiry(self, key_id: str, token: str) -> float | None:
+        """Return the expiry of a token made for that key id; None if the token belongs to another key."""
+        if not _TOKEN_LENGTH <= len(token) <= MAX_TOKEN or not token.startswith(_TOKEN_PREFIX):
+            return None
+        try:
+            raw = base64.b64decode(token[len(_TOKEN_PREFIX) : _TOKEN_LENGTH], validate=True)
+        except ValueError:
+            return None
+        expires_at = float(int.from_bytes(raw[:8], "big"))
+        expected = self._token(key_id, expires_at, len(token))
+        # Encode: `compare_digest` refuses str with other than ASCII characters.
+        return expires_at if hmac.compare_digest(expected.encode(), token.encode()) else None
+
+    def _token(self, key_id: str, expires_at: float, size: int) -> str:
+        """Derive a token of that many characters."""
+        expiry = int(expires_at).to_bytes(8, "big")
+        signed = key_id.encode() + expiry + size.to_bytes(2, "big")
+        first = hmac.digest(self._key, b"1" + signed, sha512)
+        second = hmac.digest(self._key, b"2" + signed, sha512)
+        token = _TOKEN_PREFIX + base64.b64encode(expiry + first + second).decode()
+        if size == _TOKEN_LENGTH:
+            return token
+        rest = size - _TOKEN_LENGTH
+        return token + base64.b64encode(shake_256(self._key + signed).digest(rest)).decode()[:rest]
+
+    def _with_shared_moments(self, session: Session) -> Session:
+        """Share timestamps among sessions issued in the same second: they are 64 of 440 bytes each."""
+        moments = self._moments
+        if moments != (session.issued_at, session.expires_at):
+            self._moments = (session.issued_at, session.expires_at)
+            return session
+        return session._replace(issued_at=moments[0], expires_at=moments[1])
+
+    def _forget_expired(self, now: float) -> None:
+        self._sessions = {key: session for key, session in self._sessions.items() if session.expires_at > now}
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._sessions))
+
+
+def session_token_size(session: Session) -> int:
+    """Return the token's length. AWS packs policies and tags into tokens in an undocumented way; zlib stands in."""
+    layers = session.scopes if session.policy is None else (session.policy, *session.scopes)
+    if not layers and not session.tags:
+        return _TOKEN_LENGTH
+    texts = [text for layer in layers for text in (layer.inline, *layer.managed_arns)]
+    texts += [text for tag in session.tags for text in tag]
+    return _TOKEN_LENGTH - (-len(zlib.compress("\n".join(texts).encode(), 1)) * 4 // 3)

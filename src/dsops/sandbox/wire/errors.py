@@ -1,0 +1,48 @@
+"""The errors that AWS returns, with AWS's messages."""
+
+from __future__ import annotations
+
+from dsops.errors import AwsAnswer, SandboxRefusal
+
+
+def refusal(code: str, message: str | None, status: int = 400) -> SandboxRefusal:
+    """Create an exception for AWS's error, with STS's code; `message` None omits the Message element."""
+    text = "" if message is None else message
+    return SandboxRefusal(text or code, aws=AwsAnswer(code, text, status, "", ""))
+
+
+def answer_of(refused: SandboxRefusal) -> AwsAnswer:
+    """Return the error that the client receives."""
+    if refused.aws is None:
+        raise TypeError("a refusal is made by `refusal`, which says what AWS would answer")
+    return refused.aws
+
+
+def access_denied(message: str) -> SandboxRefusal:
+    """Return an AccessDenied error (403)."""
+    return refusal("AccessDenied", message, 403)
+
+
+def invalid_token() -> SandboxRefusal:
+    """Return the error for an unknown, inactive or orphaned key, or a session token of another key."""
+    return refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+
+
+def expired_token() -> SandboxRefusal:
+    """Return the error for an expired session. STS writes this message without a final dot."""
+    return refusal("ExpiredToken", "The security token included in the request is expired", 403)
+
+
+def validation(message: str) -> SandboxRefusal:
+    """Return a ValidationError (400)."""
+    return refusal("ValidationError", message)
+
+
+def invalid_parameter(message: str) -> SandboxRefusal:
+    """Return an InvalidParameterValue error (400)."""
+    return refusal("InvalidParameterValue", message)
+
+
+def malformed_policy(message: str) -> SandboxRefusal:
+    """Return a MalformedPolicyDocument error (400)."""
+    return refusal("MalformedPolicyDocument", message)

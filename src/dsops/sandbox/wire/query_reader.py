@@ -1,0 +1,126 @@
+"""Parse query-protocol fields: `Tags.member.1.Key=k`, in EC2's dialect `Filter.1.Value.1=v`.
+
+SQS's names on the wire (`Attribute.1.Name=k`) differ from those in its model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from dsops.sandbox.wire.scalars import scalar
+from dsops.sandbox.wire.sqs_query_names import entry_names, written_name
+
+# botocore ships no types: its shapes are Any in here.
+_INDEX = re.compile(r"\d{1,9}", re.ASCII)
+_DEEPEST_NAME = 21
+"""Maximum number of parts between dots in a field's name."""
+
+
+def structure_from_query(shape: Any, fields: Mapping[str, str], service: str = "") -> dict[str, object]:
+    """Return the fields that the model defines, as parameters. Raises MalformedInput."""
+    return _DIALECTS.get(service, _Query)().structure(shape, _tree(fields))
+
+
+class _Query:
+    """AWS's query protocol."""
+
+    def structure(self, shape: Any, node: Mapping[str, Any]) -> dict[str, object]:
+        members = self.members(shape)
+        return {name: self.value(member, node[written]) for name, member, written in members if written in node}
+
+    @classmethod
+    @cache
+    def members(cls, shape: Any) -> tuple[tuple[str, Any, str], ...]:
+        """Return each member with its name on the wire; cached, because it depends on the model alone."""
+        return tuple((name, member, cls.written(name, member)) for name, member in shape.members.items())
+
+    @staticmethod
+    def written(name: str, member: Any) -> str:
+        """Return a member's name on the wire; a flattened list takes the name of its items."""
+        if member.type_name == "list" and member.serialization.get("flattened"):
+            name = member.member.serialization.get("name", name)
+        own: str = member.serialization.get("name", name)
+        return name if member.type_name == "list" and member.serialization.get("flattened") else own
+
+    def value(self, shape: Any, node: dict[str, Any]) -> object:
+        kind = shape.type_name
+        if kind == "structure":
+            return self.structure(shape, node)
+        if kind == "list":
+            items = self.items(shape, node)
+            return [self.value(shape.member, items[index]) for index in _indices(items)]
+        if kind == "map":
+            entries = node if shape.serialization.get("flattened") else node.get("entry", {})
+            key, value = self.entry(shape)
+            pairs = (entries[index] for index in _indices(entries))
+            return {
+                str(self.value(shape.key, pair.get(key, {}))): self.value(shape.value, pair.get(value, {}))
+                for pair in pairs
+            }
+        return scalar(kind, node.get("", ""))
+
+    @staticmethod
+    def entry(shape: Any) -> tuple[str, str]:
+        """Return the names of key and value in a map's entry."""
+        return shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:
+        if shape.serialization.get("flattened"):
+            return node
+        list_items: dict[str, Any] = node.get(shape.member.serialization.get("name", "member"), {})
+        return list_items
+
+
+class _Ec2(_Query):
+    """EC2's dialect: names begin with a capital letter, lists are always flat."""
+
+    @staticmethod
+    def written(name: str, member: Any) -> str:
+        serialization = member.serialization
+        if "queryName" in serialization:
+            return str(serialization["queryName"])
+        written = str(serialization.get("name", ""))
+        return written[:1].upper() + written[1:] if written else name
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - EC2 asks no shape
+        return node
+
+
+class _Sqs(_Query):
+    """SQS's dialect: lists and maps are flat; the number of a single value may be left out."""
+
+    @staticmethod
+    def written(name: str, member: Any) -> str:
+        return written_name(name, member)
+
+    @staticmethod
+    def entry(shape: Any) -> tuple[str, str]:
+        return entry_names(shape)
+
+    def items(self, shape: Any, node: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - SQS asks no shape
+        return {"1": {"": node[""]}, **node} if "" in node else node
+
+
+_DIALECTS = {"ec2": _Ec2, "sqs": _Sqs}
+"""Services with their own dialect of the query protocol."""
+
+
+def _tree(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Turn dotted names into nested dicts; a node's own value is stored under ""."""
+    root: dict[str, Any] = {}
+    for name, value in fields.items():
+        parts = name.split(".")
+        if len(parts) > _DEEPEST_NAME or "" in parts:
+            continue  # not a parameter name; an empty part would stand where a value is expected
+        node = root
+        for part in parts:
+            node = node.setdefault(part, {})
+        node.setdefault("", value)
+    return root
+
+
+def _indices(items: Mapping[str, Any]) -> list[str]:
+    return sorted((name for name in items if _INDEX.fullmatch(name)), key=int)

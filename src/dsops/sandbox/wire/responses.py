@@ -1,0 +1,167 @@
+"""Serialize results and errors of the query and JSON protocols as AWS does."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from dsops.errors import SandboxRefusal
+from dsops.sandbox.clock import iso_time
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.wire.errors import answer_of
+from dsops.sandbox.wire.models import service_model
+
+_XML = ("Content-Type", "text/xml")
+_AMZ_JSON = ("Content-Type", "application/x-amz-json-1.1")
+_JSON = ("Content-Type", "application/json")
+_DISPATCH_NAMESPACE = "http://webservices.amazon.com/AWSFault/2005-15-09"
+
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+# The JSON services' codes for errors that STS names otherwise; all of them have status 400 there.
+_JSON_CODES = {
+    "AccessDenied": "AccessDeniedException",
+    "ExpiredToken": "ExpiredTokenException",
+    "IncompleteSignature": "IncompleteSignatureException",
+    "InvalidClientTokenId": "UnrecognizedClientException",
+    "MalformedInput": "SerializationException",
+    "MissingParameter": "MissingRequiredParameterException",
+    "MissingAuthenticationToken": "MissingAuthenticationTokenException",
+    "RequestExpired": "InvalidSignatureException",
+    "SignatureDoesNotMatch": "InvalidSignatureException",
+    "Throttling": "ThrottlingException",
+    "ValidationError": "ValidationException",
+}
+# Errors of the shared authentication front end, which spells `message` in lower case; the others use `Message`.
+_SMALL_LETTER = frozenset(
+    """
+    IncompleteSignatureException InvalidSignatureException MissingAuthenticationTokenException
+    UnrecognizedClientException SerializationException UnknownOperationException ValidationException
+    ThrottlingException
+    """.split()
+)
+
+
+class Moment(NamedTuple):
+    """A point in time in an answer: ISO text in XML, a number in JSON."""
+
+    seconds: float
+
+
+Value = str | int | Moment | Mapping[str, "Value"] | Sequence["Value"]
+
+
+def query_answer(
+    service: str, operation: str, result: Mapping[str, Value], request_id: str, *, as_json: bool = False
+) -> HttpAnswer:
+    """Serialize a result of a query-protocol service, with elements in the order given."""
+    if as_json:
+        content = {
+            f"{operation}Response": {
+                f"{operation}Result": _plain(result),
+                "ResponseMetadata": {"RequestId": request_id},
+            }
+        }
+        return HttpAnswer(200, (_JSON,), json.dumps(content).encode())
+    namespace = service_model(service).metadata["xmlNamespace"]
+    lines = [f'<{operation}Response xmlns="{namespace}">']
+    if result:
+        lines += [f"  <{operation}Result>", *_elements(result, "    "), f"  </{operation}Result>"]
+    lines += _elements({"ResponseMetadata": {"RequestId": request_id}}, "  ")
+    lines += [f"</{operation}Response>", ""]
+    return HttpAnswer(200, (_XML,), "\n".join(lines).encode())
+
+
+def json_answer(result: Mapping[str, Value]) -> HttpAnswer:
+    """Serialize a result of a JSON service."""
+    return HttpAnswer(200, (_AMZ_JSON,), json.dumps(_plain(result)).encode())
+
+
+def query_refusal(service: str, refused: SandboxRefusal, request_id: str, *, as_json: bool = False) -> HttpAnswer:
+    """Serialize an error of a query-protocol service; `service` is "" when the request named none."""
+    code, message, status, _, _ = answer_of(refused)
+    kind = "Sender" if status < 500 else "Receiver"
+    if as_json:
+        content = {"Error": {"Code": code, "Message": message, "Type": kind}, "RequestId": request_id}
+        return HttpAnswer(status, (_JSON,), json.dumps(content).encode())
+    is_dispatch = code == "InvalidAction" or not service
+    namespace = _DISPATCH_NAMESPACE if is_dispatch else service_model(service).metadata.get("xmlNamespace", "")
+    error: dict[str, Value] = {"Type": kind, "Code": code}
+    if message:
+        error["Message"] = message
+    inner: dict[str, Value] = {"Error": error, "RequestId": request_id}
+    lines = [f'<ErrorResponse xmlns="{namespace}">', *_elements(inner, "  "), "</ErrorResponse>", ""]
+    return HttpAnswer(status, (_XML,), "\n".join(lines).encode())
+
+
+def json_code(code: str) -> str:
+    """Return the JSON services' code for an error that STS names otherwise."""
+    return _JSON_CODES.get(code, code)
+
+
+def json_refusal(refused: SandboxRefusal, service: str = "") -> HttpAnswer:
+    """Serialize an error of a JSON service; `service` is "" when it is unknown."""
+    aws = answer_of(refused)
+    code = json_code(aws.code)
+    content = {"__type": code}
+    if aws.message:
+        message = aws.message
+        # STS writes the message without this final dot, the JSON services without both.
+        if code == "ExpiredTokenException":
+            message = message.rstrip(".")
+        content[_message_name(service, code)] = message
+    status = aws.status if aws.status >= 500 else 400
+    return HttpAnswer(status, (amz_json(service),), json.dumps(content).encode())
+
+
+@cache
+def _message_name(service: str, code: str) -> str:
+    """Return the name of the message member: an error in the service's own model defines it."""
+    if code in _SMALL_LETTER:
+        return "message"
+    shapes = service_model(service).error_shapes if service else ()
+    names = (str(name) for shape in shapes if shape.name == code for name in shape.members)
+    return next((name for name in names if name.lower() == "message"), "Message")
+
+
+def amz_json(service: str) -> tuple[str, str]:
+    """Return the Content-Type header of a JSON service, with version 1.0 or 1.1."""
+    version = service_model(service).metadata.get("jsonVersion", "1.1") if service else "1.1"
+    return ("Content-Type", f"application/x-amz-json-{version}")
+
+
+def _elements(values: Mapping[str, Value], indent: str) -> list[str]:
+    lines = []
+    for name, value in values.items():
+        # The most frequent types first: isinstance with Mapping takes a microsecond.
+        if isinstance(value, (str, int)):
+            lines.append(f"{indent}<{name}>{escaped(str(value))}</{name}>")
+        elif isinstance(value, Moment):
+            lines.append(f"{indent}<{name}>{iso_time(value.seconds)}</{name}>")
+        elif isinstance(value, Mapping):
+            lines += [f"{indent}<{name}>", *_elements(value, indent + "  "), f"{indent}</{name}>"]
+        else:
+            lines.append(f"{indent}<{name}>")
+            for item in value:
+                lines += _elements({"member": item}, indent + "  ")
+            lines.append(f"{indent}</{name}>")
+    return lines
+
+
+def escaped(text: str) -> str:
+    """Escape text for XML; characters that XML 1.0 does not allow become question marks."""
+    return escape(text if text.isascii() and text.isprintable() else _NOT_XML.sub("?", text))
+
+
+def _plain(value: Value) -> object:
+    if isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Moment):
+        return value.seconds
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(item) for item in value]

@@ -1,0 +1,129 @@
+"""Parse a REST request into parameters, from its path, query, headers and body."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from dsops.sandbox.http.messages import HttpRequest
+from dsops.sandbox.wire.errors import refusal
+from dsops.sandbox.wire.json_reader import structure_from_json, value_from_json
+from dsops.sandbox.wire.route import query_pairs
+from dsops.sandbox.wire.scalars import bytes_of, malformed, scalar
+from dsops.sandbox.wire.xml_reader import read_xml, structure_from_xml, value_from_xml
+
+# botocore ships no types: its shapes are Any in here.
+
+
+def structure_from_request(
+    shape: Any, uri: str, labels: Mapping[str, str], request: HttpRequest, *, is_xml: bool
+) -> dict[str, object]:
+    """Return the parameters that the model defines; `uri` is the operation's template.
+
+    Raises MalformedInput, SerializationException, MalformedXML.
+    """
+    query = query_pairs(request.query)
+    named = {
+        member.serialization.get("name", name)
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "querystring"
+    }
+    named |= {name for name, _ in query_pairs(uri.partition("?")[2])}
+    read: Mapping[str, Callable[[str, Any], object]] = {
+        "uri": lambda name, member: _one(member, labels.get(name)),
+        "querystring": lambda name, member: _from_query(member, name, query, named),
+        "header": lambda name, member: _from_header(member, request.headers.get(name.lower())),
+        "headers": lambda name, _: _with_prefix(name.lower(), request.headers),
+    }
+    found: dict[str, object] = {}
+    for name, member in shape.members.items():
+        location = member.serialization.get("location")
+        if location in read:
+            value = read[location](member.serialization.get("name", name), member)
+            if value is not None:
+                found[name] = value
+    return found | _from_body(shape, request, is_xml=is_xml)
+
+
+def _one(shape: Any, text: str | None) -> object:
+    return None if text is None else scalar(shape.type_name, text)
+
+
+def _from_query(shape: Any, name: str, query: Sequence[tuple[str, str]], named: Iterable[str]) -> object:
+    if shape.type_name == "map":
+        # A map member takes all query parameters of no other member; a list value can repeat.
+        values: dict[str, list[str]] = {}
+        for key, value in query:
+            if key not in named:
+                values.setdefault(key, []).append(value)
+        if shape.value.type_name == "list":
+            return values or None
+        return {key: texts[0] for key, texts in values.items()} or None
+    matching_values = [value for key, value in query if key == name]
+    if shape.type_name == "list":
+        return [scalar(shape.member.type_name, value) for value in matching_values] or None
+    return _one(shape, matching_values[0]) if matching_values else None
+
+
+def _from_header(shape: Any, text: str | None) -> object:
+    if text is None:
+        return None
+    text = _unicode(text)
+    if shape.serialization.get("jsonvalue"):
+        try:
+            return json.loads(bytes_of(text))
+        except (ValueError, RecursionError) as error:
+            raise malformed() from error
+    if shape.type_name == "list":
+        return [scalar(shape.member.type_name, part.strip()) for part in text.split(",")]
+    return scalar(shape.type_name, text)
+
+
+def _with_prefix(prefix: str, headers: Mapping[str, str]) -> object:
+    names = (name for name in headers if name.startswith(prefix))
+    return {name[len(prefix) :]: _unicode(headers[name]) for name in names} or None
+
+
+def _unicode(text: str) -> str:
+    """Decode UTF-8 that arrived as Latin-1 characters (PEP 3333); return other text unchanged."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+def _from_body(shape: Any, request: HttpRequest, *, is_xml: bool) -> dict[str, object]:
+    payload = shape.serialization.get("payload")
+    if not request.body or (payload and shape.members[payload].serialization.get("eventstream")):
+        return {}
+    if payload:
+        return {payload: _payload(shape.members[payload], request.body, is_xml=is_xml)}
+    in_body = [name for name, member in shape.members.items() if "location" not in member.serialization]
+    if not in_body:
+        return {}
+    parsed = structure_from_xml(shape, read_xml(request.body)) if is_xml else _json(shape, request.body)
+    return {name: parsed[name] for name in in_body if name in parsed}
+
+
+def _payload(shape: Any, body: bytes, *, is_xml: bool) -> object:
+    """Return the whole body as one member."""
+    if shape.type_name == "blob":
+        return body
+    if shape.type_name == "string":
+        return body.decode("utf-8", "replace")
+    return value_from_xml(shape, read_xml(body)) if is_xml else value_from_json(shape, _object(body))
+
+
+def _json(shape: Any, body: bytes) -> dict[str, object]:
+    return structure_from_json(shape, _object(body))
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise refusal("SerializationException", "") from error
+    if not isinstance(document, dict):
+        raise refusal("SerializationException", "Start of structure or map found where not expected.")
+    return document

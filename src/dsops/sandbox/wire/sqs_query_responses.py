@@ -1,0 +1,78 @@
+"""Convert SQS's JSON answer to the query protocol's XML, with its older error codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from dsops.sandbox.http.messages import HttpAnswer
+from dsops.sandbox.wire.models import operation_model
+from dsops.sandbox.wire.responses import escaped
+from dsops.sandbox.wire.sqs_query_names import NAMESPACE, entry_names, written_name
+
+# botocore ships no types: its shapes are Any in here.
+_XML: Final = ("Content-Type", "text/xml")
+_REQUEST_ID: Final = "<RequestId></RequestId>"
+"""Filled in by `with_request_id`."""
+_WORDS: Final = {"AWS.SimpleQueueService.NonExistentQueue": "The specified queue does not exist for this wsdl version."}
+"""Messages that differ between the query protocol and JSON."""
+
+
+def queue_answer(operation: str, status: int, headers: Mapping[str, Any], body: bytes) -> HttpAnswer:
+    """Return the answer in XML; `headers` hold the older error code (`x-amzn-query-error`)."""
+    content = json.loads(body or b"{}")
+    if status >= 400:
+        query_error = next((str(headers[name]) for name in headers if name.lower() == "x-amzn-query-error"), "")
+        code, _, kind = query_error.partition(";")
+        code = code or str(content.get("__type", "InternalFailure")).rpartition("#")[2]
+        return queue_error(status, code, content.get("message") or content.get("Message") or "", kind or "Sender")
+    shape = operation_model("sqs", operation).output_shape
+    inner = "" if shape is None else "".join(_members(shape, content))
+    name = f"{operation}Result"
+    result = f"<{name}>{inner}</{name}>" if inner else f"<{name}/>" if shape is not None else ""
+    text = (
+        f'<?xml version="1.0"?><{operation}Response xmlns="{NAMESPACE}">{result}'
+        f"<ResponseMetadata>{_REQUEST_ID}</ResponseMetadata></{operation}Response>"
+    )
+    return HttpAnswer(status, (_XML,), text.encode())
+
+
+def queue_error(status: int, code: str, message: str, kind: str) -> HttpAnswer:
+    """Return an error in XML; `kind` says who is at fault (`Sender`, `Receiver`)."""
+    inner = _element("Type", kind) + _element("Code", code) + _element("Message", _WORDS.get(code, message))
+    text = (
+        f'<?xml version="1.0"?><ErrorResponse xmlns="{NAMESPACE}"><Error>{inner}<Detail/></Error>'
+        f"{_REQUEST_ID}</ErrorResponse>"
+    )
+    return HttpAnswer(status, (_XML,), text.encode())
+
+
+def _members(shape: Any, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the elements of a structure, in the model's order."""
+    for name, member in shape.members.items():
+        if values.get(name) is not None:
+            yield from _elements(written_name(name, member), member, values[name])
+
+
+def _elements(name: str, shape: Any, value: Any) -> Iterator[str]:
+    """Yield one element, or one for each value of a list or map."""
+    if shape.type_name == "list":
+        for item in value:
+            yield from _elements(name, shape.member, item)
+    elif shape.type_name == "map":
+        key_name, value_name = entry_names(shape)
+        for key, item in value.items():
+            inner = "".join(_elements(value_name, shape.value, item))
+            yield f"<{name}>{_element(key_name, key)}{inner}</{name}>"
+    elif shape.type_name == "structure":
+        yield f"<{name}>{''.join(_members(shape, value))}</{name}>"
+    elif isinstance(value, bool):
+        yield _element(name, str(value).lower())
+    else:
+        yield _element(name, str(value))
+
+
+def _element(name: str, text: str) -> str:
+    # An XML parser would read a raw carriage return as a line break.
+    return f"<{name}>{escaped(text).replace(chr(13), '&#xD;')}</{name}>"

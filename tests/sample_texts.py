@@ -1,0 +1,199 @@
+"""Draws 60 texts of the project at random, for a grader to judge whether each is clear at once.
+
+    python -m tests.sample_texts --seed 7
+
+The same seed and the same tree give the same texts. Each is printed with its kind and place, and a docstring with
+what it describes. The list of promises is left out: each of its lines repeats the sentence of a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import random
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+SHARES = {"help": 8, "error": 8, "docs": 12, "docstring": 18, "comment": 6, "test": 8}
+"""How many texts of each kind one draw has."""
+
+DESCRIBED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+ERROR_FIELDS = ("message", "why", "hint")
+NOT_PROSE = ("# fmt:", "# noqa", "# type:", "# pragma", "#!")
+
+
+class Text(NamedTuple):
+    """One text of the project: `subject` is the signature that a docstring describes, or empty."""
+
+    kind: str
+    path: str
+    line: int
+    text: str
+    subject: str = ""
+
+
+def literal(node: ast.expr) -> str:
+    """The text of a string, with `{name}` where an f-string has a value; empty for any other expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = [
+            part.value if isinstance(part, ast.Constant) else "{" + ast.unparse(part.value) + "}"
+            for part in node.values
+            if isinstance(part, ast.Constant | ast.FormattedValue)
+        ]
+        return "".join(map(str, parts))
+    if isinstance(node, ast.BinOp):
+        return literal(node.left) + literal(node.right)
+    return ""
+
+
+def called(node: ast.Call) -> str:
+    """The last name of what is called: `errors.UsageError(...)` gives `UsageError`."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def error_names() -> set[str]:
+    """The exceptions of dsops."""
+    tree = ast.parse((ROOT / "src/dsops/errors.py").read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def help_texts(path: str, tree: ast.Module) -> Iterator[Text]:
+    """What flags, operands and commands say of themselves."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        texts = [keyword.value for keyword in node.keywords if keyword.arg in {"help", "summary", "description"}]
+        if called(node) in {"Flag", "Operand"} and len(node.args) > 1:
+            texts.append(node.args[1])
+        subject = " ".join(filter(None, [called(node), literal(node.args[0]) if node.args else ""]))
+        yield from (Text("help", path, node.lineno, literal(text), subject) for text in texts if literal(text))
+
+
+def error_texts(path: str, tree: ast.Module, errors: set[str]) -> Iterator[Text]:
+    """Each error as it is raised: message, why and hint together."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(node) in errors and node.args and literal(node.args[0]):
+            fields = {keyword.arg: literal(keyword.value) for keyword in node.keywords}
+            lines = [literal(node.args[0]), *(f"{name}: {fields[name]}" for name in ERROR_FIELDS if fields.get(name))]
+            yield Text("error", path, node.lineno, "\n".join(lines), called(node))
+
+
+def signature(node: ast.AST) -> str:
+    """What a docstring describes, on one line."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        return f"def {node.name}({ast.unparse(node.args)}){returns}"
+    return f"class {node.name}" if isinstance(node, ast.ClassDef) else "module"
+
+
+def docstrings(kind: str, path: str, tree: ast.Module) -> Iterator[Text]:
+    """Those of modules, classes and functions, and the strings below attributes and constants."""
+    for node in ast.walk(tree):
+        if not isinstance(node, DESCRIBED):
+            continue
+        text = ast.get_docstring(node)
+        if text:
+            yield Text(kind, path, node.body[0].lineno, text, signature(node))
+        for above, below in zip(node.body, node.body[1:], strict=False):
+            if isinstance(above, ast.Assign | ast.AnnAssign) and isinstance(below, ast.Expr) and literal(below.value):
+                yield Text(kind, path, below.lineno, literal(below.value), ast.unparse(above).splitlines()[0][:120])
+
+
+def comments(path: str, source: str) -> Iterator[Text]:
+    """Comments, with lines that follow each other as one text."""
+    block: list[tuple[int, str]] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT or token.string.startswith(NOT_PROSE):
+            continue
+        if block and token.start[0] != block[-1][0] + 1:
+            yield joined(path, block)
+            block = []
+        block.append((token.start[0], token.string.lstrip("# ")))
+    if block:
+        yield joined(path, block)
+
+
+def joined(path: str, block: list[tuple[int, str]]) -> Text:
+    """One comment of the lines of a block."""
+    return Text("comment", path, block[0][0], "\n".join(text for _, text in block))
+
+
+def document_texts(path: str, source: str) -> Iterator[Text]:
+    """Headings, rows of tables and sentences of a page; code blocks are left out."""
+    is_code = False
+    paragraph: list[str] = []
+    start = 0
+    for number, line in enumerate([*source.splitlines(), ""], 1):
+        is_fence = line.lstrip().startswith(("```", "~~~"))
+        is_code ^= is_fence
+        is_prose = not (is_code or is_fence or line.startswith("    ") or not line.strip())
+        is_alone = line.startswith(("#", "|"))
+        if paragraph and (not is_prose or is_alone or re.match(r"\s*([-*]|\d+\.) ", line)):
+            yield from (Text("docs", path, start, text) for text in sentences(" ".join(paragraph)))
+            paragraph = []
+        if is_prose and is_alone and not set(line) <= set("|-: "):
+            yield Text("docs", path, number, line.strip())
+        elif is_prose and not is_alone:
+            start = number if not paragraph else start
+            paragraph.append(line.strip())
+
+
+def sentences(paragraph: str) -> list[str]:
+    """The sentences of a paragraph, the marks of a list left out."""
+    return [text for text in re.split(r"(?<=[.!?])\s+(?=[A-Z`\[])", paragraph) if len(text.split()) > 2]
+
+
+def texts() -> list[Text]:
+    """Every text of the project, in the order of paths and lines."""
+    errors = error_names()
+    result: list[Text] = []
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        path, source = str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")
+        tree = ast.parse(source)
+        result += [*docstrings("docstring", path, tree), *comments(path, source), *error_texts(path, tree, errors)]
+        result += help_texts(path, tree) if "/cli/" in path else []
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        path, tree = str(file.relative_to(ROOT)), ast.parse(file.read_text(encoding="utf-8"))
+        result += [text for text in docstrings("test", path, tree) if text.subject.startswith("def test_")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("bench/*.md"), *ROOT.glob("examples/*/*.md"), *ROOT.glob("docs/**/*.md")]
+    for file in sorted(page for page in pages if page.name != "promises.md"):
+        result += document_texts(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
+    return result
+
+
+def draw(seed: int) -> list[Text]:
+    """The texts of one seed: so many of each kind, in the order of `SHARES`."""
+    chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    every = texts()
+    return [
+        text
+        for kind, share in SHARES.items()
+        for text in chance.sample([candidate for candidate in every if candidate.kind == kind], share)
+    ]
+
+
+def show(number: int, text: Text) -> str:
+    """One numbered text: kind and place, what it describes, and the text itself, indented."""
+    subject = f"\n    [{text.subject}]" if text.subject else ""
+    body = "\n".join(f"    {line}" for line in text.text.strip().splitlines())
+    return f"{number}. {text.kind}  {text.path}:{text.line}{subject}\n{body}\n"
+
+
+def main() -> None:
+    """Print the texts of the seed on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sample_texts", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seed", type=int, required=True, help="which draw: the same number gives the same texts")
+    for number, text in enumerate(draw(parser.parse_args().seed), 1):
+        print(show(number, text))
+
+
+if __name__ == "__main__":
+    main()
