@@ -41,11 +41,11 @@ PAST_THE_DOOR = {
     "explain/evidence/recorded.py": "which actions are about roles",
     "explain/evidence/recorded_context.py": "dates of AWS's records",
     "explain/questions/unsigned.py": "providers without an ARN",
-    "sandbox/authorization/resources/grants.py": "grants name principals as policies do",
+    "sandbox/authorization/resources/kms_grants.py": "grants name principals as policies do",
     "sandbox/iam_api/policy_sources.py": "IAM's simulator tells which keys a policy uses",
     "sandbox/iam_api/simulation.py": "IAM's simulator folds a context",
     "sandbox/iam_api/simulation_results.py": "IAM's simulator takes ARNs apart",
-    "sandbox/organizations/organizations.py": "which services have resource control policies",
+    "sandbox/state/organizations.py": "which services have resource control policies",
 }
 """Modules that import from an inner module of `dsops.policy`, and what for."""
 

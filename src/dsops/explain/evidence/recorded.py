@@ -27,7 +27,7 @@ from dsops.policy import (
     lower_case,
     parse_policy,
 )
-from dsops.policy.simulation import is_about_roles
+from dsops.policy.language.session_actions import is_about_roles
 
 Documents = Mapping[str, str]
 """Policies by their URI, as JSON: those that could be read."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from dsops.policy.evaluation.question import Request
-from dsops.policy.language.letters import lower_case
 from dsops.policy.language.match import split_arn
 from dsops.policy.language.policy import Policy
 from dsops.policy.language.principals import ACCOUNT, UNNAMED, Reach
+from dsops.policy.language.session_actions import assumes_role
 from dsops.startup import NamedTuple
 
 Effect = Literal["Allow", "ExplicitDeny", "ImplicitDeny"]
@@ -106,7 +106,7 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
         or request.is_cross_account
         or request.principal.kind not in HAS_IDENTITY
         or (policies.resource is not None and policies.resource.kind == "trust")
-        or lower_case(request.action).startswith("sts:assumerole")
+        or assumes_role(request.action)
     )
 
 

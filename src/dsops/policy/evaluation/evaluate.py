@@ -8,7 +8,6 @@ trust policy of its own account names needs no permission of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from dsops.policy.evaluation.consulted import (
     HAS_IDENTITY,
@@ -29,10 +28,8 @@ from dsops.policy.evaluation.reasons import Reason, explain
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy, Statement
 from dsops.policy.language.principals import DIRECT, UNNAMED, Reach
+from dsops.policy.language.session_actions import UNDECIDED_ACTIONS
 from dsops.startup import NamedTuple
-
-_OPEN_ACTIONS: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
-"""No policy allows or denies them (STS API Reference; IAM User Guide, "Permissions for GetSessionToken")."""
 
 
 class Decision(NamedTuple):
@@ -74,7 +71,7 @@ class _Answers(NamedTuple):
 
 def evaluate(request: Request, policies: Policies) -> Decision:
     """Whether AWS would let that request through, and which policy decides."""
-    if lower_case(request.action) in _OPEN_ACTIONS:
+    if lower_case(request.action) in UNDECIDED_ACTIONS:
         return Decision(True, "Allow", "no policy", None, None, request, policies)
     answers = _ask_all(request, policies)
     if isinstance(answers, _Denial):

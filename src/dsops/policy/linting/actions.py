@@ -6,6 +6,7 @@ from typing import Final
 
 from dsops.document import Scalar
 from dsops.policy.language.letters import lower_case
+from dsops.policy.language.session_actions import UNDECIDED_ACTIONS
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.lookup import NameLookup, meant
 from dsops.policy.linting.patterns import has_wildcard
@@ -41,8 +42,6 @@ NO_EFFECT: Final = LintRule(
     source="AWS STS API Reference, GetCallerIdentity; AWS IAM User Guide, Permissions for GetSessionToken",
 )
 
-_UNDECIDED: Final = frozenset({"sts:getcalleridentity", "sts:getsessiontoken"})
-
 
 def check_actions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
     """Every action of every statement."""
@@ -55,7 +54,7 @@ def _check_action(scalar: Scalar, view: View, lookup: NameLookup, findings: Find
     path = view.element("Action")
     prefix, colon, name = scalar.text.partition(":")
     # As an exception from a Deny, AWS's own guide has it.
-    if lower_case(scalar.text) in _UNDECIDED and not view.are_actions_negated:
+    if lower_case(scalar.text) in UNDECIDED_ACTIONS and not view.are_actions_negated:
         message = f"`{scalar.text}` needs no permission, and can't be refused"
         findings.add(NO_EFFECT, scalar.line, path, message)
     if not colon or not name or has_wildcard(prefix) or not lookup.has_services:

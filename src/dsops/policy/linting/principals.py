@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from dsops.arn import Arn, is_account_id, parse_arn
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import is_unique_id
+from dsops.policy.language.session_actions import Caller, assuming_action
 from dsops.policy.linting.finding import FindingCollector, LintRule
 from dsops.policy.linting.guards import CALLER_KEYS, NETWORK_KEYS, SOURCE_KEYS, narrows
 from dsops.policy.linting.patterns import glob
@@ -118,12 +119,6 @@ ANY_SOURCE_ROLE: Final = LintRule(
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 
-_CALLS: Final = {
-    "AWS": "sts:assumerole",
-    "Service": "sts:assumerole",
-    "SAML": "sts:assumerolewithsaml",
-    "OIDC": "sts:assumerolewithwebidentity",
-}
 # These assume a role for the code that runs in them, and send no source that a condition could look at.
 _WITHOUT_SOURCE: Final = frozenset(
     {
@@ -268,30 +263,26 @@ def _check_services(view: View, findings: FindingCollector, *, is_trust: bool) -
 
 def _check_calls(view: View, findings: FindingCollector) -> None:
     """A principal whose own call is not among the actions, when one of the three calls is."""
-    allowed = [call for call in _SPELLINGS if _allows(view, call)]
+    allowed = [call for call in _ASSUMING if _allows(view, lower_case(call))]
     if view.are_actions_negated or not allowed:
         return
     for named in view.principals:
         call = _call_of(named)
         if call and call not in allowed:
-            message = f"`{named.text}` never calls {' or '.join(_SPELLINGS[other] for other in allowed)}"
-            hint = f"write `{_SPELLINGS[call]}`"
+            message = f"`{named.text}` never calls {' or '.join(allowed)}"
+            hint = f"write `{call}`"
             findings.add(WRONG_CALL, named.line, named.path, message, hint=hint)
 
 
-_SPELLINGS: Final = {
-    "sts:assumerole": "sts:AssumeRole",
-    "sts:assumerolewithsaml": "sts:AssumeRoleWithSAML",
-    "sts:assumerolewithwebidentity": "sts:AssumeRoleWithWebIdentity",
-}
+_ASSUMING: Final = tuple(assuming_action(caller) for caller in get_args(Caller))
 
 
 def _call_of(named: Named) -> str:
-    """How that principal assumes a role, in lower case; "" for everyone and what is no principal."""
+    """The action by which that principal assumes a role; "" for everyone and what is no principal."""
     if named.type == "Federated":
         arn = parse_arn(named.text)
-        return _CALLS["SAML" if arn is not None and arn.resource_type == "saml-provider" else "OIDC"]
-    return "" if named.text == "*" else _CALLS.get(named.type, "")
+        return assuming_action("saml" if arn is not None and arn.resource_type == "saml-provider" else "web-identity")
+    return assuming_action("signed") if named.type in ("AWS", "Service") and named.text != "*" else ""
 
 
 def _allows(view: View, action: str) -> bool:

@@ -16,7 +16,7 @@ from dsops.policy.simulation.case import (
 )
 from dsops.policy.simulation.compiled import FULL_ACCESS, PolicySet, compile_policies, full_access, is_kms_key
 from dsops.policy.simulation.outcome import VERDICTS, AnsweredCase, Outcome, deciding, differences, simulate
-from dsops.policy.simulation.questions import check_exact_action, is_about_roles, question_problems, resource_account
+from dsops.policy.simulation.questions import check_exact_action, question_problems, resource_account
 from dsops.policy.simulation.reading import CaseTable, read_cases
 from dsops.policy.simulation.uncertain import Unread, variable_keys
 
@@ -42,7 +42,6 @@ __all__ = [
     "deciding",
     "differences",
     "full_access",
-    "is_about_roles",
     "is_kms_key",
     "known_context",
     "question_problems",

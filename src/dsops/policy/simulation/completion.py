@@ -15,10 +15,10 @@ from dsops.errors import PolicyInvalid
 from dsops.policy.language.grammar import parse_policy
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.policy import Policy
+from dsops.policy.language.session_actions import is_about_roles
 from dsops.policy.simulation.case import CaseQuestion, Place
 from dsops.policy.simulation.compiled import PolicySet, is_kms_key
 from dsops.policy.simulation.facts import AccountPlace, Attached, Facts, Needs, PolicyText, ResourcePolicy
-from dsops.policy.simulation.questions import is_about_roles
 from dsops.policy.simulation.uncertain import Unread
 
 _CALLERS_PLACES: Final[tuple[Place, ...]] = ("identity", "boundary")

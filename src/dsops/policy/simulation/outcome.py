@@ -10,10 +10,11 @@ from dsops.policy.evaluation.consulted import Effect, PolicyType
 from dsops.policy.evaluation.evaluate import Decision
 from dsops.policy.evaluation.question import Request
 from dsops.policy.language.policy import Statement
+from dsops.policy.language.session_actions import is_about_roles
 from dsops.policy.simulation.callers import known_context
 from dsops.policy.simulation.case import Case, CaseQuestion, Expected, Verdict
 from dsops.policy.simulation.compiled import PolicySet, compile_policies, is_kms_key
-from dsops.policy.simulation.questions import is_about_roles, refusal_of_aws
+from dsops.policy.simulation.questions import refusal_of_aws
 from dsops.policy.simulation.uncertain import Unread, possible_answers
 
 VERDICTS: Final[dict[Effect, Verdict]] = {

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 from dsops.arn import is_account_id, parse_arn
 from dsops.policy.language.elements import check_action
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
+from dsops.policy.language.session_actions import BY_NAME, assuming_action, is_about_roles
 from dsops.policy.simulation.case import CaseQuestion
 
-_PROVIDERS: Final = {
-    "web-identity": ("sts:assumerolewithwebidentity", "an OIDC provider"),
-    "saml": ("sts:assumerolewithsaml", "a SAML provider"),
-}
+_PROVIDERS: Final[tuple[tuple[Literal["web-identity", "saml"], str], ...]] = (
+    ("web-identity", "an OIDC provider"),
+    ("saml", "a SAML provider"),
+)
+# A provider's token can't carry contexts.
 _BESIDE_ASSUMING: Final = ("sts:tagsession", "sts:setsourceidentity")
-_OF_ROLES: Final = ("sts:assumerole", *_BESIDE_ASSUMING, "sts:setcontext")
-# STS API Reference, the page of each operation: who may not call it (and two that came in 2026).
-_NOT_FOR_ROLE_SESSIONS: Final = frozenset({"sts:getsessiontoken", "sts:getfederationtoken"})
+# STS API Reference: all that a federated user may call (two of them came in 2026).
 _FOR_FEDERATED_USERS: Final = frozenset(
     {"sts:getcalleridentity", "sts:getscopedcredentials", "sts:getdelegatedaccesstoken"}
 )
+
+
+_NOT_FOR_ROLE_SESSIONS: Final = frozenset(name for name, action in BY_NAME.items() if not action.is_for_role_sessions)
 
 
 def resource_account(resource: str, principal: Principal | None) -> str:
@@ -39,15 +42,11 @@ def check_exact_action(text: str) -> None:
         raise ValueError(f"`{text}` is a pattern: a request is for one action")
 
 
-def is_about_roles(action: str) -> bool:
-    """The resource of that action is a role, and its policy a trust policy."""
-    return lower_case(action).startswith(_OF_ROLES) and lower_case(action) != "sts:assumeroot"
-
-
 def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
     """What can't be asked like that: the key of the table that says it, and what is wrong."""
     action, kind = lower_case(asked.action), asked.principal.kind
-    for provider, (own_action, words) in _PROVIDERS.items():
+    for provider, words in _PROVIDERS:
+        own_action = lower_case(assuming_action(provider))
         if action == own_action and kind != provider:
             yield "principal", f"{asked.action} is called by no principal of AWS: name {words}"
         if kind == provider and action not in (own_action, *_BESIDE_ASSUMING):

@@ -27,6 +27,7 @@ from dsops.errors import Problem, nearest
 from dsops.policy.evaluation.consulted import PolicyType
 from dsops.policy.language.letters import lower_case
 from dsops.policy.language.principals import Principal
+from dsops.policy.language.session_actions import is_about_roles
 from dsops.policy.simulation.callers import read_caller
 from dsops.policy.simulation.case import (
     EXPECTATIONS,
@@ -38,7 +39,7 @@ from dsops.policy.simulation.case import (
     Place,
     Verdict,
 )
-from dsops.policy.simulation.questions import check_exact_action, is_about_roles, question_problems, resource_account
+from dsops.policy.simulation.questions import check_exact_action, question_problems, resource_account
 from dsops.policy.simulation.sources import SourceReader
 
 _ASKED_KEYS: Final = ("principal", "action", "resource", "resource_account", "context")
