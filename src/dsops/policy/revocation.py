@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from dsops.arn import Arn
 
 POLICY_NAME = "AWSRevokeOlderSessions"
-"""The console's name for it: whoever looks there sees what was done, and the console's own button renews it."""
+"""The name that the IAM console uses, so that the console shows the revocation and its own button renews it."""
 
 _KEY = "aws:TokenIssueTime"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -45,7 +45,7 @@ def time_text(moment: datetime) -> str:
 
 
 def why_not_revocable(role: Arn) -> tuple[str, str]:
-    """Why nobody can put a policy on that role, and what to do instead; ("", "") for a role of one's own.
+    """Why the role's policies can't be changed, and what to do instead; ("", "") for an ordinary role.
 
     IAM User Guide, "Service-linked roles" and, of IAM Identity Center, "Referencing permission sets in resource
     policies": AWS made these, and IAM refuses changes to them.

@@ -26,11 +26,11 @@ PolicyType = Literal[
     "resource control policy",
     "no policy",
 ]
-"""As AWS's own sentences call them; `no policy` decides what every valid caller may do."""
+"""The names that AWS uses in its error messages. `no policy` decides about actions open to every valid caller."""
 
 
 class Policies(NamedTuple):
-    """What bears on a request. An absent kind is empty or None."""
+    """The policies that apply to a request, by type. Empty or None for a type that is absent."""
 
     identity: tuple[Policy, ...] = ()
     """A user's own and its groups'; a role's."""
@@ -69,12 +69,12 @@ def organization_levels(request: Request, policies: Policies) -> list[Group]:
 
 
 def identity_policies(request: Request, policies: Policies) -> tuple[Policy, ...]:
-    """The identity-based policies that bind: none for a root user or for whoever has no account."""
+    """The identity-based policies that apply: none for a root user or a caller without an account."""
     return policies.identity if request.principal.kind in _WITH_IDENTITY_POLICIES else ()
 
 
 def has_boundary(request: Request, policies: Policies) -> bool:
-    """A permissions boundary binds the caller."""
+    """Whether a permissions boundary limits the caller."""
     return policies.boundary is not None and request.principal.kind in _WITH_IDENTITY_POLICIES
 
 
@@ -94,13 +94,13 @@ def limits(request: Request, policies: Policies) -> list[Group]:
 
 
 def resource_type(policies: Policies) -> PolicyType:
-    """What the policy in the place of the resource's is called."""
+    """`role trust policy` or `resource-based policy`, by the kind of `policies.resource`."""
     is_trust = policies.resource is not None and policies.resource.kind == "trust"
     return "role trust policy" if is_trust else "resource-based policy"
 
 
 def must_resource_allow(request: Request, policies: Policies) -> bool:
-    """The resource's own policy must name the caller: from outside its account, for a role's trust, a KMS key."""
+    """Whether the resource's own policy must allow: across accounts, for a role's trust policy, for a KMS key."""
     return (
         policies.must_resource_allow
         or request.is_cross_account
@@ -111,5 +111,5 @@ def must_resource_allow(request: Request, policies: Policies) -> bool:
 
 
 def needs_identity(request: Request, reach: Reach) -> bool:
-    """The caller's own policies must allow as well, given how the resource's policy names it."""
+    """Whether the caller's own policies must allow too; depends on how closely the resource's policy names it."""
     return request.is_cross_account or reach in (UNNAMED, ACCOUNT)

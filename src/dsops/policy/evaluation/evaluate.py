@@ -33,12 +33,12 @@ from dsops.startup import NamedTuple
 
 
 class Decision(NamedTuple):
-    """The outcome and what decided it."""
+    """The result of an evaluation: the effect, and the policy and statement that decided."""
 
     is_allowed: bool
     effect: Effect
     decided_by: PolicyType
-    """The type of policy that allowed, or the one refusal that AWS would name."""
+    """The type of policy that allowed, or the one that AWS would name in its refusal."""
     policy: Policy | None
     statement: Statement | None
     """The Allow or Deny that decided; None when nothing allowed."""
@@ -50,7 +50,7 @@ class Decision(NamedTuple):
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Every type of policy that was consulted, what matched in it and what nearly did; made when read."""
+        """A `Reason` for each type of policy consulted, with the statements that matched or nearly did; computed on access."""
         return explain(self.request, self.policies)
 
 
@@ -58,7 +58,7 @@ class Decision(NamedTuple):
 
 
 class _Answers(NamedTuple):
-    """What is left to weigh when no policy denies."""
+    """The results of all types of policy when no policy denies."""
 
     refusing_organization: PolicyType | None
     """The control policies of the first level that does not allow."""
@@ -70,7 +70,10 @@ class _Answers(NamedTuple):
 
 
 def evaluate(request: Request, policies: Policies) -> Decision:
-    """Whether AWS would let that request through, and which policy decides."""
+    """Decide the request as AWS does: an explicit Deny wins, then every required type of policy must allow.
+
+    Raises nothing for parsed policies. Source: AWS IAM User Guide, "Policy evaluation logic".
+    """
     if lower_case(request.action) in UNDECIDED_ACTIONS:
         return Decision(True, "Allow", "no policy", None, None, request, policies)
     answers = _ask_all(request, policies)
@@ -95,7 +98,7 @@ class _Denial(NamedTuple):
 
 
 def _ask_all(request: Request, policies: Policies) -> _Answers | _Denial:
-    """Every policy asked, in AWS's order; the first explicit Deny ends it."""
+    """Test every policy in AWS's order; the first explicit Deny ends the evaluation."""
     question = PreparedRequest(request, has_boundary=has_boundary(request, policies))
     denial, refusing_organization = _ask_each(question, organization_levels(request, policies))
     if denial is not None:
@@ -125,7 +128,7 @@ def _ask_each(question: PreparedRequest, groups: Sequence[Group]) -> tuple[_Deni
 
 
 def _refusing(request: Request, policies: Policies, answers: _Answers) -> PolicyType | None:
-    """The policy type whose missing Allow refuses the request: the first in AWS's order."""
+    """The first type of policy, in AWS's order, whose missing Allow refuses the request; None when all allow."""
     if answers.refusing_organization is not None:
         return answers.refusing_organization
     if request.principal.kind not in HAS_IDENTITY:

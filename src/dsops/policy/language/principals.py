@@ -1,4 +1,4 @@
-"""Who asks, and whom a Principal element names.
+"""Callers of requests, and the principals that a Principal element names.
 
 How a caller is named decides what else must allow the call, so the answer is not yes or no but a Reach.
 """
@@ -34,7 +34,7 @@ class Principal(NamedTuple):
 
 
 Reach = int
-"""How closely a principal is named, and what that means in its own account (IAM User Guide)."""
+"""How closely a policy names a principal, which decides what else must allow in its account (IAM User Guide)."""
 UNNAMED: Final = 0
 ACCOUNT: Final = 1
 """The account or its root: it delegates, the caller's own policies must allow as well."""
@@ -106,8 +106,8 @@ class Principals(NamedTuple):
     def _spares(self, principal: Principal) -> bool:
         """NotPrincipal names that principal.
 
-        A Deny spares only whom it names in every way: the account's root, the role and the session (AWS IAM
-        User Guide, NotPrincipal). An Allow leaves out whoever it names in any way. Both give less, not more.
+        A Deny exempts only a caller that it names in every way: the account's root, the role and the session (AWS IAM
+        User Guide, NotPrincipal). An Allow leaves out a caller that it names in any way. Both grant less, not more.
         """
         if self.is_everyone:
             return True

@@ -288,7 +288,7 @@ class StatementReader(Notes):
         try:
             return [compile_condition(operator, key.text, texts, key.line, has_variables=self.has_variables)]
         except ValueError as error:
-            # The value of a secret key is nobody's business, not even when it is malformed.
+            # The value of a secret key is not shown, malformed or not.
             is_secret = lower_case(key.text) in SECRET_KEYS
             message = f"the value of `{key.text}` can't be used with {operator}" if is_secret else str(error)
             self.note(values.line, path, message)

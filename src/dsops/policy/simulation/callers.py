@@ -22,7 +22,7 @@ Context = dict[str, tuple[str, ...]]
 
 
 def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Principal:
-    """The caller of that ARN, service name or provider; ValueError says what is wrong with it.
+    """Return the caller with that ARN, service name or provider. Raises ValueError for anything else.
 
     A role's ARN stands for a session of it. `role_arn` has the path that the ARN of a session lacks.
     """
@@ -81,9 +81,9 @@ _TYPES: Final = {
 
 
 def known_context(asked: CaseQuestion, now: datetime) -> Context:
-    """The keys of the request: what AWS would send of such a caller at that time, under what the author says.
+    """Return the condition keys that AWS sets for such a caller at that time; keys that the author sets count first.
 
-    Left out is what nobody can know: the address, the region, MFA that was used, tags.
+    Left out is what can't be known here: the address, the region, the use of MFA, tags.
     """
     context = _of_time(asked.context, now) | _of_caller(asked.principal, now)
     context["aws:SecureTransport"] = ("true",)

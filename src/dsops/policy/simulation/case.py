@@ -1,4 +1,4 @@
-"""A case: a question, where the policies that bear on it stand, and what is expected of the answer."""
+"""A case of a table: a question, the places of its policies, and the expected answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dsops.policy.language.policy import PolicyKind
 from dsops.policy.language.principals import Principal
 
 Place = PolicyKind
-"""Where a policy stands says of which kind it is: `trust` and `resource` are one place with two kinds."""
+"""The place of a policy is its kind; `trust` and `resource` are two kinds of a resource's policy."""
 
 Verdict = Literal["allow", "deny", "explicit-deny", "implicit-deny", "unknown"]
-"""`deny` is either of the two denials: as an expectation, and where nobody can tell which."""
+"""`deny` stands for either denial: in expectations, and where unread facts leave open which one it is."""
 
 EXPECTATIONS: Final[tuple[Verdict, ...]] = ("allow", "deny", "explicit-deny", "implicit-deny")
 
@@ -27,11 +27,11 @@ POLICY_TYPES: Final[dict[str, PolicyType]] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-"""The names of places, and what AWS's sentences call the policies there."""
+"""The type of policy in each place, in AWS's words."""
 
 
 class PolicySource(NamedTuple):
-    """Where a policy's text is."""
+    """The location of a policy's text."""
 
     file: str
     """A file; the file of cases itself for a policy that is written in it; "" for AWS's FullAWSAccess."""
@@ -44,18 +44,18 @@ class PolicySource(NamedTuple):
 
 
 Groups = tuple[tuple[PolicySource, ...], ...]
-"""Levels, or layers: each must allow, and in each any policy may."""
+"""Levels of an organization, or layers of a session: each must allow, by any of its policies."""
 
 
 class CaseQuestion(NamedTuple):
-    """The question: may this caller do this to that."""
+    """A question to policies: who calls which action on which resource, with which condition keys."""
 
     principal: Principal
     action: str
     resource: str
     resource_account: str
     context: Mapping[str, tuple[str, ...]]
-    """What the author says of the request; () for a key that he wants to be absent."""
+    """Condition keys that the author sets, and their values; () for a key that must be absent."""
 
     def __repr__(self) -> str:
         # Values stay out: one of them may be an external ID.
@@ -64,7 +64,7 @@ class CaseQuestion(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What the answer should be; "" and 0 for what doesn't matter."""
+    """The expected answer; "" and 0 where any value will do."""
 
     verdict: Verdict
     decided_by: PolicyType | Literal[""] = ""
@@ -79,5 +79,5 @@ class Case(NamedTuple):
     line: int
     asked: CaseQuestion
     policies: Mapping[Place, Groups]
-    """The places that the author speaks of; one with no group has no policy."""
+    """The policies by place, for the places that the author names; a place without groups has no policy."""
     expected: Expected | None

@@ -17,7 +17,7 @@ PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
 """Levels or layers of policies, by place. A place that is not there has none."""
 
 FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
-"""What AWS attaches to every level, by name: the second can't be detached, so it is always there."""
+"""The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so it is always there."""
 
 _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
     "scp": '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}',
@@ -34,7 +34,7 @@ def full_access(place: Place) -> Policy:
 
 
 def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
-    """What bears on that question."""
+    """The policies in the form that `evaluate` takes."""
     always = full_access("rcp")
     # Service control policies bind the principals of the organization's accounts (AWS Organizations User Guide).
     levels = found.get("scp", ()) if asked.principal.account else ()
@@ -52,7 +52,7 @@ def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
 
 
 def is_kms_key(resource: str) -> bool:
-    """That is a KMS key: its policy must allow by itself (AWS KMS Developer Guide, "Key policies in AWS KMS")."""
+    """Whether the ARN is a KMS key's: its policy must allow by itself (KMS Developer Guide, "Key policies in AWS KMS")."""
     arn = parse_arn(resource)
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 

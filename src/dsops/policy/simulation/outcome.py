@@ -25,24 +25,24 @@ VERDICTS: Final[dict[Effect, Verdict]] = {
 
 
 class Outcome(NamedTuple):
-    """The answer."""
+    """The answer to a question, as far as the policies and facts that could be read decide it."""
 
     decision: Decision
-    """As if whatever is unread said nothing."""
+    """The decision if everything unread were empty."""
     possible: frozenset[Effect]
-    """What the answer may be, whatever stands in what is unread."""
+    """The effects that are possible, depending on what is unread."""
     unread: tuple[Unread, ...]
-    """What could not be read, of what is consulted for this request."""
+    """The unread policies and condition keys that AWS consults for this request."""
     refusal: str
-    """Why AWS refuses whatever policies say; "" when they decide."""
+    """Why AWS refuses whatever policies say; "" when policies decide."""
     at_best: Decision
-    """As if whatever is unread were in the caller's favour."""
+    """The decision if everything unread favoured the caller."""
     at_worst: Decision
-    """As if it were against him."""
+    """The decision if everything unread were against the caller."""
 
     @property
     def verdict(self) -> Verdict:
-        """The answer in a word."""
+        """The answer in one word; `unknown` where it depends on what is unread."""
         if len(self.possible) == 1:
             return VERDICTS[next(iter(self.possible))]
         return "unknown" if "Allow" in self.possible else "deny"
@@ -57,7 +57,10 @@ class AnsweredCase(NamedTuple):
 
 
 def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], now: datetime) -> Outcome:
-    """What AWS would answer, and what it might where something is unread."""
+    """Answer the question as AWS would at the time `now` (aware).
+
+    `found` has policies by place. `unread` lists what could not be read: the answer is `unknown` if it depends on that.
+    """
     request = Request(asked.principal, asked.action, asked.resource, asked.resource_account, known_context(asked, now))
     policies = compile_policies(found, asked)
     refusal = refusal_of_aws(asked.principal, asked.action)
@@ -69,7 +72,7 @@ def simulate(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread], no
 
 
 def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) -> list[Unread]:
-    """The policy that a role or a key always has, where nobody said anything of it."""
+    """The policy that every role or key has, where the question does not mention it."""
     spoken_of = {*found, *(each.place for each in unread)}
     if is_about_roles(asked.action) and "trust" not in spoken_of:
         return [Unread("trust", "every role has a trust policy, and it is not given")]
@@ -82,7 +85,7 @@ def _not_given(asked: CaseQuestion, found: PolicySet, unread: Sequence[Unread]) 
 
 
 def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
-    """In what the answer differs from what was expected, in sentences; nothing when it is as expected."""
+    """Return sentences on how the answer differs from the expected one; () when it does not."""
     if not _is_met(outcome, expected.verdict):
         return (f"expected {expected.verdict}, got {outcome.verdict}",)
     by_type = deciding(outcome.decision)
@@ -106,7 +109,7 @@ def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
 
 
 def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
-    """The types of policy that decided, in AWS's order, each with its statements that did.
+    """Return the types of policy that decided, in AWS's order, each with its deciding statements.
 
     Several types may have had to allow: a role's trust policy and the caller's own, from another account.
     """

@@ -1,4 +1,4 @@
-"""What must be true of a question, wherever it is written; and what AWS refuses whatever policies say."""
+"""Checks of a question, and the calls that AWS refuses whatever policies say."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NOT_FOR_ROLE_SESSIONS: Final = frozenset(name for name, action in BY_NAME.items
 
 
 def resource_account(resource: str, principal: Principal | None) -> str:
-    """Whose resource that is: the ARN's account, the caller's where it has none (as a bucket's)."""
+    """The account that owns the resource: the ARN's, or the caller's where the ARN has none (as a bucket's)."""
     arn = parse_arn(resource)
     if arn is not None and is_account_id(arn.account):
         return arn.account
@@ -36,14 +36,14 @@ def resource_account(resource: str, principal: Principal | None) -> str:
 
 
 def check_exact_action(text: str) -> None:
-    """ValueError when that is not the name of one action."""
+    """Raise ValueError unless the text names exactly one action."""
     check_action(text)
     if "*" in text or "?" in text:
         raise ValueError(f"`{text}` is a pattern: a request is for one action")
 
 
 def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: bool) -> Iterator[tuple[str, str]]:
-    """What can't be asked like that: the key of the table that says it, and what is wrong."""
+    """Yield the problems of a question: the table's key, and what is wrong with its value."""
     action, kind = lower_case(asked.action), asked.principal.kind
     for provider, words in _PROVIDERS:
         own_action = lower_case(assuming_action(provider))
@@ -62,7 +62,7 @@ def question_problems(asked: CaseQuestion, *, has_trust: bool, has_resource: boo
 
 
 def refusal_of_aws(principal: Principal, action: str) -> str:
-    """Why AWS refuses that action to that kind of caller whatever policies say; "" when it doesn't."""
+    """Why AWS refuses the action to that kind of caller whatever policies say; "" when policies decide."""
     action = lower_case(action)
     if principal.kind == "root" and action == "sts:assumerole":
         return "a root user may assume no role"

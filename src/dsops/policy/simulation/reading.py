@@ -129,7 +129,7 @@ class _Reader(SourceReader):
         return CaseQuestion(principal, action, resource, account, context)
 
     def _action(self, both: _Values, node: Node) -> str:
-        """Return "" when there is none that could be asked about."""
+        """Return "" when there is no action to ask about."""
         if both.get("action") is None:
             self.note(node.line, f"{both.path}.action", "`action` is missing", "write it here or under `defaults`")
             return ""

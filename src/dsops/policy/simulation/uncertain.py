@@ -1,8 +1,8 @@
-"""What is not known of a request -> the answers that are possible all the same.
+"""A request with unread policies or condition keys -> the answers that are still possible.
 
-Whatever stands in a policy that nobody could read, it does no more than allow everything or deny everything, and
-whatever a condition key holds that nobody knows, a condition on it is met or is not. So three evaluations are
-enough: what is known alone, the unknown in favour of the caller, and the unknown against him.
+A policy that could not be read allows everything at most and denies everything at worst, and a condition on a key whose
+value is not known is met or not met. So three evaluations are enough: with what is known alone, with the unknown in the
+caller's favour, and with it against the caller.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from dsops.policy.simulation.compiled import full_access
 
 
 class Unread(NamedTuple):
-    """Something that bears on a request and could not be read."""
+    """A policy or condition key that affects a request and could not be read."""
 
     place: Place | Literal["context"]
     why: str
     keys: tuple[str, ...] = ()
-    """For `context`: condition keys in lower case; one that ends in `/` stands for all that begin with it."""
+    """For `context`: condition keys in lower case; a key that ends in `/` stands for all keys with that prefix."""
 
 
 class Answers(NamedTuple):
-    """What can be said."""
+    """The possible answers to a request."""
 
     decision: Decision
-    """As if whatever is unread said nothing."""
+    """The decision if everything unread were empty."""
     possible: frozenset[Effect]
     unread: tuple[Unread, ...]
-    """What bears on this request."""
+    """The part of the unread that affects this request."""
     at_best: Decision
-    """As if whatever is unread were in the caller's favour: a denial here is one whatever stands there."""
+    """The decision if everything unread favoured the caller: a denial here holds whatever the unread says."""
     at_worst: Decision
-    """As if it were against him: what denies here may be what denies."""
+    """The decision if it were all against the caller."""
 
 
 def possible_answers(request: Request, policies: Policies, unread: Sequence[Unread]) -> Answers:
-    """What AWS may answer, whatever stands in what is unread."""
+    """Evaluate the request three times: the unread empty, favourable, unfavourable."""
     said = {lower_case(key) for key in request.context}
     keys = {key for each in unread for key in each.keys} - said
     missing = [each for each in unread if _bears(each, request, policies, said)]
@@ -63,7 +63,7 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
 
 
 def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -> bool:
-    """It is consulted for that request."""
+    """Whether AWS consults it for that request."""
     if each.place == "context":
         is_unknown = _test_of(set(each.keys) - said, said)
         action = lower_case(request.action)
@@ -91,7 +91,7 @@ def _stand_in(place: Place, says: _Says) -> Policy:
 
 
 def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
-    """The policies with others in the place of those that are unread."""
+    """The policies, with stand-ins for the unread ones."""
     for place in dict.fromkeys(each.place for each in missing):
         if place == "context":
             continue
@@ -99,7 +99,7 @@ def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Polic
         if place == "identity":
             policies = policies._replace(identity=(*policies.identity, policy))
         elif place == "boundary":
-            # Without one the caller may most: a boundary also makes a Deny with NotPrincipal apply to him.
+            # Without a boundary the caller may do most: a boundary also makes a Deny with NotPrincipal apply.
             policies = policies._replace(boundary=None if says == "Allow" else policy)
         elif place == "session":
             policies = policies._replace(session=(*policies.session, (policy,)))
@@ -116,7 +116,7 @@ def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Polic
     return policies
 
 
-# --- condition keys that nobody knows -----------------------------------------------------------------------
+# --- condition keys with unknown values ---------------------------------------------------------------------
 
 _IsUnknown = Callable[[str], bool]
 """Takes a condition key in lower case."""
@@ -132,7 +132,7 @@ def _depends(statement: Statement, is_unknown: _IsUnknown) -> bool:
 
 
 def _keys(statement: Statement) -> Iterator[str]:
-    """The condition keys that a statement looks at, in lower case."""
+    """The condition keys that a statement tests, in lower case."""
     for condition in statement.conditions:
         yield lower_case(condition.key)
         yield from variable_keys(condition.values)
@@ -141,7 +141,7 @@ def _keys(statement: Statement) -> Iterator[str]:
 
 
 def variable_keys(values: Sequence[str]) -> Iterator[str]:
-    """The condition keys, in lower case, that policy variables in these texts stand for."""
+    """The condition keys, in lower case, of the policy variables in these texts."""
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
@@ -151,7 +151,7 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
 
 
 def _settled(policies: Policies, is_unknown: _IsUnknown, favoured: Literal["Allow", "Deny"]) -> Policies:
-    """The policies as if every unknown value met the conditions on it where that favours the effect, else none."""
+    """The policies as if unknown values met conditions in statements of the favoured effect, and no others."""
 
     def settle(policy: Policy) -> Policy:
         return policy._replace(

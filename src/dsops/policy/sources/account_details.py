@@ -1,4 +1,4 @@
-"""What `aws iam get-account-authorization-details` prints -> who is in the account, with their policies."""
+"""The output of `aws iam get-account-authorization-details` -> users and roles with their policies."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AccountDetails(PolicyFileReader):
             for kind, title in _TITLES
             for item in items_of(root.get(f"{title}DetailList"))
         ]
-        # A filter or a page may have left some out: nobody is taken for missing.
+        # A filter or a page may have left some out, so an entity that is not in the file may still exist.
         return PolicyFile(self.file, tuple(people), frozenset())
 
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:
