@@ -1,4 +1,4 @@
-"""What an explanation is made of; values only."""
+"""The parts of an explanation; values only."""
 
 from __future__ import annotations
 
@@ -8,57 +8,61 @@ from typing import Literal, NamedTuple
 from dsops.errors import AwsAnswer, Where
 
 Certainty = Literal["proven", "likely", "missing"]
-"""`proven`: AWS said it, or it follows from what was read, whatever stands in what was not. `likely`: it follows from
-what was read, and something unread could make it another. `missing`: it hangs on a fact that nobody here may read."""
+"""How sure a finding is.
+
+- `proven`: AWS said it, or it follows from what was read whatever the unread parts say.
+- `likely`: it follows from what was read, and an unread part could change it.
+- `missing`: it depends on a fact that can't be read here.
+"""
 
 
 class FaultLocation(NamedTuple):
-    """Where it is broken; "" and 0 for what does not apply."""
+    """The place that refused; "" and 0 for fields that do not apply."""
 
     store: str
-    """The hop, or the store that reads."""
+    """The store of the hop, or the store that reads."""
     hop: int
-    """1 for what the base credentials sign; 0 for the base credentials themselves."""
+    """1 for a session that the base credentials sign for; 0 for the base credentials themselves."""
     policy_type: str
-    """As AWS's sentences call it; "" for what no policy decides."""
+    """In the words of AWS's error messages; "" where no policy decides."""
     of: str
-    """Whose policy it is: a role, a user, a secret, a key."""
+    """The owner of the policy: a role, a user, a secret, a key."""
     policy: str
     """The policy's name, ARN or file."""
     statement: int
-    """Which of its statements, from 1."""
+    """The number of the statement, from 1."""
     sid: str
     line: int
 
 
 class Mismatch(NamedTuple):
-    """What a statement wants and what the call has."""
+    """A value that a statement requires, and the value that the call has."""
 
     element: str
     """`Principal`, `Action`, `Resource`, or a condition's operator and key."""
     wanted: tuple[str, ...]
     is_unwanted: bool
-    """Anything but that is wanted."""
+    """Whether any other value is required."""
     actual: tuple[str, ...] | None
-    """None when the call has no such thing."""
+    """None when the call has no such value."""
     hint: str
     is_known: bool = True
-    """Whether anybody here knows what the call has."""
+    """Whether the value that the call has is known here."""
 
 
 class Remedy(NamedTuple):
-    """What to do."""
+    """What to do about a finding."""
 
     text: str
     where: Where | None = None
     """The line of the configuration to edit."""
     statement: Mapping[str, object] | None = None
-    """The statement to add, and to which policy."""
+    """The statement to add, and the policy to add it to."""
     add_to: str = ""
 
 
 class Fact(NamedTuple):
-    """Something that is not known, and how to get to know it."""
+    """A fact that is not known, the reason, who can look it up, and the command for it."""
 
     what: str
     why: str
@@ -67,7 +71,7 @@ class Fact(NamedTuple):
 
 
 class RefusalFinding(NamedTuple):
-    """One reason."""
+    """One reason for a refusal."""
 
     cause: str
     """A stable word: `external-id-missing`."""

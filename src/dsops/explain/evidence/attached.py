@@ -1,6 +1,6 @@
-"""A user or role -> the policies attached to it, read through the ordinary IAM API; and what could not be read.
+"""Read the policies of a user or role through the IAM API.
 
-Nothing is taken for absent because it can't be read: a caller who may not list a role's policies gets that said.
+What the keys may not read is reported as unread, never as absent.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from dsops.tasks import Once, Work, settle, spawn
 
 
 class AttachedPolicies(NamedTuple):
-    """Some policies, and why others are missing."""
+    """Policies that were read, and reasons why others are missing."""
 
     policies: tuple[PolicyText, ...]
     unread: tuple[str, ...]
 
 
 class ReadsAttached(Protocol):
-    """What tells of the users and roles of an account."""
+    """A source for the users and roles of one account."""
 
     async def role(self, name: str) -> Attached:
-        """The role's policies, boundary and trust policy."""
+        """Return the role's policies, boundary and trust policy."""
 
     async def user(self, name: str) -> Attached:
-        """The user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, those of its groups, and its boundary."""
 
 
 class AttachedReader:
-    """Reads from one account; a managed policy that many have is read once."""
+    """Reads users and roles of one account. A managed policy is read once."""
 
     def __init__(self, iam: Iam) -> None:
         self._iam = iam
         self._managed: dict[str, Once[PolicyText]] = {}
 
     async def role(self, name: str) -> Attached:
-        """The role's policies, boundary and trust policy."""
+        """Return the role's policies, boundary and trust policy."""
         iam, whose = self._iam, f"of role {name}"
         entity, found = await _both(
             get_role(iam, name),
@@ -68,7 +68,7 @@ class AttachedReader:
         return await self._with_boundary(entity, found)
 
     async def user(self, name: str) -> Attached:
-        """The user's policies, those of its groups, and its boundary."""
+        """Return the user's policies, those of its groups, and its boundary."""
         iam, whose = self._iam, f"of user {name}"
         entity, found = await _both(
             get_user(iam, name),
@@ -81,7 +81,7 @@ class AttachedReader:
         return await self._with_boundary(entity, found)
 
     async def managed(self, arn: str) -> PolicyText:
-        """The managed policy of that ARN, in the version that counts."""
+        """Return the default version of a managed policy."""
         return await self._managed_policy(arn)
 
     async def _of_groups(self, user: str) -> AttachedPolicies:
@@ -107,7 +107,7 @@ class AttachedReader:
     # --- policies -------------------------------------------------------------------------------------------
 
     async def _all(self, *works: Work[AttachedPolicies]) -> AttachedPolicies:
-        """Everything that can be read, side by side."""
+        """Run the readings concurrently and merge their results."""
         policies: list[PolicyText] = []
         unread: list[str] = []
         for outcome in await settle(*works):
@@ -142,7 +142,7 @@ async def _named(name: str, reading: Work[str]) -> PolicyText:
 
 
 async def _both(first: Work[Entity], second: Work[AttachedPolicies]) -> tuple[Entity | str, AttachedPolicies]:
-    """A user or role, or why it can't be read; and its policies. Side by side."""
+    """Read a user or role and its policies concurrently; a text in place of the entity says why it can't be read."""
     entity_task, found_task = await spawn(first), await spawn(second)
     entity: Entity | str
     try:
@@ -158,7 +158,7 @@ def _found(outcomes: Sequence[PolicyText | DsopsError]) -> AttachedPolicies:
 
 
 def _why(error: DsopsError) -> str:
-    """That something may not be read; anything else ends the reading, as it ends every other call."""
+    """The message of an AccessDenied; any other error is raised, as for every other call."""
     if isinstance(error, AccessDenied):
         return error.message
     raise error

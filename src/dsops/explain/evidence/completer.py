@@ -1,6 +1,7 @@
-"""A question -> the same with the policies that live AWS, or a sandbox, tells of its caller and its resource.
+"""Complete questions with the policies that live AWS, or a sandbox, has for caller and resource.
 
-`dsops.policy.simulation.completion` says what has to be known and where it goes; here the AWS APIs are asked for it.
+`dsops.policy.simulation.completion` says which facts are needed and puts them in their places; this module reads them
+through the AWS APIs.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from dsops.policy import (
 from dsops.tasks import Once, settle
 
 _AT_ONCE: Final = 10
-"""Questions; each reads up to two users or roles, with a handful of calls for each."""
+"""Questions at a time; each reads up to two users or roles with a handful of calls."""
 
 
 class Completer:
-    """Completes questions; whoever comes up in many of them is read once."""
+    """Completes questions. Each user, role, secret and key is read once."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Completer:
         keys: FindKms,
     ) -> None:
         self._readers = readers
-        """By account: IAM answers by name and of its caller's account, where a namesake may live."""
+        """By account: IAM answers by name for its caller's own account, where a namesake may exist."""
         self._organization = organization
         self._find_secrets = secrets
         self._find_keys = keys
@@ -56,7 +57,7 @@ class Completer:
     async def complete_all(
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
-        """Each question completed, in order, or the error that it met. IAM answers a few at a time: it throttles."""
+        """Complete each question, in order, a few at a time (IAM throttles); an error takes its question's place."""
         found: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
             part = questions[start : start + _AT_ONCE]
@@ -64,7 +65,7 @@ class Completer:
         return found
 
     async def complete(self, asked: CaseQuestion, given: PolicySet) -> CompletedQuestion:
-        """The question with the caller's policies and the resource's, as far as they are not given.
+        """Return the question with the policies of its caller and its resource, unless they came with it.
 
         Raises EntityNotFound for a user or role that IAM does not have.
         """
@@ -149,7 +150,7 @@ class Completer:
 
 
 async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
-    """The key's policy, by the first that may read it. Raises what the last one met."""
+    """Read the key's policy with the first client that may. Raises the last client's error."""
     for api in apis[:-1]:
         with suppress(AccessDenied):
             return await get_key_policy(api, key)
@@ -161,6 +162,6 @@ def _unknown(why: str) -> Attached:
 
 
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
-"""Takes account and region; gives it with each of the keys that may read there."""
+"""Takes account and region; returns a client for each of the keys that may read there."""
 FindKms = Callable[[str, str], Sequence[Kms]]
 """The same for KMS, where only a key's own account may read its policy."""

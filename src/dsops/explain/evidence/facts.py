@@ -1,4 +1,4 @@
-"""What could not be read -> the fact that is missing, who can look it up, and the command for them."""
+"""Unread policies and condition keys -> the missing facts, who can look them up, and with which command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRAIL: Final = "aws cloudtrail lookup-events --lookup-attributes AttributeKey=E
 
 
 def facts_of(unread: Sequence[Unread], about: About) -> Iterator[Fact]:
-    """One fact for each place, once."""
+    """Return one fact for each unread place."""
     seen = set()
     for each in unread:
         fact = _fact(each, about)
@@ -36,12 +36,12 @@ def _fact(unread: Unread, about: About) -> Fact:
     elif place == "session":
         who = "whoever issued the session"
     what, command = _looked_up(unread, about)
-    # Who reads for `policy simulate` may be told there.
+    # The hint that follows is for `policy simulate`.
     return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)
 
 
 def _looked_up(unread: Unread, about: About) -> tuple[str, str]:
-    """What is to be known, and the command that shows it."""
+    """The fact to look up, and the command that shows it."""
     request, caller, resource = about.request, about.caller, about.request.resource
     if unread.place in _POLICY_TYPES_OF_ORGANIZATIONS:
         account = request.principal.account if unread.place == "scp" else request.resource_account
@@ -75,7 +75,7 @@ def _listing(kind: str, name: str) -> str:
 
 
 def _of_resource(about: About) -> tuple[str, str]:
-    """A resource's policy; of a key that nobody knows, which it is comes first."""
+    """The fact about a resource's policy; for an unknown KMS key, which key it is comes first."""
     resource = about.request.resource
     secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
     if resource.endswith(UNKNOWN_KEY):

@@ -1,6 +1,6 @@
-"""A question -> the same with every policy that the keys of its chain may read, or that a file gives.
+"""Complete a question with every policy that the keys of its chain may read, and those of files.
 
-What goes wrong with reading is not read, and says so; nothing here ends the search.
+A failed reading becomes an unread part of the question; it never ends the search.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from dsops.startup import NamedTuple
 
 
 class Evidence(NamedTuple):
-    """What an explanation may use besides AWS."""
+    """Policies from files, besides those that AWS tells."""
 
     given: Given
     trusts: Mapping[str, Policy]
@@ -44,7 +44,7 @@ class Evidence(NamedTuple):
 
 
 class EvidenceLibrary:
-    """Reads for the questions of one plan."""
+    """Reads policies for the questions of one plan."""
 
     def __init__(self, chains: Chains, evidence: Evidence) -> None:
         self._chains = chains
@@ -52,19 +52,19 @@ class EvidenceLibrary:
         self._completers: dict[str, tuple[Mapping[str, SeveralReaders], Completer]] = {}
 
     def completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """Readers by account, the same for all secrets of a store: whatever bears on many is read once."""
+        """Return readers by account and a completer, the same for all secrets of a store: each entity is read once."""
         if step.name not in self._completers:
             self._completers[step.name] = self._new_completer(step, chain)
         return self._completers[step.name]
 
     def _new_completer(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[Mapping[str, SeveralReaders], Completer]:
-        """With the latest session first: it is the nearest to what was refused."""
+        """Create the readers, the latest session's first: it is the nearest to the refused call."""
         by_account: dict[str, list[ChainKeys]] = {}
         for keys in reversed(chain):
             by_account.setdefault(keys.identity.account, []).append(keys)
         accounts = {*by_account, *(account for account, _, _ in self._evidence.given)}
         if ANY_ACCOUNT in accounts:
-            # Of whom a template speaks is known by the roles that are assumed.
+            # A template's entities have no account; the roles that the plan assumes tell which accounts they may be in.
             roles = (parse_arn(each.role) for each in self._chains.plan.steps.values())
             accounts = accounts - {ANY_ACCOUNT} | {role.account for role in roles if role is not None}
         readers = {
@@ -79,7 +79,7 @@ class EvidenceLibrary:
         more = [self._organizations(step, keys) for all_keys in by_account.values() for keys in all_keys[1:]]
 
         def secrets(account: str, region: str) -> list[SecretsManagerClient]:
-            # Another account's secret may be read about by whom its policy lets.
+            # A secret of another account may be described by callers that its policy allows.
             found = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
             return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in found]
@@ -92,7 +92,7 @@ class EvidenceLibrary:
         return readers, Completer(readers, organization, secrets, kms)
 
     def iam(self, step: Step, keys: ChainKeys) -> Iam:
-        """IAM, asked with those keys."""
+        """Return an IAM client with those keys."""
         return Iam(self._chains.client, keys.credentials, self._chains.endpoint(step, "iam"))
 
     def _organizations(self, step: Step, keys: ChainKeys) -> OrganizationsClient:
@@ -107,9 +107,9 @@ class EvidenceLibrary:
         completer: Completer,
         recorded: Recorded | None = None,
     ) -> CompletedQuestion:
-        """The question with everything that can be read; what goes wrong on the way is not read, and says so.
+        """Return the question with everything that can be read; a failed reading becomes an unread part.
 
-        What AWS's record has of policies and context is what the call was judged by, and so it counts.
+        Policies and context in AWS's record are those that AWS evaluated, so they count first.
         """
         given: dict[Place, tuple[tuple[Policy, ...], ...]] = {}
         if recorded is not None:
@@ -148,7 +148,7 @@ class EvidenceLibrary:
     async def _session_layer(
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
-        """The session policies that the caller's own session was given."""
+        """Return the session policies of the caller's session, and the unread ones."""
         found: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")
@@ -172,7 +172,7 @@ class EvidenceLibrary:
 
 
 def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> bool:
-    """Whether the caller's ARN is known with its path: from the configuration, or because IAM told it."""
+    """Whether the caller's ARN is known with its path, from the configuration or from IAM."""
     caller = chain[-1].caller if chain else None
     if caller is None or caller.is_role_exact or completed.asked.principal.kind != "role-session":
         return True
@@ -180,7 +180,7 @@ def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> b
 
 
 def _without_path(completed: CompletedQuestion) -> CompletedQuestion:
-    """A role of IAM Identity Center, for one, has a path that its sessions don't tell."""
+    """Mark the path of the caller's role as unknown. A role of IAM Identity Center, for one, has a path."""
     asked = completed.asked._replace(context={**completed.asked.context, "aws:PrincipalArn": ()})
     unread = Unread("context", "the path of the caller's role is not known", ("aws:principalarn",))
     return completed._replace(asked=asked, unread=(*completed.unread, unread))

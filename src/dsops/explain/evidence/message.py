@@ -1,7 +1,8 @@
-"""An error that some program printed -> the call that AWS refused, and all that it tells of it.
+"""The error message of any program -> the call that AWS refused, as far as the message tells.
 
-An encoded message (EC2 and some others hand one out) tells every condition key of the call; a plain sentence tells
-caller, action and resource, and the rest is not known, unless it carries the id of AWS's record and that may be read.
+An encoded message (EC2 and some other services return one) holds every condition key of the call. A plain sentence
+holds caller, action and resource; the rest is unknown, unless it carries the id of AWS's record and the record may be
+read.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Refused(NamedTuple):
 
 
 def encoded_in(text: str) -> str:
-    """The encoded message in what was printed, which may be nothing else; "" where there is none. Raises UsageError."""
+    """Find the encoded message in a text; "" where there is none. Raises UsageError for a damaged one."""
     found = re.search(_ENCODED, text)
     words = found[1] if found is not None else "".join(text.split())
     if found is None and not re.fullmatch(_ALONE, words):
@@ -47,7 +48,7 @@ def encoded_in(text: str) -> str:
 
 
 def read_sentence(text: str) -> Refused:
-    """The call that AWS's sentence tells of. Raises UsageError where there is no such sentence."""
+    """Read the call from AWS's sentence. Raises UsageError where the text has no such sentence."""
     said = read_refusal(" ".join(text.split()))
     caller = _caller(said.caller, "")
     if caller is None or not said.action:
@@ -60,7 +61,7 @@ def read_sentence(text: str) -> Refused:
 
 
 def read_decoded(text: str) -> Refused:
-    """The call that a decoded message tells of; of its conditions nothing is unknown. Raises UsageError."""
+    """Read the call from a decoded message, which holds all condition keys. Raises UsageError."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -79,7 +80,7 @@ def read_decoded(text: str) -> Refused:
 
 
 def read_recorded(recorded: Recorded) -> Refused:
-    """The call that AWS's record tells of, whatever language its message has. Raises UsageError."""
+    """Read the call from AWS's record, whatever language its message is in. Raises UsageError."""
     told = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
     user_id, said = told.get("aws:userid", ""), recorded.said
     caller = _caller(said.caller or _caller_arn(told.get("aws:principalarn", ""), user_id), user_id.partition(":")[0])
@@ -91,7 +92,7 @@ def read_recorded(recorded: Recorded) -> Refused:
 
 
 def _caller_arn(principal_arn: str, user_id: str) -> str:
-    """Of a role's session its own ARN, which the id of the session completes."""
+    """The ARN of a role's session, completed by the session's id."""
     arn, (_, _, session) = parse_arn(principal_arn), user_id.partition(":")
     return str(role_session_arn(arn, session)) if arn is not None and arn.resource_type == "role" else principal_arn
 
@@ -111,7 +112,7 @@ def _refused(
 
 
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
-    """Whoever that is; a session, unless it is a user, of whom nobody knows whether it has one."""
+    """The caller with that ARN. A user may or may not use a session (GetSessionToken); all others do."""
     found = parse_arn(arn)
     return base_caller(CallerIdentity(found.account, arn, user_id), is_temporary=True) if found is not None else None
 

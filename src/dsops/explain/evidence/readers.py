@@ -1,6 +1,6 @@
-"""Several keys and files -> one reader of users and roles: what one may not see another may.
+"""Combine several keys and files into one reader of users and roles.
 
-Nothing that goes wrong with reading ends the search: it is written down as not read.
+An error while reading becomes a reason in the result; it never ends the search.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dsops.policy import ANY_ACCOUNT, Attached, Entity, PolicyText, lower_case
 from dsops.policy.simulation.facts import Kind
 
 Given = Mapping[tuple[str, Kind, str], Attached]
-"""By account, kind and name: what a file says."""
+"""Entities from files, by account, kind and name."""
 
 
 class SeveralReaders:
-    """Reads of one account: first what files say, then IAM with each of the keys until nothing is missing."""
+    """Reads one account: from files first, then from IAM with each key until nothing is missing."""
 
     def __init__(self, account: str, readers: Sequence[AttachedReader], given: Given) -> None:
         self._account = account
@@ -28,15 +28,15 @@ class SeveralReaders:
         self._given = given
 
     async def role(self, name: str) -> Attached:
-        """What is known of the role. Raises EntityNotFound where IAM says that there is none."""
+        """Return what is known of the role. Raises EntityNotFound where IAM has no such role."""
         return await self._read("role", name)
 
     async def user(self, name: str) -> Attached:
-        """What is known of the user."""
+        """Return what is known of the user. Raises EntityNotFound where IAM has no such user."""
         return await self._read("user", name)
 
     async def managed(self, arn: str) -> PolicyText | str:
-        """A managed policy, or why it can't be read."""
+        """Return a managed policy, or the reason why it can't be read."""
         why = "no keys here may read it"
         for reader in self._readers:
             try:
@@ -61,13 +61,13 @@ class SeveralReaders:
             best = _better(best, found) if number else found
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
-        # What is there counts more than what a template wants to be there.
+        # What exists counts before what a template would create.
         planned = given or self._given.get((ANY_ACCOUNT, kind, name))
         return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
 def _better(first: Attached, second: Attached) -> Attached:
-    """Of each part what is less incomplete."""
+    """Merge two results: of each part the more complete one."""
     entity = first if first.entity is not None else second
     identity = second if _incomplete(second) < _incomplete(first) else first
     boundary = second if first.unread_boundary and not second.unread_boundary else first
@@ -85,12 +85,12 @@ def _better(first: Attached, second: Attached) -> Attached:
 
 
 def _incomplete(found: Attached) -> tuple[int, int]:
-    """How much is missing of the identity-based policies, then how few there are."""
+    """A sort key: how many identity policies are missing, then how few were read."""
     return len(found.unread_identity), -len(found.identity)
 
 
 def _of_account(planned: Attached, account: str) -> Attached:
-    """The template's user or role, as one of that account."""
+    """Give the template's user or role the account's ARN."""
     if planned.entity is None:
         return planned
     arn = planned.entity.arn.replace(f"::{ANY_ACCOUNT}:", f"::{account}:", 1)
@@ -101,14 +101,14 @@ def _of_account(planned: Attached, account: str) -> Attached:
 
 
 class RecordedDetails(NamedTuple):
-    """Users and roles of such a file."""
+    """The users and roles of one file."""
 
     given: Given
     accounts: frozenset[str]
 
 
 def read_details(text: str, file: str) -> RecordedDetails:
-    """What `aws iam get-account-authorization-details` has printed. Raises PolicyInvalid for anything else."""
+    """Read the output of `aws iam get-account-authorization-details`. Raises PolicyInvalid for anything else."""
     content: object = None
     why = "it has neither UserDetailList nor RoleDetailList"
     try:
@@ -175,14 +175,14 @@ def _default_version(policy: Object) -> str:
 
 
 def _document(value: object) -> str:
-    """A policy's text; the CLI has decoded it already, the API itself gives it percent-encoded."""
+    """A policy's text: the CLI prints it decoded, the API percent-encodes it."""
     from urllib.parse import unquote
 
     return unquote(value) if isinstance(value, str) else json.dumps(value)
 
 
 def text_of(content: Object, name: str) -> str:
-    """A text member; "" where it is missing or something else."""
+    """A text member; "" where it is missing or of another type."""
     value = content.get(name)
     return value if isinstance(value, str) else ""
 

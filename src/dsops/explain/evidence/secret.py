@@ -1,4 +1,4 @@
-"""A secret -> its own policy and tags, and what could not be read of them."""
+"""Read a secret's resource policy and tags, never its value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dsops.policy import PolicyText, ResourcePolicy
 
 
 async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> ResourcePolicy:
-    """The same with several keys: of each part what the first of them may read."""
+    """Read the secret with several keys; each part comes from the first key that may read it."""
     best: ResourcePolicy | None = None
     for api in apis:
         found = await read_secret(api, arn)
@@ -25,14 +25,14 @@ async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> Resou
 
 
 async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
-    """The secret of that ARN. Raises EntityNotFound when there is none, or one with another ARN."""
+    """Read the secret. Raises EntityNotFound when there is none with exactly that ARN."""
     policy, unread_policy = None, ""
     try:
         found = await get_resource_policy(api, arn)
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if found.arn != arn:  # a partial ARN finds a secret too, but policies see the whole one
+        if found.arn != arn:  # A partial ARN finds a secret too, but policies see the whole ARN.
             raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {found.arn}")
         policy = PolicyText(f"the policy of {arn}", found.text) if found.text else None
     try:

@@ -1,4 +1,4 @@
-"""Something that failed -> the questions that AWS has put to policies, or what is found before any is put."""
+"""A failure -> the questions that AWS put to policies, or a finding where none is needed."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from dsops.tasks import settle
 Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
 
 _READS: Final = {"aws.secretsmanager": "secretsmanager:GetSecretValue", "aws.ssm": "ssm:GetParameters"}
-"""What is asked for by a store whose refusal does not say it."""
+"""The action of a store's read, for refusals that do not name it."""
 
 
 class Failure(NamedTuple):
-    """Something that did not work."""
+    """A failure of a plan's trial run."""
 
     step: Step
     error: DsopsError
     secret: str = ""
-    """What was asked for, where a secret was read."""
+    """The secret's name, where one was read."""
     region: str = ""
 
 
 class Asker:
-    """The questions of one plan's failures."""
+    """Finds the questions for the failures of one plan."""
 
     def __init__(self, chains: Chains, edit_at: EditAt) -> None:
         self._chains = chains
@@ -47,7 +47,7 @@ class Asker:
         self._keys = KeyAsker(chains)
 
     async def of(self, failure: Failure, said: Said, chain: Sequence[ChainKeys]) -> Questions | RefusalFinding:
-        """The questions that AWS has put to policies; a finding where there is none to put."""
+        """Return the questions that AWS put to policies, or a finding where there is none."""
         step, region = failure.step, failure.region or failure.step.region
         if step.proof is not None and not failure.secret:
             asked = unsigned_questions(step, region)
@@ -57,13 +57,13 @@ class Asker:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         if step.operation == "AssumeRole" and not failure.secret:
             asked = questions(step, caller, region, said.action)
-            # The one that AWS names is the one that it refused.
+            # The action that AWS names is the one that it refused.
             asked.sort(key=lambda each: lower_case(each[0].action) != lower_case(said.action))
             return asked[:1] if said.action else asked
         return await self._question_of_read(failure, said, caller, chain)
 
     def actions(self, step: Step, chain: Sequence[ChainKeys]) -> tuple[str, ...]:
-        """All actions that the hop needs: what is allowed has to be all of them."""
+        """All actions that the hop needs: each must be allowed."""
         if step.proof is not None:
             return tuple(asked.action for asked, _ in unsigned_questions(step, step.region))
         caller = chain[-1].caller if chain else None
@@ -74,12 +74,12 @@ class Asker:
     async def _question_of_read(
         self, failure: Failure, said: Said, caller: ChainCaller, chain: Sequence[ChainKeys]
     ) -> Questions | RefusalFinding:
-        """The call that AWS names, by the caller that it names."""
+        """The question about the call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region
         resource = said.resource or "*"
         if failure.secret and step.type == "aws.secretsmanager":
             found: str | RefusalFinding = said.resource
-            # AWS tells the whole ARN of a secret that is there, and repeats what was asked for of one that isn't.
+            # AWS names the whole ARN of a secret that exists, and repeats the requested name of one that does not.
             if ":secret:" not in said.resource or said.resource == failure.secret:
                 found = await self._secret_arn(failure, region, chain)
             if isinstance(found, RefusalFinding):
@@ -98,7 +98,7 @@ class Asker:
     async def of_key(
         self, failure: Failure, chain: Sequence[ChainKeys]
     ) -> tuple[CaseQuestion, tuple[Unread, ...]] | RefusalFinding:
-        """The question that KMS has put to policies; a finding where there is none to put."""
+        """Return the question that KMS put to policies, or a finding where there is none."""
         step, region = failure.step, failure.region or failure.step.region
         caller = chain[-1].caller if chain else None
         if caller is None:
@@ -114,7 +114,7 @@ class Asker:
         return await self._keys.of(Encrypted(step, region, resource, caller, aws), named, chain)
 
     async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
-        """The secret that is nearly called so; "" where there is none, or nobody here may list them."""
+        """The secret with the nearest name; "" where there is none, or secrets can't be listed here."""
         step, region = failure.step, failure.region or failure.step.region
         if step.type != "aws.secretsmanager" or failure.secret.startswith("arn:"):
             return ""
@@ -128,7 +128,7 @@ class Asker:
         return ""
 
     async def _secret_arn(self, failure: Failure, region: str, chain: Sequence[ChainKeys]) -> str | RefusalFinding:
-        """The secret's whole ARN; with question marks at its end where nobody may look it up."""
+        """The secret's whole ARN; with question marks at its end where it can't be looked up."""
         step, secret = failure.step, failure.secret
         identity = chain[-1].identity
         named = parse_arn(secret)
@@ -161,24 +161,24 @@ async def _described(api: SecretsManagerClient, secret: str) -> str:
 
 
 async def _with_policy(api: SecretsManagerClient, secret: str) -> str:
-    """The ARN that comes with the secret's policy, which somebody may read who may not describe it."""
+    """The ARN from GetResourcePolicy, which a caller that may not describe the secret may be allowed to call."""
     return (await get_resource_policy(api, secret)).arn
 
 
 def _key_in(message: str) -> str:
-    """The key that Parameter Store names at the beginning of what it says about one that can't be used."""
+    """The key that Parameter Store names at the beginning of its message about an unusable key."""
     first = message.partition(" ")[0]
     return first if parse_arn(first) is not None else ""
 
 
 def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """A token or an assertion of a provider that is not known here: only a trust policy lets those in, or not."""
+    """A token or assertion of an unknown provider: the trust policy alone decides."""
     found = finding_of(failure.error, failure.step, hop, edit_at)
     place = found.place._replace(policy_type="role trust policy", of=failure.step.role)
     return found._replace(cause="trust-policy", certainty="likely", place=place)
 
 
 def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
-    """A refusal of which nothing can be read."""
+    """The finding for a refusal that can't be read."""
     found = finding_of(failure.error, failure.step, hop, edit_at)
     return found._replace(cause="not-read", certainty="missing")

@@ -1,7 +1,7 @@
-"""A session that a token, an assertion or a login has opened -> what its calls have, as far as it is known here.
+"""A session that a token, an assertion or a login opened -> the caller that it makes, as far as it is known.
 
-Nobody signs for such a session, so it inherits nothing; what its tags and its source identity are the provider says.
-IAM User Guide, "Available keys for AWS STS federation": which keys the session keeps.
+No credentials sign for such a session, so it inherits nothing; the provider sets its tags and its source identity.
+IAM User Guide, "Available keys for AWS STS federation": the keys that the session keeps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dsops.stores.saml import assertion_at_hand
 
 _REQUEST_TAG: Final = "aws:RequestTag/"
 _KEPT: Final = ("aws:FederatedProvider", "SAML:sub", "SAML:sub_type", "SAML:namequalifier")
-"""Of what an assertion says; all else only the trust policy sees."""
+"""The keys of an assertion that a session keeps; only the trust policy sees the others."""
 _OF_SAML: Final = ("saml:sub", "saml:sub_type", "saml:namequalifier")
 _OF_A_LOGIN: Final = (*_OF_SAML, "identitystore:userid")
 _OF_THE_ASSERTION: Final = "what the session has by its assertion is not known here"
@@ -28,12 +28,12 @@ _OF_THE_LOGIN: Final = "what IAM Identity Center gives the session is not known 
 
 
 def is_opened(step: Step) -> bool:
-    """Whether no credentials sign for that step's session."""
+    """Whether the step's session is opened without credentials."""
     return step.proof is not None
 
 
 def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
-    """The session that such a step has opened."""
+    """Return the session that such a step opens."""
     caller = session_caller(step, identity, None)
     if caller is None:
         return None
@@ -47,7 +47,7 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
-    """All that a response says which is at hand and not encrypted; nothing of another."""
+    """The keys of a response that is at hand and not encrypted; none for any other."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     response = assertion_at_hand(step.settings)
     if role is None or response is None or not response.is_whole:
@@ -68,7 +68,7 @@ def _by_assertion(step: Step) -> tuple[Context, Unread]:
 
 
 def _by_token(step: Step) -> tuple[Context, Unread]:
-    """Provider, subject and audience, where the token was at hand; whether it brings tags nobody looks."""
+    """Provider, subject and audience of a token that is at hand. Whether it sets tags is not read."""
     told: Context = {}
     host = ""
     for asked, _ in unsigned_questions(step, step.region):

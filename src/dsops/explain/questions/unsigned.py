@@ -1,6 +1,6 @@
 """A hop that a token or an assertion opens -> the question that AWS puts to the role's trust policy.
 
-Nothing signs such a call. What the token or the assertion says is known where it was at hand when the run was planned.
+The call is not signed. Content of the token or assertion is known where it was at hand when the plan was made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SAML: Final = (
     "sts:rolesessionname",
     "sts:sourceidentity",
 )
-"""What an assertion says besides its issuer and its recipient."""
+"""The keys that an assertion sets besides issuer and recipient."""
 CLAIMS: Final = (
     "amr",
     "azp",
@@ -50,9 +50,9 @@ Unsigned = tuple[CaseQuestion, tuple[Unread, ...]]
 
 
 def unsigned_questions(step: Step, region: str, provider: str = "") -> list[Unsigned]:
-    """What is asked, in AWS's order, and what of it is not known; `provider` is one to take where nobody knows which.
+    """Return the questions in AWS's order, each with its unread parts; [] for a step that assumes no role.
 
-    Nothing for what no role is assumed with. The principal has no name where no provider is known.
+    `provider` is used where the token's is unknown; without either the principal has no name.
     """
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is None or step.proof is None:

@@ -52,7 +52,7 @@ def compile_policies(found: PolicySet, asked: CaseQuestion) -> Policies:
 
 
 def is_kms_key(resource: str) -> bool:
-    """Whether the ARN is a KMS key's: its policy must allow by itself (KMS Developer Guide, "Key policies in AWS KMS")."""
+    """Whether the ARN is a KMS key's: its policy must allow by itself (KMS Developer Guide, Key policies)."""
     arn = parse_arn(resource)
     return arn is not None and arn.service == "kms" and arn.resource_type == "key"
 
