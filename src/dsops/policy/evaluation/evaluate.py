@@ -50,7 +50,7 @@ class Decision(NamedTuple):
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """A `Reason` for each type of policy consulted, with statements that matched or nearly did. Computed on access."""
+        """A `Reason` for each type of policy consulted, with the statements that matched or nearly did."""
         return explain(self.request, self.policies)
 
 

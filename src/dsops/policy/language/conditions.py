@@ -39,11 +39,11 @@ from dsops.startup import NamedTuple
 Test = Callable[[Context], Answer]
 
 SECRET_KEYS: Final = frozenset({"sts:externalid"})
-"""Keys whose values are never shown."""
+"""Condition keys whose values are never shown."""
 
 
 class Condition(NamedTuple):
-    """One key under one operator."""
+    """One condition key under one operator."""
 
     operator: str
     key: str
@@ -51,14 +51,14 @@ class Condition(NamedTuple):
     line: int
     parsed: Operator
     test: Test
-    """Takes a context with keys in lower case."""
+    """Takes a context with keys in lower case; True, False, or None where the request's value can't be read."""
 
     def __repr__(self) -> str:
         return f"Condition({self.operator!r}, {self.key!r}, {self.shown_values!r}, line={self.line})"
 
     @property
     def is_secret(self) -> bool:
-        """Its values must not be shown."""
+        """Whether its values must not be shown."""
         return lower_case(self.key) in SECRET_KEYS
 
     @property
@@ -68,9 +68,9 @@ class Condition(NamedTuple):
 
 
 def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
-    """The context with keys in lower case: case counts neither in condition keys nor in tag keys in them."""
+    """Return the context with keys in lower case: case does not count in condition keys, tag keys included."""
     folded = {lower_case(key): values for key, values in context.items()}
-    if len(folded) != len(context):  # two spellings of one key: all their values count
+    if len(folded) != len(context):  # Two spellings of one key: the values of both count.
         folded = {}
         for key, values in context.items():
             folded[lower_case(key)] = folded.get(lower_case(key), ()) + tuple(values)
@@ -81,7 +81,7 @@ def fold_context(context: Mapping[str, tuple[str, ...]]) -> Context:
 
 
 def compile_condition(operator: str, key: str, values: Sequence[str], line: int, *, has_variables: bool) -> Condition:
-    """The condition; ValueError says what is wrong with the operator or a value, and may quote the value."""
+    """Compile a condition. Raises ValueError for an operator or value that AWS refuses, and may quote the value."""
     parsed = parse_operator(operator)
     return Condition(
         operator, key, tuple(values), line, parsed, _compile(parsed, key, values, has_variables=has_variables)
@@ -127,9 +127,9 @@ def _check_booleans(values: Sequence[Sequence[Resolved]]) -> None:
 
 
 def _null_test(key: str, values: Sequence[str]) -> Test:
-    """`true`: the key is not in the request; `false`: it is, with a value that is more than empty text.
+    """The test of Null. `true`: the key is absent; `false`: it is present with a value that is not empty.
 
-    AWS IAM User Guide, set operators: Null is what tells "context keys with empty values" apart.
+    AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
     wanted = {lower_case(value) for value in values}
     if not wanted <= {"true", "false"}:
@@ -142,7 +142,7 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 
 
 def _with_set(parsed: Operator, key: str, wanted: frozenset[str]) -> Test:
-    """StringEquals and its negation without variables, by far the commonest: one call for all values."""
+    """StringEquals and StringNotEquals without variables, by far the most frequent: one operation for all values."""
     when_missing = _when_missing(parsed)
     if parsed.quantifier:
         return _with_matcher(parsed, key, wanted.__contains__)
@@ -197,7 +197,10 @@ def _with_variables(
 
 
 def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | None:
-    """What a variable brings stays in the part where it is written, colons and all; it may also be the whole ARN."""
+    """Resolve an ARN pattern with variables. A value stays within the part that has its variable, colons included.
+
+    A variable may also stand for the whole ARN.
+    """
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
     if len(sections) < 6:
         sections = [tokens]
@@ -208,7 +211,7 @@ def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | N
 
 
 def _when_missing(parsed: Operator) -> bool:
-    """The answer for a key that the request has not."""
+    """The result for a key that the request does not have."""
     if parsed.is_if_exists:
         return True
     if parsed.quantifier:
@@ -217,7 +220,7 @@ def _when_missing(parsed: Operator) -> bool:
 
 
 def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
-    """What makes one answer of the request's values. Several under a plain operator: as if ForAnyValue."""
+    """Combine the results of all values of the request. Several values under a plain operator: as if ForAnyValue."""
     if parsed.quantifier == "ForAllValues:":
         return _all_miss if parsed.is_negated else _all_match
     if parsed.quantifier == "ForAnyValue:":
@@ -241,7 +244,7 @@ def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     return None if found is None else not found
 
 
-# A set of nothing but empty text counts as empty (AWS IAM User Guide, set operators: "an empty string").
+# A set of empty texts counts as empty (AWS IAM User Guide, set operators: "an empty string").
 
 
 def _any_matches_of_set(values: Sequence[str], matcher: Matcher) -> Answer:

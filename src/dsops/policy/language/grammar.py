@@ -17,7 +17,11 @@ _NOT_JSON: Final = "This policy contains invalid Json"
 
 
 def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "") -> Policy:
-    """The policy that this JSON text is; PolicyInvalid with every problem when it isn't one."""
+    """Parse a policy from JSON text.
+
+    `name` is how decisions call the policy, `file` where its problems are. Raises PolicyInvalid with every problem,
+    in line order, for a document that AWS would refuse.
+    """
     checked = check_policy(parse_json(text, file or name), kind, name=name, file=file)
     if checked.policy is not None:
         return checked.policy
@@ -30,7 +34,7 @@ def parse_policy(text: str, kind: PolicyKind, *, name: str = "", file: str = "")
 
 
 def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: str = "") -> ParsedPolicy:
-    """The policy that a document is, JSON or YAML, or every problem that it has, in line order.
+    """Return the policy of a JSON or YAML document, or every problem that it has, in line order.
 
     `name` is how decisions call the policy (default: the file); `file` is where its problems are (default: the name).
     """

@@ -71,7 +71,7 @@ class Operator(NamedTuple):
 
 
 def parse_operator(text: str) -> Operator:
-    """The parts of an operator's name; ValueError when AWS has no such operator."""
+    """Split an operator's name into its parts. Raises ValueError when AWS has no such operator."""
     quantifier: Quantifier = ""
     if text.startswith("ForAllValues:"):
         quantifier = "ForAllValues:"
@@ -89,7 +89,7 @@ def parse_operator(text: str) -> Operator:
 
 
 def nearest_operator(text: str) -> str:
-    """The operator that the author may have meant; "" when none is near."""
+    """Return the operator that the author may have meant; "" when none is near."""
     from difflib import get_close_matches
 
     quantifier = text.partition(":")[0] + ":" if ":" in text else ""
@@ -106,7 +106,7 @@ def nearest_operator(text: str) -> str:
 
 
 def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Matcher:
-    """The comparison with the policy's values, whose variables are resolved."""
+    """Compile the comparison with the policy's values, whose variables are resolved."""
     match family:
         case "StringEquals":
             return frozenset(map(literal_text, values)).__contains__
@@ -123,7 +123,7 @@ def text_matcher(family: TextFamily, values: Sequence[Sequence[Resolved]]) -> Ma
 
 
 def arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
-    """The comparison with ARN patterns. One that is not six parts long is no ARN and matches nothing."""
+    """Compile the comparison with ARN patterns. A text without six parts is no ARN and matches nothing."""
     arns = [arn for arn in patterns if arn is not None]
 
     def matches_arn(value: str) -> bool:
@@ -134,7 +134,7 @@ def arn_matcher(patterns: Iterable[ArnPredicate | None]) -> Matcher:
 
 
 def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
-    """The comparison with the policy's values; ValueError when one of them can't be read as the family's type."""
+    """Compile the comparison with the policy's values. Raises ValueError for a value not of the family's type."""
     match family:
         case "BinaryEquals":
             wanted = frozenset(_read_all(values, read_bytes, "base64"))
@@ -157,7 +157,7 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
 
 
 def _holds(family: NumberFamily | DateFamily, order: int) -> bool:
-    """Whether the family holds for values in that order: -1 where the request's is less, 0, 1."""
+    """Whether the family accepts that order of values: negative where the request's is less, 0 for equal ones."""
     match family:
         case "NumericEquals" | "DateEquals":
             return order == 0

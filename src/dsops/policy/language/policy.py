@@ -16,22 +16,22 @@ Effect = Literal["Allow", "Deny"]
 
 
 class Statement(NamedTuple):
-    """One statement. `line` is where it begins in its document, from 1."""
+    """One statement. `line` is its first line in the document, from 1."""
 
     sid: str
     effect: Effect
     principals: Principals | None
     actions: Actions
     resources: ResourceElement | None
-    """None in a trust policy and where a resource policy leaves it out: what carries the policy is meant."""
+    """None in a trust policy, and where a resource policy leaves it out: then it is about its own resource."""
     conditions: tuple[Condition, ...]
     line: int
 
 
 class Policy(NamedTuple):
-    """A document that AWS would accept.
+    """A policy that AWS would accept.
 
-    `name` is how decisions speak of it: a name, a file, or the ARN that a managed policy has.
+    `name` identifies it in decisions: a name, a file, or a managed policy's ARN.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Policy(NamedTuple):
 
 
 class ParsedPolicy(NamedTuple):
-    """What reading a document gave: a policy or problems, in line order."""
+    """The result of reading a document: a policy or problems, in line order."""
 
     policy: Policy | None
     problems: tuple[Problem, ...]
     aws_message: str
-    """IAM's own words in MalformedPolicyDocument, as far as they are known; "" when there is no problem."""
+    """IAM's MalformedPolicyDocument message, as far as it is known; "" when there is no problem."""
 
 
 KIND_WORDS: dict[PolicyKind, str] = {
@@ -58,4 +58,4 @@ KIND_WORDS: dict[PolicyKind, str] = {
     "scp": "service control policy",
     "rcp": "resource control policy",
 }
-"""What AWS's own sentences call each kind."""
+"""The kinds of policies in the words of AWS's messages."""

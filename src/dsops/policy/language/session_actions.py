@@ -1,4 +1,4 @@
-"""The STS actions that issue sessions, and those that a policy must allow beside them: what AWS decides by for each.
+"""The STS actions that issue sessions, the permissions beside them, and the rules that differ between them.
 
 A new STS action gets its row here and its file in `sandbox/sts/`. Sources: STS API Reference, the page of each
 operation; IAM User Guide, "Permissions for GetSessionToken".
@@ -23,13 +23,13 @@ class SessionAction(NamedTuple):
     is_about_role: bool = False
     """Whether its resource is a role, whose trust policy must allow it."""
     is_permission_only: bool = False
-    """Whether it is no operation: a policy must allow it beside the one that assumes the role."""
+    """Whether it is no operation but a permission beside the one that assumes the role."""
     is_open: bool = False
     """Whether no policy decides about it."""
     is_for_role_sessions: bool = True
     """Whether a role's session may call it."""
     has_bare_refusal: bool = False
-    """Whether every refusal has the same words, whatever the reason (measured on live AWS, July 2026)."""
+    """Whether AWS refuses it in the same words whatever the reason (measured on live AWS, July 2026)."""
 
 
 SESSION_ACTIONS: Final = (

@@ -1,6 +1,7 @@
-"""A policy document -> what is wrong with it, and what is right but does something else than it seems to.
+"""Lint policy documents: what AWS refuses, and what does something else than it seems to.
 
-Pure, like the rest of `iam`: what AWS's services have for actions and keys is passed in as a Reference.
+A document comes in, a report with findings goes out. What AWS's services have for actions and keys is passed in as a
+reference. Imports `policy.language`; others import `lint` from `dsops.policy`.
 """
 
 from __future__ import annotations
@@ -47,25 +48,25 @@ RULES: Final[tuple[LintRule, ...]] = (
     *syntax.RULES,
     *(rule for module in _MODULES for rule in vars(module).values() if isinstance(rule, LintRule)),
 )
-"""All that can be found, by topic."""
+"""All rules, by topic."""
 
 
 class LintReport(NamedTuple):
-    """What was found in one document."""
+    """The findings of one document."""
 
     kind: PolicyKind
     reason: str
-    """Why it was taken for that kind; "" when the kind was given."""
+    """Why that kind was guessed; "" when the kind was given."""
     findings: tuple[Finding, ...]
-    """By line; of each rule the first hundred."""
+    """By line; the first hundred of each rule."""
     left_out: dict[str, int]
-    """How many more there are, by code."""
+    """The number of further findings, by code."""
     counts: dict[Severity, int]
-    """How many there are in all."""
+    """The number of findings by severity, those left out included."""
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing needs attention; notes don't."""
+        """Whether there is no error and no warning; notes do not count."""
         return not self.counts["error"] and not self.counts["warning"]
 
 
@@ -77,10 +78,10 @@ def lint(
     reference: AuthorizationReference | None = None,
     has_comments: bool = False,
 ) -> LintReport:
-    """Looks at a document of `size` characters; its kind is guessed when not given.
+    """Lint a document of `size` characters; its kind is guessed when not given.
 
-    Without a reference the names of services, actions and their condition keys are not looked at; with one neither, in
-    a document that is larger than IAM's API takes. `has_comments`: the file may have comments (.jsonc).
+    Without a reference, names of services, actions and their condition keys are not checked; nor are they in a
+    document larger than IAM's API takes. `has_comments`: the file may have comments (.jsonc).
     """
     reason = ""
     if kind is None:
@@ -99,7 +100,7 @@ def _check_policy(
     compact_size = documents.compact_length(view)
     documents.check_document(view, size, compact_size, findings)
     is_storable = compact_size <= documents.API_LIMIT
-    # What is compared with all of something else, and what is looked up, only where AWS would take the policy.
+    # Comparisons of all pairs and look-ups of names run only for documents that AWS would take.
     if kind in {"trust", "resource"}:
         principals.check_principals(view, findings, has_fences=is_storable)
     if kind == "trust" and is_storable:

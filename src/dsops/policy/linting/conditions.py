@@ -1,4 +1,4 @@
-"""Operators and keys that do not fit each other, and conditions that hold for requests without the key."""
+"""Operators that do not fit their keys, and conditions that hold for requests without the key."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ _FITTING: Final = {
     "Binary": {"Binary", "String"},
     "Bool": {"Bool", "String"},
 }
-"""By the beginning of an operator's name, the types that its values can be read as. Text operators take any."""
+"""The types that an operator's values can be read as, by the prefix of its name. Text operators take any."""
 
 
 def check_conditions(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Every operator of every statement."""
+    """Check every operator of every statement."""
     for view in document.statements:
         for clause in view.clauses:
             _check_absence(view, clause, findings)
@@ -176,14 +176,14 @@ def _check_type(clause: Clause, kind: str | None, findings: FindingCollector) ->
         findings.add(SET_OF_ONE, clause.line, clause.path, f"`{clause.key}` has one value only")
     single = kind.removeprefix("ArrayOf")
     fitting = next((types for start, types in _FITTING.items() if parsed.family.startswith(start)), None)
-    # A tag's value, and whatever else is named after a slash, may look like anything.
+    # The value of a tag, or of another key with a slash, may have any form.
     if fitting is not None and single not in fitting and "/" not in clause.key:
         message = f"{clause.operator} can't compare `{clause.key}`, whose values are of type {single}"
         findings.add(WRONG_OPERATOR, clause.line, clause.path, message)
 
 
 def _check_wildcards(clause: Clause, document: DocumentView, findings: FindingCollector) -> None:
-    """The values themselves are not repeated: a mistyped key may hold what is secret under the right one."""
+    """Values are not shown: a mistyped key may hold a secret that belongs under the right one."""
     family = clause.parsed.family
     if family in {"StringEquals", "StringEqualsIgnoreCase"}:
         for value in clause.values:

@@ -1,4 +1,4 @@
-"""What concerns a policy as a whole: its version, its size, its Sids, and whether anything is allowed at all."""
+"""Findings about a policy as a whole: version, size, Sids, and whether it allows anything."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ WHITE_SPACE: Final = LintRule(
 )
 
 API_LIMIT: Final = 131_072
-"""The longest policy that IAM's API takes at all, in characters (service model, `policyDocumentType`)."""
+"""The longest policy that IAM's API accepts, in characters (service model, `policyDocumentType`)."""
 
 
 class _Limit(NamedTuple):
-    """Characters; `usual` is what fits without further ado."""
+    """In characters; `usual` is the limit without a quota increase."""
 
     most: int
     usual: int
@@ -110,7 +110,7 @@ _SECRETS_MANAGER: Final = _Limit(20_480, 20_480)
 
 
 def check_document(document: DocumentView, size: int, compact_size: int, findings: FindingCollector) -> None:
-    """Everything that is no single statement's."""
+    """Check everything that is not about a single statement."""
     _check_version(document, findings)
     _check_sids(document, findings)
     _check_effects(document, findings)
@@ -118,12 +118,12 @@ def check_document(document: DocumentView, size: int, compact_size: int, finding
 
 
 def compact_length(document: DocumentView) -> int:
-    """How many characters the policy has without white space between its elements."""
+    """The policy's length without white space between its elements, in characters."""
     return len(to_json(document.root))
 
 
 def _check_version(document: DocumentView, findings: FindingCollector) -> None:
-    if document.has_variables or document.version not in {"", "2008-10-17"}:  # the grammar refuses any other
+    if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses any other.
         return
     found = [place for view in document.statements for place in _variables(view)]
     for line, path in found:
@@ -140,7 +140,7 @@ def _version_words(document: DocumentView) -> str:
 
 
 def _variables(view: View) -> list[tuple[int, str]]:
-    """Where the statement has what would be a variable in version 2012-10-17."""
+    """Whether the statement has text that is a variable in version 2012-10-17."""
     found = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
         if clause.parsed.family in TEXT_FAMILIES:
@@ -149,7 +149,7 @@ def _variables(view: View) -> list[tuple[int, str]]:
 
 
 def _check_sids(document: DocumentView, findings: FindingCollector) -> None:
-    if document.kind not in {"resource", "scp", "rcp"}:  # the grammar of the others refuses it
+    if document.kind not in {"resource", "scp", "rcp"}:  # The grammar of the others refuses it.
         return
     lines: dict[str, int] = {}
     for view in document.statements:
@@ -198,7 +198,7 @@ def _check_size(document: DocumentView, size: int, compact_size: int, findings: 
 
 
 def _limit(document: DocumentView) -> _Limit | None:
-    """The limit of the policy's kind; other services than Secrets Manager have limits of their own."""
+    """The limit for the policy's kind; services other than Secrets Manager have limits of their own."""
     if document.kind != "resource":
         return _LIMITS[document.kind]
     actions = [lower_case(scalar.text) for view in document.statements for scalar in view.actions]

@@ -1,7 +1,7 @@
-"""Trust in OIDC and SAML providers, and whether the policy says whose tokens count.
+"""Trust in OIDC and SAML providers: whether the policy says which tokens it accepts.
 
-One provider serves many who know nothing of each other: everybody's workflow gets a token from GitHub. Which claim
-tells them apart is in AWS's list of shared providers; since June 2025 IAM refuses a trust policy that looks at none.
+Many customers share one provider: any workflow on GitHub gets a token from GitHub. AWS's list of shared providers has
+the claim that tells customers apart; since June 2025 IAM refuses a trust policy that tests none of them.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ NO_SAML_AUDIENCE: Final = LintRule(
 
 
 class _Shared(NamedTuple):
-    """What tells the customers of a shared provider apart."""
+    """A shared provider and the claim that tells its customers apart."""
 
     name: str
     claim: str = "sub"
@@ -108,12 +108,12 @@ SHARED: Final = {
     "sandboxes.cloud": _Shared("sandboxes.cloud", "aud"),
     "cognito-identity.amazonaws.com": _Shared("Amazon Cognito", "aud"),
     "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d": _Shared("Microsoft Sentinel", "sts:RoleSessionName"),
-    # Built into IAM, so no list of audiences stands before them.
+    # Built into IAM, so they have no list of audiences.
     "accounts.google.com": _Shared("Google", "aud"),
     "graph.facebook.com": _Shared("Facebook", "app_id"),
     "www.amazon.com": _Shared("Login with Amazon", "app_id"),
 }
-"""AWS's list, and the providers that are built into IAM."""
+"""AWS's list, and the providers built into IAM."""
 
 _GITHUB: Final = ("token.actions.githubusercontent.com", "vstoken.actions.githubusercontent.com")
 
@@ -130,7 +130,7 @@ def provider_host(named: Named) -> str:
 
 
 def check_federation(document: DocumentView, findings: FindingCollector) -> None:
-    """For a trust policy."""
+    """Check a trust policy."""
     for view in document.statements:
         if view.effect != "Allow" or view.are_principals_negated:
             continue
@@ -154,7 +154,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )
-        # With a condition there that lets everything through, that is what has to change.
+        # A condition that lets everything through is the one to change.
         rule = ANY_TENANT if any(is_pattern(clause) for clause in clauses) else NO_TENANT
         place = clauses[0] if rule is ANY_TENANT else named
         findings.add(rule, place.line, place.path, message, hint=hint)
@@ -166,7 +166,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
 
 
 def _check_own_provider(view: View, host: str, named: Named, findings: FindingCollector) -> None:
-    """A provider of one's own: its `sub`, or another of its claims, has to be looked at."""
+    """A private provider: its `sub`, or another of its claims, must be tested."""
     start = lower_case(f"{host}:")
     if not narrows(view, lambda key: key.startswith(start) and key != f"{start}aud"):
         message = f"everyone with a token of {host} may assume the role: nothing is asked of `{host}:sub`"
@@ -198,7 +198,7 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
 
 
 def _check_hosts(view: View, hosts: list[str], findings: FindingCollector) -> None:
-    """A key that looks like a claim, of a host that is none of the statement's providers."""
+    """A key that looks like a claim of a host that is not among the statement's providers."""
     starts = tuple(lower_case(f"{host}:") for host in hosts)
     for clause in view.clauses:
         host, colon, claim = clause.lower.rpartition(":")

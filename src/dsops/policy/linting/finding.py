@@ -1,4 +1,4 @@
-"""What the lint says: rules, and what was found by them in one document."""
+"""Rules of the linter, and their findings in one document."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
-"""`error`: AWS refuses it, or it lets in whom nobody can mean. `warning`: it does not do what it seems to say.
-`note`: right as it is, and good to know."""
+"""How severe a finding is.
+
+`error`: AWS refuses it, or it allows callers that can't be meant. `warning`: it does something else than it seems to.
+`note`: correct, and worth knowing.
+"""
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 KEPT: Final = 100
-"""How many findings of one rule in one document are told; the others are counted."""
+"""Findings kept per rule and document; the others are counted."""
 
 
 class LintRule(NamedTuple):
-    """One thing that can be wrong. Its texts stand in the reference page, in SARIF and in `dsops help CODE`."""
+    """One rule. Its texts appear in the reference page, in SARIF and in `dsops help CODE`."""
 
     code: str
     """Dotted and stable."""
@@ -29,11 +32,11 @@ class LintRule(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A rule and a place. Never has the value of an external ID in it."""
+    """One violation of a rule. Never contains the value of an external ID."""
 
     rule: LintRule
     severity: Severity
-    """The rule's own, but for a few that are less in some files."""
+    """The rule's own, except where a rule is less severe in some files."""
     line: int
     path: str
     """The elements that lead to it from the top of the policy."""
@@ -42,7 +45,7 @@ class Finding(NamedTuple):
 
 
 class FindingCollector:
-    """Collects them: the first of each rule, and how many more there are."""
+    """Collects findings: the first hundred of each rule, and the number of others."""
 
     __slots__ = ("_counts", "_kept")
 
@@ -60,7 +63,7 @@ class FindingCollector:
         hint: str | Callable[[], str] = "",
         severity: Severity | None = None,
     ) -> None:
-        """One more. A hint that takes time to find is made only when the finding is kept; without one, the cure."""
+        """Add a finding. The hint (default: the rule's cure) is computed only when the finding is kept."""
         count = self._counts.get(rule, 0)
         self._counts[rule] = count + 1
         if count < KEPT:
@@ -68,19 +71,19 @@ class FindingCollector:
             self._kept.append(Finding(rule, severity or rule.severity, line, path, message, said or rule.cure))
 
     def is_full(self, rule: LintRule) -> bool:
-        """Whether a further one of that rule would only be counted."""
+        """Whether a further finding of that rule would only be counted."""
         return self._counts.get(rule, 0) >= KEPT
 
     def in_order(self) -> tuple[Finding, ...]:
-        """Those that were kept, by line; on one line as they were found."""
+        """The findings that were kept, by line; in the order of discovery within a line."""
         return tuple(sorted(self._kept, key=lambda finding: finding.line))
 
     def left_out(self) -> dict[str, int]:
-        """Rule by rule, how many more there are."""
+        """The number of further findings, by rule."""
         return {rule.code: count - KEPT for rule, count in self._counts.items() if count > KEPT}
 
     def worst(self) -> dict[Severity, int]:
-        """How many there are of each severity, also of those that were not kept."""
+        """The number of findings of each severity, including those that were not kept."""
         counts: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
         for finding in self._kept:
             counts[finding.severity] += 1

@@ -1,4 +1,4 @@
-"""Does a condition really let fewer in? The traps are keys that a request may do without."""
+"""Whether a condition really restricts: some keys are absent from some requests."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ ALWAYS_PRESENT: Final = frozenset(
 """Keys that every signed request has (AWS IAM User Guide, "Availability" of each key)."""
 
 SOURCE_KEYS: Final = frozenset({"aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:sourceorgpaths"})
-"""On whose behalf an AWS service calls."""
+"""Keys that name the source of a service's call."""
 
 CALLER_KEYS: Final = frozenset(
     {"aws:principalarn", "aws:principalaccount", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"}
 )
-"""Who the caller is, said by AWS; no account can set them for itself."""
+"""Keys about the caller that AWS sets and no account can choose."""
 
 NETWORK_KEYS: Final = frozenset(
     """
     aws:sourceip aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpceaccount aws:vpceorgid aws:vpceorgpaths
     """.split()
 )
-"""Where the request comes from."""
+"""Keys about the network that the request comes from."""
 
 
 def is_required(view: View, lower: str) -> bool:
-    """Whether a request without that key never meets the statement, whatever its other operators say."""
+    """Whether a request without that key never meets the statement, whatever its other operators require."""
     return lower in ALWAYS_PRESENT or view.nulls.get(lower) == frozenset({"false"})
 
 
 def passes_without_key(clause: Clause) -> bool:
-    """Whether the clause holds for a request that has not got its key."""
+    """Whether the clause holds for a request without its key."""
     parsed = clause.parsed
     if parsed.family == "Null":
         return any(lower_case(value.text) == "true" for value in clause.values)
@@ -48,7 +48,7 @@ def passes_without_key(clause: Clause) -> bool:
 
 
 def narrows(view: View, is_wanted: Callable[[str], bool]) -> bool:
-    """Whether the statement only applies to requests with certain values of one of the wanted keys."""
+    """Whether the statement applies only to requests with certain values of one of the wanted keys."""
     return any(is_wanted(clause.lower) and _is_narrowing(view, clause) for clause in view.clauses)
 
 
@@ -62,10 +62,10 @@ def _is_narrowing(view: View, clause: Clause) -> bool:
 
 
 def is_pattern(clause: Clause) -> bool:
-    """Whether wildcards mean something in its values."""
+    """Whether wildcards work in its values."""
     return clause.parsed.family in ("StringLike", "ArnLike", "ArnEquals")
 
 
 def is_anything(text: str) -> bool:
-    """Nothing but wildcards and what an ARN has between them."""
+    """Whether the text is only wildcards and the separators of an ARN."""
     return bool(text) and not text.strip("*?:") and "*" in text

@@ -1,4 +1,4 @@
-"""Of which kind a policy is that nobody named: by whom and what it is about."""
+"""Guess the kind of a policy from its principals, actions and resources."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dsops.policy.linting.view import statement_nodes
 
 
 class Guess(NamedTuple):
-    """A kind and what speaks for it."""
+    """A kind, and the evidence for it."""
 
     kind: PolicyKind
     reason: str
 
 
 def guess_kind(root: Node | None) -> Guess:
-    """Trust, resource or identity: the other kinds look like these."""
+    """Guess trust, resource or identity: the other kinds look like these."""
     has_principal = False
     is_of_sts = True
     for statement, _ in statement_nodes(root):

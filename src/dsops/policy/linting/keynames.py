@@ -1,4 +1,4 @@
-"""Condition keys and policy variables that no request has, or none for the statement's actions."""
+"""Condition keys and policy variables that no request has, or no request for the statement's actions."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ MANY_VALUES: Final = LintRule(
     source=_VARIABLES,
 )
 
-# What AWS makes keys of whoever the provider is.
+# Keys that AWS sets for every provider.
 _CLAIMS: Final = frozenset({"aud", "sub", "amr", "azp", "oaud"})
 
 
 def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingCollector) -> None:
-    """Every condition key and every variable."""
+    """Check every condition key and every variable."""
     for view in document.statements:
         for clause in view.clauses:
             if lookup.key_type(clause.lower) is None:
@@ -78,7 +78,7 @@ def check_keys(document: DocumentView, lookup: NameLookup, findings: FindingColl
 
 
 def _check_unknown(clause: Clause, lookup: NameLookup, findings: FindingCollector) -> None:
-    """The value is not shown: the right key's may be secret."""
+    """The value is not shown: it may be a secret of the right key."""
     prefix, colon, _ = clause.lower.partition(":")
     if "." in prefix:
         _check_claim(clause, lookup, findings)
@@ -109,7 +109,7 @@ def _check_claim(clause: Clause, lookup: NameLookup, findings: FindingCollector)
 
 
 def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: FindingCollector) -> None:
-    """A service's own key that is sent with none of the actions, when all of them are known."""
+    """A service's own key that none of the actions sends; only where all of them are known."""
     is_global = global_key_type(clause.lower) is not None
     if is_global or view.are_actions_negated or not lookup.service(clause.lower.partition(":")[0]):
         return
@@ -126,7 +126,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
         if "${" in scalar.text:
             yield scalar, view.element("Resource")
     for clause in view.clauses:
-        # What an external ID looks like is not told, not even under a key that is mistyped.
+        # The value of an external ID is not shown, not even under a mistyped key.
         is_shown = clause.lower != "sts:externalid" and lookup.key_type(clause.lower) is not None
         if is_shown and clause.parsed.family in TEXT_FAMILIES:
             for value in clause.values:
@@ -137,7 +137,7 @@ def _places_of_variables(view: View, lookup: NameLookup) -> Iterator[tuple[Scala
 def _check_variables(scalar: Scalar, path: str, lookup: NameLookup, findings: FindingCollector) -> None:
     try:
         tokens = tokenize(scalar.text, has_variables=True, has_wildcards=False)
-    except ValueError:  # the grammar says so
+    except ValueError:  # The grammar reports it.
         return
     for token in tokens:
         if not isinstance(token, PolicyVariable):

@@ -1,7 +1,7 @@
-"""The global condition keys, and the kind of value that each has.
+"""The global condition keys and the types of their values.
 
-AWS IAM User Guide, "AWS global condition context keys" (November 2026): its table, and each key's data and value type.
-No package that we know ships them; the keys of single services come from one (see `reference`).
+AWS IAM User Guide, "AWS global condition context keys" (November 2026): its table, and each key's data and value
+type. No package that we know has them; the keys of single services come from one (see `reference`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ GLOBAL_KEYS: Final = _typed(
 )
 
 TAG_KEYS: Final = ("aws:PrincipalTag/", "aws:RequestTag/", "aws:ResourceTag/")
-"""What comes before a tag's own name."""
+"""The prefix of a tag's name in a key."""
 
 _BY_LOWER: Final = {lower_case(key): kind for key, kind in GLOBAL_KEYS.items()}
 _TAGS_BY_LOWER: Final = tuple(lower_case(prefix) for prefix in TAG_KEYS)
@@ -76,5 +76,5 @@ def global_key_type(lower: str) -> KeyType | None:
 
 
 def is_multi_valued(kind: str | None) -> bool:
-    """Whether a request may have several values under a key of that type."""
+    """Whether a request may have several values for a key of that type."""
     return kind is not None and kind.startswith("ArrayOf")

@@ -1,4 +1,4 @@
-"""Actions and condition keys, looked up in the reference, each once."""
+"""Look up actions and condition keys in the reference, each once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dsops.policy.linting.reference import ActionFacts, AuthorizationReference, 
 
 
 class NameLookup:
-    """What is known of names; without a reference only the global condition keys."""
+    """Looks up names; without a reference only global condition keys are known."""
 
     def __init__(self, reference: AuthorizationReference | None) -> None:
         self._reference = reference
@@ -21,7 +21,7 @@ class NameLookup:
 
     @property
     def has_services(self) -> bool:
-        """Whether anything is known of services."""
+        """Whether a reference is there."""
         return self._reference is not None
 
     def services(self) -> Collection[str]:
@@ -33,7 +33,7 @@ class NameLookup:
         return self._reference.service(prefix) if self._reference else None
 
     def actions(self, text: str) -> tuple[ActionFacts, ...] | None:
-        """The actions that an Action element's text matches; None when nobody knows them (`*`, no such service)."""
+        """The actions that an Action element's text matches; None when that is not known (`*`, no such service)."""
         lower = lower_case(text)
         if lower not in self._actions:
             self._actions[lower] = self._find_actions(lower)
@@ -51,7 +51,7 @@ class NameLookup:
         return tuple(facts for action, facts in service.actions.items() if test(action))
 
     def key_type(self, lower: str) -> str | None:
-        """The type of a condition key, written in lower case; None when nobody knows it."""
+        """The type of a condition key, written in lower case; None when it is not known."""
         if lower not in self._types:
             self._types[lower] = global_key_type(lower) or self._service_key_type(lower)
         return self._types[lower]
@@ -65,13 +65,13 @@ class NameLookup:
         )
 
     def key_owner(self, lower: str) -> ServiceFacts | None:
-        """The service that a condition key is of."""
+        """The service that owns the condition key."""
         if self._reference is None:
             return None
         return self._reference.service(lower.partition(":")[0]) or self._reference.key_owner(lower)
 
     def has_key(self, facts: ActionFacts, lower: str) -> bool:
-        """Whether requests for that action may have that key."""
+        """Whether requests for that action may have the key."""
         pair = facts, lower
         if pair not in self._keys:
             self._keys[pair] = lower in facts.keys or any(_fits(key, lower) for key in facts.keys if is_template(key))
@@ -83,13 +83,13 @@ def _fits(template: str, lower: str) -> bool:
 
 
 def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "") -> Callable[[], str]:
-    """Finds out what may have been meant when somebody wants to know: that takes a while."""
+    """Return a function that finds what was probably meant; called only when the hint is shown, because it is slow."""
 
     def hint() -> str:
         from difflib import get_close_matches
 
         plain = {lower_case(name): name for name in names}
-        # Thousands of names are near to each other; only a slip of the finger is worth a guess.
+        # Thousands of names are similar; only a typing error is worth a guess.
         found = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
         return f"did you mean `{before}{plain[found[0]]}{after}`?" if found else ""
 

@@ -1,4 +1,4 @@
-"""MFA conditions that requests signed by long-term keys slip through.
+"""MFA conditions that requests signed with long-term keys pass.
 
 `aws:MultiFactorAuthPresent` is absent from those, `false` in a temporary session without MFA, `true` in one with it.
 """
@@ -40,13 +40,13 @@ _ABOVE: Final = ("NumericGreaterThan", "NumericGreaterThanEquals")
 
 
 def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
-    """Every statement with one of the two keys."""
+    """Check every statement with one of the two keys."""
     for view in document.statements:
         clauses = [clause for clause in view.clauses if clause.lower in {_PRESENT, _AGE}]
         for clause in clauses:
             if clause.parsed.family != "Null":
                 _check_operator(view, clause, findings)
-        # Beside another operator a Null only says that the key has to be there.
+        # Beside another operator a Null only requires that the key is present.
         if all(clause.parsed.family == "Null" for clause in clauses):
             for clause in clauses:
                 _check_null(view, clause, findings)
@@ -57,7 +57,7 @@ def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> N
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
         is_without_mfa = (clause.lower == _PRESENT and wanted == {"false"}) or parsed.family in _ABOVE
-        # With a Null operator the statement says that it is about sessions; others may deny the rest.
+        # With a Null operator the statement is about sessions; another one may deny the rest.
         if is_without_mfa and clause.lower not in view.nulls:
             message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")

@@ -9,23 +9,23 @@ from dsops.policy.language.tokens import PolicyVariable, tokenize
 
 
 def has_wildcard(text: str) -> bool:
-    """Whether there is a `*` or `?` in it."""
+    """Whether the text has a `*` or `?`."""
     return "*" in text or "?" in text
 
 
 def glob(text: str) -> Callable[[str], bool]:
-    """A test for the texts that it matches."""
+    """Compile a test for the texts that it matches."""
     tokens = tokenize(text, has_variables=False, has_wildcards=True)
     return compile_glob([token for token in tokens if not isinstance(token, PolicyVariable)])
 
 
 def is_template(text: str) -> bool:
-    """Whether it has `${...}` or `<...>` in the place of any text, as AWS's data has."""
+    """Whether it has `${...}` or `<...>` for any text, as AWS's data has."""
     return "${" in text or "<" in text
 
 
 def filled(template: str) -> str:
-    """The template as a wildcard text: `*` for each of its holes."""
+    """The template as a wildcard text, with `*` for each placeholder."""
     text = template
     for opening, closing in (("${", "}"), ("<", ">")):
         first, *pieces = text.split(opening)
@@ -34,13 +34,13 @@ def filled(template: str) -> str:
 
 
 def overlap(left: str, right: str) -> bool:
-    """Whether some text matches both. Takes a step for each pair of characters at worst."""
-    # What could be matched from each place of `right` on, for the places of `left` that were passed.
+    """Whether some text matches both. Takes at most a step for each pair of characters."""
+    # The positions of `right` that can be reached for the positions of `left` passed so far.
     row = {0}
     row = _past_stars(row, right)
     for character in left:
         if character == "*":
-            # It takes any part of `right`: every later place can be reached.
+            # A `*` takes any part of `right`, so every later position can be reached.
             row = set(range(min(row), len(right) + 1)) if row else row
             continue
         following = set()
@@ -57,7 +57,7 @@ def overlap(left: str, right: str) -> bool:
 
 
 def _past_stars(places: set[int], right: str) -> set[int]:
-    """The places, and those behind the stars that stand there, which may match nothing."""
+    """The positions, and those behind stars at these positions, which may match nothing."""
     found = set(places)
     for place in places:
         following = place

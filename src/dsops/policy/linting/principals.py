@@ -1,4 +1,4 @@
-"""Whom a trust policy or another resource-based policy lets in."""
+"""The callers that a trust policy or another resource-based policy lets in."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ ANY_SOURCE_ROLE: Final = LintRule(
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 
-# These assume a role for the code that runs in them, and send no source that a condition could look at.
+# These assume a role for the code that runs in them and send no source that a condition could test.
 _WITHOUT_SOURCE: Final = frozenset(
     {
         "ec2.amazonaws.com",
@@ -132,17 +132,17 @@ _WITHOUT_SOURCE: Final = frozenset(
 
 
 class _Fence(NamedTuple):
-    """A statement that denies something to everyone but some."""
+    """A statement that denies something to everyone except some callers."""
 
     clauses: tuple[Clause, ...]
     tests: tuple[Callable[[str], bool], ...]
-    """For the actions that it denies, in lower case."""
+    """The denied actions, in lower case."""
 
 
 def check_principals(document: DocumentView, findings: FindingCollector, *, has_fences: bool) -> None:
-    """All of it; for a policy of a kind that has principals.
+    """Check a policy that has principals.
 
-    `has_fences`: whether an Allow is compared with what others deny, which takes time for each pair.
+    `has_fences`: whether each Allow is compared with the Denys of others, which takes time for each pair.
     """
     is_trust = document.kind == "trust"
     fences = [fence for view in document.statements if (fence := _fence(view))] if has_fences else []
@@ -171,7 +171,7 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
     def tells_callers_apart(key: str) -> bool:
         if key in CALLER_KEYS or key in NETWORK_KEYS or key in SOURCE_KEYS:
             return True
-        # A key policy may lean on the service that calls for the account's users.
+        # A key policy may rely on the calling service for the account's users.
         return not is_trust and key.startswith(("kms:calleraccount", "aws:sourceowner"))
 
     if narrows(view, tells_callers_apart) or _is_fenced(view, fences, tells_callers_apart):
@@ -193,7 +193,7 @@ def _fence(view: View) -> _Fence | None:
 
 
 def _is_fenced(view: View, fences: Sequence[_Fence], is_wanted: Callable[[str], bool]) -> bool:
-    """Whether a fence denies all that the statement allows, to all but those who are known by a wanted key."""
+    """Whether a fence denies everything that the statement allows, except to callers known by a wanted key."""
     if view.are_actions_negated:
         return False
     actions = [lower_case(scalar.text) for scalar in view.actions]
@@ -235,7 +235,7 @@ def _is_account(text: str, arn: Arn | None) -> bool:
 
 
 def _is_agreed(key: str) -> bool:
-    """A key whose value only those who are meant have."""
+    """Whether only intended callers can have the key's value."""
     return key == "sts:externalid" or key.startswith("aws:principal") or key in SOURCE_KEYS or key in CALLER_KEYS
 
 
@@ -262,7 +262,7 @@ def _check_services(view: View, findings: FindingCollector, *, is_trust: bool) -
 
 
 def _check_calls(view: View, findings: FindingCollector) -> None:
-    """A principal whose own call is not among the actions, when one of the three calls is."""
+    """Check for principals whose own assuming action is not among the actions, while another one is."""
     allowed = [call for call in _ASSUMING if _allows(view, lower_case(call))]
     if view.are_actions_negated or not allowed:
         return
@@ -278,7 +278,7 @@ _ASSUMING: Final = tuple(assuming_action(caller) for caller in get_args(Caller))
 
 
 def _call_of(named: Named) -> str:
-    """The action by which that principal assumes a role; "" for everyone and what is no principal."""
+    """The action by which the principal assumes a role; "" for everyone and for texts that are no principal."""
     if named.type == "Federated":
         arn = parse_arn(named.text)
         return assuming_action("saml" if arn is not None and arn.resource_type == "saml-provider" else "web-identity")
@@ -286,7 +286,7 @@ def _call_of(named: Named) -> str:
 
 
 def _allows(view: View, action: str) -> bool:
-    """Whether the statement's actions have that one among them, in lower case."""
+    """Whether the statement's actions match that one (in lower case)."""
     return any(
         text == action or text.strip("*") == "" or (text.endswith("*") and action.startswith(text[:-1]))
         for text in (lower_case(scalar.text) for scalar in view.actions)

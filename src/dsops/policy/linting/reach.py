@@ -1,4 +1,4 @@
-"""Statements that can't apply: the resources are none that the actions are about."""
+"""Statements that can't apply: none of the resources belongs to the actions."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ NEEDS_STAR: Final = LintRule(
 # Both prefixes stand in ARNs (AWS CodeConnections, "Connections rename").
 _RENAMED: Final = {"codestar-connections": "codeconnections"}
 
-# Comparing two patterns character by character is slow; what a real policy needs is far below this.
+# Comparing two patterns character by character is slow; real policies stay far below this limit.
 _COMPARISONS: Final = 20_000
 
 
 class Reach:
-    """Compares the resources of statements with what their actions are about."""
+    """Compares the resources of statements with those of their actions."""
 
     def __init__(self, lookup: NameLookup) -> None:
         self._lookup = lookup
@@ -56,7 +56,7 @@ class Reach:
         self._left = _COMPARISONS
 
     def check(self, document: DocumentView, findings: FindingCollector) -> None:
-        """Every statement that names its actions and resources."""
+        """Check every statement that names its actions and resources."""
         for view in document.statements:
             is_plain = not view.are_actions_negated and not view.are_resources_negated
             if is_plain and view.resources and not any(_is_everything(scalar.text) for scalar in view.resources):
@@ -84,7 +84,7 @@ class Reach:
                 findings.add(OTHER_KIND, scalar.line, view.element("Action"), message, hint=hint)
 
     def _foreign(self, named: list[tuple[ActionFacts, ...] | None], view: View) -> list[Scalar]:
-        """The resources of other services; none where an action is unknown or about no resource at all."""
+        """The resources of other services; none where an action is unknown or takes no resource."""
         if any(not facts for facts in named):
             return []
         services = {_service(arn) for found in named for facts in found or () for arn in facts.arns}
@@ -93,7 +93,7 @@ class Reach:
         return [scalar for scalar in view.resources if _service(scalar.text) not in {"", *services}]
 
     def _is_idle(self, facts: ActionFacts, resources: Sequence[str], findings: FindingCollector) -> bool:
-        """Whether the action is about resources, and none of these can be one."""
+        """Whether the action takes resources, and none of these can be one."""
         if not facts.arns or not resources or findings.is_full(OTHER_KIND):
             return False
         return not any(self._fits(resource, arn) for resource in resources for arn in facts.arns)
@@ -109,7 +109,7 @@ class Reach:
         if service and _service(arn) not in {"", service}:
             return False
         test = glob(arn)
-        # Nearly always one of these texts that the resource matches is enough to see that it fits.
+        # Nearly always one of these texts is enough to see that the resource fits.
         if any(test(resource.replace("*", text).replace("?", "x")) for text in ("x", "", "x/x:x")):
             return True
         self._left -= 1
@@ -117,14 +117,14 @@ class Reach:
 
 
 def _service(text: str) -> str:
-    """The service of an ARN; "" where a wildcard stands in its place, or it is no ARN."""
+    """The service of an ARN; "" for a wildcard there, or for a text that is no ARN."""
     parts = text.split(":", 3)
     service = parts[2] if len(parts) > 2 and parts[0] == "arn" and not set(parts[2]) & set("*?$") else ""
     return _RENAMED.get(service, service)
 
 
 def _completed(text: str) -> str:
-    """An ARN without its last parts as AWS reads it in an identity policy: with `*` there."""
+    """An ARN without its last parts as AWS reads it in an identity policy: with `*` for them."""
     parts = text.split(":")
     is_short = 2 < len(parts) < 6 and parts[0] == "arn" and not text.endswith("*")
     return text + ":*" * (6 - len(parts)) if is_short else text

@@ -1,4 +1,4 @@
-"""What the lint asks about AWS's services: their actions, condition keys and resources. Who knows passes it in."""
+"""AWS's services as the linter sees them: their actions, condition keys and resources, passed in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ActionFacts(NamedTuple):
     keys: frozenset[str]
     """Its condition keys and those of its resources, in lower case; `${...}` or `<...>` stands for any text."""
     arns: tuple[str, ...]
-    """The forms of ARN of the resources that it may be limited to; () when it is only allowed on `*`."""
+    """The ARN formats of resources that it can be restricted to; () when it is only allowed on `*`."""
 
 
 class ServiceFacts(NamedTuple):

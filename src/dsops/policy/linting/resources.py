@@ -1,4 +1,4 @@
-"""ARNs that nothing has, and statements that are about everything but what they name."""
+"""ARNs that no resource has, and statements that apply to everything except what they name."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ EARLY_VARIABLE: Final = LintRule(
 )
 
 _PARTITIONS: Final = frozenset(partition.name for partition in PARTITIONS)
-# What limits only takes away from rights that other policies give.
+# Policies that only limit take away from permissions of other policies.
 _GRANTING: Final = ("identity", "trust", "resource")
 
 
 def check_resources(document: DocumentView, findings: FindingCollector) -> None:
-    """Every statement."""
+    """Check every statement."""
     for view in document.statements:
         if view.effect == "Allow" and document.kind in _GRANTING:
             _check_others(view, findings)
@@ -77,7 +77,7 @@ def _check_others(view: View, findings: FindingCollector) -> None:
 
 def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: FindingCollector) -> None:
     parts = _split(scalar.text)
-    if len(parts) < 3 or parts[0] != "arn":  # `*`, or the grammar says so
+    if len(parts) < 3 or parts[0] != "arn":  # It is `*`, or the grammar reports it.
         return
     path = view.element("Resource")
     if any("${" in part for part in parts[1:5]):
@@ -88,19 +88,19 @@ def _check_arn(scalar: Scalar, view: View, document: DocumentView, findings: Fin
     if not has_wildcard(parts[1]) and parts[1] not in _PARTITIONS:
         findings.add(PARTITION, scalar.line, path, f"`{scalar.text}`: AWS has no partition `{parts[1]}`")
     account = parts[4] if len(parts) > 4 else ""
-    # `aws` owns managed policies and public resources; some services have words of their own there.
+    # `aws` owns managed policies and public resources; some services have names of their own there.
     is_number = bool(account) and account.isascii() and account.isdigit()
     if is_number and not is_account_id(account):
         message = f"`{scalar.text}`: the account `{account}` has {len(account)} digits, not twelve"
         findings.add(ACCOUNT, scalar.line, path, message)
-    elif "/" in account:  # no service has a word with a slash there
+    elif "/" in account:  # No service has a name with a slash there.
         message = f"`{scalar.text}`: `{account}` stands where the account does"
         hint = "a colon is missing before it: write arn:aws:s3:::bucket/*"
         findings.add(ACCOUNT, scalar.line, path, message, hint=hint)
 
 
 def _split(text: str) -> list[str]:
-    """The text cut at its first five colons, but not inside of `${...}`."""
+    """Split the text at its first five colons outside of `${...}`."""
     if "${" not in text:
         return text.split(":", 5)
     parts: list[str] = []

@@ -1,4 +1,4 @@
-"""What the readers and the grammar say, as findings: the code names the element at fault."""
+"""Problems of the readers and the grammar, as findings: the code names the element at fault."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ _STATEMENT: Final = re.compile(r"Statement(?:\[\d+\])?")
 
 
 def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollector, *, has_comments: bool) -> None:
-    """Every problem of the text, and every departure from the grammar. `has_comments`: the file is .jsonc."""
+    """Add every problem of the text and every violation of the grammar. `has_comments`: the file is .jsonc."""
     for problem in document.problems:
         rule = _syntax_rule(problem)
         severity: Severity | None = "note" if rule is COMMENT and has_comments else None
@@ -159,7 +159,7 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
         problems = tuple(
             problem
             for problem in check_policy(_wrapped(root), kind).problems
-            # What is missing is missing from a part; `Version` and `Id` stand where they should, if they do.
+            # A missing element is missing from a part; `Version` and `Id` are named where they should be.
             if problem.path.partition(".")[2].partition(".")[0] in keys - {"Version", "Id"}
         )
     else:
@@ -169,14 +169,14 @@ def check_syntax(document: Document, kind: PolicyKind, findings: FindingCollecto
 
 
 def _wrapped(root: Mapping) -> Document:
-    """A policy around a statement."""
+    """Whether a policy is nested in a statement."""
     version = Scalar("Version", "text", root.line), Scalar("2012-10-17", "text", root.line)
     statement = Scalar("Statement", "text", root.line), root
     return Document(Mapping((version, statement), root.line), ())
 
 
 def _syntax_rule(problem: Problem) -> LintRule:
-    """By the reader's words, which a test holds fast."""
+    """The code for a reader's message; a test holds these messages."""
     if problem.message.startswith("a comment: JSON has none"):
         return COMMENT
     return TWICE if " stands twice: on line " in problem.message else SYNTAX

@@ -61,7 +61,7 @@ _PRIVATE: Final = (
 
 
 def check_values(document: DocumentView, findings: FindingCollector) -> None:
-    """Every condition on one of the three keys."""
+    """Check every condition on one of the three keys."""
     for view in document.statements:
         for clause in view.clauses:
             if clause.lower == "aws:sourceip" and clause.parsed.family == "IpAddress":
@@ -85,7 +85,7 @@ def _check_addresses(view: View, clause: Clause, findings: FindingCollector) -> 
 
 
 def _consequence(view: View, clause: Clause) -> str:
-    """What it means that no request has such an address."""
+    """The consequence: no request has such an address."""
     if clause.parsed.is_if_exists and not clause.parsed.is_negated:
         return "the condition is met by requests without aws:SourceIp only"
     if clause.parsed.is_negated:
@@ -98,7 +98,7 @@ def _is_private(text: str) -> bool:
 
     try:
         network = ipaddress.ip_network(text, strict=False)
-    except ValueError:  # the grammar says so
+    except ValueError:  # The grammar reports it.
         return False
     first, last = int(network.network_address), int(network.broadcast_address)
     return any(

@@ -1,7 +1,7 @@
-"""A policy's tree -> what its statements say, with lines; whatever is malformed is left out.
+"""A policy's tree -> its statements, with lines; malformed parts are left out.
 
-The grammar refuses a document as a whole. Here the rest of it is still looked at, so that one mistake does not hide
-the others.
+The grammar refuses a document as a whole. The linter still looks at the rest of it, so that one mistake does not hide
+others.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Clause(NamedTuple):
     """One key under one operator."""
 
     operator: str
-    """As it is written."""
+    """In its original case."""
     parsed: Operator
     key: str
-    """As it is written."""
+    """In its original case."""
     lower: str
     values: tuple[Scalar, ...]
     line: int
@@ -65,17 +65,17 @@ class View(NamedTuple):
     are_resources_negated: bool
     clauses: tuple[Clause, ...]
     nulls: dict[str, frozenset[str]]
-    """What its Null operators say about keys, in lower case: `true` for absent, `false` for present."""
+    """The keys of its Null operators, in lower case: `true` for absent, `false` for present."""
 
     @property
     def is_for_everyone(self) -> bool:
-        """Its Principal is, or has among others, `*`."""
+        """Whether its Principal is `*` or contains it."""
         return not self.are_principals_negated and any(
             named.type == "AWS" and named.text == "*" for named in self.principals
         )
 
     def element(self, name: str) -> str:
-        """The path of its element of that name, or of the Not... that stands for it."""
+        """The path of that element, or of its Not... form."""
         negated = {
             "Principal": self.are_principals_negated,
             "Action": self.are_actions_negated,
@@ -96,7 +96,7 @@ class DocumentView(NamedTuple):
 
     @property
     def has_variables(self) -> bool:
-        """Whether `${...}` means something in it."""
+        """Whether `${...}` is a variable in it."""
         return self.version == "2012-10-17"
 
 
@@ -114,7 +114,7 @@ def statement_nodes(root: Node | None) -> list[tuple[Mapping, str]]:
 
 
 def is_fragment(root: Node | None) -> bool:
-    """Whether it is a statement, or a part of one, without the policy around it."""
+    """Whether it is a statement, or a part of one, without a policy around it."""
     if not isinstance(root, Mapping):
         return False
     keys = {key.text for key, _ in root.entries}
@@ -122,7 +122,7 @@ def is_fragment(root: Node | None) -> bool:
 
 
 def look(root: Mapping, kind: PolicyKind) -> DocumentView:
-    """Everything of a document that can be understood."""
+    """Read everything of a document that can be understood."""
     version = root.get("Version")
     text = version.text if isinstance(version, Scalar) else ""
     line = version.line if version is not None else root.line
@@ -130,7 +130,7 @@ def look(root: Mapping, kind: PolicyKind) -> DocumentView:
 
 
 def _statement(node: Mapping, path: str) -> View:
-    # One pass over the entries: a statement is looked at as often as there are policies.
+    # One pass over the entries: a statement is read as often as there are policies.
     found = {key.text: value for key, value in node.entries}
     inside = f"{path}." if path else ""
     effect = found.get("Effect")
@@ -188,7 +188,7 @@ def _clauses(node: Node | None, path: str) -> Iterator[Clause]:
     for operator, keys in node.entries:
         try:
             parsed = parse_operator(operator.text)
-        except ValueError:  # the grammar says so
+        except ValueError:  # The grammar reports it.
             continue
         if isinstance(keys, Mapping):
             for key, values in keys.entries:
