@@ -1,6 +1,7 @@
-"""The policies that a plan needs in AWS: for each role whom it trusts and what it may do, and for who starts the chain.
+"""The policies that a plan needs in AWS: trust and permissions of each role, and permissions of the base credentials.
 
-Made from what the plan does and nothing else: `dsops.plan.needs` says what each session asks AWS for.
+A plan comes in, `Grants` go out, which `terraform` and `cloudformation` render. `dsops.plan.needs` says what each
+session asks AWS for. `cli` and `seed` import it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML",
 
 
 class RoleGrants(NamedTuple):
-    """What one role needs."""
+    """The policies of one role."""
 
     arn: Arn
     stores: tuple[str, ...]
@@ -50,7 +51,7 @@ class RoleGrants(NamedTuple):
 
 
 class SessionGrants(NamedTuple):
-    """What one store's session needs: the session policy that `auto` stands for."""
+    """The policy of one store's session: the one that `session_policy: auto` generates."""
 
     store: str
     role: str
@@ -62,18 +63,18 @@ class SessionGrants(NamedTuple):
 
     @property
     def characters(self) -> int:
-        """How many AWS counts."""
+        """Its length as AWS counts it."""
         return len(compact(self.policy))
 
 
 class BaseGrants(NamedTuple):
-    """What base credentials, or a permission set, have to be allowed."""
+    """The permissions that base credentials, or a permission set, need."""
 
     who: str
-    """For people and for names: `base`, or the profile's or store's name."""
+    """For texts and names: `base`, or the profile's or store's name."""
     arn: str | Blank
     account: str
-    """Empty where it is not known."""
+    """Empty where the account is not known."""
     permissions: tuple[Statement, ...]
 
 
@@ -82,30 +83,30 @@ class Grants(NamedTuple):
 
     environment: str
     roles: tuple[RoleGrants, ...]
-    """In an order in which each stands after those that it trusts."""
+    """Ordered so that a role comes after those that it trusts."""
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
 
 
 class GrantInputs(NamedTuple):
-    """What a plan does not tell: what the user says of callers and issuers, and what stands in the file itself."""
+    """Inputs besides the plan: from the user, and from the configuration file as written."""
 
     caller: str = ""
     """The ARN of the base credentials, "" where it is not known."""
     issuer: str = ""
-    """Of web identity tokens that are not at hand."""
+    """The issuer of web identity tokens that are not at hand."""
     source_identities: Mapping[str, str] = {}
-    """Store -> its source identity, with `*` for what comes from a variable."""
+    """The source identity by store, with `*` for the value of a variable."""
 
 
 def grants_of(plan: Plan, written: GrantInputs) -> Grants:
-    """The policies. Raises PolicyIncomplete for what can't be left open, UsageError for a caller that is none."""
+    """Return the policies. Raises PolicyIncomplete for what can't be left open, UsageError for an invalid caller."""
     return _Making(plan, written).grants()
 
 
 class _Making:
-    """The policies in the making."""
+    """Builds the policies of one plan."""
 
     def __init__(self, plan: Plan, written: GrantInputs) -> None:
         self._plan = plan
@@ -173,7 +174,7 @@ class _Making:
         )
 
     def _permissions(self, who: str, account: str, users: list[Step]) -> tuple[Statement, ...]:
-        """What an identity has to be allowed; not what the trust policies of its own account allow it already."""
+        """The permissions that an identity needs besides those that a trust policy of its own account gives it."""
         needed = []
         for step in dict.fromkeys(user.name for user in users):
             user = self._steps[step]

@@ -1,4 +1,4 @@
-"""Whose web identity tokens a store sends: issuer, audience and subject, as far as the configuration tells them."""
+"""The web identity tokens that a store sends: issuer, audience and subject, as far as the configuration tells them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _SUBJECTS = {
     "circleci": "org/ORGANIZATION/project/PROJECT/user/USER",
 }
 _OWN_AUDIENCE = ("github", "buildkite", "kubernetes")
-"""Platforms whose tokens are for STS where nobody says otherwise."""
+"""Platforms whose tokens have STS as their default audience."""
 
 
 class TokenClaims(NamedTuple):
-    """What a trust policy looks at; a Blank where it is not known."""
+    """The values that a trust policy tests; a Blank where one is not known."""
 
     issuer: str
     audience: object
@@ -36,9 +36,9 @@ class TokenClaims(NamedTuple):
 
 
 def tokens_of(step: Step, issuer: str) -> TokenClaims:
-    """Those that the step sends. `issuer` is what the user says of it, "" where nothing.
+    """Return the tokens that the step sends. `issuer` is the user's, "" where none is given.
 
-    Raises PolicyIncomplete where nobody knows the issuer: it is a part of names in the policy, and can't be left open.
+    Raises PolicyIncomplete where the issuer is unknown: it is a part of names in the policy, and can't be left open.
     """
     platform = str(step.settings.get("web_identity", ""))
     known = step.proof.speaks_of if step.proof is not None else None

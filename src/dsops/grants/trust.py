@@ -43,7 +43,7 @@ def trust_in_callers(
     if external_id is not None:
         entry["StringEquals"] = {"sts:ExternalId": external_id}
     if has_mfa:
-        # Plain Bool: a request that is signed by a long-term key has no such key, and IfExists would let it in.
+        # Plain Bool: a request signed by a long-term key lacks the key, and IfExists would let it in.
         entry["Bool"] = {"aws:MultiFactorAuthPresent": "true"}
     conditions = {
         "sts:AssumeRole": _joined(entry, identity),
@@ -57,7 +57,7 @@ def trust_in_callers(
 def trust_in_tokens(
     role: Arn, issuer: str, audience: object, subject: object, *, is_pattern: bool = False
 ) -> Statement:
-    """Lets web identity tokens of that issuer in, for that audience, about that subject or those like it."""
+    """Allow web identity tokens of that issuer and audience, for that subject or those that match it."""
     host = issuer.removeprefix("https://")
     conditions: Conditions = {"StringEquals": {f"{host}:aud": audience}}
     conditions.setdefault("StringLike" if is_pattern else "StringEquals", {})[f"{host}:sub"] = subject
@@ -66,7 +66,7 @@ def trust_in_tokens(
 
 
 def trust_in_assertions(role: Arn, provider: object) -> Statement:
-    """Lets a SAML provider's assertions in that are meant for AWS; who gets one for the role, the provider says."""
+    """Allow assertions of a SAML provider that are meant for AWS; the provider decides who gets one for the role."""
     host = _SIGN_IN.get(role.partition, "signin.aws.amazon.com")
     conditions: Conditions = {"StringEquals": {"SAML:aud": f"https://{host}/saml"}}
     return _allowed({"Federated": provider}, "sts:AssumeRoleWithSAML", conditions)

@@ -1,4 +1,4 @@
-"""A plan and the policies that bear on it -> whether each hop can work, as far as that can be known."""
+"""The verdict for each hop of a plan: whether policies allow it, as far as that can be known."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ from dsops.stores import StoreTypes
 Verdict = Literal["allowed", "denied", "unknown"]
 
 Complete = Callable[[CaseQuestion], CompletedQuestion]
-"""Finds the policies that bear on a question. Raises EntityNotFound for a user or role that is not there."""
+"""Completes a question with its policies. Raises EntityNotFound for a user or role that does not exist."""
 
 
 class HopResult(NamedTuple):
-    """What became of one hop, or of a store's reads."""
+    """The verdict for one hop, or for a store's reads."""
 
     step: Step
     number: int
     """0 for reads."""
     verdict: Verdict
     rows: tuple[AnsweredCase, ...]
-    """A question to policies and its answer, in AWS's order; what follows a denial is not asked."""
+    """The questions and their answers, in AWS's order; questions after a denial are not asked."""
     why: str
-    """What no policy decides; "" where they do."""
+    """The reason where no policy decides; "" where policies do."""
 
 
 def hops_of(plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> list[HopResult]:
-    """Each hop of the plan with its answer; `caller` is the ARN of the base credentials, "" where it is not known."""
+    """Return the verdict for each hop; `caller` is the ARN of the base credentials, "" where it is not known."""
     return list(_Check(plan, given, complete, caller, runtime).hops())
 
 
 class _Check:
-    """One plan and what is given for it."""
+    """The check of one plan."""
 
     def __init__(self, plan: Plan, given: DeclaredPolicies, complete: Complete, caller: str, runtime: Runtime) -> None:
         self._plan = plan
@@ -66,7 +66,7 @@ class _Check:
         self._base = _base_caller(caller) if caller else None
 
     def hops(self) -> Iterator[HopResult]:
-        """Each step that issues a session, or reads what is known, after the one whose session it uses."""
+        """Yield a verdict for each step that issues a session or reads secrets, after the step that it depends on."""
         types = StoreTypes()
         for step in self._plan.steps.values():
             caller = self._caller_of(step)
@@ -77,11 +77,11 @@ class _Check:
                 yield self._read(step, asked)
 
     def _caller_of(self, step: Step) -> ChainCaller | None:
-        """Who makes the step's call; None where nobody knows, or nobody signs."""
+        """The caller of the step's call; None where it is unknown, or where the call is not signed."""
         if step.credentials_from:
             return self._callers[step.credentials_from]
         if self._base is None or step.proof is not None or len(self._plan.ambient) > 1:
-            # One ARN can't be that of two.
+            # One ARN can't belong to two base credentials.
             return None
         ambient = self._plan.ambient.get(step.profile)
         if ambient is not None and ambient.is_temporary and self._base.principal.kind == "user":
@@ -109,7 +109,7 @@ class _Check:
         return HopResult(step, number, "allowed" if is_known else "unknown", tuple(rows), why)
 
     def _read(self, step: Step, asked: Sequence[tuple[CaseQuestion, tuple[Unread, ...]]]) -> HopResult:
-        """Each secret is read whether or not another one may be."""
+        """Check each secret, whether or not another one may be read."""
         rows: list[AnsweredCase] = []
         for question, unread in asked:
             try:
@@ -145,7 +145,7 @@ class _Check:
         return AnsweredCase(Case("", 0, found.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
-        """What limits the session that makes the step's call: the session policy that the store before it sends."""
+        """The session policies that limit the caller of the step's call: those that the store before it sends."""
         before = self._plan.steps.get(step.credentials_from)
         if before is None:
             return (), []
@@ -166,7 +166,7 @@ class _Check:
     def _questions(
         self, step: Step, caller: ChainCaller | None
     ) -> Sequence[tuple[CaseQuestion, tuple[Unread, ...]]] | str:
-        """What AWS asks of policies for that hop, or why that is not known."""
+        """The questions that AWS puts to policies for the hop, or why they are not known."""
         if step.operation in ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML"):
             asked = unsigned_questions(step, step.region)
             return asked if asked and asked[0][0].principal.federated else _UNSIGNED[step.operation]
@@ -188,7 +188,7 @@ def _unknown_caller(step: Step, plan: Plan) -> str:
 
 
 def _conflict(step: Step, plan: Plan) -> str:
-    """What a hop before has set for the whole chain and this one sends otherwise (STS API Reference, AssumeRole)."""
+    """A value that an earlier hop fixed for the chain and this one sets differently (STS API Reference, AssumeRole)."""
     own = {key.lower(): key for key in _tag_keys(step)}
     identity = step.settings.get("source_identity")
     before = plan.steps.get(step.credentials_from)
@@ -210,7 +210,7 @@ def _tag_keys(step: Step) -> list[str]:
 
 
 _HOUR: Final = 3600
-"""The least that a role's maximum can be (IAM API Reference, CreateRole)."""
+"""The least value of a role's maximum session duration (IAM API Reference, CreateRole)."""
 
 _UNSIGNED: Final = {
     "AssumeRoleWithWebIdentity": "what the token says is known only when it is there",
@@ -219,7 +219,7 @@ _UNSIGNED: Final = {
 
 
 def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """For sessions that are no role's."""
+    """The questions for sessions that are not a role's."""
     principal = caller.principal
     if step.operation == "GetSessionToken":
         context = context_of_call(caller, step.region)
@@ -241,7 +241,7 @@ def _other_questions(step: Step, caller: ChainCaller, plan: Plan) -> Iterator[tu
 
 
 def _base_caller(text: str) -> ChainCaller:
-    """The caller that the user names; a role's session is taken for one without a session policy."""
+    """The caller that the user names; a role's session is taken to have no session policy."""
     try:
         principal = read_caller(text)
     except ValueError as error:
@@ -260,7 +260,7 @@ def _identity(caller: ChainCaller) -> CallerIdentity:
 
 
 def _session(step: Step, caller: ChainCaller | None) -> ChainCaller | None:
-    """Whom the step's session makes."""
+    """The caller that the step's session is."""
     role = parse_arn(str(step.settings.get("role_arn", "")))
     if role is not None:
         name = str(step.settings.get("role_session_name", ""))

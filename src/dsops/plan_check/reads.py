@@ -1,4 +1,4 @@
-"""What a plan reads -> the questions that AWS puts to policies for it, as far as the account's secrets are known."""
+"""The reads of a plan -> the questions that AWS puts to policies for them, where the account's secrets are known."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _UNKNOWN: Final = Unread("context", "the end of a secret's ARN is made up by AWS
 def read_questions(
     step: Step, caller: ChainCaller, plan: Plan, given: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
-    """One for each secret that variables need; none for those of accounts whose secrets nobody has given."""
+    """Return a question for each secret that variables need; [] for accounts whose secrets are not given."""
     if step.type != "aws.secretsmanager":
         return []
     found = []
-    # One that may be missing is no reason to stop; fields of one secret are one read.
+    # A secret that may be missing stops nothing; fields of one secret are one read.
     needed = [
         variable.reference._replace(field="")
         for variable in plan.variables
@@ -36,7 +36,7 @@ def read_questions(
 
 
 def is_open(row: AnsweredCase) -> bool:
-    """Whether it is denied only because a policy has six characters behind the name that nobody knows here."""
+    """Whether it is denied only because a policy names the six random characters that are unknown here."""
     resource = row.outcome.decision.request.resource
     if row.outcome.verdict != "implicit-deny" or not resource.endswith(UNKNOWN_SUFFIX):
         return False
@@ -52,12 +52,12 @@ def is_open(row: AnsweredCase) -> bool:
 
 
 def secret_name(row: AnsweredCase) -> str:
-    """The name of the secret that a question is about."""
+    """The name of the secret in a question."""
     return row.outcome.decision.request.resource.partition(":secret:")[2].removesuffix(UNKNOWN_SUFFIX)
 
 
 def _arn(reference: SecretReference, step: Step, account: str) -> tuple[str, str]:
-    """The secret's ARN as if nobody knew its end, and whose it is."""
+    """The secret's ARN with a pattern for its random end, and the account that owns it."""
     arn = parse_arn(reference.key)
     if arn is None:
         partition = partition_of_region(step.region).name

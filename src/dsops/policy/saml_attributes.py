@@ -59,7 +59,10 @@ _SINGLE: Final = frozenset(
 
 
 def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
-    """The keys; of two attributes for one key the first counts, as of two values where a key has one."""
+    """Return the condition keys of an assertion's attributes.
+
+    Of two attributes for one key the first counts, as does the first value of a key with a single value.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for name, values in attributes.items():
         key = KEYS.get(name, "")

@@ -1,4 +1,4 @@
-"""The files that `dsops explain` is given -> the policies in them, which count beside what can be read."""
+"""Policies from the files that `dsops explain` is given, which count beside those that AWS tells."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DETAILS = ('"UserDetailList"', '"RoleDetailList"')
 def evidence_of(
     steps: Iterable[Step], policy_files: Sequence[str], trust_policies: Sequence[str], runtime: Runtime
 ) -> Evidence:
-    """The policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
+    """Return the policies of the files that `--policies` and `--trust-policy` name, the latter as ROLE=FILE."""
     given: Given = {}
     for file in policy_files:
         given = {**given, **_given(file, runtime)}
@@ -59,7 +59,7 @@ def _people(file: PolicyFile) -> Iterator[tuple[tuple[str, Kind, str], Attached]
 
 
 def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Policy]:
-    """The role's ARN, and the policy of the file."""
+    """Return the role's ARN and the policy of the file."""
     role, equals, file = word.partition("=")
     if not role or not equals or not file:
         raise UsageError(f"--trust-policy {word} is not ROLE=FILE", hint="such as --trust-policy Deploy=trust.json")
@@ -71,7 +71,7 @@ def _trust(word: str, steps: Iterable[Step], runtime: Runtime) -> tuple[str, Pol
 
 
 def _role_arn(role: str, steps: Iterable[Step]) -> str:
-    """The role that is meant by an ARN, a store that assumes it, or its name."""
+    """The role's ARN for an ARN, a store that assumes the role, or the role's name."""
     by_word = {step.name: step.role for step in steps if step.role.startswith("arn:")}
     by_word |= {arn.rpartition("/")[2]: arn for arn in by_word.values()}
     if parse_arn(role) is not None:

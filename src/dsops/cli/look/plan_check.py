@@ -17,7 +17,7 @@ from dsops.runtime import Runtime
 
 
 def check(plan: Plan, arguments: Arguments, runtime: Runtime) -> int:
-    """Shows the answer for each hop, and gives the exit code: 6 when one is denied."""
+    """Print the verdict for each hop; return the exit code, 6 when one is denied."""
     from dsops.cli.look.plan_check_text import show
 
     files = [read_policy_file(name, runtime) for name in arguments.texts(POLICIES.name)]
@@ -54,7 +54,7 @@ def _identities(plan: Plan, arguments: Arguments, runtime: Runtime) -> dict[str,
 
 
 def _role(flag: str, word: str, plan: Plan) -> str:
-    """The ARN that is meant by itself, by a store that assumes the role, or by the role's name."""
+    """The role's ARN for an ARN, a store that assumes the role, or the role's name."""
     if parse_arn(word) is not None:
         return word
     roles = {step.name: step.role for step in plan.steps.values() if step.role.startswith("arn:")}
@@ -70,7 +70,7 @@ _OPTIONAL: Final = ("boundary", "scp", "rcp")
 
 
 def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Complete:
-    """Asks a sandbox for what the files don't say."""
+    """Complete questions with the policies of a sandbox where files leave them open."""
     from dsops.cli.policy.live import ask_sandbox
 
     def complete(asked: CaseQuestion) -> CompletedQuestion:
@@ -79,7 +79,7 @@ def _from_sandbox(given: DeclaredPolicies, url: str, runtime: Runtime) -> Comple
         except EntityNotFound:
             known = CompletedQuestion(asked, {}, ())
         missing = {each.place for each in known.unread}
-        # An empty list of these does not say that the sandbox has none.
+        # An empty list of these does not mean that the sandbox has none.
         missing |= {place for place in _OPTIONAL if not known.policies.get(place)}
         whole = {place: groups for place, groups in known.policies.items() if place not in missing}
         (completed,) = ask_sandbox([(Case("", 0, asked, {}, None), whole)], url, "", runtime)

@@ -1,4 +1,4 @@
-"""What `dsops plan --check` found, for people and for programs. Values of external IDs are hidden."""
+"""Print the verdicts of `dsops plan --check`, as text or JSON. Values of external IDs are hidden."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str], *, is_json: bool) -> None:
-    """Puts the answers on stdout."""
+    """Print the verdicts on stdout."""
     if is_json:
         answer_json(_value(plan, hops, assumed))
     else:
@@ -50,7 +50,7 @@ def _told(hop: HopResult) -> str:
 
 
 def _allowed_by(row: AnsweredCase) -> str:
-    """Of each policy that has to allow it, the first statement that does."""
+    """The first allowing statement of each policy that has to allow."""
     found = []
     for reason in row.outcome.decision.reasons:
         if reason.is_needed and reason.matched:
@@ -81,7 +81,7 @@ def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Jso
 
 
 def _question_value(row: AnsweredCase) -> Json:
-    """As `policy simulate` has it, without what only a table of questions has."""
+    """As in `policy simulate`, without the fields of tables."""
     return {key: fact for key, fact in row_value(row).items() if key not in _OF_TABLES}
 
 

@@ -1,4 +1,4 @@
-"""Answers to questions about policies, for people and for programs. Values of external IDs are hidden."""
+"""Answers to questions about policies, as text, JSON and JUnit. Values of external IDs are hidden."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dsops.policy.simulation import VERDICTS, deciding
 from dsops.policy.sources.text import STDIN
 
 _MOST = 3
-"""More statements that nearly applied, or values of one, nobody reads."""
+"""Statements that nearly applied, and values of one, shown at most."""
 
 
 def show(rows: Sequence[AnsweredCase], file: str, form: str, *, now: datetime) -> None:
-    """Puts the answers on stdout: the one, or those of a table that are not as expected and their number."""
+    """Print the answers: a single one, or those of a table that differ from the expected ones, and their number."""
     if form == "junit":
         answer(junit_report(rows, file, now=now))
     elif form == "json":
@@ -48,7 +48,7 @@ def _lines(rows: Sequence[AnsweredCase], file: str) -> Iterator[str]:
 
 
 def answer_lines(row: AnsweredCase) -> Iterator[str]:
-    """The answer to one question, and the way to it."""
+    """The lines of an answer: the verdict, what decides, and each policy's part in it."""
     outcome, asked = row.outcome, row.outcome.decision.request
     caller = asked.principal.arn or asked.principal.federated or asked.principal.kind
     verb = {"allow": "may", "unknown": "may or may not"}.get(outcome.verdict, "may not")
@@ -98,7 +98,7 @@ def _reason_lines(reason: Reason, *, is_allowed: bool, is_unread: bool) -> Itera
     for found in reason.matched:
         verb = "allows" if found.statement.effect == "Allow" else "denies"
         yield clean(f"    {_statement_text(found)} {verb} it")
-    # Who was let in wonders why nothing kept him out, who was not why nothing let him in.
+    # For an allowed request the Denys that nearly applied are of interest, for a denied one the Allows.
     wanted = "Deny" if is_allowed else "Allow"
     near = [found for found in reason.near if found.statement.effect == wanted]
     for found in near[:_MOST]:
@@ -144,7 +144,7 @@ def _value(rows: Sequence[AnsweredCase], file: str) -> Json:
 
 
 def row_value(row: AnsweredCase) -> dict[str, Json]:
-    """A question and its answer for programs."""
+    """A question and its answer as JSON."""
     outcome, decision, expected = row.outcome, row.outcome.decision, row.case.expected
     request = decision.request
     statement = decision.statement

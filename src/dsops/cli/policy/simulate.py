@@ -98,7 +98,7 @@ _OF_A_QUESTION = (
 
 
 class CaseFile(NamedTuple):
-    """The cases, and the name of the file that has them; "" for a question of the command line."""
+    """The cases, and the name of their file; "" for a question of the command line."""
 
     file: str
     cases: tuple[Case, ...]
@@ -140,7 +140,7 @@ _Completed = tuple[CaseQuestion, PolicySet, tuple[Unread, ...]]
 def _completed(
     given: Sequence[tuple[Case, PolicySet]], table: CaseFile, arguments: Arguments, runtime: Runtime
 ) -> Sequence[_Completed]:
-    """The questions, with what IAM tells where it is to be asked."""
+    """The questions, completed from IAM where --live or --sandbox is given."""
     if arguments.switch("--live"):
         from dsops.cli.policy.live import ask_aws
 
@@ -199,14 +199,14 @@ def _context(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for word in words:
         key, equals, value = word.partition("=")
         if not key or not equals:
-            # Not the word: it may be the value of an external ID.
+            # The word is not shown: it may be the value of an external ID.
             raise UsageError("a --context is not KEY=VALUE", hint="such as --context aws:SourceIp=203.0.113.7")
         context[key] = (*context.get(key, ()), value)
     return context
 
 
 def _policies(arguments: Arguments) -> dict[Place, Groups]:
-    """The policies of the flags. `none` says that there is none; what has no flag may be read from IAM."""
+    """The policies of the flags. `none` stands for no policy; a place without a flag may be read from IAM."""
     one_group: tuple[tuple[Place, Flag], ...] = (
         ("identity", IDENTITY),
         ("boundary", BOUNDARY),

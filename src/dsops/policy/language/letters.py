@@ -1,7 +1,7 @@
 """Case as AWS ignores it.
 
 Names (actions, condition keys, tag keys, operators, regions) are ASCII on AWS's side, so only A to Z have another
-case: with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and `Deny secretsmanager:*` written with it would look
+case: with Python's `str.lower` the KELVIN SIGN (U+212A) would be a `k`, and a `Deny` written with it would look
 like one that works.
 """
 

@@ -1,4 +1,8 @@
-"""Questions to policies, one or a table of them: who may do what, and is that what was expected? Pure."""
+"""Questions to policies, one or a table of them: what AWS would answer, and whether that is expected.
+
+Questions, policies and unread facts come in; outcomes with their decisions go out. Imports `evaluation`, `linting`
+and `language`; others import its names from `dsops.policy`.
+"""
 
 from __future__ import annotations
 

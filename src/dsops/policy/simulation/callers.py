@@ -14,7 +14,7 @@ from dsops.policy.language.values import read_moment
 from dsops.policy.simulation.case import CaseQuestion
 
 SESSION_NAME: Final = "simulated"
-"""The name of the session that stands for a role."""
+"""The session name used where a role's ARN stands for a session."""
 
 ANONYMOUS: Final = "anonymous"
 
@@ -96,7 +96,7 @@ def known_context(asked: CaseQuestion, now: datetime) -> Context:
 
 
 def _of_time(said: Mapping[str, tuple[str, ...]], now: datetime) -> Context:
-    """Both ways of telling the time; the author's time counts for both."""
+    """The two keys that tell the time; the author's time sets both."""
     written = fold_context(said).get("aws:currenttime", ())
     moment = read_moment(written[0]) if len(written) == 1 else None
     seconds = moment[0] if moment else int(now.timestamp())
@@ -118,7 +118,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     name = principal.arn.rpartition("/")[2]
     is_role = principal.kind == "role-session"
     context["aws:PrincipalAccount"] = (principal.account,)
-    # For a role's session the role's ARN, path included, never the session's (measured on live AWS).
+    # For a role's session the role's ARN with its path, never the session's (measured on live AWS).
     context["aws:PrincipalArn"] = (principal.issuer_arn if is_role else principal.arn,)
     user_id = {
         "user": principal.unique_id,
@@ -131,7 +131,7 @@ def _of_caller(principal: Principal, now: datetime) -> Context:
     if principal.kind == "user":
         context["aws:username"] = (name,)
     if principal.kind in ("role-session", "federated-session"):
-        # Long-term keys have no such key at all; a session has it, "false" unless it was made with MFA.
+        # Requests with long-term keys lack this key; a session has it, "false" unless it was made with MFA.
         context["aws:MultiFactorAuthPresent"] = ("false",)
         context["aws:TokenIssueTime"] = (_iso(int(now.timestamp())),)
     return context

@@ -34,13 +34,13 @@ class PolicySource(NamedTuple):
     """The location of a policy's text."""
 
     file: str
-    """A file; the file of cases itself for a policy that is written in it; "" for AWS's FullAWSAccess."""
+    """The file; the table itself for a policy written in it; "" for AWS's FullAWSAccess."""
     node: Node | None
-    """The document, where it is written in the file of cases."""
+    """The document, for a policy written in the table."""
     line: int
-    """Where the case refers to it."""
+    """The line of the case that refers to it."""
     path: str
-    """The way there from the top of the file of cases."""
+    """Its path from the top of the table."""
 
 
 Groups = tuple[tuple[PolicySource, ...], ...]

@@ -1,4 +1,4 @@
-"""Policies by the place where they stand -> what `dsops.policy.evaluation.evaluate` takes."""
+"""Policies by place -> the form that `evaluate` takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dsops.policy.language.policy import Policy
 from dsops.policy.simulation.case import CaseQuestion, Place
 
 PolicySet = Mapping[Place, tuple[tuple[Policy, ...], ...]]
-"""Levels or layers of policies, by place. A place that is not there has none."""
+"""Policies by place, in levels or layers. A place that is missing has none."""
 
 FULL_ACCESS: Final[dict[Place, str]] = {"scp": "FullAWSAccess", "rcp": "RCPFullAWSAccess"}
 """The policies that AWS attaches to every level. RCPFullAWSAccess can't be detached, so it is always there."""
@@ -29,7 +29,7 @@ _FULL_ACCESS_TEXT: Final[dict[Place, str]] = {
 
 @cache
 def full_access(place: Place) -> Policy:
-    """AWS's own FullAWSAccess or RCPFullAWSAccess."""
+    """Return AWS's FullAWSAccess or RCPFullAWSAccess."""
     return parse_policy(_FULL_ACCESS_TEXT[place], place, name=FULL_ACCESS[place])
 
 

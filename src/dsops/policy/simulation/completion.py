@@ -1,8 +1,8 @@
-"""A question with some of its policies -> the same with all that a source tells of it.
+"""Complete a question with everything that a source tells about it.
 
-In two steps, so that nothing here waits: `needs_of` says what has to be known, the caller of this module asks its
-source (files, a sandbox, live AWS), and `complete` puts the facts in their places. What the question came with counts
-before what the source tells. What the source could not read stands as unread, never as absent.
+In two steps, so that nothing here waits: `needs_of` says which facts are needed, the caller asks its source (files, a
+sandbox, live AWS), and `complete` puts the facts in their places. Policies that came with the question count before
+the source's. What the source could not read is listed as unread, never taken for absent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROLE_TAGS: Final = ("aws:ResourceTag", "iam:ResourceTag")
 
 
 class CompletedQuestion(NamedTuple):
-    """A question with everything that is known for it."""
+    """A question with its policies, and the parts that could not be read."""
 
     asked: CaseQuestion
     policies: PolicySet
@@ -35,7 +35,7 @@ class CompletedQuestion(NamedTuple):
 
 
 def needs_of(asked: CaseQuestion, given: PolicySet) -> Needs:
-    """What has to be known for the question beside the policies that it came with."""
+    """Return the facts that the question needs besides the policies that came with it."""
     principal = asked.principal
     caller_kind: Literal["role", "user", "federated-session"] | None = None
     if any(place not in given for place in _CALLERS_PLACES):
@@ -58,7 +58,7 @@ def needs_of(asked: CaseQuestion, given: PolicySet) -> Needs:
 
 
 def complete(asked: CaseQuestion, given: PolicySet, facts: Facts) -> CompletedQuestion:
-    """The question with the policies, tags, ids and paths that the facts tell."""
+    """Return the question with the policies, tags, ids and paths in the facts."""
     question = _Question(asked, given)
     if facts.caller is not None:
         question.take_caller(facts.caller)
@@ -94,7 +94,7 @@ class _Question:
         return CompletedQuestion(self._asked, self._policies, (*self._unread, *also_unread))
 
     def take_caller(self, attached: Attached) -> None:
-        """The caller's policies and boundary; its path, id and tags."""
+        """Add the caller's policies and boundary, its path, id and tags."""
         if "identity" not in self._policies:
             self._take("identity", attached.identity, attached.unread_identity)
         if "boundary" not in self._policies:
@@ -110,7 +110,7 @@ class _Question:
         self._learn_tags(("aws:PrincipalTag",), entity.tags)
 
     def take_role(self, role: Attached) -> None:
-        """The trust policy of the role that the question is about, and its tags."""
+        """Add the trust policy and tags of the role that the question is about."""
         if role.trust is not None:
             self._take("trust", [role.trust], [role.unread_trust])
         elif role.entity is None or role.is_template:
@@ -124,17 +124,17 @@ class _Question:
             self._learn_tags(_ROLE_TAGS, role.entity.tags)
 
     def take_resource(self, resource: ResourcePolicy) -> None:
-        """A resource's own policy and its tags."""
+        """Add a resource's own policy and tags."""
         self._take("resource", filter(None, [resource.policy]), [resource.unread_policy])
         service = lower_case(self._asked.action.partition(":")[0])
-        # Policies of keys see a key's tags under the global key alone.
+        # A key's policy sees its tags under the global key alone.
         services = ("aws",) if is_kms_key(self._asked.resource) else ("aws", service)
         prefixes = [f"{name}:ResourceTag" for name in services]
         self._miss_keys([lower_case(f"{prefix}/") for prefix in prefixes], resource.unread_tags)
         self._learn_tags(prefixes, dict(resource.tags))
 
     def take_account(self, place: AccountPlace, kind: Literal["scp", "rcp"], prefix: str) -> None:
-        """The id and path of an account's organization, and the control policies above the account."""
+        """Add the id and path of an account's organization, and the control policies above the account."""
         if place.organization_id:
             self._learn({f"{prefix}ID": (place.organization_id,)})
         if place.path:
@@ -153,7 +153,7 @@ class _Question:
     # --- policies and condition keys ------------------------------------------------------------------------
 
     def _take(self, place: Place, policies: Iterable[PolicyText | Policy], missing: Iterable[str]) -> None:
-        """Puts policies in their place; each reason for a missing one becomes an Unread."""
+        """Put policies in their place; each reason for a missing one becomes an Unread."""
         compiled = self._compiled(place, policies)
         self._policies[place] = (compiled,) if compiled else ()
         self._unread += [Unread(place, why) for why in missing if why]
@@ -178,7 +178,7 @@ class _Question:
         self._learn({f"{prefix}/{key}": (value,) for prefix in prefixes for key, value in tags.items()})
 
     def _learn(self, keys: Mapping[str, tuple[str, ...]]) -> None:
-        """Adds condition keys, under those that the question came with, in whatever case these are written."""
+        """Add condition keys; those that came with the question count before them, in any case."""
         said = {lower_case(key) for key in self._asked.context}
         new = {key: values for key, values in keys.items() if lower_case(key) not in said}
         self._asked = self._asked._replace(context=new | dict(self._asked.context))

@@ -1,4 +1,4 @@
-"""What a source tells of a user, a role, a resource or an account, and why it can't tell the rest."""
+"""Facts about users, roles, resources and accounts from any source, and reasons for the missing ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANY_ACCOUNT: Final = "*"
 
 
 class PolicyText(NamedTuple):
-    """A policy that is not parsed yet: a managed one by its ARN, an inline one by its name and its owner's."""
+    """A policy that is not parsed yet. A managed one is named by its ARN, an inline one by its name and owner."""
 
     name: str
     text: str
@@ -38,7 +38,7 @@ class Entity(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """The policies of a user or role. None for what is not known; `unread_...` says why."""
+    """The policies of a user or role. A part that is None is unknown; `unread_...` says why."""
 
     entity: Entity | None
     identity: tuple[PolicyText | Policy, ...]
@@ -53,9 +53,9 @@ class Attached(NamedTuple):
     is_template: bool = False
     """Whether it comes from a template, where entities have no id and others may attach more policies."""
     trust: Policy | None = None
-    """A role's trust policy, where a file has it; it counts before the text in `entity`."""
+    """A role's trust policy from a file; it counts before the text in `entity`."""
     unread_trust: str = ""
-    """Why that one can't be used."""
+    """Why the trust policy can't be used."""
 
 
 class ResourcePolicy(NamedTuple):
@@ -82,13 +82,13 @@ class AccountPlace(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """What has to be known to answer a question.
+    """The facts that answer a question.
 
-    A kind is None where nothing of the sort has a say, or where its policies came with the question.
+    A kind is None where such a policy does not apply, or came with the question.
     """
 
     caller: str
-    """The ARN of the user or role whose policies count; of a federated user's session its own."""
+    """The ARN of the user or role whose policies apply; a federated user's session has its own ARN."""
     caller_kind: Literal["role", "user", "federated-session"] | None
     resource: str
     """The ARN of the resource."""
@@ -101,14 +101,14 @@ class Needs(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The answer to `Needs`, from one source; None for what was not needed, or what the source never tells."""
+    """The answer to `Needs` from one source; None for facts that were not needed, or that the source never has."""
 
     caller: Attached | None = None
     role: Attached | None = None
-    """Where the resource is a role."""
+    """The role, where the resource is one."""
     resource: ResourcePolicy | None = None
-    """Where it is something else."""
+    """The resource, where it is something else."""
     callers_account: AccountPlace | None = None
     resources_account: AccountPlace | None = None
     unread: tuple[Unread, ...] = ()
-    """What else the source knows that it does not know."""
+    """Further parts that the source does not know."""

@@ -1,4 +1,4 @@
-"""A question and its policies, some of which may be unread -> what AWS would answer, as far as it can be known."""
+"""A question, its policies and its unread parts -> AWS's answer, as far as it can be known."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 
 
 class AnsweredCase(NamedTuple):
-    """A question, its answer, and in what that differs from what was expected."""
+    """A question, its answer, and the differences from the expected answer."""
 
     case: Case
     outcome: Outcome

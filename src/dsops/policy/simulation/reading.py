@@ -58,26 +58,26 @@ _DEFAULT_KEYS: Final = (*_ASKED_KEYS, *_PLACE_KEYS, *_EXPECTED_KEYS)
 
 
 class CaseTable(NamedTuple):
-    """What a file of cases says: cases, or what is wrong with it in line order."""
+    """The cases of a table, or its problems in line order."""
 
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
 
 
 def read_cases(document: Document, file: str) -> CaseTable:
-    """The cases of a document; `file` is how they and their problems name it."""
+    """Read the cases of a document; `file` is its name in problems."""
     reader = _Reader(file)
     reader.problems.extend(document.problems)
     cases = reader.table(document.root) if document.root is not None else ()
     if document.root is None and not document.problems:
         reader.note(1, "", "the file is empty", "the least is `cases: [...]`")
-    # What stands in the defaults is found again in each case.
+    # A mistake in the defaults appears again in each case.
     problems = sorted(dict.fromkeys(reader.problems), key=lambda found: found.where.line)
     return CaseTable(cases if not problems else (), tuple(problems))
 
 
 class _Reader(SourceReader):
-    """Reads the whole file."""
+    """Reads a whole table."""
 
     def __init__(self, file: str) -> None:
         super().__init__(file)
@@ -165,7 +165,7 @@ class _Reader(SourceReader):
         return resource_account(resource, principal)
 
     def _context(self, both: _Values) -> dict[str, tuple[str, ...]]:
-        """The defaults' keys and the case's own, which win; case counts in neither."""
+        """Merge the defaults' keys with the case's own, which count first; case does not count."""
         context: dict[str, tuple[str, ...]] = {}
         for node, path in both.layers("context"):
             for key, value in self.entries(node, path):
@@ -188,7 +188,7 @@ class _Reader(SourceReader):
         found: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
-            # Of the defaults' two policies of resources a case means the one that its resource can have.
+            # A case means the default resource policy of the kind that its resource can have.
             is_other = asked is not None and key == ("resource_policy" if is_about_roles(asked.action) else "trust")
             if node is None or (is_other and not both.is_own(key)):
                 continue
@@ -243,7 +243,7 @@ class _Reader(SourceReader):
 
 
 class _Values:
-    """A case's own keys over those of the defaults, each with its place in the file."""
+    """A case's own keys over those of the defaults, each with its path in the file."""
 
     def __init__(self, own: MappingOf[str, Node], defaults: MappingOf[str, Node], path: str) -> None:
         self._own = own
@@ -254,7 +254,7 @@ class _Values:
         return self._own.get(key) or self._defaults.get(key)
 
     def at(self, key: str) -> tuple[Node, str]:
-        """The value and its path; only for a key that is there."""
+        """The value and its path; only for a key that is present."""
         return self._own.get(key) or self._defaults[key], self.path_of(key)
 
     def is_own(self, key: str) -> bool:

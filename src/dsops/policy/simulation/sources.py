@@ -1,4 +1,4 @@
-"""Values of a file of cases, and the policies that it names or holds."""
+"""Values of a table, and the policies that it names or contains."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class SourceReader:
         self._named: dict[str, Node] = {}
 
     def note(self, line: int, path: str, message: str, hint: str = "") -> None:
-        """One more problem."""
+        """Add a problem."""
         self.problems.append(Problem(Where(self._file, line), path, message, hint))
 
     def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
-        """The keys of a mapping; unknown ones are problems, but for `x-...`."""
+        """The known keys of a mapping; others are problems, except `x-...`."""
         found = {}
         for key, value in self.entries(node, path):
             if key.text in known:
@@ -38,21 +38,21 @@ class SourceReader:
         return found
 
     def entries(self, node: Node, path: str) -> Iterator[tuple[Scalar, Node]]:
-        """What stands in a mapping; nothing in an empty value."""
+        """The entries of a mapping; none for an empty value."""
         if isinstance(node, Mapping):
             yield from node.entries
         elif not _is_nothing(node):
             self.note(node.line, path, "this must be a mapping")
 
     def text(self, node: Node, path: str) -> str:
-        """The text of a scalar; numbers keep theirs."""
+        """The text of a scalar; numbers keep their spelling."""
         if isinstance(node, Scalar) and node.kind != "null":
             return node.text
         self.note(node.line, path, "this must be a text")
         return ""
 
     def attempt(self, node: Node | None, path: str, work: Callable[[], T]) -> T | None:
-        """What comes of the work; None and a problem when it is a ValueError."""
+        """Run a check; its ValueError becomes a problem and gives None."""
         try:
             return work()
         except ValueError as error:
@@ -60,7 +60,7 @@ class SourceReader:
             return None
 
     def read_named(self, node: Node | None) -> None:
-        """Takes the policies that cases can name."""
+        """Read the policies that cases can name."""
         for key, value in self.entries(node, "policies") if node is not None else ():
             if isinstance(value, (Mapping, Scalar)) and not _is_nothing(value):
                 self._named[key.text] = value
@@ -68,7 +68,7 @@ class SourceReader:
                 self.note(value.line, f"policies.{key.text}", "a policy is a mapping, or the name of a file")
 
     def groups(self, place: Place, node: Node, path: str) -> Groups:
-        """The policies of one place. A list is one group for identities and sessions, else a list of levels."""
+        """The policies of one place. A list is one group for identity and session policies, else a list of levels."""
         if _is_nothing(node):
             return ()
         items = node.items if isinstance(node, Sequence) else (node,)
@@ -90,7 +90,7 @@ class SourceReader:
         )
 
     def _source(self, place: Place, node: Node, path: str) -> Iterator[PolicySource]:
-        """A policy written here, one of `policies`, AWS's own, or a file."""
+        """A policy: written here, one of `policies`, AWS's own, or a file."""
         if isinstance(node, Mapping):
             yield PolicySource(self._file, node, node.line, path)
             return

@@ -69,7 +69,7 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
         action = lower_case(request.action)
         statements = (found for policy in _all(policies) for found in policy.statements)
         return any(_depends(found, is_unknown) and found.actions.matches(action) for found in statements)
-    # A boundary that allows everything is as good as none, and so it is filled in.
+    # A boundary that allows everything has the effect of none, so none is filled in.
     reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
     return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)
 
@@ -80,7 +80,7 @@ _Says = Literal["nothing", "Allow", "Deny"]
 
 
 def _stand_in(place: Place, says: _Says) -> Policy:
-    """A policy that allows or denies everything to everyone. `evaluate` looks at what it says, not at its grammar."""
+    """A policy that allows or denies everything to everyone; `evaluate` does not check its grammar."""
     effect = "Allow" if says == "nothing" else says
     text = f'{{"Version": "2012-10-17", "Statement": {{"Effect": "{effect}", "Action": "*", %s}}}}'
     if place in ("trust", "resource"):
@@ -104,7 +104,7 @@ def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Polic
         elif place == "session":
             policies = policies._replace(session=(*policies.session, (policy,)))
         elif place in ("scp", "rcp"):
-            # AWS's own policies allow everything on every level: only what is attached besides says something.
+            # AWS's own policies allow everything on every level, so only attached ones make a difference.
             level = (full_access(place), policy)
             levels = () if says == "nothing" else (level,)
             if place == "scp":
@@ -145,7 +145,7 @@ def variable_keys(values: Sequence[str]) -> Iterator[str]:
     for value in values:
         try:
             tokens = tokenize(value, has_variables=True, has_wildcards=False)
-        except ValueError:  # plain text in version 2008-10-17
+        except ValueError:  # It is plain text in version 2008-10-17.
             continue
         yield from (token.key for token in tokens if isinstance(token, PolicyVariable))
 

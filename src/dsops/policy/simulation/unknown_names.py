@@ -11,7 +11,7 @@ from dsops.policy.simulation.case import Case
 
 
 def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReference | None) -> list[str]:
-    """One sentence for each action and context key that AWS does not have; none without a `reference` of its names."""
+    """Return a sentence for each unknown action and condition key; [] without a `reference` of AWS's names."""
     lookup = NameLookup(reference)
     if not lookup.has_services:
         return []
@@ -24,7 +24,7 @@ def name_notes(cases: Sequence[Case], file: str, reference: AuthorizationReferen
 
 
 def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
-    """The name and what is to be said of it. Values are not shown: they may be secret."""
+    """Yield each unknown name and a sentence about it. Values are not shown: they may be secret."""
     prefix, _, name = case.asked.action.partition(":")
     service = lookup.service(prefix.lower())
     if service is None:
@@ -35,7 +35,7 @@ def _unknown(case: Case, lookup: NameLookup) -> Iterator[tuple[str, str]]:
         yield case.asked.action, _sentence(f"{prefix} has no action `{name}` that AWS documents", hint)
     for key in case.asked.context:
         owner = key.lower().partition(":")[0]
-        # The claims of an issuer: which one there is decides its provider.
+        # Claims of an issuer depend on its provider.
         if lookup.key_type(key.lower()) is None and "." not in owner:
             names = (*GLOBAL_KEYS, *TAG_KEYS) if owner == "aws" else ()
             yield key, _sentence(f"AWS has no condition key `{key}`", meant(key, names)())

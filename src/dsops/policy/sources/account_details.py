@@ -23,10 +23,10 @@ _TITLES: Final[tuple[tuple[Kind, str], ...]] = (("user", "User"), ("role", "Role
 
 
 class AccountDetails(PolicyFileReader):
-    """The answer to iam:GetAccountAuthorizationDetails, as the AWS CLI prints it."""
+    """The answer of iam:GetAccountAuthorizationDetails, as the AWS CLI prints it."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Its users and roles."""
+        """Return its users and roles."""
         for item in items_of(root.get("Policies")):
             for version in items_of(mapping_of(item).get("PolicyVersionList")):
                 if text_of(mapping_of(version), "IsDefaultVersion") == "true":

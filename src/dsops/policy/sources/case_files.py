@@ -1,4 +1,4 @@
-"""Tables of questions and the policies that they name, read from files; all that is wrong with them at once."""
+"""Read tables of questions, and the policies that they name, from files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dsops.policy.sources.text import STDIN, ReadFile, parse_policy_text, shown_
 
 
 def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
-    """The cases of a file. Raises CasesInvalid with every problem, PolicyUnreadable for a file that is none."""
+    """Return the cases of a file. Raises CasesInvalid with every problem, or PolicyUnreadable."""
     shown = shown_name(file)
     table = read_cases(parse_policy_text(read_file(file), shown), shown)
     if table.problems:
@@ -22,10 +22,10 @@ def read_table(file: str, read_file: ReadFile) -> tuple[Case, ...]:
 
 
 class PolicyFiles:
-    """Reads each policy once for each place that it stands in; paths begin where the table is."""
+    """Reads each policy once for each place that it is used in; relative paths start at the table's folder."""
 
     def __init__(self, shown: str, table: str, read_file: ReadFile) -> None:
-        """`shown` is the name of the table that is read from `table`; "" both where there is none."""
+        """`shown` is the table's name in messages, `table` its file; both "" where there is none."""
         self._shown = shown
         self._folder = os.path.dirname(table)
         self._read_file = read_file
@@ -34,7 +34,7 @@ class PolicyFiles:
         self._compiled: dict[tuple[object, Place], Policy | None] = {}
 
     def policies(self, case: Case) -> PolicySet:
-        """The policies of a case, those that can't be used left out."""
+        """Return the policies of a case. Policies that can't be used are left out; `raise_any` reports them."""
         return {
             place: tuple(
                 tuple(policy for source in group if (policy := self._policy(source, place)) is not None)
@@ -44,7 +44,7 @@ class PolicyFiles:
         }
 
     def raise_any(self) -> None:
-        """Raises CasesInvalid when a policy could not be used."""
+        """Raise CasesInvalid with every problem when a policy could not be used."""
         if self._problems:
             shown = self._shown or "the question"
             raise CasesInvalid(f"{shown} names policies that can't be used", problems=tuple(self._problems))
@@ -52,7 +52,7 @@ class PolicyFiles:
     def _policy(self, source: PolicySource, place: Place) -> Policy | None:
         if place in FULL_ACCESS and source.node is None and source.file in ("", FULL_ACCESS[place]):
             return full_access(place)
-        # A policy is small beside the file that it stands in, and the same node is the same policy.
+        # The same node is the same policy, whatever case refers to it.
         key = (source.file if source.node is None else id(source.node)), place
         if key not in self._compiled:
             self._compiled[key] = self._compile(source, place)

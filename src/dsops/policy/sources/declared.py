@@ -1,4 +1,4 @@
-"""Policies of files, and single ones by the ARN of their owner -> the facts for a question."""
+"""Policies of files, and single policies by the ARN of their owner -> the facts for a question."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from dsops.policy.simulation.uncertain import Unread
 from dsops.policy.sources.entities import Known, PolicyFile
 
 UNKNOWN_SUFFIX: Final = "-??????"
-"""What AWS puts behind a secret's name in its ARN, where it is not known. A pattern like this one matches it."""
+"""Stands for the characters that AWS adds to a secret's name in its ARN, where they are unknown. It is a pattern, too.
+"""
 
 _ORGANIZATION_KEYS: Final = ("aws:principalorgid", "aws:principalorgpaths", "aws:resourceorgid", "aws:resourceorgpaths")
 
@@ -48,7 +49,7 @@ class DeclaredPolicies:
                 self._entities.setdefault((arn.account, known.kind, arn.resource_name), known)
 
     def complete(self, asked: CaseQuestion) -> CompletedQuestion:
-        """The question with policies, tags and ids.
+        """Complete a question with the policies, tags and ids in the files.
 
         Raises EntityNotFound for a user, role, provider or secret that a seed leaves out: a seed lists all of them.
         """
@@ -57,7 +58,7 @@ class DeclaredPolicies:
         return complete(asked, {}, self.facts(needs_of(asked, {})))
 
     def facts(self, needs: Needs) -> Facts:
-        """What the files tell for the question. Raises EntityNotFound as `complete` does."""
+        """Return the facts for the question. Raises EntityNotFound as `complete` does."""
         return Facts(
             self._caller(needs),
             self._role(needs.resource) if needs.resource_kind == "role" else None,
@@ -68,7 +69,7 @@ class DeclaredPolicies:
         )
 
     def has_secrets(self, account: str) -> bool:
-        """Whether a file tells of that account's secrets; one without any may be about users and roles alone."""
+        """Whether a file lists that account's secrets; a file without any may be about users and roles alone."""
         return any(place[0] == account for place in self._secrets)
 
     def longest_seconds(self, role_arn: str) -> int:
@@ -110,7 +111,7 @@ class DeclaredPolicies:
         return attached if own is None else attached._replace(trust=own, unread_trust="")
 
     def _secret(self, text: str) -> ResourcePolicy | None:
-        """The policy of a secret that is named without the six characters that AWS puts behind its name."""
+        """The policy of a secret that is named without the six characters at the end of its ARN."""
         arn = parse_arn(text)
         if arn is None or not self.has_secrets(arn.account):
             return None
@@ -153,7 +154,7 @@ class DeclaredPolicies:
         return exact or self._entities.get((ANY_ACCOUNT, kind, arn.resource_name))
 
     def _named(self, kind: Kind, text: str) -> Known | None:
-        """The user or role of that ARN; None where the files need not have it."""
+        """The user or role with that ARN; None where the files need not list it."""
         arn = parse_arn(text)
         known = self._find(kind, arn)
         file = self._accounts.get(arn.account) if arn is not None else None
@@ -168,7 +169,7 @@ class DeclaredPolicies:
 
 
 def attached_of(known: Known, arn: str = "") -> Attached:
-    """The record of a file in the form that every source gives; `arn` names the account where a template can't."""
+    """Convert a file's record to the form of every source; `arn` gives the account that a template leaves out."""
     boundary_name = known.boundary.name if known.boundary is not None else ""
     return Attached(
         Entity(arn or known.arn, known.unique_id, boundary_name, dict(known.tags), ""),
@@ -188,7 +189,7 @@ def _in_any_account(arn: Arn | None) -> str:
 
 
 def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[str]:
-    """What is taken for so because no file says otherwise."""
+    """Yield what is assumed because no file says otherwise."""
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
     if has_single:

@@ -1,6 +1,6 @@
-"""Users, roles and secrets as a file describes them, and the reader of policies that all forms of files share.
+"""Users, roles and secrets as a file describes them, and the base of the readers of all four forms.
 
-A part that can't be read stays unread, with the reason.
+A part that can't be read is reported with the reason.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ EVERYTHING: Final = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", 
 _ADMINISTRATOR: Final = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 SecretPlace = tuple[str, str, str]
-"""Account, region and name."""
+"""Account, region and name of a secret."""
 
 
 class Known(NamedTuple):
-    """A user or role, as a file has it."""
+    """A user or role in a file."""
 
     arn: str
     kind: Kind
@@ -36,30 +36,30 @@ class Known(NamedTuple):
     trust: Policy | None = None
     identity: tuple[Policy, ...] = ()
     unread_identity: str = ""
-    """Why some of its policies are not among them; "" when they are all there."""
+    """Why some of its policies are missing; "" when all are there."""
     boundary: Policy | None = None
     unread_boundary: str = ""
     unread_trust: str = ""
     max_seconds: int = 0
-    """How long a session may be; 0 when the file does not say."""
+    """The longest session in seconds; 0 when the file does not say."""
 
 
 class FileOrganization(NamedTuple):
-    """What a seed says above its accounts."""
+    """The control policies above a seed's accounts."""
 
     service: dict[str, Levels]
     resource: dict[str, Levels]
     is_there: bool
-    """Whether the accounts are in one: its ids are condition keys."""
+    """Whether the seed has an organization, which sets condition keys."""
 
 
 class PolicyFile(NamedTuple):
-    """All that one file tells."""
+    """The content of one file."""
 
     name: str
     people: tuple[Known, ...]
     accounts: frozenset[str]
-    """Those of which it tells everything: who is not in it does not exist."""
+    """Accounts that the file describes completely: an entity that is not in it does not exist."""
     organization: FileOrganization | None = None
     providers: frozenset[str] = frozenset()
     """The ARNs of the identity providers of those accounts."""
@@ -68,7 +68,7 @@ class PolicyFile(NamedTuple):
 
 
 class PolicyFileReader:
-    """What both forms have in common: nodes that are policies."""
+    """The base of the readers: policies in a document's nodes."""
 
     def __init__(self, file: str, read_file: ReadFile) -> None:
         self.file = file
@@ -76,7 +76,7 @@ class PolicyFileReader:
         self.managed: dict[str, Policy] = {_ADMINISTRATOR: parse_policy(EVERYTHING, "identity", name=_ADMINISTRATOR)}
 
     def policy(self, node: Node | None, kind: PolicyKind) -> Policy | str:
-        """The policy: written here, a text of JSON, or the name of a file; else why it can't be used."""
+        """Return the policy, which is a document, JSON text or the name of a file; a text says why it can't be used."""
         if node is None:
             return "it is not in the file"
         name, document = self.file, Document(node, ())
@@ -97,12 +97,12 @@ class PolicyFileReader:
         return _at_line(checked.policy, node.line) if is_text else checked.policy
 
     def attached(self, arn: str) -> Policy | str:
-        """A managed policy by its ARN."""
+        """Return a managed policy by its ARN; a text says why it is missing."""
         return self.managed.get(arn) or f"{arn} is not in {self.file}"
 
 
 def _at_line(policy: Policy, line: int) -> Policy:
-    """A policy that stands as a text on one line."""
+    """Give all statements of a policy in a JSON text the text's line."""
     return policy._replace(
         statements=tuple(
             statement._replace(line=line, conditions=tuple(each._replace(line=line) for each in statement.conditions))
@@ -123,21 +123,21 @@ def gathered(found: Iterator[Policy | str]) -> tuple[tuple[Policy, ...], str]:
 
 
 def mapping_of(node: Node | None) -> Mapping:
-    """The mapping; an empty one where it is something else."""
+    """The node as a mapping; an empty one for any other node."""
     return node if isinstance(node, Mapping) else Mapping((), 0)
 
 
 def items_of(node: Node | None) -> tuple[Node, ...]:
-    """The items of a list; none where it is something else."""
+    """The items of a list; () for any other node."""
     return node.items if isinstance(node, Sequence) else ()
 
 
 def texts_of(node: Node | None) -> list[str]:
-    """Those of a list that are texts."""
+    """The texts in a list."""
     return [each.text for each in items_of(node) if isinstance(each, Scalar)]
 
 
 def text_of(node: Mapping, key: str) -> str:
-    """The text under that key; "" where there is none."""
+    """The text of that key; "" where there is none."""
     found = node.get(key)
     return found.text if isinstance(found, Scalar) and found.kind != "null" else ""

@@ -1,4 +1,4 @@
-"""The text of a file -> the users, roles and policies in it, whichever of four forms the file has."""
+"""The text of a file -> its users, roles and policies; the file's form is recognised from its content."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dsops.policy.sources.text import ReadFile, parse_policy_text, shown_name
 
 
 def read_policy_source(text: str, name: str, read_file: ReadFile, hint: str = "") -> PolicyFile:
-    """The users, roles, secrets and control policies that a file describes; its form is told from its content.
+    """Return the users, roles, secrets and control policies that a file describes.
 
     Takes a sandbox's seed, the output of `aws iam get-account-authorization-details` or `terraform show -json`, or a
-    CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin; `read_file` reads the files that
-    a seed refers to. `hint` goes into the error for a file in none of these forms. Raises PolicyInvalid.
+    CloudFormation template, as JSON or YAML. `name` is the file's name, `-` for stdin; `read_file` reads the files
+    that a seed refers to. `hint` goes into the error for a file in none of these forms. Raises PolicyInvalid.
     """
     shown = shown_name(name)
     document = parse_policy_text(text, shown)
     if document.problems and _is_template(document.root):
-        # Templates have short forms of functions, which mean nothing in other files.
+        # Templates have short forms of functions, which are errors in other files.
         document = parse_yaml(text, shown, has_functions=True)
     root = document.root
     if document.problems:

@@ -1,6 +1,6 @@
-"""A sandbox's seed -> who is in its accounts, with their policies, each statement with its line in the seed.
+"""A sandbox's seed -> the users, roles, providers and secrets of its accounts, each statement with its line.
 
-Read here without the sandbox: a dry run needs no extra, and the seed's own reader forgets where things stood.
+Read here without the sandbox: a dry run needs no extra, and the seed's own reader does not keep lines.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from dsops.policy.sources.entities import (
 )
 
 _ADMIN: Final = "admin"
-"""A seed's user that has every right without being written."""
+"""A seed's user with all permissions, which need not be written."""
 
 
 class SeedPolicies(PolicyFileReader):
-    """A sandbox's seed: docs/reference/sandbox.md."""
+    """Reads a sandbox's seed: docs/reference/sandbox.md."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """All that it says of accounts and of the organization above them."""
+        """Return its accounts and the organization above them."""
         people: list[Known] = []
         region = text_of(root, "region") or "us-east-1"
         accounts = root.get("accounts")
@@ -99,7 +99,7 @@ class SeedPolicies(PolicyFileReader):
         )
 
     def _listed(self, node: Node) -> Policy | str:
-        """One of a list of policies: an ARN, a document, or `{name, document}`."""
+        """An item of a list of policies: an ARN, a document, or `{name, document}`."""
         if isinstance(node, Scalar) and node.text.startswith("arn:"):
             return self.attached(node.text)
         document = mapping_of(node).get("document")
@@ -117,7 +117,7 @@ class SeedPolicies(PolicyFileReader):
     # --- what stands above accounts -------------------------------------------------------------------------
 
     def _organization(self, node: Node | None, accounts: list[str]) -> FileOrganization:
-        """The levels above each account; none of them where it is in no organization, or its management account."""
+        """The levels above each account; () for accounts outside of the organization and for its management account."""
         service: dict[str, Levels] = dict.fromkeys(accounts, ())
         resource: dict[str, Levels] = dict(service)
         if not isinstance(node, Mapping):

@@ -23,7 +23,7 @@ LATER: Final = "what is known only when it is deployed"
 
 
 class _Entity:
-    """A user or role while the resources of a template are gathered."""
+    """A user or role while the resources of a template are collected."""
 
     def __init__(self, kind: Kind, name: str, values: Mapping) -> None:
         self.kind = kind
@@ -33,10 +33,10 @@ class _Entity:
 
 
 class Template(PolicyFileReader):
-    """A CloudFormation template, as JSON or YAML, in which a short tag stands for its long form."""
+    """Reads a CloudFormation template, JSON or YAML; a short tag stands for its long form."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Its users and roles."""
+        """Return its users and roles."""
         resources = [
             (key.text, text_of(mapping_of(node), "Type"), mapping_of(mapping_of(node).get("Properties")))
             for key, node in mapping_of(root.get("Resources")).entries
@@ -55,7 +55,7 @@ class Template(PolicyFileReader):
         return PolicyFile(self.file, tuple(self._known(each) for each in people.values() if each.name), frozenset())
 
     def _attach(self, kind: str, values: Mapping, people: dict[str, _Entity]) -> None:
-        """Gives a policy that is a resource of its own to those that it names."""
+        """Attach a policy resource to the entities that it names."""
         if kind not in _POLICIES:
             return
         wanted: dict[Kind, list[str]] = {}
@@ -92,10 +92,10 @@ class Template(PolicyFileReader):
 
 
 class Terraform(PolicyFileReader):
-    """What `terraform show -json` prints of a plan or a state."""
+    """Reads the output of `terraform show -json` for a plan or a state."""
 
     def read(self, root: Mapping) -> PolicyFile:
-        """Its users and roles."""
+        """Return its users and roles."""
         module = mapping_of(mapping_of(root.get("planned_values") or root.get("values")).get("root_module"))
         resources = list(_resources(module))
         people: dict[tuple[Kind, str], _Entity] = {}
@@ -145,7 +145,7 @@ class Terraform(PolicyFileReader):
 
 
 def _resources(module: Mapping) -> Iterator[tuple[str, Mapping]]:
-    """Type and values of each resource of a module and of those below it."""
+    """Yield type and values of each resource of a module and its child modules."""
     for item in items_of(module.get("resources")):
         yield text_of(mapping_of(item), "type"), mapping_of(mapping_of(item).get("values"))
     for child in items_of(module.get("child_modules")):
@@ -153,7 +153,7 @@ def _resources(module: Mapping) -> Iterator[tuple[str, Mapping]]:
 
 
 def _referred(node: Node | None) -> str:
-    """A name or ARN that is written out, or the resource of the template that is meant."""
+    """A literal name or ARN, or the logical id of the resource that is referred to."""
     if isinstance(node, Scalar):
         return node.text
     reference = text_of(mapping_of(node), "Ref")
@@ -189,7 +189,7 @@ def _made(
 
 
 def _seconds(node: Node | None) -> int:
-    """An hour where nothing is said, which is CreateRole's default; 0 for what is known only later."""
+    """The longest session in seconds: an hour by default (CreateRole); 0 for a value known only after deployment."""
     if node is None:
         return 3600
     return int(node.text) if isinstance(node, Scalar) and node.text.isdigit() else 0

@@ -19,7 +19,7 @@ def shown_name(file: str) -> str:
 
 
 def parse_policy_text(text: str, file: str) -> Document:
-    """The document: JSON or YAML by the file's ending, else JSON where it begins like that."""
+    """Parse JSON or YAML, by the file's extension, else JSON where the text begins like it."""
     extension = os.path.splitext(file)[1].lower()
     is_json = extension in {".json", ".jsonc"} or (
         extension not in {".yaml", ".yml"} and text.lstrip("\ufeff \t\r\n")[:1] in {"{", "[", "/", '"'}
