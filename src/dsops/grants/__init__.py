@@ -6,29 +6,19 @@ session asks AWS for. `cli` and `seed` import it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from dsops.arn import Arn, parse_arn
 from dsops.grants.blank import Blank, blank, blanks_in, filled, told_apart
 from dsops.grants.callers import Callers, RoleCaller
 from dsops.grants.federation import tokens_of
+from dsops.grants.inputs import GrantInputs
 from dsops.grants.trust import trust_in_assertions, trust_in_callers, trust_in_tokens
 from dsops.plan import Plan, Step
 from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
 
-__all__ = [
-    "BaseGrants",
-    "Blank",
-    "GrantInputs",
-    "Grants",
-    "RoleGrants",
-    "SessionGrants",
-    "blanks_in",
-    "filled",
-    "grants_of",
-]
+__all__ = ["BaseGrants", "Blank", "Grants", "RoleGrants", "SessionGrants", "blanks_in", "filled", "grants_of"]
 
 _HOUR = 3600
 _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetFederationToken")
@@ -87,17 +77,6 @@ class Grants(NamedTuple):
     sessions: tuple[SessionGrants, ...]
     bases: tuple[BaseGrants, ...]
     notes: tuple[str, ...]
-
-
-class GrantInputs(NamedTuple):
-    """Inputs besides the plan: from the user, and from the configuration file as written."""
-
-    caller: str = ""
-    """The ARN of the base credentials, "" where it is not known."""
-    issuer: str = ""
-    """The issuer of web identity tokens that are not at hand."""
-    source_identities: Mapping[str, str] = {}
-    """The source identity by store, with `*` for the value of a variable."""
 
 
 def grants_of(plan: Plan, written: GrantInputs) -> Grants:

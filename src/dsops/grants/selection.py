@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from dsops.grants import Grants
+from dsops.grants.names import UniqueNames
+from dsops.plan.statements import policy
 
 KINDS = ("session", "permissions", "trust", "all")
 
@@ -68,3 +71,18 @@ def by_account(grants: Grants) -> dict[str, Grants]:
         )
         for account in accounts
     }
+
+
+def documents_of(grants: Grants, selection: Selection) -> Iterator[tuple[str, object]]:
+    """Yield a file name and a document for each policy, as `aws iam create-role` takes them."""
+    for role in grants.roles:
+        if selection.has_trust:
+            yield f"{role.arn.resource_name}.trust.json", policy(list(role.trust))
+        if selection.has_permissions and role.permissions:
+            yield f"{role.arn.resource_name}.permissions.json", policy(list(role.permissions))
+    for session in grants.sessions:
+        yield f"{session.store}.session.json", session.policy
+    # A profile's name may be any text, and `../` in it another folder.
+    names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
+    for base in grants.bases:
+        yield f"{names.of(base.who)}.permissions.json", policy(list(base.permissions))

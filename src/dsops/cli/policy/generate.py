@@ -9,15 +9,12 @@ from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, json_text, note
 from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
-from dsops.document import Scalar
 from dsops.errors import FileNotWritten, UsageError, nearest
-from dsops.grants import Blank, GrantInputs, Grants, blanks_in, filled, grants_of
+from dsops.grants import Blank, Grants, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
-from dsops.grants.names import UniqueNames
-from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, of_store
+from dsops.grants.inputs import GrantInputs, source_identities, without_external_ids
+from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, documents_of, of_store
 from dsops.grants.terraform import terraform
-from dsops.interpolate import expand, names_in
-from dsops.model import Config, Field
 from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime
@@ -27,11 +24,11 @@ _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
-    config = _without_external_ids(read_config(arguments, runtime))
+    config = without_external_ids(read_config(arguments, runtime))
     plan = plan_named(config, environment_name(config, arguments), runtime)
     show_notes(plan.notes)
-    written = GrantInputs(arguments.text("--caller"), arguments.text("--issuer"), _source_identities(config, plan))
-    grants = grants_of(plan, written)
+    identities = source_identities(config, plan)
+    grants = grants_of(plan, GrantInputs(arguments.text("--caller"), arguments.text("--issuer"), identities))
     selection = Selection(arguments.text("--kind"))
     if arguments.text("--store"):
         grants = of_store(grants, _store(arguments.text("--store"), plan))
@@ -49,30 +46,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     _note_blanks(grants, selection)
     show_notes(grants.notes)
     return 0
-
-
-def _without_external_ids(config: Config) -> Config:
-    """The same with a word in the place of each external ID: it is never shown, and need not be known here."""
-    stores = {}
-    for name, store in config.stores.items():
-        field = store.fields.get("external_id")
-        fields = dict(store.fields)
-        if field is not None and isinstance(field.node, Scalar):
-            fields["external_id"] = Field(field.node._replace(text="not-shown"), field.where)
-        stores[name] = store._replace(fields=fields)
-    return config._replace(stores=stores)
-
-
-def _source_identities(config: Config, plan: Plan) -> Mapping[str, str]:
-    """As they stand in the file, with `*` for each variable: it is another one for everybody."""
-    found = {}
-    for name in plan.steps:
-        field = config.stores[name].fields.get("source_identity") if name in config.stores else None
-        if field is not None and isinstance(field.node, Scalar):
-            text = field.node.text
-            anything = dict.fromkeys(names_in(text), "*")
-            found[name] = expand(text, anything, field.where, "source_identity", timestamp="*", user="*")
-    return found
 
 
 def _store(name: str, plan: Plan) -> str:
@@ -123,21 +96,8 @@ def _files(grants: Grants, selection: Selection, format_name: str) -> Iterator[t
         if format_name != "json":
             yield f"{account}/{_FILES[format_name]}", _text(part, selection, format_name)
             continue
-        for role in part.roles:
-            if selection.has_trust:
-                yield f"{account}/{role.arn.resource_name}.trust.json", _document(policy(list(role.trust)))
-            if selection.has_permissions and role.permissions:
-                yield f"{account}/{role.arn.resource_name}.permissions.json", _document(policy(list(role.permissions)))
-        for session in part.sessions:
-            yield f"{account}/{session.store}.session.json", _document(session.policy)
-        # A profile's name may be any text, and `../` in it another folder.
-        names = UniqueNames(r"[^A-Za-z0-9_.@+=,-]+", "-")
-        for base in part.bases:
-            yield f"{account}/{names.of(base.who)}.permissions.json", _document(policy(list(base.permissions)))
-
-
-def _document(document: object) -> str:
-    return f"{json_text(_plain(filled(document)))}\n"
+        for name, document in documents_of(part, selection):
+            yield f"{account}/{name}", f"{json_text(_plain(filled(document)))}\n"
 
 
 def _plain(value: object) -> Json:
