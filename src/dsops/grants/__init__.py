@@ -18,7 +18,17 @@ from dsops.plan import Plan, Step
 from dsops.plan.needs import SecretRead, session_needs, users_of
 from dsops.plan.statements import Statement, compact, policy, statements_of
 
-__all__ = ["BaseGrants", "Blank", "Grants", "RoleGrants", "SessionGrants", "blanks_in", "filled", "grants_of"]
+__all__ = [
+    "BaseGrants",
+    "Blank",
+    "GrantInputs",
+    "Grants",
+    "RoleGrants",
+    "SessionGrants",
+    "blanks_in",
+    "filled",
+    "grants_of",
+]
 
 _HOUR = 3600
 _WITH_POLICY = ("AssumeRole", "AssumeRoleWithWebIdentity", "AssumeRoleWithSAML", "GetFederationToken")

@@ -6,15 +6,20 @@ through the AWS APIs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from dsops.arn import Arn, parse_arn
+from dsops.aws.apis.iam import Iam
 from dsops.aws.apis.kms import Kms, get_key_policy
+from dsops.aws.apis.organizations import OrganizationsClient
 from dsops.aws.apis.secret_policy import SecretsManagerClient
+from dsops.aws.http.client import Client
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
 from dsops.errors import AccessDenied, DsopsError, EntityNotFound
-from dsops.explain.evidence.attached import ReadsAttached
+from dsops.explain.evidence.attached import AttachedReader, ReadsAttached
 from dsops.explain.evidence.organization import OrganizationReader
 from dsops.explain.evidence.secret import read_with_any
 from dsops.policy import (
@@ -159,6 +164,48 @@ async def _policy_of_key(apis: Sequence[Kms], key: str) -> str:
 
 def _unknown(why: str) -> Attached:
     return Attached(None, (), None, why, (why,), why)
+
+
+class AccountKeys(NamedTuple):
+    """Credentials that may read an account, and the region of its global services."""
+
+    credentials: Credentials
+    region: str
+
+
+def completer_of(
+    client: Client,
+    find_keys: Callable[[str], AccountKeys | None],
+    find_endpoint: Callable[[str, str], Endpoint],
+    accounts: Iterable[str],
+) -> Completer:
+    """Return a completer for questions about these accounts.
+
+    `find_keys` takes an account and returns the keys that read it, if there are any; `find_endpoint` takes a service
+    and a region.
+    """
+
+    def organizations(account: str) -> OrganizationsClient | None:
+        keys = find_keys(account)
+        endpoint = find_endpoint("organizations", keys.region) if keys else None
+        return OrganizationsClient(client, keys.credentials, endpoint) if keys and endpoint else None
+
+    def secrets(account: str, region: str) -> list[SecretsManagerClient]:
+        keys = find_keys(account)
+        endpoint = find_endpoint("secretsmanager", region)
+        return [SecretsManagerClient(client, keys.credentials, endpoint)] if keys else []
+
+    def kms(account: str, region: str) -> list[Kms]:
+        keys = find_keys(account)
+        return [Kms(client, keys.credentials, find_endpoint("kms", region))] if keys else []
+
+    readers, own = {}, {}
+    for account in sorted(accounts):
+        keys, api = find_keys(account), organizations(account)
+        if keys is not None and api is not None:
+            readers[account] = AttachedReader(Iam(client, keys.credentials, find_endpoint("iam", keys.region)))
+            own[account] = api
+    return Completer(readers, OrganizationReader(own, organizations), secrets, kms)
 
 
 FindSecretsManager = Callable[[str, str], Sequence[SecretsManagerClient]]
