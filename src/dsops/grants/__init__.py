@@ -118,8 +118,8 @@ class _Making:
             if step.type == "aws.sts" and arn is not None:
                 roles.setdefault(arn, []).append(step)
             elif step.operation == "AssumeRoleWithSAML":
-                told = "whose assertion says which role: name it in `role_arn` for the role's policies"
-                self._notes[f"store `{step.name}` has no `role_arn`, {told}"] = None
+                hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
+                self._notes[f"store `{step.name}` has no `role_arn`, {hint}"] = None
         made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
         sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
@@ -171,8 +171,8 @@ class _Making:
             is_hop = role is not None and user.operation == "AssumeRole"
             if role is not None and is_hop and role.account == account and self._callers.of(user).is_named:
                 # Measured on AWS, and in its guide (Policy evaluation logic, resource-based policies in one account).
-                told = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
-                self._notes[told] = None
+                note = f"{who} needs no permission to assume {role}: a trust policy of its own account names it"
+                self._notes[note] = None
                 continue
             needed.append(user)
         self._note_shared(account, needed)
@@ -202,7 +202,7 @@ class _Making:
         return [SessionGrants(step.name, role, account, policy(statements_of(needs)), is_sent)]
 
     def _base(self, caller: RoleCaller) -> BaseGrants:
-        permissions = self._permissions(caller.told, caller.account, caller.users)
+        permissions = self._permissions(caller.text, caller.account, caller.users)
         arn = caller.arn if isinstance(caller.arn, str) else self._blanks.get(caller.arn, caller.arn)
         return BaseGrants(caller.who, arn, caller.account, permissions)
 

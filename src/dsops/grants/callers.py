@@ -30,9 +30,9 @@ class RoleCaller(NamedTuple):
     """The steps that call AWS as this caller."""
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The caller in a sentence."""
-        return self.arn if isinstance(self.arn, str) else f"whoever has the {self.who} credentials"
+        return self.arn if isinstance(self.arn, str) else f"the owner of the {self.who} credentials"
 
 
 class Callers:

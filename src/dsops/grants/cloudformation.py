@@ -74,7 +74,7 @@ def _base(base: BaseGrants, environment: str) -> Template:
         "Type": "AWS::IAM::ManagedPolicy",
         "Properties": {
             "ManagedPolicyName": f"dsops-{environment}-{base.who}",
-            "Description": f"What dsops needs for {environment}: attach it to whoever has these credentials",
+            "Description": f"What dsops needs for {environment}: attach it to the owner of these credentials",
             "PolicyDocument": policy(list(base.permissions)),
         },
     }

@@ -59,7 +59,7 @@ def _base(base: BaseGrants, names: UniqueNames, environment: str) -> str:
     name = names.of(f"{base.who}_credentials")
     fields = [
         ("name", _text(f"dsops-{environment}-{base.who}")),
-        ("description", _text(f"What dsops needs for {environment}: attach it to whoever has these credentials")),
+        ("description", _text(f"What dsops needs for {environment}: attach it to the owner of these credentials")),
         ("policy", f"jsonencode({hcl(policy(list(base.permissions)), 1)})"),
     ]
     return _block(f'resource "aws_iam_policy" "{name}"', fields)

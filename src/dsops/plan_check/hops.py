@@ -181,7 +181,7 @@ class _Check:
 
 def _unknown_caller(step: Step, plan: Plan) -> str:
     if step.credentials_from:
-        return f"whom the session of store `{step.credentials_from}` makes is not known"
+        return f"the caller that the session of store `{step.credentials_from}` makes is not known"
     if len(plan.ambient) > 1:
         return f"there are {len(plan.ambient)} base credentials here, and `--caller` can name only one"
     return "who has the base credentials is not known: name them with `--caller ARN`"

@@ -56,7 +56,7 @@ def _allowed_by(row: AnsweredCase) -> str:
         if reason.is_needed and reason.matched:
             place = place_of(reason.matched[0].policy.name, reason.matched[0].statement.line)
             found.append(place if place.startswith("the ") else f"the {reason.policy_type} ({place})")
-    return f"allowed by {' and '.join(found)}" if found else "nobody needs a permission for it"
+    return f"allowed by {' and '.join(found)}" if found else "it needs no permission"
 
 
 def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Json:

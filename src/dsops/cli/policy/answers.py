@@ -72,7 +72,7 @@ def _decided_by(outcome: Outcome) -> str:
     if outcome.verdict == "unknown":
         return "what could not be read"
     if decision.decided_by == "no policy":
-        return "no policy: nobody needs a permission for it" if decision.policy is None else "no policy"
+        return "no policy: it needs no permission" if decision.policy is None else "no policy"
     types = deciding(decision)
     if len(types) > 1:
         return f"the {' and the '.join(types)}"

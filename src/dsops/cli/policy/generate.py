@@ -67,7 +67,7 @@ def _one_account(grants: Grants, format_name: str) -> Grants:
     if len(known) == len(accounts):
         message, why = f"the policies are for {len(known)} accounts", f"they are {', '.join(known)}"
     else:
-        message = f"the policies are for {counted(len(known), 'account')} and for whoever has the base credentials"
+        message = f"the policies are for {counted(len(known), 'account')} and for the owner of the base credentials"
         why = f"they are {', '.join(known)}, and that of the base credentials, which is not known"
         hint = f"say who that is with `--caller ARN` (`dsops whoami` prints it); {hint}"
     raise UsageError(f"{message}, and a {format_name} file is for one", why=why, hint=hint)
@@ -175,8 +175,8 @@ def _note_blanks(grants: Grants, selection: Selection) -> None:
 
 _HELP = (
     "Prints the policies that an environment needs in AWS, no wider than what it does.\n"
-    "That is: for each role whom it trusts (the role of the hop before, whoever has the base\n"
-    "credentials, an identity provider) and what it may do, what the base credentials may do, and the\n"
+    "That is: for each role its trust policy (the role of the hop before, the owner of the base\n"
+    "credentials, an identity provider) and its permissions, those of the base credentials, and the\n"
     "session policies that `session_policy: auto` stands for. Nothing is asked of AWS. What the\n"
     "configuration does not tell is left open, and so is an external ID.\n\n"
     "  dsops policy generate --env production --caller arn:aws:iam::111111111111:user/ada\n"

@@ -183,8 +183,8 @@ COMMAND = Group(
         "check": Command(
             help=(
                 "Says what is wrong with policies, line by line.\n"
-                "That is: what AWS refuses, whom a trust policy lets in by mistake, conditions that hold when they\n"
-                "should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
+                "That is: what AWS refuses, callers that a trust policy lets in by mistake, conditions that hold when\n"
+                "they should not, names that AWS has not. Reads JSON, with comments too, and YAML. The exit code is 6\n"
                 "when there is an error or a warning (a note is neither), 2 when a file can't be read."
             ),
             run=_check,

@@ -34,7 +34,7 @@ def _fact(unread: Unread, about: About) -> Fact:
     if place in _POLICY_TYPES_OF_ORGANIZATIONS:
         who = "the organization's management account"
     elif place == "session":
-        who = "whoever issued the session"
+        who = "the issuer of the session"
     what, command = _looked_up(unread, about)
     # The hint that follows is for `policy simulate`.
     return Fact(what, re.split("[;:] give ", unread.why)[0], who, command)

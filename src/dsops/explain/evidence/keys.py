@@ -173,7 +173,7 @@ class KeyAsker:
         if not key and read.step.type == "aws.secretsmanager":
             command = describe_command(read.resource)
         what = f"the key {key}" if key else f"the KMS key of {read.resource}"
-        return Fact(what, "nobody here may look it up", f"an administrator of account {account}", command)
+        return Fact(what, "no keys here may look it up", f"an administrator of account {account}", command)
 
     def _unusable(self, read: Encrypted, key: str, state: str) -> RefusalFinding:
         """The finding for a key that no caller can use; `key` and `state` are "" where unknown."""

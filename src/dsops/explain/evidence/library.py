@@ -124,7 +124,7 @@ class EvidenceLibrary:
             more.append(Unread("resource", "the caller may not look up the secret's whole ARN"))
         if asked.resource.endswith(UNKNOWN_KEY):
             given["resource"] = ()
-            more.append(Unread("resource", "nobody here may look up which key it is"))
+            more.append(Unread("resource", "no keys here may look up which key it is"))
         caller = chain[-1].caller if chain else None
         issuer = self._chains.plan.steps.get(caller.step) if caller is not None else None
         if issuer is not None and asked.principal.account:

@@ -107,11 +107,11 @@ def _account(said: Said, chain: Sequence[ChainKeys]) -> str:
 def _missing(said: Said, chain: Sequence[ChainKeys], why: str) -> Fact:
     account = _account(said, chain)
     whose = f"account {account} or its organization" if account else "the account that was refused"
-    link = f", or opens {said.link}," if said.link else ""
+    link = f", who may also open {said.link}," if said.link else ""
     region = f" --region {said.region}" if said.region else ""
     return Fact(
         f"AWS's own record of the refusal, {said.authorization_id}",
         why,
-        f"whoever has {_PERMISSION} in {whose}{link}",
+        f"a caller with {_PERMISSION} in {whose}{link}",
         f"aws iam-toolbox get-request-authorization-details{region} --authorization-id {said.authorization_id}",
     )

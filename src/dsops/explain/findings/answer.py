@@ -111,7 +111,7 @@ def _whole_arn(about: About) -> Fact:
     if about.request.resource.endswith(UNKNOWN_KEY):
         secret = next(iter(about.request.context.get("kms:EncryptionContext:SecretARN", ())), "")
         what = f"the KMS key of {secret}, and its policy"
-        return Fact(what, "nobody here may look it up", owner, describe_command(secret))
+        return Fact(what, "no keys here may look it up", owner, describe_command(secret))
     what = f"the whole ARN of {about.request.resource}, and whether it exists"
     command = f"aws secretsmanager describe-secret --secret-id {_secret_name(about.request.resource)}"
     return Fact(what, "the caller may not look it up", owner, command)

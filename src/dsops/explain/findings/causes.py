@@ -247,5 +247,5 @@ def _named(statement: Statement) -> Sequence[str]:
 
 def _listed(names: Sequence[str]) -> str:
     if not names:
-        return "nobody"
+        return "no principal"
     return " and ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -217,7 +217,7 @@ class Investigator:
                 await decode_authorization_message(self._chains.client, keys.credentials, endpoint, encoded)
             )
         except AccessDenied as denied:
-            hint = "somebody of that account who may sts:DecodeAuthorizationMessage can run this command"
+            hint = "an administrator of that account with sts:DecodeAuthorizationMessage can run this command"
             denied.retell(denied.message, hint=hint)
             raise
 

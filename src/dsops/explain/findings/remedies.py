@@ -92,7 +92,7 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
         shown = f" ({values})" if values and not is_null else ""
         text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
     if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
-        text += "; one that the session before has already stays, and that session has to be had anew"
+        text += "; one that the session before already has stays, so that session must be issued again"
     return Remedy(text, about.edit(key, store))
 
 

@@ -32,7 +32,7 @@ OF_AN_ISSUER: Final = ("aws:principaltag/", "aws:sourceidentity", "aws:federated
 _OF_A_BASE_SESSION: Final = ("aws:tokenissuetime", *OF_AN_ISSUER)
 _OF_MFA: Final = ("aws:multifactorauthpresent", "aws:multifactorauthage")
 NETWORK: Final = "only AWS sees from which address and network the call comes"
-BASE_SESSION: Final = "nobody tells how the base session was made"
+BASE_SESSION: Final = "it is not known how the base session was made"
 
 
 class ChainCaller(NamedTuple):

@@ -109,7 +109,7 @@ class StatementReader(Notes):
         elif key.text == "NotAction":
             hint = "write `Action`"
         elif "Principal" in self.rules.prohibited:
-            hint = "remove it: the policy is for whom it is attached to"
+            hint = "remove it: the policy applies to the users and roles that it is attached to"
         else:
             hint = "write `Principal`"
         words = KIND_WORDS[self._kind]

@@ -19,8 +19,8 @@ ABSENT_PASSES: Final = LintRule(
     "condition.absent-key-passes",
     "warning",
     "an Allow holds for requests without the key that guards it",
-    why="`...IfExists` and the operators that say Not are met when the request has no such key. For an external ID, "
-    "an organization, a source or a token's subject that means: whoever leaves it out, or never has it, is let in.",
+    why="`...IfExists` and the operators that say Not are met when the request has no such key. For an external ID, an "
+    "organization, a source or a token's subject that means: a caller that leaves it out, or never has it, is let in.",
     cure="use the operator without IfExists, or add a Null operator with `false` for the same key",
     source=_OPERATORS,
 )

@@ -17,7 +17,7 @@ OLD_VERSION: Final = LintRule(
     "note",
     "the policy has no `Version`, or the one of 2008",
     why="A policy without `Version` is read as 2008-10-17, in which `${...}` is plain text. Nothing else differs, so "
-    "it works until somebody adds a variable.",
+    "it works until a variable is added.",
     cure='write `"Version": "2012-10-17"`',
     source="AWS IAM User Guide, IAM JSON policy elements: Version",
 )
@@ -45,7 +45,7 @@ ALLOWS_NOTHING: Final = LintRule(
     "a policy that must allow something only denies",
     why="A session policy and a permissions boundary are limits: what they do not allow, the session or user may not "
     "do, whatever its own policies say. With nothing but Deny statements nothing is left. A trust policy without an "
-    "Allow lets nobody assume the role.",
+    "Allow lets no caller assume the role.",
     cure='add a statement that allows what shall be left, such as {"Effect": "Allow", "Action": "*", "Resource": '
     '"*"}; the Deny statements take away from it',
     source="AWS IAM User Guide, Session policies; Permissions boundaries for IAM entities",
@@ -168,8 +168,8 @@ def _check_effects(document: DocumentView, findings: FindingCollector) -> None:
     if document.kind in {"session", "boundary", "trust"}:
         what = {
             "session": "a session with it may do nothing at all",
-            "boundary": "whoever has it as a boundary may do nothing at all",
-            "trust": "nobody may assume the role",
+            "boundary": "a user or role with this boundary may do nothing at all",
+            "trust": "no caller may assume the role",
         }[document.kind]
         findings.add(ALLOWS_NOTHING, line, path, f"there are only Deny statements: {what}")
     elif document.kind == "identity":

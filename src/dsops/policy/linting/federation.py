@@ -19,7 +19,7 @@ _GUIDE: Final = "AWS IAM User Guide, Identity-provider controls for shared OIDC 
 NO_TENANT: Final = LintRule(
     "oidc.no-tenant",
     "error",
-    "everybody who uses a shared OIDC provider may assume the role",
+    "every customer of a shared OIDC provider may assume the role",
     why="The provider gives tokens to all its customers. Without a condition on the claim that says which customer "
     "it is, a stranger's workflow or app can assume the role. IAM refuses such a policy for the providers that it "
     "lists (since June 2025); roles from before are still there.",
@@ -31,7 +31,7 @@ ANY_TENANT: Final = LintRule(
     "error",
     "the condition on a shared OIDC provider's claim lets strangers in",
     why="The wildcard stands where the name of the customer, organization or project has to be complete. "
-    "`repo:octo*` also matches a repository of `octopus`, and anybody may register a name that begins alike.",
+    "`repo:octo*` also matches a repository of `octopus`, and an attacker may register a name that begins alike.",
     cure="write the name in full, with the separator behind it: `repo:octo-org/octo-repo:*`",
     source=f"{_GUIDE}; GitHub Docs, OpenID Connect reference",
 )
@@ -39,7 +39,7 @@ WIDE_SUBJECT: Final = LintRule(
     "oidc.wide-subject",
     "note",
     "every branch, or every repository, of an owner may assume the role",
-    why="Whoever may push a branch, open a pull request inside of the repository or create a repository there can "
+    why="A user who may push a branch, open a pull request inside of the repository or create a repository there can "
     "use the role. That may be what is wanted.",
     cure="name what deploys: `repo:octo-org/octo-repo:environment:production` or `...:ref:refs/heads/main`",
     source="GitHub Docs, OpenID Connect reference",
@@ -150,7 +150,7 @@ def _check_provider(view: View, host: str, named: Named, findings: FindingCollec
     key = shared.claim if ":" in shared.claim else f"{host}:{shared.claim}"
     clauses = [clause for clause in view.clauses if clause.lower == lower_case(key) and not clause.parsed.is_negated]
     if not narrows(view, lower_case(key).__eq__):
-        message = f"anybody who uses {shared.name} may assume the role: nothing is asked of `{key}`"
+        message = f"every customer of {shared.name} may assume the role: nothing is asked of `{key}`"
         hint = f"add a condition on `{key}`" + (
             ", such as repo:octo-org/octo-repo:ref:refs/heads/main" if lower_case(host) in _GITHUB else ""
         )

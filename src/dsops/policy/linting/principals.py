@@ -17,7 +17,7 @@ from dsops.policy.linting.view import Clause, DocumentView, Named, View
 ANYBODY_ASSUMES: Final = LintRule(
     "trust.everyone",
     "error",
-    "anybody in any AWS account may assume the role",
+    "every caller in any AWS account may assume the role",
     why='`"Principal": "*"` names every caller of every account. An external ID alone does not change that: it is a '
     "name that two parties agreed on, not a password. What tells callers apart is what AWS itself says of them.",
     cure="name the accounts, users or roles that are meant, or add a condition on aws:PrincipalOrgID or "
@@ -39,7 +39,7 @@ WHOLE_ACCOUNT: Final = LintRule(
     "note",
     "a whole account is trusted without a condition",
     why="The account's root stands for everyone in it whose own policies allow the call. That is the usual form "
-    "between accounts of one owner. An account of somebody else, who does the same for other customers, can be "
+    "between accounts of one owner. An account of another company, which does the same for other customers, can be "
     "talked into using your role for one of them (the confused deputy): an external ID that they choose for you "
     "prevents it.",
     cure="for a third party add a condition on sts:ExternalId; inside of an organization one on aws:PrincipalOrgID",
@@ -51,7 +51,7 @@ ONE_USER: Final = LintRule(
     "a trust policy that names one user",
     why="It is valid, and narrower than the account's root. In the same account it suffices by itself: that user "
     "needs no policy that allows sts:AssumeRole (measured on AWS in July 2026). From another account the user needs "
-    "one as well. AWS keeps the user's unique id, so a user who is deleted and created anew is no longer trusted.",
+    "one as well. AWS keeps the user's unique id, so a user who is deleted and created again is no longer trusted.",
     cure="leave it, or name the account's root to have the account's own policies decide who may",
     source="AWS IAM User Guide, Cross-account policy evaluation logic; AWS JSON policy elements: Principal",
 )
@@ -59,7 +59,7 @@ DELETED: Final = LintRule(
     "principal.unique-id",
     "warning",
     "a principal is given by its unique id",
-    why="This is what IAM shows once the user or role that was named is deleted. One that is created anew under the "
+    why="This is what IAM shows once the user or role that was named is deleted. One that is created again under the "
     "same name has another id and does not match.",
     cure="name the user's or role's ARN again, or remove the principal",
     source="AWS IAM User Guide, AWS JSON policy elements: Principal",
@@ -103,16 +103,16 @@ ANY_SOURCE: Final = LintRule(
     "service.any-source",
     "warning",
     "an AWS service may use the resource for any of its customers",
-    why="The service calls with its own name, whoever asked it to. Somebody in another account can have it use your "
-    "resource, unless the policy says for whom the service may do so.",
+    why="The service calls with its own name, whichever account asked it to. An attacker in another account can have "
+    "it use your resource, unless the policy says for which accounts the service may do so.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount (aws:SourceOrgID for a whole organization)",
     source="AWS IAM User Guide, The confused deputy problem, Cross-service confused deputy prevention",
 )
 ANY_SOURCE_ROLE: Final = LintRule(
     "service.any-source-role",
     "note",
-    "an AWS service may assume the role without saying for whom",
-    why="A role can only be handed to a service by somebody in its own account who has iam:PassRole, so this is "
+    "an AWS service may assume the role for any customer",
+    why="A role can only be handed to a service by a caller in its own account that has iam:PassRole, so this is "
     "rarely open to others. Many services send aws:SourceArn and aws:SourceAccount when they assume a role; where "
     "the service's own guide says so, a condition on them limits the role to the resource that it is for.",
     cure="add a condition on aws:SourceArn or aws:SourceAccount if the service's guide shows one",
@@ -178,7 +178,9 @@ def _check_everyone(view: View, fences: Sequence[_Fence], findings: FindingColle
         return
     line = next(named.line for named in view.principals if named.text == "*")
     if is_trust:
-        findings.add(ANYBODY_ASSUMES, line, view.element("Principal"), "anybody in any AWS account may assume the role")
+        findings.add(
+            ANYBODY_ASSUMES, line, view.element("Principal"), "every caller in any AWS account may assume the role"
+        )
     else:
         message = "everyone is allowed, anonymous callers too"
         findings.add(PUBLIC, line, view.element("Principal"), message)

@@ -13,7 +13,7 @@ PRIVATE_ADDRESS: Final = LintRule(
     "warning",
     "aws:SourceIp is never a private address",
     why="It is the public address from which a request reached AWS. A request through a VPC endpoint has no "
-    "aws:SourceIp at all; its private address is aws:VpcSourceIp. So an Allow for 10.0.0.0/8 allows nobody, and a "
+    "aws:SourceIp at all; its private address is aws:VpcSourceIp. So an Allow for 10.0.0.0/8 allows no request, and a "
     "Deny for everything but 10.0.0.0/8 denies everybody.",
     cure="give the public addresses of the network (of its NAT gateway or proxy), or compare aws:VpcSourceIp "
     "together with aws:SourceVpce",
@@ -23,7 +23,7 @@ ONE_USERID: Final = LintRule(
     "condition.userid-of-user",
     "note",
     "aws:userid is compared with the id of one IAM user",
-    why="AIDA... is the unique id of a user, not the name: a user who is deleted and created anew has another one. "
+    why="AIDA... is the unique id of a user, not the name: a user who is deleted and created again has another one. "
     "The sessions of a role have AROA...:session instead and never match it.",
     cure="for a role compare AROA...:* with StringLike; for people, aws:PrincipalArn or tags are easier to read",
     source="AWS IAM User Guide, IAM identifiers, Unique identifiers",
@@ -32,7 +32,7 @@ BARE_ROLE_ID: Final = LintRule(
     "condition.userid-of-role",
     "warning",
     "aws:userid is compared with the bare id of a role",
-    why="The value of a role's session is the role's id, a colon and the session's name. The id alone is nobody's.",
+    why="The value of a role's session is the role's id, a colon and the session's name. No request has the id alone.",
     cure="write StringLike and AROA...:*",
     source="AWS IAM User Guide, IAM policy elements: Variables and tags, Principal key values",
 )
@@ -119,7 +119,7 @@ def _check_userids(clause: Clause, findings: FindingCollector) -> None:
             message = f"`{value.text}` is one user, by its unique id; sessions of roles never match it"
             findings.add(ONE_USERID, value.line, clause.path, message)
         else:
-            message = f"`{value.text}` is nobody's aws:userid: a session's goes on with a colon and its name"
+            message = f"`{value.text}` is no request's aws:userid: a session's goes on with a colon and its name"
             hint = f"write StringLike and `{value.text}:*`"
             findings.add(BARE_ROLE_ID, value.line, clause.path, message, hint=hint)
 
@@ -128,5 +128,5 @@ def _check_arns(clause: Clause, findings: FindingCollector) -> None:
     for value in clause.values:
         parts = value.text.split(":", 5)
         if len(parts) == 6 and parts[2] == "sts" and parts[5].startswith("assumed-role/"):
-            message = "aws:PrincipalArn is the role's ARN also in its sessions, so this value is nobody's"
+            message = "aws:PrincipalArn is the role's ARN also in its sessions, so no request has this value"
             findings.add(NO_SESSION_ARN, value.line, clause.path, message)

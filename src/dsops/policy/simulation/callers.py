@@ -33,7 +33,7 @@ def read_caller(text: str, *, role_arn: str = "", unique_id: str = "") -> Princi
     arn = parse_arn(text)
     if arn is None:
         if is_account_id(text):
-            raise ValueError(f"an account calls nobody: write arn:aws:iam::{text}:root for its root user")
+            raise ValueError(f"an account is not a caller: write arn:aws:iam::{text}:root for its root user")
         if "." in text and ":" not in text and "/" not in text:
             return Principal("service", "", "", federated=text)
         raise ValueError(f"`{text}` is neither an ARN, nor a service such as ec2.amazonaws.com, nor `{ANONYMOUS}`")

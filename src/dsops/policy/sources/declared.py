@@ -193,4 +193,4 @@ def assumptions(files: Sequence[PolicyFile], *, has_single: bool) -> Iterator[st
     if not any(file.organization is not None for file in files):
         yield "no service or resource control policies are given, so none are looked at"
     if has_single:
-        yield "whoever is given with --identity-policy and in no file has no other policies, and no boundary"
+        yield "a caller given with --identity-policy and in no file has no other policies and no boundary"

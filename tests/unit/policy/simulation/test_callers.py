@@ -54,7 +54,7 @@ def test_a_caller_is_read_from_its_arn_or_name(text: str, principal: tuple[str, 
     [
         ("alice", "neither an ARN"),
         ("", "neither an ARN"),
-        (ACCOUNT, "an account calls nobody"),
+        (ACCOUNT, "an account is not a caller"),
         ("arn:aws:s3:::bucket", "can't call"),
         (f"arn:aws:iam::{ACCOUNT}:group/developers", "can't call"),
         (f"arn:aws:iam::{ACCOUNT}:user/", "can't call"),
