@@ -87,7 +87,7 @@ WRONG_CALL: Final = LintRule(
     "those who are named make another call than the one that is allowed",
     why="Users, roles, accounts and services call sts:AssumeRole; an OIDC provider's users "
     "sts:AssumeRoleWithWebIdentity; a SAML provider's sts:AssumeRoleWithSAML. Any other pair never happens, so the "
-    "statement lets nobody in.",
+    "statement lets no caller in.",
     cure="write the action that belongs to the principal",
     source="AWS STS API Reference, AssumeRole, AssumeRoleWithSAML and AssumeRoleWithWebIdentity",
 )
