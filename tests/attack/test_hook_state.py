@@ -6,8 +6,8 @@ from shutil import which
 
 import pytest
 
-from dsops.cli.hook.names import require_harmless
 from dsops.errors import NotAllowed
+from dsops.hook.names import require_harmless
 from tests.unit.cli.test_hook import House, aws, house, shell, show
 
 __all__ = ["aws", "house", "shell"]  # fixtures

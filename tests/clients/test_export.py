@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.setup.export import own_program
+from dsops.process.own_program import own_program
 from tests.clients.sdks import aws_cli_2
 from tests.installed import OUTSIDE, ToolMissingError
 from tests.permission import allow_found
@@ -297,6 +297,7 @@ def test_the_exported_command(tmp_path: Path) -> None:
     """The exported command runs dsops' script, or `python -P -m dsops`, which no module in a folder can shadow."""
     script = tmp_path / "dsops"
     script.write_text("")
+    script.chmod(0o755)
 
     assert [str(script)] == own_program(str(script), "/usr/bin/python3")
     for other in (str(tmp_path / "gone" / "dsops"), "/lib/dsops/__main__.py", "-c"):

@@ -328,7 +328,7 @@ def test_a_logout_ends_the_login_everywhere(desk: Login) -> None:
     desk.file.write_text(token)
     assert "dsops login dev" in desk.caller("dev", "--no-agent")
     desk.file.unlink()
-    assert "nobody had logged in" in desk.dsops("logout").stdout
+    assert "there was no login" in desk.dsops("logout").stdout
 
 
 def test_login_and_logout_of_an_auto_role(desk: Login) -> None:

@@ -194,7 +194,7 @@ def test_a_policy_of_other_origin_is_not_replaced(dsops: Dsops, aws: LocalAws) -
     done = dsops.run("revoke", "worker", "--apply", "--yes")
 
     assert 3 == done.returncode
-    assert b"somebody has written anew" in done.stderr
+    assert b"that neither dsops nor the console wrote" in done.stderr
 
 
 def test_the_role_of_another_account_is_never_taken_for_this_ones(dsops: Dsops, aws: LocalAws) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsops.cli.hook.hook import code_for
+from dsops.hook.loading import hook_code
 from dsops.render.fish import quote_bytes
 from dsops.render.shell import quote
 from tests.property.test_quoting import byte_strings, several
@@ -40,7 +40,7 @@ def test_a_shell_sets_what_it_is_told_and_puts_back_what_was_there(
     end = b"env -0 > after\n__dsops_unload\nenv -0 > back\n"
     # As the hook does before it evaluates what `dsops hook-load` prints.
     begin = b"" if shell == "fish" else b"__dsops_begin\n"
-    (tmp_path / "script").write_bytes(code_for(shell, ["dsops"]) + begin + calls + end)
+    (tmp_path / "script").write_bytes(hook_code(shell, ["dsops"]) + begin + calls + end)
     environ = {b"PATH": b"/usr/bin:/bin", b"HOME": bytes(tmp_path), b"LC_ALL": b"C.UTF-8", **before}
 
     done = subprocess.run(

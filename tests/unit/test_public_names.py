@@ -34,7 +34,6 @@ DOORS = {
 PAST_THE_DOOR = {
     "cli/look/explain_files.py": "the kinds of entities are its keys",
     "cli/look/plan_check.py": "prints what the sources assume",
-    "cli/login/revoke.py": "one policy that AWS's console writes, too",
     "cli/policy/answers.py": "words for verdicts",
     "cli/policy/simulate.py": "builds a table's row from flags",
     "explain/evidence/readers.py": "the kinds of entities are its keys",

@@ -1,50 +1,51 @@
-"""The trail's lines since a place in it, whatever files they stand in by now: for who follows it, or sends it on."""
+"""The trail's lines behind a position, also across rotated files: for `--follow` and for the sender."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Iterator, Mapping
 
 from dsops.audit.chain import START, hash_of, link_of, record_in
 from dsops.audit.reading import unreadable
 from dsops.audit.trail import put_away
 from dsops.errors import TrailUnreadable
 from dsops.input_file import read_at
-from dsops.startup import NamedTuple
+from dsops.startup import Any, NamedTuple
 
 _MOST_BYTES = 1 << 20
 _LONGEST_LINE = 1 << 22
 
 
 class Position(NamedTuple):
-    """How far somebody has read. The file's number and the offset are where to look first; the hash decides."""
+    """How far a reader has read. Inode and offset are tried first; the hash decides."""
 
     number: int = 0
-    """Of the last line that was read; 0 before the first."""
+    """The number of the last line that was read; 0 before the first."""
     hash: str = START
-    """Of that line."""
+    """The hash of that line."""
     length: int = 0
-    """Of that line, without its newline."""
+    """The length of that line without its newline."""
     inode: int = 0
-    """Of the file that it stands in."""
+    """The inode of the file that contains it."""
     offset: int = 0
-    """In that file, behind its newline."""
+    """The offset in that file behind its newline."""
 
 
 class Look(NamedTuple):
-    """Whole lines, without their newlines, and where they end."""
+    """Complete lines without their newlines, and the position behind them."""
 
     lines: tuple[bytes, ...]
     position: Position
 
 
 def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
-    """What comes next, of one file at a time; nothing where there is nothing new. Raises TrailUnreadable.
+    """The next lines, from one file at a time; none if there are no new ones. Raises TrailUnreadable.
 
-    Files that were put away since are found by their numbers. A trail that was begun anew is read from its start.
+    Rotated files are found by their line numbers. A trail that was started again is read from its start.
     """
     try:
-        # Opened before it is asked what was put away: whatever stands between is among that.
+        # Opened before rotated files are listed: a file that is rotated in between is in that list.
         current = _open(path)
         try:
             return _look(path, current, position, most_bytes) or Look((), position)
@@ -56,7 +57,7 @@ def look(path: str, position: Position, most_bytes: int = _MOST_BYTES) -> Look:
 
 
 def end_of(path: str) -> Position:
-    """Where the trail ends now. Raises TrailUnreadable."""
+    """The position at the trail's end. Raises TrailUnreadable."""
     try:
         before = Position(max((number for number, _ in _put_away(path)), default=0))
         file = _open(path)
@@ -72,6 +73,18 @@ def end_of(path: str) -> Position:
             os.close(file)
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def records_after(path: str, position: Position, wait: Callable[[], None]) -> Iterator[Mapping[str, Any]]:
+    """Each record behind a position, without end; `wait` is called while there is no new one."""
+    while True:
+        lines, position = look(path, position)
+        for line in lines:
+            record = record_in(line)
+            if record is not None:
+                yield record
+        if not lines:
+            wait()
 
 
 def _look(path: str, current: int | None, position: Position, most_bytes: int) -> Look | None:
@@ -97,9 +110,9 @@ def _put_away(path: str) -> list[tuple[int, str]]:
 
 
 def _open(path: str) -> int | None:
-    """The file; None where there is none. Raises TrailUnreadable for what is no regular file."""
+    """The open file; None if it does not exist. Raises TrailUnreadable for anything but a regular file."""
     try:
-        # Not a pipe that nobody writes to.
+        # Opening a pipe without a writer would block.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
         return None
@@ -111,7 +124,7 @@ def _open(path: str) -> int | None:
 
 
 def _read(file: int, position: Position, most_bytes: int) -> Look | None:
-    """Lines of that file; None where it has none that are new."""
+    """New lines of that file; None for none."""
     status = os.fstat(file)
     if status.st_ino == position.inode and status.st_size == position.offset:
         return None
@@ -125,7 +138,7 @@ def _read(file: int, position: Position, most_bytes: int) -> Look | None:
 
 
 def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
-    """What stands there, and from where on: a line that is longer than any of dsops' is passed over."""
+    """The offset and the bytes of the next lines; a line longer than any of dsops' own is skipped."""
     while True:
         data = read_at(file, most_bytes, start)
         if b"\n" not in data:
@@ -136,24 +149,24 @@ def _next_data(file: int, start: int, most_bytes: int) -> tuple[int, bytes]:
             start += len(data)
             data = read_at(file, _MOST_BYTES, start)
         if not data:
-            return start, data  # it has no end yet
+            return start, data  # the line is not complete yet
         start += data.index(b"\n") + 1
 
 
 def _after(lines: list[bytes], position: Position, inode: int, offset: int) -> Position:
-    """The place behind these lines, which end there."""
+    """The position behind these lines."""
     for line in reversed(lines):
         place = link_of(record_in(line))
         if place is not None and line is lines[-1]:
             return Position(place.number, hash_of(line), len(line), inode, offset)
         if place is not None:
-            # What stands behind it is none of the chain: the offset can't be verified, and the number decides.
+            # The lines behind it are not part of the chain: the offset can't be verified, so the number decides.
             return Position(place.number, hash_of(line), -1, inode, offset)
     return position._replace(length=-1, inode=inode, offset=offset)
 
 
 def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
-    """Whether the last line that was read still ends there: a new file may have an old one's number."""
+    """Whether the last line that was read still ends at the offset: a new file may reuse an inode."""
     if status.st_ino != position.inode or status.st_size < position.offset:
         return False
     if position.length < 0:
@@ -163,7 +176,7 @@ def _stands_at(file: int, status: os.stat_result, position: Position) -> bool:
 
 
 def _place_of(file: int, position: Position) -> int:
-    """Where to begin in a file that is not known: behind the last line that was read, or at its start."""
+    """The offset to start from in an unknown file: behind the last line that was read, or its start."""
     offset, rest = 0, b""
     while True:
         part = read_at(file, _MOST_BYTES, offset + len(rest))

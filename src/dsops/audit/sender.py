@@ -1,4 +1,4 @@
-"""The trail's file -> its receivers: a process of its own, which nobody waits for, or `dsops audit send`.
+"""The trail's file -> its receivers: in a background process, or by `dsops audit send`.
 
 The file is the queue. A line is sent at least once, in order, and the cursor moves when it was taken: what a receiver
 does not take waits, and whoever runs dsops next is told.
@@ -23,43 +23,48 @@ from dsops.dumps import leave_no_core_dump
 from dsops.errors import DsopsError, LineRefused, SinkFailed
 
 _PAUSES = (1, 2, 4, 8, 16)
-"""Between attempts. After the last one it is given up, until somebody runs dsops again."""
+"""Seconds between attempts. After the last one, the next run of dsops tries again."""
 GIVEN_UP_SECONDS = sum(_PAUSES)
-"""So long a receiver that is gone is tried."""
+"""How long a dead receiver is tried."""
 _REST_SECONDS = 60
-"""A receiver that has failed so often is left alone for a while, whoever comes."""
+"""How long no process tries a receiver that has failed that often."""
 _LINGER_SECONDS = 2.0
-"""How long it looks for more before it ends: the next run may come at once, and starting anew costs more."""
+"""How long an idle sender waits for new lines before it exits: another start would cost more."""
 _LOOK_SECONDS = 0.1
 _LONGEST_SECONDS = 600.0
 _MOST_BYTES = 1 << 18
 _TAKING_TRIES, _TAKING_SECONDS = 20, 0.01
+_WAIT_SECONDS = GIVEN_UP_SECONDS + 10.0
+"""How long to wait for another sender: longer than it takes that one to give up on a dead receiver."""
+_RETRY_SECONDS = 0.2
+_MOST_ROUNDS = 100_000
+"""A bound, since other processes may append lines as fast as they are sent; a round sends a quarter of a megabyte."""
 
 Send = Callable[[Sink, Sequence[bytes]], str]
-"""Hands lines over; gives what is to be told of those that were not taken, else "". Raises SinkFailed, LineRefused."""
+"""Sends lines; returns a message about lines that were refused, else "". Raises SinkFailed, LineRefused."""
 
 
 class Clock:
-    """The time, and waiting for it to pass."""
+    """The system's clock; tests replace it."""
 
     def now(self) -> float:
-        """In seconds since 1970."""
+        """Seconds since 1970."""
         return time.time()
 
     def steady(self) -> float:
-        """Seconds since some moment, whatever the time is set to."""
+        """A monotonic time in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Sleep."""
         time.sleep(seconds)
 
 
 class Sender:
-    """Sends what a trail holds to its receivers. Call while it is one's turn."""
+    """Sends a trail's lines to its receivers. Only the process that holds the `SenderTurn` may use it."""
 
     def __init__(self, settings: Settings, send: Send, clock: Clock) -> None:
-        """A receiver that has no cursor begins at the trail's end. Raises AuditFailed where none can be read."""
+        """A receiver without a cursor starts at the trail's end. Raises AuditFailed for unreadable cursors."""
         self._path = path = settings.file
         self._sinks = sinks = settings.sinks
         self._sends_sandbox = settings.sends_sandbox
@@ -68,10 +73,10 @@ class Sender:
         known = cursors.load(path)
         self.cursors = {sink.name: known.get(sink.name) or Cursor(end_of(path)) for sink in sinks}
         self.counts = dict.fromkeys(self.cursors, 0)
-        """How many lines each has got by now."""
+        """Receiver -> number of lines sent."""
 
     def round(self, *, insists: bool = False) -> bool:
-        """Gives each receiver its next lines; whether any has taken some. `insists`: also those that are resting."""
+        """Send each receiver its next lines; return whether any accepted some. `insists`: also to resting receivers."""
         has_moved = False
         for sink in self._sinks:
             cursor = self.cursors[sink.name]
@@ -83,7 +88,7 @@ class Sender:
         return has_moved
 
     def is_done(self) -> bool:
-        """Whether nothing waits for a receiver that may be tried now, or soon."""
+        """Whether no lines wait for a receiver that can be tried now or soon."""
         return all(
             len(_PAUSES) < cursor.tries or not look(self._path, cursor.position, _MOST_BYTES).lines
             for cursor in self.cursors.values()
@@ -108,12 +113,12 @@ class Sender:
         return True
 
     def _is_sent(self, line: bytes) -> bool:
-        """Whether it is a record, and not one of a sandbox, which is no business of a receiver's."""
+        """Whether a line is a record to send; a sandbox's records are sent only if the settings say so."""
         record = record_in(line)
         return record is not None and (self._sends_sandbox or not is_of_sandbox(record))
 
     def _hand(self, sink: Sink, lines: Sequence[bytes]) -> tuple[str, int]:
-        """Hands them over, by halves where one of them is refused; what is to be told of those that were left out."""
+        """Send lines, in halves if one is refused; return a message about refused lines, and the number accepted."""
         if not lines:
             return "", 0
         try:
@@ -135,14 +140,14 @@ class Sender:
     def _keep(self, sink: Sink, cursor: Cursor) -> None:
         self.cursors[sink.name] = cursor
         try:
-            # Those of receivers that are not configured any more go.
+            # Cursors of receivers that are no longer configured are dropped.
             cursors.save(self._path, self.cursors)
         except (OSError, DsopsError):
-            return  # a full disk: what was sent is sent once more, which is better than not at all
+            return  # a full disk: lines are sent twice rather than lost
 
 
 def _gap(found: Look, position: Position) -> str:
-    """What is missing between what was sent and what is there now."""
+    """A message about lines that are missing between the last sent one and the present file; "" for none."""
     first = next((place for place in map(link_of, map(record_in, found.lines)) if place is not None), None)
     if first is None or not position.number or first.number <= position.number + 1:
         return ""
@@ -150,7 +155,7 @@ def _gap(found: Look, position: Position) -> str:
 
 
 def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
-    """Sends until there is nothing more, and then for a moment looks for more."""
+    """Send all lines, then wait a moment for new ones."""
     until = clock.steady() + _LONGEST_SECONDS
     quiet_since = clock.steady()
     while clock.steady() < until:
@@ -159,7 +164,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
             continue
         if sender.is_done() and clock.steady() - quiet_since >= _LINGER_SECONDS:
             turn.give()
-            # Who wrote while it was our turn has started nobody.
+            # A process that wrote during this turn has started no sender of its own.
             if sender.is_done() or not turn.take():
                 return
             quiet_since = clock.steady()
@@ -168,7 +173,7 @@ def run(sender: Sender, turn: SenderTurn, clock: Clock) -> None:
 
 
 def sending(environ: Mapping[str, str], clock: Clock) -> Send:
-    """What really hands lines over; headers and proxies are those of that environment."""
+    """The function that sends lines over the network; headers and proxies come from the environment."""
 
     def send(sink: Sink, lines: Sequence[bytes]) -> str:
         if sink.kind == OTLP:
@@ -184,7 +189,7 @@ def sending(environ: Mapping[str, str], clock: Clock) -> Send:
 
 
 def take_turn(turn: SenderTurn, clock: Clock) -> bool:
-    """Whether it is ours; who only looks whether somebody sends holds it for a moment."""
+    """Whether this process has the turn now. It tries several times: a process that only checks holds it briefly."""
     for _ in range(_TAKING_TRIES):
         if turn.take():
             turn.begin()
@@ -194,7 +199,7 @@ def take_turn(turn: SenderTurn, clock: Clock) -> bool:
 
 
 def main(words: Sequence[str]) -> None:
-    """The process: `words` are the trail's path."""
+    """Entry point of the background process; `words` contains the trail's path."""
     leave_no_core_dump()  # a sink may need a token
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
@@ -211,8 +216,27 @@ def main(words: Sequence[str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Whoever reads a pipe that the run had open waits for its end."""
+    """Close inherited descriptors: the reader of an inherited pipe would wait for this process to end."""
     for name in os.listdir("/dev/fd"):
         if int(name) > 2:
             with suppress(OSError):
                 os.close(int(name))
+
+
+def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
+    """Send all that waits, trying each receiver at least once. Raises SinkFailed while another process sends."""
+    turn = SenderTurn(settings.file)
+    try:
+        until = clock.steady() + _WAIT_SECONDS
+        while not take_turn(turn, clock):
+            if clock.steady() > until:
+                why = f"another process has been doing that for more than {_WAIT_SECONDS:.0f} s"
+                raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
+            clock.sleep(_RETRY_SECONDS)
+        sender = Sender(settings, sending(environ, clock), clock)
+        for number in range(_MOST_ROUNDS):
+            if not sender.round(insists=number == 0):
+                break
+        return sender
+    finally:
+        turn.close()

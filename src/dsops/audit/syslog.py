@@ -112,7 +112,7 @@ def _to_udp(host: str, port: int, messages: Sequence[bytes]) -> None:
         sender.settimeout(_SECONDS)
         sender.connect(address)
         _datagrams(sender, messages)
-        # That nobody listens there comes back later, if at all.
+        # That no process listens there comes back later, if at all.
         sender.settimeout(0.05)
         with suppress(TimeoutError):
             sender.recv(1)

@@ -1,1 +1,4 @@
-"""AWS's config file and a configuration of dsops, each made of the other; pure: texts come in, texts go out."""
+"""AWS's config file and dsops configurations, each made from the other.
+
+In: texts and a configuration. Out: texts. It reads and writes no files. Imported by `cli`.
+"""

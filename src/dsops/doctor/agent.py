@@ -1,4 +1,4 @@
-"""The agent: whether it is used, what it holds, and what is left of one that is gone."""
+"""The agent: whether it can be used, the sessions in its cache, and the sockets of agents that were killed."""
 
 from __future__ import annotations
 
@@ -15,29 +15,37 @@ from dsops.agent import client
 from dsops.agent.client import AGAIN, DECLINED, FAILED, REQUEST, RESULT
 from dsops.doctor.check import Check
 
+CODES = {
+    "doctor.agent": "the agent can be used, and is of this dsops",
+    "doctor.agent-folder": "the folder of the agent's sockets is safe",
+    "doctor.agent-socket": "an agent listens on each socket",
+    "doctor.agent-sessions": "the agent lists the sessions in its cache",
+}
+"""Code -> what is true when the check is ok."""
+
 _SECONDS = 5.0
 _NAME = r"[0-9a-f]{16}"
 _OFF = ("off", "0", "no", "false")
 _LONGEST_FOLDER = 60
 _SESSIONS_SHOWN = 3
 _FIELDS = 3
-"""Of a status before its sessions: process, values, since when."""
+"""The fields of a status before its sessions: process id, number of values, start time."""
 
 
 class Heard(NamedTuple):
-    """What came of asking on one socket."""
+    """The outcome of a status request on one socket."""
 
     is_stale: bool = False
-    """Nobody listens there any more."""
+    """No process listens on the socket."""
     kind: int = 0
-    """RESULT, FAILED or DECLINED; 0 where nothing came in time."""
+    """RESULT, FAILED or DECLINED; 0 for no answer in time."""
     fields: Sequence[bytes] = ()
     has_ended: bool = False
-    """It was of a dsops that is not installed any more, and ends when it is asked."""
+    """An agent of a dsops that has been replaced: such an agent ends with the first request."""
 
 
 def why_off(environ: Mapping[str, str]) -> str:
-    """Why no agent is used here; "" where one may be."""
+    """The reason why no agent is used; "" where one may be used."""
     if client.is_wanted(environ):
         return ""
     if environ.get("CI"):
@@ -48,7 +56,7 @@ def why_off(environ: Mapping[str, str]) -> str:
 
 
 def check_agent(environ: Mapping[str, str], *, is_refused: bool = False) -> Iterator[Check]:
-    """Whether the agent can be used, and what it holds; `is_refused` where the command line wants none."""
+    """Whether the agent can be used, and its sessions; `is_refused`: the command line has --no-agent."""
     off = "--no-agent was given" if is_refused else why_off(environ)
     if off:
         yield Check("doctor.agent", "agent", "skipped", f"not used: {off}")
@@ -80,7 +88,7 @@ def _check_heard(heard: Heard | None, address: str) -> Iterator[Check]:
         yield Check("doctor.agent", "agent", "ok", detail)
         yield _held([json.loads(session) for session in sessions], int(values))
     elif heard.kind == DECLINED:
-        hint = "`dsops doctor --fix` takes its place away; it ends by itself when nobody asks it any more"
+        hint = "`dsops doctor --fix` takes its place away; it ends by itself when it is idle"
         yield _useless("an agent of another dsops or Python has its place", hint)
     else:
         yield _useless("it runs, and does not answer", f"`fuser {address}` names its process: let it go on, or end it")
@@ -91,7 +99,7 @@ def _useless(detail: str, hint: str) -> Check:
 
 
 def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
-    """Those that end first, by name."""
+    """The number of cached sessions, and the names of those that expire first."""
     ends = sorted((str(each.get("expiration") or "never"), str(each.get("store") or "(base)")) for each in sessions)
     shown = [f"{store} until {end}" if end != "never" else store for end, store in ends[:_SESSIONS_SHOWN]]
     shown += [f"{len(ends) - _SESSIONS_SHOWN} more"] if len(ends) > _SESSIONS_SHOWN else []
@@ -102,14 +110,14 @@ def _held(sessions: list[Mapping[str, object]], values: int) -> Check:
 
 
 def unsafe_folder(folder: str) -> Check:
-    """The check of a folder that no agent can be in."""
+    """The warning about a folder that is not safe for an agent's socket."""
     hint = f"`chmod 700 {folder}`, or `dsops doctor --fix`" if is_own_folder(folder) else f"look at it: ls -ld {folder}"
     return Check(
         "doctor.agent-folder",
         f"agent's folder {folder}",
         "warning",
         "others can enter it, or it is not a folder of yours",
-        "no agent is used there: whoever enters could stand in its place",
+        "no agent is used there: another user could pose as the agent",
         hint,
     )
 
@@ -134,7 +142,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
             "warning",
             "there is no such folder",
             "no agent can be started there",
-            "log in anew, or unset XDG_RUNTIME_DIR",
+            "log in again, or unset XDG_RUNTIME_DIR",
         )
     elif mode := loose_mode(folder):
         yield Check(
@@ -148,7 +156,7 @@ def _check_runtime_folder(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def loose_mode(folder: str) -> int:
-    """The mode of a folder of the user's own that others may enter or list; 0 for any other one."""
+    """The mode of the user's own folder if others may enter or list it; else 0."""
     try:
         status = os.lstat(folder)
     except OSError:
@@ -159,7 +167,7 @@ def loose_mode(folder: str) -> int:
 
 
 def is_own_folder(folder: str) -> bool:
-    """Whether it is a folder of this user's, and no link."""
+    """Whether the path is a folder that this user owns, and no link."""
     status = os.lstat(folder)
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
@@ -169,14 +177,14 @@ def _stale(address: str) -> Check:
         "doctor.agent-socket",
         f"socket {address}",
         "warning",
-        "nobody listens there any more",
+        "no process listens there any more",
         "its agent was killed",
         "`dsops doctor --fix` removes it",
     )
 
 
 def sockets_in(folder: str) -> list[str]:
-    """The sockets that agents of this user have had there."""
+    """The sockets in a folder that have the name and the owner of an agent's."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -194,7 +202,7 @@ def _is_own_socket(path: str) -> bool:
 
 
 def is_stale(address: str) -> bool:
-    """Whether a socket is there, and nobody listens on it."""
+    """Whether no process listens on the socket."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(_SECONDS)
@@ -209,7 +217,7 @@ def is_stale(address: str) -> bool:
 
 
 def ask(address: str) -> Heard:
-    """What the agent at that address says of itself. Nothing of this environment is sent: it may be another dsops'."""
+    """The status of the agent at an address. The request contains no variables: it may be another dsops' agent."""
     if is_stale(address):
         return Heard(is_stale=True)
     connection = client.connect(address)

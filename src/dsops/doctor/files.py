@@ -1,4 +1,4 @@
-"""Whom the files admit that decide who somebody is: whoever writes them is that person, whoever reads some is, too."""
+"""Check the permissions of credential and configuration files: another user who can write one becomes the caller."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from dsops.plan import Step
 from dsops.runtime import empty_file
 
 CODE = "doctor.file-mode"
+CODES = {CODE: "no other user can write the files that decide the caller's identity, or read those with secrets"}
+"""Code -> what is true when the check is ok."""
 READ = 0o077
 WRITTEN = 0o022
 
@@ -36,7 +38,7 @@ class Watched(NamedTuple):
 
 
 class Loose(NamedTuple):
-    """A file that admits too many."""
+    """A file whose mode gives other users access."""
 
     path: str
     mode: int
@@ -46,19 +48,19 @@ class Loose(NamedTuple):
 
     @property
     def wanted(self) -> int:
-        """The mode without what is too much."""
+        """The mode without the forbidden bits."""
         return self.mode & ~self.forbidden
 
     @property
     def may_be_mended(self) -> bool:
-        """Whether it is the user's own, and the very file that was looked at."""
+        """Whether the mode can be changed safely: the user owns the file, and the path is no link."""
         return self.is_ours and not self.is_link
 
 
 def watched_files(
     configuration: Iterable[str], steps: Iterable[Step], environ: Mapping[str, str], folder: str
 ) -> list[Watched]:
-    """Every file that counts in that environment, each once; `configuration` are dsops.yaml and its parts."""
+    """The files that decide the caller's identity, each once; `configuration` is dsops.yaml and its includes."""
     found = [Watched(path, WRITTEN) for path in configuration]
     found.append(Watched(credentials_file(environ, folder), READ))
     path = config_file(environ, folder)
@@ -66,17 +68,17 @@ def watched_files(
     named = [(name, environ.get(name, "")) for name in _TOKEN_FILES]
     named += [(name, str(step.settings.get(name, ""))) for step in steps for name in _SECRET_SETTINGS]
     tokens = [located(path, environ, folder, has_variables=False) for _, path in named if path]
-    # Kubernetes puts its tokens behind links, and decides itself who may read them.
+    # Kubernetes mounts its tokens as links, and controls access to them itself.
     found += [Watched(path, READ) for path in tokens if not os.path.islink(path)]
     for cache in _CACHES:
         found += [Watched(path, READ) for path in _files_in(located(cache, environ, folder))]
     found += [Watched(path, WRITTEN) for path in [index.path_of(environ)] if path]
-    ours = empty_file()  # in the place of the user's own: a sandbox, or `exec --serve`
+    ours = empty_file()  # replaces the user's files in a sandbox and with `exec --serve`
     return list({each.path: each for each in found if each.path != ours}.values())
 
 
 def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
-    """Those whose mode says too much; what is not there, or is no regular file, is nothing to mind."""
+    """The files with forbidden bits in their mode; missing files and other kinds of file are passed over."""
     if os.name != "posix":
         return
     for path, forbidden in watched:
@@ -86,14 +88,14 @@ def loose_files(watched: Iterable[Watched]) -> Iterator[Loose]:
             continue
         mode, is_ours = stat.S_IMODE(status.st_mode), status.st_uid == os.geteuid()
         if forbidden == READ and not is_ours:
-            continue  # somebody else's secret, who lets this user read it
+            continue  # another user's secret, shared with this one
         counted = forbidden & ~0o070 if is_own_group(status.st_gid) else forbidden
         if stat.S_ISREG(status.st_mode) and mode & counted:
             yield Loose(path, mode, forbidden, is_link, is_ours)
 
 
 def check_files(watched: list[Watched], folder: str) -> Iterator[Check]:
-    """A warning for each file that admits too many, named as in that folder; one line where none does."""
+    """A warning for each loose file, with its path relative to `folder`; one `ok` where there is none."""
     loose = list(loose_files(watched))
     for file in loose:
         name = file.path.removeprefix(f"{folder}{os.sep}")
@@ -111,8 +113,8 @@ def _detail(file: Loose) -> str:
 
 def _why(file: Loose) -> str:
     if file.forbidden == READ:
-        return "whoever reads it may do what its owner may"
-    return "whoever writes it decides which roles are assumed, and where secrets come from"
+        return "anyone who reads it can act as its owner"
+    return "anyone who can write it decides which roles are assumed, and where secrets come from"
 
 
 def _hint(file: Loose, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The system's keyring: what dsops has put there, and whether it can be asked."""
+"""The system's keyring: dsops' list of its entries, and whether the extra `keyring` is installed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from dsops.extras import install_command
 from dsops.keyring import index
 from dsops.plan import Step
 
+CODES = {"doctor.keyring": "the keyring's list can be read, and the extra is installed where it is needed"}
+"""Code -> what is true when the check is ok."""
+
 
 def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_installed: bool | None = None) -> Check:
-    """Whether what these steps need of it is there. The keyring itself is not asked: it may want its password."""
+    """Whether the steps can use the keyring. The keyring itself is not opened: it could ask for its password."""
     if index.is_off(environ):
         return Check("doctor.keyring", "keyring", "skipped", f"not used: {index.VARIABLE} is {environ[index.VARIABLE]}")
     if is_installed is None:
         is_installed = find_spec("keyring") is not None
     try:
-        held = index.contents(environ)
+        entries = index.contents(environ)
     except KeyringFailed as error:
         return Check("doctor.keyring", "keyring", "warning", error.message, error.why, error.hint)
-    devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(held.seeds)
+    devices = {str(step.settings.get("serial_number", "")) for step in steps} & set(entries.seeds)
     names = {str(step.settings.get("key_name", step.name)) for step in steps if step.type == "aws.keys"}
     if (devices or names) and not is_installed:
         wanted = ", ".join(sorted(devices | names))
@@ -34,8 +37,8 @@ def check_keyring(steps: Sequence[Step], environ: Mapping[str, str], *, is_insta
             "the package `keyring` asks the system's keyring",
             install_command("keyring"),
         )
-    if not held.seeds and not held.keys:
+    if not entries.seeds and not entries.keys:
         return Check("doctor.keyring", "keyring", "skipped", "nothing of dsops is in it")
     extra = "" if is_installed else "; the extra is not installed, and no store here needs it"
-    detail = f"seeds of MFA devices: {len(held.seeds)}, keys: {len(held.keys)}{extra}"
+    detail = f"seeds of MFA devices: {len(entries.seeds)}, keys: {len(entries.keys)}{extra}"
     return Check("doctor.keyring", "keyring", "ok", detail)

@@ -1,4 +1,4 @@
-"""Logins to IAM Identity Center: until when they last. One that is over is told by the store that needs it."""
+"""When logins to IAM Identity Center end. An expired one is reported by the check of the store that needs it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from dsops.plan import Step
 from dsops.runtime import Runtime
 from dsops.stores.sso_login import session_of
 
+CODES = {"doctor.login": "logins to IAM Identity Center last"}
+"""Code -> what is true when the check is ok."""
+
 _SOON = timedelta(hours=1)
 
 
 def check_logins(steps: Iterable[Step], runtime: Runtime) -> Iterator[Check]:
-    """One check for each login that a store works with, where somebody is logged in."""
+    """One check for each login that a store uses, where there is a token."""
     now, seen = runtime.now(), set[str]()
     for step in steps:
         if step.type != "aws.sso":

@@ -1,6 +1,6 @@
-"""What can be mended safely: modes of the user's own files and folders, and what is left of agents.
+"""Safe repairs: modes of the user's own files and folders, and sockets of agents that have ended.
 
-Everything is looked at once more right before it is changed, and never through a link.
+Each is checked again right before the change, and never through a link.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from dsops.doctor.files import CODE, Watched, loose_files
 
 
 class Repair(NamedTuple):
-    """One thing to mend."""
+    """One repair."""
 
     kind: Literal["mode", "socket", "agent"]
     code: str
-    """The check that finds it."""
+    """The code of the check that finds the fault."""
     path: str
     before: str
     after: str
     mode: int = 0
-    """What a file's mode is to become."""
+    """A file's new mode."""
 
 
 def file_repairs(watched: Iterable[Watched]) -> Iterator[Repair]:
-    """Modes to narrow: of the user's own files, which are no links."""
+    """Repairs of the modes of the user's own files; links are left alone."""
     for file in loose_files(watched):
         if file.may_be_mended:
             yield Repair("mode", CODE, file.path, f"mode {file.mode:03o}", f"mode {file.wanted:03o}", file.wanted)
@@ -41,7 +41,7 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
     if not client.is_wanted(environ):
         return
     folder = client.folder_of(environ)
-    # Not the folder that it is in, which may be for other things as well: nobody gets to the agent through that.
+    # Not the parent folder, which other programs may use: access to it gives none to the agent.
     if mode := agent.loose_mode(folder):
         yield Repair("mode", "doctor.agent-folder", folder, f"mode {mode:03o}", "mode 700", 0o700)
     if not client.is_safe(folder):
@@ -49,7 +49,7 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
     own = client.address_in(folder)
     for address in agent.sockets_in(folder):
         if agent.is_stale(address):
-            yield Repair("socket", "doctor.agent-socket", address, "nobody listens there", "removed")
+            yield Repair("socket", "doctor.agent-socket", address, "no process listens there", "removed")
         elif address == own:
             heard = agent.ask(address)
             if heard.has_ended:
@@ -60,7 +60,7 @@ def agent_repairs(environ: Mapping[str, str]) -> Iterator[Repair]:
 
 
 def mend(repair: Repair) -> str:
-    """Does it; "" when it is done, else why it could not be."""
+    """Carry out the repair; return "", or the reason why it was not possible."""
     try:
         if repair.kind == "mode":
             return _set_mode(repair.path, repair.mode)

@@ -1,4 +1,4 @@
-"""The way to AWS: proxies, certificates, the servers that will be called, and the time that they show."""
+"""Checks of the network: proxies, certificates, the servers that the stores call, and their clocks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,24 @@ from dsops.stores.endpoints import endpoint_of
 from dsops.stores.sso_login import session_of
 from dsops.tasks import pause, settle
 
+CODES = {
+    "doctor.certificates": "the file or folder that a variable names holds certificates",
+    "doctor.proxy": "the proxies that variables name can be used",
+    "doctor.clock": "this machine's clock agrees with AWS's",
+    "doctor.endpoint": "the servers that the stores call answer, with a certificate that lasts",
+}
+"""Code -> what is true when the check is ok."""
+
 _SERVICES = {"aws.sts": "sts", "aws.secretsmanager": "secretsmanager", "aws.ssm": "ssm", "aws.sso": "sso"}
 _PROXIES = ("https_proxy", "http_proxy", "no_proxy")
 _SOON = timedelta(days=14)
 _TOLD_SECONDS = 60
 _MOST_SECONDS = 300
-"""Secrets Manager refuses what is signed for a time that is further from its own; STS takes 15 minutes."""
+"""Secrets Manager refuses signatures whose time differs by more; STS accepts 15 minutes."""
 
 
 def endpoints_of_plan(plan: Plan, runtime: Runtime) -> Iterator[Endpoint]:
-    """Where the plan's stores call; one that can't be told is for the store itself to fail at."""
+    """The endpoints that the plan's stores call; an invalid one is left out, as the store's own check reports it."""
     for step in plan.steps.values():
         for region in _regions(step, plan, runtime):
             try:
@@ -51,8 +59,8 @@ def _regions(step: Step, plan: Plan, runtime: Runtime) -> Iterable[str]:
 
 
 async def look_at(endpoints: Sequence[Endpoint], client: Client) -> list[Glance | DsopsError]:
-    """What each server tells to somebody without credentials, asked side by side."""
-    # First whatever has to be asked on this machine: it waits for a quiet wire.
+    """The answer of each server to a request without credentials; all are sent side by side."""
+    # Prompts of other tasks come first: they wait until no transfer is under way.
     await pause(0)
     return await settle(*[_look(each, client) for each in endpoints])
 
@@ -62,12 +70,15 @@ async def _look(endpoint: Endpoint, client: Client) -> Glance:
         glance = await glance_at(client, endpoint, asks_certificate=True)
     except TimedOut as error:
         if error.how_far != "unsent":
-            error.retell(error.message, hint="somebody is there and says nothing: check the address and the network")
+            error.retell(
+                error.message,
+                hint="the server accepts connections and does not answer: check the address and the network",
+            )
         raise
     except ServiceError as error:
         if error.how_far == "unsent":
             raise
-        # A connection that broke once may be no more than that.
+        # A single broken connection may be chance.
         glance = await glance_at(client, endpoint, asks_certificate=True)
     client.runtime.report(Event("endpoint.answered", {"endpoint": endpoint.short}))
     return glance
@@ -76,34 +87,34 @@ async def _look(endpoint: Endpoint, client: Client) -> Glance:
 def check_endpoints(
     endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError], now: datetime, *, is_all_well: bool = False
 ) -> Iterator[Check]:
-    """One check for each server; `is_all_well` says that every call went through, whatever the look at it gave."""
+    """One check for each server; `is_all_well`: every signed call succeeded."""
     for endpoint, glance in zip(endpoints, glances, strict=True):
         name = f"endpoint {endpoint.service}.{endpoint.region}"
         if isinstance(glance, DsopsError) and is_all_well:
-            why = f"it answers calls, and not somebody without credentials: {glance.why}".removesuffix(": ")
+            why = f"it answers signed calls, but no request without credentials: {glance.why}".removesuffix(": ")
             yield Check("doctor.endpoint", name, "warning", glance.message, why, glance.hint)
         elif isinstance(glance, DsopsError):
             yield failed("doctor.endpoint", name, glance)
         elif glance.certificate_end is not None and glance.certificate_end - now < _SOON:
             detail = f"the certificate of {endpoint.short} ends at {shown(glance.certificate_end)}"
-            hint = "whoever runs the server has to renew it, unless this machine's clock is wrong"
-            yield Check("doctor.endpoint", name, "warning", detail, "then nobody will trust it", hint)
+            hint = "its operator has to renew it, unless this machine's clock is wrong"
+            yield Check("doctor.endpoint", name, "warning", detail, "then no client trusts it", hint)
         else:
             end = f"; certificate until {shown(glance.certificate_end)}" if glance.certificate_end else ""
             yield Check("doctor.endpoint", name, "ok", f"{endpoint.url} answers{end}")
 
 
 def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsError]) -> Check:
-    """How far this machine's clock is from AWS's, by the first server that tells its time; STS before others."""
-    told = [
+    """The difference between this machine's clock and AWS's, by the Date header of STS, or else of the first server."""
+    dated = [
         (endpoint, glance)
         for endpoint, glance in zip(endpoints, glances, strict=True)
         if isinstance(glance, Glance) and glance.time is not None
     ]
-    if not told:
+    if not dated:
         detail = "no server told its time" if endpoints else "no server is called"
         return Check("doctor.clock", "clock", "skipped", detail)
-    endpoint, glance = min(told, key=lambda each: each[0].service != "sts")
+    endpoint, glance = min(dated, key=lambda pair: pair[0].service != "sts")
     seconds, ahead = round(abs(glance.ahead_seconds)), glance.ahead_seconds > 0
     if not seconds:
         return Check("doctor.clock", "clock", "ok", f"agrees with {endpoint.short}")
@@ -118,7 +129,7 @@ def check_clock(endpoints: Sequence[Endpoint], glances: Sequence[Glance | DsopsE
 
 
 def check_proxies(endpoints: Sequence[Endpoint], environ: Mapping[str, str]) -> Check:
-    """Which servers are reached through which proxy."""
+    """The proxies that are used, and the number of servers behind each."""
     ways: dict[str, int] = {}
     excepted = 0
     for endpoint in endpoints:
@@ -160,7 +171,7 @@ def _servers(number: int) -> str:
 
 
 def check_certificates(endpoints: Sequence[Endpoint], environ: Mapping[str, str], folder: str) -> Check:
-    """Whether what a variable names holds certificates; where none is named, the system's count."""
+    """Whether the trust store has certificates: the one that a variable names, else the system's."""
     check = _certificates(environ, folder)
     is_needed = any(endpoint.url.startswith("https:") for endpoint in endpoints)
     return check if is_needed or check.status != "failed" else check._replace(status="warning", errors=())
@@ -193,7 +204,7 @@ def _certificates(environ: Mapping[str, str], folder: str) -> Check:
 
 
 def _certificates_in(path: str) -> tuple[int, str]:
-    """How many a file holds, or a folder has files for; and what is wrong with it."""
+    """The number of certificates in a file, or of files in a folder, and the problem; "" for none."""
     from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 
     context = SSLContext(PROTOCOL_TLS_CLIENT)

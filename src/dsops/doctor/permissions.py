@@ -1,4 +1,4 @@
-"""Permissions that are missing now without harm, or that the next attempt will need."""
+"""Checks of permissions: missing ones that a run works around, and those that the next attempt will need."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from dsops.errors import AssumeRoleDenied, DsopsError
 from dsops.plan import Plan, Step
 from dsops.stores.aws_secretsmanager import BATCH_DENIED, BATCH_STATEMENT
 
+CODES = {
+    "doctor.batch": "secrets may be read in batches",
+    "doctor.trust-policy": "what the role's trust policy has to allow besides sts:AssumeRole",
+}
+"""Code -> what is true when the check is ok."""
+
 _NEEDS = (("tags", "sts:TagSession"), ("source_identity", "sts:SetSourceIdentity"))
-"""What a call brings along -> the action that the trust policy has to allow for it (IAM User Guide, "Passing session
+"""Setting -> the action that the trust policy has to allow for it (IAM User Guide, "Passing session
 tags" and "Monitor and control actions taken with assumed roles")."""
 
 
 def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
-    """A warning for each store whose secrets had to be read one by one."""
+    """A warning for each store where BatchGetSecretValue was denied and secrets were read one by one."""
     for step in plan.steps.values():
         if step.type == "aws.secretsmanager" and memory.knows(step.fingerprint, BATCH_DENIED):
             yield Check(
@@ -31,13 +37,13 @@ def check_batches(plan: Plan, memory: Memory) -> Iterator[Check]:
 
 
 def _role(step: Step, plan: Plan) -> str:
-    """The role that reads, by name; who has none reads with the base credentials."""
+    """The role that reads from the store, by name; "the caller" for base credentials."""
     below = plan.steps.get(step.credentials_from)
     return f"the role {below.role.rpartition('/')[2]}" if below is not None and below.role else "the caller"
 
 
 def check_trust(plan: Plan, sessions: Mapping[str, Credentials | DsopsError]) -> Iterator[Check]:
-    """For each role that was refused: what its trust policy needs besides, which AWS tells one at a time."""
+    """For each refused role, the actions that its trust policy has to allow: AWS names one missing action at a time."""
     for step in plan.steps.values():
         needed = [action for key, action in _NEEDS if step.settings.get(key)]
         if step.operation == "AssumeRole" and needed and isinstance(sessions.get(step.name), AssumeRoleDenied):

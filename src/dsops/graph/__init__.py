@@ -5,7 +5,7 @@ It is a forest: each hop and store has its credentials from one place, and each 
 
 from __future__ import annotations
 
-from dsops.graph.make import Unplanned, make_graph
+from dsops.graph.make import Unplanned, make_graph, plan_everything
 from dsops.graph.mermaid import MOST_CHARACTERS, MOST_EDGES, edges, mermaid_text
 from dsops.graph.svg import svg_text
 from dsops.graph.text import graph_text
@@ -24,5 +24,6 @@ __all__ = [
     "graph_text",
     "make_graph",
     "mermaid_text",
+    "plan_everything",
     "svg_text",
 ]

@@ -2,19 +2,84 @@
 
 from __future__ import annotations
 
+import re
+
 from dsops import totp
-from dsops.errors import KeyringEntryMissing, UsageError
+from dsops.errors import KeyringEntryMissing, SeedRefused, UsageError, nearest
 from dsops.keyring import index
 from dsops.keyring.index import Contents, SeedEntry
 from dsops.keyring.items import Keyring
 from dsops.secret import Secret
+from dsops.text import clean
 
 SERVICE = "dsops mfa"
-"""What the keyring's own window shows beside the serial number."""
+"""The service name, which the keyring's own window shows beside the serial number."""
+
+
+# The pattern of SerialNumber in the STS service model.
+_SERIAL_NUMBER = r"[A-Za-z0-9_+=/:,.@-]{9,256}"
+
+_WHERE_SHOWN = "`aws iam list-mfa-devices` shows it, as does your own page of the console"
+
+
+def device_named(contents: Contents, name: str) -> str:
+    """The serial number that is named, or the only one on the list. Raises KeyringEntryMissing or UsageError."""
+    seeds = contents.seeds
+    if not name and len(seeds) == 1:
+        return next(iter(seeds))
+    if not name:
+        raise UsageError("SERIAL is missing", hint="`dsops mfa list` shows the devices whose seed the keyring has")
+    if name not in seeds:
+        near = nearest(name, seeds)
+        raise KeyringEntryMissing(
+            f"the keyring has no seed of {clean(name)}",
+            why=f"dsops' list has {', '.join(seeds) or 'none'}",
+            hint=f"did you mean {near}?" if near else f"`dsops mfa add {clean(name)}` puts one there",
+        )
+    return name
+
+
+def check_serial_number(serial_number: str) -> str:
+    """The serial number itself. Raises UsageError or SeedRefused for anything but a virtual MFA device's."""
+    if not re.fullmatch(_SERIAL_NUMBER, serial_number, re.ASCII):
+        # Not shown: it may be the seed by mistake.
+        raise UsageError(
+            "that is not the serial number of an MFA device",
+            why="it is an ARN such as arn:aws:iam::123456789012:mfa/ada",
+            hint=_WHERE_SHOWN,
+        )
+    if ":u2f/" in serial_number:
+        raise SeedRefused(f"{serial_number} is a security key, which shows no codes", hint="STS takes codes only")
+    if serial_number.startswith("arn:") and not re.match(r"arn:[a-z0-9-]+:iam::[0-9]{12}:mfa/.", serial_number):
+        raise UsageError(
+            f"{serial_number} is the ARN of something else",
+            why="that of an MFA device is arn:aws:iam::ACCOUNT:mfa/NAME",
+            hint=_WHERE_SHOWN,
+        )
+    if ":" not in serial_number and re.fullmatch(r"[A-Za-z2-7=]{16,}", serial_number):
+        raise UsageError(
+            "the serial number comes first: that looks like a seed",
+            why="a secret on a command line can be read by every process of this machine",
+            hint="clear it from your shell's history, then `dsops mfa add SERIAL` asks for it",
+        )
+    return serial_number
+
+
+def parse_seed(text: Secret) -> Secret:
+    """The seed in base32, out of the text or otpauth:// link that AWS shows. Raises SeedRefused."""
+    try:
+        return Secret(totp.read_seed(text.reveal()))
+    except ValueError as error:
+        # From None: an error of the standard library shows the text in its traceback.
+        raise SeedRefused(
+            "that is not the seed of an MFA device",
+            why=str(error),
+            hint="AWS shows it once, when the device is made (`Show secret key`); the link in its QR code will do, too",
+        ) from None
 
 
 def get_seed(keyring: Keyring, serial_number: str) -> Secret:
-    """The device's seed. Raises KeyringEntryMissing, and what a keyring raises."""
+    """The device's seed. Raises KeyringEntryMissing, or a KeyringFailed of the keyring."""
     seed = keyring.get(SERVICE, serial_number)
     if seed is None:
         raise KeyringEntryMissing(
@@ -26,7 +91,7 @@ def get_seed(keyring: Keyring, serial_number: str) -> Secret:
 
 
 def add_seed(keyring: Keyring, serial_number: str, seed: Secret, added: str, *, replaces: bool) -> str:
-    """Keeps a seed; gives the keyring's own name. Raises UsageError where there is one already, unless `replaces`."""
+    """Store a seed; return the keyring's name. Raises UsageError if there is one already, unless `replaces`."""
     with index.changing(keyring.environ) as before:
         if not replaces:
             refuse_known(before, serial_number)
@@ -47,7 +112,7 @@ def refuse_known(contents: Contents, serial_number: str) -> None:
 
 
 def remove_seed(keyring: Keyring, serial_number: str) -> None:
-    """Removes the seed and its place on the list."""
+    """Remove the seed from the keyring and from dsops' list."""
     with index.changing(keyring.environ) as before:
         keyring.delete(SERVICE, serial_number)
         seeds = {serial: entry for serial, entry in before.seeds.items() if serial != serial_number}
@@ -55,5 +120,5 @@ def remove_seed(keyring: Keyring, serial_number: str) -> None:
 
 
 def code_at(seed: Secret, now: float) -> Secret:
-    """The code that the device shows at that moment."""
+    """The code that the device shows at a time, in seconds since 1970."""
     return Secret(totp.code_at(seed.reveal(), now))

@@ -70,6 +70,9 @@ def no_proof(store_type: str, settings: Settings) -> Proof:
     raise TypeError(f"a plan of {store_type} with {sorted(settings)} needs `proof`")
 
 
+_SESSION_SOURCES = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
+
+
 class Step(NamedTuple):
     """One store that the environment needs, its texts expanded and every limit checked."""
 
@@ -99,6 +102,11 @@ class Step(NamedTuple):
         if self.type == "aws.sso":
             return f"{self.settings['account_id']}/{self.settings['role_name']}"
         return str(self.settings.get("role_arn", ""))
+
+    @property
+    def session_source(self) -> str:
+        """What issues its session, as `plan` and `graph` show it: an API action, `keyring`, or the store type."""
+        return self.operation or _SESSION_SOURCES.get(self.type, self.type)
 
     @property
     def lacks_reason(self) -> bool:

@@ -227,7 +227,7 @@ class SeedWorld:
         self._parameters.setdefault((account, region, name), Value(name)).add(paths, is_encoded=is_encoded)
         reader.allow(("ssm:GetParameters", "ssm:GetParameter"), parameter_resource(step, own.account, key))
 
-    # --- the whole -----------------------------------------------------------------------------------------------
+    # --- seed ----------------------------------------------------------------------------------------------------
 
     def seed(self, region: str) -> Seed:
         """Return the seed; a developer's account comes first, and the developer is the default identity."""

@@ -249,7 +249,7 @@ def test_nobody_answers(dsops: Dsops) -> None:
     [
         ("unknown", "name its certificates with AWS_CA_BUNDLE"),
         ("another name", "the certificate is for another name"),
-        ("expired", "whoever runs the server has to renew it"),
+        ("expired", "its operator has to renew it"),
         ("no certificates", "holds no certificates"),
         ("no such file", "AWS_CA_BUNDLE names"),
     ],

@@ -69,7 +69,7 @@ def test_the_link_is_printed_and_what_it_is_is_said(dsops: Dsops, signin: Signin
     done = dsops.run("console", "target")
     link = f"{signin.endpoint}?Action=login&Destination={quote(PAGE, safe='')}&SigninToken=hush%2Ftoken%2B%3D\n"
     assert (done.returncode, done.stdout.decode()) == (0, link)
-    assert b"signs in whoever has it" in done.stderr
+    assert b"signs in anyone who has it" in done.stderr
     (asked,) = signin.asked
     assert set(asked) == {"Action", "Session"}
     assert json.loads(asked["Session"]) == {

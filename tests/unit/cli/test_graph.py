@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dsops.cli.look.graph import ends_first
+from dsops.graph.make import ends_first
 from tests.graphs import many
 from tests.plans import config_of
 from tests.terminal import Terminal

@@ -7,7 +7,7 @@ import pytest
 from dsops.cli import COMMANDS, load, main
 from dsops.cli.framework.command import Command
 from dsops.cli.framework.help import command_text, summary_of
-from dsops.doctor.check import CODES
+from dsops.doctor.examination import CODES
 from dsops.errors import DsopsError
 
 

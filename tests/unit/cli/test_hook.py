@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from dsops.cli.hook.hook import code_for, own_words
-from dsops.cli.hook.names import require_harmless
 from dsops.errors import NotAllowed
+from dsops.hook.loading import hook_code
+from dsops.hook.names import require_harmless
+from dsops.process.own_program import own_program
 from dsops.render.fish import quote_bytes
 from tests.stubs.aws import parameters_of
 from tests.stubs.server import Answer, Seen
@@ -769,16 +770,16 @@ class TestTelling:
             "loaded": ["GREETING", "NUMBER"],
         }
         printed = house.shell("bash", "cd elsewhere", "dsops hook status")
-        assert printed == ["file         none here", "this shell   has nothing of any"]
+        assert printed == ["file         none here", "this shell   no environment loaded"]
 
     def test_the_hook_starts_the_dsops_that_printed_it(self, tmp_path: Path) -> None:
         """By its path, in quotes: a PATH that a project changes can't put another one in its place."""
         program = tmp_path / "it's" / "dsops"
         program.parent.mkdir()
         program.touch(0o755)
-        assert own_words(str(program), "/usr/bin/python3") == [str(program)]
-        assert own_words("-c", "/usr/bin/python3") == ["/usr/bin/python3", "-P", "-m", "dsops"]
-        assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in code_for("bash", [str(program)])
+        assert own_program(str(program), "/usr/bin/python3") == [str(program)]
+        assert own_program("-c", "/usr/bin/python3") == ["/usr/bin/python3", "-P", "-m", "dsops"]
+        assert f" '{tmp_path}/it'\\''s/dsops' hook-load".encode() in hook_code("bash", [str(program)])
 
     def test_fish_reads_any_bytes(self) -> None:
         """What is not UTF-8 stands as numbers."""

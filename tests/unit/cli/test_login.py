@@ -11,9 +11,10 @@ import pytest
 from dsops.aws.http.client import make_client
 from dsops.aws.identity.sso_login import LoginService
 from dsops.aws.identity.sso_session import SsoSession
-from dsops.cli.login.login_ways import by_browser_or_device, can_open_browser
+from dsops.cli.login.sso_login import by_browser_or_device
 from dsops.endpoint import resolve_endpoint
 from dsops.runtime import utc_now
+from dsops.stores.browser import can_open_browser
 from dsops.stores.loopback import LoopbackPort
 from dsops.testing.local_aws import LocalAws
 from tests.fakes import make_runtime

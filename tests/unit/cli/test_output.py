@@ -20,6 +20,7 @@ from dsops.errors import (
     UsageError,
     Where,
 )
+from dsops.text import clean
 
 DENIED = AssumeRoleDenied(
     "store `prod` may not assume arn:aws:iam::123456789012:role/Deploy",
@@ -286,7 +287,7 @@ def test_the_json_of_several_and_of_problems_nests() -> None:
 )
 def test_what_a_server_says_moves_no_cursor(text: str, shown: str) -> None:
     """Escape sequences, bells, direction marks and half characters are written out."""
-    assert output.clean(text) == shown
+    assert clean(text) == shown
     assert output.error_text(UsageError(text)) == f"dsops: error[usage]: {shown}"
 
 

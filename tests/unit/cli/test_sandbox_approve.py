@@ -194,7 +194,7 @@ def test_a_program_that_is_gone_is_told(server: SandboxServer, capfd: pytest.Cap
 
     assert approve(server, address, "--user", "alice") == 2
     said = capfd.readouterr().err
-    assert "nobody listens on 127.0.0.1:1" in said
+    assert "no program listens on 127.0.0.1:1" in said
     assert "start the login again" in said
 
 

@@ -157,7 +157,7 @@ def test_a_socket_without_an_agent_is_a_warning_and_removed(world: dict[str, str
     checks = [check for check in check_agent(world) if check.status == "warning"]
     assert [(check.code, check.name) for check in checks] == [("doctor.agent-socket", f"socket {address}")]
     repairs = list(agent_repairs(world))
-    assert repairs == [Repair("socket", "doctor.agent-socket", address, "nobody listens there", "removed")]
+    assert repairs == [Repair("socket", "doctor.agent-socket", address, "no process listens there", "removed")]
     assert mend(repairs[0]) == ""
 
     assert not os.path.lexists(address)

@@ -80,7 +80,7 @@ def test_a_server_that_answers_calls_alone_is_a_warning() -> None:
     error = Unreachable("lost the connection to sts", why="connection reset", hint="try again")
     [check] = check_endpoints([STS], [error], NOON, is_all_well=True)
     assert (check.status, check.errors, check.hint) == ("warning", (), "try again")
-    assert check.why == "it answers calls, and not somebody without credentials: connection reset"
+    assert check.why == "it answers signed calls, but no request without credentials: connection reset"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_connection_that_breaks_is_tried_once_more_and_silence_is_not(*, silen
         assert len(server.seen) == requests
     if silent:
         assert isinstance(found, TimedOut)
-        assert found.hint == "somebody is there and says nothing: check the address and the network"
+        assert found.hint == "the server accepts connections and does not answer: check the address and the network"
     else:
         assert isinstance(found, Glance)
 

@@ -116,7 +116,8 @@ def test_who_may_look_it_up_is_told_with_link_and_command() -> None:
     assert found == Fact(
         f"AWS's own record of the refusal, {ID}",
         "not allowed to iam:GetRequestAuthorizationDetails",
-        f"a caller with iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, who may also open {LINK},",
+        f"a caller with iam:GetRequestAuthorizationDetails in account {ACCOUNT} or its organization, "
+        f"who may also open {LINK},",
         f"aws iam-toolbox get-request-authorization-details --region eu-west-1 --authorization-id {ID}",
     )
 

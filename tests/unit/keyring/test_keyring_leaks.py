@@ -17,7 +17,7 @@ import pytest
 from tests.stubs.aws import assume_role_answer, parameters_of, sts_error
 from tests.stubs.keyrings import SECRETS_FILE, StubKeyring
 from tests.stubs.server import Answer, Seen, StubServer
-from tests.unit.cli.test_keys_rotate import NEW, OLD, SlowAws
+from tests.unit.keys.test_rotation import NEW, OLD, SlowAws
 from tests.unit.test_no_leaks import WATCHED
 
 DEVICE = "arn:aws:iam::111122223333:mfa/ada"

@@ -41,7 +41,7 @@ ALICE = f'{{AWS: "arn:aws:iam::{ACCOUNT}:user/alice"}}'
 ROOT = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
 
 
-# --- the answer ------------------------------------------------------------------------------------------------
+# --- answer ----------------------------------------------------------------------------------------------------
 
 
 def test_the_answer_has_awss_shape(lab: Lab) -> None:
@@ -92,7 +92,7 @@ def test_the_session_drops_the_roles_path(lab: Lab) -> None:
     assert re.fullmatch(r"AROA[A-Z2-7]{17}:s1", answer["AssumedRoleUser"]["AssumedRoleId"])
 
 
-def test_a_json_answer_is_given_to_who_asks_for_one(lab: Lab) -> None:
+def test_a_json_answer_is_given_on_request(lab: Lab) -> None:
     """With `Accept: application/json` the same answer is JSON, with Expiration as a number."""
     import json
 
@@ -105,15 +105,15 @@ def test_a_json_answer_is_given_to_who_asks_for_one(lab: Lab) -> None:
     assert result["Credentials"]["Expiration"] == int(lab.sandbox.clock.now()) + 3600
 
 
-def test_the_session_is_who_it_says(lab: Lab) -> None:
+def test_the_session_has_the_arn_of_the_answer(lab: Lab) -> None:
     """GetCallerIdentity with the new credentials returns the assumed role's ARN."""
     assert lab.user("alice").assume(JUMP, "s1").arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/Jump/s1"
 
 
-# --- who may -----------------------------------------------------------------------------------------------------
+# --- permissions -------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_does_not_say_why(lab: Lab) -> None:
+def test_a_refusal_has_no_reason(lab: Lab) -> None:
     """A role that denies, one that does not exist and one at another path give the same error (measured)."""
     nobody = lab.user("nobody")
 
@@ -131,13 +131,13 @@ def test_a_refusal_does_not_say_why(lab: Lab) -> None:
         )
 
 
-def test_a_trust_that_names_the_account_leaves_it_to_the_callers_policy(make_lab: LabFactory) -> None:
+def test_trusting_the_account_needs_the_callers_policy(make_lab: LabFactory) -> None:
     """If the trust policy names only the account, the caller needs a permission of its own, too."""
     assert make_lab(one_role(trust(ROOT), MAY_ASSUME)).user("alice").assume(R).arn.endswith("/R/session")
     assert make_lab(one_role(trust(ROOT))).user("alice").refused_role(R).code == "AccessDenied"
 
 
-def test_a_trust_that_names_the_user_is_enough_in_one_account(make_lab: LabFactory) -> None:
+def test_trusting_the_user_suffices_within_the_account(make_lab: LabFactory) -> None:
     """A user whom the trust policy names needs no identity policy within the account (measured on live AWS)."""
     lab = make_lab(one_role(trust(ALICE)))
 
@@ -169,7 +169,7 @@ def test_an_external_id_must_be_sent_and_right(lab: Lab) -> None:
     assert jump.assume(TARGET, ExternalId=EXTERNAL_ID).arn == f"arn:aws:sts::{OTHER}:assumed-role/Target/session"
 
 
-def test_who_is_not_the_trusted_role_is_refused_also_with_the_external_id(lab: Lab) -> None:
+def test_an_external_id_does_not_replace_the_trusted_role(lab: Lab) -> None:
     """A caller other than the trusted role is denied even with the right external ID."""
     assert lab.user("alice").refused_role(TARGET, ExternalId=EXTERNAL_ID).code == "AccessDenied"
 
@@ -183,7 +183,7 @@ def test_an_explicit_deny_says_so_in_its_own_account(make_lab: LabFactory) -> No
     assert refused.message.endswith(f"on resource: {R} with an explicit deny in an identity-based policy")
 
 
-def test_source_ip_of_the_seed_stands_in_for_the_peer(make_lab: LabFactory) -> None:
+def test_source_ip_of_the_seed_replaces_the_peer(make_lab: LabFactory) -> None:
     """The seed's source IP satisfies an aws:SourceIp condition, and sessions keep the address of their caller."""
     condition = '{IpAddress: {"aws:SourceIp": "203.0.113.0/24"}}'
     seed = f"""
@@ -261,7 +261,7 @@ def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("duration", "bound"), [(899, "greater than or equal to 900"), (43201, "less than or equal to 43200")]
 )
-def test_the_schemas_bounds_come_before_the_role(lab: Lab, duration: int, bound: str) -> None:
+def test_schema_limits_are_checked_before_the_role(lab: Lab, duration: int, bound: str) -> None:
     """The schema's bounds on the duration are checked first, even if the role does not exist."""
     refused = lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing", DurationSeconds=duration)
 
@@ -297,10 +297,10 @@ def test_a_get_session_token_session_counts_as_chaining(lab: Lab) -> None:
     session.assume(LONG)
 
 
-# --- the schema --------------------------------------------------------------------------------------------------
+# --- schema ------------------------------------------------------------------------------------------------------
 
 
-def test_missing_parameters_are_null(lab: Lab) -> None:
+def test_missing_parameters_are_refused(lab: Lab) -> None:
     """All missing parameters are reported in one message."""
     refused = lab.user("alice").refused("sts", "AssumeRole")
 
@@ -336,12 +336,12 @@ def test_a_malformed_arn_is_invalid(lab: Lab, arn: str) -> None:
     assert (refused.code, refused.message) == ("ValidationError", f"{arn} is invalid")
 
 
-def test_an_arn_that_is_one_gets_further(lab: Lab) -> None:
+def test_a_well_formed_arn_passes_the_schema(lab: Lab) -> None:
     """The odd but well-formed ARN `arn:a:b:::something/test-role` passes the ARN check (recorded)."""
     assert "roleSessionName" in lab.user("alice").refused_role("arn:a:b:::something/test-role", "a b").message
 
 
-# --- policies that come along --------------------------------------------------------------------------------
+# --- session policies ----------------------------------------------------------------------------------------
 
 
 def test_a_session_policy_limits_what_the_role_may(lab: Lab) -> None:
@@ -368,7 +368,7 @@ def test_a_session_policy_never_adds(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="dev/db").code == "AccessDeniedException"
 
 
-def test_a_session_policy_of_denials_leaves_nothing(lab: Lab) -> None:
+def test_a_session_policy_of_denials_allows_nothing(lab: Lab) -> None:
     """A session policy with only Deny statements leaves no permissions, as in the founding page's second example."""
     denials = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["iam:*"], "Resource": "*"}]}'
 
@@ -377,7 +377,7 @@ def test_a_session_policy_of_denials_leaves_nothing(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="prod/db").code == "AccessDeniedException"
 
 
-def test_managed_session_policies_are_the_accounts_or_awss(lab: Lab) -> None:
+def test_managed_session_policies_of_the_account_or_aws(lab: Lab) -> None:
     """PolicyArns may name policies of the account or of AWS; a policy that does not exist is refused."""
     jump = lab.user("alice").assume(JUMP)
     read_only = [{"arn": "arn:aws:iam::aws:policy/SecretsManagerReadWrite"}]
@@ -399,7 +399,7 @@ def test_a_malformed_session_policy_is_refused(lab: Lab, policy: str) -> None:
     assert (refused.status, refused.code) == (400, "MalformedPolicyDocument")
 
 
-def test_too_much_policy_is_refused(lab: Lab) -> None:
+def test_too_large_policies_are_refused(lab: Lab) -> None:
     """A session policy of more than 2,048 characters is refused with its size in percent."""
     long = ALLOW_ALL.replace('"*"}', '"*", "Sid": "' + "a" * 2100 + '"}')
 
@@ -411,7 +411,7 @@ def test_too_much_policy_is_refused(lab: Lab) -> None:
     )
 
 
-def test_the_size_is_told_when_something_was_passed(lab: Lab) -> None:
+def test_packed_policy_size_is_reported(lab: Lab) -> None:
     """The answer has PackedPolicySize in percent when a session policy was passed."""
     answer = lab.user("alice").call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1", Policy=ALLOW_ALL)
 
@@ -431,7 +431,7 @@ def test_tags_need_tag_session(make_lab: LabFactory) -> None:
     assert refused.message.endswith(f"is not authorized to perform: sts:TagSession on resource: {R}")
 
 
-def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
+def test_transitive_tags_are_inherited(make_lab: LabFactory) -> None:
     """Transitive tags are passed on along the chain.
 
     The next role must allow sts:TagSession, too, and the tags can't be set again.
@@ -451,7 +451,7 @@ def test_transitive_tags_go_along_the_chain(make_lab: LabFactory) -> None:
     assert conflict.message.startswith("One of the specified transitive tag keys can't be set because it conflicts")
 
 
-def test_only_transitive_tags_reach_the_second_hop(make_lab: LabFactory) -> None:
+def test_other_tags_are_not_inherited(make_lab: LabFactory) -> None:
     """Only transitive tags reach the role after the next."""
     both = '["sts:AssumeRole", "sts:TagSession"]'
     step = f'{{AWS: "arn:aws:iam::{ACCOUNT}:root"}}'
@@ -482,7 +482,7 @@ accounts:
         (["aws:a"], [], "Tag keys that begin with aws: are reserved."),
     ],
 )
-def test_tags_that_contradict_are_refused(lab: Lab, tags: list[str], transitive: list[str], message: str) -> None:
+def test_contradicting_tags_are_refused(lab: Lab, tags: list[str], transitive: list[str], message: str) -> None:
     """Contradictory tags get InvalidParameterValue, with AWS's message where it is known."""
     passed = [{"Key": key, "Value": "v"} for key in tags]
 
@@ -517,7 +517,7 @@ def test_source_identity_needs_its_own_permission_also_when_inherited(lab: Lab) 
     assert refused.message.endswith(f"is not authorized to perform: sts:SetSourceIdentity on resource: {TARGET}")
 
 
-def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: LabFactory) -> None:
+def test_a_rejected_source_identity_is_named_in_the_error(make_lab: LabFactory) -> None:
     """A wrong SourceIdentity is reported as a denial of SetSourceIdentity, a missing one of AssumeRole (measured)."""
     condition = '{StringEquals: {"sts:SourceIdentity": "alice"}}'
     both = '["sts:AssumeRole", "sts:SetSourceIdentity"]'
@@ -528,7 +528,7 @@ def test_a_source_identity_that_the_trust_rejects_is_reported_as_such(make_lab: 
     assert "sts:AssumeRole" in alice.refused_role(R).message
 
 
-# --- who never may -----------------------------------------------------------------------------------------------
+# --- callers that can never assume roles -------------------------------------------------------------------------
 
 
 def test_root_may_not_assume_roles(make_lab: LabFactory) -> None:

@@ -60,7 +60,7 @@ def refused(person: Person, task: str = AUDIT, target: str = ACCOUNT, **more: ob
     return f"{error.code}: {error.message}"
 
 
-def test_the_management_account_and_iams_administrator_may(lab: Lab) -> None:
+def test_management_account_and_iam_administrator_may(lab: Lab) -> None:
     """The management account and IAM's delegated administrator may call AssumeRoot; a session lasts 15 minutes."""
     for account, target in ((OWNER, ACCOUNT), (OTHER, ROOT)):
         root = assume(lab.user("admin", account), target=target)
@@ -72,7 +72,7 @@ def test_the_management_account_and_iams_administrator_may(lab: Lab) -> None:
         assert root.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_nobody_else_may(lab: Lab) -> None:
+def test_others_may_not(lab: Lab) -> None:
     """A member, a stranger, a root user, a GetSessionToken session and a user without permission are denied."""
     where = f"is not authorized to perform: sts:AssumeRoot on resource: {ROOT}"
     owner = lab.user("admin", OWNER)
@@ -84,7 +84,7 @@ def test_nobody_else_may(lab: Lab) -> None:
     assert assume(owner.assume(f"arn:aws:iam::{OWNER}:role/Admin")).arn == ROOT
 
 
-def test_only_members_are_had(lab: Lab) -> None:
+def test_only_member_accounts_are_allowed(lab: Lab) -> None:
     """AssumeRoot is denied for the management account, accounts outside the organization and unknown ones."""
     owner = lab.user("admin", OWNER)
 
@@ -104,7 +104,7 @@ def test_the_task_is_a_condition_key(lab: Lab) -> None:
         assert refused(lab.user("admin", OWNER), task=task).startswith("ValidationError")
 
 
-def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
+def test_the_session_is_limited_to_its_task(lab: Lab) -> None:
     """An auditing session can't delete credentials, and other services are closed to it."""
     owner = lab.user("admin", OWNER)
     auditor, deleter = assume(owner), assume(owner, DELETE)
@@ -112,8 +112,8 @@ def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
 
     assert auditor.call("iam", "GetUser")["User"]["Arn"] == ROOT
     assert auditor.call("iam", "ListMFADevices")["MFADevices"] == []
-    said = auditor.refused("iam", "DeleteAccessKey", **key).message
-    assert f"on resource: {ROOT} with an explicit deny in a session policy: {AUDIT}" in said
+    message = auditor.refused("iam", "DeleteAccessKey", **key).message
+    assert f"on resource: {ROOT} with an explicit deny in a session policy: {AUDIT}" in message
     assert deleter.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
     assert deleter.refused("iam", "ListUsers").code == "AccessDenied"
     assert deleter.refused("iam", "ListAccessKeys", UserName="admin").code == "AccessDenied"
@@ -138,7 +138,7 @@ def test_the_session_may_do_the_task_and_no_more(lab: Lab) -> None:
         ("[RootCredentialsManagement]", True, False),
     ],
 )
-def test_centralized_root_access_has_to_be_switched_on(
+def test_centralized_root_access_must_be_enabled(
     make_lab: LabFactory, access: str, *, audit: bool, unlock: bool
 ) -> None:
     """Managing root credentials and root sessions are separate features, each enabled by itself."""
@@ -149,7 +149,7 @@ def test_centralized_root_access_has_to_be_switched_on(
         assert (answer.status == 200) == expected
 
 
-def test_iams_api_switches_it(make_lab: LabFactory) -> None:
+def test_the_iam_api_enables_it(make_lab: LabFactory) -> None:
     """IAM's API enables the features for the management account, and lets the delegated administrator disable them."""
     lab = make_lab(seed("  root_access: false"))
     owner, administrator = lab.user("admin", OWNER), lab.user("admin", OTHER)
@@ -181,7 +181,7 @@ def test_it_lasts_fifteen_minutes_at_most(lab: Lab) -> None:
     assert short.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_an_scp_binds_the_session_unless_it_knows_better(make_lab: LabFactory) -> None:
+def test_an_scp_applies_to_the_session(make_lab: LabFactory) -> None:
     """An SCP binds the session unless it exempts aws:AssumedRoot, which the root user's own keys do not have."""
     is_root = 'ArnLike: {"aws:PrincipalArn": "arn:aws:iam::*:root"}'
     statement = f'{{Effect: Deny, Action: "*", Resource: "*", Condition: {{{is_root}%s}}}}'
@@ -196,7 +196,7 @@ def test_an_scp_binds_the_session_unless_it_knows_better(make_lab: LabFactory) -
         assert own.answer("iam", "ListAccessKeys").status == 403
 
 
-def test_the_source_identity_goes_along(lab: Lab) -> None:
+def test_the_source_identity_is_inherited(lab: Lab) -> None:
     """The session inherits the source identity of the calling role session."""
     session = lab.user("admin", OWNER).assume(f"arn:aws:iam::{OWNER}:role/Admin", SourceIdentity="ada")
     answer = session.call("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
@@ -208,7 +208,7 @@ def test_the_source_identity_goes_along(lab: Lab) -> None:
     assert context["aws:AssumedRoot"] == ("true",)
 
 
-def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
+def test_the_global_endpoint_refuses_it(lab: Lab) -> None:
     """sts.amazonaws.com, recognized by the host name of the request, does not have AssumeRoot."""
     owner = lab.user("admin", OWNER)
     request = owner.request("sts", "AssumeRoot", TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": AUDIT})
@@ -229,7 +229,7 @@ def test_the_global_endpoint_does_not_have_it(lab: Lab) -> None:
     assert (answer.status, b"Could not find operation AssumeRoot" in answer.body) == (400, True)
 
 
-def test_the_trail_says_that_root_was_assumed(lab: Lab) -> None:
+def test_cloudtrail_records_the_assumed_root(lab: Lab) -> None:
     """The CloudTrail record of AssumeRoot has member and task; the session's records are marked as assumed root."""
     root = assume(lab.user("admin", OWNER))
     root.call("iam", "ListAccessKeys")

@@ -81,7 +81,7 @@ def call(
     return status, code or "", message or ""
 
 
-# --- the Authorization header --------------------------------------------------------------------------------------
+# --- Authorization header ------------------------------------------------------------------------------------------
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -113,7 +113,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
         ),
     ],
 )
-def test_a_header_that_is_no_signature(server: SandboxServer, header: str, code: str) -> None:
+def test_malformed_authorization_headers(server: SandboxServer, header: str, code: str) -> None:
     """A malformed Authorization header gets AWS's error, in XML for STS and in JSON for Secrets Manager."""
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", FORM, b"Action=GetCallerIdentity&Version=2011-06-15")
     headers = {**request.headers, "authorization": header}
@@ -129,7 +129,7 @@ def test_a_header_that_is_no_signature(server: SandboxServer, header: str, code:
 
 
 @pytest.mark.parametrize("names", [("alice", "admin"), ("admin", "alice")])
-def test_two_people_do_not_sign_one_request(server: SandboxServer, names: tuple[str, str]) -> None:
+def test_a_request_with_two_signatures_is_refused(server: SandboxServer, names: tuple[str, str]) -> None:
     """A request with two valid Authorization headers is refused."""
     body = b"Action=GetCallerIdentity&Version=2011-06-15"
     first, second = (sign(keys(server, name), "sts", "us-east-1", "POST", "/", FORM, body) for name in names)
@@ -146,7 +146,7 @@ def test_two_people_do_not_sign_one_request(server: SandboxServer, names: tuple[
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/xml", "", "*"])
-def test_a_form_of_another_content_type_asks_for_nothing(server: SandboxServer, kind: str) -> None:
+def test_a_form_of_another_content_type_is_ignored(server: SandboxServer, kind: str) -> None:
     """A form with another content type gets the 302 to AWS's page, as without an Action."""
     body = urlencode({"Action": "GetCallerIdentity", "Version": "2011-06-15"}).encode()
     request = sign(keys(server), "sts", "us-east-1", "POST", "/", {"Content-Type": kind} if kind else {}, body)
@@ -155,7 +155,7 @@ def test_a_form_of_another_content_type_asks_for_nothing(server: SandboxServer, 
     assert call(server, {"Action": "GetCallerIdentity", "Version": "2011-06-15"})[0] == 200
 
 
-def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: SandboxServer) -> None:
+def test_the_first_of_repeated_parameters_counts_over_http(server: SandboxServer) -> None:
     """Of a repeated parameter the first counts, with the body before the query."""
     body = (urlencode(ASSUME) + "&RoleSessionName=s2&Action=GetCallerIdentity").encode()
     query = "RoleSessionName=s3"
@@ -167,7 +167,7 @@ def test_of_repeated_parameters_the_first_counts_over_the_wire_too(server: Sandb
     assert "assumed-role/Jump/s1</Arn>" in text
 
 
-def test_more_fields_than_anybody_needs(server: SandboxServer) -> None:
+def test_too_many_fields_are_refused(server: SandboxServer) -> None:
     """100,000 form fields get MalformedInput; 9,000 are accepted."""
     for count, expected in ((100_000, 400), (9_000, 200)):
         body = (urlencode(ASSUME) + "&a=b" * count).encode()
@@ -175,7 +175,7 @@ def test_more_fields_than_anybody_needs(server: SandboxServer) -> None:
         assert send(server, request.headers, body)[0] == expected
 
 
-def test_a_name_of_a_million_dots_is_read_over(server: SandboxServer) -> None:
+def test_a_parameter_name_of_a_million_dots_is_ignored(server: SandboxServer) -> None:
     """A field name of a hundred thousand parts is ignored instead of building a tree of that depth."""
     assert call(server, ASSUME | {"Tags" + ".member.1" * 100_000: "x"})[0] == 200
 
@@ -184,7 +184,7 @@ def test_a_name_of_a_million_dots_is_read_over(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("statements", [1000, 100_000])
-def test_a_policy_without_measure_is_refused(server: SandboxServer, statements: int) -> None:
+def test_an_excessive_policy_is_refused(server: SandboxServer, statements: int) -> None:
     """An oversized policy is refused by its length, as a session policy and as a role's; a small one is accepted."""
     text = huge(statements)
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
@@ -199,7 +199,7 @@ def test_a_policy_without_measure_is_refused(server: SandboxServer, statements: 
     assert call(server, put | {"PolicyDocument": huge(3)}, "iam", "admin")[0] == 200
 
 
-def test_a_key_that_stands_twice_is_no_policy(server: SandboxServer) -> None:
+def test_a_policy_with_a_repeated_key_is_refused(server: SandboxServer) -> None:
     """A policy with a repeated key, which parsers read differently, is refused when passed and when written."""
     put = {"Action": "PutRolePolicy", "Version": "2010-05-08", "RoleName": "Long", "PolicyName": "p"}
 
@@ -208,7 +208,7 @@ def test_a_key_that_stands_twice_is_no_policy(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 2000, "null", '"a"', "{}", "\x00", "{'Version': 1}", "<xml/>"])
-def test_what_is_no_policy_is_malformed(server: SandboxServer, text: str) -> None:
+def test_invalid_policies_are_malformed(server: SandboxServer, text: str) -> None:
     """A text that is not a policy is malformed in all parameters that take one."""
     assert call(server, ASSUME | {"Policy": text})[:2] in {(400, "MalformedPolicyDocument"), (400, "ValidationError")}
 
@@ -216,7 +216,7 @@ def test_what_is_no_policy_is_malformed(server: SandboxServer, text: str) -> Non
 # --- patterns ------------------------------------------------------------------------------------------------------
 
 
-def test_a_pattern_that_would_go_back_does_not(server: SandboxServer) -> None:
+def test_patterns_match_without_backtracking(server: SandboxServer) -> None:
     """A policy pattern of a hundred stars against nearly matching names is answered in time (no backtracking)."""
     pattern = "*a" * 100 + "*b"
     document = {
@@ -241,7 +241,7 @@ def test_a_pattern_that_would_go_back_does_not(server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("service", ["sts", "iam", "secretsmanager", "ssm"])
-def test_the_models_own_patterns_do_not_go_back_either(service: str) -> None:
+def test_model_patterns_match_without_backtracking(service: str) -> None:
     """The service models' patterns do not backtrack on texts of 200,000 characters."""
     model = service_model(service)
     texts = [piece * (200_000 // len(piece)) + "\x00" for piece in ("a", "a-", "/a", "a.", " ", "a ", ":", "arn:aws:")]

@@ -35,7 +35,7 @@ def federated(person: Person, **parameters: object) -> Person:
 # --- keys ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_nobody_has_is_invalid(lab: Lab) -> None:
+def test_an_unknown_key_is_invalid(lab: Lab) -> None:
     """An unknown access key is invalid."""
     stranger = lab.with_keys(Keys(access_key_id="AKIAAAAAAAAAAAAAAAAA", secret_access_key="x"))
 
@@ -75,11 +75,11 @@ def test_a_token_belongs_to_its_key(lab: Lab) -> None:
 def test_a_created_key_works_at_once(lab: Lab) -> None:
     """A new access key works at once, and a deleted one no longer works."""
     admin = lab.user("admin")
-    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
-    nobody = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+    created = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    nobody = lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     assert nobody.arn == f"arn:aws:iam::{ACCOUNT}:user/nobody"
-    admin.call("iam", "DeleteAccessKey", UserName="nobody", AccessKeyId=made["AccessKeyId"])
+    admin.call("iam", "DeleteAccessKey", UserName="nobody", AccessKeyId=created["AccessKeyId"])
     assert refused_identity(nobody) == INVALID
 
 
@@ -91,7 +91,7 @@ def test_a_key_is_unknown_in_another_partition(lab: Lab) -> None:
     assert refused_identity(alice) == INVALID
 
 
-# --- expiry, and issuers that go -------------------------------------------------------------------------------
+# --- expiry, and deleted issuers -------------------------------------------------------------------------------
 
 
 def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
@@ -108,7 +108,7 @@ def test_a_session_ends_by_the_sandboxs_clock(lab: Lab) -> None:
     assert refused_identity(Person(lab, replace(session.keys, secret_access_key="wrong"))) == EXPIRED
 
 
-def test_an_expired_session_that_was_forgotten_is_still_expired(lab: Lab) -> None:
+def test_a_forgotten_expired_session_is_still_expired(lab: Lab) -> None:
     """An expired session that was dropped from memory is still reported as expired."""
     alice = lab.user("alice")
     session = alice.assume(JUMP, DurationSeconds=900)
@@ -131,7 +131,7 @@ def test_a_valid_session_is_never_forgotten(lab: Lab) -> None:
     assert session.arn.endswith("assumed-role/Jump/session")
 
 
-def test_deleting_the_role_ends_its_sessions_for_good(make_lab: LabFactory) -> None:
+def test_deleting_the_role_ends_its_sessions_permanently(make_lab: LabFactory) -> None:
     """Deleting a role ends its sessions for good, even if a role of the same name is created."""
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{R: {{trust: {trust}}}}}}}}}')
@@ -146,7 +146,7 @@ def test_deleting_the_role_ends_its_sessions_for_good(make_lab: LabFactory) -> N
     assert admin.assume(arn).arn.endswith("/R/session")
 
 
-def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
+def test_permission_changes_take_effect_at_once(lab: Lab) -> None:
     """Policy changes apply to sessions issued before; a changed trust policy does not end them."""
     session = lab.user("alice").assume(JUMP)
     admin = lab.user("admin")
@@ -159,10 +159,10 @@ def test_permissions_are_read_when_they_are_used(lab: Lab) -> None:
     assert session.refused("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16).code == "AccessDenied"
 
 
-# --- who may call what --------------------------------------------------------------------------------------------
+# --- permissions --------------------------------------------------------------------------------------------------
 
 
-def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:
+def test_get_caller_identity_needs_no_permission(make_lab: LabFactory) -> None:
     """GetCallerIdentity works even under an explicit deny of everything."""
     deny = '[{Version: "2012-10-17", Statement: {Effect: Deny, Action: "*", Resource: "*"}}]'
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{users: {{alice: {{policies: {deny}}}}}}}}}')
@@ -173,7 +173,7 @@ def test_get_caller_identity_needs_nothing(make_lab: LabFactory) -> None:
     assert answer["UserId"].startswith("AIDA")
 
 
-def test_get_session_token_gives_the_user_again(lab: Lab) -> None:
+def test_get_session_token_keeps_the_user(lab: Lab) -> None:
     """GetSessionToken needs no permission and gives the user's own identity, by default for twelve hours."""
     session = session_of(lab.user("nobody"))
 
@@ -184,7 +184,7 @@ def test_get_session_token_gives_the_user_again(lab: Lab) -> None:
     assert refused_identity(session) == EXPIRED
 
 
-def test_sessions_get_no_session_tokens(lab: Lab) -> None:
+def test_sessions_may_not_call_get_session_token(lab: Lab) -> None:
     """A session can call neither GetSessionToken nor GetFederationToken, with AWS's messages."""
     alice = lab.user("alice")
 
@@ -220,7 +220,7 @@ def test_iam_is_open_to_sessions_with_mfa(lab: Lab) -> None:
     assert session.call("iam", "ListUsers")["Users"]
 
 
-def test_a_get_session_token_session_may_call_little_of_sts(lab: Lab) -> None:
+def test_a_get_session_token_session_may_call_two_sts_operations(lab: Lab) -> None:
     """A GetSessionToken session may call only AssumeRole and GetCallerIdentity of STS."""
     session = session_of(lab.user("alice"))
 
@@ -228,7 +228,7 @@ def test_a_get_session_token_session_may_call_little_of_sts(lab: Lab) -> None:
     assert session.refused("sts", "GetAccessKeyInfo", AccessKeyId="AKIA" + "A" * 16).code == "AccessDenied"
 
 
-def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
+def test_a_federated_user_may_only_call_get_caller_identity(lab: Lab) -> None:
     """A federated user without a session policy can only call GetCallerIdentity."""
     ann = federated(lab.user("admin"))
 
@@ -238,7 +238,7 @@ def test_a_federated_user_may_only_ask_who_he_is(lab: Lab) -> None:
     assert ann.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
 
 
-def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> None:
+def test_a_federated_user_is_limited_by_user_and_session_policy(lab: Lab) -> None:
     """A federated user has the intersection of the user's permissions and the session policy."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}}'
     admin = lab.user("admin", OTHER)
@@ -249,7 +249,7 @@ def test_a_federated_user_has_what_user_and_session_policy_share(lab: Lab) -> No
     assert "sts:GetFederationToken" in refused.message
 
 
-def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
+def test_get_federation_token_reports_size_zero(lab: Lab) -> None:
     """GetFederationToken without a policy answers PackedPolicySize 0 (recorded)."""
     answer = lab.user("admin").call("sts", "GetFederationToken", Name="ann")
 
@@ -260,7 +260,7 @@ def test_get_federation_token_tells_a_size_of_nothing(lab: Lab) -> None:
     }
 
 
-def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
+def test_get_access_key_info_returns_the_account(lab: Lab) -> None:
     """GetAccessKeyInfo needs a permission and returns the account of any key id that encodes one."""
     jump = lab.user("alice").assume(JUMP)
 
@@ -270,7 +270,7 @@ def test_get_access_key_info_knows_the_account(lab: Lab) -> None:
     assert lab.user("bob").refused("sts", "GetAccessKeyInfo", AccessKeyId="A" * 20).code == "AccessDenied"
 
 
-def test_an_operation_that_aws_lacks_is_unknown(lab: Lab) -> None:
+def test_an_invented_operation_is_unknown(lab: Lab) -> None:
     """An operation that AWS lacks gets InvalidAction from the dispatching front end."""
     from tests.sandboxes import sign
 
@@ -284,7 +284,7 @@ def test_an_operation_that_aws_lacks_is_unknown(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(operation_names("sts")))
-def test_every_operation_of_the_model_is_served(lab: Lab, operation: str) -> None:
+def test_all_operations_of_the_model_are_served(lab: Lab, operation: str) -> None:
     """Every STS operation of the model is implemented: without parameters none answers NotImplemented."""
     answer = lab.user("admin").answer("sts", operation)
 
@@ -292,7 +292,7 @@ def test_every_operation_of_the_model_is_served(lab: Lab, operation: str) -> Non
     assert b"NotImplemented" not in answer.body
 
 
-def test_whom_the_root_user_federates_has_only_what_is_passed(make_lab: LabFactory) -> None:
+def test_a_federated_user_of_root_has_only_the_session_policy(make_lab: LabFactory) -> None:
     """A user federated by the root user has exactly the session policy's permissions, and none without one."""
     root = "{access_key_id: AKIAROOTROOTROOTROOT, secret_access_key: s3cr3t}"
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{root: {root}}}}}')

@@ -29,7 +29,7 @@ def admin() -> Person:
         ("TagResource", {"Tags": [{"TagKey": "a", "TagValue": "b"}]}),
     ],
 )
-def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
+def test_a_missing_key_is_not_found(admin: Person, operation: str, parameters: dict[str, object]) -> None:
     """A missing KMS key gets NotFoundException with AWS's message for its id, ARN, alias or an invalid id."""
     for key_id, message in (
         (KEY, f"Key '{KEYS}{KEY}' does not exist"),
@@ -41,7 +41,7 @@ def test_a_key_that_is_missing_is_not_found(admin: Person, operation: str, param
         assert ("NotFoundException", message, 400) == (refused.code, refused.message, refused.status)
 
 
-def test_a_caller_without_permission_does_not_hear_which_keys_exist(admin: Person) -> None:
+def test_a_denied_caller_does_not_learn_which_keys_exist(admin: Person) -> None:
     """A caller without permission is denied before the key is looked up, so it can't probe for keys."""
     refused = admin.lab.user("stranger").refused("kms", "ListGrants", KeyId=KEY)
 
@@ -76,7 +76,7 @@ def test_random_bytes_need_a_size(admin: Person, size: dict[str, object], messag
     assert 1024 == len(admin.call("kms", "GenerateRandom", NumberOfBytes=1024)["Plaintext"])
 
 
-def test_aliases_of_aws_are_awss(admin: Person) -> None:
+def test_aws_aliases_are_reserved(admin: Person) -> None:
     """`alias/aws/...` can't be created, moved or deleted; a similar name can."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
 
@@ -111,7 +111,7 @@ def test_a_path_begins_with_a_slash(admin: Person) -> None:
     assert "v" == admin.call("ssm", "GetParameter", Name="/a/b/c")["Parameter"]["Value"]
 
 
-def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_for(admin: Person) -> None:
+def test_a_parameter_name_with_and_without_leading_slash(admin: Person) -> None:
     """`/x` and `x` are the same parameter, and each answer has the requested spelling (both recorded)."""
     admin.call("ssm", "PutParameter", Name="x", Value="v", Type="String")
 
@@ -122,35 +122,35 @@ def test_a_name_is_the_same_with_its_first_slash_and_is_shown_as_it_was_asked_fo
         assert [name] == [each["Name"] for each in admin.call("ssm", "GetParameters", Names=[name])["Parameters"]]
 
 
-def test_a_refused_subscription_is_none(admin: Person) -> None:
+def test_a_refused_subscription_is_not_created(admin: Person) -> None:
     """A subscription with invalid attributes is refused and not created."""
     topic = admin.call("sns", "CreateTopic", Name="t")["TopicArn"]
-    asked = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
+    parameters = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
 
-    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    admin.refused("sns", "Subscribe", **parameters, Attributes={"NoSuch": "x"})
     assert [] == admin.call("sns", "ListSubscriptions")["Subscriptions"]
-    admin.call("sns", "Subscribe", **asked)
-    admin.refused("sns", "Subscribe", **asked, Attributes={"NoSuch": "x"})
+    admin.call("sns", "Subscribe", **parameters)
+    admin.refused("sns", "Subscribe", **parameters, Attributes={"NoSuch": "x"})
     assert 1 == len(admin.call("sns", "ListSubscriptions")["Subscriptions"])
 
 
 def test_versions_are_listed_with_their_keys(admin: Person) -> None:
     """ListSecretVersionIds returns KMS keys and pages, and unlabelled versions only on request."""
     key = admin.call("kms", "CreateKey")["KeyMetadata"]["KeyId"]
-    made = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
-    made += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
+    created = [admin.call("secretsmanager", "CreateSecret", Name="s", SecretString="1")]
+    created += [admin.call("secretsmanager", "PutSecretValue", SecretId="s", SecretString=text) for text in ("2", "3")]
     admin.call("secretsmanager", "CreateSecret", Name="own", SecretString="1", KmsKeyId=key)
 
     shown = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s")
-    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=made[0]["ARN"], IncludeDeprecated=True)
+    every = admin.call("secretsmanager", "ListSecretVersionIds", SecretId=created[0]["ARN"], IncludeDeprecated=True)
     page = admin.call("secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1)
     after = admin.call(
         "secretsmanager", "ListSecretVersionIds", SecretId="s", MaxResults=1, NextToken=page["NextToken"]
     )
 
-    assert (made[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
+    assert (created[0]["ARN"], "s", False) == (shown["ARN"], shown["Name"], "NextToken" in shown)
     assert [["AWSPREVIOUS"], ["AWSCURRENT"]] == [each["VersionStages"] for each in shown["Versions"]]
-    assert [each["VersionId"] for each in made] == [each["VersionId"] for each in every["Versions"]]
+    assert [each["VersionId"] for each in created] == [each["VersionId"] for each in every["Versions"]]
     assert [["DefaultEncryptionKey"]] * 3 == [each["KmsKeyIds"] for each in every["Versions"]]
     assert shown["Versions"] == page["Versions"] + after["Versions"]
     assert "NextToken" not in after
@@ -163,7 +163,7 @@ def test_versions_are_listed_with_their_keys(admin: Person) -> None:
     )
 
 
-def test_a_name_that_no_secret_can_have_is_invalid_everywhere(admin: Person) -> None:
+def test_an_invalid_secret_name_is_refused_everywhere(admin: Person) -> None:
     """An invalid secret name is refused in all operations."""
     for operation, parameters in (
         ("CreateSecret", {"Name": "a b"}),
@@ -190,7 +190,7 @@ def test_a_secret_without_a_function_is_not_rotated(admin: Person) -> None:
     assert [["AWSCURRENT"]] == list(stages)
 
 
-def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None:
+def test_a_secret_read_through_parameter_store(admin: Person) -> None:
     """A secret read through Parameter Store is named by its path.
 
     Missing ones are in InvalidParameters (both recorded).
@@ -233,7 +233,7 @@ def test_a_secret_behind_parameter_store_goes_by_its_path(admin: Person) -> None
         ("PutBucketEncryption", {"ServerSideEncryptionConfiguration": {"Rules": []}}, 400, "MalformedXML"),
     ],
 )
-def test_what_a_bucket_lacks_is_s3s_own_error(
+def test_missing_s3_elements_have_s3_errors(
     admin: Person, operation: str, parameters: dict[str, object], status: int, code: str
 ) -> None:
     """A missing part, upload, page token or body element gets S3's own error."""

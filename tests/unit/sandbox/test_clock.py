@@ -20,7 +20,7 @@ class Machine:
         return self.seconds
 
 
-def test_it_runs_on_from_where_it_was_moved_to() -> None:
+def test_a_moved_clock_keeps_running() -> None:
     """A moved clock runs on from its new time; the machine's clock is unchanged."""
     machine = Machine()
     clock = MovableClock(machine)
@@ -32,7 +32,7 @@ def test_it_runs_on_from_where_it_was_moved_to() -> None:
     assert clock.now() == 4990
 
 
-def test_it_stands_still_when_frozen() -> None:
+def test_a_frozen_clock_stands_still() -> None:
     """A frozen clock can be moved, and runs on from there when released."""
     machine = Machine()
     clock = MovableClock(machine)
@@ -48,13 +48,13 @@ def test_it_stands_still_when_frozen() -> None:
     assert (clock.now(), clock.is_frozen) == (1012, False)
 
 
-def test_moments_are_written_as_aws_writes_them() -> None:
+def test_times_have_aws_formats() -> None:
     """Times have AWS's format; fractions of a second are cut off."""
     assert iso_time(1783936800.9) == "2026-07-13T10:00:00Z"
 
 
 @given(st.integers(0, 10**12 - 1))
-def test_a_key_id_names_its_account(number: int) -> None:
+def test_a_key_id_encodes_its_account(number: int) -> None:
     """A key id encodes its account, also by moto's own decoder."""
     account = f"{number:012d}"
     key_id = access_key_id("ASIA", account)
@@ -73,7 +73,7 @@ def test_moto_makes_ids_of_the_same_form() -> None:
         assert account_of_key(generate_access_key_id_from_account_id(account, "AKIA")) == account
 
 
-def test_a_key_id_of_another_form_names_none() -> None:
+def test_a_malformed_key_id_has_no_account() -> None:
     """Old or malformed key ids encode no account."""
     assert account_of_key("AKIA0189") is None
     assert account_of_key("") is None

@@ -163,7 +163,7 @@ def test_a_policy_on_the_key_decides(
         assert is_allowed is desk.allows(desk.caller("bob"), service, operation, **parameters)
 
 
-def test_each_event_is_judged_by_itself(lab: Lab) -> None:
+def test_each_event_is_authorized_separately(lab: Lab) -> None:
     """PutEvents is denied if any of its entries is denied."""
     desk = Desk(lab)
     permit(lab, allow("events:PutEvents", "events:source", "app.orders"))
@@ -173,7 +173,7 @@ def test_each_event_is_judged_by_itself(lab: Lab) -> None:
     assert not desk.allows(desk.caller("bob"), "events", "PutEvents", Entries=[EVENT, other])
 
 
-def test_a_vpc_is_known_by_what_is_in_it(lab: Lab) -> None:
+def test_a_resource_has_its_vpc_as_condition_key(lab: Lab) -> None:
     """ec2:Vpc of a subnet is taken from moto's state."""
     admin, desk = lab.user("admin"), Desk(lab)
     vpcs = [admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"] for _ in range(2)]
@@ -192,14 +192,14 @@ def test_a_new_interface_is_in_its_subnets_vpc(lab: Lab) -> None:
     vpc = admin.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = admin.call("ec2", "CreateSubnet", VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
 
-    asked = desk.questions(desk.caller("admin"), "ec2", "RunInstances", **RUN, SubnetId=subnet)
+    questions = desk.questions(desk.caller("admin"), "ec2", "RunInstances", **RUN, SubnetId=subnet)
 
-    known = {each.resource.rpartition(":")[2].partition("/")[0]: each.context.get("ec2:Vpc") for each in asked}
+    known = {each.resource.rpartition(":")[2].partition("/")[0]: each.context.get("ec2:Vpc") for each in questions}
     assert (f"arn:aws:ec2:{HERE}:vpc/{vpc}",) == known["subnet"] == known["network-interface"]
     assert known["instance"] is None
 
 
-def test_a_database_that_is_there_tells_its_engine(lab: Lab) -> None:
+def test_an_existing_database_has_its_engine_as_condition_key(lab: Lab) -> None:
     """DeleteDBInstance has the engine of the existing database, and RDS's own tag keys."""
     admin, desk = lab.user("admin"), Desk(lab)
     more = {"AllocatedStorage": 20, "MasterUsername": "u", "MasterUserPassword": "long-enough"}
@@ -252,7 +252,7 @@ def listed(person: Person, *, presigned: bool = False, headers: dict[str, str] |
         ("StringLike", "aws:Referer", "https://example.com/*", "https://other.example/*"),
     ],
 )
-def test_how_a_request_to_s3_was_signed_decides(lab: Lab, operator: str, key: str, good: str, bad: str) -> None:
+def test_s3_signature_condition_keys(lab: Lab, operator: str, key: str, good: str, bad: str) -> None:
     """The S3 keys about the signature, and aws:Referer, decide."""
     lab.user("admin").call("s3", "CreateBucket", Bucket="data")
     for value, status in ((good, 200), (bad, 403)):
@@ -268,7 +268,7 @@ def test_a_presigned_url_is_signed_in_its_query(lab: Lab) -> None:
     assert [200, 403] == [listed(lab.user("bob"), presigned=presigned) for presigned in (True, False)]
 
 
-def test_a_functions_requests_say_which_function(lab: Lab) -> None:
+def test_a_function_session_has_its_function_arn(lab: Lab) -> None:
     """A function's session has lambda:SourceFunctionArn."""
     body = json.dumps({"role": ROLE, "function": "orders"}).encode()
     status, said = ServiceRoles(lab.sandbox).function(HttpRequest("POST", "/", "", {}, body, "127.0.0.1"))
@@ -299,7 +299,7 @@ def test_a_functions_requests_say_which_function(lab: Lab) -> None:
         "ec2:RoleDelivery",
     ],
 )
-def test_what_the_sandbox_can_t_tell_is_absent(lab: Lab, key: str) -> None:
+def test_unknown_condition_keys_are_absent(lab: Lab, key: str) -> None:
     """Keys about VPC endpoints, instances or intermediate services are absent, as on AWS without those."""
     desk = Desk(lab)
     for wanted, is_allowed in (("true", True), ("false", False)):
@@ -308,7 +308,7 @@ def test_what_the_sandbox_can_t_tell_is_absent(lab: Lab, key: str) -> None:
 
 
 @pytest.mark.parametrize(("organization", "is_issued"), [("o-exampleorg1", True), ("o-another0001", False)])
-def test_a_service_asks_on_behalf_of_an_organization(organization: str, is_issued: bool) -> None:  # noqa: FBT001
+def test_organization_condition_keys_of_service_requests(organization: str, is_issued: bool) -> None:  # noqa: FBT001
     """aws:SourceOrgID in a trust policy is the organization of the role's account when a service assumes the role."""
     statement: Any = TRUST["Statement"]
     trust = TRUST | {"Statement": statement | {"Condition": {"StringEquals": {"aws:SourceOrgID": organization}}}}

@@ -55,7 +55,7 @@ def statuses(server: SandboxServer, data: bytes) -> list[str]:
     return re.findall(r"HTTP/1\.[01] \d{3} [^\r]*", came.decode("latin-1"))
 
 
-def test_the_one_header_of_awss_with_an_underscore_arrives(server: SandboxServer) -> None:
+def test_a_header_with_an_underscore_is_received(server: SandboxServer) -> None:
     """The token header with an underscore selects the portal; sent in both spellings it is refused."""
     head = b"GET /assignment/accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     token = b"x-amz-sso_bearer_token: x\r\n"
@@ -88,11 +88,11 @@ def is_open(connection: socket.socket) -> bool:
     return came.startswith(b"HTTP/1.1 200 ")
 
 
-# --- slow ------------------------------------------------------------------------------------------------------
+# --- slow clients ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("begun", [b"POST / HT", NOTHING_ASKED, NOTHING_ASKED + b"Content-Length: 9\r\n\r\nabc"])
-def test_a_request_that_does_not_come_to_its_end_is_ended(server: SandboxServer, begun: bytes) -> None:
+def test_an_incomplete_request_times_out(server: SandboxServer, begun: bytes) -> None:
     """An incomplete request is closed after a minute, even if single bytes keep coming."""
     with connect(server) as connection:
         connection.sendall(begun)
@@ -105,7 +105,7 @@ def test_a_request_that_does_not_come_to_its_end_is_ended(server: SandboxServer,
         assert connection.recv(100) == b""
 
 
-def test_a_request_may_take_a_while(server: SandboxServer) -> None:
+def test_a_slow_request_is_served(server: SandboxServer) -> None:
     """A request that completes within the minute is answered."""
     with connect(server) as connection:
         connection.sendall(HEALTH[:20])
@@ -117,7 +117,7 @@ def test_a_request_may_take_a_while(server: SandboxServer) -> None:
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
-def test_a_kept_connection_stays_for_two_minutes(server: SandboxServer) -> None:
+def test_an_idle_connection_is_kept_for_two_minutes(server: SandboxServer) -> None:
     """An idle connection stays open for two minutes between requests."""
     with connect(server) as connection:
         assert is_open(connection)
@@ -127,7 +127,7 @@ def test_a_kept_connection_stays_for_two_minutes(server: SandboxServer) -> None:
         assert not is_open(connection)
 
 
-def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
+def test_an_idle_client_does_not_block_others(server: SandboxServer) -> None:
     """A hundred silent or half-finished connections do not block others."""
     with ExitStack() as stack:
         for number in range(100):
@@ -137,7 +137,7 @@ def test_who_sends_nothing_keeps_nobody_waiting(server: SandboxServer) -> None:
         assert ask(server.url, "health")["status"] == "ok"
 
 
-# --- rude ------------------------------------------------------------------------------------------------------
+# --- clients that break the protocol ---------------------------------------------------------------------------
 
 
 def test_requests_in_one_piece_are_answered_in_order(server: SandboxServer) -> None:
@@ -168,7 +168,7 @@ def test_http_1_0_is_served(server: SandboxServer) -> None:
         b"GET /" + b"a" * MAX_HEADERS,
     ],
 )
-def test_headers_beyond_reason_are_refused(server: SandboxServer, head: bytes) -> None:
+def test_too_large_headers_are_refused(server: SandboxServer, head: bytes) -> None:
     """Headers above 64 KiB get a 431, and the connection is closed."""
     # Unread bytes at close make TCP send a reset, which may overtake the answer: send exactly the limit.
     assert statuses(server, head[:MAX_HEADERS]) == ["HTTP/1.0 431 Request Header Fields Too Large"]
@@ -185,7 +185,7 @@ def test_headers_beyond_reason_are_refused(server: SandboxServer, head: bytes) -
         (b"0x5\r\nhello\r\n0\r\n\r\n", "400 Bad Request"),
     ],
 )
-def test_a_body_in_chunks_must_be_one(server: SandboxServer, chunks: bytes, answered: str) -> None:
+def test_an_invalid_chunked_body_is_refused(server: SandboxServer, chunks: bytes, answered: str) -> None:
     """A chunked body with an invalid chunk size is refused."""
     request = NOTHING_ASKED + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
 
@@ -201,19 +201,19 @@ def test_a_body_in_chunks_must_be_one(server: SandboxServer, chunks: bytes, answ
         (b"Transfer-Encoding: gzip\r\n", "501 Not Implemented"),
     ],
 )
-def test_a_body_has_one_length(server: SandboxServer, framing: bytes, answered: str) -> None:
+def test_ambiguous_content_lengths_are_refused(server: SandboxServer, framing: bytes, answered: str) -> None:
     """A body with conflicting lengths is refused (request smuggling)."""
     assert statuses(server, NOTHING_ASKED + framing + b"\r\nhello") == [f"HTTP/1.1 {answered}"]
 
 
-def test_a_second_request_does_not_hide_in_a_body(server: SandboxServer) -> None:
+def test_a_request_inside_a_body_is_not_served(server: SandboxServer) -> None:
     """With both a length and chunks, a request hidden behind the chunks gets no answer (request smuggling)."""
     both = NOTHING_ASKED + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH
 
     assert "HTTP/1.1 200 OK" not in statuses(server, both)[:1]
 
 
-def test_who_hangs_up_in_the_middle_is_forgotten(server: SandboxServer) -> None:
+def test_a_disconnected_client_is_dropped(server: SandboxServer) -> None:
     """A client that disconnects at any point, even with a reset, leaves no channel behind."""
     for begun in (b"", b"POST / HT", NOTHING_ASKED + b"Content-Length: 99\r\n\r\nabc", HEALTH * 50):
         for reset in (False, True):
@@ -229,7 +229,7 @@ def test_who_hangs_up_in_the_middle_is_forgotten(server: SandboxServer) -> None:
     assert len(server._loop.active_channels) <= 1
 
 
-def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) -> None:
+def test_a_client_that_does_not_read_is_not_read_from(server: SandboxServer) -> None:
     """A client that never reads answers is throttled by full buffers; other clients are served."""
     sent = 0
     with connect(server) as connection:
@@ -241,10 +241,10 @@ def test_who_asks_and_does_not_read_is_not_read_either(server: SandboxServer) ->
         assert ask(server.url, "health")["status"] == "ok"
 
 
-# --- many ------------------------------------------------------------------------------------------------------
+# --- many connections ------------------------------------------------------------------------------------------
 
 
-def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
+def test_connections_are_limited_by_file_descriptors() -> None:
     """The connection limit leaves descriptors free: without one every accept would fail."""
     import resource
 
@@ -254,7 +254,7 @@ def test_connections_are_limited_by_the_descriptors_that_there_are() -> None:
 
 
 @pytest.mark.parametrize("ending", ["\r\nSet-Cookie: a=b", "\n", "\r"])
-def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
+def test_a_line_break_in_a_response_header_is_refused(ending: str) -> None:
     """A line break in an answer's header gives a 500 instead of an injected header."""
     listener = socket.create_server(("127.0.0.1", 0))
     values = iter([f"x{ending}", "x"])
@@ -275,14 +275,14 @@ def test_an_answers_header_does_not_end_its_line(ending: str) -> None:
         loop.close()
 
 
-def test_a_client_that_speaks_tls_is_told_at_once(server: SandboxServer) -> None:
+def test_a_tls_client_gets_an_error_at_once(server: SandboxServer) -> None:
     """A TLS handshake (https:// for http://) fails at once instead of hanging for a minute."""
     context = ssl.create_default_context()
     with connect(server) as connection, pytest.raises(ssl.SSLError, match=r"(?i)wrong.version.number|record layer"):
         context.wrap_socket(connection, server_hostname="localhost")
 
 
-def test_the_bytes_of_a_handshake_may_stand_in_a_body(server: SandboxServer) -> None:
+def test_tls_bytes_inside_a_body_are_allowed(server: SandboxServer) -> None:
     """The bytes of a TLS handshake inside a body are ordinary content."""
     with connect(server) as connection:
         connection.sendall(NOTHING_ASKED + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")

@@ -72,14 +72,14 @@ def token_of(answer: HttpAnswer) -> str:
     return str(content["SigninToken"])
 
 
-def test_a_roles_session_opens_the_page(control: Control, reader: Person) -> None:
+def test_a_role_session_may_sign_in(control: Control, reader: Person) -> None:
     """A role session gets a sign-in token, and the token redirects to the page."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     answer = ask(control, Action="login", SigninToken=token, Destination=PAGE)
     assert (answer.status, dict(answer.headers)["Location"]) == (302, PAGE)
 
 
-def test_so_does_a_federated_users(control: Control, lab: Lab) -> None:
+def test_a_federated_user_may_sign_in(control: Control, lab: Lab) -> None:
     """A federated user's session gets a sign-in token, but not with a SessionDuration."""
     issued = lab.user("alice").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = session_of(Keys.of(issued))
@@ -87,7 +87,7 @@ def test_so_does_a_federated_users(control: Control, lab: Lab) -> None:
     assert ask(control, Action="getSigninToken", Session=session, SessionDuration="3600").status == 400
 
 
-def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
+def test_a_user_session_may_not_sign_in(control: Control, lab: Lab) -> None:
     """GetSessionToken sessions and long-term keys can't sign in."""
     alice = lab.user("alice")
     issued = alice.call("sts", "GetSessionToken")["Credentials"]
@@ -106,13 +106,13 @@ def test_a_users_own_session_does_not(control: Control, lab: Lab) -> None:
     ],
     ids=str,
 )
-def test_a_session_that_is_not_whole_does_not(control: Control, reader: Person, changes: dict[str, str]) -> None:
+def test_an_incomplete_session_may_not_sign_in(control: Control, reader: Person, changes: dict[str, str]) -> None:
     """The three parts must belong to the same session."""
     assert ask(control, Action="getSigninToken", Session=session_of(reader.keys, **changes)).status == 400
 
 
 @pytest.mark.parametrize("session", ["", "{", "[]", "{}", "null", '"text"', "[" * 100_000], ids=lambda text: text[:9])
-def test_what_is_no_session_is_said(control: Control, session: str) -> None:
+def test_an_invalid_session_is_refused(control: Control, session: str) -> None:
     """An unreadable Session parameter gets a 400."""
     assert ask(control, Action="getSigninToken", Session=session).status == 400
 
@@ -120,15 +120,13 @@ def test_what_is_no_session_is_said(control: Control, session: str) -> None:
 @pytest.mark.parametrize(
     ("duration", "status"), [("900", 200), ("43200", 200), ("899", 400), ("43201", 400), ("x", 400), ("", 200)]
 )
-def test_a_duration_is_a_quarter_of_an_hour_to_twelve(
-    control: Control, reader: Person, duration: str, status: int
-) -> None:
+def test_a_duration_is_15_minutes_to_12_hours(control: Control, reader: Person, duration: str, status: int) -> None:
     """SessionDuration must be 900 to 43200 seconds; an empty one is ignored."""
     session = session_of(reader.keys)
     assert ask(control, Action="getSigninToken", Session=session, SessionDuration=duration).status == status
 
 
-def test_a_session_that_has_ended_signs_nobody_in(control: Control, lab: Lab, reader: Person) -> None:
+def test_an_expired_session_may_not_sign_in(control: Control, lab: Lab, reader: Person) -> None:
     """An expired session is refused both when the sign-in token is requested and when it is used."""
     session = session_of(reader.keys)
     lab.sandbox.move_clock(lab.sandbox.clock.now() + 3590)
@@ -138,7 +136,7 @@ def test_a_session_that_has_ended_signs_nobody_in(control: Control, lab: Lab, re
     assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
 
 
-def test_a_link_works_for_fifteen_minutes(control: Control, lab: Lab, reader: Person) -> None:
+def test_a_sign_in_token_is_valid_for_15_minutes(control: Control, lab: Lab, reader: Person) -> None:
     """A sign-in token expires after fifteen minutes, although the session lasts longer."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     lab.sandbox.move_clock(lab.sandbox.clock.now() + 899)
@@ -147,7 +145,7 @@ def test_a_link_works_for_fifteen_minutes(control: Control, lab: Lab, reader: Pe
     assert ask(control, Action="login", SigninToken=token, Destination=PAGE).status == 400
 
 
-def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> None:
+def test_a_foreign_sign_in_token_is_refused(control: Control, lab: Lab) -> None:
     """A forged sign-in token, or one sealed for another purpose, is refused."""
     sealed = lab.sandbox.sts.seal.seal("context", {"key_id": "x", "token": "y"}, lab.sandbox.clock.now() + 60)
     for token in ("", "rubbish", sealed):
@@ -155,13 +153,13 @@ def test_a_token_of_another_make_signs_nobody_in(control: Control, lab: Lab) -> 
 
 
 @pytest.mark.parametrize("page", ["", "http://x", "javascript:x", "https://x\r\nA: b", "https://\xe4"])
-def test_a_page_is_an_https_address(control: Control, reader: Person, page: str) -> None:
+def test_a_destination_is_an_https_url(control: Control, reader: Person, page: str) -> None:
     """The destination must be a plain https URL, because it goes into the Location header."""
     token = token_of(ask(control, Action="getSigninToken", Session=session_of(reader.keys)))
     assert ask(control, Action="login", SigninToken=token, Destination=page).status == 400
 
 
 @pytest.mark.parametrize("action", ["", "logout"])
-def test_another_action_is_refused(control: Control, action: str) -> None:
+def test_an_unknown_action_is_refused(control: Control, action: str) -> None:
     """Actions other than getSigninToken and login are refused."""
     assert ask(control, Action=action).status == 400

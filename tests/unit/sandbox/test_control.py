@@ -39,11 +39,11 @@ def ask(
     return answer.status, json.loads(answer.body)
 
 
-# --- who may ask ---------------------------------------------------------------------------------------------------
+# --- authentication ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:4566", "localhost:4566", "localhost", "[::1]:4566", "127.0.0.1"])
-def test_this_machine_may_ask(control: Control, host: str) -> None:
+def test_this_machine_is_allowed(control: Control, host: str) -> None:
     """A client on this machine may use any loopback name as Host."""
     assert ask(control, "health", headers={"host": host})[0] == 200
 
@@ -63,7 +63,7 @@ def test_this_machine_may_ask(control: Control, host: str) -> None:
         "127.0.0.1:4566:80",
     ],
 )
-def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
+def test_dns_rebinding_is_refused(control: Control, host: str) -> None:
     """A host name that resolves to 127.0.0.1 is refused (DNS rebinding)."""
     assert ask(control, "health", headers={"host": host})[0] == 403
 
@@ -78,7 +78,7 @@ def test_a_name_that_was_rebound_may_not(control: Control, host: str) -> None:
         {"sec-fetch-site": "same-origin"},
     ],
 )
-def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) -> None:
+def test_a_web_page_is_refused(control: Control, headers: dict[str, str]) -> None:
     """A page in a browser can neither read nor change anything."""
     before = control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body
 
@@ -87,13 +87,13 @@ def test_a_page_in_a_browser_may_not(control: Control, headers: dict[str, str]) 
     assert control.handle(HttpRequest("GET", "/_sandbox/clock", "", LOCAL, b"", "127.0.0.1")).body == before
 
 
-def test_typing_the_address_into_a_browser_is_no_page(control: Control) -> None:
+def test_browser_navigation_is_allowed(control: Control) -> None:
     """`Sec-Fetch-Site: none` (a URL typed into a browser) is allowed."""
     assert ask(control, "health", headers={"sec-fetch-site": "none"})[0] == 200
 
 
 @pytest.mark.parametrize("peer", ["203.0.113.7", "10.0.0.1", "::ffff:203.0.113.7", ""])
-def test_another_machine_may_not(control: Control, peer: str) -> None:
+def test_another_machine_is_refused(control: Control, peer: str) -> None:
     """Another machine is refused, even if the sandbox listens for others."""
     assert ask(control, "identity?as=admin", peer=peer)[0] == 403
 
@@ -101,12 +101,12 @@ def test_another_machine_may_not(control: Control, peer: str) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "status"), [("nothing", "GET", 404), ("health", "POST", 405), ("clock", "PUT", 405)]
 )
-def test_what_is_not_there_is_said(control: Control, path: str, method: str, status: int) -> None:
+def test_an_unknown_endpoint_is_reported(control: Control, path: str, method: str, status: int) -> None:
     """Unknown endpoints get a 404, wrong methods a 405."""
     assert ask(control, path, method)[0] == status
 
 
-# --- the clock -------------------------------------------------------------------------------------------------
+# --- clock -----------------------------------------------------------------------------------------------------
 
 
 def test_the_clock_moves(lab: Lab, control: Control) -> None:
@@ -137,7 +137,7 @@ WISHES: list[object] = [
 
 
 @pytest.mark.parametrize("wish", WISHES)
-def test_a_wish_that_is_none_is_refused(lab: Lab, control: Control, wish: object) -> None:
+def test_invalid_bodies_are_refused(lab: Lab, control: Control, wish: object) -> None:
     """An invalid clock request gets a 400, and the clock does not move."""
     before = lab.sandbox.clock.now()
 
@@ -145,7 +145,7 @@ def test_a_wish_that_is_none_is_refused(lab: Lab, control: Control, wish: object
     assert lab.sandbox.clock.now() == before
 
 
-def test_codes_are_good_again_when_the_clock_goes_back(lab: Lab, control: Control) -> None:
+def test_codes_can_be_reused_when_the_clock_is_set_back(lab: Lab, control: Control) -> None:
     """MFA codes are valid again after the clock was set back."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/alice"
     start = lab.sandbox.clock.now()
@@ -192,7 +192,7 @@ accounts:
 """
 
 
-def test_container_credentials_are_those_of_a_task(make_lab: LabFactory) -> None:
+def test_container_credentials_of_a_task(make_lab: LabFactory) -> None:
     """Container credentials need the sandbox's token and a role that trusts ECS tasks, and work."""
     lab = make_lab(CONTAINER)
     control = Control(lab.sandbox)
@@ -239,7 +239,7 @@ accounts:
 """
 
 
-def test_a_pods_role_is_trusted_by_namespace_and_service_account(make_lab: LabFactory) -> None:
+def test_a_pod_role_is_trusted_by_namespace_and_service_account(make_lab: LabFactory) -> None:
     """A pod's session has EKS's six tags, which the role must allow with sts:TagSession; they are transitive."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
@@ -262,7 +262,7 @@ def test_a_pods_role_is_trusted_by_namespace_and_service_account(make_lab: LabFa
     assert onwards.arn.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/Next/")
 
 
-def test_a_function_gets_its_roles_session(make_lab: LabFactory) -> None:
+def test_a_function_gets_a_session_of_its_role(make_lab: LabFactory) -> None:
     """A function's session is named after the function; its role must trust Lambda."""
     lab = make_lab(SERVICES)
     control = Control(lab.sandbox)
@@ -280,7 +280,7 @@ def test_a_function_gets_its_roles_session(make_lab: LabFactory) -> None:
     assert ask(control, "function", "POST", {"function": "orders"})[0] == 400
 
 
-def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
+def test_a_task_role_can_require_a_source_arn(make_lab: LabFactory) -> None:
     """A trust policy can restrict aws:SourceArn to the account's own tasks."""
     control = Control(make_lab(SERVICES).sandbox)
     token = {"authorization": control.container_token}
@@ -289,10 +289,10 @@ def test_a_task_says_whose_it_is(make_lab: LabFactory) -> None:
     assert ask(control, "container-credentials/Elsewhere", headers=token)[0] == 403
 
 
-# --- what happened -----------------------------------------------------------------------------------------------
+# --- events and decisions ----------------------------------------------------------------------------------------
 
 
-def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
+def test_the_reason_of_a_denial_can_be_read(lab: Lab, control: Control) -> None:
     """A decision names the condition that failed, without the external ID."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     target = f"arn:aws:iam::{OTHER}:role/Target"
@@ -309,7 +309,7 @@ def test_a_refusals_reason_can_be_read(lab: Lab, control: Control) -> None:
     assert "unique-customer-id" not in json.dumps(answer)
 
 
-def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) -> None:
+def test_a_missing_role_is_shown_in_decisions(lab: Lab, control: Control) -> None:
     """A decision says that the role does not exist, although the error does not."""
     lab.user("alice").refused_role(f"arn:aws:iam::{ACCOUNT}:role/Missing")
 
@@ -318,7 +318,7 @@ def test_a_role_that_is_not_there_is_told_to_people(lab: Lab, control: Control) 
     assert (trust["policy_type"], trust["note"], trust["near"]) == ("role trust policy", "no role has this ARN", [])
 
 
-def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None:
+def test_records_contain_no_secrets(lab: Lab, control: Control) -> None:
     """Records have CloudTrail's format and contain no secret key, session token or secret value."""
     alice = lab.user("alice")
     jump = alice.assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump", "s1")
@@ -342,7 +342,7 @@ def test_calls_leave_records_without_secrets(lab: Lab, control: Control) -> None
         assert secret not in text
 
 
-def test_records_are_a_ring(lab: Lab) -> None:
+def test_old_records_are_dropped(lab: Lab) -> None:
     """The event buffer drops the oldest records."""
     from dsops.sandbox.cloudtrail.events import Events
 

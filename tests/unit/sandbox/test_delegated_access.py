@@ -58,7 +58,7 @@ def traded(person: Person, token: str) -> Person:
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
-def test_a_partner_acts_as_whoever_gave_the_token(lab: Lab) -> None:
+def test_a_partner_acts_as_the_token_creator(lab: Lab) -> None:
     """A partner acts as the delegating principal, with its permissions, for the agreed time."""
     partner = lab.user("admin", OTHER)
     answer = partner.call("sts", "GetDelegatedAccessToken", TradeInToken=trade_in(lab, duration_seconds=300))
@@ -72,7 +72,7 @@ def test_a_partner_acts_as_whoever_gave_the_token(lab: Lab) -> None:
     assert owner.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_a_role_can_give_a_token(lab: Lab) -> None:
+def test_a_role_can_create_a_token(lab: Lab) -> None:
     """A role can delegate; the session is one of the role's."""
     token = trade_in(lab, principal=f"arn:aws:iam::{ACCOUNT}:role/Open")
     assert traded(lab.user("admin", OTHER), token).arn == (f"arn:aws:sts::{ACCOUNT}:assumed-role/Open/delegated-access")
@@ -102,7 +102,7 @@ def test_a_token_expires(lab: Lab) -> None:
     assert (error.code, error.status) == ("ExpiredTradeInTokenException", 400)
 
 
-def test_what_is_no_token_is_refused(lab: Lab) -> None:
+def test_an_invalid_token_is_refused(lab: Lab) -> None:
     """Garbage, another kind of token, a changed one and one of a deleted user are refused."""
     partner, token = lab.user("admin", OTHER), trade_in(lab)
     assertion = ask(Control(lab.sandbox), "context", "POST", {"context": {"identitystore:UserId": "x"}})[1]
@@ -116,7 +116,7 @@ def test_what_is_no_token_is_refused(lab: Lab) -> None:
     assert partner.refused("sts", "GetDelegatedAccessToken", TradeInToken=token).code == "ValidationError"
 
 
-def test_trading_in_needs_a_permission(lab: Lab) -> None:
+def test_trade_in_needs_a_permission(lab: Lab) -> None:
     """GetDelegatedAccessToken needs a permission of the partner's own account."""
     error = lab.user("nobody", OTHER).refused("sts", "GetDelegatedAccessToken", TradeInToken=trade_in(lab))
     assert "because no identity-based policy allows the sts:GetDelegatedAccessToken action" in error.message
@@ -135,7 +135,7 @@ WISHES: list[tuple[Any, int]] = [
 
 
 @pytest.mark.parametrize(("wish", "status"), WISHES)
-def test_a_wish_for_a_token_is_checked(lab: Lab, wish: Any, status: int) -> None:
+def test_token_requests_are_validated(lab: Lab, wish: Any, status: int) -> None:
     """Invalid requests for a trade-in token are refused."""
     assert ask(Control(lab.sandbox), "trade-in-token", "POST", wish)[0] == status
 
@@ -151,7 +151,7 @@ def provided(lab: Lab, provider: str = CENTER, named: str = CENTER, **wish: obje
     return [{"ProviderArn": named, "ContextAssertion": answer["assertion"]}]
 
 
-def test_a_session_carries_its_context(lab: Lab) -> None:
+def test_a_session_has_its_provided_context(lab: Lab) -> None:
     """The session has its provided context as condition keys in every request."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/Open"
 
@@ -174,7 +174,7 @@ def test_a_context_needs_set_context(lab: Lab) -> None:
     assert "sts:SetContext" in admin.refused_role(f"{role}OnlyAda", ProvidedContexts=eve).message
 
 
-def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
+def test_an_unknown_context_assertion_is_invalid(lab: Lab) -> None:
     """Garbage, another provider's assertion, an expired one and contradictory ones are refused."""
     admin, role = lab.user("admin"), f"arn:aws:iam::{ACCOUNT}:role/Open"
     other = "arn:aws:iam::aws:contextProvider/Another"
@@ -208,6 +208,6 @@ def test_an_assertion_that_nobody_made_is_invalid(lab: Lab) -> None:
         {"context": {"identitystore:UserId": "x"}, "expires_seconds": "x"},
     ],
 )
-def test_an_assertion_says_nothing_that_a_request_has_from_elsewhere(lab: Lab, wish: Any) -> None:
+def test_an_assertion_may_not_set_global_condition_keys(lab: Lab, wish: Any) -> None:
     """An assertion can't set condition keys that AWS itself sets."""
     assert ask(Control(lab.sandbox), "context", "POST", wish)[0] == 400

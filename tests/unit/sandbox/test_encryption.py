@@ -83,7 +83,7 @@ def to_account(account: str, *actions: str, **conditions: object) -> dict[str, A
     return found | ({"Condition": conditions} if conditions else {})
 
 
-# --- whoever reads ----------------------------------------------------------------------------------------------
+# --- decryption permissions of readers --------------------------------------------------------------------------
 
 CASES: dict[str, tuple[tuple[object, ...], bool]] = {
     "nothing": ((), False),
@@ -103,7 +103,7 @@ CASES: dict[str, tuple[tuple[object, ...], bool]] = {
 """Name -> statements of a user who may read secrets, and whether the user may decrypt."""
 
 
-def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory) -> None:
+def test_reading_a_secret_needs_kms_decrypt(make_lab: LabFactory) -> None:
     """Reading a secret needs kms:Decrypt on its key, through Secrets Manager, for that secret."""
     lab = make_lab(seed(users={name: statements for name, (statements, _) in CASES.items()}))
 
@@ -112,7 +112,7 @@ def test_reading_a_secret_takes_kms_decrypt(make_lab: LabFactory) -> None:
     }
 
 
-def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
+def test_the_key_policy_can_allow_and_deny(make_lab: LabFactory) -> None:
     """A key policy can allow a principal by itself, and without its consent no identity policy is enough."""
     reader = f"arn:aws:iam::{ACCOUNT}:user/reader"
     via = {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}
@@ -124,7 +124,7 @@ def test_the_keys_policy_can_let_in_and_shut_out(make_lab: LabFactory) -> None:
     assert read(make_lab(silent).user("reader")) == NOT_ALLOWED
 
 
-def test_the_refusal_is_kept_as_kms_decided_it(make_lab: LabFactory) -> None:
+def test_the_kms_denial_is_kept_as_a_decision(make_lab: LabFactory) -> None:
     """KMS's denial is kept among the decisions with action, key and context; the client's error does not show it."""
     lab = make_lab(seed())
     read(lab.user("reader"))
@@ -135,7 +135,7 @@ def test_the_refusal_is_kept_as_kms_decided_it(make_lab: LabFactory) -> None:
     assert set(decision.request.context["kms:EncryptionContextKeys"]) == {"SecretARN", "SecretVersionId"}
 
 
-def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> None:
+def test_in_a_batch_a_denied_key_affects_its_own_secrets(make_lab: LabFactory) -> None:
     """In a batch, a denied key affects only its own secrets."""
     answer = make_lab(seed()).user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=["app", "open"])
 
@@ -143,7 +143,7 @@ def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> Non
     assert [(each["ErrorCode"], each["Message"]) for each in answer["Errors"]] == [NOT_ALLOWED]
 
 
-# --- another account --------------------------------------------------------------------------------------------
+# --- cross-account access ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_in_a_batch_one_key_refuses_its_own_secrets(make_lab: LabFactory) -> Non
         (policy(to_account("333333333333", "kms:Decrypt")), (allow("kms:Decrypt"),), False),
     ],
 )
-def test_across_accounts_both_sides_let_use_the_key(
+def test_across_accounts_both_sides_must_allow_the_key(
     make_lab: LabFactory,
     key: object,
     own: tuple[object, ...],
@@ -168,7 +168,7 @@ def test_across_accounts_both_sides_let_use_the_key(
     assert read(lab.user("guest", OTHER), arn) == ("invented" if may else NOT_ALLOWED)
 
 
-def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) -> None:
+def test_a_shared_secret_needs_a_customer_managed_key(make_lab: LabFactory) -> None:
     """A secret with a policy gets a key for all accounts, unless the seed names one; callers still need kms:Decrypt."""
     for own, expected in (((allow("kms:Decrypt"),), "told"), ((), NOT_ALLOWED)):
         lab = make_lab(seed(other=own))
@@ -178,10 +178,10 @@ def test_a_secret_with_a_policy_has_a_key_for_everybody(make_lab: LabFactory) ->
         assert read(lab.user("guest", OTHER), described["ARN"]) == expected
 
 
-# --- AWS's own keys ---------------------------------------------------------------------------------------------
+# --- AWS managed keys -------------------------------------------------------------------------------------------
 
 
-def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFactory) -> None:
+def test_the_account_may_use_the_aws_managed_key(make_lab: LabFactory) -> None:
     """All callers of the account may use the AWS managed keys unless denied; such uses are not kept as decisions."""
     lab = make_lab(seed())
     reader = lab.user("reader")
@@ -194,7 +194,7 @@ def test_everybody_of_the_account_may_use_the_services_own_key(make_lab: LabFact
     assert "explicit deny in an identity-based policy" in refused_parameter(reader, "/app/plain").message
 
 
-def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
+def test_the_policy_of_an_aws_managed_key_can_be_read(make_lab: LabFactory) -> None:
     """The AWS managed key's policy can be read and limits use to the service and the account."""
     lab = make_lab(seed())
     read(lab.user("reader"), "plain")
@@ -210,7 +210,7 @@ def test_its_policy_can_be_read(make_lab: LabFactory) -> None:
 # --- Parameter Store --------------------------------------------------------------------------------------------
 
 
-def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None:
+def test_reading_a_secure_string_needs_kms_decrypt(make_lab: LabFactory) -> None:
     """Reading a SecureString needs kms:Decrypt; the error is KMS's message with Parameter Store's suffix."""
     reader = make_lab(seed()).user("reader")
     refused = refused_parameter(reader)
@@ -225,7 +225,7 @@ def test_reading_a_secure_string_takes_kms_decrypt(make_lab: LabFactory) -> None
     assert reader.call("ssm", "GetParameter", Name="/app/list", WithDecryption=True)["Parameter"]["Value"] == "a,b"
 
 
-def test_every_way_to_a_value_needs_the_key(make_lab: LabFactory) -> None:
+def test_all_operations_that_return_values_need_the_key(make_lab: LabFactory) -> None:
     """Every operation that returns a SecureString's value needs the key for that parameter."""
 
     def for_parameter(arn: str) -> object:
@@ -257,9 +257,9 @@ def test_a_secret_behind_a_parameter_needs_its_key(make_lab: LabFactory) -> None
     assert "kms:Decrypt" in refused_parameter(lab.user("other"), name).message
 
 
-def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None:
+def test_writing_a_secure_string_needs_kms_encrypt(make_lab: LabFactory) -> None:
     """Writing a SecureString needs kms:Encrypt, an advanced one kms:GenerateDataKey, too; new versions keep the key."""
-    wish = {"Name": "/app/token", "Value": "v", "Overwrite": True}
+    parameters = {"Name": "/app/token", "Value": "v", "Overwrite": True}
     encrypt, both = ("kms:Encrypt",), ("kms:Encrypt", "kms:GenerateDataKey")
     lab = make_lab(seed(users={"encrypts": (allow(*encrypt),), "both": (allow(*both),)}))
     for name, tier, lacks in (
@@ -269,16 +269,16 @@ def test_writing_a_secure_string_takes_kms_encrypt(make_lab: LabFactory) -> None
         ("both", "Advanced", ""),
     ):
         if lacks:
-            said = lab.user(name).refused("ssm", "PutParameter", Tier=tier, **wish).message
-            assert f"is not authorized to perform: {lacks} on resource: {KEY}" in said
+            message = lab.user(name).refused("ssm", "PutParameter", Tier=tier, **parameters).message
+            assert f"is not authorized to perform: {lacks} on resource: {KEY}" in message
         else:
-            lab.user(name).call("ssm", "PutParameter", Tier=tier, **wish)
+            lab.user(name).call("ssm", "PutParameter", Tier=tier, **parameters)
 
 
 # --- writing secrets --------------------------------------------------------------------------------------------
 
 
-def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
+def test_writing_a_secret_needs_kms_generate_data_key(make_lab: LabFactory) -> None:
     """Writing a secret needs kms:GenerateDataKey, and with a new key kms:Decrypt, too: Secrets Manager tries both."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecret")
     both = ("kms:GenerateDataKey", "kms:Decrypt")
@@ -297,7 +297,7 @@ def test_writing_a_secret_takes_a_data_key(make_lab: LabFactory) -> None:
         lab.user("writer").call("secretsmanager", operation, **parameters)
 
 
-def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> None:
+def test_writing_with_the_default_key_needs_no_permission(make_lab: LabFactory) -> None:
     """All callers may write with the default key; changing a description needs no key."""
     write = allow("secretsmanager:CreateSecret", "secretsmanager:UpdateSecret")
     writer = make_lab(seed(write)).user("reader")
@@ -306,7 +306,7 @@ def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> No
     writer.call("secretsmanager", "UpdateSecret", SecretId="app", Description="of the application", **TOKEN)
 
 
-# --- a key that nobody can use ----------------------------------------------------------------------------------
+# --- unusable keys ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_the_default_key_is_everybodys_to_write_with(make_lab: LabFactory) -> No
         ),
     ],
 )
-def test_a_key_that_is_switched_off_decrypts_nothing(
+def test_a_disabled_key_decrypts_nothing(
     make_lab: LabFactory, operation: str, parameters: dict[str, Any], words: str
 ) -> None:
     """An authorized caller learns that the key is disabled; others get the same denial as before."""
@@ -345,7 +345,7 @@ def test_a_key_that_is_switched_off_decrypts_nothing(
 # --- organizations ----------------------------------------------------------------------------------------------
 
 
-def test_a_service_control_policy_can_take_kms_away(make_lab: LabFactory) -> None:
+def test_a_service_control_policy_can_deny_kms(make_lab: LabFactory) -> None:
     """An SCP can deny kms:Decrypt, also for AWS managed keys, because the caller is the principal."""
     scp = policy(allow("*"), allow("kms:Decrypt", effect="Deny"))
     organization = {"management_account": OTHER, "accounts": {OTHER: {}, ACCOUNT: {"service_control_policies": [scp]}}}

@@ -140,7 +140,7 @@ def test_a_refused_call_is_in_its_callers_trail_only(lab: Lab) -> None:
     assert records(lab, OTHER) == []
 
 
-def test_the_exceptions_name_is_recorded_not_its_wire_code(lab: Lab) -> None:
+def test_the_shape_name_is_recorded_instead_of_the_error_code(lab: Lab) -> None:
     """CloudTrail records the exception's name, not its code on the wire (`MalformedPolicyDocument`)."""
     refused = lab.user("alice").refused_role(JUMP, Policy="{")
 
@@ -148,7 +148,7 @@ def test_the_exceptions_name_is_recorded_not_its_wire_code(lab: Lab) -> None:
     assert records(lab)[-1]["errorCode"] == "MalformedPolicyDocumentException"
 
 
-def test_a_call_that_is_no_good_in_itself_is_recorded(lab: Lab) -> None:
+def test_an_invalid_call_is_recorded(lab: Lab) -> None:
     """A call with an invalid parameter is recorded with its caller and without parameters."""
     refused = lab.user("alice").refused_role("x")
 
@@ -158,7 +158,7 @@ def test_a_call_that_is_no_good_in_itself_is_recorded(lab: Lab) -> None:
     assert record["requestParameters"] is None
 
 
-def test_who_is_not_known_leaves_no_record(lab: Lab) -> None:
+def test_unauthenticated_calls_are_not_recorded(lab: Lab) -> None:
     """A request with an invalid signature is not recorded: it belongs to no account."""
     alice = lab.user("alice")
     alice.keys = type(alice.keys)(access_key_id=alice.keys.access_key_id, secret_access_key="wrong")
@@ -167,15 +167,15 @@ def test_who_is_not_known_leaves_no_record(lab: Lab) -> None:
     assert records(lab) == []
 
 
-def test_what_the_other_services_refuse_is_recorded(lab: Lab) -> None:
+def test_errors_of_other_services_are_recorded(lab: Lab) -> None:
     """Errors of JSON and XML services that moto raises are recorded with code and message."""
     admin = lab.user("admin")
     nowhere = admin.refused("secretsmanager", "DescribeSecret", SecretId="none")
     nobody = admin.refused("iam", "GetUser", UserName="none")
 
-    told = [(record["errorCode"], record["errorMessage"]) for record in records(lab)]
+    recorded = [(record["errorCode"], record["errorMessage"]) for record in records(lab)]
 
-    assert told == [("ResourceNotFoundException", nowhere.message), ("NoSuchEntityException", nobody.message)]
+    assert recorded == [("ResourceNotFoundException", nowhere.message), ("NoSuchEntityException", nobody.message)]
 
 
 def test_a_sessions_issuer_is_named(lab: Lab) -> None:
@@ -202,7 +202,7 @@ def test_a_sessions_issuer_is_named(lab: Lab) -> None:
     assert "sessionIssuer" not in of_user["userIdentity"]["sessionContext"]
 
 
-def test_what_only_reads_is_said(lab: Lab) -> None:
+def test_read_only_is_recorded(lab: Lab) -> None:
     """readOnly is true for AssumeRole and GetSessionToken, false for GetFederationToken and CreateUser."""
     alice = lab.user("alice")
     alice.assume(JUMP)
@@ -210,9 +210,9 @@ def test_what_only_reads_is_said(lab: Lab) -> None:
     lab.user("admin").call("sts", "GetFederationToken", Name="ada")
     lab.user("admin").call("iam", "CreateUser", UserName="new")
 
-    told = {record["eventName"]: record["readOnly"] for record in records(lab)}
+    recorded = {record["eventName"]: record["readOnly"] for record in records(lab)}
 
-    assert told == {"AssumeRole": True, "GetSessionToken": True, "GetFederationToken": False, "CreateUser": False}
+    assert recorded == {"AssumeRole": True, "GetSessionToken": True, "GetFederationToken": False, "CreateUser": False}
 
 
 def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
@@ -222,9 +222,9 @@ def test_a_global_service_is_recorded_in_its_own_region(lab: Lab) -> None:
     admin.call("iam", "ListUsers")
     admin.call("sts", "GetCallerIdentity")
 
-    told = {record["eventName"]: record["awsRegion"] for record in records(lab)}
+    recorded = {record["eventName"]: record["awsRegion"] for record in records(lab)}
 
-    assert told == {"ListUsers": "us-east-1", "GetCallerIdentity": "eu-west-1"}
+    assert recorded == {"ListUsers": "us-east-1", "GetCallerIdentity": "eu-west-1"}
 
 
 def test_global_services_are_those_of_botocore() -> None:
@@ -250,7 +250,7 @@ def test_the_ids_of_records_are_uuids() -> None:
     assert id_of("request 123456789012") == str(uuid5(NAMESPACE_URL, "request 123456789012"))
 
 
-def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
+def test_passed_tags_are_recorded(lab: Lab) -> None:
     """A record lists only the transitive tags that the session passes on."""
     jump = lab.user("alice").assume(
         JUMP, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}], TransitiveTagKeys=["a"]
@@ -260,7 +260,7 @@ def test_tags_that_come_along_are_recorded(lab: Lab) -> None:
     assert records(lab)[-1]["requestParameters"]["incomingTransitiveTags"] == {"a": "1"}
 
 
-def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
+def test_records_contain_no_secrets(lab: Lab) -> None:
     """No record contains keys, tokens, codes, external IDs or secret values."""
     admin = lab.user("admin")
     jump = lab.user("alice").assume(JUMP)
@@ -268,7 +268,7 @@ def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
     target.call("secretsmanager", "GetSecretValue", SecretId="prod/db")
     admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="hidden-value")
     admin.call("ssm", "PutParameter", Name="/p", Value="hidden-parameter", Type="SecureString")
-    made = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
+    created = admin.call("iam", "CreateAccessKey", UserName="nobody")["AccessKey"]
     lab.user("alice").refused(
         "sts", "GetSessionToken", SerialNumber=f"arn:aws:iam::{ACCOUNT}:mfa/alice", TokenCode="918273"
     )
@@ -282,14 +282,14 @@ def test_nothing_secret_is_in_any_record(lab: Lab) -> None:
         "invented",
         "hidden-value",
         "hidden-parameter",
-        made["SecretAccessKey"],
+        created["SecretAccessKey"],
         "918273",
     ):
         assert str(secret) not in text
     assert records(lab)[1]["requestParameters"]["externalId"] == HIDDEN
 
 
-def test_records_are_a_ring_that_counts_on(lab: Lab) -> None:
+def test_old_records_are_dropped_and_numbers_continue(lab: Lab) -> None:
     """The buffer drops the oldest records; a client that follows it gets those that remain, even after missing some."""
     lab.sandbox.events = Events(3)
     control = Control(lab.sandbox)
@@ -308,7 +308,7 @@ def test_records_are_a_ring_that_counts_on(lab: Lab) -> None:
     assert since["Records"] == everything["Records"][-1:]
 
 
-def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
+def test_records_of_one_account(lab: Lab) -> None:
     """The events endpoint can return the trail of one account."""
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
 
@@ -317,7 +317,7 @@ def test_one_accounts_trail_can_be_asked_for(lab: Lab) -> None:
     assert [record["recipientAccountId"] for record in told["Records"]] == [OTHER]
 
 
-def test_the_last_ones_are_the_newest_of_that_trail(lab: Lab) -> None:
+def test_the_last_records_are_the_newest(lab: Lab) -> None:
     """`last` counts the records of the requested account; an invalid number means all."""
     jump = lab.user("alice").assume(JUMP)
     for _ in range(3):
@@ -335,7 +335,7 @@ def test_the_last_ones_are_the_newest_of_that_trail(lab: Lab) -> None:
         assert ask(control, f"events?last={number}")[1]["Records"] == everything
 
 
-def test_none_or_any_number_can_be_kept(lab: Lab) -> None:
+def test_the_number_of_records_is_configurable(lab: Lab) -> None:
     """The buffer can be empty (`--events 0`) or larger than any number of calls."""
     for kept, expected in ((0, 0), (10**30, 2)):
         lab.sandbox.events = Events(kept)
@@ -345,7 +345,7 @@ def test_none_or_any_number_can_be_kept(lab: Lab) -> None:
         assert lab.sandbox.events.added == 2
 
 
-def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> None:
+def test_container_credentials_are_recorded(make_lab: LabFactory) -> None:
     """A container's credentials are recorded as the service's own AssumeRole, granted or denied."""
     statement = '{Effect: Allow, Principal: {Service: %s}, Action: "sts:AssumeRole"}'
     trust = f'{{Version: "2012-10-17", Statement: {statement}}}'
@@ -353,7 +353,7 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
     lab = make_lab(f'accounts: {{"{ACCOUNT}": {{roles: {{Task: {{trust: {task}}}, Other: {{trust: {other}}}}}}}}}')
     control = Control(lab.sandbox)
     token = {"authorization": control.container_token}
-    given = ask(control, "container-credentials/Task", headers=token)[1]
+    response = ask(control, "container-credentials/Task", headers=token)[1]
     ask(control, "container-credentials/Other", headers=token)
     granted, denied = records(lab)
 
@@ -361,8 +361,8 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
     assert granted["sourceIPAddress"] == granted["userAgent"] == "ecs-tasks.amazonaws.com"
     assert "tlsDetails" not in granted
     assert granted["recipientAccountId"] == ACCOUNT
-    assert granted["responseElements"]["credentials"]["accessKeyId"] == given["AccessKeyId"]
-    assert given["SecretAccessKey"] not in json.dumps(granted)
+    assert granted["responseElements"]["credentials"]["accessKeyId"] == response["AccessKeyId"]
+    assert response["SecretAccessKey"] not in json.dumps(granted)
     assert denied["errorCode"] == "AccessDenied"
     assert denied["requestParameters"]["roleArn"] == f"arn:aws:iam::{ACCOUNT}:role/Other"
 
@@ -370,7 +370,7 @@ def test_a_container_that_gets_credentials_is_recorded(make_lab: LabFactory) -> 
 # --- other services ------------------------------------------------------------------------------------------------
 
 
-def test_what_manages_is_recorded_and_what_moves_data_is_not(make_lab: LabFactory) -> None:
+def test_only_management_events_are_recorded(make_lab: LabFactory) -> None:
     """Management events are recorded; data events on objects and items are not, as in a default trail."""
     lab = make_lab('accounts: {"111111111111": {}}')
     admin = lab.user("admin")

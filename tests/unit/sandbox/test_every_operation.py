@@ -122,7 +122,7 @@ def asked(person: Person, service: str, parameters: Parameters) -> Iterator[tupl
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_another_account_sees_and_changes_nothing(lab: Lab, service: str) -> None:
+def test_another_account_reads_and_changes_nothing(lab: Lab, service: str) -> None:
     """Full rights in one account neither read nor change another account's resources, by any operation and name."""
     key_id = lab.user("MARKuser").keys.access_key_id
     before = everything(lab)
@@ -137,7 +137,7 @@ def test_another_account_sees_and_changes_nothing(lab: Lab, service: str) -> Non
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("by_arn", [False, True])
-def test_who_was_granted_nothing_may_do_nothing(lab: Lab, service: str, *, by_arn: bool) -> None:
+def test_a_user_without_permissions_may_do_nothing(lab: Lab, service: str, *, by_arn: bool) -> None:
     """A user without permissions can call no operation that a policy can deny."""
     before = everything(lab)
     parameters = Parameters(lab.user("MARKuser").keys.access_key_id, by_arn=by_arn)

@@ -52,7 +52,7 @@ def is_there(lab: Lab) -> bool:
 JSON = {"Content-Type": "application/x-amz-json-1.1"}
 
 
-def test_a_second_action_in_the_query_is_not_done(lab: Lab) -> None:
+def test_a_second_action_in_the_query_is_ignored(lab: Lab) -> None:
     """An Action in the query, which moto would prefer to X-Amz-Target, is not performed."""
     body = json.dumps({"SecretId": "s", "SecretString": "after"}).encode()
     headers = {**JSON, "X-Amz-Target": "secretsmanager.PutSecretValue"}
@@ -66,7 +66,7 @@ def test_a_second_action_in_the_query_is_not_done(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "value", ["x&Action=DeleteSecret&SecretId=s&y", "Action=DeleteSecret", "&Action=DeleteSecret&"]
 )
-def test_an_action_inside_a_value_is_a_value(lab: Lab, value: str) -> None:
+def test_an_action_inside_a_value_is_ignored(lab: Lab, value: str) -> None:
     """A value that contains `&Action=...` is stored as a value, although moto parses JSON bodies as forms, too."""
     writer = lab.user("writer")
 
@@ -76,7 +76,7 @@ def test_an_action_inside_a_value_is_a_value(lab: Lab, value: str) -> None:
     assert writer.call("secretsmanager", "GetSecretValue", SecretId="s")["SecretString"] == value
 
 
-def test_a_second_action_in_a_form_is_not_done(lab: Lab) -> None:
+def test_a_second_action_in_a_form_is_ignored(lab: Lab) -> None:
     """Of two Actions in a form, the first is both authorized and performed."""
     form = "Action=GetUser&Version=2010-05-08&UserName=writer&Action=DeleteUser"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -87,7 +87,7 @@ def test_a_second_action_in_a_form_is_not_done(lab: Lab) -> None:
     assert "<GetUserResponse" in text
 
 
-def test_a_clients_account_header_means_nothing(lab: Lab) -> None:
+def test_a_client_account_header_is_ignored(lab: Lab) -> None:
     """The X-Moto-Account-Id header, from which moto takes the account, is ignored."""
     writer = lab.user("writer")
     writer.headers = {"X-Moto-Account-Id": OTHER}
@@ -101,13 +101,13 @@ def test_a_clients_account_header_means_nothing(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "path", ["/moto-api/reset", "/moto-api/data.json", "/latest/meta-data/", "/latest/api/token", "/x"]
 )
-def test_motos_own_pages_are_closed(lab: Lab, path: str) -> None:
+def test_moto_pages_are_unreachable(lab: Lab, path: str) -> None:
     """moto's own pages answer with a 404 and change nothing."""
     assert raw(lab.user("writer"), "secretsmanager", JSON, b"{}", path=path)[0] == 404
     assert is_there(lab)
 
 
-def test_an_operation_that_the_model_lacks_is_unknown(lab: Lab) -> None:
+def test_an_operation_missing_in_the_model_is_unknown(lab: Lab) -> None:
     """An operation that the model lacks gets UnknownOperationException."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.NoSuchThing"}
 
@@ -117,7 +117,7 @@ def test_an_operation_that_the_model_lacks_is_unknown(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b'{"SecretId": 1}', b'{"SecretId": {"a": "b"}}', b"\xff"])
-def test_a_body_that_is_not_the_operations_is_refused(lab: Lab, body: bytes) -> None:
+def test_a_body_of_another_operation_is_refused(lab: Lab, body: bytes) -> None:
     """A body that does not fit the operation gets SerializationException or ValidationException."""
     headers = {**JSON, "X-Amz-Target": "secretsmanager.GetSecretValue"}
 
@@ -135,7 +135,7 @@ def test_deep_json_is_refused_and_serving_goes_on(lab: Lab) -> None:
     assert is_there(lab)
 
 
-def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
+def test_unavailable_services_are_refused_with_a_reason(lab: Lab) -> None:
     """A service that moto lacks and a protocol that botocore dropped get a 501 with the reason."""
     target = {**JSON, "X-Amz-Target": "AWSGlobalNothing.ListThings"}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -149,7 +149,7 @@ def test_other_services_are_refused_and_said_to_be(lab: Lab) -> None:
         assert f"does not serve {service}" in text
 
 
-def test_motos_settings_are_not_the_surroundings(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_does_not_configure_moto(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A MOTO_ACCOUNT_ID set later has no effect."""
     monkeypatch.setenv("MOTO_ACCOUNT_ID", OTHER)
 
@@ -158,7 +158,7 @@ def test_motos_settings_are_not_the_surroundings(lab: Lab, monkeypatch: pytest.M
     assert {user["UserName"] for user in users} == {"admin", "writer"}
 
 
-def test_awss_variables_are_left_to_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws_environment_variables_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_* variables are hidden only while moto is imported; MOTO_* variables are removed."""
     monkeypatch.setenv("AWS_PROFILE", "there-is-none")
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
@@ -169,7 +169,7 @@ def test_awss_variables_are_left_to_the_process(monkeypatch: pytest.MonkeyPatch)
     assert "MOTO_IAM_LOAD_MANAGED_POLICIES" not in os.environ
 
 
-def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_moto_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unsupported moto version is refused."""
     import moto
 
@@ -181,7 +181,7 @@ def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert install_command("sandbox") in caught.value.hint
 
 
-def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
+def test_moto_errors_have_aws_status_codes(lab: Lab) -> None:
     """moto's JSON errors with status 404 get AWS's status 400."""
     admin = lab.user("admin")
 
@@ -189,7 +189,7 @@ def test_errors_of_moto_have_awss_status(lab: Lab) -> None:
     assert (refused.code, refused.status) == ("ResourceNotFoundException", 400)
 
 
-def test_request_ids_are_one(lab: Lab) -> None:
+def test_a_response_has_one_request_id(lab: Lab) -> None:
     """The request id in moto's XML is that of the answer's header and of the decisions."""
     admin = lab.user("admin")
     answered = lab.sandbox.handle(admin.request("iam", "ListUsers"))
@@ -206,7 +206,7 @@ def test_a_form_of_many_fields_is_refused(lab: Lab) -> None:
     assert "MalformedInput" in raw(lab.user("writer"), "iam", headers, form.encode())[1]
 
 
-def test_what_stays_shut_is_not_said_to_be_a_package_away() -> None:
+def test_refused_services_are_not_blamed_on_a_missing_package() -> None:
     """CloudFormation's error names no package to install, unlike that of a service which would then be served."""
     missing = ModuleNotFoundError(name="cfnlint")
     shut = lacking("cloudformation", missing).message

@@ -72,7 +72,7 @@ def test_inline_managed_and_group_policies_count(admin: Person, bob: Person) -> 
     assert not may(bob)
 
 
-def test_a_policys_default_version_is_the_one_in_force(admin: Person, bob: Person) -> None:
+def test_the_default_version_of_a_policy_applies(admin: Person, bob: Person) -> None:
     """A new policy version takes effect once it is the default version."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=arn)
@@ -126,13 +126,13 @@ def test_a_users_boundary_limits(admin: Person, bob: Person) -> None:
     assert admin.refused("iam", "DeleteUserPermissionsBoundary", UserName="bob").code == "NoSuchEntity"
 
 
-def test_a_boundary_passed_when_a_user_is_created_counts(lab: Lab, admin: Person) -> None:
+def test_a_boundary_passed_to_create_user_applies(lab: Lab, admin: Person) -> None:
     """A permissions boundary passed to CreateUser takes effect, although moto drops it."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="b", PolicyDocument=allow("s3:*"))["Policy"]["Arn"]
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=arn)
     admin.call("iam", "PutUserPolicy", UserName="carol", PolicyName="p", PolicyDocument=allow("*"))
-    made = admin.call("iam", "CreateAccessKey", UserName="carol")["AccessKey"]
-    carol = lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+    created = admin.call("iam", "CreateAccessKey", UserName="carol")["AccessKey"]
+    carol = lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     assert not may(carol)
     admin.call("iam", "DeleteUserPermissionsBoundary", UserName="carol")
@@ -153,7 +153,7 @@ def test_a_roles_boundary_limits_its_sessions(admin: Person) -> None:
     assert not may(session)
 
 
-def test_lists_of_users_leave_boundaries_out(admin: Person) -> None:
+def test_list_users_omits_boundaries(admin: Person) -> None:
     """ListUsers omits the permissions boundary that GetUser returns."""
     boundary = "arn:aws:iam::aws:policy/ReadOnlyAccess"
     admin.call("iam", "CreateUser", UserName="carol", PermissionsBoundary=boundary)
@@ -178,12 +178,12 @@ def test_a_boundary_must_exist(admin: Person) -> None:
     assert admin.refused("iam", "GetUser", UserName="carol").code == "NoSuchEntity"
 
 
-# --- roles and whom they trust -----------------------------------------------------------------------------------
+# --- trust policies ----------------------------------------------------------------------------------------------
 
 
-def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) -> None:
+def test_a_created_role_can_be_assumed(lab: Lab, admin: Person) -> None:
     """A role created through IAM enforces its trust policy, maximum duration and later changes."""
-    made = admin.call(
+    created = admin.call(
         "iam",
         "CreateRole",
         RoleName="New",
@@ -193,16 +193,16 @@ def test_a_role_made_through_iam_is_assumed_as_it_says(lab: Lab, admin: Person) 
     )["Role"]
     alice = lab.user("alice")
 
-    assert made["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
-    alice.assume(made["Arn"], DurationSeconds=7200)
+    assert created["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/x/New"
+    alice.assume(created["Arn"], DurationSeconds=7200)
     assert alice.refused_role(f"arn:aws:iam::{ACCOUNT}:role/New").code == "AccessDenied"
     admin.call(
         "iam", "UpdateAssumeRolePolicy", RoleName="New", PolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:user/bob")
     )
-    assert alice.refused_role(made["Arn"]).code == "AccessDenied"
+    assert alice.refused_role(created["Arn"]).code == "AccessDenied"
 
 
-def test_updating_a_role_keeps_what_is_not_said(admin: Person) -> None:
+def test_update_role_keeps_omitted_values(admin: Person) -> None:
     """UpdateRole keeps attributes that it leaves out, although moto resets them."""
     admin.call("iam", "UpdateRole", RoleName="Jump", MaxSessionDuration=7200)
     admin.call("iam", "UpdateRole", RoleName="Jump", Description="to the others")
@@ -214,7 +214,7 @@ def test_updating_a_role_keeps_what_is_not_said(admin: Person) -> None:
     assert (role["MaxSessionDuration"], role["Description"]) == (3600, "to the others")
 
 
-def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) -> None:
+def test_a_recreated_user_is_not_trusted(lab: Lab, admin: Person) -> None:
     """A new user with a deleted user's name is not trusted: the trust policy has the old one's unique id."""
     admin.call("iam", "CreateUser", UserName="dave")
     role = admin.call(
@@ -222,8 +222,8 @@ def test_a_namesake_of_a_deleted_user_is_not_trusted(lab: Lab, admin: Person) ->
     )["Role"]["Arn"]
 
     def key_of_dave() -> Person:
-        made = admin.call("iam", "CreateAccessKey", UserName="dave")["AccessKey"]
-        return lab.with_keys(Keys(access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"]))
+        created = admin.call("iam", "CreateAccessKey", UserName="dave")["AccessKey"]
+        return lab.with_keys(Keys(access_key_id=created["AccessKeyId"], secret_access_key=created["SecretAccessKey"]))
 
     dave = key_of_dave()
     user_id = dave.call("sts", "GetCallerIdentity")["UserId"]
@@ -262,14 +262,14 @@ def test_a_renamed_user_is_still_trusted(lab: Lab, admin: Person) -> None:
         (f"arn:aws-cn:iam::{ACCOUNT}:user/alice", False),
     ],
 )
-def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
+def test_principals_of_a_trust_policy_must_exist(admin: Person, principal: str, is_known: bool) -> None:  # noqa: FBT001
     """A trust policy's principals must exist in this sandbox's accounts; other accounts are not checked."""
-    wish = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
+    parameters = {"RoleName": "New", "AssumeRolePolicyDocument": trust(principal)}
 
     if is_known:
-        assert admin.call("iam", "CreateRole", **wish)["Role"]
+        assert admin.call("iam", "CreateRole", **parameters)["Role"]
     else:
-        refused = admin.refused("iam", "CreateRole", **wish)
+        refused = admin.refused("iam", "CreateRole", **parameters)
         assert (refused.code, refused.message) == (
             "MalformedPolicyDocument",
             f'Invalid principal in policy: "AWS":"{principal}"',
@@ -299,7 +299,7 @@ def test_whom_a_trust_policy_names_must_exist(admin: Person, principal: str, is_
         (document({"Effect": "Allow", "Action": "s3:Get*"}), "Policy statement must contain resources."),
     ],
 )
-def test_a_malformed_policy_is_not_written(admin: Person, text: str, message: str) -> None:
+def test_a_malformed_policy_is_refused(admin: Person, text: str, message: str) -> None:
     """A malformed policy gets MalformedPolicyDocument from every operation that writes one."""
     for operation, more in (
         ("PutUserPolicy", {"UserName": "bob", "PolicyName": "p"}),
@@ -321,7 +321,7 @@ def test_a_trust_policy_has_no_resource(admin: Person) -> None:
     assert refused.message == "Has prohibited field Resource"
 
 
-def test_documents_have_a_longest_length(admin: Person) -> None:
+def test_documents_have_a_maximum_length(admin: Person) -> None:
     """Policy documents have a maximum length, which excludes white space."""
     long = document({"Sid": "a" * 2000, "Effect": "Allow", "Action": READ, "Resource": "*"})
     spaced = allow(READ).replace(" ", " " * 600)
@@ -337,7 +337,7 @@ def test_documents_have_a_longest_length(admin: Person) -> None:
 # --- conflicts ----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_use_is_not_deleted(admin: Person) -> None:
+def test_resources_in_use_are_not_deleted(admin: Person) -> None:
     """A user with keys, or a policy in use as a boundary, can't be deleted."""
     assert admin.refused("iam", "DeleteUser", UserName="bob").message == (
         "Cannot delete entity, must delete access keys first."
@@ -349,17 +349,17 @@ def test_what_is_in_use_is_not_deleted(admin: Person) -> None:
     admin.call("iam", "DeletePolicy", PolicyArn=arn)
 
 
-def test_names_are_unique_whatever_their_case(admin: Person) -> None:
+def test_names_are_unique_regardless_of_case(admin: Person) -> None:
     """User and role names are unique regardless of case."""
     assert admin.refused("iam", "CreateUser", UserName="BOB").code == "EntityAlreadyExists"
     refused = admin.refused("iam", "CreateRole", RoleName="jump", AssumeRolePolicyDocument=trust(ALICE_ARN))
     assert (refused.code, refused.status) == ("EntityAlreadyExists", 409)
 
 
-# --- who may do what to whom ------------------------------------------------------------------------------------
+# --- permissions on users ---------------------------------------------------------------------------------------
 
 
-def test_iam_is_judged_on_the_arn_with_its_path(lab: Lab, admin: Person) -> None:
+def test_iam_requests_are_authorized_on_the_arn_with_path(lab: Lab, admin: Person) -> None:
     """IAM permissions are checked on the ARN with its path; a missing role has no path (measured)."""
     admin.call(
         "iam",
@@ -403,12 +403,12 @@ def test_each_operation_has_its_resource(
     )
 
 
-def test_lists_have_no_resource(bob: Person) -> None:
+def test_list_operations_have_no_resource(bob: Person) -> None:
     """List operations have no resource: only `*` allows them."""
     assert "on resource" not in bob.refused("iam", "ListUsers").message
 
 
-def test_tags_need_their_own_permission(lab: Lab, admin: Person) -> None:
+def test_tags_need_a_separate_permission(lab: Lab, admin: Person) -> None:
     """CreateUser with tags needs iam:TagUser, too."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:CreateUser"))
     bob = lab.user("bob")
@@ -418,7 +418,7 @@ def test_tags_need_their_own_permission(lab: Lab, admin: Person) -> None:
     assert "iam:TagUser" in refused.message
 
 
-def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
+def test_a_missing_user_name_means_the_caller(lab: Lab, admin: Person) -> None:
     """Without UserName a user acts on itself; a role session can't."""
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allow("iam:*"))
 
@@ -429,14 +429,14 @@ def test_one_acts_on_oneself_without_a_name(lab: Lab, admin: Person) -> None:
     assert session.refused("iam", "GetUser").message == ("Must specify userName when calling with non-User credentials")
 
 
-def test_accounts_are_apart(lab: Lab) -> None:
+def test_accounts_are_separate(lab: Lab) -> None:
     """An administrator sees only the users of its own account."""
     users = lab.user("admin", OTHER).call("iam", "ListUsers")["Users"]
 
     assert [user["UserName"] for user in users] == ["admin"]
 
 
-def test_ids_look_like_awss(admin: Person) -> None:
+def test_ids_have_aws_form(admin: Person) -> None:
     """Unique ids have AWS's prefixes (AIDA, AROA, AGPA) and 21 characters."""
     user = admin.call("iam", "CreateUser", UserName="new")["User"]["UserId"]
     group = admin.call("iam", "CreateGroup", GroupName="g")["Group"]["GroupId"]
@@ -445,14 +445,14 @@ def test_ids_look_like_awss(admin: Person) -> None:
     assert [(name[:4], len(name)) for name in (user, group, role)] == [("AIDA", 21), ("AGPA", 21), ("AROA", 21)]
 
 
-def test_an_operation_that_moto_lacks_is_not_pretended(admin: Person) -> None:
+def test_an_operation_missing_in_moto_is_not_implemented(admin: Person) -> None:
     """An operation that moto lacks gets a 501."""
     refused = admin.refused("iam", "GenerateServiceLastAccessedDetails", Arn=ALICE_ARN)
 
     assert (refused.code, refused.status) == ("NotImplemented", 501)
 
 
-def test_every_policy_of_aws_can_be_read(make_lab: LabFactory) -> None:
+def test_aws_managed_policies_can_be_read(make_lab: LabFactory) -> None:
     """All AWS managed policies can be parsed: an unparsable one would allow nothing."""
     from dsops.policy.language.grammar import parse_policy
     from dsops.sandbox.state.iam_backend import aws_policies

@@ -80,7 +80,7 @@ def test_the_credentials_are_a_session_of_the_role(center: Center, lab: Lab) -> 
     assert reader.refused("secretsmanager", "ListSecrets").code == "AccessDeniedException"
 
 
-def test_a_boundary_binds_the_permission_set(center: Center) -> None:
+def test_a_boundary_limits_the_permission_set(center: Center) -> None:
     """A permission set's boundary limits its role."""
     bound = center.role(center.log_in("alice"), ACCOUNT, "Bound")
     bound.region = "eu-west-1"
@@ -90,7 +90,7 @@ def test_a_boundary_binds_the_permission_set(center: Center) -> None:
     assert "no permissions boundary allows" in refused.message
 
 
-def test_attributes_of_the_user_are_tags_of_the_session(make_lab: LabFactory) -> None:
+def test_user_attributes_are_session_tags(make_lab: LabFactory) -> None:
     """A user's attributes become session tags, which policies can compare."""
     of_the_team = "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/team}-??????"
     compares = READS.replace('"*"', f'"{of_the_team}"')
@@ -114,7 +114,7 @@ identity_center:
     assert [one["requestParameters"].get("principalTags") for one in assumed] == [{"team": "blue"}, None]
 
 
-def test_another_account_is_another_role(center: Center) -> None:
+def test_each_account_has_its_own_role(center: Center) -> None:
     """The same token gives credentials for a role in another account."""
     admin = center.role(center.log_in("alice", SCOPE), OTHER, "Admin")
     admin.region = "eu-west-1"
@@ -122,15 +122,15 @@ def test_another_account_is_another_role(center: Center) -> None:
     assert admin.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "other"
 
 
-def test_who_has_no_assignment_gets_nothing(center: Center) -> None:
+def test_a_user_without_assignment_is_refused(center: Center) -> None:
     """Unassigned roles, other accounts and unknown roles all get the same error."""
     token = center.log_in("bob", SCOPE)
     for account, name in ((ACCOUNT, "Long"), (OTHER, "Admin"), (ACCOUNT, "Nobody"), ("999999999999", "Reader")):
-        wish = {"accessToken": token, "accountId": account, "roleName": name}
-        assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+        parameters = {"accessToken": token, "accountId": account, "roleName": name}
+        assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **parameters)
 
 
-def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
+def test_a_deleted_role_gives_no_credentials(center: Center, lab: Lab) -> None:
     """A deleted role gives no credentials, even if a role of its name was created since."""
     token = center.log_in("alice", SCOPE)
     name = role_name(lab, ACCOUNT, "Long")
@@ -139,14 +139,12 @@ def test_a_role_that_is_no_more_gives_nothing(center: Center, lab: Lab) -> None:
     backend.delete_role(name)
     Planter(lab.sandbox.world).add_role(ACCOUNT, name, trust)
 
-    wish = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
-    assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **wish)
+    parameters = {"accessToken": token, "accountId": ACCOUNT, "roleName": "Long"}
+    assert NO_ACCESS == center.refused("sso", "GetRoleCredentials", **parameters)
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("Reader", 3600), ("Long", 43200)])
-def test_the_session_lasts_as_long_as_the_permission_set_says(
-    center: Center, lab: Lab, name: str, seconds: int
-) -> None:
+def test_the_permission_set_determines_the_session_duration(center: Center, lab: Lab, name: str, seconds: int) -> None:
     """The session lasts as long as the permission set says; its expiration is in milliseconds."""
     now = int(lab.sandbox.clock.now())
     token = center.log_in("alice")
@@ -160,7 +158,7 @@ def test_the_session_lasts_as_long_as_the_permission_set_says(
     assert person.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_the_role_looks_as_aws_makes_it(center: Center, lab: Lab) -> None:
+def test_the_role_has_aws_form(center: Center, lab: Lab) -> None:
     """The role has AWS's path, trust policy and maximum duration, and a SAML provider."""
     assert center.lab is lab
     role = lab.user("admin").call("iam", "GetRole", RoleName=role_name(lab, ACCOUNT, "Long"))["Role"]
@@ -213,7 +211,7 @@ identity_center:
     assert assumed["responseElements"]["issuer"].startswith("https://portal.sso.cn-north-1.amazonaws.com.cn/")
 
 
-def test_names_of_roles_are_the_same_each_time(make_lab: LabFactory) -> None:
+def test_role_names_are_reproducible(make_lab: LabFactory) -> None:
     """Role names are the same in every sandbox with this seed, and differ between accounts."""
     first = role_name(make_lab(SEED), ACCOUNT, "Reader")
     again = make_lab(SEED)
@@ -247,7 +245,7 @@ def test_only_aws_changes_the_role(center: Center, lab: Lab, operation: str, mor
     admin.call("iam", "TagRole", RoleName="Own", Tags=[{"Key": "a", "Value": "b"}])
 
 
-def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> None:
+def test_the_provider_is_only_for_identity_center(center: Center, lab: Lab) -> None:
     """A SAML response of the sandbox's own provider can't assume a role of Identity Center."""
     name = role_name(lab, ACCOUNT, "Reader")
     role = lab.user("admin").call("iam", "GetRole", RoleName=name)["Role"]["Arn"]
@@ -267,7 +265,7 @@ def test_nobody_else_comes_in_through_the_provider(center: Center, lab: Lab) -> 
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
-def test_accounts_and_roles_are_those_that_are_assigned(center: Center) -> None:
+def test_only_assigned_accounts_and_roles_are_listed(center: Center) -> None:
     """ListAccounts and ListAccountRoles return assigned ones only, with the organization's account names."""
     alice, bob = center.log_in("alice", SCOPE), center.log_in("bob", SCOPE)
     accounts = center.call("sso", "ListAccounts", accessToken=alice)["accountList"]
@@ -281,7 +279,7 @@ def test_accounts_and_roles_are_those_that_are_assigned(center: Center) -> None:
     assert NO_ACCESS == center.refused("sso", "ListAccountRoles", accessToken=bob, accountId=OTHER)
 
 
-def test_lists_come_in_pages(center: Center) -> None:
+def test_lists_are_paged(center: Center) -> None:
     """Lists are paged; the last page has no token."""
     token = center.log_in("alice", SCOPE)
     first = center.call("sso", "ListAccountRoles", accessToken=token, accountId=ACCOUNT, maxResults=2)
@@ -305,7 +303,7 @@ def test_lists_come_in_pages(center: Center) -> None:
     ],
     ids=str,
 )
-def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, object]) -> None:
+def test_an_invalid_page_is_refused(center: Center, wrong: dict[str, object]) -> None:
     """A page size outside 1 to 100 or an invalid page token is refused."""
     token = center.log_in("alice", SCOPE)
     assert center.refused("sso", "ListAccounts", accessToken=token, **wrong)[0] == "InvalidRequestException"
@@ -315,7 +313,7 @@ def test_a_page_that_can_not_be_is_refused(center: Center, wrong: dict[str, obje
 
 
 @pytest.mark.parametrize("token", ["", "x", "aoa", "\u00e9", "a" * 5000], ids=lambda text: text[:8])
-def test_another_token_is_nobodys(center: Center, token: str) -> None:
+def test_an_unknown_token_is_refused(center: Center, token: str) -> None:
     """An invalid access token is refused by all operations."""
     center.log_in("alice", SCOPE)
     for operation, more in {
@@ -328,7 +326,7 @@ def test_another_token_is_nobodys(center: Center, token: str) -> None:
 
 
 @pytest.mark.parametrize(("scopes", "seconds"), [((SCOPE,), 3600), ((), 28800)], ids=["scoped", "unscoped"])
-def test_a_token_ends_in_its_time(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
+def test_a_token_expires(center: Center, lab: Lab, scopes: tuple[str, ...], seconds: int) -> None:
     """An access token expires by the sandbox's clock: after an hour if refreshable, else after eight."""
     now, token = int(lab.sandbox.clock.now()), center.log_in("alice", *scopes)
     lab.sandbox.move_clock(now + seconds - 1)
@@ -337,7 +335,7 @@ def test_a_token_ends_in_its_time(center: Center, lab: Lab, scopes: tuple[str, .
     assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken=token)
 
 
-def test_logout_ends_the_session_and_leaves_its_credentials(center: Center) -> None:
+def test_logout_ends_the_session_but_not_its_credentials(center: Center) -> None:
     """Logout ends the session; role credentials and other logins of the user stay valid, as on AWS."""
     token, other = center.log_in("alice", SCOPE), center.log_in("alice", SCOPE)
     reader = center.role(token, ACCOUNT, "Reader")
@@ -351,7 +349,7 @@ def test_logout_ends_the_session_and_leaves_its_credentials(center: Center) -> N
     assert center.call("sso", "ListAccounts", accessToken=other)["accountList"]
 
 
-def test_a_token_for_something_else_has_no_accounts(center: Center) -> None:
+def test_a_token_without_account_scope_is_refused(center: Center) -> None:
     """A token without the accounts scope can't list accounts, but can log out."""
     token = center.log_in("alice", "codewhisperer:completions")
 
@@ -360,14 +358,14 @@ def test_a_token_for_something_else_has_no_accounts(center: Center) -> None:
 
 
 @pytest.mark.parametrize("missing", ["accountId", "roleName"])
-def test_what_is_missing_is_an_invalid_request(center: Center, missing: str) -> None:
+def test_missing_parameters_are_an_invalid_request(center: Center, missing: str) -> None:
     """A missing parameter gets InvalidRequestException, not the error for an unassigned role."""
-    wish = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
-    del wish[missing]
-    assert center.refused("sso", "GetRoleCredentials", **wish)[::2] == ("InvalidRequestException", 400)
+    parameters = {"accessToken": center.log_in("alice"), "accountId": ACCOUNT, "roleName": "Reader"}
+    del parameters[missing]
+    assert center.refused("sso", "GetRoleCredentials", **parameters)[::2] == ("InvalidRequestException", 400)
 
 
-def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
+def test_too_many_requests_are_throttled(center: Center, lab: Lab) -> None:
     """Throttling has each service's own error."""
     token, program = center.log_in("alice", SCOPE), center.register()
     lab.sandbox.throttle.limit({"sso": 0.001, "sso-oidc": 0.001})
@@ -378,10 +376,10 @@ def test_too_many_requests_are_told_so(center: Center, lab: Lab) -> None:
     assert center.poll_refused(program, started)[0] == "SlowDownException: slow_down"
 
 
-# --- the wire --------------------------------------------------------------------------------------------------------
+# --- protocol --------------------------------------------------------------------------------------------------------
 
 
-def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
+def test_a_bucket_may_have_the_name_of_a_path(center: Center, lab: Lab) -> None:
     """S3 keys such as `/assignment/accounts` and `/token` are reachable by signed requests."""
     admin = lab.user("admin")
     admin.headers = {"x-amz-sso_bearer_token": center.log_in("alice")}
@@ -397,14 +395,14 @@ def test_a_bucket_may_have_such_a_name(center: Center, lab: Lab) -> None:
     assert b"<Code>MethodNotAllowed</Code>" in lab.sandbox.handle(posted).answer.body
 
 
-def test_an_unknown_path_with_a_token_is_no_operation(center: Center, lab: Lab) -> None:
+def test_an_unknown_path_with_a_token_is_refused(center: Center, lab: Lab) -> None:
     """An unknown path with a portal token is treated like any unsigned request."""
     request = unsigned_request("sso", "ListAccounts", {"accessToken": center.log_in("alice")})
     answer = lab.sandbox.handle(request._replace(path="/assignment/nothing")).answer
     assert answer.status in {403, 404}
 
 
-def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
+def test_invalid_json_is_an_invalid_request(lab: Lab) -> None:
     """A body that is not a JSON object gets OAuth's invalid_request."""
     for body in (b"{", b"[]", b"1", b'{"clientId": 1}', b"[" * 90_000, b" " * 200_000 + b"{}"):
         headers = {"host": HOST, "content-type": "application/json"}
@@ -415,7 +413,7 @@ def test_what_is_no_json_is_an_invalid_request(lab: Lab) -> None:
 # --- CloudTrail ------------------------------------------------------------------------------------------------------
 
 
-def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
+def test_a_login_is_recorded(center: Center, lab: Lab) -> None:
     """A login is recorded in the management account, and its AssumeRoleWithSAML in the role's account."""
     token = center.log_in("alice", SCOPE)
     admin = center.role(token, OTHER, "Admin")
@@ -455,15 +453,15 @@ def test_a_login_leaves_its_traces(center: Center, lab: Lab) -> None:
     assert len({one["eventID"] for one in records}) == len(records)
 
 
-def test_who_is_refused_is_recorded_too(center: Center, lab: Lab) -> None:
+def test_a_refusal_is_recorded(center: Center, lab: Lab) -> None:
     """A denied call is recorded with the user; one with an invalid token is not recorded."""
     token = center.log_in("bob", SCOPE)
-    wish = {"accountId": OTHER, "roleName": "Admin"}
-    center.refused("sso", "GetRoleCredentials", accessToken=token, **wish)
+    parameters = {"accountId": OTHER, "roleName": "Admin"}
+    center.refused("sso", "GetRoleCredentials", accessToken=token, **parameters)
     last = list(lab.sandbox.events.records())[-1]
     assert (last["errorCode"], last["errorMessage"]) == ("ForbiddenException", "No access")
     before = lab.sandbox.events.added
-    center.refused("sso", "GetRoleCredentials", accessToken="x", **wish)
+    center.refused("sso", "GetRoleCredentials", accessToken="x", **parameters)
     assert before == lab.sandbox.events.added
 
 
@@ -472,10 +470,14 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    center.role(given["accessToken"], ACCOUNT, "Reader")
+    response = center.poll(program, started)
+    center.role(response["accessToken"], ACCOUNT, "Reader")
     center.call(
-        "sso-oidc", "CreateToken", **program.parameters, grantType="refresh_token", refreshToken=given["refreshToken"]
+        "sso-oidc",
+        "CreateToken",
+        **program.parameters,
+        grantType="refresh_token",
+        refreshToken=response["refreshToken"],
     )
     browser = center.register_for_browser()
     code = center.code_for(browser, "alice")
@@ -485,8 +487,8 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
         browser.secret,
         started["deviceCode"],
         code,
-        given["accessToken"],
-        given["refreshToken"],
+        response["accessToken"],
+        response["refreshToken"],
         again["accessToken"],
         again["refreshToken"],
     ]
@@ -494,14 +496,14 @@ def test_no_token_or_code_is_in_any_record(center: Center, lab: Lab) -> None:
     records = json.dumps(list(lab.sandbox.events.records()))
     logins = lab.sandbox.identity_center.logins
     kept = repr({name: vars(value) for name, value in vars(logins).items() if isinstance(value, BoundedTable)})
-    assert "botocore-client-dev" in kept  # that it is all in there
+    assert "botocore-client-dev" in kept  # the tables are included
     assert [one for one in secrets if one in records or one in kept] == []
 
 
-# --- the seed --------------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------------
 
 
-def test_everything_that_is_wrong_with_a_seed_is_told_at_once() -> None:
+def test_all_problems_of_a_seed_are_reported_at_once() -> None:
     """All problems of an identity_center section are reported at once, with lines and suggestions."""
     seed = f"""
 accounts:
@@ -523,8 +525,10 @@ identity_center:
     with pytest.raises(SeedInvalid) as caught:
         read_seed(seed, "seed.yaml")
 
-    told = [(one.where.line, one.path.removeprefix("identity_center."), one.message) for one in caught.value.problems]
-    assert told == [
+    reported = [
+        (one.where.line, one.path.removeprefix("identity_center."), one.message) for one in caught.value.problems
+    ]
+    assert reported == [
         (6, "start_url", "`start_url` must be like https://d-1234567890.awsapps.com/start"),
         (7, "auto_approve", "there is no user `alicia`"),
         (9, "users.alice.email", "`email` must be an address with an @"),
@@ -544,14 +548,14 @@ identity_center:
     assert "did you mean `Reader`?" in hints
 
 
-def test_an_identity_center_without_people_is_none() -> None:
+def test_an_identity_center_needs_users() -> None:
     """An identity_center without users is a problem."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{}}}}\nidentity_center: {{}}\n', "seed.yaml")
     assert [one.message for one in caught.value.problems] == ["`users` is empty, so no user could log in"]
 
 
-def test_a_policy_that_is_none_is_told_with_its_place() -> None:
+def test_an_invalid_policy_is_reported_with_its_position() -> None:
     """An invalid policy in a permission set is reported with its path."""
     seed = SEED.replace("Long: {session_duration: 43200}", 'Long: {policies: [{Version: "2012-10-17"}]}')
     with pytest.raises(SeedInvalid) as caught:
@@ -559,24 +563,24 @@ def test_a_policy_that_is_none_is_told_with_its_place() -> None:
     assert caught.value.problems[0].path.startswith("identity_center.permission_sets.Long.policies[0]")
 
 
-def test_without_one_nobody_logs_in(make_lab: LabFactory) -> None:
+def test_without_an_identity_center_logins_are_refused(make_lab: LabFactory) -> None:
     """Without an Identity Center clients can register, but not log in."""
     center = Center.of(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}'))
     program = center.register(SCOPE)
-    wish = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
+    parameters = {**program.parameters, "startUrl": "https://d-1234567890.awsapps.com/start"}
 
-    refused = center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    refused = center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
     assert refused == ("InvalidRequestException: invalid_request", "Invalid start url provided", 400)
     assert NO_TOKEN == center.refused("sso", "ListAccounts", accessToken="x")
     assert b"has no Identity Center" in center.browse("GET", "/_sandbox/device").body
 
 
-def test_a_registration_says_when_it_ends(center: Center, lab: Lab) -> None:
+def test_a_registration_has_its_expiry(center: Center, lab: Lab) -> None:
     """A registration expires after 90 days, and its answer omits the endpoints, as AWS's are null."""
-    made = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
+    created = center.call("sso-oidc", "RegisterClient", clientName="x", clientType="public")
     now = datetime.fromtimestamp(lab.sandbox.clock.now(), UTC)
 
-    assert made["clientIdIssuedAt"] == int(now.timestamp())
-    assert made["clientSecretExpiresAt"] - made["clientIdIssuedAt"] == 90 * 86400
-    assert not {"authorizationEndpoint", "tokenEndpoint"} & made.keys()
+    assert created["clientIdIssuedAt"] == int(now.timestamp())
+    assert created["clientSecretExpiresAt"] - created["clientIdIssuedAt"] == 90 * 86400
+    assert not {"authorizationEndpoint", "tokenEndpoint"} & created.keys()

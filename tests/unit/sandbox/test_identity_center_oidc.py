@@ -80,9 +80,9 @@ def who(center: Center, token: str) -> str:
     ],
     ids=str,
 )
-def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any], code: str) -> None:
+def test_invalid_registrations_are_refused(center: Center, changes: dict[str, Any], code: str) -> None:
     """Invalid registrations get the model's exceptions, misspelled scopes included."""
-    wish = {
+    parameters = {
         "clientName": "x",
         "clientType": "public",
         "grantTypes": ["authorization_code"],
@@ -90,7 +90,7 @@ def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any
         "redirectUris": ["http://127.0.0.1/oauth/callback"],
         **changes,
     }
-    assert center.refused("sso-oidc", "RegisterClient", **wish)[0] == code
+    assert center.refused("sso-oidc", "RegisterClient", **parameters)[0] == code
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_what_no_client_can_be_is_refused(center: Center, changes: dict[str, Any
         "http://[::1/",
     ],
 )
-def test_a_code_goes_to_loopback_and_nowhere_else(center: Center, uri: str) -> None:
+def test_redirects_go_to_loopback_only(center: Center, uri: str) -> None:
     """Redirect URIs other than plain http on loopback are refused (RFC 8252)."""
-    wish = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
-    refused = center.refused("sso-oidc", "RegisterClient", **wish)
+    parameters = {"clientName": "x", "clientType": "public", "redirectUris": [uri]}
+    refused = center.refused("sso-oidc", "RegisterClient", **parameters)
     assert refused[0] == "InvalidRedirectUriException: invalid_redirect_uri"
 
 
@@ -123,7 +123,7 @@ def test_loopback_has_three_names(center: Center, uri: str) -> None:
     assert center.register(redirectUris=[uri]).client_id
 
 
-def test_a_client_is_known_by_its_secret(center: Center) -> None:
+def test_a_client_is_authenticated_by_its_secret(center: Center) -> None:
     """A client needs its own secret."""
     one, other = center.register(SCOPE), center.register(SCOPE)
     for wrong in (
@@ -135,34 +135,34 @@ def test_a_client_is_known_by_its_secret(center: Center) -> None:
         assert NO_CLIENT == exchange_refused(center, **wrong, grantType="refresh_token", refreshToken="x")
 
 
-def test_a_registration_ends_after_ninety_days(center: Center, lab: Lab) -> None:
+def test_a_registration_expires_after_ninety_days(center: Center, lab: Lab) -> None:
     """A registration expires after ninety days to the second."""
     program = center.register(SCOPE)
     move(lab, 90 * 86400 - 1)
     assert center.start_device(program)["userCode"]
     move(lab, 1)
-    wish = {**program.parameters, "startUrl": START_URL}
-    assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**program.parameters, "startUrl": START_URL}
+    assert NO_CLIENT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
 
-# --- the device's way ------------------------------------------------------------------------------------------------
+# --- device code flow ------------------------------------------------------------------------------------------------
 
 
-def test_a_person_approves_a_device_by_its_code(center: Center) -> None:
+def test_a_user_approves_a_device_by_its_code(center: Center) -> None:
     """A device login is pending until a user approves its code; then the token is that user's."""
     program = center.register(SCOPE)
     started = center.start_device(program)
 
     assert center.poll_refused(program, started) == PENDING
     center.approve(started["userCode"], "bob")
-    given = center.poll(program, started)
+    response = center.poll(program, started)
 
-    assert who(center, given["accessToken"]) == "bob"
-    assert (given["tokenType"], given["expiresIn"]) == ("Bearer", 3600)
-    assert given["refreshToken"]
+    assert who(center, response["accessToken"]) == "bob"
+    assert (response["tokenType"], response["expiresIn"]) == ("Bearer", 3600)
+    assert response["refreshToken"]
 
 
-def test_the_answer_says_where_the_person_goes(center: Center) -> None:
+def test_the_answer_has_the_verification_url(center: Center) -> None:
     """A device login's answer has the page's URL, a code of eight consonants and the polling times."""
     started = center.start_device(center.register())
 
@@ -175,7 +175,7 @@ def test_the_answer_says_where_the_person_goes(center: Center) -> None:
 
 
 @pytest.mark.parametrize("code", ["bcdf-ghjk", "bcdfghjk", " BCDF GHJK "])
-def test_a_code_may_be_typed_as_people_type(center: Center, code: str) -> None:
+def test_a_user_code_is_read_leniently(center: Center, code: str) -> None:
     """User codes are accepted in lower case and without the dash."""
     program = center.register()
     started = center.start_device(program)
@@ -185,7 +185,7 @@ def test_a_code_may_be_typed_as_people_type(center: Center, code: str) -> None:
     assert center.poll(program, started)["accessToken"]
 
 
-def test_a_device_code_is_good_once(center: Center) -> None:
+def test_a_device_code_works_once(center: Center) -> None:
     """A device code can be redeemed once."""
     program = center.register()
     started = center.start_device(program)
@@ -194,7 +194,7 @@ def test_a_device_code_is_good_once(center: Center) -> None:
     assert center.poll_refused(program, started) == NO_DEVICE
 
 
-def test_who_says_no_is_told_so(center: Center) -> None:
+def test_a_denied_login_is_reported(center: Center) -> None:
     """A denied device login gets access_denied and can't be approved any more."""
     program = center.register()
     started = center.start_device(program)
@@ -214,7 +214,7 @@ def test_a_login_is_decided_once(center: Center) -> None:
     assert who(center, center.poll(program, started)["accessToken"]) == "alice"
 
 
-def test_a_device_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
+def test_a_device_code_expires_after_ten_minutes(center: Center, lab: Lab) -> None:
     """A device code expires after ten minutes, approved or not."""
     program = center.register()
     early, late, waiting = (center.start_device(program) for _ in range(3))
@@ -228,7 +228,7 @@ def test_a_device_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
     center.approve(waiting["userCode"], "alice", status=404)
 
 
-def test_another_clients_code_is_none(center: Center) -> None:
+def test_a_code_of_another_client_is_refused(center: Center) -> None:
     """Another client can't redeem a device code, which stays valid for its own."""
     program, thief = center.register(), center.register()
     started = center.start_device(program)
@@ -239,7 +239,7 @@ def test_another_clients_code_is_none(center: Center) -> None:
     assert center.poll(program, started)["accessToken"]
 
 
-def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
+def test_polling_too_often_gets_slow_down(lab: Lab) -> None:
     """The third poll within a second gets SlowDown.
 
     The AWS CLI starts with two polls at once. The machine's clock counts.
@@ -251,8 +251,8 @@ def test_who_asks_too_often_is_told_to_slow_down(lab: Lab) -> None:
     def perform(operation: str, **parameters: object) -> Mapping[str, object]:
         return oidc.perform(operation, parameters, Visit("http://127.0.0.1:4566", True, 1_000_000_000)).content
 
-    made = perform("RegisterClient", clientName="x", clientType="public")
-    who_asks = {"clientId": made["clientId"], "clientSecret": made["clientSecret"]}
+    created = perform("RegisterClient", clientName="x", clientType="public")
+    who_asks = {"clientId": created["clientId"], "clientSecret": created["clientSecret"]}
     started = perform("StartDeviceAuthorization", **who_asks, startUrl=START_URL)
     poll = {**who_asks, "grantType": DEVICE_GRANT, "deviceCode": started["deviceCode"]}
     asked = []
@@ -274,7 +274,7 @@ def test_two_devices_do_not_slow_each_other(center: Center) -> None:
 
 
 @pytest.mark.parametrize("url", [START_URL, f"{START_URL}/", f"{START_URL}#", f"{START_URL}/#/", f"{START_URL}#/"])
-def test_a_start_url_may_be_copied_from_a_browser(center: Center, url: str) -> None:
+def test_a_start_url_copied_from_a_browser_is_accepted(center: Center, url: str) -> None:
     """A start URL is accepted with the endings that a browser shows."""
     assert center.start_device(center.register(), url)["userCode"]
 
@@ -284,32 +284,32 @@ def test_a_start_url_may_be_copied_from_a_browser(center: Center, url: str) -> N
 )
 def test_another_start_url_is_refused(center: Center, url: str) -> None:
     """Another start URL is refused with AWS's message."""
-    wish = {**center.register().parameters, "startUrl": url}
-    assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**center.register().parameters, "startUrl": url}
+    assert NO_START == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
 
 
-def test_a_grant_is_for_who_registered_for_it(center: Center) -> None:
+def test_a_grant_must_be_registered(center: Center) -> None:
     """A client can only use the grants that it registered for."""
     browser, device = center.register_for_browser(), center.register(SCOPE)
-    wish = {**browser.parameters, "startUrl": START_URL}
-    assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **wish)
+    parameters = {**browser.parameters, "startUrl": START_URL}
+    assert NOT_FOR_IT == center.refused("sso-oidc", "StartDeviceAuthorization", **parameters)
     assert NOT_FOR_IT == exchange_refused(center, **center.exchange(device, "x"))
     assert exchange_refused(center, **device.parameters, grantType="password")[0] == (
         "UnsupportedGrantTypeException: unsupported_grant_type"
     )
 
 
-# --- the browser's way -----------------------------------------------------------------------------------------------
+# --- authorization code flow -----------------------------------------------------------------------------------------
 
 
-def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
+def test_a_code_and_its_verifier_give_a_token(center: Center) -> None:
     """An authorization code and its PKCE verifier (RFC 7636's example) are redeemed for a token."""
     assert challenge_of(VERIFIER) == CHALLENGE
     program = center.register_for_browser()
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "bob")))
 
-    assert who(center, given["accessToken"]) == "bob"
-    assert given["refreshToken"]
+    assert who(center, response["accessToken"]) == "bob"
+    assert response["refreshToken"]
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_code_and_its_verifier_are_worth_a_token(center: Center) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str, str]) -> None:
+def test_mismatched_parameters_are_refused(center: Center, changes: dict[str, str]) -> None:
     """A wrong verifier or redirect URI is refused and uses up the code, which prevents guessing."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
@@ -334,21 +334,21 @@ def test_what_does_not_fit_the_code_is_refused(center: Center, changes: dict[str
     assert exchange_refused(center, **center.exchange(program, code)) == NO_GRANT
 
 
-def test_a_code_that_comes_twice_ends_the_session(center: Center) -> None:
+def test_a_reused_code_ends_the_session(center: Center) -> None:
     """A code that is redeemed twice ends the session, because it was stolen (RFC 6749, 4.1.2)."""
     program = center.register_for_browser()
     code = center.code_for(program, "alice")
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
-    assert who(center, given["accessToken"]) == "alice"
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, code))
+    assert who(center, response["accessToken"]) == "alice"
 
     assert exchange_refused(center, **center.exchange(program, code)) == NO_GRANT
 
-    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
-    refresh = {"grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    assert center.refused("sso", "ListAccounts", accessToken=response["accessToken"])[0] == "UnauthorizedException"
+    refresh = {"grantType": "refresh_token", "refreshToken": response["refreshToken"]}
     assert exchange_refused(center, **program.parameters, **refresh) == NO_REFRESH
 
 
-def test_another_client_gets_nothing_for_a_code(center: Center) -> None:
+def test_another_client_may_not_redeem_a_code(center: Center) -> None:
     """Another client can't redeem a code even with its verifier; the code stays valid for its own."""
     program, thief = center.register_for_browser(), center.register_for_browser()
     code = center.code_for(program, "alice")
@@ -357,7 +357,7 @@ def test_another_client_gets_nothing_for_a_code(center: Center) -> None:
     assert center.call("sso-oidc", "CreateToken", **center.exchange(program, code))["accessToken"]
 
 
-def test_a_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
+def test_a_code_expires_after_ten_minutes(center: Center, lab: Lab) -> None:
     """An authorization code expires after ten minutes."""
     program = center.register_for_browser()
     early, late = center.code_for(program, "alice"), center.code_for(program, "alice")
@@ -367,7 +367,7 @@ def test_a_code_ends_after_ten_minutes(center: Center, lab: Lab) -> None:
     assert exchange_refused(center, **center.exchange(program, late)) == NO_GRANT
 
 
-def test_any_port_of_the_registered_address_will_do(center: Center) -> None:
+def test_any_port_of_the_registered_address_is_accepted(center: Center) -> None:
     """Any port of the registered redirect URI is accepted (RFC 8252, 7.3), if the token request has the same."""
     program = center.register_for_browser()
     other = REDIRECT.replace("50000", "50001")
@@ -384,16 +384,16 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    refresh = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
+    response = center.poll(program, started)
+    refresh = {**program.parameters, "grantType": "refresh_token", "refreshToken": response["refreshToken"]}
 
     move(lab, 1800)
     again = center.call("sso-oidc", "CreateToken", **refresh)
-    assert again["accessToken"] != given["accessToken"]
-    assert (again["refreshToken"], again["expiresIn"]) == (given["refreshToken"], 3600)
-    assert who(center, given["accessToken"]) == who(center, again["accessToken"]) == "alice"
+    assert again["accessToken"] != response["accessToken"]
+    assert (again["refreshToken"], again["expiresIn"]) == (response["refreshToken"], 3600)
+    assert who(center, response["accessToken"]) == who(center, again["accessToken"]) == "alice"
     move(lab, 1800)
-    assert center.refused("sso", "ListAccounts", accessToken=given["accessToken"])[0] == "UnauthorizedException"
+    assert center.refused("sso", "ListAccounts", accessToken=response["accessToken"])[0] == "UnauthorizedException"
     assert who(center, again["accessToken"]) == "alice"
     move(lab, 28800 - 3600 - 60)
     assert center.call("sso-oidc", "CreateToken", **refresh)["expiresIn"] == 60
@@ -401,51 +401,51 @@ def test_a_refresh_token_gives_the_next_access_token(center: Center, lab: Lab) -
     assert exchange_refused(center, **refresh) == NO_REFRESH
 
 
-def test_a_refresh_token_is_its_clients(center: Center) -> None:
+def test_a_refresh_token_is_bound_to_its_client(center: Center) -> None:
     """A refresh token works only for its client; access tokens can't refresh."""
     program, thief = center.register(SCOPE), center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    for who_asks, token in ((thief, given["refreshToken"]), (program, "aor"), (program, given["accessToken"])):
-        wish = {**who_asks.parameters, "grantType": "refresh_token", "refreshToken": token}
-        assert exchange_refused(center, **wish) == NO_REFRESH
-    assert center.refused("sso", "ListAccounts", accessToken=given["refreshToken"])[0] == "UnauthorizedException"
+    response = center.poll(program, started)
+    for who_asks, token in ((thief, response["refreshToken"]), (program, "aor"), (program, response["accessToken"])):
+        parameters = {**who_asks.parameters, "grantType": "refresh_token", "refreshToken": token}
+        assert exchange_refused(center, **parameters) == NO_REFRESH
+    assert center.refused("sso", "ListAccounts", accessToken=response["refreshToken"])[0] == "UnauthorizedException"
 
 
-def test_after_logout_nothing_is_refreshed(center: Center) -> None:
+def test_logout_ends_refreshing(center: Center) -> None:
     """After logout a refresh token is refused."""
     program = center.register(SCOPE)
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    center.answer("sso", "Logout", accessToken=given["accessToken"])
-    wish = {**program.parameters, "grantType": "refresh_token", "refreshToken": given["refreshToken"]}
-    assert exchange_refused(center, **wish) == NO_REFRESH
+    response = center.poll(program, started)
+    center.answer("sso", "Logout", accessToken=response["accessToken"])
+    parameters = {**program.parameters, "grantType": "refresh_token", "refreshToken": response["refreshToken"]}
+    assert exchange_refused(center, **parameters) == NO_REFRESH
 
 
-def test_who_has_no_scope_has_no_refresh_token(center: Center) -> None:
+def test_without_scope_there_is_no_refresh_token(center: Center) -> None:
     """A client without scopes gets an eight-hour token without refresh token, as the CLI's older profiles do."""
     program = center.register()
     started = center.start_device(program)
     center.approve(started["userCode"], "alice")
-    given = center.poll(program, started)
-    assert given["expiresIn"] == 28800
-    assert "refreshToken" not in given
+    response = center.poll(program, started)
+    assert response["expiresIn"] == 28800
+    assert "refreshToken" not in response
 
 
-def test_who_did_not_register_for_refreshing_gets_nothing_to_refresh_with(center: Center) -> None:
+def test_without_the_refresh_grant_there_is_no_refresh_token(center: Center) -> None:
     """A client that did not register for refreshing gets no refresh token."""
     program = center.register_for_browser(grantTypes=["authorization_code"])
-    given = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
-    assert given["expiresIn"] == 28800
-    assert "refreshToken" not in given
+    response = center.call("sso-oidc", "CreateToken", **center.exchange(program, center.code_for(program, "alice")))
+    assert response["expiresIn"] == 28800
+    assert "refreshToken" not in response
 
 
-# --- bounds ----------------------------------------------------------------------------------------------------------
+# --- limits ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_stored_logins_are_limited() -> None:
     """At most ten thousand clients are kept: the oldest is dropped for a new one."""
     logins = PortalLogins(ticks=iter(count()).__next__)
     first, secret = logins.register("first", (), (), (), 0)
@@ -457,7 +457,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert logins.client(later[-1].client_id, 1) == later[-1]
 
 
-def test_what_is_over_goes_before_what_is_not() -> None:
+def test_expired_entries_are_dropped_first() -> None:
     """Expired entries are dropped before valid ones."""
     logins = PortalLogins()
     early, _ = logins.register("early", (), (), (), 80 * 86400)

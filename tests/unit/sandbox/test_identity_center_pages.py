@@ -39,10 +39,10 @@ def headers_of(center: Center) -> dict[str, str]:
     return dict(center.browse("GET", "/_sandbox/device").headers)
 
 
-# --- the browser's way -----------------------------------------------------------------------------------------------
+# --- authorization code flow -----------------------------------------------------------------------------------------
 
 
-def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
+def test_the_page_shows_users_and_client(center: Center) -> None:
     """The page shows the client's name as text, all users and two buttons."""
     program = center.register_for_browser(clientName="<script>alert(1)</script>")
     answer = center.authorize(program)
@@ -57,7 +57,7 @@ def test_the_page_asks_who_it_is_and_for_whom(center: Center) -> None:
     assert "not AWS" in text
 
 
-def test_who_allows_it_goes_back_with_a_code_and_the_state(center: Center) -> None:
+def test_approval_redirects_with_code_and_state(center: Center) -> None:
     """Approval redirects to the requested URI with a code and the unchanged state."""
     program = center.register_for_browser()
     found = brought(center.authorize(program, "POST", YES))
@@ -65,14 +65,14 @@ def test_who_allows_it_goes_back_with_a_code_and_the_state(center: Center) -> No
     assert found["state"] == "st&te"
 
 
-def test_who_denies_it_goes_back_with_an_error(center: Center) -> None:
+def test_denial_redirects_with_an_error(center: Center) -> None:
     """Denial redirects with OAuth's access_denied and without a code."""
     program = center.register_for_browser()
     found = brought(center.authorize(program, "POST", {"user": "alice", "answer": "deny"}))
     assert found == {"error": "access_denied", "state": "st&te"}
 
 
-def test_a_page_alone_gives_no_code(center: Center) -> None:
+def test_opening_the_page_gives_no_code(center: Center) -> None:
     """Only the submitted form with an existing user issues a code."""
     program = center.register_for_browser()
     assert center.authorize(program).status == 200
@@ -94,7 +94,7 @@ def test_a_page_alone_gives_no_code(center: Center) -> None:
     ],
     ids=str,
 )
-def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, changes: dict[str, str]) -> None:
+def test_redirects_go_to_registered_addresses_only(center: Center, changes: dict[str, str]) -> None:
     """An invalid redirect URI is never redirected to; the error is shown on the page (RFC 6749, 4.1.2.1)."""
     program = center.register_for_browser()
     for method in ("GET", "POST"):
@@ -103,7 +103,7 @@ def test_nobody_is_sent_to_an_address_that_is_not_the_clients(center: Center, ch
         assert "Location" not in dict(answer.headers)
 
 
-def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
+def test_a_device_client_has_no_authorization_page(center: Center) -> None:
     """A client without the authorization code grant has no page."""
     assert center.authorize(center.register(SCOPE), "POST", YES).status == 400
     other = center.register(SCOPE, redirectUris=["http://127.0.0.1/oauth/callback"])
@@ -123,13 +123,15 @@ def test_a_client_of_the_devices_way_has_no_page(center: Center) -> None:
     ],
     ids=str,
 )
-def test_the_client_is_told_what_it_may_not_ask_for(center: Center, changes: dict[str, str], error: str) -> None:
+def test_invalid_authorization_requests_are_reported_to_the_client(
+    center: Center, changes: dict[str, str], error: str
+) -> None:
     """Errors are reported to the client at its redirect URI; a request without S256 is one."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "GET", None, **changes)) == {"error": error, "state": "st&te"}
 
 
-def test_scope_is_understood_by_both_names(center: Center) -> None:
+def test_both_names_of_the_scope_parameter_are_accepted(center: Center) -> None:
     """Both `scopes` (AWS CLI) and `scope` (OAuth) are accepted; the default is the registered scopes."""
     program = center.register_for_browser()
     assert brought(center.authorize(program, "POST", YES, scopes="", scope=SCOPE))["code"]
@@ -137,10 +139,10 @@ def test_scope_is_understood_by_both_names(center: Center) -> None:
     assert brought(center.authorize(program, scopes="", scope="other"))["error"] == "invalid_scope"
 
 
-# --- the device's way ------------------------------------------------------------------------------------------------
+# --- device code flow ------------------------------------------------------------------------------------------------
 
 
-def test_a_code_in_the_address_stands_in_the_field(center: Center) -> None:
+def test_a_code_in_the_url_fills_the_field(center: Center) -> None:
     """A code in the URL fills the field as text and decides nothing."""
     program = center.register()
     started = center.start_device(program)
@@ -166,7 +168,7 @@ def test_the_form_decides(center: Center, answer: str, outcome: str) -> None:
         assert center.poll_refused(program, started)[0].startswith("AccessDenied")
 
 
-def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
+def test_the_page_reports_a_wrong_code_or_user(center: Center) -> None:
     """A wrong code or user is reported on the page and decides nothing."""
     program = center.register()
     started = center.start_device(program)
@@ -178,10 +180,10 @@ def test_a_wrong_code_or_user_is_told_on_the_page(center: Center) -> None:
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
-# --- whom the pages serve --------------------------------------------------------------------------------------------
+# --- security of the pages -------------------------------------------------------------------------------------------
 
 
-def test_no_other_page_can_decide(center: Center) -> None:
+def test_other_web_pages_may_not_decide(center: Center) -> None:
     """A form from another page is refused by `Origin` or `Sec-Fetch-Site` (CSRF)."""
     program = center.register()
     started = center.start_device(program)
@@ -199,13 +201,13 @@ def test_no_other_page_can_decide(center: Center) -> None:
     assert center.poll_refused(program, started)[0].startswith("AuthorizationPending")
 
 
-def test_a_link_may_lead_to_the_page(center: Center) -> None:
+def test_a_link_may_open_the_page(center: Center) -> None:
     """A cross-site link may open the page, which only shows the form."""
     query = authorize_query(center.register_for_browser())
     assert center.browse("GET", "/authorize", query, sec_fetch_site="cross-site").status == 200
 
 
-def test_the_pages_are_for_this_machine_alone(center: Center) -> None:
+def test_the_pages_are_for_this_machine_only(center: Center) -> None:
     """The pages are refused to other machines and for rebound host names."""
     query = authorize_query(center.register_for_browser())
     for peer, host in (("203.0.113.7", HOST), ("127.0.0.1", "evil.example:4566")):
@@ -214,7 +216,7 @@ def test_the_pages_are_for_this_machine_alone(center: Center) -> None:
             assert center.control.handle(request).status == 403
 
 
-def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None:
+def test_the_pages_are_neither_framed_nor_cached(center: Center) -> None:
     """The pages can't be framed or cached, and keep the Origin header (`no-referrer` would make it `null`)."""
     found = headers_of(center)
     assert "frame-ancestors 'none'" in found["Content-Security-Policy"]
@@ -223,10 +225,10 @@ def test_nothing_frames_the_pages_and_nothing_keeps_them(center: Center) -> None
     assert found["Referrer-Policy"] == "same-origin"
 
 
-# --- programs --------------------------------------------------------------------------------------------------------
+# --- JSON answers for programs ---------------------------------------------------------------------------------------
 
 
-def test_a_program_decides_by_code_or_address(center: Center) -> None:
+def test_a_program_decides_by_code_or_url(center: Center) -> None:
     """A program can decide by user code, by the page's URL and by the authorization URL."""
     program, browser = center.register(), center.register_for_browser()
     first, second = center.start_device(program), center.start_device(program)
@@ -251,12 +253,12 @@ def test_a_program_decides_by_code_or_address(center: Center) -> None:
         ("http://127.0.0.1:4566/_sandbox/device", 404, "no login waits"),
     ],
 )
-def test_what_can_not_be_decided_is_told(center: Center, code: str, status: int, words: str) -> None:
+def test_invalid_decisions_are_reported(center: Center, code: str, status: int, words: str) -> None:
     """A code or URL that can't be decided is refused with the reason."""
     assert words in center.approve(code, "alice", status=status)["error"]
 
 
-def test_an_address_that_asks_for_too_much_is_told(center: Center) -> None:
+def test_a_url_with_invalid_scopes_is_reported(center: Center) -> None:
     """An invalid authorization URL is refused with the error and without a code."""
     address = f"http://{HOST}/authorize?{authorize_query(center.register_for_browser(), code_challenge='')}"
     assert "invalid_request" in center.approve(address, "alice", status=400)["error"]
@@ -266,14 +268,14 @@ def test_an_address_that_asks_for_too_much_is_told(center: Center) -> None:
     ("name", "words"),
     [("", "name a user: there are alice, bob"), ("alic", "did you mean alice?"), ("zoe", "it has alice, bob")],
 )
-def test_who_logs_in_must_be_known(center: Center, name: str, words: str) -> None:
+def test_the_user_must_exist(center: Center, name: str, words: str) -> None:
     """With several users the user must be named and exist."""
     started = center.start_device(center.register())
     assert words in center.approve(started["userCode"], name, status=404)["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"user": "alice"}', b"[" * 90_000], ids=lambda b: b[:9])
-def test_a_wish_that_is_none_is_told(center: Center, body: bytes) -> None:
+def test_an_invalid_body_is_reported(center: Center, body: bytes) -> None:
     """An unreadable approval request gets a 400."""
     assert center.browse("POST", "/_sandbox/approve", body=body).status == 400
 
@@ -284,7 +286,7 @@ def test_the_only_user_need_not_be_named(make_lab: LabFactory) -> None:
     assert center.approve(center.start_device(center.register())["userCode"])["user"] == "alice"
 
 
-def test_logins_that_wait_are_listed(center: Center) -> None:
+def test_pending_logins_are_listed(center: Center) -> None:
     """Waiting logins are listed until they are decided or expire."""
     program = center.register()
     first, second = center.start_device(program), center.start_device(program)
@@ -297,13 +299,13 @@ def test_logins_that_wait_are_listed(center: Center) -> None:
     assert json.loads(center.browse("GET", "/_sandbox/logins").body) == {"waiting": []}
 
 
-def test_other_pages_can_not_ask_for_an_approval(center: Center) -> None:
+def test_other_web_pages_may_not_approve(center: Center) -> None:
     """Other web pages can't approve a login."""
     body = json.dumps({"code": "BBBB-BBBB", "user": "alice"}).encode()
     assert center.browse("POST", "/_sandbox/approve", body=body, origin=f"http://{HOST}").status == 403
 
 
-# --- without a person ------------------------------------------------------------------------------------------------
+# --- automatic approval ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -321,7 +323,7 @@ def test_with_auto_approve_a_device_does_not_wait(lab: Lab) -> None:
     assert center.role(token, ACCOUNT, "Reader").arn.endswith("/bob")
 
 
-def test_other_machines_are_not_approved_by_themselves(lab: Lab) -> None:
+def test_auto_approve_is_for_this_machine_only(lab: Lab) -> None:
     """auto_approve does not apply to other machines, which wait for a user on this one."""
     center = Center.of(lab)
     program = center.register()
@@ -331,7 +333,7 @@ def test_other_machines_are_not_approved_by_themselves(lab: Lab) -> None:
     assert center.role(center.poll(program, started)["accessToken"], ACCOUNT, "Reader").arn.endswith("/alice")
 
 
-def test_with_auto_approve_a_browser_comes_back_at_once(lab: Lab) -> None:
+def test_with_auto_approve_a_browser_is_redirected_at_once(lab: Lab) -> None:
     """With auto_approve the authorization URL redirects at once, so that `curl -L` can log in."""
     center = Center.of(lab)
     program = center.register_for_browser()

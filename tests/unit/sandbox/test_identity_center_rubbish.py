@@ -74,9 +74,9 @@ def center(make_lab: LabFactory) -> Center:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_rubbish_is_worth_a_token(center: Center, seed: int) -> None:
+def test_random_requests_give_no_token(center: Center, seed: int) -> None:
     """Random values in all parameters of a registered client get no token."""
-    random = Random(seed)  # noqa: S311 - rubbish that can be had again
+    random = Random(seed)  # noqa: S311 - reproducible
     programs = center.register_for_browser(), center.register(SCOPE)
     for program in programs[1:]:
         center.start_device(program)
@@ -98,9 +98,9 @@ def test_no_rubbish_is_worth_a_token(center: Center, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_portal_answers_whatever_is_asked(center: Center, seed: int) -> None:
+def test_the_portal_answers_random_requests(center: Center, seed: int) -> None:
     """The portal answers random parameters with valid and invalid tokens."""
-    random = Random(seed)  # noqa: S311 - rubbish that can be had again
+    random = Random(seed)  # noqa: S311 - reproducible
     token = center.log_in("alice", SCOPE)
     for _ in range(500):
         names = random.choices(["account_id", "role_name", "max_result", "next_token"], k=random.randrange(5))
@@ -111,9 +111,9 @@ def test_the_portal_answers_whatever_is_asked(center: Center, seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_pages_answer_whatever_is_asked(center: Center, seed: int) -> None:
+def test_the_pages_answer_random_requests(center: Center, seed: int) -> None:
     """The pages answer random input, and redirect to the client's URI only."""
-    random = Random(seed)  # noqa: S311 - rubbish that can be had again
+    random = Random(seed)  # noqa: S311 - reproducible
     program = center.register_for_browser()
     names = ("client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method", "scopes", "response_type")
     for _ in range(500):

@@ -16,7 +16,7 @@ def session(number: int, issued_at: int) -> Session:
     return Session("role", ACCOUNT, ROLE_ID, f"session-{number}", issued_at, issued_at + HOUR)
 
 
-def test_expired_sessions_go_and_valid_ones_stay() -> None:
+def test_expired_sessions_are_dropped_and_valid_ones_kept() -> None:
     """Of 100,000 sessions all valid ones are kept, and at most as many expired ones."""
     sessions = SessionTable()
     valid = []
@@ -46,7 +46,7 @@ def test_a_session_takes_less_than_half_a_kilobyte() -> None:
     assert len(sessions) == count
 
 
-def test_sessions_that_share_a_second_are_told_apart() -> None:
+def test_sessions_of_the_same_second_are_distinguished() -> None:
     """Sessions that share timestamps are otherwise distinct."""
     sessions = SessionTable()
     keys = [sessions.issue(session(number, 1_800_000_000 + number // 2)).access_key_id for number in range(4)]
@@ -56,7 +56,7 @@ def test_sessions_that_share_a_second_are_told_apart() -> None:
     assert found == [session(number, 1_800_000_000 + number // 2) for number in range(4)]
 
 
-def test_decisions_are_a_ring(lab: Lab) -> None:
+def test_old_decisions_are_dropped(lab: Lab) -> None:
     """The latest thousand decisions are kept."""
     alice = lab.user("alice")
     role = f"arn:aws:iam::{ACCOUNT}:role/team/Jump"
@@ -68,7 +68,7 @@ def test_decisions_are_a_ring(lab: Lab) -> None:
     assert kept[-1].request_id == answers[-1].request_id
 
 
-def test_a_role_that_changes_changes_at_the_next_request(lab: Lab) -> None:
+def test_role_changes_take_effect_at_the_next_request(lab: Lab) -> None:
     """Changes of a role take effect at the next request; nothing is cached."""
     alice, admin = lab.user("alice"), lab.user("admin")
     role = f"arn:aws:iam::{ACCOUNT}:role/Long"

@@ -42,7 +42,7 @@ def decoded(lab: Lab, message: str, name: str = "admin", account: str = ACCOUNT)
     return found
 
 
-def test_a_message_has_awss_shape(make_lab: LabFactory) -> None:
+def test_a_message_has_aws_form(make_lab: LabFactory) -> None:
     """A message has AWS's format: denying statement, caller, action, resource and conditions."""
     lab = make_lab(DENYING)
     person = lab.user("chain-user")
@@ -70,7 +70,7 @@ def test_a_message_has_awss_shape(make_lab: LabFactory) -> None:
     assert region in context["conditions"]["items"]
 
 
-def test_nothing_matched_where_nothing_denied(lab: Lab) -> None:
+def test_an_implicit_denial_matches_no_statement(lab: Lab) -> None:
     """An implicit denial has no statement; only users have a name."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused("secretsmanager", "ListSecrets")
@@ -88,7 +88,7 @@ def test_an_allowed_request_has_no_message(lab: Lab) -> None:
     assert last_message(lab) == ""
 
 
-def test_an_external_id_is_in_no_message(lab: Lab) -> None:
+def test_messages_contain_no_external_id(lab: Lab) -> None:
     """External IDs are in no message."""
     jump = lab.user("alice").assume(f"arn:aws:iam::{ACCOUNT}:role/team/Jump")
     jump.refused_role(TARGET, ExternalId="guessed-external-id")
@@ -99,7 +99,7 @@ def test_an_external_id_is_in_no_message(lab: Lab) -> None:
     assert "unique-customer-id-12345" not in text
 
 
-def test_who_may_not_decode_is_refused(lab: Lab) -> None:
+def test_decoding_needs_a_permission(lab: Lab) -> None:
     """Decoding needs sts:DecodeAuthorizationMessage."""
     lab.user("nobody").refused("secretsmanager", "ListSecrets")
     message = last_message(lab)
@@ -121,7 +121,7 @@ def test_another_accounts_message_is_not_decoded(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("message", ["x", "gAAAAA", "é" * 20, "A" * 10_240])
-def test_what_is_no_message_is_said_to_be_none(lab: Lab, message: str) -> None:
+def test_an_invalid_message_is_refused(lab: Lab, message: str) -> None:
     """Garbage gets InvalidAuthorizationMessageException."""
     refused = lab.user("admin").refused("sts", "DecodeAuthorizationMessage", EncodedMessage=message)
 
@@ -150,7 +150,7 @@ def test_a_message_is_never_too_long_to_be_decoded(lab: Lab) -> None:
     assert found["context"]["action"] == "secretsmanager:ListSecrets"
 
 
-def _swollen(lab: Lab) -> Any:  # the last decision, with conditions that do not compress
+def _swollen(lab: Lab) -> Any:  # the last decision, with incompressible conditions
     kept = lab.sandbox.judge.decisions[-1]
     request = kept.decision.request
     noise = {f"aws:PrincipalTag/{i}": (os.urandom(128).hex(),) for i in range(200)}

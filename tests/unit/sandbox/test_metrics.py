@@ -25,7 +25,7 @@ def told(lab: Lab) -> Told:
     return read_metrics(answer(lab).body.decode())
 
 
-def test_requests_are_counted_by_what_came_of_them(lab: Lab) -> None:
+def test_requests_are_counted_by_result(lab: Lab) -> None:
     """Requests are counted by result, including badly signed ones, without the control endpoints."""
     alice = lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
@@ -35,17 +35,17 @@ def test_requests_are_counted_by_what_came_of_them(lab: Lab) -> None:
 
     found = told(lab)
 
-    asked = {"service": "sts", "operation": "GetCallerIdentity"}
+    parameters = {"service": "sts", "operation": "GetCallerIdentity"}
     assert found["dsops_sandbox_requests_total"] == [
-        ({**asked, "result": "ok"}, 1),
+        ({**parameters, "result": "ok"}, 1),
         ({"service": "sts", "operation": "AssumeRole", "result": "refused"}, 1),
-        ({**asked, "result": "refused"}, 1),
+        ({**parameters, "result": "refused"}, 1),
     ]
     assert ({"service": "sts"}, 3) in found["dsops_sandbox_request_seconds_count"]
     assert found["dsops_sandbox_events_total"] == [({}, 2)]
 
 
-def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
+def test_the_four_role_metrics_are_exported(lab: Lab) -> None:
     """Role metrics count failures by code and role, durations and pairs of accounts."""
     jump = lab.user("alice").assume(JUMP, DurationSeconds=900)
     jump.refused_role(TARGET, ExternalId="wrong")
@@ -67,7 +67,7 @@ def test_the_four_metrics_of_roles_are_there(lab: Lab) -> None:
     assert found["dsops_sandbox_sessions_held"] == [({}, 3)]
 
 
-def test_what_is_too_much_is_counted(make_lab: LabFactory) -> None:
+def test_throttled_requests_are_counted(make_lab: LabFactory) -> None:
     """Throttled requests are counted by service."""
     lab = make_lab(f'throttle: {{sts: 1}}\naccounts: {{"{ACCOUNT}": {{}}}}')
     admin = lab.user("admin")
@@ -80,7 +80,7 @@ def test_what_is_too_much_is_counted(make_lab: LabFactory) -> None:
     assert [labels["result"] for labels, _ in found["dsops_sandbox_requests_total"]] == ["ok", "throttled"]
 
 
-def test_no_secret_is_in_the_text(lab: Lab) -> None:
+def test_metrics_contain_no_secrets(lab: Lab) -> None:
     """Metrics contain no secret, key id or session name."""
     alice = lab.user("alice")
     target = alice.assume(JUMP, "name-of-session").assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -101,7 +101,7 @@ def test_no_secret_is_in_the_text(lab: Lab) -> None:
         assert hidden not in text
 
 
-def test_it_is_told_to_this_machine_as_prometheus_wants_it(lab: Lab) -> None:
+def test_metrics_are_served_to_this_machine_in_prometheus_format(lab: Lab) -> None:
     """The metrics have Prometheus' content type and are refused to rebound host names and POST."""
     given = answer(lab)
 

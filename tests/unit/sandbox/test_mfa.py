@@ -52,12 +52,12 @@ def code(lab: Lab, shift: float = 0) -> str:
     return code_at(SEED, lab.sandbox.clock.now() + shift)
 
 
-def test_without_a_code_there_is_no_role(lab: Lab) -> None:
+def test_without_a_code_the_role_is_refused(lab: Lab) -> None:
     """Without a code the role is denied: a long-term key's request lacks the key of the Bool condition."""
     assert lab.user("alice").refused_role(ROLE).message.startswith("User: ")
 
 
-def test_with_a_code_there_is(lab: Lab) -> None:
+def test_with_a_code_the_role_is_assumed(lab: Lab) -> None:
     """With the device's current code the role can be assumed."""
     assert lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab)).arn.endswith("/Sensitive/session")
 
@@ -75,13 +75,13 @@ def test_a_code_works_once(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("shift", [-30, 0, 30])
-def test_a_code_may_be_one_step_off(lab: Lab, shift: int) -> None:
+def test_a_code_of_a_neighbouring_step_is_accepted(lab: Lab, shift: int) -> None:
     """A code of an adjacent time step is accepted, because clocks drift (RFC 6238, 5.2)."""
     lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab, shift))
 
 
 @pytest.mark.parametrize("shift", [-90, -60, 60, 90])
-def test_but_not_more(lab: Lab, shift: int) -> None:
+def test_a_code_of_another_step_is_refused(lab: Lab, shift: int) -> None:
     """A code two time steps off is refused."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=SERIAL, TokenCode=code(lab, shift))
 
@@ -91,7 +91,7 @@ def test_but_not_more(lab: Lab, shift: int) -> None:
 @pytest.mark.parametrize(
     "serial", [f"arn:aws:iam::{ACCOUNT}:mfa/bob", f"arn:aws:iam::{ACCOUNT}:mfa/nobody", "GAHT12345678"]
 )
-def test_a_device_must_be_the_callers(lab: Lab, serial: str) -> None:
+def test_a_device_must_belong_to_the_caller(lab: Lab, serial: str) -> None:
     """A device must belong to the caller."""
     refused = lab.user("alice").refused_role(ROLE, SerialNumber=serial, TokenCode=code(lab))
 
@@ -115,14 +115,14 @@ def test_a_code_is_six_digits(lab: Lab, wrong: str) -> None:
     assert "'tokenCode'" in refused.message
 
 
-def test_the_roles_session_knows_nothing_of_it(lab: Lab) -> None:
+def test_a_role_session_has_no_mfa_keys(lab: Lab) -> None:
     """MFA in AssumeRole counts for that call only: the role's session has no MFA."""
     session = lab.user("alice").assume(ROLE, SerialNumber=SERIAL, TokenCode=code(lab))
 
     assert session.refused_role(ROLE).code == "AccessDenied"
 
 
-def test_a_get_session_token_session_carries_it(lab: Lab) -> None:
+def test_a_get_session_token_session_has_mfa_keys(lab: Lab) -> None:
     """A GetSessionToken session with MFA can assume the role without another code."""
     alice = lab.user("alice")
     with_mfa = alice.call("sts", "GetSessionToken", SerialNumber=SERIAL, TokenCode=code(lab))
@@ -132,7 +132,7 @@ def test_a_get_session_token_session_carries_it(lab: Lab) -> None:
     assert Person(lab, Keys.of(without["Credentials"])).refused_role(ROLE).code == "AccessDenied"
 
 
-def test_the_age_of_mfa_counts_from_the_code(make_lab: LabFactory) -> None:
+def test_the_mfa_age_counts_from_the_code(make_lab: LabFactory) -> None:
     """aws:MultiFactorAuthAge grows with the session's age."""
     lab = make_lab(seed_with('{NumericLessThan: {"aws:MultiFactorAuthAge": "600"}}'))
     answer = lab.user("alice").call("sts", "GetSessionToken", SerialNumber=SERIAL, TokenCode=code(lab))
@@ -144,7 +144,7 @@ def test_the_age_of_mfa_counts_from_the_code(make_lab: LabFactory) -> None:
     assert session.refused_role(ROLE).code == "AccessDenied"
 
 
-def test_long_term_keys_slip_through_bool_if_exists(make_lab: LabFactory) -> None:
+def test_bool_if_exists_lets_long_term_keys_through(make_lab: LabFactory) -> None:
     """BoolIfExists admits long-term keys, because the condition key is absent; `dsops policy check` warns of that."""
     lab = make_lab(seed_with('{BoolIfExists: {"aws:MultiFactorAuthPresent": "true"}}'))
     alice = lab.user("alice")
@@ -157,13 +157,13 @@ def test_long_term_keys_slip_through_bool_if_exists(make_lab: LabFactory) -> Non
 # --- devices through the IAM API -------------------------------------------------------------------------------
 
 
-def test_a_device_made_through_iam_counts(lab: Lab) -> None:
+def test_a_device_created_through_iam_works(lab: Lab) -> None:
     """A device created through IAM is enabled by two consecutive codes, works, and can be deactivated."""
     import base64
 
     admin = lab.user("admin")
-    made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="phone")["VirtualMFADevice"]
-    seed, serial = made["Base32StringSeed"].decode(), made["SerialNumber"]
+    created = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="phone")["VirtualMFADevice"]
+    seed, serial = created["Base32StringSeed"].decode(), created["SerialNumber"]
     base64.b32decode(seed)
     now = lab.sandbox.clock.now()
     first, second = code_at(seed, now - 30), code_at(seed, now)
@@ -212,20 +212,20 @@ def test_a_device_that_does_not_exist_can_not_be_enabled(lab: Lab) -> None:
     assert refused.code == "NoSuchEntity"
 
 
-# --- the codes themselves --------------------------------------------------------------------------------------
+# --- codes -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [(59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (1234567890, "005924"), (2000000000, "279037")],
 )
-def test_codes_are_rfc_6238s(moment: int, expected: str) -> None:
+def test_codes_agree_with_rfc_6238(moment: int, expected: str) -> None:
     """Codes match RFC 6238's test vectors (appendix B, SHA1)."""
     assert code_at("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", moment) == expected
 
 
 @given(st.binary(min_size=14, max_size=40), st.integers(0, 4_000_000_000))
-def test_codes_are_pyotps(key: bytes, moment: int) -> None:
+def test_codes_agree_with_pyotp(key: bytes, moment: int) -> None:
     """Codes match those of pyotp, an independent implementation."""
     import base64
 
@@ -237,7 +237,7 @@ def test_codes_are_pyotps(key: bytes, moment: int) -> None:
     assert step_of(seed, code_at(seed, moment), moment) is not None
 
 
-def test_seeds_may_be_written_as_apps_show_them() -> None:
+def test_mfa_seeds_may_be_formatted_as_in_apps() -> None:
     """Seeds may have spaces, small letters and no padding; other characters are not base32."""
     assert code_at("jbsw y3dp ehpk 3pxp", 0) == code_at("JBSWY3DPEHPK3PXP", 0)
     assert is_seed("MZXW6YQ")

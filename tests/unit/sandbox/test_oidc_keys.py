@@ -33,7 +33,7 @@ def issuer_and_claim(key: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("key", LISTED)
-def test_every_key_that_aws_lists_is_there(key: str) -> None:
+def test_all_condition_keys_that_aws_lists_exist(key: str) -> None:
     """Every key in AWS's list is set if the token has the claim, and absent otherwise."""
     host, claim = issuer_and_claim(key)
     claims: dict[str, Any] = {"aud": "a", "sub": "s", claim: ["m"] if claim == "amr" else "v"}
@@ -46,7 +46,7 @@ def test_every_key_that_aws_lists_is_there(key: str) -> None:
         assert f"{host}:{claim}" not in {**session_keys(host, {"aud": "a"}, "a", "s"), **trust_keys(host, {"aud": "a"})}
 
 
-def test_no_key_is_there_that_aws_does_not_list() -> None:
+def test_no_other_condition_keys_exist() -> None:
     """A token with all claims sets only keys that AWS lists for its issuer, and `email`, which was seen, too."""
     named = {issuer_and_claim(key) for key in LISTED}
     everything = {claim: "v" for _, claim in named} | {"aud": "a", "run_id": "7", "email": "e", "groups": ["g"]}
@@ -76,14 +76,14 @@ def test_no_key_is_there_that_aws_does_not_list() -> None:
         ({"google": {"organization_number": True}}, "true"),
     ],
 )
-def test_a_claim_may_stand_inside_another(claims: dict[str, Any], value: str | None) -> None:
+def test_a_claim_may_be_nested(claims: dict[str, Any], value: str | None) -> None:
     """A claim may be nested and may be a number; other types set no key."""
     found = trust_keys("accounts.google.com", {"aud": "a", **claims})
 
     assert found.get("accounts.google.com:google/organization_number") == (None if value is None else (value,))
 
 
-# --- issuers that every account knows --------------------------------------------------------------------------
+# --- preregistered issuers -------------------------------------------------------------------------------------
 
 
 def seed(issuer: str, **wanted: object) -> str:
@@ -105,7 +105,7 @@ accounts:
 """
 
 
-def test_google_is_known_to_every_account(make_lab: LabFactory) -> None:
+def test_google_needs_no_provider(make_lab: LabFactory) -> None:
     """Google needs no provider in the account; the trust policy names the permitted client."""
     lab = make_lab(seed(GOOGLE, StringEquals={"accounts.google.com:aud": "app", "accounts.google.com:oaud": "app"}))
     answer = assume(lab, CI, minted(lab, GOOGLE, aud="app", sub="1234567890"))
@@ -117,13 +117,13 @@ def test_google_is_known_to_every_account(make_lab: LabFactory) -> None:
     assert admin.call("iam", "ListOpenIDConnectProviders")["OpenIDConnectProviderList"] == []
 
 
-def test_cognitos_methods_are_several(make_lab: LabFactory) -> None:
+def test_cognito_amr_is_multivalued(make_lab: LabFactory) -> None:
     """Cognito's `amr` is multi-valued, works with ForAnyValue as in the guide, and stays with the session."""
-    wanted = {
+    expected = {
         "StringEquals": {"cognito-identity.amazonaws.com:aud": "us-east-1:pool"},
         "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
     }
-    lab = make_lab(seed(COGNITO, **wanted))
+    lab = make_lab(seed(COGNITO, **expected))
     claims = {"aud": "us-east-1:pool", "sub": "us-east-1:me", "amr": ["authenticated", "accounts.google.com"]}
 
     answer = assume(lab, CI, minted(lab, COGNITO, claims))
@@ -157,7 +157,7 @@ def test_an_accounts_own_provider_comes_first(make_lab: LabFactory) -> None:
     assert refused(lab, CI, minted(lab, GOOGLE, aud="other")) == invalid("Incorrect token audience")
 
 
-def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
+def test_other_issuers_need_a_provider(make_lab: LabFactory) -> None:
     """A look-alike of Google's issuer is not trusted without a provider."""
     lab = make_lab(seed(GOOGLE))
     for look_alike in ("https://accounts.google.com/", "https://accounts.google.com.evil.example"):
@@ -168,7 +168,7 @@ def test_nobody_else_is_known_to_every_account(make_lab: LabFactory) -> None:
         )
 
 
-def test_a_session_of_web_identity_is_traced_to_its_provider(make_lab: LabFactory) -> None:
+def test_a_web_identity_session_has_its_provider(make_lab: LabFactory) -> None:
     """Records of a web identity session have its provider in webIdFederationData, without claims."""
     issuer = "https://gitlab.com"
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"

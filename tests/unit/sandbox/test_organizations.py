@@ -26,7 +26,7 @@ FULL = '{Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resourc
 
 
 def seed(organization: str, *, trust: str = f'["{OTHER}", "{OWNER}", "{STRANGER}"]') -> str:
-    """Return a seed with a management account, two members in the unit `Workloads` and a stranger, each with a secret."""
+    """Return a seed with a management account, two members and a stranger, each with a secret."""
     return f"""
 organization:
   id: o-exampleorg1
@@ -67,7 +67,7 @@ def read(lab: Lab, account: str = ACCOUNT, name: str = "admin") -> str:
 # --- service control policies ------------------------------------------------------------------------------------
 
 
-def test_an_scp_binds_the_members_below_it_and_nobody_else(make_lab: LabFactory) -> None:
+def test_an_scp_applies_to_members_below_it_only(make_lab: LabFactory) -> None:
     """An SCP applies to all users of the members below it, but not to the management account or other accounts."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
 
@@ -76,7 +76,7 @@ def test_an_scp_binds_the_members_below_it_and_nobody_else(make_lab: LabFactory)
     assert (read(lab, OWNER), read(lab, STRANGER)) == ("ok", "ok")
 
 
-def test_an_scp_on_the_root_does_not_bind_the_management_account(make_lab: LabFactory) -> None:
+def test_an_scp_does_not_apply_to_the_management_account(make_lab: LabFactory) -> None:
     """An SCP on the root does not apply to the management account."""
     lab = make_lab(seed(f"  service_control_policies: [{DENY % ''}]{workloads('')}"))
 
@@ -84,7 +84,7 @@ def test_an_scp_on_the_root_does_not_bind_the_management_account(make_lab: LabFa
     assert read(lab, OWNER) == "ok"
 
 
-def test_an_scp_on_one_account_does_not_bind_its_neighbour(make_lab: LabFactory) -> None:
+def test_an_scp_does_not_apply_to_other_accounts(make_lab: LabFactory) -> None:
     """An SCP on one account does not apply to another."""
     accounts = f'{{"{ACCOUNT}": {{service_control_policies: [{DENY % ""}]}}, "{OTHER}": {{}}}}'
     lab = make_lab(seed(f"  accounts: {accounts}"))
@@ -93,7 +93,7 @@ def test_an_scp_on_one_account_does_not_bind_its_neighbour(make_lab: LabFactory)
     assert read(lab, OTHER) == "ok"
 
 
-def test_an_scp_binds_root_users_and_sessions(make_lab: LabFactory) -> None:
+def test_an_scp_applies_to_root_users_and_sessions(make_lab: LabFactory) -> None:
     """An SCP applies to a member's root user and to role sessions."""
     from tests.sandboxes import Keys
 
@@ -106,7 +106,7 @@ def test_an_scp_binds_root_users_and_sessions(make_lab: LabFactory) -> None:
         assert person.call("iam", "ListRoles")["Roles"]
 
 
-def test_service_linked_roles_are_not_bound(make_lab: LabFactory) -> None:
+def test_an_scp_does_not_apply_to_service_linked_roles(make_lab: LabFactory) -> None:
     """An SCP does not apply to service-linked roles."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % ''}]")))
     trust = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"sts:AssumeRole"}}'
@@ -134,7 +134,7 @@ def test_every_level_has_to_allow(make_lab: LabFactory) -> None:
         assert expected in read(make_lab(seed(workloads(policies))))
 
 
-def test_a_condition_of_an_scp_sees_the_request(make_lab: LabFactory) -> None:
+def test_conditions_of_an_scp_are_evaluated(make_lab: LabFactory) -> None:
     """An SCP's condition can restrict the region of requests."""
     condition = ', Condition: {StringNotEquals: {"aws:RequestedRegion": us-east-1}}'
     lab = make_lab(seed(workloads(f"service_control_policies: [{DENY % condition}]")))
@@ -180,14 +180,14 @@ def test_a_policy_counts_only_while_its_type_is_enabled(make_lab: LabFactory) ->
     assert "service control policy" in read(lab)
 
 
-def test_what_can_not_be_read_denies(make_lab: LabFactory) -> None:
+def test_an_invalid_policy_denies(make_lab: LabFactory) -> None:
     """An unreadable control policy denies everything."""
     for kind in ("SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"):
         lab = make_lab(seed(workloads("")))
         backend = _taught_models().organizations_backends[OWNER]["aws"]
-        made = backend.create_policy(Name="broken", Description="", Type=kind, Content="{}")
+        created = backend.create_policy(Name="broken", Description="", Type=kind, Content="{}")
         assert read(lab) == "ok"
-        backend.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
+        backend.attach_policy(PolicyId=created["Policy"]["PolicySummary"]["Id"], TargetId=ACCOUNT)
         assert "explicit deny" in read(lab)
 
 
@@ -200,7 +200,7 @@ PERIMETER = (
 )
 
 
-def test_an_rcp_binds_whoever_comes_to_a_members_resources(make_lab: LabFactory) -> None:
+def test_an_rcp_applies_to_all_callers_of_member_resources(make_lab: LabFactory) -> None:
     """An RCP denies callers outside the organization, even if the role trusts them."""
     lab = make_lab(seed(workloads(PERIMETER)))
 
@@ -210,7 +210,7 @@ def test_an_rcp_binds_whoever_comes_to_a_members_resources(make_lab: LabFactory)
     assert lab.sandbox.judge.decisions[-1].decision.decided_by == "resource control policy"
 
 
-def test_an_rcp_does_not_bind_the_management_accounts_resources(make_lab: LabFactory) -> None:
+def test_an_rcp_does_not_apply_to_the_management_account(make_lab: LabFactory) -> None:
     """An RCP applies neither to the management account's resources nor to other organizations'."""
     everybody = PERIMETER.replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(f"  {everybody}{workloads('')}"))
@@ -219,7 +219,7 @@ def test_an_rcp_does_not_bind_the_management_accounts_resources(make_lab: LabFac
     assert (read(lab, OWNER), read(lab, STRANGER)) == ("ok", "ok")
 
 
-def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None:
+def test_an_rcp_applies_to_supported_services_only(make_lab: LabFactory) -> None:
     """An RCP has no effect on services that AWS does not list, such as IAM and Parameter Store."""
     policy = PERIMETER.replace('"secretsmanager:*"', '"iam:*", "ssm:*"').replace("o-exampleorg1", "o-another00000")
     lab = make_lab(seed(workloads(policy)))
@@ -231,7 +231,7 @@ def test_an_rcp_is_for_the_services_that_aws_names(make_lab: LabFactory) -> None
     assert not any(has_resource_control(f"{service}:Anything") for service in ("iam", "ssm", "organizations"))
 
 
-def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
+def test_an_rcp_applies_to_federated_callers(make_lab: LabFactory) -> None:
     """An RCP applies to web identity tokens, too: AWS's recommended guard limits them to own repositories."""
     issuer = "token.actions.githubusercontent.com"
     policy = (
@@ -247,8 +247,8 @@ def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
         f"oidc_providers: [{{url: 'https://{issuer}', client_ids: [sts.amazonaws.com], issued_by_sandbox: true}}]}}}}"
     )
     for repository, status in (("our-org/app", 200), ("their-org/app", 403)):
-        wish = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
-        token = ask(Control(lab.sandbox), "token", "POST", wish)[1]["token"]
+        parameters = {"sub": f"repo:{repository}:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
+        token = ask(Control(lab.sandbox), "token", "POST", parameters)[1]["token"]
         answer = lab.user("admin").answer(
             "sts",
             "AssumeRoleWithWebIdentity",
@@ -262,7 +262,7 @@ def test_an_rcp_judges_tokens_of_others_too(make_lab: LabFactory) -> None:
 # --- condition keys ----------------------------------------------------------------------------------------------
 
 
-def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -> None:
+def test_organization_condition_keys_of_the_caller(make_lab: LabFactory) -> None:
     """A request has the organization's keys of principal and resource; they are absent outside an organization."""
     lab = make_lab(seed(workloads("")))
     lab.user("admin", OTHER).assume(ROLE)
@@ -278,7 +278,7 @@ def test_a_request_says_from_which_organization_it_comes(make_lab: LabFactory) -
     assert context["aws:ResourceOrgID"] == ("o-exampleorg1",)
 
 
-def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> None:
+def test_a_trust_policy_can_require_the_organization(make_lab: LabFactory) -> None:
     """aws:PrincipalOrgID restricts a trust policy that names everyone, as AWS recommends."""
     text = seed(workloads("")).replace(
         'Action: "sts:AssumeRole"}]}',
@@ -290,7 +290,7 @@ def test_a_trust_policy_can_ask_for_the_organization(make_lab: LabFactory) -> No
     assert lab.user("admin", STRANGER).refused_role(ROLE).code == "AccessDenied"
 
 
-def test_without_an_organization_nothing_is_said(make_lab: LabFactory) -> None:
+def test_without_an_organization_the_keys_are_absent(make_lab: LabFactory) -> None:
     """Without an organization there are no organization keys and no control policies."""
     lab = make_lab('accounts: {"111111111111": {}}')
     lab.user("admin").call("iam", "ListRoles")
@@ -300,7 +300,7 @@ def test_without_an_organization_nothing_is_said(make_lab: LabFactory) -> None:
     assert decision.policies.service_control == decision.policies.resource_control == ()
 
 
-def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory) -> None:
+def test_within_the_organization_a_denial_has_its_reason(make_lab: LabFactory) -> None:
     """Within an organization a cross-account denial names its policy; a stranger's does not."""
     policy = (
         'resource_control_policies: [{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", '
@@ -313,10 +313,10 @@ def test_within_one_organization_a_refusal_says_who_denied(make_lab: LabFactory)
     assert lab.user("admin", STRANGER).refused_role(ROLE).message.endswith(f"on resource: {ROLE}")
 
 
-# --- the seed and moto ---------------------------------------------------------------------------------------------
+# --- seed and moto -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_with_an_organization_is_told_with_its_line() -> None:
+def test_problems_of_an_organization_are_reported_with_line() -> None:
     """All problems of an organization are reported at once, with their lines."""
     text = """accounts: {"111111111111": {}, "222222222222": {}}
 organization:
@@ -330,7 +330,7 @@ organization:
   delegated_administrators: {"111111111111": [iam.amazonaws.com], "222222222222": [ec2.amazonaws.com]}
   management_account: "111111111111"
 """
-    told = problems(text)
+    reported = problems(text)
 
     for expected in (
         "3 organization.id: `id` must be like o-exampleorg1",
@@ -342,12 +342,14 @@ organization:
         "10 organization.delegated_administrators.111111111111: `111111111111` is not a member account",
         "10 organization.delegated_administrators.222222222222: `ec2.amazonaws.com` has no effect here",
     ):
-        assert any(problem.startswith(expected) or expected.split(": ", 1)[1] in problem for problem in told), expected
-    assert any("service_control_policies[0]" in problem and "7 " in problem for problem in told)
-    assert any("no policy would be left" in problem for problem in told)
+        assert any(problem.startswith(expected) or expected.split(": ", 1)[1] in problem for problem in reported), (
+            expected
+        )
+    assert any("service_control_policies[0]" in problem and "7 " in problem for problem in reported)
+    assert any("no policy would be left" in problem for problem in reported)
 
 
-def test_one_name_is_one_policy() -> None:
+def test_policy_names_are_unique() -> None:
     """A policy name can be repeated with the same document only."""
     text = seed(
         f"  service_control_policies: [{{name: A, document: {DENY % ''}}}]"
@@ -371,7 +373,7 @@ def test_units_are_at_most_five_deep() -> None:
     assert any("at most 5 levels deep" in problem for problem in problems(text))
 
 
-def test_organizations_do_not_outlive_their_sandbox(make_lab: LabFactory) -> None:
+def test_organizations_end_with_their_sandbox(make_lab: LabFactory) -> None:
     """A new sandbox has no organization, although moto keeps members outside its backends."""
     make_lab(seed(workloads("")))
     world = Sandbox().world
@@ -396,7 +398,7 @@ def test_a_moto_that_drops_a_policy_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert organization_models() is models
 
 
-def test_what_moto_does_not_take_is_an_error_of_the_seed(make_lab: LabFactory) -> None:
+def test_values_that_moto_refuses_are_seed_errors(make_lab: LabFactory) -> None:
     """A policy that moto refuses is reported as an error of the seed."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab(seed(f"  service_control_policies: [{{name: FullAWSAccess, document: {DENY % ''}}}]"))

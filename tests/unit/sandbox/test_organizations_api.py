@@ -21,7 +21,7 @@ def lab(make_lab: LabFactory) -> Lab:
     return make_lab(seed(workloads("")))
 
 
-def test_what_the_seed_says_is_there(lab: Lab) -> None:
+def test_the_organization_of_the_seed_exists(lab: Lab) -> None:
     """The API returns the seed's organization, root, units and accounts."""
     owner = lab.user("admin", OWNER)
     organization = owner.call("organizations", "DescribeOrganization")["Organization"]
@@ -36,22 +36,22 @@ def test_what_the_seed_says_is_there(lab: Lab) -> None:
     assert sorted(member["Id"] for member in members) == [ACCOUNT, OTHER]
 
 
-def test_a_policy_that_is_attached_binds_at_once(lab: Lab) -> None:
+def test_an_attached_policy_applies_at_once(lab: Lab) -> None:
     """An attached policy takes effect at once, and a detached one no longer applies."""
     owner = lab.user("admin", OWNER)
-    made = owner.call(
+    created = owner.call(
         "organizations", "CreatePolicy", Name="NoSecrets", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
     )["Policy"]["PolicySummary"]
     assert read(lab) == "ok"
-    owner.call("organizations", "AttachPolicy", PolicyId=made["Id"], TargetId=ACCOUNT)
+    owner.call("organizations", "AttachPolicy", PolicyId=created["Id"], TargetId=ACCOUNT)
 
-    assert f"service control policy: {made['Arn']}" in read(lab)
+    assert f"service control policy: {created['Arn']}" in read(lab)
     assert read(lab, OTHER) == "ok"
-    owner.call("organizations", "DetachPolicy", PolicyId=made["Id"], TargetId=ACCOUNT)
+    owner.call("organizations", "DetachPolicy", PolicyId=created["Id"], TargetId=ACCOUNT)
     assert read(lab) == "ok"
 
 
-def test_an_account_that_moves_leaves_its_policies_behind(make_lab: LabFactory) -> None:
+def test_a_moved_account_has_the_policies_of_its_new_unit(make_lab: LabFactory) -> None:
     """An account that is moved out of a unit is no longer subject to the unit's policies."""
     lab = make_lab(seed(workloads(f"service_control_policies: [{json.dumps(json.loads(DENY))}]")))
     owner = lab.user("admin", OWNER)
@@ -64,7 +64,7 @@ def test_an_account_that_moves_leaves_its_policies_behind(make_lab: LabFactory) 
     assert "service control policy" in read(lab, OTHER)
 
 
-def test_an_account_that_is_made_is_one_of_the_sandboxs(lab: Lab) -> None:
+def test_a_created_account_works_in_the_sandbox(lab: Lab) -> None:
     """A created account works, and its OrganizationAccountAccessRole trusts the management account."""
     owner = lab.user("admin", OWNER)
     status = owner.call("organizations", "CreateAccount", AccountName="new", Email="new@example.com")
@@ -86,20 +86,20 @@ def test_an_organization_can_be_made_in_a_sandbox_without_one(make_lab: LabFacto
     status = owner.call("organizations", "CreateAccount", AccountName="new", Email="new@example.com")
     account = status["CreateAccountStatus"]["AccountId"]
     full = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
-    made = owner.call(
+    created = owner.call(
         "organizations", "CreatePolicy", Name="D", Description="x", Type="SERVICE_CONTROL_POLICY", Content=DENY
     )["Policy"]["PolicySummary"]["Id"]
-    owner.call("organizations", "AttachPolicy", PolicyId=made, TargetId=account)
+    owner.call("organizations", "AttachPolicy", PolicyId=created, TargetId=account)
     role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
     lab.sandbox.world.backend(account).put_role_policy(role.rpartition("/")[2], "full", full)
 
     session = owner.assume(role)
     assert session.call("iam", "ListRoles")["Roles"]
-    said = session.refused("secretsmanager", "ListSecrets").message
-    assert "with an explicit deny in a service control policy" in said
+    message = session.refused("secretsmanager", "ListSecrets").message
+    assert "with an explicit deny in a service control policy" in message
 
 
-def test_only_the_management_account_changes_anything(make_lab: LabFactory) -> None:
+def test_only_the_management_account_may_make_changes(make_lab: LabFactory) -> None:
     """Only the management account can change the organization; a delegated administrator can read it."""
     administrator = f'  delegated_administrators: {{"{OTHER}": [iam.amazonaws.com]}}'
     lab = make_lab(seed(f"{administrator}{workloads('')}"))
@@ -116,21 +116,21 @@ def test_only_the_management_account_changes_anything(make_lab: LabFactory) -> N
         assert stranger.refused("organizations", operation).code == "AWSOrganizationsNotInUseException"
 
 
-def test_a_malformed_policy_is_not_taken(lab: Lab) -> None:
+def test_a_malformed_policy_is_refused(lab: Lab) -> None:
     """A malformed policy is refused on creation and update, by the rules of its type."""
     owner = lab.user("admin", OWNER)
     common = {"Description": "x", "Type": "SERVICE_CONTROL_POLICY"}
     allowing = DENY.replace("Deny", "Allow")
     rcp = allowing.replace('"Action"', '"Principal": "*", "Action"')
     policy = owner.call("organizations", "CreatePolicy", Name="A", Content=DENY, **common)["Policy"]
-    made = policy["PolicySummary"]["Id"]
+    created = policy["PolicySummary"]["Id"]
 
     for call, parameters in (
         ("CreatePolicy", {"Name": "B", "Content": "{}", **common}),
         ("CreatePolicy", {"Name": "B", "Content": rcp, **common}),
         ("CreatePolicy", {"Name": "B", "Content": rcp, **common, "Type": "RESOURCE_CONTROL_POLICY"}),
-        ("UpdatePolicy", {"PolicyId": made, "Content": "{}"}),
+        ("UpdatePolicy", {"PolicyId": created, "Content": "{}"}),
     ):
         error = owner.refused("organizations", call, **parameters)
         assert error.code == "MalformedPolicyDocumentException", parameters
-    assert owner.call("organizations", "UpdatePolicy", PolicyId=made, Content=allowing)
+    assert owner.call("organizations", "UpdatePolicy", PolicyId=created, Content=allowing)

@@ -46,14 +46,14 @@ def lab(make_lab: LabFactory) -> Lab:
 
 def token(person: Person, **parameters: object) -> str:
     """Return the caller's token."""
-    wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
-    return str(person.call("sts", "GetWebIdentityToken", **wanted)["WebIdentityToken"])
+    request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
+    return str(person.call("sts", "GetWebIdentityToken", **request)["WebIdentityToken"])
 
 
 def refused(person: Person, **parameters: object) -> str:
     """Return status, code and message of the error."""
-    wanted: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
-    error = person.refused("sts", "GetWebIdentityToken", **wanted)
+    request: dict[str, object] = {"Audience": [AUDIENCE], "SigningAlgorithm": "RS256", **parameters}
+    error = person.refused("sts", "GetWebIdentityToken", **request)
     return f"{error.status} {error.code}: {error.message}"
 
 
@@ -89,7 +89,7 @@ def test_a_relying_party_can_verify_a_token(lab: Lab, algorithm: str, key: str) 
         read(lab, text, "https://another.example.com")
 
 
-def test_the_claims_are_awss(lab: Lab) -> None:
+def test_the_claims_have_aws_form(lab: Lab) -> None:
     """A token has the standard claims and AWS's about account, organization, session and tags."""
     worker = lab.user("admin").assume(
         ROLE, Tags=[{"Key": "team", "Value": "red"}], SourceIdentity="ada", DurationSeconds=900
@@ -113,7 +113,7 @@ def test_the_claims_are_awss(lab: Lab) -> None:
     }
 
 
-def test_a_user_speaks_for_himself(lab: Lab) -> None:
+def test_the_subject_is_the_user(lab: Lab) -> None:
     """A user's token has several audiences as a list, and no session claims."""
     claims = read(lab, token(lab.user("admin"), Audience=["a", AUDIENCE]))
 
@@ -122,7 +122,7 @@ def test_a_user_speaks_for_himself(lab: Lab) -> None:
     assert "original_session_exp" not in claims[CLAIMS]
 
 
-def test_the_account_has_to_switch_it_on(lab: Lab) -> None:
+def test_the_account_must_enable_it(lab: Lab) -> None:
     """The feature is enabled and disabled per account through IAM; the issuer never changes."""
     admin = lab.user("admin", OTHER)
 
@@ -139,7 +139,7 @@ def test_the_account_has_to_switch_it_on(lab: Lab) -> None:
     assert admin.call("iam", "EnableOutboundWebIdentityFederation")["IssuerIdentifier"] == issuer
 
 
-def test_a_token_does_not_outlive_the_session(lab: Lab) -> None:
+def test_a_token_expires_with_the_session(lab: Lab) -> None:
     """A token can't outlive its session (SessionDurationEscalationException); a user's keys have no such limit."""
     worker = lab.user("admin").assume(ROLE, DurationSeconds=900)
 
@@ -176,16 +176,16 @@ def test_a_policy_can_limit_the_token(
         assert refused(worker, **bad).startswith("403 AccessDenied")
 
 
-def test_tags_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
+def test_tags_need_a_separate_permission(make_lab: LabFactory) -> None:
     """Tags need sts:TagGetWebIdentityToken."""
     worker = make_lab(seed(actions='["sts:GetWebIdentityToken"]')).user("admin").assume(ROLE)
 
     assert token(worker)
-    said = refused(worker, Tags=[{"Key": "a", "Value": "b"}])
-    assert "not authorized to perform: sts:TagGetWebIdentityToken" in said
+    error = refused(worker, Tags=[{"Key": "a", "Value": "b"}])
+    assert "not authorized to perform: sts:TagGetWebIdentityToken" in error
 
 
-def test_who_may_not_ask_gets_none(lab: Lab) -> None:
+def test_a_caller_without_permission_is_refused(lab: Lab) -> None:
     """A federated user is denied; a GetSessionToken session is not."""
     federated = lab.user("admin").call("sts", "GetFederationToken", Name="ann")["Credentials"]
     session = lab.user("admin").call("sts", "GetSessionToken")["Credentials"]
@@ -203,7 +203,7 @@ def origin(lab: Lab, **keys: str) -> Person:
     return lab.user("admin").assume(ROLE, ProvidedContexts=provided)
 
 
-def test_the_subject_can_be_whom_the_session_acts_for(lab: Lab) -> None:
+def test_the_subject_can_be_the_delegating_user(lab: Lab) -> None:
     """With SubjectMode OriginIdentity the token's subject is the session's origin identity."""
     person = origin(lab, Subject="ada", Issuer="https://idp.example.com")
     claims = read(lab, token(person, SubjectMode="OriginIdentity", Scope="read write"))
@@ -228,7 +228,7 @@ def test_the_subject_can_be_whom_the_session_acts_for(lab: Lab) -> None:
         ({"Subject": "ada", "Issuer": "i"}, {"Scope": " a"}, "400 ValidationError"),
     ],
 )
-def test_a_subject_or_scope_that_is_none(
+def test_invalid_subjects_and_scopes_are_refused(
     lab: Lab, keys: dict[str, str], parameters: dict[str, object], code: str
 ) -> None:
     """An invalid subject or scope is refused."""
@@ -236,7 +236,7 @@ def test_a_subject_or_scope_that_is_none(
     assert refused(person, **{"SubjectMode": "OriginIdentity", **parameters}).startswith(code)
 
 
-def test_scopes_need_a_permission_of_their_own(make_lab: LabFactory) -> None:
+def test_scopes_need_a_separate_permission(make_lab: LabFactory) -> None:
     """A scope needs sts:SetWebIdentityTokenScope, restricted by sts:IdentityTokenScope."""
     condition = '{"ForAllValues:StringEquals": {"sts:IdentityTokenScope": [read]}}'
     for actions, scope, expected in (
@@ -255,7 +255,7 @@ def test_too_large_a_payload_is_refused(lab: Lab) -> None:
     assert refused(lab.user("admin"), Tags=tags).startswith("400 JWTPayloadSizeExceededException")
 
 
-def test_aws_does_not_take_its_own_tokens_back(make_lab: LabFactory) -> None:
+def test_aws_refuses_its_own_tokens(make_lab: LabFactory) -> None:
     """AWS's own tokens can't be used with AssumeRoleWithWebIdentity (IAM User Guide), even with a provider for them."""
     lab = make_lab(seed())
     admin = lab.user("admin")
@@ -264,11 +264,11 @@ def test_aws_does_not_take_its_own_tokens_back(make_lab: LabFactory) -> None:
     admin.call(
         "iam", "CreateOpenIDConnectProvider", Url=issuer, ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
     )
-    said = admin.refused("sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text)
-    assert said.code == "InvalidIdentityToken"
+    error = admin.refused("sts", "AssumeRoleWithWebIdentity", RoleArn=ROLE, RoleSessionName="s1", WebIdentityToken=text)
+    assert error.code == "InvalidIdentityToken"
 
 
-def test_the_trail_has_no_token(lab: Lab) -> None:
+def test_records_contain_no_token(lab: Lab) -> None:
     """The CloudTrail record has the audience and algorithm, but not the token."""
     text = token(lab.user("admin"))
     (record,) = lab.sandbox.events.records()
@@ -278,7 +278,7 @@ def test_the_trail_has_no_token(lab: Lab) -> None:
     assert text.split(".")[2] not in str(record)
 
 
-def test_keys_are_published_for_who_switched_it_on(lab: Lab) -> None:
+def test_keys_are_published_for_enabled_accounts(lab: Lab) -> None:
     """Public keys are published for accounts with the feature enabled, to this machine only."""
     control = Control(lab.sandbox)
 

@@ -14,7 +14,7 @@ from dsops.sandbox.control.service import Sandbox
 from dsops.sandbox.state.iam_backend import iam_models
 
 
-def test_this_moto_is_one_that_holds_everything() -> None:
+def test_the_installed_moto_passes_the_probe() -> None:
     """The installed moto passes the probe, which leaves nothing behind."""
     sandbox = Sandbox()
 
@@ -22,7 +22,7 @@ def test_this_moto_is_one_that_holds_everything() -> None:
     assert sandbox.world.long_term_key("AKIAPROBE") is None
 
 
-def forget(name: str) -> Any:  # moto's methods take and give whatever they like
+def forget(name: str) -> Any:  # moto's methods have various signatures
     """Return a backend method that does nothing."""
 
     def method(*_: object, **__: object) -> None:
@@ -62,7 +62,7 @@ def test_a_moto_that_renamed_an_attribute_is_refused(monkeypatch: pytest.MonkeyP
     assert "policies of a role" in caught.value.why
 
 
-def test_starting_loads_no_service_that_nobody_asked_for() -> None:
+def test_starting_loads_no_unneeded_service() -> None:
     """Starting a sandbox loads neither SSM (0.7 s and 125 MB), nor moto's web framework, nor dsops' pipeline."""
     code = (
         "import sys; from dsops.sandbox.control.launch import open_server; from dsops.sandbox.seed.model import Seed; "

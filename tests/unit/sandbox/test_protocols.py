@@ -35,7 +35,7 @@ def read(request: HttpRequest) -> Route:
 
 
 @pytest.mark.parametrize("service", sorted(SERVED))
-def test_what_botocore_writes_is_read_back(service: str) -> None:
+def test_botocore_requests_are_read_back(service: str) -> None:
     """All operations of all served services round-trip in each protocol, with generated parameters."""
     for protocol in protocols(service):
         for operation in sorted(operation_names(service)):
@@ -47,9 +47,9 @@ def test_what_botocore_writes_is_read_back(service: str) -> None:
 def check(service: str, operation: str, protocol: Protocol) -> None:
     """Check the round trip of one operation."""
     shape = operation_model(service, operation).input_shape
-    made = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
+    created = ShapeMaker(Random(f"{service}.{operation}"), protocol).parameters(shape) if shape else {}  # noqa: S311
 
-    route = read(written_request(service, operation, made, protocol))
+    route = read(written_request(service, operation, created, protocol))
 
     if (service, operation) in SAME_REQUESTS:
         assert SAME_REQUESTS[service, operation] == route.operation
@@ -58,8 +58,8 @@ def check(service: str, operation: str, protocol: Protocol) -> None:
     parameters = unchecked_parameters(route) if shape else {}
     if operation == "InvokeAgentRuntimeCommand":
         # botocore sets this header itself.
-        made["contentType"] = parameters["contentType"]
-    assert something(made) == something(parameters), operation
+        created["contentType"] = parameters["contentType"]
+    assert something(created) == something(parameters), operation
 
 
 def something(value: object) -> object:
@@ -82,7 +82,7 @@ def something(value: object) -> object:
         ("tagging&versionId=v", "GetObjectTagging"),
     ],
 )
-def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) -> None:
+def test_s3_operations_are_distinguished_by_the_query(query: str, operation: str) -> None:
     """S3 operations are distinguished by the query, also with the `x-id` that some clients add."""
     request = written_request("s3", "GetObject", {"Bucket": "bucket", "Key": "a/b"}, "rest-xml")
 
@@ -98,7 +98,7 @@ def test_s3s_operations_are_told_apart_by_the_query(query: str, operation: str) 
         ("bucket.s3.eu-west-1.amazonaws.com", "/a%2Fb//%2E%2E/c"),
     ],
 )
-def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> None:
+def test_a_bucket_is_in_the_path_or_host(host: str, path: str) -> None:
     """A bucket can be in the path or the host; the key keeps dots and slashes as sent."""
     request = written_request("s3", "GetObject", {"Bucket": "b", "Key": "k"}, "rest-xml")
     request = request._replace(path=path, headers={**request.headers, "host": host})
@@ -120,7 +120,7 @@ def test_a_bucket_stands_in_the_path_or_in_the_host(host: str, path: str) -> Non
         b"<?xml version='1.0' encoding='none'?><Delete/>",
     ],
 )
-def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
+def test_dangerous_xml_is_malformed(body: bytes) -> None:
     """XML with a DOCTYPE, entities or deep nesting gets MalformedXML."""
     request = written_request("s3", "DeleteObjects", {"Bucket": "b", "Delete": {"Objects": []}}, "rest-xml")
 
@@ -146,7 +146,7 @@ def test_xml_that_grows_or_reaches_out_is_malformed(body: bytes) -> None:
         b"\xa1\x61\xff\x00",
     ],
 )
-def test_cbor_that_is_none_is_refused(body: bytes) -> None:
+def test_invalid_cbor_is_refused(body: bytes) -> None:
     """Invalid CBOR (truncated, too deep, too long, wrong type) gets SerializationException."""
     request = written_request("cloudwatch", "ListMetrics", {}, "cbor")
 

@@ -128,9 +128,7 @@ def texts(answer: HttpAnswer, tag: str) -> list[str]:
         ("Action=DeleteMessageBatch&QueueUrl=u", {"QueueUrl": "u", "Entries": []}),
     ],
 )
-def test_forms_are_read_by_the_names_of_the_query_protocol(
-    queues: Lab, form: str, parameters: dict[str, object]
-) -> None:
+def test_forms_are_read_with_query_protocol_names(queues: Lab, form: str, parameters: dict[str, object]) -> None:
     """SQS forms use the query protocol's names (`Attribute.1.Name`) and flat lists.
 
     A single item may omit its number.
@@ -157,7 +155,7 @@ def lists_and_maps(shape: Any) -> Iterator[tuple[str, str, Any]]:  # botocore sh
         yield from lists_and_maps(member)
 
 
-def test_the_names_are_those_that_moto_has_collected() -> None:
+def test_the_names_agree_with_moto() -> None:
     """The names match moto's collection for all lists and maps that the query protocol had."""
     path = Path(moto.__file__).parent / "sqs" / "2012-11-05" / "service-2.moto-extras.json.gz"
     collected = json.loads(gzip.decompress(path.read_bytes()))["merge"]["shapes"]
@@ -213,7 +211,7 @@ def test_a_message_is_sent_and_received(queues: Lab) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_the_address_names_the_queue(queues: Lab, method: str) -> None:
+def test_the_url_names_the_queue(queues: Lab, method: str) -> None:
     """A queue's URL names the queue by itself; an explicit QueueUrl takes precedence."""
     alone = ask(queues, {"Action": "SendMessage", "MessageBody": "m"}, path=QUEUE, method=method)
     other = ask(queues, {"Action": "SendMessage", "MessageBody": "m", "QueueUrl": f"{URL}x"}, path=QUEUE, method=method)
@@ -222,7 +220,7 @@ def test_the_address_names_the_queue(queues: Lab, method: str) -> None:
     assert ["AWS.SimpleQueueService.NonExistentQueue"] == texts(other, "Code")
 
 
-def test_a_queues_address_is_for_one_queue(queues: Lab) -> None:
+def test_a_queue_url_is_for_one_queue(queues: Lab) -> None:
     """A queue's URL needs no Version (recorded) and accepts only operations on a queue."""
     keys = queues.user("admin").keys
 
@@ -295,7 +293,9 @@ def test_a_redrive_policy_has_no_spaces_in_either_protocol(queues: Lab) -> None:
         ({"Action": "NoSuchAction"}, 400, "InvalidAction", "The action NoSuchAction is not valid for this endpoint."),
     ],
 )
-def test_errors_have_the_older_codes(queues: Lab, fields: dict[str, str], status: int, code: str, message: str) -> None:
+def test_errors_have_query_protocol_codes(
+    queues: Lab, fields: dict[str, str], status: int, code: str, message: str
+) -> None:
     """Errors in the query protocol have their older codes and messages."""
     answer = ask(queues, fields)
 

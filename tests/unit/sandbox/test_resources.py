@@ -239,10 +239,12 @@ def asked(lab: Lab, service: str, operation: str) -> set[tuple[str, str]]:
     """Return (action, ARN) by the sandbox."""
     shape = operation_model(service, operation).input_shape
     members = set() if shape is None else set(shape.members)
-    given = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
-    assert set(given) <= members, operation
+    parameters = SPECIAL.get((service, operation)) or {name: PARAMETERS[name] for name in PARAMETERS if name in members}
+    assert set(parameters) <= members, operation
     resources = ResourceResolver(lab.sandbox.world, Vault(lab.sandbox.world))
-    return {(each.action, each.resource) for each in resources.questions(service, operation, given, caller_of(lab))}
+    return {
+        (each.action, each.resource) for each in resources.questions(service, operation, parameters, caller_of(lab))
+    }
 
 
 def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
@@ -253,7 +255,7 @@ def rows(lab: Lab, service: str) -> Iterator[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize("service", CLASSES)
-def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: str) -> None:
+def test_nine_of_ten_operations_resolve_to_resources(lab: Lab, service: str) -> None:
     """At least 90 % of each service's operations have the right actions and ARNs, and the page has the numbers."""
     found = dict(rows(lab, service))
     right = sum(found.values())
@@ -265,7 +267,7 @@ def test_nine_of_ten_operations_resolve_to_what_they_act_on(lab: Lab, service: s
 
 
 @pytest.mark.parametrize("service", CLASSES)
-def test_the_table_agrees_with_awss_reference(service: str) -> None:
+def test_the_table_agrees_with_aws_reference(service: str) -> None:
     """Each action in the table exists in AWS's reference and has that resource type."""
     reference = open_reference()
     assert reference is not None

@@ -83,10 +83,10 @@ POLICY = json.dumps(
 ME, YOU = {"id": {"S": "me"}}, {"id": {"S": "you"}}
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
-def test_a_name_is_ones_own_and_an_arn_somebodys(desk: Desk) -> None:
+def test_a_name_means_the_callers_table(desk: Desk) -> None:
     """A table name means the caller's own table, an ARN its owner's, where the caller's full rights do not count."""
     assert desk.allows(desk.caller("admin"), "dynamodb", "GetItem", TableName="games", Key=ME)
     assert not desk.allows(desk.caller("admin", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
@@ -105,7 +105,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
     assert not desk.allows(desk.caller("stranger", OTHER), "dynamodb", "GetItem", TableName=TABLE, Key=ME)
 
 
-def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
+def test_a_table_policy_does_not_apply_to_streams_and_backups(desk: Desk) -> None:
     """A table's policy covers neither its streams, which have their own, nor its backups."""
     backend = dynamodb_backends[ACCOUNT][REGION]
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "dynamodb:*", "Resource": "*"}
@@ -121,10 +121,10 @@ def test_a_tables_policy_is_not_its_streams_nor_its_backups(desk: Desk) -> None:
     assert desk.allows(theirs, "dynamodbstreams", "DescribeStream", StreamArn=stream)
 
 
-# --- several -----------------------------------------------------------------------------------------------------
+# --- several resources -------------------------------------------------------------------------------------------
 
 
-def test_an_index_is_not_its_table(desk: Desk) -> None:
+def test_an_index_is_a_separate_resource(desk: Desk) -> None:
     """Permission on an index does not include its table."""
     indexer = desk.caller("indexer")
 
@@ -154,9 +154,9 @@ def test_a_transaction_is_allowed_item_by_item(desk: Desk) -> None:
     assert not desk.allows(desk.caller("player"), "dynamodb", "TransactWriteItems", TransactItems=items)
 
 
-def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) -> None:
+def test_tags_and_policies_of_a_new_table_need_separate_permissions(desk: Desk) -> None:
     """CreateTable with tags and a policy needs three permissions."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "dynamodb",
         "CreateTable",
@@ -165,7 +165,7 @@ def test_tags_and_policies_of_a_new_table_need_their_own_permission(desk: Desk) 
         ResourcePolicy=POLICY,
     )
 
-    assert [action for action, _ in asked] == [
+    assert [action for action, _ in questions] == [
         "dynamodb:CreateTable",
         "dynamodb:TagResource",
         "dynamodb:PutResourcePolicy",
@@ -240,14 +240,14 @@ def test_streams_are_named_by_arn_and_iterator(desk: Desk) -> None:
         ("Query", {"KeyConditions": {"id": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "you"}]}}}, False),
     ],
 )
-def test_the_values_of_the_partition_key_are_a_condition_key(
+def test_partition_key_values_are_a_condition_key(
     desk: Desk, operation: str, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
     """dynamodb:LeadingKeys has the partition key values of items, keys and conditions; it is absent in a scan."""
     assert desk.allows(desk.caller("player"), "dynamodb", operation, TableName="games", **parameters) is is_allowed
 
 
-def test_all_keys_of_a_batch_count(desk: Desk) -> None:
+def test_all_keys_of_a_batch_are_checked(desk: Desk) -> None:
     """All keys of a batch are in dynamodb:LeadingKeys, so one foreign key denies the batch."""
     player = desk.caller("player")
 
@@ -267,7 +267,7 @@ def test_all_keys_of_a_batch_count(desk: Desk) -> None:
         ({"AttributesToGet": ["secret"]}, False),
     ],
 )
-def test_attributes_that_are_named_are_a_condition_key(
+def test_requested_attributes_are_a_condition_key(
     desk: Desk, parameters: dict[str, object], *, is_allowed: bool
 ) -> None:
     """dynamodb:Attributes has the top-level attributes, resolved through placeholders."""
@@ -276,7 +276,7 @@ def test_attributes_that_are_named_are_a_condition_key(
     assert desk.allows(narrow, "dynamodb", "GetItem", TableName="games", Key=ME, **parameters) is is_allowed
 
 
-def test_an_update_names_what_it_sets(desk: Desk) -> None:
+def test_attributes_of_an_update_are_a_condition_key(desk: Desk) -> None:
     """An update's dynamodb:Attributes omit keywords and functions of the expression."""
     question = desk.questions(
         desk.caller("narrow"),
@@ -306,7 +306,7 @@ def test_an_update_names_what_it_sets(desk: Desk) -> None:
         ("DELETE FROM games WHERE id = 'x'", ("PartiQLDelete", "games", "")),
     ],
 )
-def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, str, str]) -> None:
+def test_a_partiql_statement_has_action_and_table(text: str, expected: tuple[str, str, str]) -> None:
     """A PartiQL statement is parsed to its action, table and index."""
     statement = read_statement(text)
 
@@ -331,7 +331,7 @@ def test_a_statement_has_an_action_and_a_table(text: str, expected: tuple[str, s
         "SELECT * FROM",
     ],
 )
-def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -> None:
+def test_an_unusual_statement_needs_permission_on_everything(desk: Desk, text: str) -> None:
     """An unclear PartiQL statement needs all PartiQL actions on `*`."""
     assert read_statement(text) is None
     assert desk.asked(desk.caller("admin"), "dynamodb", "ExecuteStatement", Statement=text) == [
@@ -339,7 +339,7 @@ def test_what_is_no_plain_statement_is_about_everything(desk: Desk, text: str) -
     ]
 
 
-def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
+def test_full_table_scan_is_a_condition_key(desk: Desk) -> None:
     """dynamodb:FullTableScan is true unless the statement fixes the partition key."""
     thrifty = desk.caller("thrifty")
 
@@ -367,7 +367,7 @@ def test_reading_a_whole_table_is_a_condition_key(desk: Desk) -> None:
         ("SELECT * FROM games", [], None, None),
     ],
 )
-def test_a_statements_key_and_attributes_are_condition_keys(
+def test_key_and_attributes_of_a_statement_are_condition_keys(
     desk: Desk, text: str, parameters: list[object], values: object, names: object
 ) -> None:
     """A PartiQL statement sets dynamodb:LeadingKeys and dynamodb:Attributes like other operations."""

@@ -27,7 +27,7 @@ def desk(make_lab: LabFactory) -> Desk:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_operation_is_about_something(desk: Desk, service: str) -> None:
+def test_random_operations_have_a_resource(desk: Desk, service: str) -> None:
     """Every operation with random parameters raises at least one question, or an error that AWS could send."""
     random = Random(service)  # noqa: S311
     maker = ShapeMaker(random, protocols(service)[0])
@@ -62,7 +62,7 @@ ARNS = {
 
 
 @pytest.mark.parametrize("service", ARNS)
-def test_another_accounts_arn_is_never_ones_own(desk: Desk, service: str) -> None:
+def test_an_arn_of_another_account_stays_foreign(desk: Desk, service: str) -> None:
     """Another account's ARN in any parameter is denied in spite of full rights in the own account."""
     arn = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{ARNS[service]}"
     stranger = desk.caller("admin", OTHER)

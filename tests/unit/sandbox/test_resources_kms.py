@@ -52,10 +52,10 @@ def policy(principal: object, *actions: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-# --- the key's policy --------------------------------------------------------------------------------------------
+# --- key policies ------------------------------------------------------------------------------------------------
 
 
-def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:
+def test_a_default_key_policy_delegates_to_the_account(desk: Desk) -> None:
     """The default key policy leaves access to the account's identity policies."""
     key = new_key()
 
@@ -63,7 +63,7 @@ def test_a_new_keys_policy_leaves_it_to_the_account(desk: Desk) -> None:
     assert not desk.allows(desk.caller("nobody"), "kms", "Encrypt", KeyId=key)
 
 
-def test_without_its_policy_nobody_may_use_a_key(desk: Desk) -> None:
+def test_without_key_policy_access_is_denied(desk: Desk) -> None:
     """A key policy that does not name the account denies even its administrator."""
     key = new_key(policy({"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"}, "kms:Encrypt"))
 
@@ -95,7 +95,7 @@ def test_a_key_has_four_names(desk: Desk) -> None:
         assert desk.asked(desk.caller("admin"), "kms", "DescribeKey", KeyId=name) == [("kms:DescribeKey", arn)]
 
 
-def test_the_alias_that_was_used_is_a_condition_key(desk: Desk) -> None:
+def test_the_used_alias_is_a_condition_key(desk: Desk) -> None:
     """kms:RequestAlias is set only for a key named by alias; kms:ResourceAliases has all aliases."""
     arn = new_key(alias="alias/app")
     user = desk.caller("user")
@@ -106,7 +106,7 @@ def test_the_alias_that_was_used_is_a_condition_key(desk: Desk) -> None:
     assert desk.questions(user, "kms", "Encrypt", KeyId=arn)[0].context["kms:ResourceAliases"] == ("alias/app",)
 
 
-def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
+def test_changing_an_alias_needs_permission_on_its_keys(desk: Desk) -> None:
     """Changing an alias needs permission on the alias, its old key and its new key."""
     old, new = new_key(alias="alias/app"), new_key()
     alias = f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/app"
@@ -136,7 +136,7 @@ def test_an_alias_is_changed_with_its_keys(desk: Desk) -> None:
         "",
     ],
 )
-def test_a_name_that_is_no_name_of_a_key_finds_none(desk: Desk, name: str) -> None:
+def test_an_invalid_key_id_is_not_found(desk: Desk, name: str) -> None:
     """Odd forms of a key's name, which moto would accept, and ARNs of other regions get NotFoundException."""
     key_id = new_key().rpartition("/")[2]
 
@@ -155,7 +155,7 @@ def encrypted(key: str, account: str = ACCOUNT) -> bytes:
     return bytes(blob)
 
 
-def test_a_ciphertext_is_judged_by_the_key_that_made_it(desk: Desk) -> None:
+def test_a_ciphertext_is_authorized_on_its_key(desk: Desk) -> None:
     """A ciphertext is authorized on the key that made it; a KeyId of another key is refused."""
     key, other = new_key(policy({"AWS": ACCOUNT}, "kms:Encrypt")), new_key()
     blob = encrypted(key)
@@ -170,7 +170,7 @@ def test_a_ciphertext_is_judged_by_the_key_that_made_it(desk: Desk) -> None:
     assert caught.value.aws.code == "IncorrectKeyException"
 
 
-def test_what_is_no_ciphertext_is_about_the_key_that_is_named(desk: Desk) -> None:
+def test_an_invalid_ciphertext_is_authorized_on_the_named_key(desk: Desk) -> None:
     """An unreadable ciphertext is authorized on the named key, or on `*`."""
     key = new_key()
     admin = desk.caller("admin")
@@ -179,19 +179,25 @@ def test_what_is_no_ciphertext_is_about_the_key_that_is_named(desk: Desk) -> Non
     assert desk.asked(admin, "kms", "Decrypt", CiphertextBlob=b"\xff" * 80) == [("kms:Decrypt", "*")]
 
 
-def test_to_re_encrypt_needs_both_keys(desk: Desk) -> None:
+def test_re_encrypt_needs_both_keys(desk: Desk) -> None:
     """ReEncrypt needs ReEncryptFrom and ReEncryptTo, each with its own encryption context."""
     key, other = new_key(), new_key()
-    asked = desk.asked(desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other)
+    questions = desk.asked(
+        desk.caller("admin"), "kms", "ReEncrypt", CiphertextBlob=encrypted(key), DestinationKeyId=other
+    )
 
-    assert asked == [("kms:ReEncryptFrom", key), ("kms:ReEncryptTo", other)]
-    given = {"CiphertextBlob": encrypted(key), "DestinationKeyId": other, "SourceEncryptionContext": {"app": "blue"}}
+    assert questions == [("kms:ReEncryptFrom", key), ("kms:ReEncryptTo", other)]
+    parameters = {
+        "CiphertextBlob": encrypted(key),
+        "DestinationKeyId": other,
+        "SourceEncryptionContext": {"app": "blue"},
+    }
     context = desk.caller("context")
-    assert desk.refused(context, "kms", "ReEncrypt", **given) == "kms:ReEncryptTo"
-    assert desk.allows(context, "kms", "ReEncrypt", **given, DestinationEncryptionContext={"app": "blue"})
+    assert desk.refused(context, "kms", "ReEncrypt", **parameters) == "kms:ReEncryptTo"
+    assert desk.allows(context, "kms", "ReEncrypt", **parameters, DestinationEncryptionContext={"app": "blue"})
 
 
-def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
+def test_the_encryption_context_has_condition_keys(desk: Desk) -> None:
     """Each pair of the encryption context is a condition key, and kms:EncryptionContextKeys has their names."""
     key = new_key()
     context = desk.caller("context")
@@ -203,7 +209,7 @@ def test_the_encryption_context_is_condition_keys(desk: Desk) -> None:
     assert question.context["kms:EncryptionContextKeys"] == ("app", "x")
 
 
-def test_what_the_key_is_is_condition_keys(desk: Desk) -> None:
+def test_key_properties_are_condition_keys(desk: Desk) -> None:
     """A key's attributes and tags are condition keys, and those of a key to be created."""
     context = desk.questions(desk.caller("admin"), "kms", "Encrypt", KeyId=new_key())[0].context
     expected = {
@@ -216,8 +222,8 @@ def test_what_the_key_is_is_condition_keys(desk: Desk) -> None:
     }
 
     assert {key: (value,) for key, value in expected.items()}.items() <= dict(context).items()
-    made = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
-    assert (made.resource, made.context["kms:KeySpec"]) == ("*", ("RSA_2048",))
+    created = desk.questions(desk.caller("admin"), "kms", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")[0]
+    assert (created.resource, created.context["kms:KeySpec"]) == ("*", ("RSA_2048",))
 
 
 # --- grants ------------------------------------------------------------------------------------------------------
@@ -246,7 +252,7 @@ def test_a_grant_allows_its_operations(desk: Desk) -> None:
     assert not desk.allows(nobody, "kms", "Encrypt", KeyId=key)
 
 
-def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> None:
+def test_grant_constraints_check_the_encryption_context(desk: Desk) -> None:
     """EncryptionContextSubset allows further pairs, EncryptionContextEquals none.
 
     Operations without a context are unrestricted.
@@ -270,7 +276,7 @@ def test_a_grants_constraints_are_about_the_encryption_context(desk: Desk) -> No
     assert desk.allows(nobody, "kms", "DescribeKey", KeyId=subset)
 
 
-def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
+def test_a_retiring_principal_may_only_retire(desk: Desk) -> None:
     """A retiring principal may retire the grant by token or key, and nothing else."""
     key = new_key()
     grant(key, ["Encrypt"], grantee=f"arn:aws:iam::{ACCOUNT}:user/user", retiring=NOBODY)
@@ -282,7 +288,7 @@ def test_who_may_retire_a_grant_may_do_no_more(desk: Desk) -> None:
     assert not desk.allows(nobody, "kms", "RevokeGrant", KeyId=key, GrantId="x")
 
 
-def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
+def test_a_grantee_may_only_pass_on_narrower_grants(desk: Desk) -> None:
     """A grant can be passed on with no more operations and no looser constraints.
 
     KMS Developer Guide, "Granting CreateGrant permission".
@@ -295,9 +301,9 @@ def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
     nobody = desk.caller("nobody")
 
     def passes(key: str, *operations: str, **constraints: object) -> bool:
-        given: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
-        given |= {"Constraints": constraints} if constraints else {}
-        return desk.allows(nobody, "kms", "CreateGrant", **given)
+        parameters: dict[str, object] = {"KeyId": key, "GranteePrincipal": NOBODY, "Operations": list(operations)}
+        parameters |= {"Constraints": constraints} if constraints else {}
+        return desk.allows(nobody, "kms", "CreateGrant", **parameters)
 
     assert passes(open_key, "Decrypt")
     assert passes(open_key, "Decrypt", "CreateGrant")
@@ -312,7 +318,7 @@ def test_a_grant_is_passed_on_as_it_is_or_narrower(desk: Desk) -> None:
     assert not passes(equals, "Decrypt", EncryptionContextEquals={**pair, "x": "y"})
 
 
-def test_who_may_retire_one_grant_may_not_retire_another(desk: Desk) -> None:
+def test_a_retiring_principal_may_retire_its_grant_only(desk: Desk) -> None:
     """The permission to retire one grant does not extend to others."""
     own, other = new_key(), new_key()
     retirable = grant(own, ["Encrypt"], retiring=NOBODY)
@@ -326,7 +332,7 @@ def test_who_may_retire_one_grant_may_not_retire_another(desk: Desk) -> None:
     assert not desk.allows(nobody, "kms", "RetireGrant", KeyId=own, GrantId=retirable, GrantToken=token)
 
 
-def test_a_grant_denies_nobody(desk: Desk) -> None:
+def test_a_grant_never_denies(desk: Desk) -> None:
     """A grant for a service or deleted user has no effect on the key's policy."""
     key = new_key()
     for grantee in ("s3.amazonaws.com", "*", "nonsense"):

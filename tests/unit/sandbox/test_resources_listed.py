@@ -211,16 +211,16 @@ def desk(make_lab: LabFactory) -> Desk:
         ("budgets", "DescribeBudgets", {"AccountId": ACCOUNT}, ["budgets:DescribeBudgets *"]),
     ],
 )
-def test_an_operation_is_about_what_its_parameters_name(
+def test_parameters_name_the_resource(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], expected: list[str]
 ) -> None:
     """An operation is authorized on the ARNs that its parameters name, in AWS's formats."""
-    asked = desk.asked(desk.caller("admin"), service, operation, **parameters)
+    questions = desk.asked(desk.caller("admin"), service, operation, **parameters)
 
-    assert [f"{action} {resource}" for action, resource in asked] == expected
+    assert [f"{action} {resource}" for action, resource in questions] == expected
 
 
-def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> None:
+def test_an_unnamed_resource_needs_permission_on_everything(desk: Desk) -> None:
     """An operation without a named resource needs permission on `*`."""
     assert desk.allows(desk.caller("admin"), "ec2", "DescribeInstances")
     assert not desk.allows(desk.caller("starter"), "ec2", "DescribeInstances")
@@ -228,7 +228,7 @@ def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> N
     assert not desk.allows(desk.caller("starter"), "ec2", "StartInstances", InstanceIds=["i-0123", "i-4567"])
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_what_nothing_names_only_a_policy_for_everything_allows(desk: Desk) -> N
         ("logs", "GetLogRecord", "logRecordPointer"),
     ],
 )
-def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str, operation: str, name: str) -> None:
+def test_an_arn_of_another_account_is_foreign(desk: Desk, service: str, operation: str, name: str) -> None:
     """Another account's ARN is denied, whether or not AWS lists the parameter as a resource."""
     arns = {
         "lambda": "arn:aws:lambda:{}:function:work",
@@ -254,7 +254,7 @@ def test_another_accounts_arn_is_another_accounts_thing(desk: Desk, service: str
     assert not desk.allows(desk.caller("admin", OTHER), service, operation, **{name: arn})
 
 
-def test_an_arn_of_another_region_needs_everything(desk: Desk) -> None:
+def test_an_arn_of_another_region_needs_permission_on_everything(desk: Desk) -> None:
     """An ARN of another region needs `*`, too, because the operation runs in the request's region."""
     arn = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:flow"
 
@@ -266,18 +266,18 @@ def test_an_arn_of_another_region_needs_everything(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "text", ["a:function:other", "arn:aws:lambda:x", f"arn:aws:lambda:{HERE}:function:a:function:b"]
 )
-def test_a_function_that_could_be_read_in_two_ways_is_refused(desk: Desk, text: str) -> None:
+def test_an_ambiguous_function_name_is_refused(desk: Desk, text: str) -> None:
     """An ambiguous function name is refused, because moto uses its last part."""
     with pytest.raises(SandboxRefusal, match="names no function"):
         desk.asked(desk.caller("admin"), "lambda", "GetFunction", FunctionName=text)
 
 
-def test_a_name_with_a_colon_in_it_fits_no_form(desk: Desk) -> None:
+def test_a_name_with_a_colon_is_refused(desk: Desk) -> None:
     """A resource name with a further colon fits no ARN format, because the next parser could read another name."""
     for name, expected in (("db:a", f"arn:aws:rds:{HERE}:db:a"), ("db:a:b", "*")):
         arn = f"arn:aws:rds:{HERE}:{name}"
-        asked = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
-        assert asked == [("rds:StartDBInstance", expected)]
+        questions = desk.asked(desk.caller("admin"), "rds", "StartDBInstance", DBInstanceIdentifier=arn)
+        assert questions == [("rds:StartDBInstance", expected)]
 
 
 def put_function(**permission: str) -> None:
@@ -296,10 +296,10 @@ def put_function(**permission: str) -> None:
         }
     )
     permission = {"StatementId": "s", "Action": "lambda:InvokeFunction", **permission}
-    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's type forgets None
+    backend.add_permission("work", cast("str", None), json.dumps(permission))  # moto's annotation lacks None
 
 
-def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
+def test_a_function_policy_allows_another_account(desk: Desk) -> None:
     """A function's policy can allow another account, whose own policies must allow, too."""
     function = f"arn:aws:lambda:{HERE}:function:work"
     put_function(Principal=OTHER)
@@ -320,7 +320,7 @@ def test_a_functions_policy_lets_another_account(desk: Desk) -> None:
         ({"Principal": OTHER, "PrincipalOrgID": "o-1234567890"}, False),
     ],
 )
-def test_a_permission_is_for_whom_it_says(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
+def test_a_permission_is_for_its_principal(desk: Desk, permission: dict[str, str], *, is_allowed: bool) -> None:
     """AddPermission works for accounts, ARNs, services and `*` with conditions, and keeps the owner's access."""
     put_function(**permission)
     function = f"arn:aws:lambda:{HERE}:function:work"
@@ -329,7 +329,7 @@ def test_a_permission_is_for_whom_it_says(desk: Desk, permission: dict[str, str]
     assert desk.allows(desk.caller("admin"), "lambda", "Invoke", FunctionName=function)
 
 
-def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None:
+def test_repository_and_bus_policies_allow_another_account(desk: Desk) -> None:
     """The policies of a repository and an event bus can allow another account."""
     statement = {"Sid": "s", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
     repository = ecr_backends[ACCOUNT][REGION].create_repository("app", ACCOUNT, {}, {}, "MUTABLE", [])
@@ -349,7 +349,7 @@ def test_a_repositorys_and_a_buss_policy_let_another_account(desk: Desk) -> None
         assert desk.allows(caller, "events", "PutEvents", Entries=[{"EventBusName": bus}]) is is_allowed
 
 
-def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
+def test_a_bus_can_be_shared_with_an_organization_only(desk: Desk) -> None:
     """PutPermission for `*` with an organization condition applies to that organization; the owner keeps access."""
     condition = {"Type": "StringEquals", "Key": "aws:PrincipalOrgID", "Value": "o-1234567890"}
     events_backends[ACCOUNT][REGION].put_permission("default", "events:PutEvents", "*", "s", condition, "")
@@ -362,10 +362,10 @@ def test_a_bus_for_an_organization_is_for_it_alone(desk: Desk) -> None:
     assert desk.allows(desk.caller("admin"), "events", "PutEvents", Entries=entries)
 
 
-# --- conditions and what else is needed --------------------------------------------------------------------------
+# --- conditions and further permissions --------------------------------------------------------------------------
 
 
-def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
+def test_tags_of_resources_are_condition_keys(desk: Desk) -> None:
     """aws:ResourceTag has the current tags of resources that moto can list."""
     logs_backends[ACCOUNT][REGION].create_log_group("blue", {"team": "blue"})
     logs_backends[ACCOUNT][REGION].create_log_group("red", {"team": "red"})
@@ -391,7 +391,7 @@ def test_tags_of_what_moto_can_list_are_condition_keys(desk: Desk) -> None:
         ),
     ],
 )
-def test_tags_are_found_in_every_form(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
+def test_tags_are_found_in_all_formats(desk: Desk, service: str, operation: str, parameters: dict[str, object]) -> None:
     """aws:RequestTag is read from all forms of tags: maps, lists of pairs in any case, EC2's specifications."""
     context = desk.questions(desk.caller("admin"), service, operation, **parameters)[0].context
 
@@ -399,7 +399,7 @@ def test_tags_are_found_in_every_form(desk: Desk, service: str, operation: str, 
     assert context["aws:TagKeys"] == ("team",)
 
 
-def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> None:
+def test_tags_of_a_new_ec2_resource_need_a_separate_permission(desk: Desk) -> None:
     """Creating EC2 resources with tags needs ec2:CreateTags on each tagged type."""
     tags = [{"Key": "team", "Value": "blue"}]
     questions = desk.questions(
@@ -418,16 +418,16 @@ def test_tags_of_a_new_thing_in_ec2_need_their_own_permission(desk: Desk) -> Non
     assert tagging.context["aws:RequestTag/team"] == ("blue",)
 
 
-def test_parameters_with_a_condition_keys_name_are_its_value(desk: Desk) -> None:
+def test_parameters_named_like_condition_keys_are_their_values(desk: Desk) -> None:
     """A parameter named like a condition key that AWS lists for the action sets the key."""
-    given = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
-    context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **given)[0].context
+    parameters = {"FunctionName": "work", "AuthType": "NONE", "FunctionUrlAuthType": "NONE"}
+    context = desk.questions(desk.caller("admin"), "lambda", "AddPermission", **parameters)[0].context
 
     assert context["lambda:FunctionUrlAuthType"] == ("NONE",)
     assert "lambda:AuthType" not in context
 
 
-def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
+def test_a_role_parameter_needs_pass_role(desk: Desk) -> None:
     """Passing a role to a service needs iam:PassRole on the role for that service."""
     passer = desk.caller("passer")
 
@@ -440,17 +440,17 @@ def test_a_role_that_is_handed_over_must_be_passed(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "profile", [{"Name": "machines"}, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"}]
 )
-def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile: dict[str, str]) -> None:
+def test_the_role_of_an_instance_profile_needs_pass_role(desk: Desk, profile: dict[str, str]) -> None:
     """Passing an instance profile to EC2 needs iam:PassRole on its role."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
-    given = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
+    parameters = {"ImageId": "ami-1", "MinCount": 1, "MaxCount": 1, "IamInstanceProfile": profile}
 
-    assert "iam:PassRole" not in dict(desk.asked(desk.caller("admin"), "ec2", "RunInstances", **given))
+    assert "iam:PassRole" not in dict(desk.asked(desk.caller("admin"), "ec2", "RunInstances", **parameters))
     backend.add_role_to_instance_profile("machines", "Runner")
     (passing,) = [
         question
-        for question in desk.questions(desk.caller("admin"), "ec2", "RunInstances", **given)
+        for question in desk.questions(desk.caller("admin"), "ec2", "RunInstances", **parameters)
         if question.action == "iam:PassRole"
     ]
     assert (passing.resource, passing.context["iam:PassedToService"]) == (ROLE, ("ec2.amazonaws.com",))
@@ -470,7 +470,7 @@ def test_the_role_of_an_instance_profile_must_be_passed_too(desk: Desk, profile:
         ),
     ],
 )
-def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
+def test_roles_in_lists_and_structures_need_pass_role(
     desk: Desk, service: str, operation: str, parameters: dict[str, object]
 ) -> None:
     """Roles in lists, by name and in nested structures need iam:PassRole."""
@@ -481,7 +481,7 @@ def test_a_role_is_passed_in_lists_by_name_and_in_any_structure(
     assert ("iam:PassRole", ROLE) in desk.asked(desk.caller("admin"), service, operation, **parameters)
 
 
-def test_the_role_in_a_launch_template_must_be_passed_by_who_launches(desk: Desk) -> None:
+def test_the_role_of_a_launch_template_needs_pass_role(desk: Desk) -> None:
     """Launching from a template needs iam:PassRole on the role of the launched version."""
     backend = desk.lab.sandbox.world.backend(ACCOUNT)
     backend.create_instance_profile("machines", "/", [])
@@ -502,21 +502,21 @@ def test_the_role_in_a_launch_template_must_be_passed_by_who_launches(desk: Desk
     assert not passes("DeleteLaunchTemplate", LaunchTemplateName="lt")
 
 
-def test_who_puts_a_role_into_an_instance_profile_passes_it(desk: Desk) -> None:
+def test_adding_a_role_to_an_instance_profile_needs_pass_role(desk: Desk) -> None:
     """AddRoleToInstanceProfile needs iam:PassRole for EC2 (API reference)."""
-    given = {"InstanceProfileName": "machines", "RoleName": "Runner"}
+    parameters = {"InstanceProfileName": "machines", "RoleName": "Runner"}
     profile = f"arn:aws:iam::{ACCOUNT}:instance-profile/machines"
 
-    assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **given) == [
+    assert desk.asked(desk.caller("admin"), "iam", "AddRoleToInstanceProfile", **parameters) == [
         ("iam:AddRoleToInstanceProfile", profile),
         ("iam:PassRole", ROLE),
     ]
-    assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **given)) == 1
+    assert len(desk.asked(desk.caller("admin"), "iam", "RemoveRoleFromInstanceProfile", **parameters)) == 1
 
 
-def test_a_role_is_found_deep_inside(desk: Desk) -> None:
+def test_a_deeply_nested_role_needs_pass_role(desk: Desk) -> None:
     """A role deep inside a structure, as in a rule's targets, needs iam:PassRole."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "events",
         "PutTargets",
@@ -524,6 +524,6 @@ def test_a_role_is_found_deep_inside(desk: Desk) -> None:
         Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:1:q", "RoleArn": ROLE}],
     )
 
-    assert asked[1:] == [("iam:PassRole", ROLE)]
+    assert questions[1:] == [("iam:PassRole", ROLE)]
     theirs = ROLE.replace(ACCOUNT, OTHER)
     assert not desk.allows(desk.caller("admin"), "lambda", "CreateFunction", FunctionName="work", Role=theirs)

@@ -48,7 +48,7 @@ def policy(*actions: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def test_full_rights_end_at_the_account(desk: Desk) -> None:
+def test_full_permissions_end_at_the_account(desk: Desk) -> None:
     """Another account's queue URL or topic ARN is denied in spite of full rights in the own account."""
     for admin, is_allowed in ((desk.caller("admin"), True), (desk.caller("admin", OTHER), False)):
         assert desk.allows(admin, "sqs", "SendMessage", QueueUrl=URL) is is_allowed
@@ -70,7 +70,7 @@ def test_across_accounts_both_must_allow(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("operation", ["SetQueueAttributes", "DeleteQueue", "AddPermission", "TagQueue"])
-def test_some_of_sqs_is_for_the_owner_alone(desk: Desk, operation: str) -> None:
+def test_some_sqs_operations_are_for_the_owner_only(desk: Desk, operation: str) -> None:
     """Some SQS operations are for the queue's owner only, whatever its policy says."""
     sqs_backends[ACCOUNT][REGION].queues["jobs"].policy = policy("sqs:*")
 
@@ -78,7 +78,7 @@ def test_some_of_sqs_is_for_the_owner_alone(desk: Desk, operation: str) -> None:
     assert desk.allows(desk.caller("admin"), "sqs", operation, QueueUrl=URL)
 
 
-def test_a_topics_first_policy_gives_nobody_anything(desk: Desk) -> None:
+def test_the_default_topic_policy_allows_no_other_account(desk: Desk) -> None:
     """A topic's default policy requires aws:SourceOwner, which callers' requests lack, so it allows no caller."""
     assert "AWS:SourceOwner" in sns_backends[ACCOUNT][REGION].topics[TOPIC].policy
     assert not desk.allows(desk.caller("nobody"), "sns", "Publish", TopicArn=TOPIC)
@@ -95,7 +95,7 @@ def test_tags_are_condition_keys(desk: Desk) -> None:
     assert not desk.allows(worker, "sns", "Publish", TopicArn=TOPIC.replace("news", "other"))
 
 
-def test_tags_of_a_new_one_need_their_own_permission(desk: Desk) -> None:
+def test_tags_of_a_new_queue_need_a_separate_permission(desk: Desk) -> None:
     """Creating a queue or topic with tags needs the tagging permission, and sets aws:RequestTag."""
     maker = desk.caller("maker")
 
@@ -108,7 +108,7 @@ def test_tags_of_a_new_one_need_their_own_permission(desk: Desk) -> None:
     assert question.context["aws:RequestTag/team"] == ("red",)
 
 
-def test_every_topic_that_is_named_must_be_allowed(desk: Desk) -> None:
+def test_all_named_topics_must_be_allowed(desk: Desk) -> None:
     """Publish with both a topic and a target must be allowed on both."""
     theirs = f"arn:aws:sns:{REGION}:{OTHER}:theirs"
 
@@ -117,7 +117,7 @@ def test_every_topic_that_is_named_must_be_allowed(desk: Desk) -> None:
     assert desk.allows(desk.caller("admin"), "sns", "Publish", TargetArn=TOPIC)
 
 
-def test_a_queue_is_found_as_moto_finds_it(desk: Desk) -> None:
+def test_a_queue_is_resolved_as_in_moto(desk: Desk) -> None:
     """A queue URL is parsed as by moto: its last two parts, or a bare name."""
     admin = desk.caller("admin")
 
@@ -131,9 +131,9 @@ def test_a_queue_is_found_as_moto_finds_it(desk: Desk) -> None:
         assert desk.asked(admin, "sqs", "PurgeQueue", QueueUrl=url) == [("sqs:PurgeQueue", arn)]
 
 
-def test_messages_that_go_back_are_read_and_sent(desk: Desk) -> None:
+def test_redriven_messages_are_read_and_sent(desk: Desk) -> None:
     """StartMessageMoveTask needs the permissions for receiving, deleting and sending messages."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "sqs",
         "StartMessageMoveTask",
@@ -141,17 +141,17 @@ def test_messages_that_go_back_are_read_and_sent(desk: Desk) -> None:
         DestinationArn=QUEUE.replace("jobs", "back"),
     )
 
-    assert [action for action, _ in asked] == [
+    assert [action for action, _ in questions] == [
         "sqs:StartMessageMoveTask",
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
         "sqs:GetQueueAttributes",
         "sqs:SendMessage",
     ]
-    assert asked[-1][1].endswith(":back")
+    assert questions[-1][1].endswith(":back")
 
 
-def test_what_sns_has_no_resource_for_is_still_somebodys(desk: Desk) -> None:
+def test_sns_operations_without_resource_belong_to_an_account(desk: Desk) -> None:
     """SNS parameters without a resource type in AWS's list still belong to their ARN's account."""
     endpoint = f"arn:aws:sns:{REGION}:{OTHER}:endpoint/GCM/app/1234"
 

@@ -67,17 +67,17 @@ ARN_OF_STRANGER = f"arn:aws:iam::{OTHER}:user/stranger"
 ARN_OF_OTHER_ADMIN = f"arn:aws:iam::{OTHER}:user/admin"
 
 
-# --- whose -------------------------------------------------------------------------------------------------------
+# --- accounts of resources ---------------------------------------------------------------------------------------
 
 
-def test_full_rights_end_at_the_account(desk: Desk) -> None:
+def test_full_permissions_end_at_the_account(desk: Desk) -> None:
     """A bucket, found by name alone, is denied to another account's administrator."""
     assert desk.allows(desk.caller("admin"), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "GetObject", Bucket="shelf", Key="open/book")
     assert not desk.allows(desk.caller("admin", OTHER), "s3", "DeleteBucket", Bucket="shelf")
 
 
-def test_the_owner_is_where_it_is_done(desk: Desk) -> None:
+def test_operations_happen_in_the_owners_account(desk: Desk) -> None:
     """An operation is carried out in the bucket owner's account; a missing bucket counts as the caller's."""
     stranger = desk.caller("stranger", OTHER)
 
@@ -101,7 +101,7 @@ def test_within_an_account_the_bucket_alone_is_enough(desk: Desk) -> None:
     assert desk.allows(desk.caller("nobody"), "s3", "GetObject", Bucket="shelf", Key="open/book")
 
 
-def test_a_bucket_refuses_its_own_administrator(desk: Desk) -> None:
+def test_a_bucket_policy_can_deny_its_administrator(desk: Desk) -> None:
     """A Deny in the bucket policy also applies to the account's administrator."""
     put_policy(policy("*", "s3:DeleteObject", effect="Deny"))
 
@@ -109,7 +109,7 @@ def test_a_bucket_refuses_its_own_administrator(desk: Desk) -> None:
     assert desk.allows(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="open/book")
 
 
-def test_who_does_not_sign_needs_a_policy_for_everybody(desk: Desk) -> None:
+def test_anonymous_access_needs_a_public_policy(desk: Desk) -> None:
     """An anonymous caller needs a bucket policy with `Principal: *`."""
     assert not desk.allows(ANONYMOUS, "s3", "GetObject", Bucket="shelf", Key="open/book")
     put_policy(policy({"AWS": ACCOUNT}, "s3:GetObject"))
@@ -122,7 +122,7 @@ def test_who_does_not_sign_needs_a_policy_for_everybody(desk: Desk) -> None:
 # --- public access -----------------------------------------------------------------------------------------------
 
 
-def test_restricted_public_buckets_are_for_their_own_account(desk: Desk) -> None:
+def test_restricted_public_buckets_are_for_their_account_only(desk: Desk) -> None:
     """RestrictPublicBuckets makes a public policy apply to the bucket's own account only."""
     put_policy(policy("*", "s3:GetObject"), restrict=True)
 
@@ -162,10 +162,10 @@ def test_block_public_policy_refuses_public_policies(desk: Desk, condition: obje
         assert desk.allows(desk.caller("admin"), "s3", "PutBucketPolicy", Bucket="shelf", Policy=text)
 
 
-# --- what -------------------------------------------------------------------------------------------------------
+# --- actions and resources --------------------------------------------------------------------------------------
 
 
-def test_objects_are_allowed_by_their_names(desk: Desk) -> None:
+def test_objects_are_authorized_by_key(desk: Desk) -> None:
     """Objects are authorized by their whole key."""
     reader = desk.caller("reader")
 
@@ -174,7 +174,7 @@ def test_objects_are_allowed_by_their_names(desk: Desk) -> None:
     assert not desk.allows(reader, "s3", "GetObject", Bucket="other", Key="open/book")
 
 
-def test_a_version_has_actions_of_its_own(desk: Desk) -> None:
+def test_versions_have_separate_actions(desk: Desk) -> None:
     """A named version needs its own actions: permission on the object is not enough."""
     version = {"Bucket": "shelf", "Key": "open/book", "VersionId": "3sL4k"}
 
@@ -188,7 +188,7 @@ def test_a_version_has_actions_of_its_own(desk: Desk) -> None:
     ) == [("s3:DeleteObject", "arn:aws:s3:::shelf/a"), ("s3:DeleteObjectVersion", "arn:aws:s3:::shelf/b")]
 
 
-def test_only_who_may_list_learns_that_there_is_no_object(desk: Desk) -> None:
+def test_only_callers_who_may_list_get_no_such_key(desk: Desk) -> None:
     """Only a caller with s3:ListBucket learns that an object does not exist."""
     nothing = {"Bucket": "shelf", "Key": "open/nothing"}
 
@@ -208,12 +208,14 @@ def test_only_who_may_list_learns_that_there_is_no_object(desk: Desk) -> None:
         ({"ObjectLockLegalHoldStatus": "ON"}, "s3:PutObjectLegalHold"),
     ],
 )
-def test_what_is_set_with_an_object_needs_its_own_permission(desk: Desk, more: dict[str, str], action: str) -> None:
+def test_acl_tags_and_locks_of_an_object_need_separate_permissions(
+    desk: Desk, more: dict[str, str], action: str
+) -> None:
     """Attributes set with PutObject need their own permissions."""
     assert desk.refused(desk.caller("writer"), "s3", "PutObject", Bucket="shelf", Key="x", **more) == action
 
 
-def test_a_copy_reads_what_it_copies(desk: Desk) -> None:
+def test_a_copy_needs_read_permission(desk: Desk) -> None:
     """A copy needs permission to read its source, in whatever account."""
     source = "shelf/open/book"
     backend = s3_backends[OTHER]["aws"]
@@ -229,9 +231,9 @@ def test_a_copy_reads_what_it_copies(desk: Desk) -> None:
     assert (first.account, first.resource) == (OTHER, "arn:aws:s3:::theirs/x")
 
 
-def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
+def test_a_copy_source_is_unescaped_once(desk: Desk) -> None:
     """A copy source is unescaped once, as by the copy itself."""
-    asked = desk.asked(
+    questions = desk.asked(
         desk.caller("admin"),
         "s3",
         "CopyObject",
@@ -240,7 +242,7 @@ def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
         CopySource="/shelf/open%2Fa%2520b?versionId=3sL4k",
     )
 
-    assert asked[1] == ("s3:GetObjectVersion", "arn:aws:s3:::shelf/open/a%20b")
+    assert questions[1] == ("s3:GetObjectVersion", "arn:aws:s3:::shelf/open/a%20b")
 
 
 @pytest.mark.parametrize(
@@ -261,13 +263,13 @@ def test_a_copys_source_is_unescaped_once(desk: Desk) -> None:
         "\tshelf/a",
     ],
 )
-def test_a_source_that_could_be_read_in_two_ways_is_refused(desk: Desk, source: str) -> None:
+def test_an_ambiguous_copy_source_is_refused(desk: Desk, source: str) -> None:
     """An ambiguous copy source is refused, because moto parses it as a URL."""
     with pytest.raises(SandboxRefusal, match="sourcebucket/sourcekey"):
         desk.allows(desk.caller("admin"), "s3", "CopyObject", Bucket="shelf", Key="x", CopySource=source)
 
 
-def test_an_access_point_is_allowed_by_nothing_but_everything(desk: Desk) -> None:
+def test_an_access_point_needs_permission_on_everything(desk: Desk) -> None:
     """An access point's ARN is only allowed by `*`, because access points are unsupported."""
     arn = f"arn:aws:s3:us-east-1:{ACCOUNT}:accesspoint/mine"
 
@@ -296,21 +298,21 @@ def test_an_objects_tags_are_condition_keys(desk: Desk) -> None:
     assert desk.allows(taster, "s3", "GetObject", Bucket="shelf", Key="open/book")
 
 
-def test_tags_that_are_passed_are_condition_keys(desk: Desk) -> None:
+def test_passed_tags_are_condition_keys(desk: Desk) -> None:
     """s3:RequestObjectTag is set from PutObject's header and PutObjectTagging's body."""
     admin = desk.caller("admin")
-    wanted = {"s3:RequestObjectTag/color": ("blue",), "s3:RequestObjectTagKeys": ("color",)}
+    expected = {"s3:RequestObjectTag/color": ("blue",), "s3:RequestObjectTagKeys": ("color",)}
     body = {"TagSet": [{"Key": "color", "Value": "blue"}]}
 
     for operation, tagging in (("PutObject", "color=blue"), ("PutObjectTagging", body)):
         question = desk.questions(admin, "s3", operation, Bucket="shelf", Key="x", Tagging=tagging)[0]
-        assert wanted.items() <= dict(question.context).items()
+        assert expected.items() <= dict(question.context).items()
 
 
 def test_headers_are_condition_keys(desk: Desk) -> None:
     """Headers are condition keys with their values, absent if not sent."""
-    given = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
-    context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **given)[0].context
+    parameters = {"ACL": "private", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA"}
+    context = desk.questions(desk.caller("admin"), "s3", "PutObject", Bucket="shelf", Key="x", **parameters)[0].context
 
     assert context["s3:x-amz-acl"] == ("private",)
     assert context["s3:x-amz-server-side-encryption"] == ("AES256",)
@@ -318,20 +320,22 @@ def test_headers_are_condition_keys(desk: Desk) -> None:
     assert "s3:x-amz-server-side-encryption-aws-kms-key-id" not in context
 
 
-def test_a_key_of_ones_own_must_be_allowed_too(desk: Desk) -> None:
+def test_a_customer_managed_key_must_be_allowed(desk: Desk) -> None:
     """A customer KMS key needs kms:GenerateDataKey to write and kms:Decrypt to read; S3's own keys need neither."""
-    given = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
+    parameters = {"Bucket": "shelf", "Key": "x", "ServerSideEncryption": "aws:kms"}
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-    assert desk.allows(desk.caller("writer"), "s3", "PutObject", **given)
-    assert desk.refused(desk.caller("writer"), "s3", "PutObject", **given, SSEKMSKeyId=key) == "kms:GenerateDataKey"
-    assert desk.allows(desk.caller("admin"), "s3", "PutObject", **given, SSEKMSKeyId=key)
+    assert desk.allows(desk.caller("writer"), "s3", "PutObject", **parameters)
+    assert (
+        desk.refused(desk.caller("writer"), "s3", "PutObject", **parameters, SSEKMSKeyId=key) == "kms:GenerateDataKey"
+    )
+    assert desk.allows(desk.caller("admin"), "s3", "PutObject", **parameters, SSEKMSKeyId=key)
     s3_backends[ACCOUNT]["aws"].put_object("shelf", "open/closed", b"x", encryption="aws:kms", kms_key_id=key)
     assert desk.refused(desk.caller("reader"), "s3", "GetObject", Bucket="shelf", Key="open/closed") == "kms:Decrypt"
     assert desk.allows(desk.caller("reader"), "s3", "HeadObject", Bucket="shelf", Key="open/closed")
 
 
-def test_the_buckets_own_encryption_needs_its_key(desk: Desk) -> None:
+def test_default_encryption_needs_its_key(desk: Desk) -> None:
     """A bucket's default KMS key is needed if the request names no encryption."""
     key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}

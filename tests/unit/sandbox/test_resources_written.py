@@ -54,7 +54,7 @@ def filled(parameters: Mapping[str, object], policy: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("service", "operation", "parameters", "code"), WRITES)
-def test_a_text_that_is_no_policy_is_not_written(
+def test_an_invalid_policy_is_refused(
     desk: Desk, service: str, operation: str, parameters: dict[str, object], code: str
 ) -> None:
     """An invalid resource policy gets the service's own error; an unauthorized caller is denied first."""
@@ -68,7 +68,7 @@ def test_a_text_that_is_no_policy_is_not_written(
 
 
 @pytest.mark.parametrize("resource", ["arn:aws:s3:::shelf", "arn:aws:s3:::shelf/*", "arn:aws:s3:::sh*/k", "*"])
-def test_a_buckets_policy_is_about_the_bucket(desk: Desk, resource: str) -> None:
+def test_a_bucket_policy_must_name_the_bucket(desk: Desk, resource: str) -> None:
     """S3 refuses a bucket policy that names another bucket."""
     admin = desk.caller("admin")
     policy = GOOD.replace('"Resource": "*"', f'"Resource": ["{resource}"]')
@@ -81,7 +81,7 @@ def test_a_buckets_policy_is_about_the_bucket(desk: Desk, resource: str) -> None
         assert caught.value.aws.code == "MalformedPolicy"
 
 
-def test_other_attributes_are_no_policies(desk: Desk) -> None:
+def test_other_attributes_are_not_checked_as_policies(desk: Desk) -> None:
     """Other attributes are not validated as policies, and an empty text removes a queue's policy."""
     admin = desk.caller("admin")
 

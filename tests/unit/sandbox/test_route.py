@@ -61,12 +61,12 @@ FAILED = " failed to satisfy constraint: Member must "
         ("Action=GetUser&Version=1999-01-01", "Could not find operation GetUser for version 1999-01-01"),
     ],
 )
-def test_an_unknown_operation_or_version(body: str, message: str) -> None:
+def test_unknown_operations_and_versions_are_refused(body: str, message: str) -> None:
     """An unknown Action or Version gets InvalidAction with AWS's exact message."""
     assert error(form(body)) == ("InvalidAction", message, 400)
 
 
-def test_who_asks_for_nothing_is_sent_to_a_page() -> None:
+def test_a_request_without_action_is_redirected() -> None:
     """A request without Action gets a 302 to AWS's page, with the query of a GET."""
     for request, where in (
         (form("Version=2011-06-15"), "https://aws.amazon.com/iam"),
@@ -79,7 +79,7 @@ def test_who_asks_for_nothing_is_sent_to_a_page() -> None:
         assert (found.status, dict(found.headers)["Location"], found.body) == (302, where, b"")
 
 
-def test_a_get_is_as_good_as_a_post() -> None:
+def test_get_is_equivalent_to_post() -> None:
     """A GET with the parameters in the query works like a POST."""
     found = find_route(form("", "GET", ASSUME, {}))
 
@@ -87,7 +87,7 @@ def test_a_get_is_as_good_as_a_post() -> None:
     assert (found.service, found.operation, found.fields["RoleSessionName"]) == ("sts", "AssumeRole", "s1")
 
 
-def test_of_a_repeated_field_the_first_counts() -> None:
+def test_the_first_of_repeated_fields_counts() -> None:
     """Of a repeated field the first counts (measured)."""
     assert read_parameters(route(f"{ASSUME}&RoleSessionName=s2"))["RoleSessionName"] == "s1"
 
@@ -97,7 +97,7 @@ def test_unknown_fields_are_ignored() -> None:
     assert set(read_parameters(route(f"{ASSUME}&Nonsense=1&Role=2"))) == {"RoleArn", "RoleSessionName"}
 
 
-def test_ten_million_bytes_and_no_more() -> None:
+def test_forms_are_limited_to_ten_million_bytes() -> None:
     """A body above ten million bytes gets a 413 with an empty body."""
     just = find_route(form("a" * MAX_BODY))
     over = find_route(form("a" * (MAX_BODY + 1)))
@@ -120,7 +120,7 @@ def test_numbers(text: str, number: int) -> None:
     ("text", "message"),
     [("", "missing value for decimal type"), ("abc", ""), ("900.0", ""), ("2147483648", ""), ("9" * 5000, "")],
 )
-def test_what_is_no_number_is_malformed(text: str, message: str) -> None:
+def test_invalid_numbers_are_malformed(text: str, message: str) -> None:
     """A malformed number gets MalformedInput without a Message, an empty text with one (measured)."""
     assert refused_parameters(f"{ASSUME}&DurationSeconds={text}") == ("MalformedInput", message)
 
@@ -158,7 +158,7 @@ def test_lists_and_structures() -> None:
         ("Tags.member.1.Value=b", "null at 'tags.1.member.key'", "not be null"),
     ],
 )
-def test_the_schemas_constraints(more: str, value: str, constraint: str) -> None:
+def test_constraints_of_the_schema(more: str, value: str, constraint: str) -> None:
     """Constraint violations get the model's patterns and lengths in their message."""
     assert refused_parameters(f"{ASSUME}&{more}") == (
         "ValidationError",
@@ -166,7 +166,7 @@ def test_the_schemas_constraints(more: str, value: str, constraint: str) -> None
     )
 
 
-def test_lengths_are_code_points_and_letters_of_tags_any_alphabets() -> None:
+def test_lengths_count_code_points_and_tags_allow_all_alphabets() -> None:
     """Lengths count code points, and tag keys may use any alphabet."""
     body = f"{ASSUME}&Tags.member.1.Key=%CE%B1%CE%B2&Tags.member.1.Value={'%C3%A9' * 256}"
     assert read_parameters(route(body))["Tags"] == [{"Key": "\u03b1\u03b2", "Value": "\u00e9" * 256}]
@@ -180,7 +180,7 @@ def test_a_character_beyond_the_bmp_fails_an_arns_pattern() -> None:
     assert f"'roleArn'{FAILED}satisfy regular expression" in refused_parameters(body)[1]
 
 
-# --- shapes of refusals ------------------------------------------------------------------------------------------
+# --- error formats -----------------------------------------------------------------------------------------------
 
 
 def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:
@@ -201,7 +201,7 @@ def test_an_error_without_message_has_no_message_element(lab: Lab) -> None:
     )
 
 
-def test_an_error_in_json_for_who_wants_it(lab: Lab) -> None:
+def test_errors_in_json_on_request(lab: Lab) -> None:
     """With `Accept: application/json` errors are JSON."""
     alice = lab.user("alice")
     alice.headers["Accept"] = "application/json"
@@ -230,7 +230,7 @@ def test_markup_in_a_message_is_escaped(lab: Lab) -> None:
         ("expired", "ExpiredTokenException", "The security token included in the request is expired"),
     ],
 )
-def test_json_services_have_names_of_their_own(lab: Lab, wrong: str, code: str, message: str) -> None:
+def test_json_services_have_different_error_codes(lab: Lab, wrong: str, code: str, message: str) -> None:
     """JSON services have their own error codes, all with status 400."""
     from dataclasses import replace
 
@@ -252,7 +252,7 @@ def test_json_services_have_names_of_their_own(lab: Lab, wrong: str, code: str, 
 @pytest.mark.parametrize(
     "host", ["localhost:4566", "sts.localhost:4566", "sts.us-east-1.amazonaws.com", "aws.localhost"]
 )
-def test_who_signs_nothing_may_call_by_any_name(host: str) -> None:
+def test_unsigned_calls_are_accepted_under_any_host(host: str) -> None:
     """An unsigned AssumeRoleWithWebIdentity works with any host name, even one that looks like a bucket's."""
     request = form("Action=AssumeRoleWithWebIdentity&Version=2011-06-15")
 

@@ -53,7 +53,7 @@ def status(person: Person, service: str, headers: dict[str, str], body: bytes) -
         b'{"NextToken": "\\u0000"}',
     ],
 )
-def test_json_that_is_odd(admin: Person, body: bytes) -> None:
+def test_odd_json(admin: Person, body: bytes) -> None:
     """Odd JSON gets a 400, or is accepted where it is harmless."""
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.ListSecrets"}
 
@@ -74,7 +74,7 @@ def test_json_that_is_odd(admin: Person, body: bytes) -> None:
         "%FF=%FE",
     ],
 )
-def test_forms_that_are_odd(admin: Person, more: str) -> None:
+def test_odd_forms(admin: Person, more: str) -> None:
     """Odd form fields are ignored, or refused by the schema."""
     body = f"Action=AssumeRole&Version=2011-06-15&RoleArn=arn:aws:iam::{ACCOUNT}:role/team/Jump&RoleSessionName=s1"
 

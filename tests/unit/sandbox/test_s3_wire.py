@@ -108,7 +108,7 @@ UNSIGNED = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 TRAILER = {"x-amz-trailer": "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm": "CRC32"}
 
 
-def test_signed_chunks_are_put_together(lab: Lab) -> None:
+def test_signed_chunks_are_joined(lab: Lab) -> None:
     """Signed chunks are verified and stored without sizes and signatures."""
     upload = Upload(lab.user("admin").keys, SIGNED)
 
@@ -121,7 +121,7 @@ def test_signed_chunks_are_put_together(lab: Lab) -> None:
     ("old", "new"),
     [(b"some", b"somE"), (b"chunk-signature=", b"chunk-signature=0"), (b"4;", b"3;"), (b"\r\n0;", b"\r\n1;")],
 )
-def test_a_chunk_that_was_changed_is_refused(lab: Lab, old: bytes, new: bytes) -> None:
+def test_a_changed_chunk_is_refused(lab: Lab, old: bytes, new: bytes) -> None:
     """A chunk with changed content, size or signature is refused, and nothing is stored."""
     upload = Upload(lab.user("admin").keys, SIGNED)
     body = upload.signed_body(TEXT[:4], TEXT[4:]).replace(old, new, 1)
@@ -132,7 +132,7 @@ def test_a_chunk_that_was_changed_is_refused(lab: Lab, old: bytes, new: bytes) -
     assert b"NoSuchKey" in stored(lab, "new")
 
 
-def test_chunks_can_not_be_left_out_or_turned_round(lab: Lab) -> None:
+def test_missing_and_reordered_chunks_are_refused(lab: Lab) -> None:
     """Chunks can't be omitted or reordered: each signature covers the one before."""
     upload = Upload(lab.user("admin").keys, SIGNED)
     whole = upload.signed_body(TEXT[:4], TEXT[4:])
@@ -142,7 +142,7 @@ def test_chunks_can_not_be_left_out_or_turned_round(lab: Lab) -> None:
         assert code_of(lab.sandbox.handle(upload.request(body)).answer) in {"SignatureDoesNotMatch", "IncompleteBody"}
 
 
-def test_a_trailer_is_verified_and_its_checksum_computed_again(lab: Lab) -> None:
+def test_a_trailer_and_its_checksum_are_verified(lab: Lab) -> None:
     """A signed trailer is verified, and its checksum is compared with the body's."""
     upload = Upload(lab.user("admin").keys, WITH_TRAILER, TRAILER)
     body = upload.signed_body(TEXT, trailer=f"x-amz-checksum-crc32:{CHECKSUM}")
@@ -166,7 +166,7 @@ def test_a_trailer_is_verified_and_its_checksum_computed_again(lab: Lab) -> None
         (f"x-amz-checksum-crc32:{CHECKSUM}\r\nx-amz-acl:public-read", "MalformedTrailerError"),
     ],
 )
-def test_an_unsigned_trailer_says_what_was_announced_and_no_more(lab: Lab, trailer: str, code: str) -> None:
+def test_an_unsigned_trailer_has_the_announced_fields_only(lab: Lab, trailer: str, code: str) -> None:
     """An unsigned trailer may contain exactly the announced checksums, and no unsigned parameters."""
     upload = Upload(lab.user("admin").keys, UNSIGNED, TRAILER)
     body = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(TEXT), TEXT, trailer.encode())
@@ -177,7 +177,7 @@ def test_an_unsigned_trailer_says_what_was_announced_and_no_more(lab: Lab, trail
     assert (stored(lab, "new") == TEXT) is (not code)
 
 
-def test_a_body_is_what_its_hash_says(lab: Lab) -> None:
+def test_a_body_must_match_its_hash(lab: Lab) -> None:
     """A body must match its stated hash; UNSIGNED-PAYLOAD signs no body."""
     keys = lab.user("admin").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, TEXT)
@@ -189,7 +189,7 @@ def test_a_body_is_what_its_hash_says(lab: Lab) -> None:
     assert lab.sandbox.handle(request).answer.status == 200
 
 
-def test_checksums_in_headers_are_computed_again(lab: Lab) -> None:
+def test_checksums_in_headers_are_verified(lab: Lab) -> None:
     """MD5 and the SDKs' checksums in headers are verified, with the published values for `123456789`."""
     keys, body = lab.user("admin").keys, b"123456789"
     published = {"crc32": "cbf43926", "crc32c": "e3069283", "crc64nvme": "ae8b14860a799888"}
@@ -223,7 +223,7 @@ def presigned(lab: Lab, version: str, operation: str, **parameters: object) -> H
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
-def test_a_presigned_url_is_good_for_what_it_names(lab: Lab, version: str) -> None:
+def test_a_presigned_url_is_valid_for_its_request_only(lab: Lab, version: str) -> None:
     """A presigned URL works for its object and method only, and not with additional parameters."""
     read = presigned(lab, version, "get_object", Key="k")
     write = presigned(lab, version, "put_object", Key="new")._replace(body=b"written")
@@ -246,7 +246,7 @@ def test_a_presigned_url_is_good_for_what_it_names(lab: Lab, version: str) -> No
 
 
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
-def test_a_presigned_url_ends(lab: Lab, version: str) -> None:
+def test_a_presigned_url_expires(lab: Lab, version: str) -> None:
     """A presigned URL expires after its time."""
     read = presigned(lab, version, "get_object", Key="k")
     if version == "s3":
@@ -263,7 +263,7 @@ def test_a_presigned_url_ends(lab: Lab, version: str) -> None:
     assert "Request has expired" in answer.body.decode()
 
 
-def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
+def test_headers_in_a_presigned_url_are_applied(lab: Lab) -> None:
     """`x-amz-meta-...` headers that an SDK moved into a presigned query are applied."""
     request = sign(
         lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket/new", {}, b"", "x-amz-meta-m=v", presigned_seconds=60
@@ -275,7 +275,7 @@ def test_headers_that_were_put_into_a_url_count(lab: Lab) -> None:
     assert ("x-amz-meta-m", "v") in head.headers
 
 
-# --- nobody, and who may not ---------------------------------------------------------------------------------------
+# --- anonymous and denied requests ---------------------------------------------------------------------------------
 
 
 def unsigned(method: str, path: str, query: str = "", body: bytes = b"", host: str = HOST) -> HttpRequest:
@@ -297,7 +297,7 @@ def let_anybody_read(lab: Lab) -> None:
     lab.user("admin").call("s3", "PutBucketPolicy", Bucket="bucket", Policy=json.dumps(policy))
 
 
-def test_nobody_gets_what_a_buckets_policy_gives_everybody(lab: Lab) -> None:
+def test_anonymous_requests_get_what_the_bucket_policy_allows(lab: Lab) -> None:
     """An anonymous caller may do exactly what the bucket policy allows to everyone."""
     assert lab.sandbox.handle(unsigned("GET", "/bucket/k")).answer.status == 403
     let_anybody_read(lab)
@@ -321,7 +321,7 @@ def test_nobody_gets_what_a_buckets_policy_gives_everybody(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("header", ["AWS AKIA:signature", "Basic eDp5", "AWS4-HMAC-SHA256 Credential=x", ""])
-def test_a_signature_that_is_none_is_not_nobodys(lab: Lab, header: str) -> None:
+def test_an_invalid_signature_is_not_anonymous(lab: Lab, header: str) -> None:
     """A request with an invalid Authorization header is not treated as anonymous."""
     let_anybody_read(lab)
     request = unsigned("GET", "/bucket/k")
@@ -331,7 +331,7 @@ def test_a_signature_that_is_none_is_not_nobodys(lab: Lab, header: str) -> None:
     assert answer.status in {400, 403}
 
 
-def test_a_refusal_has_s3s_form(lab: Lab) -> None:
+def test_errors_have_s3_form(lab: Lab) -> None:
     """An S3 error has no wrapper element and names caller and action; an answer to HEAD has only the status."""
     nobody = lab.user("nobody")
 
@@ -353,17 +353,17 @@ def test_a_refusal_has_s3s_form(lab: Lab) -> None:
         ({"session_token": "token"}, "InvalidToken"),
     ],
 )
-def test_keys_that_are_none_have_s3s_codes(lab: Lab, change: dict[str, str], code: str) -> None:
+def test_invalid_keys_have_s3_error_codes(lab: Lab, change: dict[str, str], code: str) -> None:
     """Invalid credentials get S3's own error codes."""
     keys = lab.user("admin").keys
-    given = {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key, **change}
+    parameters = {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key, **change}
 
-    answer = Person(lab, Keys(**given)).answer("s3", "ListBuckets")
+    answer = Person(lab, Keys(**parameters)).answer("s3", "ListBuckets")
 
     assert code_of(answer) == code
 
 
-def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
+def test_a_query_with_two_subresources_performs_one_operation(lab: Lab) -> None:
     """A query with several subresources performs exactly the operation that was authorized."""
     policy = {
         "Version": "2012-10-17",
@@ -386,14 +386,14 @@ def test_a_query_that_names_two_things_does_one(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("query", ["lifecycle", "versioning", "tagging", "publicAccessBlock"])
-def test_a_body_that_is_missing_is_told(lab: Lab, query: str) -> None:
+def test_a_missing_body_is_reported(lab: Lab, query: str) -> None:
     """A missing body gets an S3 error, not a failure of the sandbox."""
     request = sign(lab.user("admin").keys, "s3", "us-east-1", "PUT", "/bucket", {}, b"", query)
 
     assert lab.sandbox.handle(request).answer.status in {400, 404}
 
 
-def test_a_form_is_not_a_request(lab: Lab) -> None:
+def test_a_browser_form_is_refused(lab: Lab) -> None:
     """An upload from an HTML form gets a 501 and stores nothing."""
     body = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nnew\r\n--x--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=x"}
@@ -405,7 +405,7 @@ def test_a_form_is_not_a_request(lab: Lab) -> None:
     assert b"NoSuchKey" in stored(lab, "new")
 
 
-def test_a_bucket_of_somebody_elses_is_not_taken_for_ones_own(lab: Lab) -> None:
+def test_the_expected_bucket_owner_is_checked(lab: Lab) -> None:
     """ExpectedBucketOwner refuses another account's bucket, also for a copy's source."""
     admin, owner = lab.user("admin"), "111111111111"
 
@@ -416,8 +416,8 @@ def test_a_bucket_of_somebody_elses_is_not_taken_for_ones_own(lab: Lab) -> None:
         ("ListObjectsV2", {}),
         ("DeleteObject", {}),
     ):
-        given = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
-        refused = admin.answer("s3", operation, **given, ExpectedBucketOwner=OTHER)
+        parameters = {"Bucket": "bucket", **({} if operation == "ListObjectsV2" else {"Key": "new"}), **more}
+        refused = admin.answer("s3", operation, **parameters, ExpectedBucketOwner=OTHER)
         assert (403, "AccessDenied") == (refused.status, code_of(refused)), operation
     source = {"Bucket": "bucket", "Key": "new", "CopySource": "bucket/k", "ExpectedBucketOwner": owner}
     assert admin.answer("s3", "CopyObject", **source, ExpectedSourceBucketOwner=OTHER).status == 403

@@ -1,4 +1,4 @@
-"""AssumeRoleWithSAML: what an identity provider signed opens what the trust policy says, and nothing else does."""
+"""AssumeRoleWithSAML: only a response signed by the provider, which the trust policy accepts, gets a session."""
 
 from __future__ import annotations
 
@@ -65,25 +65,25 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An account that believes a company's identity provider and the sandbox's own."""
+    """A sandbox whose account trusts a company's identity provider and the sandbox's own."""
     return make_lab(SEED)
 
 
 def asked(role: str = DEPLOY, provider: str = PROVIDER, **more: Any) -> dict[str, list[str]]:
-    """The attributes of somebody who wants that role."""
+    """Return the attributes of a user who wants that role."""
     said = {"Role": [f"{role},{provider}"], "RoleSessionName": ["alice"], **more}
     return {f"{ATTRIBUTES}{name}": values for name, values in said.items()}
 
 
 def signed(lab: Lab, attributes: dict[str, list[str]] | None = None, **more: Any) -> str:
-    """A response of the company's provider whose assertion is signed; `more` is for IdentityProvider.assertion."""
+    """Return a response of the company's provider with a signed assertion; `more` is for IdentityProvider.assertion."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked() if attributes is None else attributes, **more)
     return encoded(CORP.response(now, CORP.sign(assertion)))
 
 
 def send(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: object) -> HttpAnswer:
-    """The answer to an unsigned request."""
+    """Return the answer to an unsigned request."""
     fields = {
         "Action": "AssumeRoleWithSAML",
         "Version": "2011-06-15",
@@ -97,21 +97,21 @@ def send(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER,
 
 
 def assume(lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: Any) -> dict[str, Any]:
-    """The parsed answer."""
+    """Return the parsed answer."""
     return parse("sts", "AssumeRoleWithSAML", send(lab, assertion, role, provider, **more))
 
 
 def refused(
     lab: Lab, assertion: str, role: str = DEPLOY, provider: str = PROVIDER, **more: object
 ) -> tuple[str, str, int]:
-    """Code, message and status of the error."""
+    """Return code, message and status of the error."""
     with pytest.raises(RefusedError) as caught:
         assume(lab, assertion, role, provider, **more)
     return caught.value.code, caught.value.message, caught.value.status
 
 
 def ask(control: Control, wish: object, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and content that the endpoint answers with."""
+    """Return status and content of the endpoint's answer."""
     content = b"" if wish is None else json.dumps(wish).encode()
     sent = {"host": HOST, **headers}
     answer = control.handle(HttpRequest(method, "/_sandbox/saml", "", sent, content, "127.0.0.1"))
@@ -119,15 +119,15 @@ def ask(control: Control, wish: object, method: str = "POST", **headers: str) ->
 
 
 def invalid(message: str) -> tuple[str, str, int]:
-    """What a bad assertion is answered with."""
+    """Return the error for an invalid assertion."""
     return "InvalidIdentityToken", message, 400
 
 
-# --- good assertions -------------------------------------------------------------------------------------------
+# --- valid assertions ------------------------------------------------------------------------------------------
 
 
-def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
-    """The answer has AWS's fields, and the session is the role's; its secret can be read by the assertion's subject."""
+def test_a_valid_assertion_gives_a_session(lab: Lab) -> None:
+    """The answer has AWS's fields; the session is the role's and may read the secret."""
     answer = assume(lab, signed(lab))
 
     text = f"{CORP.entity_id}{ACCOUNT}/Corp"
@@ -145,8 +145,8 @@ def test_an_assertion_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> N
     assert session.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
 
 
-def test_the_subject_stays_with_the_session(lab: Lab) -> None:
-    """`saml:sub` is a condition key of later requests too: another subject's session may not read the secret."""
+def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
+    """saml:sub is a condition key of the session's later requests."""
     answer = assume(lab, signed(lab, subject="bob"))
 
     session = lab.with_keys(Keys.of(answer["Credentials"]))
@@ -155,7 +155,7 @@ def test_the_subject_stays_with_the_session(lab: Lab) -> None:
 
 @pytest.mark.parametrize("what", ["response", "both"])
 def test_the_response_may_be_signed_too(lab: Lab, what: str) -> None:
-    """Instead of its assertion, or besides."""
+    """The response may be signed instead of its assertion, or both."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked())
     response = CORP.sign(CORP.response(now, CORP.sign(assertion) if what == "both" else assertion))
@@ -163,8 +163,8 @@ def test_the_response_may_be_signed_too(lab: Lab, what: str) -> None:
     assert assume(lab, encoded(response))["Subject"] == "alice"
 
 
-def test_any_signing_certificate_of_the_metadata_will_do(make_lab: LabFactory) -> None:
-    """A provider that changes its key shows the new one beside the old one for a while."""
+def test_any_signing_certificate_of_the_metadata_is_accepted(make_lab: LabFactory) -> None:
+    """Any signing certificate in the metadata is accepted, as during a key rotation."""
     other = IdentityProvider(days=3000)
     lab = make_lab(SEED.replace(CORP.metadata(), CORP.metadata(other.certificate)))
 
@@ -172,7 +172,7 @@ def test_any_signing_certificate_of_the_metadata_will_do(make_lab: LabFactory) -
 
 
 def test_a_response_may_be_used_again(lab: Lab) -> None:
-    """Within its five minutes, for as many roles as it names: that is how tools log in to many accounts."""
+    """A response can be used repeatedly within its five minutes, for all roles it names, as tools do."""
     attributes = asked()
     attributes[f"{ATTRIBUTES}Role"].append(f"{PROVIDER},{TAGGED}")
     response = signed(lab, attributes)
@@ -183,14 +183,14 @@ def test_a_response_may_be_used_again(lab: Lab) -> None:
 
 
 def test_base64_may_be_wrapped(lab: Lab) -> None:
-    """As `base64` writes it into a file."""
+    """Base64 may be wrapped in lines."""
     response = signed(lab)
 
     assert assume(lab, "\n".join(response[at : at + 76] for at in range(0, len(response), 76)))["Subject"] == "alice"
 
 
-def test_tags_and_source_identity_come_out_of_the_assertion(lab: Lab) -> None:
-    """They need sts:TagSession and sts:SetSourceIdentity of the trust policy; one that grants neither refuses."""
+def test_tags_and_source_identity_are_from_the_assertion(lab: Lab) -> None:
+    """Tags and source identity come from the assertion and need sts:TagSession and sts:SetSourceIdentity."""
     more: dict[str, Any] = {"PrincipalTag:team": ["red"], "TransitiveTagKeys": ["team"], "SourceIdentity": ["me@x.org"]}
 
     answer = assume(lab, signed(lab, asked(TAGGED, **more)), TAGGED)
@@ -217,13 +217,16 @@ def test_tags_and_source_identity_come_out_of_the_assertion(lab: Lab) -> None:
     ],
 )
 def test_tags_in_an_assertion_have_the_limits_of_all_tags(lab: Lab, more: dict[str, Any], expected: str) -> None:
-    """Reserved and repeated keys, several values, their lengths and their number, transitive ones that aren't there."""
+    """Tags in an assertion are checked like all session tags.
+
+    Reserved and repeated keys, lengths, number, transitive keys.
+    """
     assert refused(lab, signed(lab, asked(TAGGED, **more)), TAGGED)[0] == expected
 
 
 @pytest.mark.parametrize("identity", ["a", "aws:root", "two words", "x" * 257])
-def test_a_source_identity_of_another_form_is_refused(lab: Lab, identity: str) -> None:
-    """In the guide's words."""
+def test_a_malformed_source_identity_is_refused(lab: Lab, identity: str) -> None:
+    """A malformed source identity is refused with the user guide's message."""
     assert refused(lab, signed(lab, asked(TAGGED, SourceIdentity=[identity])), TAGGED) == invalid(
         'Source Identity must match [a-zA-Z_0-9+=,.@-]{2,64} and not begin with "aws:"'
     )
@@ -240,7 +243,7 @@ def test_a_source_identity_of_another_form_is_refused(lab: Lab, identity: str) -
     ],
 )
 def test_the_session_is_named_by_the_assertion(lab: Lab, names: list[str] | None, message: str) -> None:
-    """By exactly one name of AWS's form."""
+    """The assertion must have exactly one valid RoleSessionName."""
     attributes = asked()
     del attributes[f"{ATTRIBUTES}RoleSessionName"]
     if names is not None:
@@ -263,7 +266,7 @@ def test_the_session_is_named_by_the_assertion(lab: Lab, names: list[str] | None
     ],
 )
 def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: list[str]) -> None:
-    """As one pair; another role's does not help."""
+    """The assertion must name role and provider as one pair."""
     attributes = {**asked(), f"{ATTRIBUTES}Role": values}
 
     assert refused(lab, signed(lab, attributes)) == invalid(
@@ -272,8 +275,8 @@ def test_the_assertion_must_name_the_role_and_the_provider(lab: Lab, values: lis
 
 
 @pytest.mark.parametrize("value", [f"{DEPLOY},{PROVIDER}", f"{PROVIDER},{DEPLOY}", f" {DEPLOY} ,\n {PROVIDER} "])
-def test_role_and_provider_stand_in_either_order(lab: Lab, value: str) -> None:
-    """With white space between them or without."""
+def test_role_and_provider_may_be_in_either_order(lab: Lab, value: str) -> None:
+    """Role and provider may be in either order, with or without white space."""
     assert assume(lab, signed(lab, {**asked(), f"{ATTRIBUTES}Role": [value]}))["Subject"] == "alice"
 
 
@@ -281,7 +284,7 @@ def test_role_and_provider_stand_in_either_order(lab: Lab, value: str) -> None:
 
 
 def lifetime(lab: Lab, answer: dict[str, Any]) -> int:
-    """Of the session, in seconds."""
+    """Return the session's lifetime in seconds."""
     session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
     assert session is not None
     return int(session.expires_at - session.issued_at)
@@ -299,10 +302,10 @@ def lifetime(lab: Lab, answer: dict[str, Any]) -> int:
         (7200, None, 60, 60),
     ],
 )
-def test_the_shortest_of_the_durations_counts(
+def test_the_shortest_duration_applies(
     lab: Lab, asked_seconds: int | None, duration: str | None, session_end: int | None, expected: int
 ) -> None:
-    """Of what was asked for, SessionDuration and SessionNotOnOrAfter; a provider never makes a session longer."""
+    """The session has the shortest of DurationSeconds, SessionDuration and SessionNotOnOrAfter."""
     lab.sandbox.clock.freeze(is_frozen=True)
     statements = ""
     if session_end is not None:
@@ -316,7 +319,7 @@ def test_the_shortest_of_the_durations_counts(
 
 
 def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
-    """MaxSessionDuration, as for the other operations."""
+    """A duration above the role's MaxSessionDuration is refused."""
     assert refused(lab, signed(lab), DurationSeconds=7201) == (
         "ValidationError",
         "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -326,11 +329,11 @@ def test_more_than_the_role_allows_is_refused(lab: Lab) -> None:
 
 @pytest.mark.parametrize("duration", ["899", "43201", "1h", "", "-1", "9" * 50])
 def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duration: str) -> None:
-    """In seconds."""
+    """SessionDuration must be 900 to 43200 seconds."""
     assert refused(lab, signed(lab, asked(SessionDuration=[duration])))[0] == "InvalidIdentityToken"
 
 
-# --- for whom and when -----------------------------------------------------------------------------------------
+# --- recipient, audience and times -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -348,8 +351,8 @@ def test_a_session_duration_is_between_15_minutes_and_12_hours(lab: Lab, duratio
         ("https://app.example.com/saml", False),
     ],
 )
-def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
-    """Its sign-in, in a region or not; an assertion for another service opens nothing."""
+def test_the_recipient_must_be_aws(make_lab: LabFactory, recipient: str, *, is_taken: bool) -> None:
+    """The recipient must be AWS's sign-in URL, global or regional."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"SAML:aud": {json.dumps(recipient.strip())}'))
     data = f'NotOnOrAfter="{{until}}" Recipient="{recipient}"'.replace("\n", "&#10;")
     confirmation = f'<saml:SubjectConfirmation Method="{BEARER}"><saml:SubjectConfirmationData {data}/>'
@@ -369,10 +372,8 @@ def test_the_recipient_is_aws(make_lab: LabFactory, recipient: str, *, is_taken:
         ("aws-us-gov", "signin.amazonaws-us-gov.com", "urn:amazon:webservices:govcloud"),
     ],
 )
-def test_each_partition_has_a_sign_in_of_its_own(
-    make_lab: LabFactory, partition: str, place: str, audience: str
-) -> None:
-    """China's and GovCloud's; an assertion for one partition opens nothing in another."""
+def test_each_partition_has_its_own_recipient(make_lab: LabFactory, partition: str, place: str, audience: str) -> None:
+    """Each partition has its own sign-in URL, and assertions for another partition are refused."""
     role, provider = (arn.replace("arn:aws:", f"arn:{partition}:") for arn in (DEPLOY, PROVIDER))
     seed = SEED.replace("arn:aws:", f"arn:{partition}:").replace(SIGN_IN, f"https://{place}/saml")
     seed = seed.replace("    secrets: {db: invented}\n", "")
@@ -413,8 +414,8 @@ def test_each_partition_has_a_sign_in_of_its_own(
         f'<saml:SubjectConfirmation Method="{BEARER}"/>',
     ],
 )
-def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: str) -> None:
-    """With recipient and end; AWS's words, its slip of the pen included."""
+def test_there_is_exactly_one_bearer_confirmation(lab: Lab, confirmation: str) -> None:
+    """There must be one bearer confirmation with recipient and end; AWS's message has a typo."""
     assert refused(lab, signed(lab, confirmation=confirmation)) == invalid(
         "Responses must contain SubjectConfirmatonData with a Recipient and NotOnOrAfter"
     )
@@ -431,8 +432,8 @@ def test_there_is_one_confirmation_by_whoever_bears_it(lab: Lab, confirmation: s
         (["urn:amazon:webservices:evil"], False),
     ],
 )
-def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
-    """By either of its names."""
+def test_aws_must_be_an_audience(lab: Lab, audiences: list[str], *, is_taken: bool) -> None:
+    """The audience must include AWS, by URN or sign-in URL."""
     listed = "".join(f"<saml:Audience>{name}</saml:Audience>" for name in audiences)
     own = "<saml:Audience>urn:amazon:webservices</saml:Audience>"
     response = signed(lab, conditions=CONDITIONS.replace(own, listed))
@@ -462,13 +463,13 @@ def test_aws_is_among_the_audiences(lab: Lab, audiences: list[str], *, is_taken:
         ),
     ],
 )
-def test_every_condition_has_to_hold(lab: Lab, conditions: str, message: str) -> None:
-    """None is passed over, one that nobody knows neither."""
+def test_all_conditions_must_be_met(lab: Lab, conditions: str, message: str) -> None:
+    """All conditions must hold, and unknown ones are refused."""
     assert refused(lab, signed(lab, conditions=conditions)) == invalid(message)
 
 
 def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
-    """By the sandbox's clock, however long it says it is good."""
+    """A response must be used within five minutes by the sandbox's clock, whatever its own end."""
     lab.sandbox.clock.freeze(is_frozen=True)
     lab.sandbox.clock.set(int(lab.sandbox.clock.now()))
     response = signed(lab, seconds=3600)
@@ -483,8 +484,8 @@ def test_a_response_is_redeemed_within_five_minutes(lab: Lab) -> None:
     )
 
 
-def test_a_response_ends_when_it_says(lab: Lab) -> None:
-    """To the second."""
+def test_a_response_expires(lab: Lab) -> None:
+    """A response expires at its own end, to the second."""
     lab.sandbox.clock.freeze(is_frozen=True)
     lab.sandbox.clock.set(int(lab.sandbox.clock.now()))
     response = signed(lab, seconds=60)
@@ -495,8 +496,8 @@ def test_a_response_ends_when_it_says(lab: Lab) -> None:
     assert refused(lab, response) == ("ExpiredTokenException", "The assertion is expired", 400)
 
 
-def test_a_response_of_the_future_is_refused(lab: Lab) -> None:
-    """Until its moment has come."""
+def test_a_response_from_the_future_is_refused(lab: Lab) -> None:
+    """A response from the future is refused until its time."""
     response = signed(lab)
     lab.sandbox.clock.set(lab.sandbox.clock.now() - 60)
 
@@ -504,8 +505,8 @@ def test_a_response_of_the_future_is_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("where", ["IssueInstant", "NotBefore of Conditions", "NotBefore of SubjectConfirmationData"])
-def test_each_beginning_counts(lab: Lab, where: str) -> None:
-    """Of the assertion, its conditions and its confirmation: the last of them."""
+def test_all_not_before_times_are_checked(lab: Lab, where: str) -> None:
+    """The assertion, its conditions and its confirmation may each set a beginning; all must have passed."""
     now = lab.sandbox.clock.now()
     later = f'NotBefore="{written(now + 60)}"'
     conditions = CONDITIONS.replace('NotBefore="{now}"', later if "Conditions" in where else "")
@@ -523,8 +524,8 @@ def test_each_beginning_counts(lab: Lab, where: str) -> None:
     assert assume(lab, response)["Subject"] == "alice"
 
 
-def test_an_assertion_says_when_it_was_issued(lab: Lab) -> None:
-    """Without that its age could be any."""
+def test_an_assertion_needs_an_issue_time(lab: Lab) -> None:
+    """An assertion without IssueInstant is refused."""
     now = lab.sandbox.clock.now()
     assertion = CORP.assertion(now, asked())
     del assertion.attrib["IssueInstant"]
@@ -535,8 +536,8 @@ def test_an_assertion_says_when_it_was_issued(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("what", ["assertion", "response"])
-def test_the_destination_is_aws_where_there_is_one(lab: Lab, what: str) -> None:
-    """Signed or not: a response that was sent elsewhere is not for AWS."""
+def test_a_destination_must_be_aws(lab: Lab, what: str) -> None:
+    """If the response has a Destination it must be AWS's sign-in URL, signed or not."""
     now = lab.sandbox.clock.now()
     for destination, is_taken in ((SIGN_IN, True), ("", True), ("https://app.example.com/saml", False)):
         assertion = CORP.assertion(now, asked())
@@ -550,8 +551,8 @@ def test_the_destination_is_aws_where_there_is_one(lab: Lab, what: str) -> None:
             assert refused(lab, document) == invalid("The Destination of the response is not AWS")
 
 
-def test_a_session_of_the_provider_that_is_over_is_no_session(lab: Lab) -> None:
-    """SessionNotOnOrAfter in the past."""
+def test_an_expired_provider_session_is_refused(lab: Lab) -> None:
+    """A past SessionNotOnOrAfter is refused."""
     end = written(lab.sandbox.clock.now() - 1)
     statements = f'<saml:AuthnStatement AuthnInstant="{{now}}" SessionNotOnOrAfter="{end}"/>'
 
@@ -561,18 +562,18 @@ def test_a_session_of_the_provider_that_is_over_is_no_session(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "moment", ["", "tomorrow", "2026-13-01T00:00:00Z", "2999-01-01T00:00:00", "2999-01-01", "9999-12-31T23:59:59-23:59"]
 )
-def test_a_moment_is_a_moment(lab: Lab, moment: str) -> None:
-    """Whatever else stands in its place makes no assertion last."""
+def test_malformed_times_are_refused(lab: Lab, moment: str) -> None:
+    """A malformed or ambiguous time in the assertion is refused."""
     conditions = CONDITIONS.replace('NotOnOrAfter="{until}"', f'NotOnOrAfter="{moment}"')
 
     assert refused(lab, signed(lab, conditions=conditions)) == invalid("NotOnOrAfter in the response is not a time")
 
 
-# --- the role and its trust policy -----------------------------------------------------------------------------
+# --- roles and trust policies ----------------------------------------------------------------------------------
 
 
-def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
-    """One that trusts another provider, and none at all: the same words."""
+def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
+    """A role that trusts another provider and a missing role give the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
 
     assert refused(lab, signed(lab, asked(no_role)), no_role) == SAID_NO
@@ -580,15 +581,15 @@ def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
     assert refused(lab, said["assertion"], TAGGED, SANDBOXED) == SAID_NO
 
 
-def test_without_a_name_nobody_is_let_in(lab: Lab) -> None:
-    """AWS answers as for a trust policy that refuses."""
+def test_a_name_id_is_required(lab: Lab) -> None:
+    """An assertion without exactly one NameID gets the error of a denying trust policy."""
     assert refused(lab, signed(lab, name_id="")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID></saml:NameID>")) == SAID_NO
     assert refused(lab, signed(lab, name_id="<saml:NameID>a</saml:NameID><saml:NameID>b</saml:NameID>")) == SAID_NO
 
 
-def test_roles_of_identity_center_are_not_for_saml(lab: Lab) -> None:
-    """Whatever their trust policy says."""
+def test_identity_center_roles_are_closed_to_other_providers(lab: Lab) -> None:
+    """Roles of IAM Identity Center are refused, whatever their trust policy says."""
     role = f"arn:aws:iam::{ACCOUNT}:role/AWSReservedSSO_Admin_0123456789abcdef"
 
     assert refused(lab, signed(lab, asked(role)), role) == SAID_NO
@@ -605,8 +606,8 @@ def test_roles_of_identity_center_are_not_for_saml(lab: Lab) -> None:
         ("aws:FederatedProvider", PROVIDER),
     ],
 )
-def test_what_the_assertion_says_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
-    """With another value the trust policy refuses."""
+def test_values_of_the_assertion_are_condition_keys(make_lab: LabFactory, key: str, value: str) -> None:
+    """Each SAML condition key is met by the assertion's value and missed by another."""
     lab = make_lab(SEED.replace(f'"SAML:aud": "{SIGN_IN}"', f'"{key}": "{value}"'))
     assert assume(lab, signed(lab))["Subject"] == "alice"
 
@@ -616,7 +617,7 @@ def test_what_the_assertion_says_are_condition_keys(make_lab: LabFactory, key: s
 
 @pytest.mark.parametrize(("attribute", "key"), sorted(KEYS.items()))
 def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: str, key: str) -> None:
-    """Each of the guide's tables."""
+    """Each attribute in the user guide's tables is a condition key of the trust policy."""
     trust = {
         "Version": "2012-10-17",
         "Statement": {
@@ -633,8 +634,8 @@ def test_attributes_are_condition_keys_of_the_trust_policy(lab: Lab, attribute: 
     assert refused(lab, signed(lab)) == SAID_NO
 
 
-def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
-    """The guide: only trust policies see them. Name, qualifier and type of the subject stay."""
+def test_attributes_are_not_condition_keys_of_the_session(lab: Lab) -> None:
+    """The session keeps only the subject's name, qualifier and type as condition keys, per the user guide."""
     answer = assume(lab, signed(lab, {**asked(), "urn:oid:1.3.6.1.4.1.5923.1.1.1.1": ["staff"]}))
 
     session = lab.sandbox.sessions.get(answer["Credentials"]["AccessKeyId"])
@@ -647,8 +648,8 @@ def test_attributes_are_no_keys_of_the_session(lab: Lab) -> None:
     ]
 
 
-def test_an_organization_may_close_its_roles_to_saml(make_lab: LabFactory) -> None:
-    """A resource control policy binds whoever comes, by what the assertion says; the management account is free."""
+def test_an_rcp_can_deny_saml(make_lab: LabFactory) -> None:
+    """A resource control policy can restrict AssumeRoleWithSAML in member accounts by the assertion's subject."""
     statement = {
         "Effect": "Deny",
         "Principal": "*",
@@ -672,7 +673,7 @@ organization:
 
 
 def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
-    """100,000 characters are the limit of the schema; nothing reads more."""
+    """An assertion of more than 100,000 characters is refused by the schema."""
     code, message, _ = refused(lab, "A" * 100_001)
 
     assert code == "ValidationError"
@@ -683,7 +684,7 @@ def test_a_huge_assertion_is_refused_by_its_length(lab: Lab) -> None:
 
 
 def test_parameters_are_checked_before_the_assertion(lab: Lab) -> None:
-    """Everything that is wrong is in one answer."""
+    """Parameters are validated before the assertion, with all errors in one answer."""
     code, message, _ = refused(lab, "x", DurationSeconds=1)
 
     assert code == "ValidationError"
@@ -691,7 +692,7 @@ def test_parameters_are_checked_before_the_assertion(lab: Lab) -> None:
 
 
 def test_a_session_policy_limits_the_session(lab: Lab) -> None:
-    """Passed with the call, as for AssumeRole."""
+    """A session policy limits the session, as for AssumeRole."""
     policy = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}'
 
     answer = assume(lab, signed(lab), Policy=policy)
@@ -700,7 +701,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-# --- the provider ----------------------------------------------------------------------------------------------
+# --- providers -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -708,7 +709,7 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     [f"{PROVIDER}2", f"arn:aws:iam::{OTHER}:saml-provider/Corp", f"arn:aws:iam::{ACCOUNT}:oidc-provider/Corp"],
 )
 def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) -> None:
-    """Also where another account has the very same one."""
+    """The provider must be in the role's account."""
     assert refused(lab, signed(lab, asked(DEPLOY, provider)), DEPLOY, provider) == invalid(
         "Specified provider doesn't exist"
     )
@@ -717,13 +718,13 @@ def test_the_provider_must_be_one_of_the_roles_account(lab: Lab, provider: str) 
 @pytest.mark.parametrize(
     ("role", "provider"), [("nothing-valid-in-here", PROVIDER), (DEPLOY, "nothing-valid-in-here"), (PROVIDER, PROVIDER)]
 )
-def test_what_is_no_arn_is_said_to_be_none(lab: Lab, role: str, provider: str) -> None:
-    """Before anything is looked at."""
+def test_invalid_arns_are_refused(lab: Lab, role: str, provider: str) -> None:
+    """A malformed role or provider ARN is refused first."""
     assert refused(lab, "AAAA", role, provider)[:2] == ("ValidationError", "Request ARN is invalid")
 
 
-def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
-    """CreateSAMLProvider makes roles reachable, another metadata document and DeleteSAMLProvider close them again."""
+def test_a_provider_created_by_the_api_works(lab: Lab) -> None:
+    """CreateSAMLProvider, UpdateSAMLProvider and DeleteSAMLProvider take effect at once."""
     admin = lab.user("admin", OTHER)
     new = f"arn:aws:iam::{OTHER}:saml-provider/New"
     trust = {
@@ -754,32 +755,36 @@ def test_a_provider_made_by_the_api_counts(lab: Lab) -> None:
         ({"AddPrivateKey": "x"}, "NotImplemented"),
     ],
 )
-def test_a_provider_that_can_not_be_made_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
-    """A name that is taken, metadata that can't be read, encryption; and nothing of it has changed what was there."""
+def test_an_invalid_provider_is_refused(lab: Lab, more: dict[str, str], code: str) -> None:
+    """An invalid provider (name taken, unreadable metadata, encryption) is refused and changes nothing."""
     admin = lab.user("admin")
-    wish = {"Name": "Other", "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(), **more}
+    parameters = {
+        "Name": "Other",
+        "SAMLMetadataDocument": IdentityProvider("https://other.example.com").metadata(),
+        **more,
+    }
 
-    assert admin.refused("iam", "CreateSAMLProvider", **wish).code == code
+    assert admin.refused("iam", "CreateSAMLProvider", **parameters).code == code
     if "Name" not in more:
-        del wish["Name"]
-        assert admin.refused("iam", "UpdateSAMLProvider", SAMLProviderArn=PROVIDER, **wish).code == code
+        del parameters["Name"]
+        assert admin.refused("iam", "UpdateSAMLProvider", SAMLProviderArn=PROVIDER, **parameters).code == code
     assert assume(lab, signed(lab))["Subject"] == "alice"
     assert len(admin.call("iam", "ListSAMLProviders")["SAMLProviderList"]) == 2
 
 
-def test_a_sign_in_that_failed_is_told_as_the_provider_tells_it(lab: Lab) -> None:
-    """A status that is not Success."""
+def test_a_failed_sign_in_is_reported_with_its_status(lab: Lab) -> None:
+    """A response with a status other than Success gets IDPRejectedClaim."""
     now = lab.sandbox.clock.now()
     response = CORP.response(now, status="urn:oasis:names:tc:SAML:2.0:status:Responder")
 
     assert refused(lab, encoded(response))[::2] == ("IDPRejectedClaim", 403)
 
 
-# --- the trail -------------------------------------------------------------------------------------------------
+# --- CloudTrail ------------------------------------------------------------------------------------------------
 
 
-def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:
-    """CloudTrail's SAMLUser, the assertion's id, tags as they were written, role and provider."""
+def test_records_have_the_federated_user_but_not_the_assertion(lab: Lab) -> None:
+    """The CloudTrail record has the SAML user, assertion id, tags, role and provider, but not the assertion."""
     tags: dict[str, Any] = {"PrincipalTag:Team": ["red"], "TransitiveTagKeys": ["Team"]}
     response = signed(lab, asked(TAGGED, **tags))
     answer = assume(lab, response, TAGGED)
@@ -809,16 +814,16 @@ def test_the_trail_has_who_federated_and_never_the_assertion(lab: Lab) -> None:
     assert answer["Credentials"]["SecretAccessKey"] not in json.dumps(granted)
 
 
-def test_a_saml_session_is_no_web_identity(lab: Lab) -> None:
-    """Its later calls have an empty webIdFederationData."""
+def test_a_saml_session_has_no_web_identity_keys(lab: Lab) -> None:
+    """Later calls of a SAML session have an empty webIdFederationData."""
     session = lab.with_keys(Keys.of(assume(lab, signed(lab))["Credentials"]))
     session.call("secretsmanager", "GetSecretValue", SecretId="db")
 
     assert list(lab.sandbox.events.records())[-1]["userIdentity"]["sessionContext"]["webIdFederationData"] == {}
 
 
-def test_a_person_with_keys_may_send_an_assertion_too(lab: Lab) -> None:
-    """A signature on the request, a good or a bad one, is not looked at."""
+def test_signed_requests_are_accepted(lab: Lab) -> None:
+    """A signature on the request, valid or not, is ignored."""
     person = lab.with_keys(Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 
     answer = person.call("sts", "AssumeRoleWithSAML", RoleArn=DEPLOY, PrincipalArn=PROVIDER, SAMLAssertion=signed(lab))

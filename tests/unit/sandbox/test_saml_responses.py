@@ -1,4 +1,4 @@
-"""SAML responses for the asking, and the providers of a seed."""
+"""SAML responses issued on request, and SAML providers in a seed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.unit.sandbox.test_saml import DEPLOY, PROVIDER, SANDBOXED, SEED, TAGG
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An account that believes a company's identity provider and the sandbox's own."""
+    """A sandbox whose account trusts a company's identity provider and the sandbox's own."""
     return make_lab(SEED)
 
 
-def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
-    """By the sandbox's own identity provider, with what was asked for; STS takes it."""
+def test_a_response_is_issued_on_request(lab: Lab) -> None:
+    """The endpoint issues a response with the requested content, which STS accepts."""
     role = TAGGED
     trust = {
         "Version": "2012-10-17",
@@ -33,7 +33,7 @@ def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
         },
     }
     lab.user("admin").call("iam", "UpdateAssumeRolePolicy", RoleName="Tagged", PolicyDocument=json.dumps(trust))
-    wish = {
+    parameters = {
         "role": role,
         "provider": "Sandboxed",
         "session_name": "bob",
@@ -45,7 +45,7 @@ def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
         "attributes": {"urn:oid:1.3.6.1.4.1.5923.1.1.1.3": "dc=example"},
     }
 
-    status, said = ask(Control(lab.sandbox), wish)
+    status, said = ask(Control(lab.sandbox), parameters)
     answer = assume(lab, said["assertion"], role, said["provider"])
 
     assert (status, said["provider"]) == (200, SANDBOXED)
@@ -56,8 +56,8 @@ def test_a_response_is_minted_for_the_asking(lab: Lab) -> None:
     assert (session.tags, session.transitive_keys) == ((("team", "red"),), ("team",))
 
 
-def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
-    """So that a refusal can be tried out."""
+def test_an_invalid_response_is_issued_on_request(lab: Lab) -> None:
+    """Responses that AWS would refuse are issued, too, for testing."""
     control = Control(lab.sandbox)
     for more, code in (
         ({"session_name": "John Doe"}, "InvalidIdentityToken"),
@@ -87,23 +87,23 @@ def test_a_response_that_aws_would_refuse_is_minted_too(lab: Lab) -> None:
         ({"role": "arn:aws:iam::333333333333:role/x"}, 404, "there is none in that account"),
     ],
 )
-def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int, said: str) -> None:
-    """A wish that is none, a role that is none, a provider left open among several."""
+def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int, said: str) -> None:
+    """Invalid requests, roles and ambiguous providers are refused."""
     answered, answer = ask(Control(lab.sandbox), wish)
 
     assert answered == status
     assert said in answer["error"]
 
 
-def test_the_only_provider_of_the_account_is_meant(lab: Lab) -> None:
-    """Where none is named."""
+def test_the_only_provider_of_the_account_is_the_default(lab: Lab) -> None:
+    """Without a named provider the account's only one is used."""
     status, said = ask(Control(lab.sandbox), {"role": f"arn:aws:iam::{OTHER}:role/x"})
 
     assert (status, said["provider"]) == (200, f"arn:aws:iam::{OTHER}:saml-provider/Corp")
 
 
-def test_its_metadata_makes_an_account_believe_the_sandbox(lab: Lab) -> None:
-    """`GET /_sandbox/saml` gives what CreateSAMLProvider takes."""
+def test_the_metadata_creates_a_provider_for_the_sandbox(lab: Lab) -> None:
+    """`GET /_sandbox/saml` returns metadata that CreateSAMLProvider accepts."""
     control = Control(lab.sandbox)
     _, said = ask(control, None, "GET")
     admin = lab.user("admin", OTHER)
@@ -121,15 +121,15 @@ def test_its_metadata_makes_an_account_believe_the_sandbox(lab: Lab) -> None:
 
 
 def test_a_web_page_gets_no_response(lab: Lab) -> None:
-    """The endpoint has the protection of the others."""
+    """The endpoint is closed to web pages."""
     control = Control(lab.sandbox)
 
     assert ask(control, {"role": DEPLOY}, origin="https://evil.example")[0] == 403
     assert ask(control, None, "GET", origin="https://evil.example")[0] == 403
 
 
-def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
-    """Wherever its clock is moved to."""
+def test_the_certificate_never_expires(lab: Lab) -> None:
+    """The sandbox's certificate is valid wherever its clock is moved to."""
     control = Control(lab.sandbox)
     for moment in (1.0e9, 2.0e10):
         lab.sandbox.move_clock(moment, is_frozen=True)
@@ -138,7 +138,7 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
         assert assume(lab, said["assertion"], DEPLOY, SANDBOXED)["Subject"] == "user"
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_the_certificate_of_the_sandbox_is_good_at_any_time(lab: Lab) -> None:
         ("[{name: a, issued_by_sandbox: true}, {name: a, issued_by_sandbox: true}]", "`a` is in this account already"),
     ],
 )
-def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
-    """Each with its own words."""
+def test_an_invalid_provider_is_a_seed_problem(providers: str, message: str) -> None:
+    """An invalid SAML provider in a seed is reported with its reason."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{saml_providers: {providers}}}}}', "seed.yaml")
 

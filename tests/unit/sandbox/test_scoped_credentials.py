@@ -1,4 +1,4 @@
-"""GetScopedCredentials: a session narrows itself, and never gets more; sizes of session tokens; closed regions."""
+"""GetScopedCredentials, sizes of session tokens, and regions with STS deactivated."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ FULL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*
 
 
 def allow(action: str) -> str:
-    """A policy that allows this."""
+    """Return a policy that allows the action."""
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]})
 
 
 def narrowed(person: Person, **parameters: object) -> Person:
-    """The caller's session with less."""
+    """Return the caller's narrowed session."""
     answer = person.call("sts", "GetScopedCredentials", **parameters)
     return Person(person.lab, Keys.of(answer["Credentials"]))
 
 
 def refused(person: Person, **parameters: object) -> tuple[str, int]:
-    """Code and status of the refusal."""
+    """Return code and status of the error."""
     error = person.refused("sts", "GetScopedCredentials", **parameters)
     return error.code, error.status
 
 
 @pytest.fixture
 def session(lab: Lab) -> Person:
-    """A role's session that may do everything in STS."""
+    """A role session with all permissions in STS."""
     return lab.user("alice").assume(JUMP, "s1", SourceIdentity="ada")
 
 
-def test_it_stays_who_it_is(session: Person) -> None:
-    """ARN, id and source identity; the answer says so."""
+def test_the_caller_stays_the_same(session: Person) -> None:
+    """A narrowed session keeps ARN, id and source identity."""
     answer = session.call("sts", "GetScopedCredentials", Policy=allow("sts:*"))
     inner = Person(session.lab, Keys.of(answer["Credentials"]))
 
@@ -53,8 +53,8 @@ def test_it_stays_who_it_is(session: Person) -> None:
     assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"])
 
 
-def test_a_policy_limits_and_never_adds(session: Person) -> None:
-    """What neither the role nor the policy allows stays closed."""
+def test_a_policy_only_limits(session: Person) -> None:
+    """A scope limits permissions and never adds any."""
     key = {"AccessKeyId": session.keys.access_key_id}
     inner = narrowed(session, Policy=allow("iam:*"))
 
@@ -66,8 +66,8 @@ def test_a_policy_limits_and_never_adds(session: Person) -> None:
     assert narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", **key)["Account"] == ACCOUNT
 
 
-def test_layers_add_up_to_three(session: Person) -> None:
-    """Each has to allow; a fourth is refused, a shorter time is not."""
+def test_at_most_three_layers_of_policies(session: Person) -> None:
+    """Up to three scopes add up; a fourth is refused, a shorter duration is not."""
     key = {"AccessKeyId": session.keys.access_key_id}
     first = narrowed(session, Policy=allow("sts:Get*"))
     second = narrowed(first, Policy=allow("sts:*"))
@@ -79,8 +79,8 @@ def test_layers_add_up_to_three(session: Person) -> None:
     assert third.call("sts", "GetScopedCredentials", DurationSeconds=60)["ScopedPoliciesCount"] == 3
 
 
-def test_it_ends_no_later_than_the_session(session: Person) -> None:
-    """Without a time it ends with it, with one sooner; never after."""
+def test_scoped_credentials_expire_with_the_session(session: Person) -> None:
+    """A narrowed session never ends after the calling session."""
     clock = session.lab.sandbox.clock
     same, short = narrowed(session, Policy=FULL), narrowed(session, DurationSeconds=60)
 
@@ -93,15 +93,15 @@ def test_it_ends_no_later_than_the_session(session: Person) -> None:
     assert same.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-def test_long_term_keys_have_nothing_to_narrow(lab: Lab) -> None:
-    """And one of the two has to be given."""
+def test_long_term_keys_can_not_be_scoped(lab: Lab) -> None:
+    """Long-term keys are refused, and one of Policy and DurationSeconds is required."""
     assert refused(lab.user("alice"), Policy=FULL) == ("InvalidSubjectCredentials", 400)
     assert refused(lab.user("alice").assume(JUMP)) == ("ValidationError", 400)
     assert refused(lab.user("alice").assume(JUMP), Policy="{}") == ("MalformedPolicyDocument", 400)
 
 
-def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
-    """A GetSessionToken session, which otherwise calls little of STS."""
+def test_a_user_session_can_be_scoped(lab: Lab) -> None:
+    """A GetSessionToken session can be narrowed, although it may call little else of STS."""
     admin = lab.user("admin", OTHER)
     session = Person(lab, Keys.of(admin.call("sts", "GetSessionToken")["Credentials"]))
     inner = narrowed(session, Policy=allow("secretsmanager:ListSecrets"))
@@ -111,8 +111,8 @@ def test_a_users_own_session_can_be_narrowed(lab: Lab) -> None:
     assert session.call("secretsmanager", "GetSecretValue", SecretId="prod/db")["SecretString"]
 
 
-def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
-    """No identity policy stands beside it: the scope alone says what is left."""
+def test_a_root_session_can_be_scoped(make_lab: LabFactory) -> None:
+    """For a root user's session the scope alone decides."""
     key = {"access_key_id": "AKIAROOTROOTROOTROOT", "secret_access_key": "root"}
     lab = make_lab(f"accounts: {{'{ACCOUNT}': {{root: {json.dumps(key)}}}}}")
     root = lab.with_keys(Keys(**key))
@@ -124,8 +124,8 @@ def test_a_root_users_session_can_be_narrowed(make_lab: LabFactory) -> None:
     assert session.call("secretsmanager", "CreateSecret", Name="x", SecretString="y")["ARN"]
 
 
-def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
-    """His session has no policy, so it has no permissions; a scope of its own must not look like one."""
+def test_a_federated_user_without_permissions_is_refused(lab: Lab) -> None:
+    """A federated session without a policy stays without permissions when narrowed."""
     admin = lab.user("admin", OTHER)
     bare = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann")["Credentials"]))
     limited = Person(lab, Keys.of(admin.call("sts", "GetFederationToken", Name="ann", Policy=FULL)["Credentials"]))
@@ -134,8 +134,8 @@ def test_a_federated_user_without_permissions_gets_none(lab: Lab) -> None:
     assert narrowed(limited, Policy=FULL).call("secretsmanager", "ListSecrets")["SecretList"]
 
 
-def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> None:
-    """aws:TokenIssueTime stays, so a Deny of sessions older than now reaches it, and MFA stays what it was."""
+def test_scoped_credentials_are_revoked_with_the_session(session: Person) -> None:
+    """A narrowed session keeps aws:TokenIssueTime and MFA, so that revoking old sessions reaches it."""
     session.lab.sandbox.clock.advance(600)
     narrowed(session, Policy=FULL).call("sts", "GetAccessKeyInfo", AccessKeyId=session.keys.access_key_id)
     inner = session.lab.sandbox.judge.decisions[-1].decision.request.context
@@ -146,8 +146,8 @@ def test_it_is_revoked_with_the_session_that_it_came_from(session: Person) -> No
     assert inner["aws:MultiFactorAuthPresent"] == outer["aws:MultiFactorAuthPresent"] == ("false",)
 
 
-def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
-    """The policy must allow the next hop, and an hour is the most."""
+def test_role_chaining_keeps_the_limits(session: Person) -> None:
+    """Role chaining from a narrowed session needs the scope's permission."""
     plain = session.lab.user("alice").assume(JUMP)
     closed, opened = narrowed(plain, Policy=allow("iam:*")), narrowed(plain, Policy=allow("sts:*"))
     target = f"arn:aws:iam::{OTHER}:role/Target"
@@ -156,11 +156,11 @@ def test_a_chain_from_it_is_limited_as_it_is(session: Person) -> None:
     assert opened.assume(target, ExternalId="unique-customer-id-12345").arn.endswith("assumed-role/Target/session")
 
 
-# --- the size of a token -----------------------------------------------------------------------------------------
+# --- token size --------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
-    """MinimumSessionTokenSize; it works like any other, and only as a whole."""
+def test_a_token_has_the_requested_size(lab: Lab) -> None:
+    """MinimumSessionTokenSize sets the token's length; a truncated or changed token is invalid."""
     admin = lab.user("admin")
     for size in (0, 191, 192, 1000, MAX_TOKEN):
         answer = admin.call("sts", "GetSessionToken", MinimumSessionTokenSize=size)
@@ -179,7 +179,7 @@ def test_a_token_is_as_large_as_was_asked(lab: Lab) -> None:
 
 
 def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
-    """SessionTokenUtilization and PackedPolicySize say by how much."""
+    """Policies and tags enlarge the token, as SessionTokenUtilization and PackedPolicySize report."""
     alice = lab.user("alice")
     bare = alice.call("sts", "AssumeRole", RoleArn=JUMP, RoleSessionName="s1")
     full = alice.call(
@@ -196,8 +196,8 @@ def test_policies_and_tags_make_a_token_larger(lab: Lab) -> None:
     assert "PackedPolicySize" not in bare
 
 
-def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
-    """Each is short enough by itself; the token has no room for three of them."""
+def test_invalid_scopes_are_refused(session: Person) -> None:
+    """Scopes that together exceed the token's size are refused."""
 
     def long_policy(number: int) -> str:
         letters = b32encode(shake_256(bytes([number])).digest(1200)).decode()
@@ -211,11 +211,11 @@ def test_scopes_that_do_not_fit_are_refused(session: Person) -> None:
     assert narrowed(second, Policy=FULL).arn == session.arn
 
 
-# --- regions in which STS is switched off --------------------------------------------------------------------------
+# --- regions without STS -------------------------------------------------------------------------------------------
 
 
-def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory) -> None:
-    """Whose credentials they would be decides, not who asks; who has some may use them there."""
+def test_a_region_can_be_disabled_for_an_account(make_lab: LabFactory) -> None:
+    """In a region with STS deactivated, the account of the new credentials decides; existing ones work."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{AWS: "{OTHER}"}}, '
         'Action: "sts:AssumeRole"}}'
@@ -241,8 +241,8 @@ def test_a_region_may_be_closed_to_an_accounts_credentials(make_lab: LabFactory)
     assert other.assume(role).arn
 
 
-def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) -> None:
-    """Federated sessions are the role's account's, too; elsewhere they tell their size like all others."""
+def test_a_token_is_refused_in_a_disabled_region(make_lab: LabFactory) -> None:
+    """Federated sessions are refused, too, where the role's account has deactivated STS."""
     trust = (
         f'{{Version: "2012-10-17", Statement: {{Effect: Allow, Principal: {{Federated: "arn:aws:iam::{ACCOUNT}:'
         'oidc-provider/id.example.com"}, Action: "sts:AssumeRoleWithWebIdentity"}}'
@@ -267,9 +267,9 @@ def test_a_token_gets_no_credentials_in_a_closed_region(make_lab: LabFactory) ->
             assert answer["SessionTokenSize"] == len(answer["Credentials"]["SessionToken"]) == 900
 
 
-def test_us_east_1_can_not_be_closed() -> None:
-    """A seed that says so is told."""
+def test_us_east_1_can_not_be_disabled() -> None:
+    """A seed that deactivates STS in us-east-1 is refused."""
     from tests.unit.sandbox.test_seedfile import problems
 
-    told = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')
-    assert any("can't be switched off in us-east-1" in problem for problem in told)
+    reported = problems('accounts: {"111111111111": {closed_sts_regions: [us-east-1]}}')
+    assert any("can't be switched off in us-east-1" in problem for problem in reported)

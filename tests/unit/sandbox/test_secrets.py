@@ -1,4 +1,4 @@
-"""Secrets and parameters: found by any of their names, read by whom they are for."""
+"""Secrets and parameters: names, values, permissions, batches."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Secrets in two accounts and two regions."""
+    """A sandbox with secrets in two accounts and two regions."""
     return make_lab(SEED)
 
 
 def read(person: Person, secret_id: str, **more: object) -> object:
-    """The value of a secret."""
+    """Return the value of a secret."""
     answer = person.call("secretsmanager", "GetSecretValue", SecretId=secret_id, **more)
     return answer.get("SecretString", answer.get("SecretBinary"))
 
 
 def arn_of(lab: Lab, name: str) -> str:
-    """The full ARN."""
+    """Return the secret's full ARN."""
     arn: str = lab.user("admin").call("secretsmanager", "DescribeSecret", SecretId=name)["ARN"]
     return arn
 
@@ -79,7 +79,7 @@ def arn_of(lab: Lab, name: str) -> str:
 
 
 def test_a_secret_is_found_by_name_arn_and_partial_arn(lab: Lab) -> None:
-    """All three forms give the same."""
+    """A secret is found by name, ARN and ARN without suffix."""
     reader, arn = lab.user("reader"), arn_of(lab, "prod/db")
 
     for secret_id in ("prod/db", arn, arn[:-7]):
@@ -89,7 +89,7 @@ def test_a_secret_is_found_by_name_arn_and_partial_arn(lab: Lab) -> None:
 
 
 def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
-    """`ends-abcdef` is a secret, and looks like the full ARN of `ends`."""
+    """A secret whose name ends like an ARN's suffix is found, although it looks like another's ARN."""
     reader, prefix = lab.user("reader"), f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:"
 
     assert read(reader, f"{prefix}ends-abcdef") == "tricky"
@@ -97,8 +97,8 @@ def test_a_name_that_ends_like_an_arn_is_ambiguous_but_found(lab: Lab) -> None:
     assert read(reader, arn_of(lab, "ends-abcdef")) == "tricky"
 
 
-def test_regions_hold_their_own(lab: Lab) -> None:
-    """The same name in two regions, and no region that botocore does not know."""
+def test_regions_have_separate_secrets(lab: Lab) -> None:
+    """Each region has its own secrets; an unknown region is refused."""
     reader = lab.user("reader")
     reader.region = "eu-west-1"
 
@@ -108,16 +108,16 @@ def test_regions_hold_their_own(lab: Lab) -> None:
     assert reader.refused("secretsmanager", "GetSecretValue", SecretId="prod/text").code == "InvalidRegion"
 
 
-def test_accounts_hold_their_own(lab: Lab) -> None:
-    """A name is looked for in the caller's account."""
+def test_accounts_have_separate_secrets(lab: Lab) -> None:
+    """A name refers to the caller's account."""
     assert read(lab.user("guest", OTHER), "prod/db") == "of-the-other"
 
 
 # --- values ------------------------------------------------------------------------------------------------------
 
 
-def test_the_answer_has_what_awss_has(lab: Lab) -> None:
-    """Text or bytes, version and stage."""
+def test_the_answer_has_aws_fields(lab: Lab) -> None:
+    """The answer has AWS's fields for a binary secret."""
     answer = lab.user("reader").call("secretsmanager", "GetSecretValue", SecretId="prod/key")
 
     assert answer["SecretBinary"] == b"\x00\x01\x02\x03"
@@ -128,7 +128,7 @@ def test_the_answer_has_what_awss_has(lab: Lab) -> None:
 
 
 def test_versions_and_stages(lab: Lab) -> None:
-    """The current, the previous, one by id; a stage that is not that version's is refused."""
+    """Versions are found by stage and id; a stage of another version is refused."""
     admin, reader = lab.user("admin"), lab.user("reader")
     first = reader.call("secretsmanager", "GetSecretValue", SecretId="prod/text")["VersionId"]
     admin.call("secretsmanager", "PutSecretValue", SecretId="prod/text", SecretString="newer")
@@ -146,7 +146,7 @@ def test_versions_and_stages(lab: Lab) -> None:
 
 
 def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
-    """Until it is restored."""
+    """A secret scheduled for deletion can't be read until it is restored."""
     admin, reader = lab.user("admin"), lab.user("reader")
     admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
 
@@ -159,8 +159,8 @@ def test_a_secret_scheduled_for_deletion_is_not_read(lab: Lab) -> None:
     assert read(reader, "prod/db")
 
 
-def test_a_secret_marked_for_deletion_is_closed(lab: Lab) -> None:
-    """It can't be written to or made anew, and can be described and restored."""
+def test_a_secret_marked_for_deletion_can_not_be_changed(lab: Lab) -> None:
+    """A secret scheduled for deletion can't be written or recreated, but described."""
     admin = lab.user("admin")
     admin.call("secretsmanager", "DeleteSecret", SecretId="prod/db")
 
@@ -174,8 +174,8 @@ def test_a_secret_marked_for_deletion_is_closed(lab: Lab) -> None:
     assert admin.call("secretsmanager", "DescribeSecret", SecretId="prod/db")["DeletedDate"]
 
 
-def test_names_have_an_alphabet(lab: Lab) -> None:
-    """In AWS's words; a name that is taken is taken."""
+def test_names_have_a_limited_alphabet(lab: Lab) -> None:
+    """Invalid and taken names are refused with AWS's errors."""
     admin = lab.user("admin")
 
     refused = admin.refused("secretsmanager", "CreateSecret", Name="a b", SecretString="x")
@@ -187,11 +187,11 @@ def test_names_have_an_alphabet(lab: Lab) -> None:
     assert taken.code == "ResourceExistsException"
 
 
-# --- who may -----------------------------------------------------------------------------------------------------
+# --- permissions -------------------------------------------------------------------------------------------------
 
 
-def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
-    """AccessDenied for a missing secret too, with the id as it was sent."""
+def test_a_denied_reader_does_not_learn_what_exists(lab: Lab) -> None:
+    """A caller without permission gets AccessDenied for a missing secret, too, with the id as sent."""
     stranger, arn = lab.user("stranger"), arn_of(lab, "prod/db")
 
     for secret_id, shown in (("prod/db", arn), ("prod/none", "prod/none")):
@@ -203,8 +203,8 @@ def test_who_may_not_read_does_not_learn_what_exists(lab: Lab) -> None:
         )
 
 
-def test_who_may_read_learns_that_there_is_none(lab: Lab) -> None:
-    """ResourceNotFoundException in AWS's words."""
+def test_a_permitted_reader_learns_that_a_secret_is_missing(lab: Lab) -> None:
+    """An authorized caller gets ResourceNotFoundException for a missing secret."""
     refused = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/none")
 
     assert (refused.code, refused.message) == (
@@ -214,7 +214,7 @@ def test_who_may_read_learns_that_there_is_none(lab: Lab) -> None:
 
 
 def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
-    """`secret:prod/closed-??????` matches it, `prod/*` lets Single in and nothing else."""
+    """Policies are matched against the full ARN: `secret:prod/closed-??????` denies, `prod/*` allows."""
     denied = lab.user("reader").refused("secretsmanager", "GetSecretValue", SecretId="prod/closed")
     assert "with an explicit deny in an identity-based policy" in denied.message
     assert read(lab.user("single"), "prod/closed") == "hidden"
@@ -222,20 +222,20 @@ def test_the_resource_of_a_policy_is_the_full_arn(lab: Lab) -> None:
     assert refused.code == "AccessDeniedException"
 
 
-def test_other_operations_are_moto_s_under_the_same_rules(lab: Lab) -> None:
-    """ListSecrets and CreateSecret for an administrator, and for nobody else."""
+def test_moto_operations_are_authorized_too(lab: Lab) -> None:
+    """Operations performed by moto are authorized like all others."""
     admin = lab.user("admin")
-    made = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
+    created = admin.call("secretsmanager", "CreateSecret", Name="new", SecretString="v")
 
-    assert made["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:new-")
+    assert created["ARN"].startswith(f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:new-")
     names = {secret["Name"] for secret in admin.call("secretsmanager", "ListSecrets")["SecretList"]}
     assert "new" in names
     for operation, parameters in (("ListSecrets", {}), ("CreateSecret", {"Name": "x", "SecretString": "v"})):
         assert lab.user("reader").refused("secretsmanager", operation, **parameters).code == "AccessDeniedException"
 
 
-def test_creating_is_judged_on_the_arn_it_will_have(make_lab: LabFactory) -> None:
-    """`secret:team/*` and `secret:team/one-??????` allow `team/one`, and not `other`."""
+def test_create_secret_is_authorized_on_the_future_arn(make_lab: LabFactory) -> None:
+    """CreateSecret is authorized on the future ARN, by prefix or by pattern."""
     seed = """
 accounts:
   "111111111111":
@@ -256,7 +256,7 @@ accounts:
 
 
 def policy_for(principal: str, effect: str = "Allow") -> str:
-    """A secret's policy."""
+    """Return a secret's policy."""
     statement = {
         "Effect": effect,
         "Principal": {"AWS": principal},
@@ -266,8 +266,8 @@ def policy_for(principal: str, effect: str = "Allow") -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statement})
 
 
-def test_a_secrets_policy_can_name_a_user_of_its_account(lab: Lab) -> None:
-    """That is enough there; a Deny in it wins over everything."""
+def test_a_resource_policy_can_allow_a_user_of_its_account(lab: Lab) -> None:
+    """A secret's policy that names a user of its account is enough, and its Deny beats all allows."""
     admin, stranger = lab.user("admin"), lab.user("stranger")
     me = f"arn:aws:iam::{ACCOUNT}:user/stranger"
 
@@ -278,11 +278,11 @@ def test_a_secrets_policy_can_name_a_user_of_its_account(lab: Lab) -> None:
     assert "with an explicit deny in a resource-based policy" in refused.message
 
 
-def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) -> None:
-    """By ARN, with the secret's policy and the caller's, and never under the default KMS key."""
+def test_across_accounts_both_must_allow_and_a_customer_managed_key_is_needed(lab: Lab) -> None:
+    """Across accounts, both policies must allow, and the secret must not use the default KMS key."""
     admin, guest, blocked = lab.user("admin"), lab.user("guest", OTHER), lab.user("blocked", OTHER)
-    made = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
-    own = made["ARN"]
+    created = admin.call("secretsmanager", "CreateSecret", Name="shared", SecretString="given", KmsKeyId="alias/mine")
+    own = created["ARN"]
     default = arn_of(lab, "prod/db")
     root = f"arn:aws:iam::{OTHER}:root"
 
@@ -297,8 +297,8 @@ def test_across_accounts_both_must_allow_and_the_key_must_be_ones_own(lab: Lab) 
 
 
 @pytest.mark.parametrize("policy", ["no json", "{}", '{"Statement": {"Effect": "Allow", "Action": "*"}}'])
-def test_a_malformed_resource_policy_is_not_written(lab: Lab, policy: str) -> None:
-    """MalformedPolicyDocumentException."""
+def test_a_malformed_resource_policy_is_refused(lab: Lab, policy: str) -> None:
+    """A malformed resource policy gets MalformedPolicyDocumentException."""
     refused = lab.user("admin").refused(
         "secretsmanager", "PutResourcePolicy", SecretId="prod/db", ResourcePolicy=policy
     )
@@ -307,21 +307,21 @@ def test_a_malformed_resource_policy_is_not_written(lab: Lab, policy: str) -> No
 
 
 def test_a_public_policy_can_be_blocked(lab: Lab) -> None:
-    """When it is asked for."""
+    """BlockPublicPolicy refuses a public policy."""
     admin = lab.user("admin")
-    wish = {"SecretId": "prod/db", "ResourcePolicy": policy_for("*")}
+    parameters = {"SecretId": "prod/db", "ResourcePolicy": policy_for("*")}
 
-    assert admin.refused("secretsmanager", "PutResourcePolicy", BlockPublicPolicy=True, **wish).code == (
+    assert admin.refused("secretsmanager", "PutResourcePolicy", BlockPublicPolicy=True, **parameters).code == (
         "PublicPolicyException"
     )
-    admin.call("secretsmanager", "PutResourcePolicy", **wish)
+    admin.call("secretsmanager", "PutResourcePolicy", **parameters)
 
 
-# --- batches -----------------------------------------------------------------------------------------------------
+# --- BatchGetSecretValue -----------------------------------------------------------------------------------------
 
 
-def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:
-    """What may be read is there; the rest stands in Errors."""
+def test_a_batch_is_authorized_per_secret(lab: Lab) -> None:
+    """A batch returns what may be read, and the rest in Errors."""
     ids = ["prod/db", "prod/closed", "prod/none", "prod/text"]
 
     answer = lab.user("reader").call("secretsmanager", "BatchGetSecretValue", SecretIdList=ids)
@@ -331,8 +331,8 @@ def test_a_batch_refuses_secret_by_secret(lab: Lab) -> None:
     assert errors == {"prod/closed": "AccessDeniedException", "prod/none": "ResourceNotFoundException"}
 
 
-def test_a_batch_needs_a_permission_of_its_own(lab: Lab) -> None:
-    """Single may read each of them, and no batch; the refusal names no resource."""
+def test_a_batch_needs_a_separate_permission(lab: Lab) -> None:
+    """A batch needs secretsmanager:BatchGetSecretValue, whose denial names no resource."""
     refused = lab.user("single").refused("secretsmanager", "BatchGetSecretValue", SecretIdList=["prod/db"])
 
     assert refused.message.endswith(
@@ -342,7 +342,7 @@ def test_a_batch_needs_a_permission_of_its_own(lab: Lab) -> None:
 
 
 def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
-    """Names and values by page for who may list."""
+    """A batch by filter also needs secretsmanager:ListSecrets."""
     filters = [{"Key": "name", "Values": ["prod/"]}]
     reader, admin = lab.user("reader"), lab.user("admin")
 
@@ -362,8 +362,8 @@ def test_a_batch_by_filter_needs_list_secrets_too(lab: Lab) -> None:
         {"SecretIdList": ["a"], "MaxResults": 2},
     ],
 )
-def test_a_batch_is_by_list_or_by_filter(lab: Lab, parameters: dict[str, object]) -> None:
-    """One of the two; pages only with a filter."""
+def test_a_batch_has_either_list_or_filter(lab: Lab, parameters: dict[str, object]) -> None:
+    """A batch needs either a list or a filter, and pages only with a filter."""
     refused = lab.user("admin").refused("secretsmanager", "BatchGetSecretValue", **parameters)
 
     assert refused.code == "InvalidParameterException"
@@ -372,8 +372,8 @@ def test_a_batch_is_by_list_or_by_filter(lab: Lab, parameters: dict[str, object]
 # --- Parameter Store ---------------------------------------------------------------------------------------------
 
 
-def test_a_parameter_is_read_by_who_may(lab: Lab) -> None:
-    """By name, by version, by ARN; the resource of the policy has no leading slash twice."""
+def test_reading_a_parameter_needs_permission(lab: Lab) -> None:
+    """A parameter is read by name, version and ARN; its resource has no double slash."""
     reader = lab.user("reader")
 
     for name in ("/prod/a", "/prod/a:1", f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"):
@@ -385,8 +385,8 @@ def test_a_parameter_is_read_by_who_may(lab: Lab) -> None:
     assert f"on resource: arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/dev/c because" in refused.message
 
 
-def test_several_parameters_are_allowed_one_by_one(lab: Lab) -> None:
-    """One that may not be read refuses the call; one that is not there is named."""
+def test_parameters_are_authorized_separately(lab: Lab) -> None:
+    """Each of several parameters must be allowed; missing ones are in InvalidParameters."""
     reader = lab.user("reader")
 
     answer = reader.call("ssm", "GetParameters", Names=["/prod/a", "/prod/none"], WithDecryption=True)
@@ -396,8 +396,8 @@ def test_several_parameters_are_allowed_one_by_one(lab: Lab) -> None:
     assert "parameter/dev/c" in refused.message
 
 
-def test_a_path_is_allowed_as_a_whole(lab: Lab) -> None:
-    """With everything below it."""
+def test_a_path_is_authorized_as_a_whole(lab: Lab) -> None:
+    """GetParametersByPath is authorized on the whole path."""
     reader = lab.user("reader")
 
     answer = reader.call("ssm", "GetParametersByPath", Path="/prod/", Recursive=True, WithDecryption=True)
@@ -405,15 +405,15 @@ def test_a_path_is_allowed_as_a_whole(lab: Lab) -> None:
     assert reader.refused("ssm", "GetParametersByPath", Path="/").code == "AccessDeniedException"
 
 
-def test_another_accounts_parameter_is_not_read(lab: Lab) -> None:
-    """A parameter has no policy that could say so."""
+def test_parameters_of_other_accounts_are_not_readable(lab: Lab) -> None:
+    """Another account's parameter is denied, because parameters have no resource policy."""
     arn = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/prod/a"
 
     assert lab.user("admin", OTHER).refused("ssm", "GetParameter", Name=arn).code == "AccessDeniedException"
 
 
-def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> None:
-    """`/aws/reference/secretsmanager/...` reads a secret, whatever it is called."""
+def test_a_secret_through_parameter_store_needs_its_own_permission(lab: Lab) -> None:
+    """`/aws/reference/secretsmanager/...` also needs secretsmanager:GetSecretValue."""
     name = "/aws/reference/secretsmanager/prod/text"
     admin = lab.user("admin")
     everything = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}}'
@@ -425,24 +425,24 @@ def test_a_secret_behind_parameter_store_needs_its_own_permission(lab: Lab) -> N
     assert answer["Parameter"]["Value"] == "plain"
 
 
-def test_a_missing_secret_behind_parameter_store_is_a_missing_parameter(lab: Lab) -> None:
-    """ParameterNotFound, as for every other name."""
+def test_a_missing_secret_through_parameter_store_is_a_missing_parameter(lab: Lab) -> None:
+    """A missing secret behind a parameter name gets ParameterNotFound."""
     name = "/aws/reference/secretsmanager/nowhere"
 
     assert lab.user("admin").refused("ssm", "GetParameter", Name=name, WithDecryption=True).code == "ParameterNotFound"
 
 
 def test_a_resource_policy_for_a_missing_secret_is_not_read(lab: Lab) -> None:
-    """There is no secret, whatever the policy is."""
-    wish = {"SecretId": "nowhere", "ResourcePolicy": "no policy"}
+    """PutResourcePolicy for a missing secret fails before the policy is checked."""
+    parameters = {"SecretId": "nowhere", "ResourcePolicy": "no policy"}
 
-    refused = lab.user("admin").refused("secretsmanager", "PutResourcePolicy", **wish)
+    refused = lab.user("admin").refused("secretsmanager", "PutResourcePolicy", **parameters)
 
     assert refused.code == "ResourceNotFoundException"
 
 
 def test_a_missing_parameter_is_not_found(lab: Lab) -> None:
-    """ParameterNotFound, 400."""
+    """A missing parameter gets ParameterNotFound with status 400."""
     refused = lab.user("reader").refused("ssm", "GetParameter", Name="/prod/none")
 
     assert (refused.code, refused.status) == ("ParameterNotFound", 400)

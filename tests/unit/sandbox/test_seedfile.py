@@ -1,4 +1,4 @@
-"""A seed file: what it can hold, and everything that is wrong with one at once."""
+"""Seed files: their content, and all problems reported at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.sandbox.conftest import LabFactory
 
 
 def problems(text: str) -> list[str]:
-    """`line path: message (hint)` of each problem."""
+    """Return `line path: message (hint)` of each problem."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(text, "seed.yaml")
     return [
@@ -28,19 +28,19 @@ def problems(text: str) -> list[str]:
     ]
 
 
-def test_the_least_seed_is_an_account() -> None:
-    """Empty values are empty mappings."""
+def test_the_minimal_seed_is_an_account() -> None:
+    """The smallest seed is one account; empty values are empty mappings."""
     for text in ('accounts: {"123456789012": {}}', 'accounts:\n  "123456789012":\n'):
         assert [account.account for account in read_seed(text, "seed.yaml").accounts] == ["123456789012"]
 
 
-def test_an_account_id_keeps_its_zeros() -> None:
-    """Also without quotes, as YAML would read it as a number."""
+def test_an_account_id_keeps_leading_zeros() -> None:
+    """An account id keeps its leading zeros, even unquoted."""
     assert read_seed("accounts: {012345678901: {}}", "seed.yaml").accounts[0].account == "012345678901"
 
 
-def test_every_problem_is_told_with_its_line() -> None:
-    """Unknown keys with the nearest known one, wrong values with what they should be."""
+def test_all_problems_are_reported_with_line() -> None:
+    """All problems are reported with lines, suggestions and valid forms."""
     text = """
 acounts: {}
 region: nowhere
@@ -111,8 +111,8 @@ accounts:
         ),
     ],
 )
-def test_other_ways_to_be_wrong(text: str, problem: str) -> None:
-    """Each with its line and what to do."""
+def test_other_problems_are_reported(text: str, problem: str) -> None:
+    """Further problems are reported with line and hint."""
     assert problem in problems(text)
 
 
@@ -122,8 +122,8 @@ TRUST = (
 )
 
 
-def test_two_users_can_not_have_one_key() -> None:
-    """The second is told where the first is."""
+def test_access_keys_are_unique() -> None:
+    """A repeated access key id is reported with its first place."""
     text = """
 accounts:
   "111111111111":
@@ -136,8 +136,8 @@ accounts:
     ]
 
 
-def test_two_of_one_id_would_be_one() -> None:
-    """A session is its role's by its id, and an address its user's, in whichever account."""
+def test_ids_are_unique() -> None:
+    """A repeated unique id is reported, even across accounts, because sessions refer to it."""
     text = f"""
 accounts:
   "111111111111":
@@ -153,18 +153,18 @@ accounts:
     ]
 
 
-def test_no_value_that_may_be_a_secret_is_told() -> None:
-    """Neither an MFA seed nor a key."""
+def test_messages_contain_no_secrets() -> None:
+    """Messages contain neither MFA seeds nor keys."""
     text = 'accounts: {"111111111111": {users: {a: {mfa: {name: m, seed: "0h-secret"}, access_key_id: my-secret}}}}'
 
-    told = "\n".join(problems(text))
+    reported = "\n".join(problems(text))
 
-    assert "0h-secret" not in told
-    assert "my-secret" not in told
+    assert "0h-secret" not in reported
+    assert "my-secret" not in reported
 
 
-def test_everything_that_a_seed_can_hold_is_there(make_lab: LabFactory) -> None:
-    """Each key of the format, seen from outside."""
+def test_all_parts_of_a_seed_are_planted(make_lab: LabFactory) -> None:
+    """Every key of the seed format takes effect."""
     lab = make_lab(f"""
 region: eu-west-1
 default_identity: alice
@@ -246,15 +246,15 @@ accounts:
 
 
 def value_of(lab: Lab, region: str, name: str) -> object:
-    """The administrator reads a secret."""
+    """Return a secret's value, read by the administrator."""
     admin = lab.user("admin")
     admin.region = region
     answer = admin.call("secretsmanager", "GetSecretValue", SecretId=name)
     return answer.get("SecretString", answer.get("SecretBinary"))
 
 
-def test_admin_is_in_every_account_with_full_rights(make_lab: LabFactory) -> None:
-    """Also when the seed names one, with the keys that it says."""
+def test_every_account_has_an_administrator(make_lab: LabFactory) -> None:
+    """Every account has an `admin` with full rights, with the seed's keys if it names one."""
     lab = make_lab("""
 accounts:
   "111111111111": {users: {admin: {access_key_id: AKIAADMINADMINADMIN0, secret_access_key: s}}}
@@ -266,8 +266,8 @@ accounts:
         assert lab.user("admin", account).call("iam", "ListUsers")["Users"]
 
 
-def test_another_partition_is_one(make_lab: LabFactory) -> None:
-    """ARNs, regions and keys of China."""
+def test_a_seed_may_use_another_partition(make_lab: LabFactory) -> None:
+    """An account in China's partition has that partition's ARNs, regions and keys."""
     lab = make_lab("""
 region: cn-north-1
 accounts:
@@ -288,8 +288,8 @@ accounts:
 
 
 @pytest.mark.parametrize("partition", PARTITIONS, ids=lambda partition: partition.name)
-def test_every_partition_can_be_one(make_lab: LabFactory, partition: Partition) -> None:
-    """Those that moto knows nothing of, too: roles, AWS's own policies, and a secret that only the role may read."""
+def test_all_partitions_are_supported(make_lab: LabFactory, partition: Partition) -> None:
+    """Every partition works, even those that moto lacks: roles, AWS managed policies and secrets."""
     name, region = partition.name, partition.global_region
     lab = make_lab(f"""
 region: {region}
@@ -315,15 +315,15 @@ accounts:
     assert secret["ARN"].startswith(f"arn:{name}:secretsmanager:{region}:111111111111:secret:s-")
 
 
-def test_what_moto_does_not_take_is_told(make_lab: LabFactory) -> None:
-    """A role whose policy is too much for it: the account is named."""
+def test_values_that_moto_refuses_are_reported(make_lab: LabFactory) -> None:
+    """A seed that moto refuses is reported with the account."""
     with pytest.raises(SeedInvalid) as caught:
         make_lab('accounts: {"111111111111": {users: {a: {policies: ["arn:aws:iam::aws:policy/None"]}}}}')
     assert caught.value.message == "account 111111111111 can't be made"
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
-    """Or that is not UTF-8."""
+def test_a_missing_file_is_reported(tmp_path: os.PathLike[str]) -> None:
+    """A missing or unreadable seed file is reported."""
     path = os.path.join(tmp_path, "seed.yaml")
     with pytest.raises(SeedInvalid, match="can't be read"):
         read_seed_file(path)
@@ -333,8 +333,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path: os.PathLike[str]) -> None:
         read_seed_file(path)
 
 
-def test_policies_may_be_files_beside_the_seed(tmp_path: Path) -> None:
-    """JSON or YAML, alone or with a name, wherever a policy can stand; the text is the file's."""
+def test_policies_may_be_separate_files(tmp_path: Path) -> None:
+    """Policies may be JSON or YAML files wherever a policy can be."""
     allow = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
     trust = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}}'
     (tmp_path / "role").mkdir()
@@ -359,8 +359,8 @@ accounts:
     assert account.policies == (StoredPolicy("managed", allow),)
 
 
-def test_what_is_wrong_with_a_policys_file_is_told_at_its_own_line(tmp_path: Path) -> None:
-    """One that is missing or is no text at the line of the seed, after which the other files' lines come."""
+def test_problems_of_a_policy_file_are_reported_with_its_line(tmp_path: Path) -> None:
+    """Problems of a policy file have the file's own lines; a missing file has the seed's line."""
     (tmp_path / "wrong.json").write_text('{"Version": "2012-10-17",\n "Statement": {"Effect": "Allow"}}')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
     text = f"""
@@ -380,16 +380,16 @@ accounts:
     assert {str(problem.where) for problem in caught.value.problems[2:]} == {f"{tmp_path}/wrong.json:2"}
 
 
-def test_the_demos_seed_is_one() -> None:
-    """The example in the repository."""
+def test_the_seed_of_the_demo_is_valid() -> None:
+    """The demo's seed in the repository is valid."""
     seed = read_seed_file(os.path.join(os.path.dirname(__file__), "../../../examples/demo/seed.yaml"))
 
     assert [account.account for account in seed.accounts] == ["111111111111", "222222222222"]
     assert seed.accounts[0].users[0].key == SeedKey("", "")
 
 
-def test_the_references_example_is_one(make_lab: LabFactory) -> None:
-    """What docs/reference/sandbox.md shows works as it says."""
+def test_the_example_of_the_reference_is_valid(make_lab: LabFactory) -> None:
+    """The example in docs/reference/sandbox.md works as described."""
     with open(os.path.join(os.path.dirname(__file__), "../../../docs/reference/sandbox.md"), encoding="utf-8") as file:
         example = file.read().split("```yaml\n")[1].split("```")[0]
     lab = make_lab(example)

@@ -1,6 +1,6 @@
-"""The table of services is what botocore's models and moto's folders say.
+"""The table of served services matches botocore's models and moto's folders.
 
-DSOPS_UPDATE_GOLDEN=1 writes it anew.
+DSOPS_UPDATE_GOLDEN=1 regenerates it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dsops.sandbox.wire.service_table import ALSO_SIGNED_AS, SERVED, Served
 
 PAGE = Path(service_table.__file__)
 UPDATE = os.environ.get("DSOPS_UPDATE_GOLDEN") == "1"
-# Their requests are RDS's, which moto answers them as; the toolbox is the sandbox's own.
+# docdb and neptune share RDS's requests, which moto answers; the toolbox is the sandbox's own.
 SAME_AS_ANOTHER = {"docdb", "iam-toolbox", "neptune"}
 
 
 def found() -> dict[str, Served]:
-    """The table, made from what is installed."""
+    """Return the table made from the installed packages."""
     table = {}
     for service, metadata in every_metadata().items():
         module = module_of(service)
@@ -41,7 +41,7 @@ def found() -> dict[str, Served]:
 
 @cache
 def every_metadata() -> dict[str, Any]:
-    """What botocore says of every service but of those whose requests are another's."""
+    """Return botocore's metadata of each service with requests of its own."""
     loader = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
     return {
         service: loader.load_service_model(service, "service-2")["metadata"]
@@ -51,25 +51,25 @@ def every_metadata() -> dict[str, Any]:
 
 
 def module_of(service: str) -> str | None:
-    """moto's folder for a service; None where it has none."""
+    """Return moto's folder for a service; None if it has none."""
     plain = service.replace("-", "")
     module = ALT_SERVICE_NAMES.get(plain, plain)
     return module if (Path(moto.__file__).parent / module / "urls.py").exists() else None
 
 
 def signing_name(metadata: dict[str, Any]) -> str:
-    """The service in the scope of a signature."""
+    """Return the service name in the credential scope."""
     return str(metadata.get("signingName") or metadata["endpointPrefix"])
 
 
 def shared_names() -> frozenset[str]:
-    """The signing names that served services and others have."""
+    """Return the signing names that served and other services share."""
     others = {signing_name(metadata) for service, metadata in every_metadata().items() if module_of(service) is None}
     return frozenset(others & {entry.signing_name for entry in found().values()})
 
 
 def row(service: str, entry: Served) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     values = [value for value in entry if value]
     if entry.version and not entry.target:
         values.insert(2, "")
@@ -77,8 +77,8 @@ def row(service: str, entry: Served) -> str:
     return f'    "{service}": Served({written}),'
 
 
-def test_the_table_is_that_of_the_models() -> None:
-    """A new botocore or moto shows here first."""
+def test_the_table_agrees_with_the_models() -> None:
+    """The table matches the installed botocore and moto."""
     table = found()
     if UPDATE:
         rows = "\n".join(row(service, entry) for service, entry in table.items())
@@ -103,8 +103,8 @@ def test_the_table_is_that_of_the_models() -> None:
     assert shared_names() == ALSO_SIGNED_AS
 
 
-def test_no_service_is_told_from_another_by_nothing() -> None:
-    """Services of one signing name have targets, versions or paths of their own."""
+def test_all_services_are_distinguishable() -> None:
+    """Services with the same signing name differ in target, version or path, except Timestream's."""
     keys = [entry[1:] for entry in SERVED.values() if entry.target or entry.version]
 
     assert {("timestream", "Timestream_20181101", "")} == {key for key in keys if keys.count(key) > 1}

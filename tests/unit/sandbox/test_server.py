@@ -1,4 +1,4 @@
-"""The sandbox on a port: what stands on the wire, how it starts and ends, what it survives."""
+"""The sandbox's server: HTTP answers, start and end, robustness, and finding a running sandbox."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ IDENTITY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two accounts and alice, on a free port of loopback."""
+    """A server with two accounts and alice on a free port of loopback."""
     with open_server(SEED) as running:
         yield running
 
 
 def exchange(server: SandboxServer, data: bytes) -> bytes:
-    """What comes back for these very bytes, until the server closes or has had enough."""
+    """Send the bytes; return the answer until the server closes."""
     answer = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection, suppress(OSError):
         connection.sendall(data)
@@ -48,13 +48,13 @@ def exchange(server: SandboxServer, data: bytes) -> bytes:
 
 
 def alice(server: SandboxServer) -> Keys:
-    """Her keys."""
+    """Return alice's keys."""
     variables = identity_variables(server, "alice")
     return Keys(access_key_id=variables["AWS_ACCESS_KEY_ID"], secret_access_key=variables["AWS_SECRET_ACCESS_KEY"])
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """An HTTP answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,7 @@ class Answer(NamedTuple):
 def fetch(
     server: SandboxServer, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """The answer to one request on a connection of its own."""
+    """Send a request on its own connection; return the answer."""
     with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
@@ -72,26 +72,26 @@ def fetch(
 
 
 def post(server: SandboxServer, body: bytes = IDENTITY, keys: Keys | None = None) -> Answer:
-    """The answer to a signed POST."""
+    """Send a signed POST; return the answer."""
     request = sign(keys or alice(server), "sts", "us-east-1", "POST", "/", FORM, body)
     return fetch(server, "POST", "/", body, request.headers)
 
 
 def test_health_is_answered_when_it_is_ready(server: SandboxServer) -> None:
-    """200 at once: the port is open only when everything is there."""
+    """The health endpoint answers 200 as soon as the port is open."""
     assert ask(server.url, "health")["status"] == "ok"
 
 
 def test_it_listens_on_loopback_only(server: SandboxServer) -> None:
-    """127.0.0.1 and no other address of this machine."""
+    """The server listens on 127.0.0.1 only."""
     assert server.host == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.port}"
     assert server._loop.socket.getsockname()[0] == "127.0.0.1"
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-def test_it_listens_on_ipv6_when_told() -> None:
-    """The address is written in brackets."""
+def test_it_listens_on_ipv6_on_request() -> None:
+    """The server can listen on IPv6; the URL has brackets."""
     try:
         running = open_server(SEED, host="::1")
     except SandboxUnavailable as error:
@@ -101,8 +101,8 @@ def test_it_listens_on_ipv6_when_told() -> None:
         assert ask(running.url, "health")["status"] == "ok"
 
 
-def test_an_answer_has_awss_headers(server: SandboxServer) -> None:
-    """Content type, both request ids, a date."""
+def test_an_answer_has_aws_headers(server: SandboxServer) -> None:
+    """An answer has content type, both request ids and a date."""
     answer = post(server)
 
     assert answer.status == 200
@@ -114,7 +114,7 @@ def test_an_answer_has_awss_headers(server: SandboxServer) -> None:
 
 
 def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
-    """Ten million bytes are taken, one more is not; the server goes on."""
+    """Ten million bytes are accepted, one more gets a 413, and the server keeps serving."""
     request = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Length: %d\r\n\r\n"
 
     assert exchange(server, request % 10_000_000 + b"a" * 10_000_000).startswith(b"HTTP/1.1 302 ")
@@ -134,8 +134,8 @@ def test_a_body_that_is_too_large_is_a_413(server: SandboxServer) -> None:
         b"A" * 300_000,
     ],
 )
-def test_rubbish_is_survived(server: SandboxServer, data: bytes) -> None:
-    """No 5xx, and the next request is served."""
+def test_invalid_http_does_not_stop_the_server(server: SandboxServer, data: bytes) -> None:
+    """Garbage gets no 5xx, and the next request is served."""
     answer = exchange(server, data)
 
     assert b"HTTP/1.1 5" not in answer
@@ -143,10 +143,10 @@ def test_rubbish_is_survived(server: SandboxServer, data: bytes) -> None:
     assert post(server).status == 200
 
 
-def test_a_bug_is_awss_internal_failure(
+def test_a_bug_is_an_internal_failure(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """500 to the client, the traceback on stderr, and it goes on serving."""
+    """A bug gives a 500 InternalFailure and a traceback on stderr, and the server keeps serving."""
 
     def broken(_: object) -> None:
         raise RuntimeError("a bug")
@@ -162,8 +162,8 @@ def test_a_bug_is_awss_internal_failure(
     assert post(server, keys=keys).status == 200
 
 
-def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
-    """With what to do."""
+def test_a_port_in_use_is_reported(server: SandboxServer) -> None:
+    """A taken port is reported with a hint."""
     with pytest.raises(SandboxUnavailable) as caught:
         SandboxServer(server.sandbox, port=server.port)
 
@@ -178,8 +178,8 @@ def test_a_port_that_is_taken_is_said(server: SandboxServer) -> None:
         ("192.0.2.1", 0, "this machine does not have that address", "--host"),
     ],
 )
-def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
-    """With the flag to change."""
+def test_an_unusable_address_is_reported(server: SandboxServer, host: str, port: int, why: str, flag: str) -> None:
+    """An invalid host or port is reported with the flag to change."""
     with pytest.raises(SandboxUnavailable) as caught:
         SandboxServer(server.sandbox, host=host, port=port)
 
@@ -187,8 +187,8 @@ def test_where_it_can_not_listen_is_said(server: SandboxServer, host: str, port:
     assert flag in caught.value.hint
 
 
-def test_the_port_is_free_again_after_it() -> None:
-    """Also with a connection still open."""
+def test_the_port_is_released_at_the_end() -> None:
+    """The port is free after the server is closed, even with an open connection."""
     with open_server(SEED) as first:
         connection = http.client.HTTPConnection("127.0.0.1", first.port, timeout=10)
         connection.request("GET", "/_sandbox/health")
@@ -202,7 +202,7 @@ def test_the_port_is_free_again_after_it() -> None:
 
 
 def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
-    """Sixteen threads, each with a connection; moto alone fails at eight."""
+    """Sixteen concurrent clients are served, while moto alone fails at eight."""
     from concurrent.futures import ThreadPoolExecutor
 
     keys = alice(server)
@@ -214,11 +214,11 @@ def test_many_clients_at_once_are_served(server: SandboxServer) -> None:
         assert set().union(*pool.map(work, range(16))) == {200}
 
 
-# --- what a client is given -----------------------------------------------------------------------------------
+# --- client settings ------------------------------------------------------------------------------------------
 
 
-def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: SandboxServer) -> None:
-    """Rival variables are gone, its own settings stay, no proxy is between."""
+def test_client_settings_point_to_the_sandbox_only(server: SandboxServer) -> None:
+    """A client's environment points at the sandbox only: rivals removed, settings kept, no proxy."""
     inherited = {
         "PATH": "/bin",
         "AWS_PROFILE": "prod",
@@ -255,18 +255,18 @@ def test_a_clients_environment_leads_to_the_sandbox_and_nowhere_else(server: San
     assert child["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_a_user_who_is_not_there_has_no_keys(server: SandboxServer) -> None:
-    """The name is told, and how one is written."""
+def test_a_missing_user_has_no_keys(server: SandboxServer) -> None:
+    """An unknown user is reported with the name."""
     with pytest.raises(SandboxUnavailable, match="no user `mallory`"):
         identity_variables(server, "mallory")
     assert identity_variables(server, "admin@222222222222")["AWS_ACCESS_KEY_ID"]
 
 
-# --- finding one that runs -------------------------------------------------------------------------------------
+# --- finding a running sandbox ---------------------------------------------------------------------------------
 
 
 def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> None:
-    """By its announcement, by its port, by AWS_ENDPOINT_URL; not after it was withdrawn."""
+    """A running sandbox is found by announcement, port and AWS_ENDPOINT_URL, until it is withdrawn."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     announcement = Announcement(server.url, environ)
 
@@ -279,8 +279,8 @@ def test_a_running_sandbox_is_found(server: SandboxServer, tmp_path: Path) -> No
     announcement.withdraw()
 
 
-def test_the_announcement_is_the_users_own(server: SandboxServer, tmp_path: Path) -> None:
-    """A private folder and file that hold no key; a folder of somebody else's is not used."""
+def test_the_announcement_is_private(server: SandboxServer, tmp_path: Path) -> None:
+    """The announcement is in a private folder and file without keys; a folder writable by others is ignored."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement(server.url, environ)
 
@@ -293,8 +293,8 @@ def test_the_announcement_is_the_users_own(server: SandboxServer, tmp_path: Path
         find_running(None, environ)
 
 
-def test_where_nothing_can_be_written_nobody_is_told(server: SandboxServer) -> None:
-    """As in a container that may only read; it serves, and is found by its port."""
+def test_an_unwritable_announcement_is_ignored(server: SandboxServer) -> None:
+    """Without a writable folder the sandbox is not announced, but serves and is found by its port."""
     environ = {"XDG_RUNTIME_DIR": os.devnull}
     announcement = Announcement(server.url, environ)
 
@@ -304,8 +304,8 @@ def test_where_nothing_can_be_written_nobody_is_told(server: SandboxServer) -> N
     announcement.withdraw()
 
 
-def test_a_sandbox_that_is_gone_is_passed_over(server: SandboxServer, tmp_path: Path) -> None:
-    """A file that a killed one left behind."""
+def test_an_ended_sandbox_is_ignored(server: SandboxServer, tmp_path: Path) -> None:
+    """The file of a killed sandbox is skipped."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     Announcement("http://127.0.0.1:1", environ)
     Announcement(server.url, environ)
@@ -313,8 +313,8 @@ def test_a_sandbox_that_is_gone_is_passed_over(server: SandboxServer, tmp_path: 
     assert find_running(None, environ) == server.url
 
 
-def test_of_several_one_must_be_named(server: SandboxServer, tmp_path: Path) -> None:
-    """The ports are told."""
+def test_one_of_several_must_be_chosen(server: SandboxServer, tmp_path: Path) -> None:
+    """With several sandboxes the error lists their ports."""
     environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
     folder = tmp_path / "dsops"
     Announcement(server.url, environ)
@@ -325,8 +325,8 @@ def test_of_several_one_must_be_named(server: SandboxServer, tmp_path: Path) -> 
     assert str(server.port) in caught.value.hint
 
 
-def test_its_endpoints_can_be_asked_and_told(server: SandboxServer) -> None:
-    """Also what they refuse."""
+def test_endpoints_can_be_read_and_written(server: SandboxServer) -> None:
+    """Control endpoints can be called by `ask` and `tell`, and their errors are reported."""
     before = server.sandbox.clock.now()
 
     assert tell(server.url, "clock", {"advance_seconds": 3600})["status"] == "ok"
@@ -338,8 +338,8 @@ def test_its_endpoints_can_be_asked_and_told(server: SandboxServer) -> None:
         ask("http://127.0.0.1:1", "health")
 
 
-def test_what_answers_rubbish_is_no_sandbox() -> None:
-    """Another program on that port."""
+def test_another_server_is_not_a_sandbox() -> None:
+    """Another program on the port is reported as no sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         from threading import Thread
 
@@ -356,6 +356,6 @@ def test_what_answers_rubbish_is_no_sandbox() -> None:
         thread.join()
 
 
-def test_the_wire_is_json(server: SandboxServer) -> None:
-    """The sandbox's own answers are one JSON object."""
+def test_control_endpoints_use_json(server: SandboxServer) -> None:
+    """Control endpoints answer with one JSON object."""
     assert set(json.loads(fetch(server, "GET", "/_sandbox/clock").text)) == {"status", "now", "is_frozen"}

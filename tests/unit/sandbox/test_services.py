@@ -1,4 +1,4 @@
-"""Other services with boto3, over the wire: what a person may, what is another account's, what stays closed."""
+"""Other services with boto3 over the wire: permissions, other accounts, refused operations."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ TRUST = json.dumps(
 
 
 class ClientOf(Protocol):
-    """Makes boto3's clients."""
+    """Creates boto3 clients."""
 
     def __call__(self, service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
-        """A client of that service for a user."""
+        """Return a client of that service for a user."""
 
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two accounts; a reader, and nobody."""
+    """A server with two accounts, a reader and a user without permissions."""
     with open_server(read_seed(SEED, "seed.yaml")) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: SandboxServer) -> ClientOf:
-    """boto3, unchanged but for the endpoint."""
+    """Creates boto3 clients that differ only in the endpoint."""
 
     def make(service: str, name: str = "admin", account: str = ACCOUNT, region: str = "us-east-1") -> Any:
         keys = identity_variables(server, f"{name}@{account}")
@@ -76,28 +76,28 @@ def client(server: SandboxServer) -> ClientOf:
 
 
 def refused(call: Callable[[], object]) -> str:
-    """The code of the error that a call is answered with."""
+    """Return the code of the call's error."""
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Code"])
 
 
 def message_of(call: Callable[[], object]) -> str:
-    """The message of the error that a call is answered with."""
+    """Return the message of the call's error."""
     with pytest.raises(ClientError) as caught:
         call()
     return str(caught.value.response["Error"]["Message"])
 
 
 def reading(bucket: str) -> str:
-    """A bucket's policy that lets the other account read."""
+    """Return a bucket policy that lets the other account read."""
     allow = {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action": "s3:GetObject"}
     allow |= {"Resource": f"arn:aws:s3:::{bucket}/*"}
     return json.dumps({"Version": "2012-10-17", "Statement": allow})
 
 
 def test_objects_are_put_and_read(client: ClientOf) -> None:
-    """A key of any letters, a body and content type that moto alone would read as a form, a part, its length."""
+    """Objects with odd keys, form-like bodies and ranges are stored and returned unchanged."""
     s3 = client("s3")
     key, body = "a b/\u00fc/../x%2F&y=z", b"Action=x&key=other&file=1"
     s3.create_bucket(Bucket="bucket")
@@ -114,8 +114,8 @@ def test_objects_are_put_and_read(client: ClientOf) -> None:
     assert refused(lambda: s3.get_object(Bucket="bucket", Key=key, IfNoneMatch=found["ETag"])) == "304"
 
 
-def test_large_objects_come_in_parts(client: ClientOf) -> None:
-    """boto3 sends what is over 8 MB in parts, several at once."""
+def test_large_objects_are_uploaded_in_parts(client: ClientOf) -> None:
+    """boto3's multipart uploads with parallel parts work."""
     s3, body = client("s3"), os.urandom(9_000_000)
     s3.create_bucket(Bucket="bucket")
 
@@ -127,8 +127,8 @@ def test_large_objects_come_in_parts(client: ClientOf) -> None:
     assert s3.head_object(Bucket="bucket", Key="large")["ETag"].endswith('-2"')
 
 
-def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: SandboxServer) -> None:
-    """`Expect: 100-continue`, as SDKs ask before they send an object."""
+def test_expect_100_continue_is_answered(client: ClientOf, server: SandboxServer) -> None:
+    """`Expect: 100-continue` gets its 100 before the body is sent."""
     client("s3").create_bucket(Bucket="bucket")
     keys = identity_variables(server, "admin")
     given = Keys(access_key_id=keys["AWS_ACCESS_KEY_ID"], secret_access_key=keys["AWS_SECRET_ACCESS_KEY"])
@@ -144,7 +144,7 @@ def test_who_waits_for_leave_to_send_gets_it(client: ClientOf, server: SandboxSe
 
 
 def test_items_are_put_and_read(client: ClientOf) -> None:
-    """Text that looks like a form is text."""
+    """DynamoDB items that look like forms are stored unchanged, for permitted users."""
     dynamodb = client("dynamodb")
     dynamodb.create_table(
         TableName="T",
@@ -162,8 +162,8 @@ def test_items_are_put_and_read(client: ClientOf) -> None:
     assert refused(put) == "AccessDeniedException"
 
 
-def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
-    """A topic's message is in the queue that is subscribed to it."""
+def test_messages_are_sent_through_topics_and_queues(client: ClientOf) -> None:
+    """A message published to a topic arrives in the subscribed queue."""
     sqs, sns = client("sqs"), client("sns")
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
     topic = sns.create_topic(Name="t")["TopicArn"]
@@ -173,12 +173,12 @@ def test_messages_go_through_topics_and_queues(client: ClientOf) -> None:
 
     found = client("sqs", "reader").receive_message(QueueUrl=url)["Messages"]
     assert ["hello & <goodbye>"] == [json.loads(held["Body"])["Message"] for held in found]
-    # Services that once spoke the query protocol name errors as they did then.
+    # Services that used the query protocol keep its error codes.
     assert refused(lambda: client("sqs", "reader").send_message(QueueUrl=url, MessageBody="x")) == "AccessDenied"
 
 
-def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: SandboxServer) -> None:
-    """Some SDKs send a queue's requests to its URL: it must not be one of AWS's."""
+def test_queue_urls_point_to_the_sandbox(client: ClientOf, server: SandboxServer) -> None:
+    """Queue URLs point at the sandbox, because some SDKs send requests to them."""
     sqs = client("sqs")
 
     url = sqs.create_queue(QueueName="q")["QueueUrl"]
@@ -196,7 +196,7 @@ def test_queue_urls_lead_to_the_sandbox(client: ClientOf, server: SandboxServer)
 
 
 def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
-    """Who may only decrypt does."""
+    """KMS encrypts and decrypts for permitted users."""
     kms = client("kms")
     key = kms.create_key()["KeyMetadata"]["Arn"]
     sealed = kms.encrypt(KeyId=key, Plaintext=b"text")["CiphertextBlob"]
@@ -205,8 +205,8 @@ def test_keys_encrypt_and_decrypt(client: ClientOf) -> None:
     assert refused(lambda: client("kms", "reader").encrypt(KeyId=key, Plaintext=b"x")) == "AccessDeniedException"
 
 
-def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
-    """Lists are flat, and a refusal has EC2's form."""
+def test_ec2_has_its_own_protocol(client: ClientOf) -> None:
+    """EC2's flat lists and error format are used."""
     ec2 = client("ec2")
     vpc = ec2.create_vpc(
         CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v&w"}]}]
@@ -219,8 +219,8 @@ def test_ec2_speaks_its_own_dialect(client: ClientOf) -> None:
     assert refused(lambda: client("ec2", "nobody").describe_vpcs()) == "UnauthorizedOperation"
 
 
-def test_ec2_says_why_in_a_message_that_can_be_decoded(client: ClientOf) -> None:
-    """As AWS does, but for what only describes; the one who asked needs the right to decode it."""
+def test_ec2_denials_have_an_encoded_message(client: ClientOf) -> None:
+    """EC2's denials have an encoded message that can be decoded, except for Describe operations."""
     text = message_of(lambda: client("ec2", "reader").create_vpc(CidrBlock="10.1.0.0/16"))
     encoded = text.partition("Encoded authorization failure message: ")[2]
 
@@ -231,7 +231,7 @@ def test_ec2_says_why_in_a_message_that_can_be_decoded(client: ClientOf) -> None
 
 
 def test_cbor_is_answered_in_cbor(client: ClientOf) -> None:
-    """CloudWatch's clients speak nothing else by now; moto is spoken to in JSON."""
+    """CloudWatch's CBOR requests are answered in CBOR, although moto is called in JSON."""
     cloudwatch = client("cloudwatch")
     assert cloudwatch.meta.service_model.metadata["protocol"] == "smithy-rpc-v2-cbor"
 
@@ -270,8 +270,8 @@ ASKED = {
 
 
 @pytest.mark.parametrize("service", ASKED)
-def test_other_services_are_served_and_guarded(client: ClientOf, service: str) -> None:
-    """Each protocol and address: an admin is answered, who was granted nothing is refused."""
+def test_other_services_are_served_and_authorized(client: ClientOf, service: str) -> None:
+    """Services of each protocol answer an administrator and deny a user without permissions."""
     assert getattr(client(service), ASKED[service])()["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert refused(getattr(client(service, "nobody"), ASKED[service])) in {"AccessDenied", "AccessDeniedException"}
 
@@ -279,8 +279,8 @@ def test_other_services_are_served_and_guarded(client: ClientOf, service: str) -
 # --- accounts and regions ------------------------------------------------------------------------------------------
 
 
-def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
-    """A name in one is not in the other."""
+def test_accounts_and_regions_are_separate(client: ClientOf) -> None:
+    """Accounts and regions do not share resources."""
     client("sqs").create_queue(QueueName="q")
     client("dynamodb").create_table(
         TableName="T",
@@ -297,8 +297,8 @@ def test_accounts_and_regions_hold_their_own(client: ClientOf) -> None:
     assert client("s3", account=OTHER).list_buckets()["Buckets"] == []
 
 
-def test_a_bucket_is_reached_by_its_name_from_another_account_only_where_both_allow(client: ClientOf) -> None:
-    """Names are one for all accounts; what is in there is its owner's."""
+def test_a_bucket_of_another_account_needs_both_permissions(client: ClientOf) -> None:
+    """A bucket of another account is accessible only if both policies allow."""
     s3, stranger = client("s3"), client("s3", account=OTHER)
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="k", Body=b"text")
@@ -312,8 +312,8 @@ def test_a_bucket_is_reached_by_its_name_from_another_account_only_where_both_al
     assert refused(lambda: stranger.put_object(Bucket="bucket", Key="k", Body=b"x")) == "AccessDenied"
 
 
-def test_a_copy_needs_both_sides(client: ClientOf) -> None:
-    """The source is read as its owner allows; the copy is in the bucket that it was meant for."""
+def test_a_copy_needs_both_permissions(client: ClientOf) -> None:
+    """A copy across accounts needs permission on source and target, and belongs to the target's owner."""
     s3, stranger = client("s3"), client("s3", account=OTHER)
     s3.create_bucket(Bucket="source")
     s3.put_object(Bucket="source", Key="a ?/%41", Body=b"text")
@@ -330,8 +330,8 @@ def test_a_copy_needs_both_sides(client: ClientOf) -> None:
     assert refused(lambda: s3.get_object(Bucket="target", Key="copy")) == "AccessDenied"
 
 
-def test_an_arn_of_another_region_is_not_this_regions_namesake(client: ClientOf) -> None:
-    """moto reads the name at the end alone."""
+def test_an_arn_of_another_region_is_not_found(client: ClientOf) -> None:
+    """An ARN of another region is refused, although moto would use the resource of that name in this one."""
     client("dynamodb").create_table(
         TableName="T",
         BillingMode="PAY_PER_REQUEST",
@@ -348,7 +348,7 @@ def test_an_arn_of_another_region_is_not_this_regions_namesake(client: ClientOf)
 
 
 def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
-    """moto's SNS writes into whichever queue a subscription names."""
+    """SNS can't deliver into another account's queue, although moto would."""
     url = client("sqs", account=OTHER).create_queue(QueueName="q")["QueueUrl"]
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
@@ -357,13 +357,13 @@ def test_nothing_is_delivered_into_another_account(client: ClientOf) -> None:
         lambda: sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{OTHER}:q")
     )
 
-    assert "another account's" in text
+    assert "belongs to another account" in text
     sns.publish(TopicArn=topic, Message="m")
     assert "Messages" not in client("sqs", account=OTHER).receive_message(QueueUrl=url)
 
 
 def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> None:
-    """moto looks for a function's code by the bucket's name alone, in whichever account; also after a copy across."""
+    """Lambda can't load code from another account's bucket, which moto would find by name."""
     client("s3").create_bucket(Bucket="theirs")
     client("s3").put_object(Bucket="theirs", Key="code", Body=b"secret")
     client("s3").put_bucket_policy(Bucket="theirs", Policy=reading("theirs"))
@@ -381,30 +381,30 @@ def test_other_services_find_no_buckets_of_other_accounts(client: ClientOf) -> N
     create("own", "copy")
 
 
-# --- what stays closed ---------------------------------------------------------------------------------------------
+# --- refused operations --------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_run(client: ClientOf) -> None:
-    """Functions and jobs are kept, not run: an answer made up would be a lie."""
+def test_no_code_is_run(client: ClientOf) -> None:
+    """Functions and jobs are stored but not run; invoking them is refused."""
     assert "runs no code" in message_of(lambda: client("lambda").invoke(FunctionName="f"))
     job = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}
     assert "runs no code" in message_of(lambda: client("batch").submit_job(**job))
-    # Who may not is told that, first.
+    # A caller without permission is denied first.
     assert refused(lambda: client("lambda", "nobody").invoke(FunctionName="f")) == "AccessDeniedException"
 
 
-def test_nothing_is_sent_into_the_network(client: ClientOf) -> None:
-    """moto would post a topic's messages to any address."""
+def test_no_network_requests_are_made(client: ClientOf) -> None:
+    """SNS subscriptions to HTTP endpoints are refused, because moto would post to them."""
     sns = client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]
 
     for protocol in ("http", "https"):
-        asked = {"TopicArn": topic, "Protocol": protocol, "Endpoint": f"{protocol}://127.0.0.1/"}
-        assert "into the network" in message_of(lambda: sns.subscribe(**asked))  # noqa: B023 - called at once
+        parameters = {"TopicArn": topic, "Protocol": protocol, "Endpoint": f"{protocol}://127.0.0.1/"}
+        assert "requests to the network" in message_of(lambda: sns.subscribe(**parameters))  # noqa: B023 - called at once
 
 
-def test_what_moto_would_do_something_else_for_is_not_done(client: ClientOf) -> None:
-    """It lists a bucket when it is asked for a configuration that it doesn't know."""
+def test_operations_that_moto_performs_wrongly_are_refused(client: ClientOf) -> None:
+    """S3 operations that moto would misinterpret are refused."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
 
@@ -412,8 +412,8 @@ def test_what_moto_would_do_something_else_for_is_not_done(client: ClientOf) -> 
     assert "moto has no such operation" in message_of(lambda: s3.get_bucket_request_payment(Bucket="bucket"))
 
 
-def test_an_upload_goes_on_under_its_own_key_only(client: ClientOf) -> None:
-    """moto looks at the upload's id alone, and would finish one of a key that the caller may not write."""
+def test_an_upload_is_continued_under_its_own_key_only(client: ClientOf) -> None:
+    """A multipart upload works under its own key only, although moto checks the upload id alone."""
     s3 = client("s3")
     s3.create_bucket(Bucket="bucket")
     upload = s3.create_multipart_upload(Bucket="bucket", Key="a")["UploadId"]
@@ -431,8 +431,8 @@ def test_an_upload_goes_on_under_its_own_key_only(client: ClientOf) -> None:
     assert s3.get_object(Bucket="bucket", Key="a")["Body"].read() == b"text"
 
 
-def test_a_package_that_is_missing_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """501, with what to install."""
+def test_a_missing_package_is_named(client: ClientOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service with a missing package gets a 501 that names it."""
     monkeypatch.setitem(sys.modules, "moto.glacier.urls", None)
     load.cache_clear()
 

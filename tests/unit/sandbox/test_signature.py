@@ -1,4 +1,4 @@
-"""Signatures: what botocore signs is believed, and nothing that was changed since."""
+"""Signature Version 4: requests signed by botocore are accepted, changed ones are refused."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
 def signed(keys: Keys = KEYS, body: bytes = BODY, query: str = "", region: str = "us-east-1") -> HttpRequest:
-    """A POST that botocore signed in its header."""
+    """Return a POST signed by botocore in the header."""
     return sign(keys, "sts", region, "POST", "/", FORM, body, query)
 
 
 def presigned(keys: Keys = KEYS, seconds: int = 60, query: str = BODY.decode()) -> HttpRequest:
-    """A GET that botocore signed in its query."""
+    """Return a GET signed by botocore in the query."""
     return sign(keys, "sts", "us-east-1", "GET", "/", {}, b"", query, presigned_seconds=seconds)
 
 
 def now() -> float:
-    """The real time, which botocore signs with."""
+    """Return the real time, which botocore signs with."""
     return datetime.now(UTC).timestamp()
 
 
 def check(request: HttpRequest, keys: Keys = KEYS, at: float | None = None, service: str = "sts") -> None:
-    """Reads and checks it; raises for what is refused."""
+    """Verify the request; raises if it is refused."""
     claim = read_claim(request, now() if at is None else at, 15)
     check_scope(claim, service)
     check_signature(request, claim, keys.secret_access_key)
@@ -45,7 +45,7 @@ def check(request: HttpRequest, keys: Keys = KEYS, at: float | None = None, serv
 def refusal_of(
     request: HttpRequest, keys: Keys = KEYS, at: float | None = None, service: str = "sts"
 ) -> tuple[str, str]:
-    """Code and message of the refusal."""
+    """Return code and message of the error."""
     with pytest.raises(SandboxRefusal) as caught:
         check(request, keys, at, service)
     answer = answer_of(caught.value)
@@ -53,29 +53,29 @@ def refusal_of(
 
 
 def with_header(request: HttpRequest, name: str, value: str) -> HttpRequest:
-    """The request with another value of one header."""
+    """Return the request with a changed header."""
     return request._replace(headers={**request.headers, name: value})
 
 
 def test_a_request_signed_by_botocore_is_accepted() -> None:
-    """The header form, with a long-term key and with a session's."""
+    """Header signatures of long-term keys and sessions are accepted."""
     check(signed())
     check(signed(SESSION), SESSION)
 
 
 def test_a_presigned_request_of_botocore_is_accepted() -> None:
-    """The query form, with a long-term key and with a session's."""
+    """Presigned requests of long-term keys and sessions are accepted."""
     check(presigned())
     check(presigned(SESSION), SESSION)
 
 
-def test_a_presigned_body_counts_only_with_its_hash_stated() -> None:
-    """A presigned request without `x-amz-content-sha256` covers no body, so none may come with it."""
+def test_a_presigned_body_needs_its_hash() -> None:
+    """A presigned request without `x-amz-content-sha256` must not have a body."""
     assert refusal_of(presigned()._replace(body=b"x"))[0] == "SignatureDoesNotMatch"
 
 
 def test_another_secret_is_refused() -> None:
-    """The words are those of live STS."""
+    """A wrong secret key gets live STS's message."""
     assert refusal_of(signed(), SESSION) == (
         "SignatureDoesNotMatch",
         (
@@ -86,14 +86,14 @@ def test_another_secret_is_refused() -> None:
 
 
 def test_an_unsigned_payload_is_refused() -> None:
-    """STS wants the hash of the body (measured)."""
+    """UNSIGNED-PAYLOAD is refused, as by STS (measured)."""
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", {**FORM, "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}, BODY)
 
     assert refusal_of(request)[0] == "SignatureDoesNotMatch"
 
 
-def test_a_body_that_is_not_what_its_stated_hash_says_is_refused() -> None:
-    """The stated hash is signed, but the body must match it."""
+def test_a_body_must_match_its_hash() -> None:
+    """A body that differs from its signed hash is refused."""
     stated = {**FORM, "X-Amz-Content-SHA256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", stated, b"")
 
@@ -101,8 +101,8 @@ def test_a_body_that_is_not_what_its_stated_hash_says_is_refused() -> None:
     assert refusal_of(request._replace(body=BODY))[0] == "SignatureDoesNotMatch"
 
 
-def test_a_request_without_signature_is_told_so() -> None:
-    """403 MissingAuthenticationToken."""
+def test_a_missing_signature_is_reported() -> None:
+    """A request without a signature gets MissingAuthenticationToken."""
     assert refusal_of(HttpRequest("POST", "/", "", {"host": "h"}, BODY, "127.0.0.1")) == (
         "MissingAuthenticationToken",
         "Request is missing Authentication Token",
@@ -121,13 +121,13 @@ def test_a_request_without_signature_is_told_so() -> None:
         ),
     ],
 )
-def test_the_scope_must_fit(region: str, service: str, message: str) -> None:
-    """Region and service of the credential scope, both complaints at once where both are wrong."""
+def test_the_scope_must_match(region: str, service: str, message: str) -> None:
+    """Wrong region and service of the credential scope are reported together."""
     assert refusal_of(signed(region=region), service=service) == ("SignatureDoesNotMatch", message)
 
 
 def test_a_wrong_terminator_and_date_are_named() -> None:
-    """The rest of the scope."""
+    """A wrong terminator and date of the credential scope are reported."""
     request = signed()
     header = request.headers["authorization"]
     date = header.split("/")[1]
@@ -142,8 +142,8 @@ def test_a_wrong_terminator_and_date_are_named() -> None:
     )
 
 
-def test_fifteen_minutes_are_the_most() -> None:
-    """An older or later date is refused with the bounds in the message; one within is not."""
+def test_a_signature_is_valid_for_15_minutes() -> None:
+    """A signature is accepted up to 15 minutes off; beyond, the message has the bounds."""
     request = signed()
 
     check(request, at=now() + 14 * 60)
@@ -156,8 +156,8 @@ def test_fifteen_minutes_are_the_most() -> None:
     assert early.endswith("+ 15 min.)")
 
 
-def test_a_presigned_request_ends_when_it_says() -> None:
-    """X-Amz-Expires counts from X-Amz-Date; more than seven days is no number."""
+def test_a_presigned_request_expires() -> None:
+    """A presigned request expires X-Amz-Expires seconds after X-Amz-Date, at most seven days."""
     check(presigned(seconds=60), at=now() + 50)
     assert refusal_of(presigned(seconds=60), at=now() + 70) == ("RequestExpired", "Request has expired.")
     assert refusal_of(presigned(seconds=60), at=now() - 16 * 60)[1].startswith("Signature not yet current")
@@ -200,20 +200,20 @@ def test_a_presigned_request_ends_when_it_says() -> None:
         ),
     ],
 )
-def test_a_malformed_header_is_answered_in_awss_words(header: str, code: str, message: str) -> None:
-    """One complaint for each way in which the header can be broken."""
+def test_a_malformed_header_gets_the_error_of_aws(header: str, code: str, message: str) -> None:
+    """Each kind of malformed Authorization header gets AWS's message."""
     assert refusal_of(with_header(signed(), "authorization", header)) == (code, message)
 
 
 def test_a_date_must_be_iso_basic() -> None:
-    """Also one that looks like it and is no day."""
+    """A date that is not ISO 8601 basic format is refused."""
     for date in ("yesterday", "2026-07-13T10:00:00Z", "20261332T000000Z"):
         code, message = refusal_of(with_header(signed(), "x-amz-date", date))
         assert (code, message.split(".")[0]) == ("IncompleteSignature", "Date must be in ISO-8601 'basic format'")
 
 
 def test_a_header_without_any_date_is_incomplete() -> None:
-    """Neither X-Amz-Date nor Date."""
+    """A request without X-Amz-Date and Date is incomplete."""
     headers = {name: value for name, value in signed().headers.items() if name != "x-amz-date"}
 
     assert refusal_of(signed()._replace(headers=headers))[1] == (
@@ -226,15 +226,15 @@ def test_a_header_without_any_date_is_incomplete() -> None:
     ("query", "message"),
     [("a=%yy", "Illegal hex character in escape % pattern: %yy"), ("a=%2", "Incomplete trailing escape % sequence")],
 )
-def test_a_broken_escape_in_the_query_comes_first(query: str, message: str) -> None:
-    """Before anything about the signature."""
+def test_a_broken_escape_in_the_query_is_reported_first(query: str, message: str) -> None:
+    """A broken escape in the query is reported before the signature is checked."""
     request = HttpRequest("GET", "/", query, {"host": "h"}, b"", "127.0.0.1")
 
     assert refusal_of(request) == ("MalformedQueryString", message)
 
 
-def test_spaces_inside_a_signed_header_are_one() -> None:
-    """Canonical headers collapse runs of spaces, as botocore's do."""
+def test_spaces_inside_a_signed_header_are_collapsed() -> None:
+    """Repeated spaces in a signed header count as one, as for botocore."""
     request = sign(KEYS, "sts", "us-east-1", "POST", "/", {**FORM, "X-Amz-Meta": "a   b"}, BODY)
 
     check(request)
@@ -251,10 +251,10 @@ texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), max_size=1
     keys=st.sampled_from([KEYS, SESSION]),
     region=st.sampled_from(["us-east-1", "eu-west-3", "us-gov-west-1", "cn-north-1"]),
 )
-def test_whatever_botocore_signs_is_accepted(
+def test_random_requests_signed_by_botocore_are_accepted(
     body: bytes, query: list[tuple[str, str]], keys: Keys, region: str
 ) -> None:
-    """Any body, query and region."""
+    """Random bodies, queries and regions signed by botocore are accepted."""
     from urllib.parse import quote, urlencode
 
     request = signed(keys, body, urlencode(query, quote_via=quote), region)
@@ -265,7 +265,7 @@ def test_whatever_botocore_signs_is_accepted(
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
-    """Of the body, the query, or the value of a signed header, the Authorization header included."""
+    """Changing any byte of body, query or signed header is refused."""
     request = signed(SESSION, BODY, "a=1&b=two")
     part = data.draw(st.sampled_from(["body", "query", *sorted(request.headers)]))
     original = {"body": request.body.decode(), "query": request.query}.get(part) or request.headers[part]
@@ -285,7 +285,7 @@ def test_any_changed_byte_is_refused(data: st.DataObject) -> None:
 
 
 def _means_the_same(part: str, original: str, changed: str, keys: Keys) -> bool:
-    """What no signature can tell: headers that are not signed, and a key id that nobody has."""
+    """Whether the change is undetectable: unsigned headers, or another key id."""
     if part in {"user-agent", "content-length"}:
         return True
     return part == "authorization" and keys.access_key_id in original and keys.access_key_id not in changed

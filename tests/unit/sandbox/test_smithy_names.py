@@ -1,7 +1,7 @@
-"""Requests of every service that botocore knows: those of served services are found, the others are told so (501).
+"""Requests of every service in botocore are routed: to a served service, or to a 501.
 
-Botocore puts a target prefix before an operation's name. SDKs that are made from Smithy models put the name of the
-service's shape there, which is the prefix after its last dot; RPC v2 has it in the path.
+botocore puts a target prefix before an operation's name. SDKs generated from Smithy models use the service's shape
+name instead, which is the part of the prefix after its last dot; RPC v2 has it in the path.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ from tests.sandboxes import ACCOUNT, Lab, sign
 
 LOADER = Loader(include_default_search_paths=False, extra_search_paths=[Loader.BUILTIN_DATA_PATH])
 EVERY_SERVICE = LOADER.list_available_services("service-2")
-# Signed as `rds`, with RDS's version: their requests are RDS's.
+# Their requests are signed as `rds` with RDS's version, so they are RDS's.
 SAME_AS_ANOTHER = {"docdb", "neptune"}
-# The sandbox plays them itself.
+# Services that the sandbox implements itself.
 PLAYED = {"iam-toolbox", "sso", "sso-oidc"}
 
 LIKE_A_SERVED_ONE = {("greengrassv2", "AssociateServiceRoleToAccount"), ("signer-data", "GetRevocationStatus")}
-"""Their method, path and signing name are those of an operation that is served."""
+"""Operations with the method, path and signing name of a served one."""
 
 
 @cache
 def model_of(service: str) -> ServiceModel:
-    """botocore's model, served or not."""
+    """Return botocore's model of any service."""
     return ServiceModel(LOADER.load_service_model(service, "service-2"), service)
 
 
 @cache
 def targets_of(service: str) -> tuple[str, ...]:
-    """Both names of a service in X-Amz-Target, which are one for most; nothing for one without."""
+    """Return both names of a service in X-Amz-Target, equal for most; () for a service without."""
     prefix = str(model_of(service).metadata.get("targetPrefix", ""))
     spoken = set(protocols_of(service))
     return tuple({prefix, prefix.rpartition(".")[2]}) if prefix and spoken & {"json", "smithy-rpc-v2-cbor"} else ()
 
 
 def protocols_of(service: str) -> list[str]:
-    """As botocore names them."""
+    """Return botocore's protocol names."""
     metadata = model_of(service).metadata
     return list(metadata.get("protocols", [metadata["protocol"]]))
 
 
 def signature(service: str) -> dict[str, str]:
-    """A header that says which service the request is signed for."""
+    """Return an Authorization header for the service's signing name."""
     name = model_of(service).signing_name
     scope = f"AKIAIOSFODNN7EXAMPLE/20260713/us-east-1/{name}/aws4_request"
     return {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
 
 
 def outcome(request: HttpRequest, operation: str) -> str:
-    """The service that a request with this operation is routed to, or the code of the refusal."""
+    """Return the service that the request is routed to, or the error's code."""
     try:
         found = find_route(request)
     except SandboxRefusal as refused:
@@ -78,7 +78,7 @@ def outcome(request: HttpRequest, operation: str) -> str:
 
 @pytest.mark.parametrize("service", [name for name in EVERY_SERVICE if targets_of(name)])
 def test_both_names_of_a_service_find_it(service: str) -> None:
-    """In X-Amz-Target and in the path of a CBOR request; a service without a backend is 501, never unknown."""
+    """Both names route to the service, in X-Amz-Target and CBOR paths; unserved services get a 501."""
     expected = service if service in SERVED else "501 NotImplemented"
     operation = next(
         name
@@ -96,16 +96,16 @@ def test_both_names_of_a_service_find_it(service: str) -> None:
         assert expected == outcome(request, operation), path
 
 
-def test_no_two_services_share_a_name_but_timestreams() -> None:
-    """Their operations tell those two apart; a botocore with more such pairs needs another rule."""
+def test_only_timestream_services_share_a_name() -> None:
+    """Only the two Timestream services share a target name; a new such pair would need a new rule."""
     names = Counter(target for service in EVERY_SERVICE for target in targets_of(service))
 
     assert {"Timestream_20181101"} == {target for target, count in names.items() if count > 1}
     assert ("cloudtrail",) == TARGETS["CloudTrail_20131101"]
 
 
-def test_an_operation_that_the_service_lacks_is_unknown() -> None:
-    """The name found the service all the same."""
+def test_an_operation_of_another_service_is_unknown() -> None:
+    """An unknown operation of a known service gets UnknownOperationException."""
     headers = {**signature("cloudtrail"), "x-amz-target": "CloudTrail_20131101.NoSuch"}
 
     assert outcome(HttpRequest("POST", "/", "", headers, b"{}", "127.0.0.1"), "") == "400 UnknownOperationException"
@@ -113,7 +113,7 @@ def test_an_operation_that_the_service_lacks_is_unknown() -> None:
 
 @pytest.mark.parametrize("service", sorted(set(EVERY_SERVICE) - set(SERVED) - SAME_AS_ANOTHER - PLAYED))
 def test_a_service_without_a_backend_is_not_implemented_in_its_own_protocol(service: str) -> None:
-    """Its client reads the code out of the answer to each of its operations, whatever the path."""
+    """Each operation of an unserved service gets a 501 that its client can parse."""
     protocol = protocols_of(service)[0]
     for operation in model_of(service).operation_names[:3]:
         if (service, operation) in LIKE_A_SERVED_ONE:
@@ -129,26 +129,26 @@ def test_a_service_without_a_backend_is_not_implemented_in_its_own_protocol(serv
         said = create_parser(protocol).parse(
             {"status_code": answer.status, "headers": headers, "body": answer.body}, model.output_shape
         )
-        # An answer to HEAD has no body to name a code in.
+        # An answer to HEAD has no body for the code.
         code = "501" if request.method == "HEAD" and "x-amzn-errortype" not in headers else "NotImplemented"
         assert (501, code) == (answer.status, said["Error"]["Code"]), operation
 
 
 def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore ships no types
-    """What botocore sends for an operation; labels of its path are all `x`."""
+    """Return the request that botocore sends for an operation, with `x` as all path labels."""
     shape = model.input_shape
     labels = {
         name: "x"
         for name, member in (shape.members if shape else {}).items()
         if member.serialization.get("location") == "uri" or member.serialization.get("hostLabel")
     }
-    made = create_serializer(protocol, include_validation=False).serialize_to_request(labels, model)
-    path, _, query = made["url_path"].partition("?")
-    headers = {name.lower(): str(value) for name, value in dict(made["headers"]).items()}
-    body = made["body"] if isinstance(made["body"], bytes) else b""
-    if isinstance(made["body"], dict):
-        query, body = "", "&".join(f"{name}={value}" for name, value in made["body"].items()).encode()
-    return HttpRequest(made["method"], path, query, {**headers, **signature(service)}, body, "127.0.0.1")
+    created = create_serializer(protocol, include_validation=False).serialize_to_request(labels, model)
+    path, _, query = created["url_path"].partition("?")
+    headers = {name.lower(): str(value) for name, value in dict(created["headers"]).items()}
+    body = created["body"] if isinstance(created["body"], bytes) else b""
+    if isinstance(created["body"], dict):
+        query, body = "", "&".join(f"{name}={value}" for name, value in created["body"].items()).encode()
+    return HttpRequest(created["method"], path, query, {**headers, **signature(service)}, body, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,8 @@ def written(service: str, model: Any, protocol: str) -> HttpRequest:  # botocore
         ("ssm", "GetParameter", "AmazonSSM", "ParameterNotFound"),
     ],
 )
-def test_a_client_that_speaks_cbor_is_answered_in_cbor(
-    service: str, operation: str, name: str, expected: object
-) -> None:
-    """Whichever service it is, and whether it is moto that answers or the sandbox itself."""
+def test_a_cbor_client_gets_cbor(service: str, operation: str, name: str, expected: object) -> None:
+    """CBOR clients get CBOR answers, from moto and from the sandbox itself."""
     lab = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}')
     body = encode({"SecretId": "missing", "Name": "missing"})
     headers = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}

@@ -1,4 +1,4 @@
-"""What was allowed is what is done: requests that say one thing to whoever judges them and another to moto."""
+"""Request smuggling: what was authorized is what is performed, whatever else a request says to moto."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JSON = {"Content-Type": "application/x-amz-json-1.0"}
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Tables, queues and a bucket, of which the writer may write `mine`."""
+    """A sandbox with tables, queues and a bucket, of which the writer may write `mine`."""
     lab = make_lab(SEED)
     for admin in (lab.user("admin"), lab.user("admin", OTHER)):
         for name in ("mine", "theirs"):
@@ -54,19 +54,19 @@ def lab(make_lab: LabFactory) -> Lab:
 def send(
     person: Person, service: str, method: str, path: str, headers: dict[str, str], body: bytes, query: str = ""
 ) -> HttpAnswer:
-    """The answer to a signed request of any form."""
+    """Send a signed request of any form; return the answer."""
     request = sign(person.keys, service, "us-east-1", method, path, headers, body, query)
     return person.lab.sandbox.handle(request).answer
 
 
 def count(lab: Lab, account: str, table: str) -> int:
-    """How many items a table has."""
+    """Return the number of items in a table."""
     admin = lab.user("admin", account)
     return int(admin.call("dynamodb", "Scan", TableName=table)["Count"])
 
 
 def messages(lab: Lab, account: str, queue: str) -> int:
-    """How many messages a queue has."""
+    """Return the number of messages in a queue."""
     found = lab.user("admin", account).call(
         "sqs", "GetQueueAttributes", QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"]
     )
@@ -76,8 +76,8 @@ def messages(lab: Lab, account: str, queue: str) -> int:
 @pytest.mark.parametrize(
     "query", ["Action=DeleteTable&TableName=theirs", "TableName=theirs", "Action=DeleteTable&Action=PutItem", "a=b"]
 )
-def test_a_query_beside_json_means_nothing(lab: Lab, query: str) -> None:
-    """moto prefers what is there to the body."""
+def test_a_query_beside_json_is_ignored(lab: Lab, query: str) -> None:
+    """A query beside a JSON body, which moto would prefer, is ignored."""
     body = json.dumps({"TableName": "mine", "Item": {"k": {"S": "x&TableName=theirs&"}}}).encode()
     headers = {**JSON, "X-Amz-Target": "DynamoDB_20120810.PutItem"}
 
@@ -99,8 +99,8 @@ def test_a_query_beside_json_means_nothing(lab: Lab, query: str) -> None:
         "DynamoDB_20120810.__class__",
     ],
 )
-def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
-    """WSGI joins headers that are sent twice."""
+def test_a_doubled_target_is_refused(lab: Lab, target: str) -> None:
+    """A doubled X-Amz-Target, which WSGI joins, is refused."""
     body = json.dumps({"TableName": "theirs", "Item": {"k": {"S": "x"}}}).encode()
 
     answer = send(lab.user("admin"), "dynamodb", "POST", "/", {**JSON, "X-Amz-Target": target}, body)
@@ -128,23 +128,23 @@ def test_a_target_that_is_two_is_none(lab: Lab, target: str) -> None:
         "arn:aws:sqs:us-east-1:222222222222:mine",
     ],
 )
-def test_a_queues_url_is_read_once(lab: Lab, url: str) -> None:
-    """moto reads what stands behind the last slash, and nothing of whose it is."""
+def test_odd_queue_urls_reach_no_other_queue(lab: Lab, url: str) -> None:
+    """Odd queue URLs never reach another queue, although moto reads only the end of a URL."""
     lab.user("writer").answer("sqs", "SendMessage", QueueUrl=url, MessageBody="x")
 
     assert messages(lab, "111111111111", "theirs") == 0
     assert messages(lab, OTHER, "mine") == messages(lab, OTHER, "theirs") == 0
 
 
-def test_a_queue_of_ones_own_is_written_to(lab: Lab) -> None:
-    """The counter-example: it is the right that is missing, not the message."""
+def test_own_queue_can_be_written(lab: Lab) -> None:
+    """The writer can send to its own queue (counter-example)."""
     lab.user("writer").call("sqs", "SendMessage", QueueUrl="http://x/111111111111/mine", MessageBody="x")
 
     assert messages(lab, "111111111111", "mine") == 1
 
 
-def test_a_payload_is_no_form(lab: Lab) -> None:
-    """moto takes a parameter from the body as a form before it takes it from the path."""
+def test_a_payload_is_not_read_as_a_form(lab: Lab) -> None:
+    """A body that looks like a form does not replace parameters of the path, although moto would prefer it."""
     admin = lab.user("admin")
     places = []
     for name in ("mine", "theirs"):
@@ -163,8 +163,8 @@ def test_a_payload_is_no_form(lab: Lab) -> None:
     assert [True, False] == [answer.body == content.encode() for answer in found]
 
 
-def test_a_text_is_no_other_parameter(lab: Lab) -> None:
-    """moto takes a parameter from JSON as a form before it takes it from JSON."""
+def test_a_text_does_not_replace_parameters(lab: Lab) -> None:
+    """A text inside JSON that looks like a form does not replace other parameters."""
     admin = lab.user("admin")
     for name in ("mine", "theirs"):
         admin.call("logs", "CreateLogGroup", logGroupName=name)
@@ -188,8 +188,8 @@ def test_a_text_is_no_other_parameter(lab: Lab) -> None:
         "/bucket/mine/%252e%252e/theirs/x",
     ],
 )
-def test_a_key_is_what_it_is(lab: Lab, path: str) -> None:
-    """Dots and slashes are letters: no way round leads to another key."""
+def test_an_object_key_is_taken_literally(lab: Lab, path: str) -> None:
+    """Dots and slashes in a path are part of the object key and lead to no other key."""
     send(lab.user("writer"), "s3", "PUT", path, {}, b"x")
 
     keys = [held["Key"] for held in lab.user("admin").call("s3", "ListObjects", Bucket="bucket").get("Contents", [])]
@@ -197,8 +197,8 @@ def test_a_key_is_what_it_is(lab: Lab, path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
-def test_an_object_is_no_form(lab: Lab, kind: str) -> None:
-    """Its content type is the client's, and moto would read key, file and policy out of such a body."""
+def test_an_object_is_not_read_as_a_form(lab: Lab, kind: str) -> None:
+    """An object's body is not read as a form, whatever content type the client sends."""
     form = b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\ntheirs/x\r\n--b--\r\n'
     for body in (b"key=theirs/x&file=stolen&Action=x", form):
         answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", {"Content-Type": kind}, body)
@@ -209,8 +209,8 @@ def test_an_object_is_no_form(lab: Lab, kind: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["v\r\nX-Moto-Account-Id: 222222222222", "v\nx", "v\0"])
-def test_a_header_is_one_line(lab: Lab, value: str) -> None:
-    """A presigned URL can carry what no header could."""
+def test_a_line_break_in_a_header_is_refused(lab: Lab, value: str) -> None:
+    """A line break in a header value from a presigned query is refused."""
     query = f"x-amz-meta-m={quote(value)}"
     keys = lab.user("writer").keys
     request = sign(keys, "s3", "us-east-1", "PUT", "/bucket/mine/x", {}, b"", query, presigned_seconds=60)
@@ -231,8 +231,8 @@ def test_a_header_is_one_line(lab: Lab, value: str) -> None:
         {"User-Agent": "aws-sdk region/eu-west-1"},
     ],
 )
-def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str]) -> None:
-    """Account, region and encoding are what was judged."""
+def test_client_headers_do_not_affect_moto(lab: Lab, headers: dict[str, str]) -> None:
+    """Client headers about account, region or encoding have no effect on moto."""
     answer = send(lab.user("writer"), "s3", "PUT", "/bucket/mine/x", headers, b"text")
 
     assert answer.status == 200, answer.body
@@ -253,8 +253,8 @@ def test_a_clients_headers_mean_nothing_to_moto(lab: Lab, headers: dict[str, str
 )
 @pytest.mark.parametrize("host", [HOST, "motoapi.amazonaws.com", "169.254.169.254", "bucket.localhost"])
 @pytest.mark.parametrize("service", ["", "s3", "sqs", "motoapi", "lambda"])
-def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host: str, service: str) -> None:
-    """Whatever host and service a request names: what is there afterwards is what was."""
+def test_moto_pages_are_unreachable(lab: Lab, method: str, path: str, host: str, service: str) -> None:
+    """moto's own pages are unreachable under any host and service name."""
     keys = lab.user("writer").keys
     request = HttpRequest(method, path, "", {"host": host}, b"", "203.0.113.7")
     if service:
@@ -267,8 +267,8 @@ def test_motos_own_pages_are_no_services(lab: Lab, method: str, path: str, host:
     assert count(lab, "111111111111", "mine") == 0
 
 
-def test_a_packed_body_does_not_grow_for_ever(lab: Lab) -> None:
-    """A few kilobytes of zeros are refused; what is packed honestly is read, and what is cut off is not."""
+def test_a_gzip_body_has_a_limit(lab: Lab) -> None:
+    """A gzip body that expands too much or is truncated is refused; a valid one is read."""
     admin = lab.user("admin")
     headers = {
         "Content-Encoding": "gzip",
@@ -286,8 +286,8 @@ def test_a_packed_body_does_not_grow_for_ever(lab: Lab) -> None:
         assert send(admin, "monitoring", "POST", "/", headers, body).status == status
 
 
-def test_moto_is_told_what_it_does(lab: Lab) -> None:
-    """Also where a request to it names another operation: it does the one that was allowed."""
+def test_moto_performs_the_authorized_operation(lab: Lab) -> None:
+    """moto performs the authorized operation even if its request names another one."""
     gate = find_gate("sns", "ListTopics", "/", "us-east-1", "111111111111")
     assert gate is not None
     url = f"https://{gate.host}/?Action=CreateTopic&Name=t"

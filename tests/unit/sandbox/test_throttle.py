@@ -1,4 +1,4 @@
-"""Throttling that is switched on: a bucket for each service, account and region; clients' own retries get through."""
+"""Throttling: a token bucket for each service, account and region, and clients' retries."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.unit.sandbox.test_seedfile import problems
 
 
 class Seconds:
-    """A clock that stands where it was put."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.now = 100.0
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str = "us-east-1") -> int:
-    """How many of so many requests got through."""
+    """Return how many of `number` requests got through."""
     through = 0
     for _ in range(number):
         try:
@@ -39,8 +39,8 @@ def passed(throttle: Throttle, number: int, account: str = ACCOUNT, region: str 
     return through
 
 
-def test_a_bucket_fills_as_time_goes() -> None:
-    """A second's worth to begin with, and never more than that."""
+def test_a_bucket_refills_with_time() -> None:
+    """A bucket starts with a second's worth of requests and refills up to that."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 5})
@@ -52,8 +52,8 @@ def test_a_bucket_fills_as_time_goes() -> None:
     assert passed(throttle, 20) == 5
 
 
-def test_less_than_one_a_second_is_one_now_and_then() -> None:
-    """Half a request a second: every other second."""
+def test_a_rate_may_be_below_one() -> None:
+    """A rate of 0.5 allows one request every other second."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 0.5})
@@ -65,8 +65,8 @@ def test_less_than_one_a_second_is_one_now_and_then() -> None:
     assert passed(throttle, 5) == 1
 
 
-def test_accounts_regions_and_services_have_their_own() -> None:
-    """One that is empty leaves the others full."""
+def test_accounts_regions_and_services_have_separate_buckets() -> None:
+    """Accounts, regions and services have separate buckets."""
     throttle = Throttle(Seconds())
     throttle.limit({"sts": 1})
 
@@ -78,8 +78,8 @@ def test_accounts_regions_and_services_have_their_own() -> None:
     assert passed(throttle, 50) == 50
 
 
-def test_buckets_don_t_grow_without_end() -> None:
-    """Those that are full again are let go of; one that isn't is kept."""
+def test_full_buckets_are_dropped() -> None:
+    """Full buckets are dropped; one that is not full is kept."""
     clock = Seconds()
     throttle = Throttle(clock)
     throttle.limit({"sts": 1})
@@ -105,13 +105,16 @@ def test_buckets_don_t_grow_without_end() -> None:
         ("1e9", None),
     ],
 )
-def test_a_rate_is_a_number_of_requests(text: str, rate: float | None) -> None:
-    """From 0 on, and finite."""
+def test_a_rate_is_a_finite_number(text: str, rate: float | None) -> None:
+    """A rate is a finite number from 0 on."""
     assert read_rate(text) == rate
 
 
-def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
-    """400, in the shape of its protocol; and the trail has it. Without a limit nothing is throttled."""
+def test_a_throttled_call_gets_the_error_of_the_service(make_lab: LabFactory) -> None:
+    """A throttled call gets the service's own error with status 400 and is recorded.
+
+    Without a limit nothing is throttled.
+    """
     lab = make_lab("accounts: {'111111111111': {secrets: {db: x}}}")
     admin = lab.user("admin")
     for _ in range(30):
@@ -131,8 +134,8 @@ def test_a_throttled_call_has_each_services_words(make_lab: LabFactory) -> None:
     assert admin.call("iam", "ListUsers")["Users"]
 
 
-def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) -> None:
-    """A wrong signature is refused as such, however often it comes."""
+def test_unauthenticated_requests_take_no_tokens(make_lab: LabFactory) -> None:
+    """Requests with an invalid signature take no tokens."""
     from dataclasses import replace
 
     lab = make_lab("accounts: {'111111111111': {}}")
@@ -145,18 +148,18 @@ def test_who_is_not_known_takes_nothing_from_the_bucket(make_lab: LabFactory) ->
     assert admin.arn
 
 
-def test_a_token_is_throttled_by_the_roles_account(make_lab: LabFactory) -> None:
-    """Nobody signs AssumeRoleWithWebIdentity."""
+def test_web_identity_is_throttled_in_the_account_of_the_role(make_lab: LabFactory) -> None:
+    """AssumeRoleWithWebIdentity is throttled in the role's account, because it is unsigned."""
     lab = make_lab("accounts: {'111111111111': {}}")
     lab.sandbox.throttle.limit({"sts": 1})
-    wanted = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}
+    parameters = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/R", "RoleSessionName": "s1", "WebIdentityToken": "x" * 9}
 
-    codes = [lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **wanted).code for _ in range(2)]
+    codes = [lab.user("admin").refused("sts", "AssumeRoleWithWebIdentity", **parameters).code for _ in range(2)]
     assert codes == ["InvalidIdentityToken", "Throttling"]
 
 
 def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
-    """`throttle:` and `POST /_sandbox/throttle`; what is no limit is refused."""
+    """Limits are set by the seed's `throttle` and by `POST /_sandbox/throttle`; invalid ones are refused."""
     lab = make_lab("throttle: {sts: 5, secretsmanager: 0.5}\naccounts: {'111111111111': {}}")
     control = Control(lab.sandbox)
 
@@ -166,9 +169,9 @@ def test_the_seed_and_the_endpoint_set_limits(make_lab: LabFactory) -> None:
     for wish in wishes:
         assert ask(control, "throttle", "POST", wish)[0] == 400
     assert ask(control, "throttle")[1] == {"requests_per_second": {"secretsmanager": 0.5}}
-    told = problems("throttle: {sts: fast}\naccounts: {'111111111111': {}}")
-    assert told == ["1 throttle.sts: this must be a number of requests a second (such as 5 or 0.5)"]
-    told = problems("throttle: {secretmanager: 1}\naccounts: {'111111111111': {}}")
-    assert told == [
+    reported = problems("throttle: {sts: fast}\naccounts: {'111111111111': {}}")
+    assert reported == ["1 throttle.sts: this must be a number of requests a second (such as 5 or 0.5)"]
+    reported = problems("throttle: {secretmanager: 1}\naccounts: {'111111111111': {}}")
+    assert reported == [
         "1 throttle.secretmanager: the sandbox has no service `secretmanager`: did you mean `secretsmanager`?"
     ]

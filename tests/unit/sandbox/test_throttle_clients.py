@@ -1,4 +1,4 @@
-"""Clients meet a sandbox that throttles: those that retry get through, and those that don't are refused."""
+"""Clients of a throttling sandbox: those that retry get through, others are refused."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tests.sandboxes import ACCOUNT
 
 @pytest.fixture
 def server() -> Iterator[SandboxServer]:
-    """Two calls of STS a second are let through."""
+    """A server that allows two STS calls a second."""
     with open_server(read_seed("throttle: {sts: 2}\naccounts: {'111111111111': {}}", "seed.yaml")) as server:
         yield server
 
 
 def keys(server: SandboxServer) -> tuple[str, str]:
-    """The administrator's."""
+    """Return the administrator's keys."""
     world = server.sandbox.world
     user = world.user_named(ACCOUNT, "admin")
     assert user is not None
@@ -42,18 +42,18 @@ def keys(server: SandboxServer) -> tuple[str, str]:
 
 
 def throttled(server: SandboxServer) -> int:
-    """How many calls were refused for coming too fast."""
+    """Return the number of throttled calls."""
     return sum(record.get("errorCode") == "Throttling" for record in server.sandbox.events.records())
 
 
 def five_times(call: Callable[[], object]) -> None:
-    """As fast as it can be done."""
+    """Call five times without pauses."""
     for _ in range(5):
         call()
 
 
 def test_boto3_gets_through(server: SandboxServer) -> None:
-    """With its standard retries; without them it is refused."""
+    """boto3's standard retries get through; a single attempt is throttled."""
     key_id, secret = keys(server)
 
     def client(attempts: int) -> Any:  # boto3 ships no types
@@ -77,11 +77,11 @@ def test_boto3_gets_through(server: SandboxServer) -> None:
 
 
 def test_dsops_gets_through(server: SandboxServer) -> None:
-    """With the pauses of its own client; without a second attempt it says what to do."""
+    """dsops' client gets through with its pauses; a single attempt raises Throttled."""
     key_id, secret = keys(server)
     credentials = Credentials(key_id, Secret(secret))
     endpoint = resolve_endpoint("sts", "us-east-1", {}, endpoint_url=server.url)
-    # Jitter at its longest: half a second, one, two.
+    # Longest jitter: pauses of half a second, one and two.
     runtime = make_runtime(random=lambda: 1.0, now=lambda: datetime.now(UTC))
     patient, hasty = make_client(runtime), make_client(runtime, attempts=1)
     driver = open_driver({})

@@ -1,4 +1,4 @@
-"""Refusals with an authorization id, and what the IAM Toolbox tells of them, to whom."""
+"""Denials with an authorization id, and what the IAM Toolbox shows of them to permitted accounts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ accounts:
 
 
 def id_of(refused: RefusedError) -> str:
-    """The id in AWS's words."""
+    """Return the authorization id in the error's message."""
     found = re.search(
         r" complete details, or call the GetRequestAuthorizationDetails API with the following authorization id: "
         r"([0-9a-z]{1,256})$",
@@ -84,17 +84,17 @@ def id_of(refused: RefusedError) -> str:
 
 
 def told(person: Person, authorization_id: str, **more: object) -> dict[str, Any]:
-    """What GetRequestAuthorizationDetails answers."""
+    """Return the answer of GetRequestAuthorizationDetails."""
     return person.call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=authorization_id, **more)
 
 
 def checks(details: dict[str, Any]) -> list[tuple[str, str]]:
-    """Kind and effect of the last question's checks."""
+    """Return type and effect of the last evaluation's checks."""
     return [(each["checkType"], each["evaluatedEffect"]) for each in details["evaluations"][-1]["checks"]]
 
 
 def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]]:
-    """URI and Sid of what matched in that check."""
+    """Return URI and Sid of the statements that matched in that check."""
     return [
         (policy["uri"], statement["sid"])
         for check in details["evaluations"][-1]["checks"]
@@ -104,11 +104,11 @@ def statements(details: dict[str, Any], check_type: str) -> list[tuple[str, str]
     ]
 
 
-# --- the id ----------------------------------------------------------------------------------------------------
+# --- authorization ids -----------------------------------------------------------------------------------------
 
 
-def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> None:
-    """Behind the sentence as it is without."""
+def test_a_denial_ends_with_link_and_id(make_lab: LabFactory) -> None:
+    """A denial ends with AWS's link and authorization id."""
     lab = make_lab(SEED)
 
     refused = lab.user("ada").refused("kms", "ListKeys")
@@ -130,13 +130,13 @@ def test_a_refusal_ends_with_link_and_id_in_awss_words(make_lab: LabFactory) -> 
         ("aws-us-gov", "https://eu-west-1.console.amazonaws-us-gov.com/"),
     ],
 )
-def test_the_link_goes_to_the_partitions_console(partition: str, console: str) -> None:
-    """In the region of the refusal."""
+def test_the_link_goes_to_the_console_of_the_partition(partition: str, console: str) -> None:
+    """The link goes to the partition's console and the denial's region."""
     assert f"Go to {console}iam/home?region=eu-west-1#/" in with_id("No", "1a", "eu-west-1", partition)
 
 
-def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> None:
-    """As it is with most of AWS's services; with services named, theirs alone."""
+def test_ids_are_given_for_configured_services_only(make_lab: LabFactory) -> None:
+    """Denials have ids only for services that the seed names."""
     plain = make_lab(SEED.replace("authorization_ids: [all]\n", ""))
     without = plain.user("ada").refused("kms", "ListKeys")
     some = make_lab(SEED.replace("[all]", "[iam]"))
@@ -147,8 +147,8 @@ def test_without_the_seeds_word_no_refusal_has_an_id(make_lab: LabFactory) -> No
     assert id_of(named)
 
 
-def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
-    """Anonymous requests are not recorded, the guide says."""
+def test_anonymous_requests_get_no_id(make_lab: LabFactory) -> None:
+    """Anonymous requests get no id, as the user guide says."""
     lab = make_lab(SEED)
     decisions = lab.sandbox.judge.decisions
     lab.user("bob").refused("kms", "ListKeys")
@@ -164,8 +164,8 @@ def test_who_has_no_account_gets_no_id(make_lab: LabFactory) -> None:
     assert records.note("kms", "us-east-1", []) == ""
 
 
-def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
-    """The root user may assume no role, whatever policies say: nothing was weighed."""
+def test_refusals_without_policy_evaluation_have_no_id(make_lab: LabFactory) -> None:
+    """A refusal without policy evaluation (a root user assuming a role) has no id."""
     lab = make_lab(
         SEED.replace(
             "    users:\n      ada:",
@@ -178,8 +178,8 @@ def test_what_no_policy_refuses_has_no_id(make_lab: LabFactory) -> None:
     assert "authorization id" not in root.refused_role(DEPLOY).message
 
 
-def test_an_event_has_the_id(make_lab: LabFactory) -> None:
-    """CloudTrail keeps the whole message; reading details is an event of the toolbox's own name."""
+def test_cloudtrail_records_the_id(make_lab: LabFactory) -> None:
+    """CloudTrail records the whole message; reading details has the Toolbox's own event source."""
     lab = make_lab(SEED)
     refused = lab.user("bob").refused("iam", "ListUsers")
     lab.user("reader").call("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=id_of(refused))
@@ -194,19 +194,19 @@ def test_an_event_has_the_id(make_lab: LabFactory) -> None:
     assert second["requestParameters"] == {"authorizationId": id_of(refused)}
 
 
-def test_ids_are_never_the_same() -> None:
-    """And have the form of the model."""
+def test_ids_are_unique() -> None:
+    """Ids are unique and have the model's form."""
     ids = {new_id() for _ in range(100)}
 
     assert len(ids) == 100
     assert all(re.fullmatch("[0-9a-z]{25}", each) for each in ids)
 
 
-# --- what is told ----------------------------------------------------------------------------------------------
+# --- details ---------------------------------------------------------------------------------------------------
 
 
 def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
-    """Check, policy by its ARN, statement by its Sid; the other checks say what they would."""
+    """The denying statement is named by check, policy ARN and Sid; other checks have their own results."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("kms", "ListKeys")
 
@@ -235,8 +235,8 @@ def test_a_denying_statement_is_named(make_lab: LabFactory) -> None:
     assert all(re.fullmatch("inline:[0-9a-f]{16}", policy["uri"]) for policy in inline)
 
 
-def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> None:
-    """Each level is a check of its own, with the ARN of the root or account."""
+def test_an_scp_check_names_its_root_or_account(make_lab: LabFactory) -> None:
+    """Each level of SCPs is a check with the ARN of its root or account."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("sqs", "ListQueues")
 
@@ -254,8 +254,8 @@ def test_an_scp_is_told_with_what_it_is_attached_to(make_lab: LabFactory) -> Non
     assert len(full["attachedTo"]) == 2
 
 
-def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
-    """The boundary allows no tables, though the user's own policies do; nobody else's check refuses."""
+def test_a_missing_allow_is_an_implicit_deny_of_one_check(make_lab: LabFactory) -> None:
+    """A boundary without an Allow is an implicit deny of its own check only."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused("dynamodb", "ListTables")
 
@@ -267,8 +267,8 @@ def test_nothing_that_allows_is_an_implicit_deny_of_one_check(make_lab: LabFacto
     assert {"EXPLICIT_DENY"}.isdisjoint(effect for _, effect in checks(details))
 
 
-def test_a_trust_policy_is_the_check_of_the_resource(make_lab: LabFactory) -> None:
-    """What the call had is told as AWS's examples write it; the external ID that was sent is not."""
+def test_a_trust_policy_is_the_resource_check(make_lab: LabFactory) -> None:
+    """The trust policy is the resource check; the context has AWS's format and no external ID."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(
         DEPLOY, ExternalId="not-the-one", Tags=[{"Key": "ticket", "Value": "7"}, {"Key": "why", "Value": "so"}]
@@ -289,7 +289,7 @@ def test_a_trust_policy_is_the_check_of_the_resource(make_lab: LabFactory) -> No
 
 
 def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> None:
-    """The one that was allowed, and the one that was not; what only one of them was judged by is its own."""
+    """Each question of a request is an evaluation with the context keys that the others lack."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     tags = [{"Key": "ticket", "Value": "7"}]
     refused = lab.user("ada").refused_role(DEPLOY, ExternalId=EXTERNAL_ID, Tags=tags)
@@ -301,8 +301,8 @@ def test_each_question_of_a_request_is_an_evaluation(make_lab: LabFactory) -> No
     assert all(not set(each["context"]) & set(details["requestContext"]) for each in details["evaluations"])
 
 
-def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
-    """What stands in for its trust policy is nobody's."""
+def test_a_missing_role_has_no_policy(make_lab: LabFactory) -> None:
+    """A missing role shows no trust policy."""
     lab = make_lab(SEED)
     refused = lab.user("ada").refused_role(f"{DEPLOY}y")
 
@@ -312,8 +312,8 @@ def test_a_role_that_is_not_there_has_no_policy(make_lab: LabFactory) -> None:
     assert "RESOURCE_BASED_POLICY" not in [policy["type"] for policy in details["policies"]]
 
 
-def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
-    """It is attached to the role, as AWS's example has it."""
+def test_a_session_policy_is_a_check(make_lab: LabFactory) -> None:
+    """A session policy is a check, attached to the role."""
     lab = make_lab(SEED)
     little = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:*", "Resource": "*"}]}'
     session = lab.user("ada").assume(DEPLOY, ExternalId=EXTERNAL_ID, Policy=little)
@@ -325,8 +325,8 @@ def test_a_sessions_policy_is_a_check(make_lab: LabFactory) -> None:
     assert (listed["inline"], listed["attachedTo"]) == (True, [{"arn": DEPLOY}])
 
 
-def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: LabFactory) -> None:
-    """There either of the two may allow, so they are one requirement; the statement that denies is told."""
+def test_within_an_account_a_resource_deny_is_in_the_principal_check(make_lab: LabFactory) -> None:
+    """Within an account, a resource policy's Deny belongs to the principal check and names its statement."""
     denying = (
         '{Version: "2012-10-17", Statement: [{Sid: NotAda, Effect: Deny, Principal: "*", Action: "*", Resource: "*"}]}'
     )
@@ -346,8 +346,11 @@ def test_a_resources_own_deny_counts_for_the_principal_in_one_account(make_lab: 
 # --- policies --------------------------------------------------------------------------------------------------
 
 
-def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
-    """Deleted or changed since, it is still what was weighed; another URI is none."""
+def test_the_policy_is_shown_as_it_was(make_lab: LabFactory) -> None:
+    """The policy is shown as it was at the denial, even if changed or deleted since.
+
+    An unknown URI is refused.
+    """
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     admin = lab.user("admin")
@@ -367,11 +370,11 @@ def test_the_policy_is_the_one_of_that_moment(make_lab: LabFactory) -> None:
     assert (missing.code, missing.status) == ("ResourceNotFoundException", 404)
 
 
-# --- who may look, when and where --------------------------------------------------------------------------------
+# --- access to records -------------------------------------------------------------------------------------------
 
 
-def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> None:
-    """Who may read details may not read policies by that, and who may neither reads nothing."""
+def test_the_two_operations_need_separate_permissions(make_lab: LabFactory) -> None:
+    """GetRequestAuthorizationDetails and GetRequestAuthorizationPolicy need separate permissions."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     reader, bob = lab.user("reader"), lab.user("bob")
@@ -387,8 +390,8 @@ def test_each_of_the_two_has_a_permission_of_its_own(make_lab: LabFactory) -> No
     assert "iam:GetRequestAuthorizationDetails" in refused[1].message
 
 
-def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: LabFactory) -> None:
-    """The management account of the one who was refused may; an account outside hears that there is nothing."""
+def test_the_management_account_may_read_records_of_members(make_lab: LabFactory) -> None:
+    """The organization's management account may read a record; an account outside gets a 404."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
 
@@ -399,8 +402,8 @@ def test_an_organization_looks_into_its_own_and_strangers_see_nothing(make_lab: 
     assert (refused.code, refused.status) == ("ResourceNotFoundException", 404)
 
 
-def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
-    """The role's account: its trust policy and the role's tags. The caller's: its own policies, and no trust policy."""
+def test_each_account_sees_its_own_policies_and_tags(make_lab: LabFactory) -> None:
+    """In a cross-account denial each side sees only its own policies and tags."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused_role(PARTNER))
 
@@ -424,8 +427,8 @@ def test_each_side_of_two_sees_what_is_its_own(make_lab: LabFactory) -> None:
         assert side.refused("iam-toolbox", "GetRequestAuthorizationPolicy", **of_policy).status == 404
 
 
-def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
-    """By the sandbox's clock."""
+def test_a_record_is_kept_for_a_day_in_its_region(make_lab: LabFactory) -> None:
+    """A record can be read for a day, by the sandbox's clock, in its region."""
     lab = make_lab(SEED)
     authorization_id = id_of(lab.user("ada").refused("kms", "ListKeys"))
     admin = lab.user("admin")
@@ -442,8 +445,8 @@ def test_a_record_is_a_days_and_a_regions(make_lab: LabFactory) -> None:
     assert gone.code == "ResourceNotFoundException"
 
 
-def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
-    """A thousand are kept."""
+def test_the_oldest_records_are_dropped(make_lab: LabFactory) -> None:
+    """The latest thousand records are kept."""
     lab = make_lab(SEED)
     lab.user("ada").refused("kms", "ListKeys")
     records, kept = lab.sandbox.authorization_records, lab.sandbox.judge.decisions[-1]
@@ -455,8 +458,8 @@ def test_the_oldest_records_make_room(make_lab: LabFactory) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["NOT-AN-ID", "a" * 257])
-def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> None:
-    """By the model's pattern and length."""
+def test_a_malformed_id_is_refused(make_lab: LabFactory, wrong: str) -> None:
+    """A malformed id is refused by the model's pattern and length."""
     refused = (
         make_lab(SEED).user("admin").refused("iam-toolbox", "GetRequestAuthorizationDetails", authorizationId=wrong)
     )
@@ -464,8 +467,8 @@ def test_what_is_no_id_is_refused_as_such(make_lab: LabFactory, wrong: str) -> N
     assert (refused.code, refused.status) == ("ValidationException", 400)
 
 
-def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each page has the token of the next; one of another id's is refused."""
+def test_evaluations_are_paged(make_lab: LabFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations are paged; a page token of another id is refused."""
     lab = make_lab(SEED.replace("Action: [sts:AssumeRole, sts:TagSession]", "Action: sts:AssumeRole"))
     monkeypatch.setattr(toolbox, "_PAGE", 1)
     tags = [{"Key": "ticket", "Value": "7"}]
@@ -485,11 +488,11 @@ def test_evaluations_come_in_pages(make_lab: LabFactory, monkeypatch: pytest.Mon
     assert refused.code == "ValidationException"
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
-def test_a_service_that_is_none_is_told() -> None:
-    """With the one that was meant."""
+def test_an_unknown_service_is_reported() -> None:
+    """An unknown service in `authorization_ids` is reported with a suggestion."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'authorization_ids: [iamm]\naccounts: {{"{ACCOUNT}": {{}}}}', "seed.yaml")
 

@@ -1,4 +1,4 @@
-"""`--trail DIR`: a folder of log files as CloudTrail delivers them."""
+"""`--trail DIR`: a folder of log files in CloudTrail's layout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = re.compile(
 
 
 def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: Any) -> EventTrail:
-    """The sandbox's trail from now on; what is told of trouble goes into the list."""
+    """Start the sandbox's trail; messages about problems go into the list."""
     said = [] if told is None else told
     sandbox = lab.sandbox
     trail = EventTrail(str(folder), clock=sandbox.clock, accounts=sandbox.world.partitions, tell=said.append, **more)
@@ -35,12 +35,12 @@ def start_trail(lab: Lab, folder: Path, told: list[str] | None = None, **more: A
 
 
 def files(folder: Path) -> list[str]:
-    """Every file below the folder, as paths in it."""
+    """Return all files below the folder, as relative paths."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def delivered(folder: Path, account: str = "") -> list[dict[str, Any]]:
-    """The records in all files, or in those of one account; each file is read as anybody would."""
+    """Return the records in all files, or in those of one account."""
     found = []
     for path in sorted(folder.glob(f"AWSLogs/{account or '*'}/CloudTrail/*/*/*/*/*.json.gz")):
         content = json.loads(gzip.decompress(path.read_bytes()))
@@ -50,12 +50,12 @@ def delivered(folder: Path, account: str = "") -> list[dict[str, Any]]:
 
 
 def at(lab: Lab, moment: str) -> None:
-    """Moves the frozen clock of the sandbox."""
+    """Set the sandbox's frozen clock."""
     lab.sandbox.move_clock(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
 
 
-def test_files_have_the_names_that_cloudtrail_gives_them(lab: Lab, tmp_path: Path) -> None:
-    """Account, region, day of delivery; for the sandbox's user only; nothing else lies there."""
+def test_files_have_cloudtrail_names(lab: Lab, tmp_path: Path) -> None:
+    """Files have CloudTrail's names by account, region and day, and are private to the user."""
     at(lab, "2026-07-13T10:04:59")
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").assume(JUMP).assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -72,8 +72,8 @@ def test_files_have_the_names_that_cloudtrail_gives_them(lab: Lab, tmp_path: Pat
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600)
 
 
-def test_the_files_have_every_record(lab: Lab, tmp_path: Path) -> None:
-    """The same as `dsops sandbox events` shows, each account's in its own folder, refused calls among them."""
+def test_the_files_have_all_records(lab: Lab, tmp_path: Path) -> None:
+    """The files have the same records as `dsops sandbox events`, per account, denied calls included."""
     trail = start_trail(lab, tmp_path)
     jump = lab.user("alice").assume(JUMP, "s1")
     jump.refused_role(TARGET, ExternalId="wrong")
@@ -88,8 +88,8 @@ def test_the_files_have_every_record(lab: Lab, tmp_path: Path) -> None:
     assert delivered(tmp_path, ACCOUNT)[2]["sharedEventID"] == delivered(tmp_path, OTHER)[0]["sharedEventID"]
 
 
-def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
-    """Whoever moves the clock finds what was before in the folder of before."""
+def test_each_day_of_a_moved_clock_has_a_folder(lab: Lab, tmp_path: Path) -> None:
+    """After the clock is moved, earlier records are in the folder of their day."""
     at(lab, "2026-12-30T23:59:00")
     start_trail(lab, tmp_path)
     alice = lab.user("alice")
@@ -111,8 +111,8 @@ def test_a_day_that_is_played_has_a_folder(lab: Lab, tmp_path: Path) -> None:
     ]
 
 
-def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
-    """STS where it was called, IAM in us-east-1."""
+def test_each_region_has_separate_files(lab: Lab, tmp_path: Path) -> None:
+    """Each region has its own files: STS where it was called, IAM in us-east-1."""
     trail = start_trail(lab, tmp_path)
     admin = lab.user("admin")
     admin.region = "eu-west-1"
@@ -120,14 +120,14 @@ def test_each_region_has_files_of_its_own(lab: Lab, tmp_path: Path) -> None:
     admin.call("iam", "ListUsers")
     trail.close()
 
-    told = {record["eventName"]: record["awsRegion"] for record in delivered(tmp_path)}
+    recorded = {record["eventName"]: record["awsRegion"] for record in delivered(tmp_path)}
 
-    assert told == {"GetCallerIdentity": "eu-west-1", "ListUsers": "us-east-1"}
+    assert recorded == {"GetCallerIdentity": "eu-west-1", "ListUsers": "us-east-1"}
     assert [name.split("/")[3] for name in files(tmp_path)] == ["eu-west-1", "us-east-1"]
 
 
-def test_what_is_ten_seconds_old_is_delivered(lab: Lab, tmp_path: Path) -> None:
-    """By the sandbox's time, with the next call or without one; not before."""
+def test_records_are_delivered_after_ten_seconds(lab: Lab, tmp_path: Path) -> None:
+    """Records are delivered when ten seconds old by the sandbox's clock, with or without a further call."""
     trail = start_trail(lab, tmp_path)
     clock, alice = lab.sandbox.clock, lab.user("alice")
     alice.call("sts", "GetCallerIdentity")
@@ -148,8 +148,8 @@ def test_what_is_ten_seconds_old_is_delivered(lab: Lab, tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
 
 
-def test_many_records_do_not_wait(lab: Lab, tmp_path: Path) -> None:
-    """Five hundred make a file, also where time stands still."""
+def test_many_records_are_delivered_at_once(lab: Lab, tmp_path: Path) -> None:
+    """Five hundred records are delivered at once, even with a frozen clock."""
     start_trail(lab, tmp_path)
     alice = lab.user("alice")
     for _ in range(501):
@@ -158,8 +158,8 @@ def test_many_records_do_not_wait(lab: Lab, tmp_path: Path) -> None:
     assert [len(delivered(tmp_path)), len(files(tmp_path))] == [500, 1]
 
 
-def test_old_logs_stay(lab: Lab, tmp_path: Path) -> None:
-    """A folder that is used again is added to."""
+def test_old_logs_are_kept(lab: Lab, tmp_path: Path) -> None:
+    """A folder that is used again keeps its old files."""
     for _ in range(2):
         trail = start_trail(lab, tmp_path)
         lab.user("alice").call("sts", "GetCallerIdentity")
@@ -169,8 +169,11 @@ def test_old_logs_stay(lab: Lab, tmp_path: Path) -> None:
     assert len({record["eventID"] for record in delivered(tmp_path)}) == 2
 
 
-def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp_path: Path) -> None:
-    """As data events, with what they were about and without what they moved; in the trail only."""
+def test_data_events_are_recorded_on_request(make_lab: LabFactory, tmp_path: Path) -> None:
+    """With data events the trail has their resources, but not their content.
+
+    The event history does not have them.
+    """
     lab = make_lab('accounts: {"111111111111": {}}')
     trail = start_trail(lab, tmp_path, has_data_events=True)
     admin = lab.user("admin")
@@ -189,11 +192,11 @@ def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp
         "ARN": f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/none",
         "accountId": ACCOUNT,
     }
-    asked = {"bucketName": "bucket", "key": "a/k"}
+    parameters = {"bucketName": "bucket", "key": "a/k"}
     assert [
         ("CreateBucket", True, "Management", False, {"bucketName": "bucket"}, None),
-        ("PutObject", False, "Data", False, asked, [item, bucket]),
-        ("HeadObject", False, "Data", True, asked, [item, bucket]),
+        ("PutObject", False, "Data", False, parameters, [item, bucket]),
+        ("HeadObject", False, "Data", True, parameters, [item, bucket]),
         ("GetItem", False, "Data", True, {"tableName": "none"}, [table]),
     ] == [
         (
@@ -210,8 +213,8 @@ def test_calls_that_move_data_are_there_when_asked_for(make_lab: LabFactory, tmp
     assert [record["eventName"] for record in lab.sandbox.events.records()] == ["CreateBucket"]
 
 
-def test_calls_that_move_data_are_not_there_otherwise(make_lab: LabFactory, tmp_path: Path) -> None:
-    """As a trail has them only when it is told to. Reading a secret is no data event."""
+def test_data_events_are_not_recorded_by_default(make_lab: LabFactory, tmp_path: Path) -> None:
+    """Without data events the trail has management events only; reading a secret is one."""
     lab = make_lab('accounts: {"111111111111": {secrets: {db: invented}}}')
     trail = start_trail(lab, tmp_path)
     admin = lab.user("admin")
@@ -223,8 +226,8 @@ def test_calls_that_move_data_are_not_there_otherwise(make_lab: LabFactory, tmp_
     assert [record["eventName"] for record in delivered(tmp_path)] == ["CreateBucket", "GetSecretValue"]
 
 
-def test_nothing_secret_is_in_the_files(lab: Lab, tmp_path: Path) -> None:
-    """Keys, tokens, external IDs, values."""
+def test_the_files_contain_no_secrets(lab: Lab, tmp_path: Path) -> None:
+    """The files contain no keys, tokens, external IDs or secret values."""
     trail = start_trail(lab, tmp_path, has_data_events=True)
     jump = lab.user("alice").assume(JUMP)
     target = jump.assume(TARGET, ExternalId=EXTERNAL_ID)
@@ -240,8 +243,8 @@ def test_nothing_secret_is_in_the_files(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("account", ["999999999999", "../../../outside"])
-def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
-    """Anybody can write any account into a request without a signature."""
+def test_an_unknown_account_has_no_trail(lab: Lab, tmp_path: Path, account: str) -> None:
+    """An unknown account in an unsigned request gets no files."""
     trail = start_trail(lab, tmp_path / "trail")
     lab.user("alice").refused(
         "sts",
@@ -256,10 +259,10 @@ def test_an_account_that_is_not_there_has_no_trail(lab: Lab, tmp_path: Path, acc
     assert files(tmp_path) == []
 
 
-def test_a_disk_that_takes_nothing_stops_nothing(lab: Lab, tmp_path: Path) -> None:
-    """It is told once; what waited is delivered when it can be, and nothing unfinished is left."""
-    told: list[str] = []
-    trail = start_trail(lab, tmp_path, told)
+def test_an_unwritable_disk_is_reported_once(lab: Lab, tmp_path: Path) -> None:
+    """A disk that can't be written to is reported once; records are delivered when it is writable again."""
+    messages: list[str] = []
+    trail = start_trail(lab, tmp_path, messages)
     in_the_way = tmp_path / "AWSLogs" / ACCOUNT
     in_the_way.write_text("no folder")
     alice = lab.user("alice")
@@ -267,20 +270,20 @@ def test_a_disk_that_takes_nothing_stops_nothing(lab: Lab, tmp_path: Path) -> No
         alice.call("sts", "GetCallerIdentity")
         trail.deliver()
 
-    assert told == [
+    assert messages == [
         f"the trail can't be written to {tmp_path} (not a directory); the sandbox goes on, and tries it again"
     ]
     in_the_way.unlink()
     trail.close()
-    assert len(told) == 1
+    assert len(messages) == 1
     assert len(delivered(tmp_path)) == 3
     assert all(NAME.fullmatch(name) for name in files(tmp_path))
 
 
-def test_what_could_never_be_written_is_counted(lab: Lab, tmp_path: Path) -> None:
-    """So much waits as memory allows; of more, the oldest is gone."""
-    told: list[str] = []
-    trail = start_trail(lab, tmp_path, told, most_waiting=4)
+def test_dropped_records_are_counted(lab: Lab, tmp_path: Path) -> None:
+    """Records beyond the memory limit are dropped and counted."""
+    messages: list[str] = []
+    trail = start_trail(lab, tmp_path, messages, most_waiting=4)
     (tmp_path / "AWSLogs" / ACCOUNT).write_text("no folder")
     alice = lab.user("alice")
     for _ in range(9):
@@ -289,11 +292,11 @@ def test_what_could_never_be_written_is_counted(lab: Lab, tmp_path: Path) -> Non
         assert trail.waiting <= 4
     trail.close()
 
-    assert told[1:] == [f"9 records of the trail were not written to {tmp_path}"]
+    assert messages[1:] == [f"9 records of the trail were not written to {tmp_path}"]
 
 
-def test_a_folder_that_can_not_be_written_is_told_at_once(lab: Lab, tmp_path: Path) -> None:
-    """Not after a day of calls."""
+def test_an_unwritable_folder_is_refused_at_start(lab: Lab, tmp_path: Path) -> None:
+    """A folder that can't be written to is refused at start."""
     (tmp_path / "file").write_text("no folder")
 
     with pytest.raises(SandboxUnavailable) as caught:

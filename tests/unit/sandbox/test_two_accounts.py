@@ -1,4 +1,4 @@
-"""Two accounts and their things, by requests: what is written by one call is what judges the next."""
+"""Two accounts: policies written by one request decide the next."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """Each account has its administrator, and somebody who may nothing."""
+    """Two accounts, each with an administrator and a user without permissions."""
     return make_lab(SEED)
 
 
 def policy(resource: str, *actions: str) -> str:
-    """One that lets the other account."""
+    """Return a policy that allows the other account."""
     statement = {"Effect": "Allow", "Principal": THEM, "Action": actions, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_a_bucket_is_opened_by_its_policy(lab: Lab) -> None:
-    """To who may by his own policies too, and for what the policy says."""
+    """A bucket policy opens the bucket to permitted callers of another account."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     mine.call("s3", "CreateBucket", Bucket="shelf")
     mine.call("s3", "PutObject", Bucket="shelf", Key="a/b c", Body=b"text")
@@ -51,23 +51,23 @@ def test_a_bucket_is_opened_by_its_policy(lab: Lab) -> None:
     assert mine.answer("s3", "GetObject", Bucket="shelf", Key="a/b c").body == b"text"
 
 
-def test_what_is_copied_across_accounts_was_readable(lab: Lab) -> None:
-    """The copy belongs to the account of its bucket."""
+def test_copying_across_accounts_needs_read_permission(lab: Lab) -> None:
+    """Only a readable object can be copied across accounts; the copy belongs to the target's owner."""
     mine, theirs = lab.user("admin"), lab.user("admin", OTHER)
     mine.call("s3", "CreateBucket", Bucket="shelf")
     mine.call("s3", "PutObject", Bucket="shelf", Key="book", Body=b"text")
     theirs.call("s3", "CreateBucket", Bucket="copies")
-    given = {"Bucket": "copies", "Key": "book", "CopySource": "shelf/book"}
+    parameters = {"Bucket": "copies", "Key": "book", "CopySource": "shelf/book"}
 
-    assert theirs.refused("s3", "CopyObject", **given).code == "AccessDenied"
+    assert theirs.refused("s3", "CopyObject", **parameters).code == "AccessDenied"
     mine.call("s3", "PutBucketPolicy", Bucket="shelf", Policy=policy("arn:aws:s3:::shelf/*", "s3:GetObject"))
-    theirs.call("s3", "CopyObject", **given)
+    theirs.call("s3", "CopyObject", **parameters)
     assert theirs.answer("s3", "GetObject", Bucket="copies", Key="book").body == b"text"
     assert mine.refused("s3", "GetObject", Bucket="copies", Key="book").code == "AccessDenied"
 
 
 def test_a_queue_is_opened_by_its_policy(lab: Lab) -> None:
-    """By its URL, which has its owner's account."""
+    """A queue policy opens the queue, by its URL, to permitted callers of another account."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     url = mine.call("sqs", "CreateQueue", QueueName="jobs")["QueueUrl"]
     message = {"QueueUrl": url, "MessageBody": "text"}
@@ -82,7 +82,7 @@ def test_a_queue_is_opened_by_its_policy(lab: Lab) -> None:
 
 
 def test_a_topic_is_opened_by_a_permission(lab: Lab) -> None:
-    """AddPermission writes its policy."""
+    """AddPermission opens a topic to permitted callers of another account."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     topic = mine.call("sns", "CreateTopic", Name="news")["TopicArn"]
 
@@ -94,7 +94,7 @@ def test_a_topic_is_opened_by_a_permission(lab: Lab) -> None:
 
 
 def test_a_key_is_opened_by_its_policy_and_by_grants(lab: Lab) -> None:
-    """And closed by them, to its own account as well."""
+    """A key policy and grants open a key, and can close it to its own account."""
     mine, theirs, nobody = lab.user("admin"), lab.user("admin", OTHER), lab.user("nobody")
     key = mine.call("kms", "CreateKey")["KeyMetadata"]["Arn"]
     text = {"KeyId": key, "Plaintext": b"text"}
@@ -113,7 +113,7 @@ def test_a_key_is_opened_by_its_policy_and_by_grants(lab: Lab) -> None:
 
 
 def test_a_table_is_opened_by_its_policy(lab: Lab) -> None:
-    """By its ARN; its name is a table of one's own."""
+    """A table policy opens the table by ARN; its name means the caller's own table."""
     mine, theirs, stranger = lab.user("admin"), lab.user("admin", OTHER), lab.user("stranger", OTHER)
     table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/games"
     mine.call(
@@ -136,7 +136,7 @@ def test_a_table_is_opened_by_its_policy(lab: Lab) -> None:
 
 
 def test_a_function_is_opened_by_a_permission(lab: Lab) -> None:
-    """For what the permission says."""
+    """AddPermission opens a function for the named action."""
     mine, theirs = lab.user("admin"), lab.user("admin", OTHER)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -160,8 +160,8 @@ def test_a_function_is_opened_by_a_permission(lab: Lab) -> None:
     assert theirs.refused("lambda", "DeleteFunction", FunctionName=arn).code == "AccessDeniedException"
 
 
-def test_things_of_one_name_are_two(lab: Lab) -> None:
-    """Each account sees its own."""
+def test_resources_of_the_same_name_are_separate(lab: Lab) -> None:
+    """Resources of the same name in two accounts are separate."""
     for account in (ACCOUNT, OTHER):
         admin = lab.user("admin", account)
         admin.call("sqs", "CreateQueue", QueueName="jobs", tags={"of": account})

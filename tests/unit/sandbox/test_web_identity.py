@@ -1,4 +1,4 @@
-"""AssumeRoleWithWebIdentity: tokens are verified for real, and refused for the reason that AWS gives."""
+"""AssumeRoleWithWebIdentity: tokens are really verified, and refused with AWS's errors."""
 
 from __future__ import annotations
 
@@ -96,12 +96,12 @@ accounts:
 
 @pytest.fixture
 def lab(make_lab: LabFactory) -> Lab:
-    """An account that believes four issuers; of two of them the sandbox holds the keys."""
+    """A sandbox whose account trusts four issuers, two of them with keys in the sandbox."""
     return make_lab(SEED)
 
 
 def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
-    """The answer to an unsigned request."""
+    """Return the answer to an unsigned request."""
     fields = {
         "Action": "AssumeRoleWithWebIdentity",
         "Version": "2011-06-15",
@@ -116,12 +116,12 @@ def send(lab: Lab, role_arn: str, token: str, **more: object) -> HttpAnswer:
 
 
 def assume(lab: Lab, role_arn: str, token: str, **more: object) -> dict[str, Any]:
-    """The parsed answer."""
+    """Return the parsed answer."""
     return parse("sts", "AssumeRoleWithWebIdentity", send(lab, role_arn, token, **more))
 
 
 def refused(lab: Lab, role_arn: str, token: str, **more: object) -> tuple[str, str, int]:
-    """Code, message and status of the error."""
+    """Return code, message and status of the error."""
     with pytest.raises(RefusedError) as caught:
         assume(lab, role_arn, token, **more)
     return caught.value.code, caught.value.message, caught.value.status
@@ -130,27 +130,27 @@ def refused(lab: Lab, role_arn: str, token: str, **more: object) -> tuple[str, s
 def minted(
     lab: Lab, issuer: str = GITHUB, claims: Mapping[str, object] = {}, *, seconds: int = 300, **more: object
 ) -> str:
-    """A token of one of the sandbox's own issuers."""
+    """Return a token of one of the sandbox's own issuers."""
     spoken = {"sub": SUBJECT, "aud": "sts.amazonaws.com", **more, **claims}
     return lab.sandbox.issuers.mint(issuer, spoken, lab.sandbox.clock.now(), seconds)
 
 
 def claims_of(lab: Lab, issuer: str, **more: object) -> dict[str, object]:
-    """Claims for a token that somebody else signs."""
+    """Return claims for a token signed by another issuer."""
     now = int(lab.sandbox.clock.now())
     return {"iss": issuer, "sub": "somebody", "aud": "app", "iat": now, "exp": now + 300, **more}
 
 
 def invalid(message: str) -> tuple[str, str, int]:
-    """What a bad token is answered with."""
+    """Return the error for an invalid token."""
     return "InvalidIdentityToken", message, 400
 
 
-# --- good tokens -----------------------------------------------------------------------------------------------
+# --- valid tokens ----------------------------------------------------------------------------------------------
 
 
-def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
-    """The answer has AWS's fields, and the session is the role's; its secret can be read by the token's subject."""
+def test_a_valid_token_gives_a_session(lab: Lab) -> None:
+    """The answer has AWS's fields; the session is the role's and may read the secret."""
     answer = assume(lab, DEPLOY, minted(lab))
 
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
@@ -163,22 +163,22 @@ def test_a_token_that_the_trust_policy_wants_gives_a_session(lab: Lab) -> None:
     assert session.call("secretsmanager", "GetSecretValue", SecretId="db")["SecretString"] == "invented"
 
 
-def test_the_subject_stays_with_the_session(lab: Lab) -> None:
-    """`HOST:sub` is a condition key of later requests too: another subject's session may not read the secret."""
+def test_the_subject_is_a_condition_key_of_the_session(lab: Lab) -> None:
+    """HOST:sub is a condition key of the session's later requests."""
     answer = assume(lab, DEPLOY, minted(lab, sub="repo:org/app:pull_request"))
 
     session = lab.with_keys(Keys.of(answer["Credentials"]))
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-def test_the_end_of_a_line_belongs_to_no_token(lab: Lab) -> None:
-    """`echo $TOKEN > file` works; a space inside the token does not."""
+def test_a_trailing_line_break_is_ignored(lab: Lab) -> None:
+    """A trailing line break after the token is accepted; a space inside is not."""
     assert assume(lab, DEPLOY, minted(lab) + "\n")["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab).replace(".", ". ", 1))[0] == "InvalidIdentityToken"
 
 
-def test_keys_that_an_issuer_publishes_verify_its_tokens(lab: Lab) -> None:
-    """With a key set in the seed real tokens are believed, RSA and elliptic curves alike."""
+def test_tokens_are_verified_with_published_keys(lab: Lab) -> None:
+    """Tokens are verified with the key set in the seed, RSA and elliptic curves alike."""
     claims = claims_of(lab, PUBLISHED)
 
     by_curve = assume(lab, FOREIGN_ROLE, jwt.encode(claims, EC_KEY, "ES256", headers={"kid": "curve"}))
@@ -187,8 +187,8 @@ def test_keys_that_an_issuer_publishes_verify_its_tokens(lab: Lab) -> None:
     assert by_curve["SubjectFromWebIdentityToken"] == by_rsa["SubjectFromWebIdentityToken"] == "somebody"
 
 
-def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
-    """CreateOpenIDConnectProvider in another account makes its roles reachable; before it there is no provider."""
+def test_a_provider_created_by_the_api_works(make_lab: LabFactory) -> None:
+    """CreateOpenIDConnectProvider and DeleteOpenIDConnectProvider take effect at once."""
     lab = make_lab(SEED)
     admin = lab.user("admin", OTHER)
     provider = f"arn:aws:iam::{OTHER}:oidc-provider/token.actions.githubusercontent.com"
@@ -210,8 +210,8 @@ def test_a_provider_made_by_the_api_counts(make_lab: LabFactory) -> None:
     assert refused(lab, role, minted(lab))[0] == "InvalidIdentityToken"
 
 
-def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> None:
-    """They need sts:TagSession and sts:SetSourceIdentity of the trust policy; one that grants neither refuses."""
+def test_session_tags_and_source_identity_are_from_the_token(lab: Lab) -> None:
+    """Tags and source identity come from the token and need sts:TagSession and sts:SetSourceIdentity."""
     claims = {
         TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]},
         "https://aws.amazon.com/source_identity": "somebody",
@@ -240,8 +240,8 @@ def test_session_tags_and_source_identity_come_out_of_the_token(lab: Lab) -> Non
         {"principal_tags": {}, "transitive_tag_keys": [1]},
     ],
 )
-def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
-    """A key has a list of exactly one value."""
+def test_malformed_tags_are_refused(lab: Lab, claim: object) -> None:
+    """A tag in a token must have a list of exactly one value."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: claim}))[0] == "InvalidIdentityToken"
 
 
@@ -256,8 +256,8 @@ def test_tags_of_another_form_are_refused(lab: Lab, claim: object) -> None:
         ("two words", "ValidationError"),
     ],
 )
-def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, code: str) -> None:
-    """In a token it has to be what AssumeRole takes as one."""
+def test_a_malformed_source_identity_is_refused(lab: Lab, claim: object, code: str) -> None:
+    """A malformed source identity in a token is refused."""
     token = minted(lab, CLUSTER, {"https://aws.amazon.com/source_identity": claim})
 
     assert refused(lab, POD, token)[0] == code
@@ -273,12 +273,12 @@ def test_a_source_identity_of_another_form_is_refused(lab: Lab, claim: object, c
     ],
 )
 def test_tags_in_a_token_have_the_limits_of_all_tags(lab: Lab, tags: dict[str, list[str]], code: str) -> None:
-    """Reserved and repeated keys, their lengths and their number."""
+    """Tags in a token are checked like all session tags."""
     assert refused(lab, POD, minted(lab, CLUSTER, {TAGS: {"principal_tags": tags}}))[0] == code
 
 
-def test_githubs_own_claims_are_condition_keys_for_the_trust_policy(make_lab: LabFactory) -> None:
-    """`HOST:repository_id` decides; a key that AWS has not (run_id) is absent, whatever the token says."""
+def test_github_claims_are_condition_keys_of_the_trust_policy(make_lab: LabFactory) -> None:
+    """GitHub's claims that AWS lists are condition keys of the trust policy; others (run_id) are absent."""
     wanted = '{"token.actions.githubusercontent.com:%s": "7"}'
     labs = {
         key: SEED.replace(
@@ -296,7 +296,7 @@ def test_githubs_own_claims_are_condition_keys_for_the_trust_policy(make_lab: La
 
 
 def test_a_session_policy_limits_the_session(lab: Lab) -> None:
-    """Passed with the call, as for AssumeRole."""
+    """A session policy limits the session, as for AssumeRole."""
     deny = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}'
 
     answer = assume(lab, DEPLOY, minted(lab), Policy=deny)
@@ -305,8 +305,8 @@ def test_a_session_policy_limits_the_session(lab: Lab) -> None:
     assert session.refused("secretsmanager", "GetSecretValue", SecretId="db").code == "AccessDeniedException"
 
 
-def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> None:
-    """MaxSessionDuration limits it; the session then expires by the sandbox's clock."""
+def test_the_role_limits_the_session_duration(lab: Lab) -> None:
+    """MaxSessionDuration limits the session, which expires by the sandbox's clock."""
     assert refused(lab, DEPLOY, minted(lab), DurationSeconds=3601)[:2] == (
         "ValidationError",
         "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -318,7 +318,7 @@ def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> N
     assert session.refused("sts", "GetCallerIdentity").code == "ExpiredToken"
 
 
-# --- bad tokens ------------------------------------------------------------------------------------------------
+# --- invalid tokens --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -335,8 +335,8 @@ def test_a_session_lasts_as_long_as_was_asked_and_the_role_allows(lab: Lab) -> N
         f"eyJhbGciOiJSUzI1NiJ9.{base64.urlsafe_b64encode(b'[' * 9000).decode()}.AA",
     ],
 )
-def test_what_is_no_token_is_said_to_be_none(lab: Lab, token: str) -> None:
-    """Garbage of any kind is answered, in AWS's words."""
+def test_an_invalid_token_is_refused(lab: Lab, token: str) -> None:
+    """Garbage instead of a token gets AWS's error."""
     code, message, status = refused(lab, DEPLOY, token)
 
     assert (code, status) == ("InvalidIdentityToken", 400)
@@ -344,7 +344,7 @@ def test_what_is_no_token_is_said_to_be_none(lab: Lab, token: str) -> None:
 
 
 def test_a_huge_token_is_refused_by_its_length(lab: Lab) -> None:
-    """20,000 characters are the limit of the schema; nothing reads the token."""
+    """A token of more than 20,000 characters is refused by the schema."""
     code, message, _ = refused(lab, DEPLOY, "a" * 20_001)
 
     assert code == "ValidationError"
@@ -354,7 +354,7 @@ def test_a_huge_token_is_refused_by_its_length(lab: Lab) -> None:
 
 
 def test_an_unsigned_token_is_refused(lab: Lab) -> None:
-    """`alg` none proves nothing, with a key id or without."""
+    """A token with `alg` none is refused."""
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
     key_id = jwt.get_unverified_header(minted(lab))["kid"]
 
@@ -363,8 +363,8 @@ def test_an_unsigned_token_is_refused(lab: Lab) -> None:
         assert refused(lab, DEPLOY, token) == invalid("Token signature invalid")
 
 
-def test_a_public_key_is_no_password(lab: Lab) -> None:
-    """HS256 with the issuer's public key as its secret: the old confusion of algorithms."""
+def test_a_public_key_is_not_an_hmac_secret(lab: Lab) -> None:
+    """An HS256 token keyed with the issuer's public key is refused (algorithm confusion)."""
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa","typ":"JWT"}').rstrip(b"=")
     body = base64.urlsafe_b64encode(json.dumps(claims_of(lab, PUBLISHED)).encode()).rstrip(b"=")
     pem = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -375,7 +375,7 @@ def test_a_public_key_is_no_password(lab: Lab) -> None:
 
 
 def test_another_issuers_key_is_refused(lab: Lab) -> None:
-    """A token that names GitHub, signed with somebody's own key under GitHub's key id."""
+    """A token signed by another key under the issuer's key id is refused."""
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
     key_id = jwt.get_unverified_header(minted(lab))["kid"]
 
@@ -384,8 +384,8 @@ def test_another_issuers_key_is_refused(lab: Lab) -> None:
     assert refused(lab, DEPLOY, forged) == invalid("Token signature invalid")
 
 
-def test_the_key_must_be_of_the_kind_that_the_token_says(lab: Lab) -> None:
-    """An RSA signature under the id of a curve's key, and a key that is not for signatures."""
+def test_the_key_must_fit_the_algorithm(lab: Lab) -> None:
+    """A key must fit the token's algorithm and be meant for signatures."""
     claims = claims_of(lab, PUBLISHED)
 
     for key_id in ("curve", "not-for-signing"):
@@ -393,8 +393,8 @@ def test_the_key_must_be_of_the_kind_that_the_token_says(lab: Lab) -> None:
         assert refused(lab, FOREIGN_ROLE, token) == invalid("Token signature invalid")
 
 
-def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
-    """`jwk` in the header: whoever signs can put any key there."""
+def test_a_key_inside_the_token_is_ignored(lab: Lab) -> None:
+    """A key in the token's own header is ignored."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "mine"}
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
 
@@ -404,8 +404,8 @@ def test_a_key_inside_the_token_is_not_looked_at(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("header", ["jwk", "jku", "x5u", "x5c"])
-def test_no_header_says_where_a_key_is(lab: Lab, header: str) -> None:
-    """Beside the right key id too: the issuer's own key is what counts, and its own tokens stay good."""
+def test_headers_that_point_to_keys_are_ignored(lab: Lab, header: str) -> None:
+    """Headers that point to a key are ignored; the issuer's own key decides."""
     own = {**RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True), "kid": "rsa"}
     stranger = rsa.generate_private_key(65537, 2048)
     value: dict[str, object] = {"jwk": own, "jku": "http://127.0.0.1:9/keys", "x5u": "http://127.0.0.1:9/c", "x5c": []}
@@ -418,8 +418,8 @@ def test_no_header_says_where_a_key_is(lab: Lab, header: str) -> None:
     assert assume(lab, FOREIGN_ROLE, good)["Audience"] == "app"
 
 
-def test_the_key_of_another_issuer_is_no_key_of_this_one(lab: Lab) -> None:
-    """A key id is the issuer's own: one that a second issuer has is unknown to the first."""
+def test_a_key_id_of_another_issuer_is_unknown(lab: Lab) -> None:
+    """A key id of another issuer is unknown."""
     keys: list[tuple[object, str]] = [("rsa", NO_KEY), ("curve", NO_KEY), ("", NO_KEY), (7, NOT_A_JWT)]
     for key_id, message in (*keys, (["rsa"], NOT_A_JWT), ({"rsa": 1}, NOT_A_JWT), (None, NOT_A_JWT)):
         token = signed_as_it_stands({"alg": "RS256", "kid": key_id}, claims_of(lab, GITHUB, aud="sts.amazonaws.com"))
@@ -431,16 +431,16 @@ def test_the_key_of_another_issuer_is_no_key_of_this_one(lab: Lab) -> None:
     "header",
     [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "x"}, {"b64": False}, {"b64": True}],
 )
-def test_what_a_token_calls_critical_is_not_understood(lab: Lab, header: dict[str, object]) -> None:
-    """RFC 7515, 4.1.11: then the token is no good, with the issuer's own signature too."""
+def test_critical_headers_are_refused(lab: Lab, header: dict[str, object]) -> None:
+    """A token with critical headers is refused (RFC 7515, 4.1.11), even if validly signed."""
     token = signed_as_it_stands({"alg": "RS256", "kid": "rsa", **header}, claims_of(lab, PUBLISHED))
 
     assert refused(lab, FOREIGN_ROLE, token) == invalid(NOT_A_JWT)
 
 
 @pytest.mark.parametrize("name", ["sub", "aud", "iss", "exp", "alg", "kid"])
-def test_a_name_stands_in_a_token_once(lab: Lab, name: str) -> None:
-    """Two readers could take a different one of the two: refused, though the issuer has signed it."""
+def test_repeated_names_are_refused(lab: Lab, name: str) -> None:
+    """A token with a repeated name is refused, because parsers could read different values."""
     header, claims = {"alg": "RS256", "kid": "rsa"}, claims_of(lab, PUBLISHED)
     twice = dict(header if name in header else claims)[name]
 
@@ -454,16 +454,16 @@ def test_a_name_stands_in_a_token_once(lab: Lab, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("moment", [True, "1", [], {}, 10**400], ids=["true", "text", "list", "object", "huge"])
-def test_every_moment_is_a_number(lab: Lab, name: str, moment: object) -> None:
-    """A time that is none is no time without end."""
+def test_times_must_be_numbers(lab: Lab, name: str, moment: object) -> None:
+    """Times that are not numbers are refused."""
     token = signed_as_it_stands({"alg": "RS256", "kid": "rsa"}, {**claims_of(lab, PUBLISHED), name: moment})
 
     assert refused(lab, FOREIGN_ROLE, token)[0] in {"InvalidIdentityToken", "ExpiredTokenException"}
 
 
 @pytest.mark.parametrize("depth", [100, 900, 9000])
-def test_claims_may_be_deep_but_not_bottomless(lab: Lab, depth: int) -> None:
-    """Nothing falls over; where the depth can be read the token is as good as any."""
+def test_deeply_nested_claims_cause_no_failure(lab: Lab, depth: int) -> None:
+    """Deeply nested claims never cause a failure."""
     claims = json.dumps(claims_of(lab, PUBLISHED))[:-1] + ', "deep": ' + "[" * depth + "]" * depth + "}"
     answer = send(lab, FOREIGN_ROLE, signed_texts('{"alg": "RS256", "kid": "rsa"}', claims))
 
@@ -472,19 +472,19 @@ def test_claims_may_be_deep_but_not_bottomless(lab: Lab, depth: int) -> None:
 
 
 def signed_as_it_stands(header: dict[str, object], claims: dict[str, object]) -> str:
-    """A token by PUBLISHED's RSA key, whatever its header says."""
+    """Return a token signed with PUBLISHED's RSA key under any header."""
     return signed_texts(json.dumps(header), json.dumps(claims))
 
 
 def signed_texts(header: str, claims: str) -> str:
-    """A token of these very texts."""
+    """Return a token of these JSON texts."""
     parts = ".".join(base64.urlsafe_b64encode(text.encode()).decode().rstrip("=") for text in (header, claims))
     mark = RSA_KEY.sign(parts.encode(), PKCS1v15(), SHA256())
     return f"{parts}.{base64.urlsafe_b64encode(mark).decode().rstrip('=')}"
 
 
 def test_a_changed_token_is_refused(lab: Lab) -> None:
-    """Its claims are signed: another subject with the old signature is nothing."""
+    """A token with changed claims is refused."""
     head, _, mark = minted(lab, sub="repo:evil/app:ref:refs/heads/main").split(".")
     claims = claims_of(lab, GITHUB, aud="sts.amazonaws.com", sub=SUBJECT)
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
@@ -492,16 +492,16 @@ def test_a_changed_token_is_refused(lab: Lab) -> None:
     assert refused(lab, DEPLOY, f"{head}.{body}.{mark}") == invalid("Token signature invalid")
 
 
-def test_an_issuer_out_of_reach_has_no_keys(lab: Lab) -> None:
-    """A provider that the sandbox does not play and whose keys nobody gave: there is no internet."""
+def test_an_issuer_without_keys_is_unreachable(lab: Lab) -> None:
+    """An issuer whose keys the sandbox does not have gets AWS's error for an unreachable issuer."""
     token = jwt.encode(claims_of(lab, FOREIGN), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
     assert refused(lab, FOREIGN_ROLE, token) == invalid(NO_KEY)
 
 
 @pytest.mark.parametrize("issuer", ["https://unknown.example.com", f"{GITHUB}/", f"{GITHUB}.evil.example"])
-def test_an_issuer_that_the_account_does_not_know_is_named(lab: Lab, issuer: str) -> None:
-    """The whole URL counts, its end too."""
+def test_an_unknown_issuer_is_named(lab: Lab, issuer: str) -> None:
+    """An unknown issuer is named in the error; the whole URL must match."""
     token = jwt.encode(claims_of(lab, issuer), RSA_KEY, "RS256", headers={"kid": "rsa"})
 
     assert refused(lab, DEPLOY, token) == invalid(f"No OpenIDConnect provider found in your account for {issuer}")
@@ -509,7 +509,7 @@ def test_an_issuer_that_the_account_does_not_know_is_named(lab: Lab, issuer: str
 
 @pytest.mark.parametrize("issuer", ["http://token.actions.githubusercontent.com", "accounts", "https://[", 7])
 def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
-    """Anything else can't have a provider."""
+    """An issuer must be an https URL."""
     token = jwt.encode({**claims_of(lab, GITHUB), "iss": "x"}, RSA_KEY, "RS256")
     head, _, mark = token.split(".")
     body = base64.urlsafe_b64encode(json.dumps({"iss": issuer}).encode()).decode().rstrip("=")
@@ -518,25 +518,25 @@ def test_an_issuer_is_an_https_url(lab: Lab, issuer: object) -> None:
 
 
 @pytest.mark.parametrize("audience", ["somebody-else", ["a", "b"], [], 7, {"sts.amazonaws.com": 1}, [["other"]]])
-def test_a_token_for_somebody_else_is_refused(lab: Lab, audience: object) -> None:
+def test_a_token_for_another_audience_is_refused(lab: Lab, audience: object) -> None:
     """The audience must be a client id of the provider."""
     assert refused(lab, DEPLOY, minted(lab, aud=audience)) == invalid("Incorrect token audience")
 
 
-def test_the_authorised_party_is_the_audience_where_there_is_one(lab: Lab) -> None:
-    """`azp` wins over `aud`, for better and for worse."""
+def test_the_authorized_party_takes_precedence(lab: Lab) -> None:
+    """`azp` takes precedence over `aud`."""
     assert refused(lab, DEPLOY, minted(lab, azp="somebody-else")) == invalid("Incorrect token audience")
     assert assume(lab, DEPLOY, minted(lab, aud="whatever", azp="sts.amazonaws.com"))["Audience"] == "sts.amazonaws.com"
 
 
-def test_one_audience_of_several_is_enough(lab: Lab) -> None:
-    """A list in which one is the provider's; the trust policy then judges that one."""
+def test_one_matching_audience_is_enough(lab: Lab) -> None:
+    """One matching audience of several is enough, and is the one that the trust policy sees."""
     assert assume(lab, DEPLOY, minted(lab, aud=["x", "sts.amazonaws.com"]))["Audience"] == "sts.amazonaws.com"
     assert refused(lab, DEPLOY, minted(lab, aud=["x", "other"]))[1] == SAID_NO
 
 
 def test_a_token_expires_to_the_second(lab: Lab) -> None:
-    """By the sandbox's clock; the message has both moments."""
+    """A token expires to the second by the sandbox's clock; the message has both times."""
     token = minted(lab)
     expires_at = int(lab.sandbox.clock.now()) + 300
     lab.sandbox.clock.set(expires_at - 1)
@@ -551,8 +551,8 @@ def test_a_token_expires_to_the_second(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["nbf", "iat"])
-def test_a_token_of_the_future_is_refused(lab: Lab, name: str) -> None:
-    """Until its moment has come."""
+def test_a_token_from_the_future_is_refused(lab: Lab, name: str) -> None:
+    """A token from the future is refused until its time."""
     moment = int(lab.sandbox.clock.now()) + 60
     token = minted(lab, GITHUB, {name: moment})
 
@@ -562,8 +562,8 @@ def test_a_token_of_the_future_is_refused(lab: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["aud", "sub", "exp", "iat"])
-def test_claims_that_have_to_be_there_are_asked_for(lab: Lab, name: str) -> None:
-    """Without each of them."""
+def test_missing_claims_are_refused(lab: Lab, name: str) -> None:
+    """A token without a required claim is refused."""
     claims = claims_of(lab, PUBLISHED)
     del claims[name]
     token = jwt.encode(claims, RSA_KEY, "RS256", headers={"kid": "rsa"})
@@ -572,19 +572,19 @@ def test_claims_that_have_to_be_there_are_asked_for(lab: Lab, name: str) -> None
 
 
 @pytest.mark.parametrize("moment", [True, "soon", float("inf"), float("nan"), None, [1]])
-def test_a_moment_is_a_number(lab: Lab, moment: object) -> None:
-    """Whatever else stands in `exp` does not make a token last."""
+def test_the_expiry_must_be_a_number(lab: Lab, moment: object) -> None:
+    """An `exp` that is not a number is refused."""
     body = json.dumps({**claims_of(lab, PUBLISHED), "exp": moment}).encode()
     token = jwt.PyJWS().encode(body, RSA_KEY, "RS256", headers={"kid": "rsa"})
 
     assert refused(lab, FOREIGN_ROLE, token) == invalid(NOT_A_JWT)
 
 
-# --- the role --------------------------------------------------------------------------------------------------
+# --- roles -----------------------------------------------------------------------------------------------------
 
 
-def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
-    """One that the trust policy refuses, one that trusts another provider, and none at all: the same words."""
+def test_a_denial_does_not_reveal_whether_the_role_exists(lab: Lab) -> None:
+    """A denying role, one that trusts another provider and a missing one give the same error."""
     no_role = f"arn:aws:iam::{ACCOUNT}:role/None"
     denied = ("AccessDenied", SAID_NO, 403)
 
@@ -594,26 +594,26 @@ def test_a_refusal_does_not_tell_whether_the_role_exists(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("arn", ["nothing-valid-in-here", f"arn:aws:iam::{ACCOUNT}:user/alice"])
-def test_what_is_no_roles_arn_is_said_to_be_none(lab: Lab, arn: str) -> None:
-    """In the words of the federated operations, which are not AssumeRole's."""
+def test_an_invalid_role_arn_is_refused(lab: Lab, arn: str) -> None:
+    """A RoleArn that is not a role's gets the federated operations' own message."""
     assert refused(lab, arn, minted(lab))[:2] == ("ValidationError", "Request ARN is invalid")
 
 
 def test_parameters_are_checked_before_the_token(lab: Lab) -> None:
-    """The schema comes first, and everything that is wrong is in one answer."""
+    """Parameters are validated before the token, with all errors in one answer."""
     code, message, _ = refused(lab, DEPLOY, "x", RoleSessionName=None)
 
     assert code == "ValidationError"
     assert message.startswith("2 validation errors detected: ")
 
 
-def test_access_tokens_of_amazon_and_facebook_can_not_be_judged(lab: Lab) -> None:
-    """Only their own servers know them, and there is no way there."""
+def test_access_tokens_of_amazon_and_facebook_are_refused(lab: Lab) -> None:
+    """Access tokens of Amazon and Facebook are refused, because only their servers can verify them."""
     assert refused(lab, DEPLOY, "token", ProviderId="www.amazon.com")[0] == "IDPCommunicationError"
 
 
-def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
-    """The unsigned way is for this one operation: AssumeRole without a signature stays closed."""
+def test_assume_role_needs_a_signature(lab: Lab) -> None:
+    """AssumeRole stays closed to unsigned requests."""
     fields = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": DEPLOY, "RoleSessionName": "ci"}
     headers = {"host": HOST, "content-type": "application/x-www-form-urlencoded"}
     answer = lab.sandbox.handle(HttpRequest("POST", "/", "", headers, urlencode(fields).encode(), PEER)).answer
@@ -622,11 +622,11 @@ def test_assume_role_is_not_open_to_a_token(lab: Lab) -> None:
     assert b"MissingAuthenticationToken" in answer.body
 
 
-# --- what is told of it ----------------------------------------------------------------------------------------
+# --- records and decisions -------------------------------------------------------------------------------------
 
 
-def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
-    """In the record of the role's account, for granted and refused calls."""
+def test_records_have_the_federated_user_but_not_the_token(lab: Lab) -> None:
+    """Records of the role's account have the federated user, granted or denied, but not the token."""
     good, bad = minted(lab), minted(lab, seconds=-1)
     assume(lab, DEPLOY, good)
     refused(lab, DEPLOY, bad)
@@ -641,8 +641,8 @@ def test_the_trail_has_who_federated_and_never_the_token(lab: Lab) -> None:
     assert bad not in json.dumps(denied)
 
 
-def test_a_decision_says_what_the_trust_policy_wanted(lab: Lab) -> None:
-    """The condition on the subject, with the subject that came."""
+def test_a_decision_shows_the_unmet_condition(lab: Lab) -> None:
+    """A decision shows the unmet condition with the token's subject."""
     refused(lab, DEPLOY, minted(lab, sub="repo:evil/app:x"))
 
     decision = lab.sandbox.judge.decisions[-1].decision
@@ -652,11 +652,11 @@ def test_a_decision_says_what_the_trust_policy_wanted(lab: Lab) -> None:
     ]
 
 
-# --- tokens for the asking -------------------------------------------------------------------------------------
+# --- token endpoints -------------------------------------------------------------------------------------------
 
 
 def ask(control: Control, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict[str, Any]]:
-    """Status and content that a control endpoint answers with."""
+    """Return status and content of a control endpoint's answer."""
     name, _, query = path.partition("?")
     sent = {"host": HOST, **{key.replace("_", "-"): value for key, value in headers.items()}}
     content = b"" if body is None else json.dumps(body).encode()
@@ -664,11 +664,11 @@ def ask(control: Control, method: str, path: str, body: object = None, **headers
     return answer.status, json.loads(answer.body)
 
 
-def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
-    """With the claims that were asked for, by an issuer of the seed; STS takes it."""
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
+def test_a_token_is_issued_on_request(lab: Lab) -> None:
+    """The token endpoint issues a token with the requested claims, which STS accepts."""
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": {"actor": "me"}}
 
-    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+    status, said = ask(Control(lab.sandbox), "POST", "token", parameters)
 
     assert status == 200
     assert jwt.decode(said["token"], options={"verify_signature": False})["actor"] == "me"
@@ -676,11 +676,11 @@ def test_a_token_is_minted_for_the_asking(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("claims", [{"iss": None}, {"exp": "soon"}, {"sub": [1]}, {"aud": {}}])
-def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[str, object]) -> None:
-    """So that a refusal can be tried out; the endpoint answers, whatever is asked for."""
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
+def test_a_token_with_invalid_claims_is_issued_and_refused(lab: Lab, claims: dict[str, object]) -> None:
+    """Tokens with invalid claims are issued, too, for testing refusals."""
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com", "claims": claims}
 
-    status, said = ask(Control(lab.sandbox), "POST", "token", wish)
+    status, said = ask(Control(lab.sandbox), "POST", "token", parameters)
 
     assert status == 200
     assert refused(lab, DEPLOY, said["token"])[0] == "InvalidIdentityToken"
@@ -697,24 +697,24 @@ def test_a_token_with_wrong_claims_is_minted_and_refused(lab: Lab, claims: dict[
         ({"iss": GITHUB, "sub": "s", "aud": "a", "expires_seconds": 10**12}, 400),
     ],
 )
-def test_what_can_not_be_minted_is_refused(lab: Lab, wish: object, status: int) -> None:
-    """An issuer that is not the sandbox's, an issuer left open among several, a wish that is none."""
+def test_invalid_requests_are_refused(lab: Lab, wish: object, status: int) -> None:
+    """Invalid requests, unknown and ambiguous issuers are refused."""
     answered, said = ask(Control(lab.sandbox), "POST", "token", wish)
 
     assert (answered, list(said)) == (status, ["error"])
 
 
 def test_a_web_page_gets_no_token(lab: Lab) -> None:
-    """The endpoints have the protection of the others."""
+    """The token endpoints are closed to web pages."""
     control = Control(lab.sandbox)
-    wish = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
+    parameters = {"iss": GITHUB, "sub": SUBJECT, "aud": "sts.amazonaws.com"}
 
-    assert ask(control, "POST", "token", wish, origin="https://evil.example")[0] == 403
+    assert ask(control, "POST", "token", parameters, origin="https://evil.example")[0] == 403
     assert ask(control, "GET", "github", origin="https://evil.example")[0] == 403
 
 
-def test_a_job_of_github_actions_gets_its_token(lab: Lab) -> None:
-    """The URL of the job with `&audience=` behind it, and the bearer token; the default audience is AWS's."""
+def test_a_github_actions_job_gets_its_token(lab: Lab) -> None:
+    """The GitHub endpoint exchanges a job's bearer token for a token; the default audience is AWS's."""
     control = Control(lab.sandbox)
     bearer = f"Bearer {control.tokens.github_token}"
 
@@ -728,8 +728,8 @@ def test_a_job_of_github_actions_gets_its_token(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", "Basic {token}", "{token}"])
-def test_a_job_without_its_bearer_token_gets_none(lab: Lab, given: str) -> None:
-    """As at GitHub, where `permissions: id-token: write` gives it."""
+def test_a_job_without_bearer_token_is_refused(lab: Lab, given: str) -> None:
+    """Without the right bearer token the GitHub endpoint answers 401."""
     control = Control(lab.sandbox)
 
     status, _ = ask(control, "GET", "github", authorization=given.format(token=control.tokens.github_token))
@@ -737,8 +737,8 @@ def test_a_job_without_its_bearer_token_gets_none(lab: Lab, given: str) -> None:
     assert status == 401
 
 
-def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) -> None:
-    """The answer says what the seed lacks."""
+def test_without_github_provider_there_is_no_token(make_lab: LabFactory) -> None:
+    """Without GitHub's provider in the seed the endpoint names what is missing."""
     control = Control(make_lab(f'accounts: {{"{ACCOUNT}": {{}}}}').sandbox)
 
     status, said = ask(control, "GET", "github", authorization=f"bearer {control.tokens.github_token}")
@@ -747,7 +747,7 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
     assert "issued_by_sandbox" in said["message"]
 
 
-# --- the seed --------------------------------------------------------------------------------------------------
+# --- seed ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -782,16 +782,16 @@ def test_without_githubs_provider_there_is_no_token_of_it(make_lab: LabFactory) 
         ),
     ],
 )
-def test_a_provider_that_can_not_be_is_a_problem_of_the_seed(providers: str, message: str) -> None:
-    """Each with its own words."""
+def test_an_invalid_provider_is_a_seed_problem(providers: str, message: str) -> None:
+    """An invalid OIDC provider in a seed is reported with its reason."""
     with pytest.raises(SeedInvalid) as caught:
         read_seed(f'accounts: {{"{ACCOUNT}": {{oidc_providers: {providers}}}}}', "seed.yaml")
 
     assert [problem.message for problem in caught.value.problems] == [message]
 
 
-def test_a_person_with_keys_may_send_a_token_too(lab: Lab) -> None:
-    """A signature on the request, a good or a bad one, is not looked at."""
+def test_signed_requests_are_accepted(lab: Lab) -> None:
+    """A signature on the request, valid or not, is ignored."""
     person = Person(lab, Keys(access_key_id="AKIANOTKNOWN12345678", secret_access_key="x"))
 
     answer = person.call(

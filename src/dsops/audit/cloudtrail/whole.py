@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from dsops.audit.cloudtrail.dialects import ATHENA, LAKE, Dialect
 from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions, sql_of
 from dsops.audit.cloudtrail.relations import calls, fields, issues, records, uses
 
 _WITH = re.compile(r"\A\s*WITH\s+")
+
+
+class AskedQuestion(NamedTuple):
+    """A question with its options, and the statement that asks it."""
+
+    question: AuditQuestion
+    asked: QuestionOptions
+    dialect: Dialect
+    source: str
+    """The table, the id of the event data store, or the pattern of files."""
+    sql: str
+    begin: str
+    """The first day to read; "" for all days."""
+
+
+class AthenaTarget(NamedTuple):
+    """Where a query runs; "" leaves the choice to the store, the environment or AWS."""
+
+    region: str
+    workgroup: str
+    database: str
+    catalog: str
+    output: str
+    timeout_seconds: float
 
 
 def whole(question: AuditQuestion, asked: QuestionOptions, dialect: Dialect, source: str, where: str = "") -> str:

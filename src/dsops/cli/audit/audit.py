@@ -1,4 +1,4 @@
-"""`dsops audit`: the trail of what dsops itself has done with roles and secrets, shown and verified."""
+"""`dsops audit`: show and verify the trail of what dsops did with roles and secrets."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import os
 
 from dsops.audit.chain import is_hash
 from dsops.audit.reading import Trail, find_trail
+from dsops.audit.record_filter import RecordFilter, last_records
 from dsops.audit.settings import OFF, load_settings
 from dsops.audit.verify import Verification, verify, verify_files
-from dsops.cli.audit.records import HEADINGS, RecordFilter, json_line, last_records, row_of, time_of
+from dsops.cli.audit.records import HEADINGS, json_line, row_of, time_of
 from dsops.cli.audit.report import COMMAND as REPORT
 from dsops.cli.audit.report import SANDBOX
 from dsops.cli.audit.send import SEND
 from dsops.cli.audit.sql import COMMAND as SQL
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, clean, counted, note, table
+from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.errors import CheckFailed, UsageError
 from dsops.runtime import Runtime
+from dsops.text import clean, counted
 
 _SHOWN = 20
 _FILES = Operand(
@@ -25,7 +27,7 @@ _FILES = Operand(
 
 
 def _list(arguments: Arguments, runtime: Runtime) -> int:
-    """The last events, oldest first."""
+    """Print the last events, oldest first."""
     wanted = _wanted(arguments, runtime)
     most = arguments.integer("--last")
     if arguments.switch("--follow"):
@@ -49,7 +51,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
-    """Which events are asked for."""
+    """The filter that the flags describe."""
     since = arguments.text("--since")
     return RecordFilter(
         event=arguments.text("--event"),
@@ -64,7 +66,7 @@ def _wanted(arguments: Arguments, runtime: Runtime) -> RecordFilter:
 
 
 def _followed(arguments: Arguments, runtime: Runtime) -> str:
-    """The one trail that is followed."""
+    """The path of the trail to follow. Raises UsageError for several."""
     paths = _paths(arguments, runtime)
     if len(paths) > 1:
         raise UsageError("`--follow` follows one trail", hint=f"name one file: `{arguments.words('FILE')[0]}`")
@@ -72,7 +74,7 @@ def _followed(arguments: Arguments, runtime: Runtime) -> str:
 
 
 def _file(runtime: Runtime) -> str:
-    """The file of the user's own trail; that nothing is added to it is a note."""
+    """The file of the user's own trail, with a note if `audit: off` is set."""
     settings = load_settings(runtime.environ)
     file = settings.file
     if settings.mode == OFF:
@@ -92,7 +94,7 @@ def _paths(arguments: Arguments, runtime: Runtime) -> tuple[str, ...]:
 
 
 def _verify(arguments: Arguments, runtime: Runtime) -> int:
-    """Whether nothing was cut, changed or moved: exit code 6 where something was."""
+    """Verify the chain of hashes; exit code 6 if a line was removed, changed or moved."""
     noted = arguments.text("--head").lower()
     if noted and not is_hash(noted):
         hint = "it is the 64 digits that `dsops audit verify` prints"
@@ -165,11 +167,11 @@ VERIFY = Command(
     help=(
         "Checks that no line of the trail was cut out, changed or moved.\n"
         "\n"
-        "Each line holds the hash of the one before. Where something is not as it was written, file and\n"
-        "line are told, and the exit code is 6.\n"
+        "Each line holds the hash of the one before. Where a line does not match, its file and\n"
+        "number are printed, and the exit code is 6.\n"
         "\n"
-        "Whoever may write the trail can also make all of it anew. Note the head that is printed where\n"
-        "they can't write, and give it back later: --head finds it in a trail that has only grown."
+        "A user who can write the trail can also rewrite all of it. Note the printed head in a place where\n"
+        "that user can't write, and pass it to --head later: it is found in a trail that has only grown."
     ),
     run=_verify,
     flags=(
@@ -193,4 +195,4 @@ COMMAND = Group(
     commands={"list": LIST, "verify": VERIFY, "report": REPORT, "sql": SQL, "send": SEND},
     default="list",
 )
-"""The audit trail."""
+"""`dsops audit`."""

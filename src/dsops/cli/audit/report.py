@@ -1,4 +1,4 @@
-"""`dsops audit report`: who assumed what, and is that normal, out of CloudTrail's logs or dsops' own trail."""
+"""`dsops audit report`: callers, roles and anomalies in CloudTrail's logs or in dsops' own trail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report_text import answers_text, history_text, report_text
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import Json, answer, answer_json, counted, note
+from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.framework.tidy_end import ends_tidily
 from dsops.cli.framework.world import DONE
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.runtime import Event, Runtime
+from dsops.text import counted
 
 SHOWN = 10
-"""Rows of a table, unless somebody says otherwise."""
+"""Rows of a table without --top."""
 _NAMED = 3
 TOP = Flag(
     "--top",
@@ -46,7 +47,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if session and arguments.texts("--question"):
         raise UsageError("`--session` asks one thing, of one session", hint="ask the others in a run of their own")
     if page and not os.path.isdir(os.path.join(runtime.folder, os.path.dirname(page))):
-        # Better now than after all has been read.
+        # Checked before the logs are read, which may take minutes.
         hint = f"make the folder first: `mkdir -p {os.path.dirname(page)}`"
         raise FileNotWritten(f"{page} can't be written", why="its folder is not there", hint=hint)
     sources, found = _logs(arguments, runtime)
@@ -83,7 +84,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def session_in(arguments: Arguments) -> str:
-    """What `--session` names; "" without. Raises UsageError for bytes that are no text: no engine takes those."""
+    """The value of `--session`, "" without. Raises UsageError for bytes that are no UTF-8: no engine accepts them."""
     session = arguments.text("--session")
     if not session.isascii() and any("\ud800" <= character <= "\udfff" for character in session):
         raise UsageError("`--session` is no text in UTF-8", hint="names, key ids and ARNs of AWS are ASCII")
@@ -91,7 +92,7 @@ def session_in(arguments: Arguments) -> str:
 
 
 def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
-    """Those that are asked for by name; else all that a report answers."""
+    """The questions that `--question` names; without it, all of the report."""
     known = {question.name: question for question in REPORTED}
     for name in arguments.texts("--question"):
         if name == HISTORY.name:
@@ -102,18 +103,18 @@ def _questions(arguments: Arguments) -> tuple[AuditQuestion, ...]:
 
 
 def no_session() -> UsageError:
-    """The error for `history` without the session that it asks of."""
+    """The error for the question `history` without a session."""
     return UsageError("`history` asks of one session", hint="name it: `--session NAME`, or its key id or ARN")
 
 
 def no_question(name: str, known: Iterable[str], otherwise: str) -> UsageError:
-    """The error for a question that there is not; `otherwise` is the hint where nothing known is like it."""
+    """The error for an unknown question; `otherwise` is the hint if no known name is similar."""
     meant = nearest(name, known)
     return UsageError(f"there is no question `{name}`", hint=f"did you mean `{meant}`?" if meant else otherwise)
 
 
 def _shown(sources: tuple[str, ...], runtime: Runtime) -> Callable[[str], str]:
-    """Paths as the user wrote them: from the working folder on, where none was written otherwise."""
+    """A function that shows paths as the user wrote them: relative to the working folder, unless one is absolute."""
     if any(os.path.isabs(source) for source in sources):
         return str
     return lambda path: os.path.relpath(path, runtime.folder)
@@ -130,7 +131,7 @@ def reported(
     session: str,
     sandbox: bool = True,
 ) -> AuditReport:
-    """The report on those files, with progress; notes tell what could not be read, and what is left out."""
+    """The report on these files. Shows progress, and notes unreadable files and lines that are left out."""
     with ends_tidily():
         report = report_on(
             found,
@@ -158,7 +159,7 @@ def _tell_unreadable(files: tuple[tuple[str, str], ...]) -> None:
 
 
 def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogFiles]:
-    """Those that are named, as they are named; else dsops' own trail."""
+    """The sources, and their log files; without LOGS, dsops' own trail."""
     words = arguments.words("LOGS")
     for word in words:
         if "://" in word:
@@ -177,7 +178,7 @@ def _logs(arguments: Arguments, runtime: Runtime) -> tuple[tuple[str, ...], LogF
 
 
 def _progress(found: LogFiles, runtime: Runtime) -> Callable[[int], None]:
-    """Tells after each batch how much of the files has been read."""
+    """A function that reports progress after each batch of files."""
     whole = sum(batch.size for batch in found.batches)
     read = 0
 
@@ -217,7 +218,7 @@ def answers_value(answers: Iterable[Answer]) -> Json:
 
 
 def json_value(cell: object) -> Json:
-    """A cell, or a time, as JSON has it."""
+    """A cell or a time as a JSON value."""
     if isinstance(cell, datetime):
         return f"{cell:%Y-%m-%dT%H:%M:%SZ}"
     return cell if isinstance(cell, int | str) else None
@@ -279,4 +280,4 @@ COMMAND = Command(
     ),
     operands=(Operand("LOGS", "a log file or a folder of them", is_required=False, is_repeatable=True),),
 )
-"""The report."""
+"""`dsops audit report`."""

@@ -1,4 +1,4 @@
-"""A report as people read it on a terminal: what is unusual first, then the four metrics, then the rest."""
+"""A report as text for a terminal: anomalies first, then the four metrics, then the rest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from dsops.audit.cloudtrail.questions import (
     AuditQuestion,
 )
 from dsops.audit.report import Answer, AuditReport
-from dsops.cli.framework.output import clean, counted, table
+from dsops.cli.framework.output import table
+from dsops.text import clean, counted
 
 _UNUSUAL = (NEW_PRINCIPALS, NEW_ACCOUNTS, WITHOUT_MFA, DENIALS, LONG_USE, SHORT_USE, CHAINS)
 _METRICS = (FAILURES, DURATIONS, PRINCIPALS, ACCOUNTS)
@@ -51,7 +52,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 def report_text(report: AuditReport, *, most: int) -> str:
-    """Tables, each with at most so many rows (0: all of them)."""
+    """The report as tables of at most `most` rows each; 0 for all rows."""
     parts = [_head(report)]
     unusual = _with_rows(report, _UNUSUAL)
     parts.append("What is unusual" if unusual else "Nothing is unusual.")
@@ -67,18 +68,18 @@ def report_text(report: AuditReport, *, most: int) -> str:
 
 
 def answers_text(report: AuditReport, *, most: int) -> str:
-    """The tables alone, those without rows too."""
+    """The tables without the overview, also empty ones."""
     return "\n\n".join(_section(each, most) for each in report.answers)
 
 
 def history_text(report: AuditReport, session: str) -> str:
-    """One session's hops, the first person or program in front."""
+    """A session's hops, from the first caller on."""
     (answer,) = report.answers
     return answer_text(answer, most=0, session=session)
 
 
 def answer_text(answer: Answer, *, most: int, session: str = "") -> str:
-    """One question's table, with at most so many rows (0: all of them); `session` is the one that `history` asks of."""
+    """One question's table of at most `most` rows (0: all); `session` is that of the question `history`."""
     if answer.question == HISTORY.name:
         nothing = f"no session has the name, key or ARN {clean(session)}\n  hint: {_EARLIER}"
         return _section(answer, 0) if answer.rows else nothing
@@ -130,7 +131,7 @@ def _text(column: str, cell: object) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`1h`, `1h30m`, `45s`: the two largest units of it."""
+    """`1h`, `1h30m`, `45s`: a duration in its two largest units."""
     parts: list[str] = []
     for size, unit in (*_UNITS, (1, "s")):
         if seconds >= size or (unit == "s" and not parts):

@@ -6,10 +6,9 @@ import glob
 import os
 import re
 from datetime import timedelta
-from typing import NamedTuple
 
-from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB, Dialect
-from dsops.audit.cloudtrail.questions import AuditQuestion, QuestionOptions
+from dsops.audit.cloudtrail.dialects import ATHENA, DUCKDB
+from dsops.audit.cloudtrail.whole import AskedQuestion, AthenaTarget
 from dsops.audit.report import Answer
 from dsops.cli.audit.report import SHOWN, TOP, answers_value, json_value, report_value, reported
 from dsops.cli.audit.report_text import answer_text
@@ -83,30 +82,6 @@ RUN_FLAGS = (
     REASON,
 )
 """What `--run` takes besides."""
-
-
-class AskedQuestion(NamedTuple):
-    """A question, and how it is asked."""
-
-    question: AuditQuestion
-    asked: QuestionOptions
-    dialect: Dialect
-    source: str
-    """The table, the id of the event data store, or the pattern of files."""
-    sql: str
-    begin: str
-    """The first day that is read; "" for all of them."""
-
-
-class AthenaTarget(NamedTuple):
-    """What the flags say of AWS; "" for what is left to it."""
-
-    region: str
-    workgroup: str
-    database: str
-    catalog: str
-    output: str
-    timeout_seconds: float
 
 
 def run_question(wanted: AskedQuestion, arguments: Arguments, runtime: Runtime) -> int:

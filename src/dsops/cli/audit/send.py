@@ -1,22 +1,14 @@
-"""`dsops audit send`: what waits for the trail's receivers is sent now, and it is told what each of them has."""
+"""`dsops audit send`: send the waiting lines of the audit trail, and show what each receiver has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from dsops.audit.cursors import SenderTurn
-from dsops.audit.sender import GIVEN_UP_SECONDS, Clock, Sender, sending, take_turn
-from dsops.audit.settings import Settings, load_settings
+from dsops.audit.sender import Clock, Sender, send_all
+from dsops.audit.settings import load_settings
 from dsops.cli.framework.command import Arguments, Command
-from dsops.cli.framework.output import answer, answer_json, clean, counted
+from dsops.cli.framework.output import answer, answer_json
 from dsops.errors import Failures, SinkFailed, UsageError
 from dsops.runtime import Runtime
-
-_PATIENCE_SECONDS = GIVEN_UP_SECONDS + 10.0
-"""Longer than whoever sends goes on with a receiver that is gone: then it is told what is wrong with that."""
-_LOOK_SECONDS = 0.2
-_MOST_ROUNDS = 100_000
-"""Of a quarter of a megabyte each: somebody may write as fast as it is sent."""
+from dsops.text import clean, counted
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -42,25 +34,6 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
     if failures:
         raise failures[0]
     return 0
-
-
-def send_all(settings: Settings, environ: Mapping[str, str], clock: Clock) -> Sender:
-    """All that can be sent, each receiver tried at least once. Raises SinkFailed while somebody else sends."""
-    turn = SenderTurn(settings.file)
-    try:
-        until = clock.steady() + _PATIENCE_SECONDS
-        while not take_turn(turn, clock):
-            if clock.steady() > until:
-                why = f"another process has been doing that for more than {_PATIENCE_SECONDS:.0f} s"
-                raise SinkFailed("the audit trail can't be sent now", why=why, hint="look again in a moment")
-            clock.sleep(_LOOK_SECONDS)
-        sender = Sender(settings, sending(environ, clock), clock)
-        for number in range(_MOST_ROUNDS):
-            if not sender.round(insists=number == 0):
-                break
-        return sender
-    finally:
-        turn.close()
 
 
 def _tell(sender: Sender, *, as_json: bool) -> None:
@@ -95,4 +68,4 @@ SEND = Command(
     ),
     run=_run,
 )
-"""Sends now."""
+"""`dsops audit send`."""

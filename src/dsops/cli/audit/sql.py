@@ -15,10 +15,10 @@ from dsops.audit.cloudtrail.questions import (
     AuditQuestion,
     QuestionOptions,
 )
-from dsops.audit.cloudtrail.whole import days_of, whole
+from dsops.audit.cloudtrail.whole import AskedQuestion, days_of, whole
 from dsops.cli.audit.records import time_of
 from dsops.cli.audit.report import no_question, no_session, session_in
-from dsops.cli.audit.run import RUN, RUN_FLAGS, AskedQuestion, run_question
+from dsops.cli.audit.run import RUN, RUN_FLAGS, run_question
 from dsops.cli.framework.command import Arguments, Command, Flag, Operand
 from dsops.cli.framework.output import answer, answer_json, table
 from dsops.errors import UsageError

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from dsops.cli import COMMANDS, load
 from dsops.cli.framework.command import COMMON, CONFIG, ENVIRONMENT, Arguments, Command, Flag, Group, Operand
 from dsops.cli.framework.help import summary_of
-from dsops.cli.framework.output import answer, clean
+from dsops.cli.framework.output import answer
 from dsops.config import load as load_config
 from dsops.errors import DsopsError
 from dsops.keyring.index import contents as in_keyring
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 Candidates = Mapping[str, str]
 """What could stand there -> what it means."""

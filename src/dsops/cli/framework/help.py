@@ -108,7 +108,7 @@ def _run(arguments: Arguments, _runtime: Runtime) -> int:
         answer(explained)
         return 0
     if topic[0] not in COMMANDS and "." in topic[0]:
-        from dsops.doctor.check import CODES
+        from dsops.doctor.examination import CODES
         from dsops.policy import RULES
 
         codes = sorted({*(error.code for error in _errors(DsopsError)), *(rule.code for rule in RULES), *CODES})
@@ -152,7 +152,7 @@ def _explain_finding(code: str) -> str:
 
 
 def _explain_check(code: str) -> str:
-    from dsops.doctor.check import CODES
+    from dsops.doctor.examination import CODES
 
     return f"{code}, a check of `dsops doctor`, is ok when\n{CODES[code]}" if code in CODES else ""
 

@@ -18,6 +18,7 @@ from dsops.errors import (
     Tried,
     Where,
 )
+from dsops.text import clean
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -91,14 +92,6 @@ def tell_address(text: str, address: str) -> None:
     tell(f"{clean(text)}:\n  {clean(address)}")
 
 
-def clean(text: str) -> str:
-    """One line that moves no cursor and rings no bell: what a server answered may be in it."""
-    return "".join(
-        character if character.isprintable() else " " if character in "\n\t" else f"\\x{ord(character):02x}"
-        for character in text
-    )
-
-
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Columns under their headings, two spaces apart, with nothing at the end of a line; empty columns are left out."""
     cells = [[clean(cell) for cell in row] for row in rows]
@@ -108,11 +101,6 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 secret`, `2 secrets`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def error_text(error: DsopsError, *, config: str = "") -> str:

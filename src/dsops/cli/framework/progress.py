@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Mapping
 
-from dsops.cli.framework.output import clean, note, tell
+from dsops.cli.framework.output import note, tell
 from dsops.cli.framework.world import DONE, NOTES
 from dsops.runtime import Event
+from dsops.text import clean
 
 _REPEATED = ("keys.waiting", "mfa.waiting", "query.waiting")
 _ERASE_LINE = "\r\x1b[K"

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from dsops.cli.framework.output import clean
 from dsops.secret import Secret
+from dsops.text import clean
 
 _LONGEST_ANSWER = 1024
 _AGREED = tuple(Secret(word) for word in ("y", "Y", "yes", "Yes", "YES"))

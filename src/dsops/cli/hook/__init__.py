@@ -1,4 +1,4 @@
-"""`dsops hook` and what a shell runs at each prompt: the code for bash, fish and zsh, loading, and what is unset again.
+"""`dsops hook` and `dsops hook-load`: print the code for a shell, and what it evaluates in a folder.
 
 A shell's environment and folder come in; shell code goes out. `dsops.cli` alone imports it.
 """

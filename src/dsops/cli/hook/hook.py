@@ -1,24 +1,24 @@
-"""`dsops hook`: a folder's environment in the shell, while the shell is in that folder, where that is allowed."""
+"""`dsops hook`: print the code for a shell, and allow or deny a folder's environment to be loaded."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from dsops.cli.framework.command import Arguments, Command, Group
-from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json, clean
+from dsops.cli.framework.output import Json, answer, answer_bytes, answer_json
 from dsops.cli.framework.project import shown_path
-from dsops.cli.hook.load import HOOK_ENVIRONMENT, load_found, one_line, planned, variables_of
+from dsops.cli.hook.load import HOOK_ENVIRONMENT, one_line, planned, variables_of
 from dsops.cli.setup.allow import shown
 from dsops.config import HOOKED
 from dsops.config.allow import allow, disallow
 from dsops.config.powers import powers_of
 from dsops.errors import ConfigError, DsopsError
+from dsops.hook.loading import hook_code, load_found
 from dsops.model import Config
-from dsops.render.fish import quote_bytes
-from dsops.render.shell import quote
+from dsops.process.own_program import own_program
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 _ABOUT = "Prints the hook for {shell}.\n\nTo have it in every shell, put this into {file}:\n\n  {line}\n\n"
 _WHAT = (
@@ -29,23 +29,6 @@ _WHAT = (
 )
 
 
-def own_words(argv0: str, executable: str) -> list[str]:
-    """The command line that starts this very dsops, whatever stands on the PATH of a shell later."""
-    path = os.path.abspath(argv0)
-    if os.path.basename(path) == "dsops" and os.access(path, os.X_OK) and os.path.isfile(path):
-        return [path]
-    # `-P`: a folder that is entered may hold a dsops.py.
-    return [executable, "-P", "-m", "dsops"]
-
-
-def code_for(shell: str, words: list[str]) -> bytes:
-    """The hook's code for that shell, which starts dsops by those words."""
-    module = __import__(f"dsops.cli.hook.{shell}", fromlist=["CODE"])
-    word = quote_bytes if shell == "fish" else quote
-    code: str = module.CODE
-    return code.lstrip().encode().replace(b"@DSOPS@", b" ".join(word(os.fsencode(each)) for each in words))
-
-
 def _print_code(shell: str) -> Command:
     file, line = {
         "bash": ("~/.bashrc", 'eval "$(dsops hook bash)"'),
@@ -54,7 +37,7 @@ def _print_code(shell: str) -> Command:
     }[shell]
 
     def run(_arguments: Arguments, _runtime: Runtime) -> int:
-        answer_bytes(code_for(shell, own_words(sys.argv[0], sys.executable)))
+        answer_bytes(hook_code(shell, own_program(sys.argv[0], sys.executable)))
         return 0
 
     return Command(help=_ABOUT.format(shell=shell, file=file, line=line) + _WHAT, run=run)
@@ -119,7 +102,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
         ("environment", environment),
         ("variables", ", ".join(names)),
         ("problem", problem if file else ""),
-        ("this shell", f"has {', '.join(loaded)} of it" if loaded else "has nothing of any"),
+        ("this shell", f"has {', '.join(loaded)} of it" if loaded else "no environment loaded"),
     ]
     for name, text in rows:
         if text:
@@ -128,7 +111,7 @@ def _status(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _found(runtime: Runtime) -> tuple[Config | None, str]:
-    """The configuration found here, or why there is none."""
+    """The configuration found here, or the reason why none can be loaded."""
     try:
         return load_found(runtime), ""
     except ConfigError as error:

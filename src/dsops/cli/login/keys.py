@@ -6,27 +6,24 @@ import re
 from contextlib import suppress
 from datetime import datetime
 
-from dsops.arn import parse_arn
-from dsops.aws.apis.access_keys import delete_access_key, list_access_keys
-from dsops.aws.apis.sts import get_caller_identity
-from dsops.aws.http.client import make_client
 from dsops.aws.identity.ambient import load_ambient
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import answer, answer_json, clean, note, table
+from dsops.cli.framework.output import answer, answer_json, note, table
 from dsops.cli.framework.project import carry_out
-from dsops.cli.framework.secret_input import FROM_FILE
+from dsops.cli.framework.secret_input import FROM_FILE, ask_for, piped_or_in_file
 from dsops.cli.framework.world import DONE
-from dsops.cli.login.keys_given import KeyInput, given_pair
-from dsops.cli.login.keys_place import iam_of, masked, user_of
-from dsops.cli.login.keys_rotate import rotate
-from dsops.cli.look.whoami import base_endpoint
 from dsops.credentials import Credentials
-from dsops.errors import DsopsError, EntityNotFound, KeyringEntryMissing, KeysRefused, UsageError
+from dsops.errors import KeyringEntryMissing, KeysRefused, UsageError
 from dsops.keyring import index
 from dsops.keyring.index import KeysEntry
 from dsops.keyring.items import Keyring
 from dsops.keyring.keys import SERVICE, credentials_of, entry_named, get_secrets, put_secrets
+from dsops.keys.formats import KeyInput, check_key_id, read_key
+from dsops.keys.rotation import Rotation
+from dsops.keys.user import delete_key, entry_of, masked
 from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.text import clean
 
 _NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 
@@ -42,13 +39,13 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
         )
     replaces = arguments.switch("--replace")
     _refuse_known(index.contents(runtime.environ).keys.get(name), replaces=replaces)
-    given = _given(arguments, runtime, name)
-    entry = _entry(given, name, runtime)
+    credentials = _credentials(arguments, runtime, name)
+    entry = carry_out(entry_of(credentials, name, runtime), runtime)
     with index.changing(runtime.environ) as before:
         _refuse_known(before.keys.get(name), replaces=replaces)
         _note_lost(before.keys.get(name), entry)
         keyring = Keyring(runtime.environ, runtime.folder)
-        kept_by = put_secrets(keyring, name, {entry.key_id: given.secret_access_key})
+        kept_by = put_secrets(keyring, name, {entry.key_id: credentials.secret_access_key})
         index.write(runtime.environ, before._replace(keys={**before.keys, name: entry}))
     runtime.report(DONE)
     answer(clean(f"the keyring ({kept_by}) has the key {masked(entry.key_id)} of {entry.arn} as `{name}`"))
@@ -58,46 +55,33 @@ def _add(arguments: Arguments, runtime: Runtime) -> int:
     return 0
 
 
-def _given(arguments: Arguments, runtime: Runtime, name: str) -> Credentials:
+def _credentials(arguments: Arguments, runtime: Runtime, name: str) -> Credentials:
     profile = arguments.text("--from-profile")
     if not profile:
-        given = given_pair(arguments.text("--from-file"), runtime, f"dsops keys add {name}")
-        return Credentials(given.key_id, given.secret)
+        pair = _key_input(arguments.text("--from-file"), runtime, f"dsops keys add {name}")
+        return Credentials(pair.key_id, pair.secret)
     if arguments.text("--from-file"):
         raise UsageError("`--from-file` and `--from-profile` name two keys", hint="leave one of them out")
-    found = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
-    if found.is_temporary:
+    credentials = load_ambient(runtime.environ, runtime.folder, profile, now=runtime.now())
+    if credentials.is_temporary:
         raise KeysRefused(
             f"profile `{clean(profile)}` gives a session, not a key",
             why="sessions end; only a user's long-term key is worth keeping",
             hint=f"a store can use it as it is: `profile: {clean(profile)}`",
         )
-    KeyInput(found.access_key_id, found.secret_access_key).check()
-    return found
+    KeyInput(credentials.access_key_id, credentials.secret_access_key).check()
+    return credentials
 
 
-def _entry(given: Credentials, name: str, runtime: Runtime) -> KeysEntry:
-    """Whose key it is, asked of AWS. Raises KeysRefused for one that is no user's."""
-    client, endpoint = make_client(runtime), base_endpoint(runtime)
-    identity = carry_out(get_caller_identity(client, given, endpoint), runtime)
-    arn = parse_arn(identity.arn)
-    if arn is None or arn.resource_type != "user":
-        is_root = arn is not None and arn.resource == "root"
-        raise KeysRefused(
-            f"that is the key of {clean(identity.arn)}",
-            why="the root user may assume no role, and AWS advises to delete its keys"
-            if is_root
-            else "only a user has a key that lasts",
-            hint="make a key of a user: `aws iam create-access-key --user-name NAME`",
-        )
-    added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    entry = KeysEntry(name, given.access_key_id, identity.arn, added)
-    with suppress(DsopsError):
-        # Who may not ask keeps a key of unknown age.
-        listed = carry_out(list_access_keys(iam_of(entry, given, runtime), user_of(entry)), runtime)
-        created = next((key.created for key in listed if key.key_id == entry.key_id), "")
-        return entry._replace(created=created)
-    return entry
+def _key_input(path: str, runtime: Runtime, command: str) -> KeyInput:
+    """The key in the file, piped in, or typed. Raises KeysRefused."""
+    piped = piped_or_in_file(path)
+    if piped is not None:
+        return read_key(piped)
+    key_id = ask_for("Access key id", runtime, command).reveal().strip()
+    check_key_id(key_id)  # before the user looks for the secret
+    secret = ask_for("Secret access key", runtime, command).reveal().strip()
+    return KeyInput(key_id, Secret(secret)).check()
 
 
 def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
@@ -110,7 +94,7 @@ def _refuse_known(entry: KeysEntry | None, *, replaces: bool) -> None:
 
 
 def _note_lost(entry: KeysEntry | None, new: KeysEntry) -> None:
-    """Names the keys of a rotation whose secrets go with the entry that is replaced."""
+    """Note the keys of an unfinished rotation whose secrets are lost with the replaced entry."""
     for key_id in (entry.next_key_id, entry.old_key_id) if entry is not None else ():
         if key_id and key_id != new.key_id:
             note(f"the secret of {key_id}, of a rotation, is gone from the keyring: delete that key in AWS")
@@ -141,7 +125,7 @@ def _list(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _age(entry: KeysEntry, now: datetime) -> str:
-    """`90 days`; `90 days or more` where only is known since when the keyring has it."""
+    """`90 days`; `90 days or more` where only the date is known when it was added to the keyring."""
     try:
         days = (now - datetime.fromisoformat(entry.created or entry.added)).days
     except (ValueError, TypeError):
@@ -150,12 +134,46 @@ def _age(entry: KeysEntry, now: datetime) -> str:
 
 
 def _rotation(entry: KeysEntry) -> str:
-    """What is left to do of one, in words; "" for none."""
+    """The state of an unfinished rotation; "" without one."""
     if entry.next_key_id:
         return f"interrupted: {masked(entry.next_key_id)} is not used yet"
     if entry.old_key_id:
         return f"{masked(entry.old_key_id)} is {'inactive' if entry.old_is_off else 'still active'}"
     return ""
+
+
+def _rotate(arguments: Arguments, runtime: Runtime) -> int:
+    """Rotate the key of that name, or continue a rotation that was interrupted."""
+    name = arguments.operand("KEY")
+    with index.changing(runtime.environ) as before:
+        rotation = Rotation(
+            entry_named(before, name),
+            before,
+            runtime,
+            carry_out,
+            note=note,
+            deletes_old=arguments.switch("--delete-old"),
+            serial_number=arguments.text("--serial-number"),
+        )
+        rotation.run()
+    entry = rotation.entry
+    runtime.report(DONE)
+    if arguments.switch("--json"):
+        answer_json(
+            {
+                "name": name,
+                "key_id": masked(entry.key_id),
+                "old_key_id": masked(entry.old_key_id) if entry.old_key_id else None,
+            }
+        )
+        return 0
+    answer(clean(f"`{name}` is the key {masked(entry.key_id)} of {entry.arn} now"))
+    if entry.old_key_id:
+        note(
+            f"the old key {masked(entry.old_key_id)} is inactive; when nothing misses it, "
+            f"`dsops keys remove {name} --old` deletes it"
+        )
+    return 0
 
 
 def _remove(arguments: Arguments, runtime: Runtime) -> int:
@@ -164,26 +182,26 @@ def _remove(arguments: Arguments, runtime: Runtime) -> int:
     with index.changing(environ) as before:
         entry = entry_named(before, name)
         if arguments.switch("--old"):
-            told = _remove_old(entry, keyring, before, runtime)
+            result = _remove_old(entry, keyring, before, runtime)
         else:
-            told = _remove_all(entry, keyring, before, runtime, from_aws=arguments.switch("--from-aws"))
+            result = _remove_all(entry, keyring, before, runtime, from_aws=arguments.switch("--from-aws"))
     runtime.report(DONE)
-    note(told)
+    note(result)
     return 0
 
 
 def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime) -> str:
-    """Deletes the key that a rotation has replaced."""
+    """Delete the key that a rotation has replaced."""
     if not entry.old_key_id:
         raise UsageError(f"`{entry.name}` has no old key", hint="`dsops keys list` shows what a rotation has left")
     if not entry.old_is_off:
         raise UsageError(
             f"the old key {masked(entry.old_key_id)} of `{entry.name}` is still active",
-            why="what uses it would stop at once, and nobody could switch it on again",
+            why="programs that use it would fail at once, and a deleted key can't be restored",
             hint=f"`dsops keys rotate {entry.name}` goes on with the rotation and switches it off",
         )
     secrets = get_secrets(keyring, entry.name)
-    _delete(entry, entry.old_key_id, credentials_of(entry, secrets), runtime)
+    carry_out(delete_key(entry, entry.old_key_id, credentials_of(entry, secrets), runtime), runtime)
     put_secrets(keyring, entry.name, {entry.key_id: secrets[entry.key_id]})
     after = entry._replace(old_key_id="", old_is_off=False)
     index.write(runtime.environ, before._replace(keys={**before.keys, entry.name: after}))
@@ -191,24 +209,19 @@ def _remove_old(entry: KeysEntry, keyring: Keyring, before: index.Contents, runt
 
 
 def _remove_all(entry: KeysEntry, keyring: Keyring, before: index.Contents, runtime: Runtime, *, from_aws: bool) -> str:
-    told = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
+    result = f"the keyring has no key `{entry.name}` any more; AWS still takes {masked(entry.key_id)}"
     if from_aws:
         credentials = credentials_of(entry, get_secrets(keyring, entry.name))
-        # The one that signs goes last.
+        # The key that signs these calls goes last.
         for key_id in (entry.old_key_id, entry.next_key_id, entry.key_id):
             if key_id:
-                _delete(entry, key_id, credentials, runtime)
-        told = f"neither AWS nor the keyring has the key {masked(entry.key_id)} of {entry.arn} any more"
+                carry_out(delete_key(entry, key_id, credentials, runtime), runtime)
+        result = f"neither AWS nor the keyring has the key {masked(entry.key_id)} of {entry.arn} any more"
     with suppress(KeyringEntryMissing):
         keyring.delete(SERVICE, entry.name)
     keys = {name: each for name, each in before.keys.items() if name != entry.name}
     index.write(runtime.environ, before._replace(keys=keys))
-    return clean(told)
-
-
-def _delete(entry: KeysEntry, key_id: str, credentials: Credentials, runtime: Runtime) -> None:
-    with suppress(EntityNotFound):
-        carry_out(delete_access_key(iam_of(entry, credentials, runtime), user_of(entry), key_id), runtime)
+    return clean(result)
 
 
 _KEY = Operand("KEY", "the name of a key in the keyring")
@@ -244,7 +257,7 @@ COMMAND = Group(
                 "rotates needs iam:ListAccessKeys, CreateAccessKey, UpdateAccessKey and DeleteAccessKey on\n"
                 "arn:aws:iam::*:user/${aws:username}."
             ),
-            run=rotate,
+            run=_rotate,
             changes_who=True,
             flags=(
                 Flag("--delete-old", "delete the old key, and one that an earlier rotation has left", "switch"),
@@ -253,7 +266,7 @@ COMMAND = Group(
             operands=(_KEY,),
         ),
         "remove": Command(
-            help="Removes a key from the keyring; AWS still takes it, unless told otherwise.",
+            help="Removes a key from the keyring; AWS still accepts it, unless --from-aws is given.",
             run=_remove,
             changes_who=True,
             flags=(

@@ -1,4 +1,4 @@
-"""`dsops login`: somebody's login to IAM Identity Center, for the stores that work with it."""
+"""`dsops login`: log in to IAM Identity Center, for the stores that use the login."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ import sys
 from dsops.aws.identity.sso_cache import Token, token_path, write_token
 from dsops.aws.identity.sso_login import LoginService
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.output import answer, answer_json, clean, note
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.world import DONE
-from dsops.cli.login.login_ways import LONGEST_SECONDS, by_browser_or_device, by_code, can_open_browser
-from dsops.cli.login.logins import STORE, RequestedLogin, client_of, login_value, wanted_login
+from dsops.cli.login.requested_login import STORE, login_value, requested_login
+from dsops.cli.login.sso_login import LONGEST_SECONDS, by_browser_or_device, by_code
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
+from dsops.stores.browser import can_open_browser
 from dsops.stores.endpoints import endpoint_of
+from dsops.stores.login_groups import RequestedLogin, client_of
+from dsops.text import clean
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--device") and arguments.switch("--no-browser"):
         raise UsageError("`--device` opens no browser anyway", hint="leave out `--no-browser`")
-    wanted = wanted_login(arguments, runtime, "login")
-    endpoint = endpoint_of(wanted.step, "sso-oidc", runtime, wanted.session.region)
-    place = LoginService(client_of(wanted, runtime), endpoint, wanted.session)
+    login = requested_login(arguments, runtime, "login")
+    endpoint = endpoint_of(login.step, "sso-oidc", runtime, login.session.region)
+    service = LoginService(client_of(login, runtime), endpoint, login.session)
     if _wants_device(arguments, runtime):
-        token = by_code(place, runtime)
+        token = by_code(service, runtime)
     else:
         seconds = arguments.seconds("--timeout") or LONGEST_SECONDS
         opens = not arguments.switch("--no-browser")
-        token = by_browser_or_device(place, runtime, opens=opens, seconds=seconds)
-    write_token(token_path(wanted.session, runtime.environ, runtime.folder), wanted.session, token)
+        token = by_browser_or_device(service, runtime, opens=opens, seconds=seconds)
+    write_token(token_path(login.session, runtime.environ, runtime.folder), login.session, token)
     runtime.report(DONE)
-    _show(arguments, wanted, token)
+    _show(arguments, login, token)
     return 0
 
 
@@ -43,15 +46,15 @@ def _wants_device(arguments: Arguments, runtime: Runtime) -> bool:
     return True
 
 
-def _show(arguments: Arguments, wanted: RequestedLogin, token: Token) -> None:
+def _show(arguments: Arguments, login: RequestedLogin, token: Token) -> None:
     until = f"{token.expires_at:%Y-%m-%dT%H:%M:%SZ}"
     is_renewed = token.refresh_token is not None
     if arguments.switch("--json"):
-        answer_json({**login_value(wanted), "expiration": until, "is_renewed": is_renewed})
+        answer_json({**login_value(login), "expiration": until, "is_renewed": is_renewed})
         return
     then = ", then renewed without you as long as the portal allows" if is_renewed else ""
-    answer(clean(f"logged in at {wanted.session.start_url} until {until}{then}"))
-    answer(clean(f"stores: {', '.join(wanted.stores)}"))
+    answer(clean(f"logged in at {login.session.start_url} until {until}{then}"))
+    answer(clean(f"stores: {', '.join(login.stores)}"))
 
 
 COMMAND = Command(

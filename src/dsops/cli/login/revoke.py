@@ -1,72 +1,64 @@
-"""`dsops revoke`: the sessions of a role that were issued before a moment may do nothing any more."""
+"""`dsops revoke`: deny everything to a role's sessions that were issued before a time."""
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime
 
-from dsops.agent import client as agent
-from dsops.arn import Arn, is_session_of, parse_arn, partition_named
-from dsops.aws.apis.iam import Iam, get_role_policy, put_role_policy
-from dsops.aws.apis.sts import get_caller_identity
+from dsops.agent.forget import forget_role
+from dsops.arn import Arn, parse_arn
 from dsops.aws.http.client import Client, make_client
-from dsops.aws.http.clock import time_at
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, Arguments, Command, Flag, Operand
 from dsops.cli.framework.on_record import add_run, hand_out
-from dsops.cli.framework.output import answer, answer_json, counted, note
+from dsops.cli.framework.output import answer, answer_json, note
 from dsops.cli.framework.project import carry_out, issue, load_config, plan_one_store
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_endpoint, base_environ, load_base, session_endpoint
 from dsops.cli.run.credentials import require_session
-from dsops.credentials import Credentials
 from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.errors import AccessDenied, EntityNotFound, RevocationRefused, ServiceError, SessionForNothing, UsageError
+from dsops.errors import RevocationRefused, SessionForNothing, UsageError
 from dsops.model import Config
-from dsops.plan import Step
-from dsops.policy.revocation import POLICY_NAME, revocation_policy, revoked_before, time_text, why_not_revocable
+from dsops.resolve.base import base_endpoint, base_environ, load_base, session_endpoint
+from dsops.revocation.policy import POLICY_NAME, revocation_policy, time_text, why_not_revocable
+from dsops.revocation.role import (
+    PolicyCaller,
+    Role,
+    attach,
+    check_caller,
+    cutoff,
+    role_of_arn,
+    role_of_store,
+    time_of_aws,
+)
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import counted
 
 _YES = Secret("yes")
 
 
-class _Caller(NamedTuple):
-    """Who attaches the policy, and where STS and IAM are for them."""
-
-    credentials: Credentials
-    sts: Endpoint
-    iam: Endpoint
-    what: str
-    """For people: `the base credentials`."""
-
-
 def _run(arguments: Arguments, runtime: Runtime) -> int:
     name, applies = arguments.operand("STORE"), arguments.switch("--apply")
-    wished = _moment(arguments.text("--before"))
+    requested = _moment(arguments.text("--before"))
     if arguments.text("--with") and not applies:
         raise UsageError("`--with` says who attaches the policy", hint="add `--apply`, or leave out `--with`")
-    role, region, config = _role(name, arguments, runtime)
-    why, hint = why_not_revocable(role)
+    role, config = _role(name, arguments, runtime)
+    why, hint = why_not_revocable(role.arn)
     if why:
-        raise RevocationRefused(f"sessions of {role} can't be revoked", why=why, hint=hint)
+        raise RevocationRefused(f"sessions of {role.arn} can't be revoked", why=why, hint=hint)
     client = make_client(runtime)
-    before = _before(wished, client, base_endpoint(runtime, region), runtime, applies=applies)
-    policy = revocation_policy(before)
+    before = _before(requested, client, base_endpoint(runtime, role.region), runtime, applies=applies)
     forgotten = 0
     if applies:
-        caller = _caller(arguments, runtime, config, region)
-        _apply(role, before, policy, caller, arguments, client, runtime)
-        add_run(arguments, runtime, subject=name, role=str(role), before=before.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        _apply(role.arn, before, _caller(arguments, runtime, config, role.region), arguments, client, runtime)
+        add_run(arguments, runtime, subject=name, role=str(role.arn), before=before.strftime("%Y-%m-%dT%H:%M:%SZ"))
         hand_out(runtime)
-        forgotten = _forget(role, runtime)
+        forgotten = forget_role(role.arn, runtime.environ)
     runtime.report(DONE)
-    _show(arguments, role, before, policy, forgotten)
+    _show(arguments, role.arn, before, revocation_policy(before), forgotten)
     return 0
 
 
 def _moment(text: str) -> datetime | None:
-    """The moment that was written; None for none. A time without its zone is nobody's."""
+    """The time of `--before`; None without the flag. Raises UsageError for a time without a time zone."""
     if not text:
         return None
     hint = "write it as 2026-11-24T12:00:00Z"
@@ -79,76 +71,35 @@ def _moment(text: str) -> datetime | None:
     return moment.astimezone(UTC)
 
 
-def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Arn, str, Config | None]:
-    """The role that is meant, a region of its partition, and the configuration where one was read.
+def _role(name: str, arguments: Arguments, runtime: Runtime) -> tuple[Role, Config | None]:
+    """The role that is named, and the configuration if one was read.
 
-    An ARN needs none: whoever has to revoke in a hurry may not have what the store's own fields ask for.
+    An ARN needs no configuration: in an emergency, variables or tokens that the store needs may be missing.
     """
-    written = parse_arn(name)
-    if written is not None:
-        partition = partition_named(written.partition)
-        if written.service != "iam" or written.resource_type != "role" or partition is None:
-            raise UsageError(f"`{name}` is no role's ARN", hint="it is arn:aws:iam::ACCOUNT:role/NAME")
-        return written, partition.global_region, None
+    arn = parse_arn(name)
+    if arn is not None:
+        return role_of_arn(arn), None
     config = load_config(arguments, runtime)
     plan = plan_one_store(config, name, runtime, is_carried_out=False)
     require_session(plan, name)
-    step = plan.steps[name]
-    while "role_arn" not in step.settings and step.credentials_from:
-        step = plan.steps[step.credentials_from]
-    role = parse_arn(str(step.settings.get("role_arn", "")))
-    if role is None:
-        raise _without_role(name, step)
-    return role, step.region, config
-
-
-def _without_role(name: str, step: Step) -> RevocationRefused:
-    if step.type == "aws.sso":
-        return RevocationRefused(
-            f"the role of store `{name}` is a permission set's, and can't be changed in IAM",
-            why="IAM Identity Center keeps it",
-            hint="put the statement that `dsops revoke arn:aws:iam::ACCOUNT:role/ANY` prints into the permission set, "
-            "or take the assignment away",
-            where=step.where,
-        )
-    return RevocationRefused(
-        f"store `{name}` assumes no role",
-        why="what it works with is a user's own key, or a session of one, or another profile's",
-        hint="name a role: `dsops revoke arn:aws:iam::ACCOUNT:role/NAME`; for a user's sessions, what this prints "
-        "becomes a policy of the user",
-        where=step.where,
-    )
+    return role_of_store(plan, name), config
 
 
 def _before(
-    wished: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
+    requested: datetime | None, client: Client, endpoint: Endpoint, runtime: Runtime, *, applies: bool
 ) -> datetime:
-    """The moment before which sessions are denied: AWS's now, which no clock of ours decides, unless one is named."""
-    told = carry_out(time_at(client._replace(connect_timeout_ms=5_000), endpoint), runtime)
-    if told is None and applies and wished is None:
-        raise ServiceError(
-            f"{endpoint.short} could not be asked for the time",
-            why="this machine's clock may be behind, and sessions would slip through",
-            hint="try again, or name the moment with `--before`",
-        )
-    if told is None:
+    """The time before which sessions are denied: by AWS's clock, not this machine's, unless one is named."""
+    aws_time = carry_out(time_of_aws(client, endpoint), runtime)
+    if aws_time is None and (requested or not applies):
         note(f"{endpoint.short} could not be asked for the time: this machine's clock counts")
-    # AWS keeps times to the second. A session of the second that is not over yet must not slip through.
-    now = (told or runtime.now().replace(microsecond=0)) + timedelta(seconds=1)
-    if wished is not None and wished > now:
-        raise UsageError(
-            f"`--before` can't be {time_text(wished)}: for AWS it is {time_text(now)}",
-            why="until then every new session would be denied as well",
-            hint="leave it out; to lock a role, change its trust policy",
-        )
-    return wished or now
+    return cutoff(requested, aws_time, endpoint, runtime, applies=applies)
 
 
-def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, region: str) -> _Caller:
+def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, region: str) -> PolicyCaller:
     name = arguments.text("--with")
     iam = resolve_endpoint("iam", region, base_environ(runtime))
     if not name:
-        return _Caller(load_base(runtime)[0], base_endpoint(runtime, region), iam, "the base credentials")
+        return PolicyCaller(load_base(runtime), base_endpoint(runtime, region), iam, "the base credentials")
     try:
         plan = plan_one_store(config or load_config(arguments, runtime), name, runtime)
     except SessionForNothing as error:
@@ -159,84 +110,29 @@ def _caller(arguments: Arguments, runtime: Runtime, config: Config | None, regio
         ) from error
     require_session(plan, name)
     credentials = issue(plan, name, arguments, runtime)
-    return _Caller(credentials, session_endpoint(plan, name, runtime), iam, f"store `{name}`")
+    return PolicyCaller(credentials, session_endpoint(plan, name, runtime), iam, f"store `{name}`")
 
 
 def _apply(
-    role: Arn, before: datetime, policy: str, caller: _Caller, arguments: Arguments, client: Client, runtime: Runtime
+    role: Arn, before: datetime, caller: PolicyCaller, arguments: Arguments, client: Client, runtime: Runtime
 ) -> None:
-    """Attaches the policy, once a person has agreed."""
-    identity = carry_out(get_caller_identity(client, caller.credentials, caller.sts), runtime)
-    if identity.account != role.account:
-        # PutRolePolicy takes a name, not an ARN: it would find a role of that name in the other account.
-        raise UsageError(
-            f"{caller.what} can't revoke sessions of {role}",
-            why=f"they belong to account {identity.account}, and IAM only changes roles of the caller's own account",
-            hint=f"name a store whose role is in account {role.account}: `--with STORE`",
-        )
-    iam = Iam(client, caller.credentials, caller.iam)
-    _refuse_earlier(role, before, _present(iam, role, runtime), is_named=bool(arguments.text("--before")))
-    if is_session_of(identity.arn, role):
-        note(f"the session that attaches it, {identity.arn}, is denied as well from then on")
+    """Attach the policy after the user has confirmed."""
+    check = check_caller(role, before, caller, client, is_named=bool(arguments.text("--before")))
+    denied_caller = carry_out(check, runtime)
+    if denied_caller:
+        note(f"the session that attaches it, {denied_caller}, is denied as well from then on")
     if not arguments.switch("--yes"):
         _confirm(role, before, runtime)
-    try:
-        carry_out(put_role_policy(iam, role.resource_name, POLICY_NAME, policy), runtime)
-    except AccessDenied as error:
-        error.retell(error.message, hint=f"name who may, with `--with STORE`, or allow iam:PutRolePolicy on {role}")
-        raise
-
-
-def _present(iam: Iam, role: Arn, runtime: Runtime) -> str | None:
-    """The policy that stands there already; "" for none, None where it may not be read."""
-    try:
-        return carry_out(get_role_policy(iam, role.resource_name, POLICY_NAME), runtime)
-    except EntityNotFound:
-        return ""
-    except AccessDenied:
-        return None
-
-
-def _refuse_earlier(role: Arn, before: datetime, present: str | None, *, is_named: bool) -> None:
-    """What was revoked stays revoked."""
-    if present is None and is_named:
-        raise AccessDenied(
-            f"the policy {POLICY_NAME} that {role} may have can't be read",
-            why="a time that is named could be earlier than that policy's, and bring sessions back",
-            hint="leave out `--before`, or allow iam:GetRolePolicy",
-        )
-    if not present:
-        return
-    earlier = revoked_before(present)
-    if earlier is None:
-        raise RevocationRefused(
-            f"{role} has a policy {POLICY_NAME} that somebody has written anew",
-            why="it would be replaced, with what else it says",
-            hint="give it another name, then try again",
-        )
-    if earlier > before:
-        raise UsageError(
-            f"sessions of {role} are denied already when they were issued before {time_text(earlier)}",
-            why=f"{time_text(before)} is earlier: what lies between would work again",
-            hint="nothing is left to do; a later `--before` denies more",
-        )
+    carry_out(attach(role, before, caller, client), runtime)
 
 
 def _confirm(role: Arn, before: datetime, runtime: Runtime) -> None:
     typed = runtime.ask(f"deny everything to sessions of {role} issued before {time_text(before)}? type yes: ")
     if typed is None:
-        raise UsageError("nobody is at a terminal to agree", hint="`--yes` agrees beforehand")
+        raise UsageError("there is no terminal to agree at", hint="`--yes` agrees beforehand")
     if typed != _YES:
         why, hint = "the answer was not `yes`", "run it again and type yes, or give `--yes`"
         raise UsageError("nothing was done", why=why, hint=hint)
-
-
-def _forget(role: Arn, runtime: Runtime) -> int:
-    """Has the agent forget the role's sessions: AWS refuses them from now on; gives how many it held."""
-    if runtime.environ is not os.environ or not agent.is_wanted(runtime.environ):
-        return 0
-    reply = agent.ask([b"forget", str(role).encode()], lambda _kind, _data: None, watches=False, starts=False)
-    return int(agent.unpack(reply[1])[0]) if reply is not None and reply[0] == agent.RESULT else 0
 
 
 def _show(arguments: Arguments, role: Arn, before: datetime, policy: str, forgotten: int) -> None:

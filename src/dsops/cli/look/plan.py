@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, REASON, Arguments, Command
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, note, table
+from dsops.cli.framework.output import Json, answer, answer_json, note, table
 from dsops.cli.framework.project import load_config, plan_environment, read_config, shown_path
 from dsops.cli.look.plan_check_flags import CHECK, FLAGS, SANDBOX, refuse_without_check
 from dsops.plan import Ambient, Plan, PlannedVariable, Step
@@ -14,6 +14,7 @@ from dsops.runtime import Runtime
 from dsops.schema import REASON_TO, Setting
 from dsops.secret import Secret
 from dsops.stores import StoreTypes
+from dsops.text import clean, counted
 
 HIDDEN = "***"
 
@@ -97,7 +98,7 @@ def _does(plan: Plan, step: Step) -> str:
     chained = " (chained)" if step.is_chained else ""
     read = f", {counted(len(references), 'part')} of it read" if references else ""
     of = step.role or next((str(step.settings[name]) for name in _OF if name in step.settings), "")
-    return f"{step.name}: {operation(step)} {of}{chained}".rstrip() + read
+    return f"{step.name}: {step.session_source} {of}{chained}".rstrip() + read
 
 
 def _session(step: Step) -> Iterator[str]:
@@ -137,14 +138,6 @@ _TOLD = (
     ("transitive_tag_keys", "transitive {}"),
     ("endpoint_url", "at {}"),
 )
-
-
-_OPERATIONS = {"aws.sso": "GetRoleCredentials", "aws.keys": "keyring"}
-
-
-def operation(step: Step) -> str:
-    """The API action by which a step gets its session."""
-    return step.operation or _OPERATIONS.get(step.type, step.type)
 
 
 def _setting_text(setting: Setting) -> str:
@@ -197,7 +190,7 @@ def _step_value(step: Step) -> Json:
     return {
         "name": step.name,
         "type": step.type,
-        "operation": operation(step) if StoreTypes()[step.type].gives_credentials else None,
+        "operation": step.session_source if StoreTypes()[step.type].gives_credentials else None,
         "region": step.region or None,
         "credentials_from": step.credentials_from or None,
         "profile": step.profile or None,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
-from dsops.cli.look.plan import operation
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.policy.answers import answer_lines, place_of, row_value
 from dsops.plan_check.reads import secret_name
+from dsops.text import clean, counted
 
 if TYPE_CHECKING:
     from dsops.plan import Plan
@@ -46,7 +46,7 @@ def _told(hop: HopResult) -> str:
     if not hop.number:
         return f"store `{hop.step.name}`: {counted(len(hop.rows), 'secret')} in {hop.step.region}"
     of = f" {hop.step.role}" if hop.step.role else ""
-    return f"hop {hop.number}, store `{hop.step.name}`: {operation(hop.step)}{of}"
+    return f"hop {hop.number}, store `{hop.step.name}`: {hop.step.session_source}{of}"
 
 
 def _allowed_by(row: AnsweredCase) -> str:
@@ -67,7 +67,7 @@ def _value(plan: Plan, hops: Sequence[HopResult], assumed: Sequence[str]) -> Jso
             {
                 "store": hop.step.name,
                 "hop": hop.number or None,
-                "operation": operation(hop.step) if hop.number else "GetSecretValue",
+                "operation": hop.step.session_source if hop.number else "GetSecretValue",
                 "role": hop.step.role or None,
                 "where": {"file": hop.step.where.file, "line": hop.step.where.line},
                 "verdict": hop.verdict,

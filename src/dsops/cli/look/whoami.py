@@ -1,4 +1,4 @@
-"""`dsops whoami`: who a call would be made by, asked of AWS."""
+"""`dsops whoami`: the caller that AWS sees, and the hops, tags and policies of its session."""
 
 from __future__ import annotations
 
@@ -7,48 +7,45 @@ from datetime import datetime
 
 from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.aws.identity.ambient import OF_ENVIRONMENT, load_ambient, passed_over
+from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
 from dsops.cli.framework.command import CONFIG, NO_AGENT, REASON, SESSION_ENVIRONMENT, Arguments, Command, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, clean, note
-from dsops.cli.framework.project import base_identity, carry_out, issue, load_config, plan_session
+from dsops.cli.framework.output import Json, answer, answer_json, note
+from dsops.cli.framework.project import carry_out, issue, load_config, plan_session
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami_session import (
+from dsops.cli.run.credentials import require_session
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint
+from dsops.plan import Plan, Step
+from dsops.resolve.base import base_endpoint, base_source, load_base, session_endpoint
+from dsops.runtime import Event, Runtime
+from dsops.startup import NamedTuple
+from dsops.stores import StoreTypes
+from dsops.text import clean, duration_text
+from dsops.whoami import (
     Carried,
     base_is_session,
     carried,
-    carried_value,
-    hop_value,
     hop_words,
     hops_of,
     limits,
     of_base,
+    session_target,
+    text_values,
 )
-from dsops.cli.run.credentials import require_session
-from dsops.credentials import Credentials
-from dsops.endpoint import Endpoint, resolve_endpoint
-from dsops.plan import Plan, Step
-from dsops.resolve.identity import endpoints_of
-from dsops.runtime import Event, Runtime
-from dsops.startup import NamedTuple
-from dsops.stores import StoreTypes
-from dsops.stores.endpoints import endpoint_of
-
-DEFAULT_REGION = "us-east-1"
-"""Of STS alone, which answers everywhere."""
 
 
 class _Session(NamedTuple):
-    """Credentials, and what is known of the way to them."""
+    """Credentials, and the chain that leads to them."""
 
     credentials: Credentials
     endpoint: Endpoint
-    """STS, where it is asked who they are."""
+    """The STS endpoint that GetCallerIdentity is sent to."""
     carried: Carried
     chain: tuple[str, ...] = ()
     """The store and those below it; () for base credentials."""
     hops: tuple[Step, ...] = ()
     ends: Mapping[str, str] = {}
-    """Store -> when its session ends, for those that were issued on the way."""
+    """Store -> expiration of its session, for the sessions that this run issued."""
 
 
 def _run(arguments: Arguments, runtime: Runtime) -> int:
@@ -68,12 +65,12 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _base_session(runtime: Runtime) -> _Session:
-    credentials, _ = load_base(runtime)
+    credentials = load_base(runtime)
     return _Session(credentials, base_endpoint(runtime), of_base(is_temporary=credentials.is_temporary))
 
 
 def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
-    """The session of a store; `ends` has those hops that had to be made for it, and were told."""
+    """The session of a store; `ends` has the hops that had to be made for it."""
     plan = plan_session(load_config(arguments, runtime), name, arguments, runtime)
     require_session(plan, name)
     ends: dict[str, str] = {}
@@ -86,7 +83,7 @@ def _session_of(name: str, arguments: Arguments, runtime: Runtime) -> _Session:
 
 
 def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Passes events on, and keeps when each session ends that is issued."""
+    """Pass events on, and record the expiration of each session that is issued."""
 
     def reported(event: Event) -> None:
         if event.name == "credentials.issued":
@@ -97,47 +94,14 @@ def _collect(ends: dict[str, str], report: Callable[[Event], None]) -> Callable[
 
 
 def _chain(plan: Plan, name: str) -> Iterator[str]:
-    """The store, and those whose sessions it rests on, down to the base credentials."""
+    """The store, and the stores whose credentials it uses, down to the base credentials."""
     while name:
         yield name
         name = plan.steps[name].credentials_from
 
 
-def session_endpoint(plan: Plan, name: str, runtime: Runtime) -> Endpoint:
-    """STS as it is reached for the store that issues the session; a secret store's own address is another service's."""
-    step = plan.steps[name]
-    while step.type != "aws.sts" and step.credentials_from:
-        step = plan.steps[step.credentials_from]
-    return endpoint_of(step, "sts", runtime) if step.type == "aws.sts" else base_endpoint(runtime, step.region)
-
-
-def load_base(runtime: Runtime) -> tuple[Credentials, str]:
-    """The base credentials, and where they come from."""
-    found = load_ambient(runtime.environ, runtime.folder, now=runtime.now())
-    return found, found.source
-
-
-def base_source(source: str, caller_arn: str) -> str:
-    """Where base credentials come from; an instance by its id, which stands in the caller that its role makes."""
-    session = caller_arn.rpartition("/")[2]
-    is_instance = source.endswith("the instance's role") and session.startswith("i-")
-    return f"{source} {session}" if is_instance else source
-
-
-def base_endpoint(runtime: Runtime, region: str = "", profile: str = "") -> Endpoint:
-    """STS where the base credentials are at home: `region`, else that of the environment, or of its profile."""
-    environ = runtime.environ
-    region = region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or base_identity(runtime).region
-    return resolve_endpoint("sts", region or DEFAULT_REGION, base_environ(runtime, profile))
-
-
-def base_environ(runtime: Runtime, profile: str = "") -> Mapping[str, str]:
-    """The environment, and what the base credentials' profile says of endpoints besides."""
-    return {**runtime.environ, **dict(endpoints_of(runtime.environ, profile, runtime.folder))}
-
-
 def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Json:
-    """The answer for programs."""
+    """The answer as JSON."""
     credentials, chain, base = session.credentials, session.chain, _base(session, identity)
     expiration = credentials.expiration_text
     return {
@@ -157,12 +121,41 @@ def _value(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Jso
             hop_value(step, end := session.ends.get(step.name, ""), _seconds_left(end, runtime))
             for step in session.hops
         ],
-        **carried_value(session.carried),
+        **_carried_value(session.carried),
+    }
+
+
+def hop_value(step: Step, expiration: str, seconds_left: int | None) -> Json:
+    """A hop as JSON; `expiration` is "" where it is not known."""
+    settings = step.settings
+    return {
+        "store": step.name,
+        "operation": step.session_source,
+        "role": session_target(step) or None,
+        "session_name": str(settings["role_session_name"]) if "role_session_name" in settings else None,
+        "region": step.region or None,
+        "is_chained": step.is_chained,
+        "has_external_id": "external_id" in settings,
+        "mfa_device": str(settings["serial_number"]) if "serial_number" in settings else None,
+        "has_session_policy": "session_policy" in settings,
+        "policy_arns": list(text_values(step, "policy_arns")),
+        "expiration": expiration or None,
+        "seconds_left": seconds_left,
+    }
+
+
+def _carried_value(known: Carried) -> Mapping[str, Json]:
+    """Tags and source identity as JSON."""
+    identity = {"value": known.source_identity, "store": known.source_identity_store}
+    return {
+        "tags": [dict(tag._asdict()) for tag in known.tags],
+        "source_identity": identity if known.source_identity else None,
+        "not_known": list(known.not_known),
     }
 
 
 def _lines(session: _Session, identity: CallerIdentity, runtime: Runtime) -> Iterator[tuple[str, str]]:
-    """The answer for people: a label, and what it is about."""
+    """The answer for people: a label and its value."""
     credentials, known = session.credentials, session.carried
     yield "caller", identity.arn
     yield "account", identity.account
@@ -193,11 +186,11 @@ def _end(credentials: Credentials, runtime: Runtime) -> str:
     if credentials.expiration_text:
         left = int(credentials.seconds_left(runtime.now()))
         return f"{credentials.expiration_text}, in {duration_text(left)}"
-    return "not known: a session whose end nobody told" if credentials.is_temporary else "never: a long-term key"
+    return "unknown" if credentials.is_temporary else "never: a long-term key"
 
 
 def _hop_end(step: Step, ends: Mapping[str, str], runtime: Runtime) -> str:
-    """When a hop's session ends; one that was not needed, since a later one was held, is not looked for."""
+    """When a hop's session ends; not known for a hop that was skipped because a later session was cached."""
     if StoreTypes()[step.type].gives_long_term:
         return "a long-term key"
     left = _seconds_left(ends.get(step.name, ""), runtime)
@@ -217,20 +210,12 @@ def _source(chain: tuple[str, ...], base: str) -> str:
     return ", ".join([*store, *through, *([f"from {base}" if chain else base] if base else [])])
 
 
-def duration_text(seconds: int) -> str:
-    """`59 min`, `2 h 5 min`, `40 s`."""
-    if seconds < 60:
-        return f"{seconds} s"
-    hours, minutes = divmod(seconds // 60, 60)
-    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
-
-
 COMMAND = Command(
     help=(
         "Asks AWS who the caller is: with the base credentials, which sign the first hop, or with those of\n"
         "a store. Shows where they come from and how long they last, each hop behind them, the tags, the\n"
-        "source identity and the session policy that the configuration puts on them, and what nobody can\n"
-        "tell; never a secret part."
+        "source identity and the session policy that the configuration puts on them, and what no API\n"
+        "returns; never a secret part."
     ),
     run=_run,
     is_audited=True,

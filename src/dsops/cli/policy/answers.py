@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.policy import (
     POLICY_TYPES,
     SECRET_KEYS,
@@ -19,6 +19,7 @@ from dsops.policy import (
 )
 from dsops.policy.simulation import VERDICTS, deciding
 from dsops.policy.sources.text import STDIN
+from dsops.text import clean, counted
 
 _MOST = 3
 """Statements that nearly applied, and values of one, shown at most."""

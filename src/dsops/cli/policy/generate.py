@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, json_text, note
+from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
 from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, Grants, blanks_in, filled, grants_of
@@ -18,6 +18,7 @@ from dsops.grants.terraform import terraform
 from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime
+from dsops.text import clean, counted
 
 FORMATS = ("json", "terraform", "cloudformation")
 _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}

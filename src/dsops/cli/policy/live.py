@@ -8,10 +8,8 @@ from functools import cache
 
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.output import clean
 from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
-from dsops.cli.look.whoami import base_endpoint, base_environ, load_base
 from dsops.credentials import Credentials
 from dsops.endpoint import is_loopback, parse_address, resolve_endpoint
 from dsops.errors import (
@@ -27,15 +25,17 @@ from dsops.errors import (
 from dsops.explain.evidence.completer import AccountKeys, completer_of
 from dsops.extras import install_command
 from dsops.policy import Case, CompletedQuestion, PolicySet
+from dsops.resolve.base import base_endpoint, base_environ, load_base
 from dsops.runtime import Runtime
 from dsops.secret import Secret
+from dsops.text import clean
 
 Questions = Sequence[tuple[Case, PolicySet]]
 
 
 def ask_aws(questions: Questions, file: str, runtime: Runtime) -> Sequence[CompletedQuestion]:
     """Complete each question, in order, with what the base credentials may read of their own account."""
-    credentials, _ = load_base(runtime)
+    credentials = load_base(runtime)
     client, sts = make_client(runtime), base_endpoint(runtime)
     environ = base_environ(runtime)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from dsops.cli.framework.command import Arguments, Command, Flag, Group, Operand
-from dsops.cli.framework.output import Json, answer, answer_json, clean, counted, note
+from dsops.cli.framework.output import Json, answer, answer_json, note
 from dsops.cli.policy.files import read_policy
 from dsops.cli.policy.generate import GENERATE
 from dsops.cli.policy.simulate import SIMULATE
@@ -26,6 +26,7 @@ from dsops.policy import (
 )
 from dsops.runtime import Runtime
 from dsops.service_reference import ServiceReference, open_reference
+from dsops.text import clean, counted
 
 TYPE = Flag(
     "--type",

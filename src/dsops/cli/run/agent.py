@@ -13,10 +13,10 @@ from dsops.agent.client import FAILED, RESULT, unpack
 from dsops.agent.failure import unpack_error
 from dsops.agent.start import listen, locked, make_folder, start
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
-from dsops.cli.framework.output import Json, answer, answer_json, counted, note, table, tell
-from dsops.cli.look.whoami import duration_text
+from dsops.cli.framework.output import Json, answer, answer_json, note, table, tell
 from dsops.errors import AgentUnavailable, UsageError
 from dsops.runtime import Runtime
+from dsops.text import counted, duration_text
 
 _WRITING_SECONDS = 60.0
 """How long an agent that ends waits for lines that are being written: longer than the trail's lock is waited for."""

@@ -18,7 +18,6 @@ from dsops.aws.http.client import Client, make_client
 from dsops.cache import CredentialCache
 from dsops.cli.framework.command import COMMON, Arguments, Command, parse
 from dsops.cli.framework.on_record import LazyJournal, add_failure, add_run, reason_of, write_quietly
-from dsops.cli.framework.output import clean
 from dsops.cli.framework.progress import sentence
 from dsops.cli.framework.project import environment_name, plan_named, plan_one_store
 from dsops.cli.framework.world import NOTES
@@ -46,6 +45,7 @@ from dsops.runtime import Event, Runtime, random_fraction
 from dsops.secret import Secret
 from dsops.startup import TYPE_CHECKING
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 if TYPE_CHECKING:
     from dsops.aws.http.retries import KnownServices

@@ -1,17 +1,25 @@
-"""`dsops sandbox env`: the variables by which a shell is somebody in the running sandbox: a user, a pod, a CI job."""
+"""`dsops sandbox env`: the variables that give a shell an identity in the running sandbox: a user, a pod, a CI job."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from dsops.cli.framework.command import Arguments, Command, Flag
 from dsops.cli.framework.output import answer
 from dsops.cli.sandbox.mint import PORT
 from dsops.errors import UsageError
 from dsops.runtime import Runtime
+from dsops.sandbox.control.client import (
+    GITHUB_VARIABLES,
+    client_variables,
+    container_variables,
+    function_variables,
+    github_variables,
+    pod_variables,
+    rivals,
+)
 
 AS = Flag(
     "--as",
@@ -71,7 +79,6 @@ Variables = dict[str, str]
 
 
 def _env(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.sandbox.control.client import client_variables, rivals
     from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     _check_who(arguments)
@@ -84,10 +91,10 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
             for name in _KEYS:
                 del variables[name]
             variables |= add(arguments, url, identity)
-    # A name may be any text; what is no name to a shell it would run.
+    # A variable's name may be any text: a name that is no identifier would be shell code behind `unset`.
     names = [name for name in rivals(runtime.environ) if name.isascii() and name.isidentifier()]
-    if runtime.environ.get(_OF_A_JOB[0], "").startswith(f"{url}/"):
-        names += [name for name in _OF_A_JOB if name in runtime.environ]
+    if runtime.environ.get(GITHUB_VARIABLES[0], "").startswith(f"{url}/"):
+        names += [name for name in GITHUB_VARIABLES if name in runtime.environ]
     gone = [name for name in names if name not in variables]
     if gone:
         answer(f"unset {' '.join(gone)}")
@@ -97,7 +104,7 @@ def _env(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _check_who(arguments: Arguments) -> None:
-    """Somebody is one of these, and what says more of one of them is not said of another."""
+    """Refuse two identities at once, and names of the wrong form."""
     chosen = [flag for flag in (AS.name, *_PLAYED) if arguments.text(flag)]
     if len(chosen) > 1:
         raise UsageError(f"{chosen[0]} and {chosen[1]} exclude each other", hint="say one of them")
@@ -108,49 +115,26 @@ def _check_who(arguments: Arguments) -> None:
 
 
 def _container(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:
-    """As ECS sets them in the containers of a task."""
-    role = _path(arguments.text(ROLE.name))
-    return {
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/_sandbox/container-credentials/{role}",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": identity["ContainerToken"],
-    }
+    return container_variables(url, arguments.text(ROLE.name), identity["ContainerToken"])
 
 
 def _pod(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:
-    """As EKS Pod Identity sets them, but for the token, which EKS puts into a file."""
     namespace, _, account = arguments.text(SERVICE_ACCOUNT.name).partition("/")
-    query = urlencode({"namespace": namespace, "service_account": account})
-    role = _path(arguments.text(POD_ROLE.name))
-    return {
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/_sandbox/pod-credentials/{role}?{query}",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": identity["ContainerToken"],
-    }
+    return pod_variables(url, arguments.text(POD_ROLE.name), namespace, account, identity["ContainerToken"])
 
 
 def _function(arguments: Arguments, url: str, _: dict[str, Any]) -> Variables:
-    """As Lambda sets them for a function: the role's session, and the function's name."""
     from dsops.sandbox.control.running_sandboxes import tell
 
     name = arguments.text(FUNCTION.name)
-    session = tell(url, "function", {"role": arguments.text(FUNCTION_ROLE.name), "function": name})
-    return {
-        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": session["Token"],
-        "AWS_LAMBDA_FUNCTION_NAME": name,
-    }
+    return function_variables(
+        tell(url, "function", {"role": arguments.text(FUNCTION_ROLE.name), "function": name}), name
+    )
 
 
 def _job(arguments: Arguments, url: str, identity: dict[str, Any]) -> Variables:
-    """As the runner sets them for a job of GitHub Actions that may ask for a token."""
     repository, ref = arguments.text(GITHUB_REPOSITORY.name), arguments.text(GITHUB_REF.name)
-    query = urlencode({"api-version": "2.0", "repository": repository, "ref": ref})
-    return dict(zip(_OF_A_JOB, (f"{url}/_sandbox/github?{query}", identity["GitHubToken"]), strict=True))
-
-
-def _path(role: str) -> str:
-    """A role's name or ARN in the path of an address."""
-    return quote(role, safe="/")
+    return github_variables(url, repository, ref, identity["GitHubToken"])
 
 
 _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
@@ -159,10 +143,7 @@ _PLAYED: dict[str, Callable[[Arguments, str, dict[str, Any]], Variables]] = {
     FUNCTION_ROLE.name: _function,
     GITHUB_REPOSITORY.name: _job,
 }
-"""Who is no user, and the variables by which they find their credentials."""
-
-_OF_A_JOB = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-"""The runner's own; only the sandbox's are taken back."""
+"""Flag -> the variables by which that kind of program finds its credentials."""
 
 ENV = Command(
     help='Prints shell exports for the sandbox that runs: eval "$(dsops sandbox env --as alice)".',

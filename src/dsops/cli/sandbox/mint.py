@@ -1,4 +1,4 @@
-"""`dsops sandbox token` and `dsops sandbox saml`: the running sandbox signs what an identity provider would."""
+"""`dsops sandbox token` and `dsops sandbox saml`: tokens and SAML responses signed by the running sandbox."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _token(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _claim(word: str) -> tuple[str, object]:
-    """`NAME=VALUE`; a value that begins as an object or a list is JSON, every other one but a moment's a text."""
+    """A claim from NAME=VALUE: a time is a number, a value that starts with `{` or `[` is JSON, any other is text."""
     import json
 
     name, equals, value = word.partition("=")
@@ -152,7 +152,7 @@ def _saml(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _wish(arguments: Arguments) -> dict[str, object]:
-    """What the sandbox's endpoint is asked for."""
+    """The body of the request to the sandbox's SAML endpoint."""
     if not arguments.text("--role"):
         raise UsageError("--role is missing", hint="say for which role: --role arn:aws:iam::123456789012:role/Deploy")
     attributes: dict[str, list[str]] = {}
@@ -181,7 +181,7 @@ def _pairs(flag: str, words: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _put(text: str, out: str) -> None:
-    """On stdout, or into a file of that name, for its owner alone."""
+    """Print the text, or write it to the file `out` with mode 0600."""
     if not out:
         answer(text.removesuffix("\n"))
         return

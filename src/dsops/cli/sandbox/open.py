@@ -1,4 +1,4 @@
-"""`dsops sandbox serve` and `run`: what the sandbox starts with, and what it keeps of its calls."""
+"""Start a sandbox for `dsops sandbox serve` and `run`: its seed, trail, limits and event log."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ DATA_EVENTS = Flag(
 )
 
 START = (SEED, FROM)
-"""What there is at first."""
+"""Flags for the sandbox's initial content."""
 KEPT = (EVENTS, THROTTLE, AUTHORIZATION_IDS, TRAIL, DATA_EVENTS)
-"""What happens beside the answers."""
+"""Flags for recording, throttling and authorization ids."""
 
 
 def open_sandbox(arguments: Arguments, runtime: Runtime, *, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
-    """A sandbox that listens, with what --seed or --from asks for in it."""
+    """A listening sandbox with the content that --seed or --from describes."""
     seed_file, config_file = arguments.text("--seed"), arguments.text("--from")
     if seed_file and config_file:
         raise UsageError("--seed and --from exclude each other", hint="a seed file can hold all that --from makes")

@@ -1,4 +1,4 @@
-"""`dsops sandbox ...`: a local AWS that says no as AWS does."""
+"""`dsops sandbox ...`: serve and use a local AWS that enforces policies as AWS does."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _serve(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """Ends the server as Ctrl-C does."""
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 
@@ -96,7 +96,7 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
     if arguments.switch("--json"):
         answer_json(found)
         return 0
-    from dsops.cli.sandbox.told import decision_lines
+    from dsops.cli.sandbox.record_text import decision_lines
 
     for decision in found:
         answer("\n".join(decision_lines(decision)))
@@ -104,22 +104,22 @@ def _decisions(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _events(arguments: Arguments, runtime: Runtime) -> int:
-    from dsops.cli.sandbox.told import event_json, event_line
+    from dsops.cli.sandbox.record_text import event_json, event_line
     from dsops.sandbox.control.running_sandboxes import ask, find_running
 
     url = find_running(arguments.integer("--port"), runtime.environ)
     account, is_json = arguments.text("--account"), arguments.switch("--json")
-    told = ask(url, "events", last=arguments.text("--last"), account=account)
+    answered = ask(url, "events", last=arguments.text("--last"), account=account)
     if is_json and not arguments.switch("--follow"):
-        answer_json(told["Records"])
+        answer_json(answered["Records"])
         return 0
     while True:
-        for record in told["Records"]:
+        for record in answered["Records"]:
             answer(event_json(record) if is_json else event_line(record))
         if not arguments.switch("--follow"):
             return 0
         sleep(_FOLLOWING_SECONDS)
-        told = ask(url, "events", after=str(told["next"]), account=account)
+        answered = ask(url, "events", after=str(answered["next"]), account=account)
 
 
 def _clock(arguments: Arguments, runtime: Runtime) -> int:

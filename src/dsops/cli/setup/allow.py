@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dsops.cli.framework.command import CONFIG, Arguments, Command, Flag
-from dsops.cli.framework.output import Json, answer, answer_json, clean
+from dsops.cli.framework.output import Json, answer, answer_json
 from dsops.cli.framework.project import read_config, shown_path
 from dsops.config import RUNNING, load
 from dsops.config.allow import allow, disallow, not_allowed, permissions, refuse_shared
@@ -16,6 +16,7 @@ from dsops.errors import ConfigNotFound, DsopsError
 from dsops.model import Config
 from dsops.runtime import Runtime
 from dsops.stores import StoreTypes
+from dsops.text import clean
 
 _FEW, _LINE_CHARACTERS = 16, 80
 """What is in sight on a small screen."""

@@ -1,4 +1,4 @@
-"""`dsops import`: what another program's files say, as a dsops.yaml."""
+"""`dsops import`: make a dsops.yaml from the profiles of ~/.aws/config."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dsops.aws_config.profiles import Profiles, SourceText, read_profiles
 from dsops.aws_config.stores import make_stores
 from dsops.cli.framework.command import Arguments, Command, Flag, Group
 from dsops.cli.framework.new_file import write_new
-from dsops.cli.framework.output import answer, answer_bytes, counted, note
+from dsops.cli.framework.output import answer, answer_bytes, note
 from dsops.cli.setup.allow import remember_written
 from dsops.errors import ConfigError, ConfigNotFound, ConfigUnreadable, UsageError, Where, nearest
 from dsops.runtime import Runtime
+from dsops.text import counted
 
 _STDOUT = "-"
 
@@ -51,13 +52,13 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
 
 
 def _source(path: str, runtime: Runtime) -> SourceText:
-    """The file's text, and its name as a person would write it."""
+    """The file's text and its name for messages, with `~` for the home folder."""
     home = runtime.environ.get("HOME", "").rstrip("/")
     shown = f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
     try:
         return SourceText(text=content(path).decode(), shown=shown)
     except UnicodeDecodeError as error:
-        # From None: the error carries the file's bytes.
+        # From None: the original error shows the file's bytes, which may contain keys.
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigUnreadable(f"{shown} is not UTF-8", hint="save it as UTF-8", where=Where(shown, line)) from None
 

@@ -1,4 +1,4 @@
-"""`dsops init`: a dsops.yaml to start from."""
+"""`dsops init`: write a commented dsops.yaml to start from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ secretStores:
     type: aws.sts
     region: us-east-1
     role_arn: arn:aws:iam::123456789012:role/DeployRole
-    # Whoever calls: the name is what CloudTrail shows. Left out, it is dsops-$USER and the time.
+    # The name that CloudTrail shows for the caller. Left out, it is dsops-$USER and the time.
     # role_session_name: dsops-${USER}-${TIMESTAMP}
     # duration_seconds: 3600
     # What the role's trust policy may ask for; ${NAME} comes from the environment of `dsops`.

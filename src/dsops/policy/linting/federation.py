@@ -68,7 +68,7 @@ OTHER_HOST: Final = LintRule(
     "warning",
     "a condition looks at a claim of another provider than the one that is trusted",
     why="A request has claims of the provider that made its token only. Under a positive operator the statement lets "
-    "nobody in; under a negated one the condition says nothing.",
+    "no caller in; under a negated one the condition says nothing.",
     cure="write the host of the provider, with its path, before the colon",
     source="AWS IAM User Guide, IAM and AWS STS condition context keys, Available keys for AWS OIDC federation",
 )

@@ -276,7 +276,7 @@ def _sid(found: StatementReason) -> str:
     return found.statement.sid or f"statement{number}"
 
 
-# --- the context --------------------------------------------------------------------------------------------
+# --- context ------------------------------------------------------------------------------------------------
 
 
 def _context(reader: MessageReader, decision: Decision) -> dict[str, str]:

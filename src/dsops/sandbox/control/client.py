@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 from dsops.runtime import empty_file
 
@@ -14,6 +15,10 @@ _KEPT = frozenset(
     """.split()
 )
 """Variables of AWS that name no account, endpoint or credentials."""
+
+
+GITHUB_VARIABLES = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+"""The address and the bearer token with which a GitHub Actions job requests an ID token."""
 
 
 def client_variables(url: str, region: str, key_id: str, secret: str) -> dict[str, str]:
@@ -51,3 +56,36 @@ def client_environment(environ: Mapping[str, str], variables: Mapping[str, str])
         if name in child or name == "NO_PROXY":
             child[name] = ",".join(part for part in (child.get(name, ""), LOOPBACK, "localhost") if part)
     return child | dict(variables)
+
+
+def container_variables(url: str, role: str, token: str) -> dict[str, str]:
+    """Return the variables that ECS sets in a task's containers; `role` is a name or an ARN."""
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/_sandbox/container-credentials/{quote(role, safe='/')}",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
+    }
+
+
+def pod_variables(url: str, role: str, namespace: str, service_account: str, token: str) -> dict[str, str]:
+    """Return the variables that EKS Pod Identity sets, with the token itself, for which EKS sets a file's path."""
+    query = urlencode({"namespace": namespace, "service_account": service_account})
+    return {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/_sandbox/pod-credentials/{quote(role, safe='/')}?{query}",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
+    }
+
+
+def function_variables(session: Mapping[str, str], name: str) -> dict[str, str]:
+    """Return the variables that Lambda sets for a function: its role's session, and its name."""
+    return {
+        "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": session["Token"],
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+    }
+
+
+def github_variables(url: str, repository: str, ref: str, token: str) -> dict[str, str]:
+    """Return the variables that a GitHub Actions runner sets for a job that may request an ID token."""
+    query = urlencode({"api-version": "2.0", "repository": repository, "ref": ref})
+    return dict(zip(GITHUB_VARIABLES, (f"{url}/_sandbox/github?{query}", token), strict=True))

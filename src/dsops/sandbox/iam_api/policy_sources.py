@@ -79,7 +79,7 @@ def keys_of(statement: Statement) -> Iterator[str]:
                 yield token.written[2:-1].partition(",")[0].strip()
 
 
-# --- where statements stand ------------------------------------------------------------------------------------
+# --- positions of statements -----------------------------------------------------------------------------------
 
 Position = tuple[int, int]
 """Line and column, both from 1; the column is the one after the brace (AWS's answers to LocalStack's tests)."""

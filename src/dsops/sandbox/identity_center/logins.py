@@ -87,7 +87,7 @@ class PortalLogins:
             return None
         return registered
 
-    # --- the device's way ----------------------------------------------------------------------------------------
+    # --- device code flow ----------------------------------------------------------------------------------------
 
     def start_device(self, client: RegisteredClient, user: str, now: float) -> tuple[str, DeviceLogin]:
         """Start a device login; return its code and state. `user` approves it at once, "" leaves it waiting."""
@@ -136,7 +136,7 @@ class PortalLogins:
                 return decided
         return None
 
-    # --- the browser's way ---------------------------------------------------------------------------------------
+    # --- authorization code flow ---------------------------------------------------------------------------------
 
     def give_code(self, code: AuthorizationCode, now: float) -> str:
         """Store an authorization code; return its text."""

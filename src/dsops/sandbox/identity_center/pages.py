@@ -79,7 +79,7 @@ class Pages:
                 return self._authorize(instance, request, form)
             return self._device(instance, _first(request.query), form)
 
-    # --- the two pages -------------------------------------------------------------------------------------------
+    # --- pages ---------------------------------------------------------------------------------------------------
 
     def _authorize(self, instance: Instance, request: HttpRequest, form: Query) -> HttpAnswer:
         query = _first(request.query)
@@ -107,7 +107,7 @@ class Pages:
             return refused_page(404, _NOBODY_WAITS)
         return decided_page(user)
 
-    # --- the same for programs -----------------------------------------------------------------------------------
+    # --- JSON answers for programs -------------------------------------------------------------------------------
 
     def waiting(self) -> Said:
         """Return the device logins that await a decision."""

@@ -2,7 +2,7 @@
 
 STS API Reference, AssumeRoleWithSAML; IAM User Guide, "Troubleshoot SAML federation". The provider is looked up and
 its name compared before the signature, so that a wrong issuer is reported as such; after that only signed content is
-read (`saml_signature`). AWS accepts a response repeatedly within its five minutes: tools use one for many roles
+read (`signature`). AWS accepts a response repeatedly within its five minutes: tools use one for many roles
 (Nike-Inc/gimme-aws-creds, issue 251).
 """
 

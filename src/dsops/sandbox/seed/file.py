@@ -97,7 +97,7 @@ class _Reader(PolicyNodes):
         self._owners: dict[tuple[str, str], str] = {}
         """(kind of id, id) -> the path of its first owner."""
 
-    # --- the parts -----------------------------------------------------------------------------------------------
+    # --- sections ------------------------------------------------------------------------------------------------
 
     def seed(self, root: Node) -> Seed:
         keys = self.keys(root, "", _ROOT_KEYS)

@@ -86,7 +86,7 @@ class StsService:
             raise refusal("InvalidAuthorizationMessageException", "The message could not be decoded.")
         return {"DecodedMessage": decoded}
 
-    # --- what runs in an AWS service asks for ------------------------------------------------------------------
+    # --- credentials of workloads in AWS services --------------------------------------------------------------
 
     def service_caller(self, role: Role, service: str, region: str) -> Caller:
         """Return an AWS service as the caller of AssumeRole."""

@@ -1,4 +1,4 @@
-"""What IAM's answers have in them, and what they leave out, as AWS's do."""
+"""IAM's answers: fields that AWS includes and omits."""
 
 from __future__ import annotations
 
@@ -31,22 +31,25 @@ BOUNDARY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 @pytest.fixture
 def admin() -> Person:
-    """Who may do anything."""
+    """An administrator."""
     return Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 
 
-def test_a_new_role_says_less_than_one_that_is_read(admin: Person) -> None:
-    """MaxSessionDuration and RoleLastUsed come with GetRole (AWS's answers to LocalStack's tests)."""
-    made = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
+def test_create_role_omits_fields_that_get_role_returns(admin: Person) -> None:
+    """CreateRole omits MaxSessionDuration and RoleLastUsed, which GetRole returns.
+
+    AWS's answers to LocalStack's tests.
+    """
+    created = admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
     read = admin.call("iam", "GetRole", RoleName="r")["Role"]
 
     plain = {"Arn", "AssumeRolePolicyDocument", "CreateDate", "Path", "RoleId", "RoleName"}
-    assert plain == set(made)
+    assert plain == set(created)
     assert plain | {"MaxSessionDuration", "RoleLastUsed"} == set(read)
 
 
-def test_every_document_is_encoded_once(admin: Person) -> None:
-    """One with percent signs comes back as it was written, from each operation that gives documents."""
+def test_documents_are_url_encoded_once(admin: Person) -> None:
+    """Policy documents are URL-encoded exactly once in every answer, even with percent signs."""
     admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST)
     admin.call("iam", "PutRolePolicy", RoleName="r", PolicyName="p", PolicyDocument=POLICY)
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
@@ -68,23 +71,23 @@ def test_every_document_is_encoded_once(admin: Person) -> None:
 
 
 def test_versions_are_listed_without_their_documents(admin: Person) -> None:
-    """botocore's model: GetPolicyVersion gives them."""
+    """Policy versions are listed without documents, which GetPolicyVersion returns."""
     arn = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]["Arn"]
-    made = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
+    created = admin.call("iam", "CreatePolicyVersion", PolicyArn=arn, PolicyDocument=POLICY)["PolicyVersion"]
     listed = admin.call("iam", "ListPolicyVersions", PolicyArn=arn)["Versions"]
 
-    assert [{"VersionId", "IsDefaultVersion", "CreateDate"}] * 3 == [set(each) for each in (made, *listed)]
+    assert [{"VersionId", "IsDefaultVersion", "CreateDate"}] * 3 == [set(each) for each in (created, *listed)]
 
 
 def test_an_error_has_one_message(admin: Person) -> None:
-    """moto writes it under two names."""
+    """An error has one message, although moto writes two."""
     body = admin.answer("iam", "GetUser", UserName="nobody").body
 
     assert 1 == body.count(b"The user with name nobody cannot be found.")
 
 
 def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
-    """And one without either shows neither."""
+    """CreateUser returns boundary and tags, and neither for a user without them."""
     tags = [{"Key": "k", "Value": "v"}]
     bounded = admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=BOUNDARY, Tags=tags)["User"]
     plain = admin.call("iam", "CreateUser", UserName="v", Path="/team/")["User"]
@@ -95,20 +98,20 @@ def test_a_new_user_shows_its_boundary_and_tags(admin: Person) -> None:
     assert f"arn:aws:iam::{ACCOUNT}:user/team/v" == plain["Arn"]
 
 
-def test_a_policy_says_how_often_it_is_a_boundary(admin: Person) -> None:
-    """Of users and of roles; a new one of none. Its id is one of AWS's form."""
-    made = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
-    admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=made["Arn"])
-    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=made["Arn"])
+def test_boundary_usage_is_counted(admin: Person) -> None:
+    """PermissionsBoundaryUsageCount counts users and roles; a policy's id has AWS's form."""
+    created = admin.call("iam", "CreatePolicy", PolicyName="m", PolicyDocument=POLICY)["Policy"]
+    admin.call("iam", "CreateUser", UserName="u", PermissionsBoundary=created["Arn"])
+    admin.call("iam", "CreateRole", RoleName="r", AssumeRolePolicyDocument=TRUST, PermissionsBoundary=created["Arn"])
 
-    read = admin.call("iam", "GetPolicy", PolicyArn=made["Arn"])["Policy"]
-    assert (0, 2) == (made["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])
-    assert ("ANPA", 21) == (made["PolicyId"][:4], len(made["PolicyId"]))
+    read = admin.call("iam", "GetPolicy", PolicyArn=created["Arn"])["Policy"]
+    assert (0, 2) == (created["PermissionsBoundaryUsageCount"], read["PermissionsBoundaryUsageCount"])
+    assert ("ANPA", 21) == (created["PolicyId"][:4], len(created["PolicyId"]))
 
 
 @pytest.mark.parametrize("kind", ["User", "Role", "Group"])
-def test_an_eleventh_managed_policy_is_too_many(admin: Person, kind: str) -> None:
-    """LimitExceeded; attaching one of the ten again is none more."""
+def test_an_eleventh_managed_policy_exceeds_the_limit(admin: Person, kind: str) -> None:
+    """An eleventh managed policy gets LimitExceeded; attaching one of the ten again does not."""
     trust = {"AssumeRolePolicyDocument": TRUST} if kind == "Role" else {}
     admin.call("iam", f"Create{kind}", **{f"{kind}Name": "x"}, **trust)
     names = ["m" + str(number) for number in range(11)]
@@ -122,8 +125,8 @@ def test_an_eleventh_managed_policy_is_too_many(admin: Person, kind: str) -> Non
     assert ("LimitExceeded", message, 409) == (refused.code, refused.message, refused.status)
 
 
-def test_what_is_no_arn_is_not_attached(admin: Person) -> None:
-    """ValidationError in AWS's words; an ARN of no policy is NoSuchEntity."""
+def test_a_malformed_policy_arn_is_refused(admin: Person) -> None:
+    """A malformed ARN gets ValidationError, an ARN of no policy NoSuchEntity."""
     admin.call("iam", "CreateUser", UserName="u")
     malformed = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn="a-name-that-is-no-arn-at-all")
     unknown = admin.refused("iam", "AttachUserPolicy", UserName="u", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/none")

@@ -1,4 +1,4 @@
-"""Service-linked roles: names, policies, suffixes, deletion, and the question that is asked before."""
+"""Service-linked roles: names, policies, suffixes, deletion, authorization."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from dsops.sandbox.state.iam_backend import aws_policies
 from tests.sandboxes import ACCOUNT, OTHER, Lab, Person
 
 WITHDRAWN = {"AmazonLexBotPolicy"}
-"""A role of 2020 had it; moto's list of today has not."""
+"""Policy of a role from 2020, which moto's list no longer has."""
 
 
 @pytest.fixture
 def lab() -> Lab:
-    """A user without rights."""
+    """A sandbox with a user without permissions."""
     return Lab.of(f'accounts: {{"{ACCOUNT}": {{users: {{bob: {{}}}}}}, "{OTHER}": {{}}}}', MovableClock())
 
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may do anything."""
+    """An administrator."""
     return lab.user("admin")
 
 
-def test_every_policy_of_the_table_is_one_of_awss() -> None:
-    """All names are below aws-service-role/ among AWS's managed policies."""
+def test_all_policies_of_the_table_are_aws_managed() -> None:
+    """All policies in the table are AWS managed policies below aws-service-role/."""
     known = {path.removeprefix("/aws-service-role/") for path in aws_policies()}
 
     assert WITHDRAWN == {role.policy for role in linked_roles().values()} - known
 
 
 def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
-    """With its name, its path, its trust policy and its policy; two services share one role's name."""
-    made = set()
+    """Every service in the table gets its role with name, path, trust policy and policy."""
+    created = set()
     for service, linked in linked_roles().items():
         answer = admin.answer("iam", "CreateServiceLinkedRole", AWSServiceName=service)
-        assert (400 if linked.name in made else 200) == answer.status
-        if linked.name in made:
+        assert (400 if linked.name in created else 200) == answer.status
+        if linked.name in created:
             continue
-        made.add(linked.name)
+        created.add(linked.name)
         role = admin.call("iam", "GetRole", RoleName=linked.name)["Role"]
         assert f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/{service}/{linked.name}" == role["Arn"]
         trust = json.loads(unquote(role["AssumeRolePolicyDocument"]))
@@ -52,8 +52,8 @@ def test_every_service_of_the_table_gets_its_role(admin: Person) -> None:
         assert ([] if linked.policy in WITHDRAWN else [linked.policy]) == [each["PolicyName"] for each in held]
 
 
-def test_a_suffix_is_for_the_services_that_allow_one(admin: Person) -> None:
-    """AutoScaling does, Batch does not."""
+def test_only_some_services_allow_a_suffix(admin: Person) -> None:
+    """A custom suffix is accepted for services that allow one, such as AutoScaling, and refused for others."""
     role = admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="autoscaling.amazonaws.com", CustomSuffix="x")
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com", CustomSuffix="x")
 
@@ -63,7 +63,7 @@ def test_a_suffix_is_for_the_services_that_allow_one(admin: Person) -> None:
 
 
 def test_a_second_role_of_that_name_is_refused(admin: Person) -> None:
-    """In AWS's words."""
+    """A second role of the same name is refused with AWS's message."""
     admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
 
@@ -71,16 +71,16 @@ def test_a_second_role_of_that_name_is_refused(admin: Person) -> None:
     assert ("InvalidInput", message) == (refused.code, refused.message)
 
 
-def test_a_service_that_is_not_in_the_table_is_not_guessed(admin: Person) -> None:
-    """501, and no role is there."""
+def test_a_service_outside_the_table_is_not_implemented(admin: Person) -> None:
+    """A service outside the table gets a 501, and no role is created."""
     refused = admin.refused("iam", "CreateServiceLinkedRole", AWSServiceName="nosuch.amazonaws.com")
 
     assert ("NotImplemented", 501) == (refused.code, refused.status)
     assert [] == admin.call("iam", "ListRoles", PathPrefix="/aws-service-role/")["Roles"]
 
 
-def test_deleting_gives_a_task_that_can_be_asked_about(lab: Lab, admin: Person) -> None:
-    """The task names the role, and is of the account alone."""
+def test_deletion_returns_a_task(lab: Lab, admin: Person) -> None:
+    """Deletion returns a task, whose status only the account can read."""
     admin.call("iam", "CreateServiceLinkedRole", AWSServiceName="batch.amazonaws.com")
 
     task = admin.call("iam", "DeleteServiceLinkedRole", RoleName="AWSServiceRoleForBatch")["DeletionTaskId"]
@@ -93,8 +93,8 @@ def test_deleting_gives_a_task_that_can_be_asked_about(lab: Lab, admin: Person) 
     assert "NoSuchEntity" == other.code
 
 
-def test_a_role_of_ones_own_is_not_deleted_as_a_services(admin: Person) -> None:
-    """NoSuchEntity, and the role stays."""
+def test_an_ordinary_role_is_not_deleted_as_service_linked(admin: Person) -> None:
+    """DeleteServiceLinkedRole of an ordinary role gets NoSuchEntity."""
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     admin.call("iam", "CreateRole", RoleName="Mine", AssumeRolePolicyDocument=document)
@@ -111,10 +111,10 @@ def test_a_role_of_ones_own_is_not_deleted_as_a_services(admin: Person) -> None:
         ("AWSServiceRoleForECS", "batch.amazonaws.com", 403),
     ],
 )
-def test_the_question_names_the_role_and_the_service(
+def test_creation_is_authorized_on_role_and_service(
     lab: Lab, admin: Person, resource: str, service: str, status: int
 ) -> None:
-    """A policy on the role's whole ARN with iam:AWSServiceName, as AWS's guides write it, decides."""
+    """Creation is authorized on the role's ARN with iam:AWSServiceName, as in AWS's guides."""
     statement = {
         "Effect": "Allow",
         "Action": "iam:CreateServiceLinkedRole",

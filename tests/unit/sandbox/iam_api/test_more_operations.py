@@ -1,4 +1,4 @@
-"""Operations of IAM that moto lacks: service-specific credentials, tags of devices and providers, clients, devices."""
+"""IAM operations that moto lacks: service-specific credentials, tags, client ids, MFA devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAGS = [{"Key": "team", "Value": "blue"}, {"Key": "stage", "Value": "test"}]
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob has a device; the clock stands still."""
+    """A sandbox with a frozen clock, where Bob has a device."""
     clock = MovableClock()
     clock.freeze(is_frozen=True)
     users = "{bob: {mfa: {name: bob, seed: JBSWY3DPEHPK3PXP}}, alice: {}}"
@@ -25,17 +25,17 @@ def lab() -> Lab:
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may do anything."""
+    """An administrator."""
     return lab.user("admin")
 
 
 # --- service-specific credentials --------------------------------------------------------------------------------
 
 
-def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
-    """Its password is shown when it is made and when it is reset, and only then."""
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
-    credential = made["ServiceSpecificCredential"]
+def test_lifecycle_of_a_service_specific_credential(admin: Person) -> None:
+    """A service-specific credential's password is returned on creation and reset only."""
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
+    credential = created["ServiceSpecificCredential"]
     which = {"UserName": "bob", "ServiceSpecificCredentialId": credential["ServiceSpecificCredentialId"]}
     admin.call("iam", "UpdateServiceSpecificCredential", **which, Status="Inactive")
     (listed,) = admin.call("iam", "ListServiceSpecificCredentials", UserName="bob")["ServiceSpecificCredentials"]
@@ -48,8 +48,8 @@ def test_a_service_specific_credential_lives_and_ends(admin: Person) -> None:
     assert [] == admin.call("iam", "ListServiceSpecificCredentials", UserName="bob")["ServiceSpecificCredentials"]
 
 
-def test_only_two_for_a_service_and_user(admin: Person) -> None:
-    """The second has a name of its own; the third is too many, for the other service it is not."""
+def test_two_credentials_for_a_service_and_user(admin: Person) -> None:
+    """A user can have two credentials for a service, the second under another name."""
     names = [
         admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)[
             "ServiceSpecificCredential"
@@ -63,12 +63,12 @@ def test_only_two_for_a_service_and_user(admin: Person) -> None:
     admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="cassandra.amazonaws.com")
 
 
-def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> None:
-    """In AWS's words; the other user's credential is no credential of this one."""
+def test_unknown_services_users_and_ids_are_refused(lab: Lab, admin: Person) -> None:
+    """Unknown services, users and credentials are refused with AWS's messages."""
     unknown = admin.refused("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName="sqs.amazonaws.com")
     nobody = admin.refused("iam", "ListServiceSpecificCredentials", UserName="nobody")
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
-    identifier = made["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="bob", ServiceName=SERVICE)
+    identifier = created["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
     other = admin.refused(
         "iam", "DeleteServiceSpecificCredential", UserName="alice", ServiceSpecificCredentialId=identifier
     )
@@ -80,11 +80,11 @@ def test_other_services_users_and_ids_are_unknown(lab: Lab, admin: Person) -> No
     assert "NoSuchEntity" == foreign.code
 
 
-def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
-    """DeleteConflict, until it is gone."""
+def test_a_user_with_a_credential_is_not_deleted(admin: Person) -> None:
+    """A user with a service-specific credential can't be deleted."""
     admin.call("iam", "CreateUser", UserName="carol")
-    made = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
-    identifier = made["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
+    created = admin.call("iam", "CreateServiceSpecificCredential", UserName="carol", ServiceName=SERVICE)
+    identifier = created["ServiceSpecificCredential"]["ServiceSpecificCredentialId"]
 
     refused = admin.refused("iam", "DeleteUser", UserName="carol")
 
@@ -98,11 +98,11 @@ def test_a_user_with_one_is_not_deleted(admin: Person) -> None:
 
 
 @pytest.mark.parametrize("kind", ["MFADevice", "InstanceProfile"])
-def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
-    """Those that it is made with as well."""
+def test_tags_are_stored_changed_and_removed(admin: Person, kind: str) -> None:
+    """Tags of devices and profiles are stored on creation, changed and removed."""
     if kind == "MFADevice":
-        made = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
-        which = {"SerialNumber": made["VirtualMFADevice"]["SerialNumber"]}
+        created = admin.call("iam", "CreateVirtualMFADevice", VirtualMFADeviceName="new", Tags=TAGS)
+        which = {"SerialNumber": created["VirtualMFADevice"]["SerialNumber"]}
     else:
         which = {"InstanceProfileName": "new"}
         admin.call("iam", "CreateInstanceProfile", **which, Tags=TAGS)
@@ -116,8 +116,8 @@ def test_tags_are_kept_changed_and_taken_away(admin: Person, kind: str) -> None:
     assert {"team": "red"} == tags()
 
 
-def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
-    """NoSuchEntity; another account's device is not there either."""
+def test_tags_of_a_missing_resource(lab: Lab, admin: Person) -> None:
+    """Tags of a missing resource get NoSuchEntity, also for another account's device."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     assert [] == admin.call("iam", "ListMFADeviceTags", SerialNumber=serial)["Tags"]
     assert "NoSuchEntity" == admin.refused("iam", "ListMFADeviceTags", SerialNumber=f"{serial}x").code
@@ -129,8 +129,8 @@ def test_what_is_not_there_has_no_tags(lab: Lab, admin: Person) -> None:
 # --- devices and clients -----------------------------------------------------------------------------------------
 
 
-def test_a_device_says_whose_it_is(admin: Person) -> None:
-    """And is not another's."""
+def test_a_device_has_its_user(admin: Person) -> None:
+    """GetMFADevice returns a device's user, and refuses another user's name."""
     serial = f"arn:aws:iam::{ACCOUNT}:mfa/bob"
     device = admin.call("iam", "GetMFADevice", SerialNumber=serial)
 
@@ -139,7 +139,7 @@ def test_a_device_says_whose_it_is(admin: Person) -> None:
 
 
 def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
-    """Consecutive ones of this device."""
+    """ResyncMFADevice needs two consecutive codes of the device."""
     now = lab.sandbox.clock.now()
     codes = [totp.code_at("JBSWY3DPEHPK3PXP", now + step * totp.STEP_SECONDS) for step in (0, 1)]
     which = {"UserName": "bob", "SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/bob"}
@@ -152,8 +152,8 @@ def test_a_device_is_synchronized_by_two_codes(lab: Lab, admin: Person) -> None:
     assert "InvalidAuthenticationCode" == refused.code
 
 
-def test_a_providers_clients_come_and_go(lab: Lab, admin: Person) -> None:
-    """What AssumeRoleWithWebIdentity asks for an audience sees them."""
+def test_client_ids_are_added_and_removed(lab: Lab, admin: Person) -> None:
+    """Client ids of a provider can be added and removed, and take effect at once."""
     admin.call("iam", "CreateOpenIDConnectProvider", Url=ISSUER, ClientIDList=["first"])
 
     def clients() -> tuple[str, ...]:

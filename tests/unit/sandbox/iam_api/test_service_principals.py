@@ -1,4 +1,4 @@
-"""Which services a trust policy may name."""
+"""Service principals that a trust policy may name."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GUIDES = (
 )
 
 
-def test_every_service_in_awss_own_policies_is_one() -> None:
-    """284 principals that somebody else has written down, none of them refused."""
+def test_principals_of_managed_policies_are_accepted() -> None:
+    """All 284 service principals in AWS managed policies are accepted."""
     text = "".join(json.dumps(data["Document"]) for _, data in aws_policies().values())
     named = set(re.findall(r'"([a-z0-9.-]+\.amazonaws\.com)"', text))
 
@@ -30,22 +30,22 @@ def test_every_service_in_awss_own_policies_is_one() -> None:
 
 
 @pytest.mark.parametrize("name", GUIDES.split())
-def test_the_services_of_the_guides_are(name: str) -> None:
-    """Roles that people make for them."""
+def test_principals_of_the_guides_are_accepted(name: str) -> None:
+    """Service principals named in AWS's guides are accepted."""
     assert is_service_principal(f"{name}.amazonaws.com")
 
 
 @pytest.mark.parametrize(
     "name", ["nosuch.amazonaws.com", "amazonaws.com", "us-east-1.amazonaws.com", "ec2.example.com", "ec2", ""]
 )
-def test_what_is_built_on_no_service_is_none(name: str) -> None:
-    """An invented name, a region alone, another domain."""
+def test_invented_principals_are_refused(name: str) -> None:
+    """Invented names, bare regions and other domains are refused."""
     assert not is_service_principal(name)
 
 
 @pytest.mark.parametrize("operation", ["CreateRole", "UpdateAssumeRolePolicy"])
-def test_iam_writes_no_trust_policy_for_an_unknown_service(operation: str) -> None:
-    """In AWS's words; for a service that there is it does."""
+def test_a_trust_policy_with_an_unknown_service_is_refused(operation: str) -> None:
+    """A trust policy with an unknown service principal is refused with AWS's message."""
     admin = Lab.of(f'accounts: {{"{ACCOUNT}": {{}}}}', MovableClock()).user("admin")
 
     def trust(service: str) -> str:

@@ -1,4 +1,4 @@
-"""IAM's policy simulator: what it answers for principals and for policies that are nowhere attached."""
+"""IAM's policy simulator, for principals and for policies that are not attached."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TRUST = {
 
 
 def document(*statements: Any, version: str = "2012-10-17") -> str:
-    """A policy; one statement needs no list."""
+    """Return a policy; a single statement is not put in a list."""
     return json.dumps({"Version": version, "Statement": statements[0] if len(statements) == 1 else list(statements)})
 
 
 @pytest.fixture
 def lab() -> Lab:
-    """Bob of the group `team`, and a role."""
+    """A sandbox with Bob in the group `team`, and a role."""
     lab = Lab.of(
         f"""
 accounts:
@@ -48,19 +48,19 @@ accounts:
 
 @pytest.fixture
 def admin(lab: Lab) -> Person:
-    """Who may simulate."""
+    """An administrator."""
     return lab.user("admin")
 
 
 def simulate(admin: Person, *policies: str, **parameters: Any) -> list[dict[str, Any]]:
-    """The results for policies that are nowhere attached."""
+    """Return the results for unattached policies."""
     given = {"PolicyInputList": list(policies), "ActionNames": ["s3:PutObject"], **parameters}
     results: list[dict[str, Any]] = admin.call("iam", "SimulateCustomPolicy", **given)["EvaluationResults"]
     return results
 
 
 def decision(admin: Person, *policies: str, **parameters: Any) -> str:
-    """The only result's decision."""
+    """Return the decision of the only result."""
     (result,) = simulate(admin, *policies, **parameters)
     said: str = result["EvalDecision"]
     return said
@@ -69,8 +69,8 @@ def decision(admin: Person, *policies: str, **parameters: Any) -> str:
 @pytest.mark.parametrize(
     ("arn", "kind", "name"), [(USER, "User", "bob"), (ROLE, "Role", "Deploy"), (GROUP, "Group", "team")]
 )
-def test_a_principals_own_policies_are_weighed(admin: Person, arn: str, kind: str, name: str) -> None:
-    """As AWS answered to LocalStack's test: one result an action, with lines and columns of the statement."""
+def test_a_principals_own_policies_are_evaluated(admin: Person, arn: str, kind: str, name: str) -> None:
+    """A principal's own policies are evaluated, with one result an action and statement positions as on AWS."""
     owner = {f"{kind}Name": name}
     admin.call("iam", f"Put{kind}Policy", **owner, PolicyName="p", PolicyDocument=document({"Sid": "", **PUT}))
 
@@ -114,7 +114,7 @@ def test_a_principals_own_policies_are_weighed(admin: Person, arn: str, kind: st
 
 
 def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
-    """A managed policy goes by its own name."""
+    """A user's result includes policies of groups and managed policies, by name."""
     admin.call("iam", "PutGroupPolicy", GroupName="team", PolicyName="g", PolicyDocument=document(PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
 
@@ -127,8 +127,8 @@ def test_a_user_has_its_groups_and_managed_policies(admin: Person) -> None:
     assert "ResourceSpecificResults" not in result
 
 
-def test_a_deny_is_the_only_statement_that_is_named(admin: Person) -> None:
-    """On the one resource; with both the more restrictive decision stands for the action."""
+def test_a_deny_is_the_only_listed_statement(admin: Person) -> None:
+    """An explicit deny lists the denying statement only, and decides for the action."""
     resources = [f"{BUCKET}/secret", f"{BUCKET}/plain"]
     (result,) = simulate(admin, document(PUT, DENY), ResourceArns=resources)
 
@@ -152,8 +152,8 @@ CONFUSING = {**PUT, "Condition": {"StringEquals": {"aws:userid": ['}{"Statement"
         (json.dumps({"Statement": [CONFUSING], "Version": "2012-10-17"}), CONFUSING),
     ],
 )
-def test_statements_are_found_where_they_stand(admin: Person, text: str, statement: dict[str, Any]) -> None:
-    """Positions are those behind the braces, whatever texts and other braces hold."""
+def test_positions_of_statements(admin: Person, text: str, statement: dict[str, Any]) -> None:
+    """Statement positions are found in spite of confusing braces in strings."""
     entry = {"ContextKeyName": "aws:userid", "ContextKeyValues": ["x"], "ContextKeyType": "string"}
     (result,) = simulate(admin, text, ResourceArns=[f"{BUCKET}/plain"], ContextEntries=[entry])
     (matched,) = result["MatchedStatements"]
@@ -166,8 +166,8 @@ def test_statements_are_found_where_they_stand(admin: Person, text: str, stateme
     assert statement == json.loads(text[first : last + 1])
 
 
-def test_context_decides_and_what_is_missing_is_told(admin: Person) -> None:
-    """Keys of conditions and of variables; at the top for `*`, else for each resource."""
+def test_context_decides_and_missing_keys_are_listed(admin: Person) -> None:
+    """Context entries decide, and missing keys are listed per resource, or at the top for `*`."""
     policy = document(
         {**PUT, "Resource": f"{BUCKET}/${{aws:username}}/*", "Condition": {"StringEquals": {"aws:PrincipalTag/t": "x"}}}
     )
@@ -187,8 +187,8 @@ def test_context_decides_and_what_is_missing_is_told(admin: Person) -> None:
     assert "allowed" == decision(admin, policy, ResourceArns=[resource], ContextEntries=entries)
 
 
-def test_a_principals_own_keys_are_known(admin: Person) -> None:
-    """Its name, its tags, its ARN."""
+def test_condition_keys_of_the_principal_are_known(admin: Person) -> None:
+    """A principal's name, tags and ARN are known condition keys."""
     conditions = {"aws:username": "bob", "aws:PrincipalTag/color": "blue", "aws:PrincipalArn": USER}
     document_ = document({**PUT, "Condition": {"StringEquals": conditions}})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=document_)
@@ -201,7 +201,7 @@ def test_a_principals_own_keys_are_known(admin: Person) -> None:
 
 
 def test_a_boundary_limits(admin: Person) -> None:
-    """One that is passed, or the principal's own; the answer says so."""
+    """A passed or own boundary limits the decision and is reported."""
     other = document({**PUT, "Action": "s3:GetObject"})
     (within,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[document(PUT)])
     (beyond,) = simulate(admin, document(PUT), PermissionsBoundaryPolicyInputList=[other])
@@ -224,7 +224,7 @@ def test_a_boundary_limits(admin: Person) -> None:
 
 
 def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> None:
-    """Each level has to allow."""
+    """Control policies can be passed, and each level must allow."""
     everything = document({"Effect": "Allow", "Action": "*", "Resource": "*"})
     nothing = document({"Effect": "Deny", "Action": "s3:*", "Resource": "*"})
     for policies, said in (([everything], ("allowed", True)), ([everything, nothing], ("explicitDeny", False))):
@@ -237,39 +237,39 @@ def test_control_policies_of_an_organization_can_be_passed(admin: Person) -> Non
 @pytest.mark.parametrize(
     ("identity", "owner", "said"), [([], ACCOUNT, "allowed"), ([], OTHER, "implicitDeny"), ([PUT], OTHER, "allowed")]
 )
-def test_a_resource_policy_is_weighed_for_its_caller(
+def test_a_resource_policy_is_evaluated_for_its_caller(
     admin: Person, identity: list[dict[str, str]], owner: str, said: str
 ) -> None:
-    """In the caller's own account it suffices; in another's the caller's policies must allow as well."""
+    """A resource policy suffices in the caller's account; in another's both must allow."""
     resource_policy = document({**PUT, "Principal": {"AWS": USER}})
     policies = [document(*(identity or [{**PUT, "Action": "s3:GetObject"}]))]
-    given = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}
+    parameters = {"ResourceArns": [f"{BUCKET}/x"], "ResourcePolicy": resource_policy, "CallerArn": USER}
 
-    assert said == decision(admin, *policies, **given, ResourceOwner=f"arn:aws:iam::{owner}:root")
-    del given["CallerArn"]
+    assert said == decision(admin, *policies, **parameters, ResourceOwner=f"arn:aws:iam::{owner}:root")
+    del parameters["CallerArn"]
     refused = admin.refused(
-        "iam", "SimulateCustomPolicy", PolicyInputList=policies, ActionNames=["s3:PutObject"], **given
+        "iam", "SimulateCustomPolicy", PolicyInputList=policies, ActionNames=["s3:PutObject"], **parameters
     )
     assert "InvalidInput" == refused.code
 
 
-def test_a_roles_trust_policy_has_no_part_in_it(admin: Person) -> None:
-    """As on AWS (aws/aws-cli#10314): what the caller's own policies say of sts:AssumeRole is the answer."""
+def test_a_trust_policy_is_not_evaluated(admin: Person) -> None:
+    """A role's trust policy is not evaluated, as on AWS (aws/aws-cli#10314)."""
     may = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE})
-    given = {"ActionNames": ["sts:AssumeRole"], "ResourceArns": [ROLE]}
+    parameters = {"ActionNames": ["sts:AssumeRole"], "ResourceArns": [ROLE]}
 
-    assert "allowed" == decision(admin, may, **given)
-    assert "implicitDeny" == decision(admin, document(PUT), **given)
+    assert "allowed" == decision(admin, may, **parameters)
+    assert "implicitDeny" == decision(admin, document(PUT), **parameters)
 
 
-def test_results_come_in_pages(admin: Person) -> None:
-    """MaxItems results at a time, each action once."""
-    given = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
-    first = admin.call("iam", "SimulateCustomPolicy", **given, MaxItems=2)
-    second = admin.call("iam", "SimulateCustomPolicy", **given, MaxItems=2, Marker=first["Marker"])
+def test_results_are_paged(admin: Person) -> None:
+    """Results are paged by MaxItems."""
+    parameters = {"PolicyInputList": [document(PUT)], "ActionNames": ["s3:PutObject", "s3:GetObject", "s3:ListBucket"]}
+    first = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2)
+    second = admin.call("iam", "SimulateCustomPolicy", **parameters, MaxItems=2, Marker=first["Marker"])
 
     pages = [[each["EvalActionName"] for each in page["EvaluationResults"]] for page in (first, second)]
-    assert [given["ActionNames"][:2], given["ActionNames"][2:]] == pages
+    assert [parameters["ActionNames"][:2], parameters["ActionNames"][2:]] == pages
     assert (True, False) == (first["IsTruncated"], second["IsTruncated"])
 
 
@@ -288,26 +288,26 @@ def test_results_come_in_pages(admin: Person) -> None:
         ),
     ],
 )
-def test_what_can_t_be_simulated_is_refused(admin: Person, parameters: dict[str, Any], code: str) -> None:
-    """Nobody's ARN, another account's, a session, actions that are none, a page that is none."""
+def test_invalid_simulations_are_refused(admin: Person, parameters: dict[str, Any], code: str) -> None:
+    """Invalid principals, actions and page markers are refused."""
     refused = admin.refused("iam", "SimulatePrincipalPolicy", **({"ActionNames": ["s3:PutObject"]} | parameters))
 
     assert code == refused.code
 
 
-def test_simulating_takes_a_permission_on_the_principal(lab: Lab, admin: Person) -> None:
-    """iam:SimulatePrincipalPolicy on the user's ARN, and on no other's."""
+def test_simulation_needs_a_permission_on_the_principal(lab: Lab, admin: Person) -> None:
+    """Simulation needs iam:SimulatePrincipalPolicy on the principal's ARN."""
     allowed = document({"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": USER})
     admin.call("iam", "PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=allowed)
     bob = lab.user("bob")
-    asked = {"ActionNames": ["s3:PutObject"]}
+    parameters = {"ActionNames": ["s3:PutObject"]}
 
-    assert 200 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, **asked).status
-    assert 403 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=ROLE, **asked).status
+    assert 200 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=USER, **parameters).status
+    assert 403 == bob.answer("iam", "SimulatePrincipalPolicy", PolicySourceArn=ROLE, **parameters).status
 
 
 def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
-    """Of conditions and variables, as written, each once; of a principal's policies with those that are passed."""
+    """Context keys of conditions and variables are listed once, as written."""
     first = document(
         {
             **PUT,
@@ -328,8 +328,8 @@ def test_the_context_keys_of_policies_are_listed(admin: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["ReadOnlyAccess", "ResourcePolicy", "PolicyInputList.1", "user_bob_inline"])
-def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
-    """An account may call its policy as AWS calls one, or as the simulator calls what has no name."""
+def test_policies_of_the_same_name_are_distinguished(admin: Person, name: str) -> None:
+    """Policies of the same name are distinguished."""
     statements = [{**PUT, "Action": f"s3:PutObject{number}"} for number in range(20)]
     own = admin.call("iam", "CreatePolicy", PolicyName=name, PolicyDocument=document(*statements, PUT))
     admin.call("iam", "AttachUserPolicy", UserName="bob", PolicyArn=own["Policy"]["Arn"])
@@ -349,8 +349,8 @@ def test_policies_of_one_name_are_kept_apart(admin: Person, name: str) -> None:
     assert {"IAM Policy"} == {each["SourcePolicyType"] for each in result["MatchedStatements"]}
 
 
-def test_a_request_that_would_hold_up_all_others_is_refused(admin: Person) -> None:
-    """Actions times resources times statements are bounded; a page of them is what counts."""
+def test_a_simulation_that_blocks_others_is_refused(admin: Person) -> None:
+    """A simulation that would block other requests is refused with a 501."""
     many = {"ActionNames": ["s3:PutObject"] * 1000, "ResourceArns": [f"{BUCKET}/{number}" for number in range(1000)]}
 
     refused = admin.refused("iam", "SimulateCustomPolicy", PolicyInputList=[document(PUT)], **many)

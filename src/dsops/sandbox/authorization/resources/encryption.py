@@ -116,7 +116,7 @@ class Encryption:
         for operation in ("GenerateDataKey", "Encrypt") if is_advanced else ("Encrypt",):
             yield self._use("ssm", operation, key, caller, place, {"PARAMETER_ARN": arn})
 
-    # --- both --------------------------------------------------------------------------------------------------
+    # --- Secrets Manager and Parameter Store -------------------------------------------------------------------
 
     def _use(
         self,

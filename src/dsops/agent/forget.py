@@ -1,0 +1,28 @@
+"""Requests to a running agent to drop sessions from its cache: those of a revoked role, those of an ended login."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from dsops.agent import client
+from dsops.arn import Arn
+from dsops.aws.identity.sso_session import SsoSession
+
+
+def forget_role(role: Arn, environ: Mapping[str, str]) -> int:
+    """Drop the role's sessions; the number that were dropped, 0 without an agent."""
+    return _forget([b"forget", str(role).encode()], environ)
+
+
+def forget_login(session: SsoSession, environ: Mapping[str, str]) -> int:
+    """Drop the sessions that were issued with a login; the number that were dropped, 0 without an agent."""
+    return _forget([b"forget-login", session.shown.encode("utf-8", "surrogateescape")], environ)
+
+
+def _forget(words: list[bytes], environ: Mapping[str, str]) -> int:
+    # An environment that a test or a library has made up has no agent.
+    if environ is not os.environ or not client.is_wanted(environ):
+        return 0
+    reply = client.ask(words, lambda _kind, _data: None, watches=False, starts=False)
+    return int(client.unpack(reply[1])[0]) if reply is not None and reply[0] == client.RESULT else 0

@@ -1,0 +1,113 @@
+"""A filter over the audit trail's records, and the last records that pass it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dsops.audit.chain import link_of, record_in
+from dsops.audit.reading import Line, is_of_sandbox, last_lines
+
+Record = Mapping[str, Any]  # any JSON object: it stands in a file
+
+_MOST_LINES = 1 << 62
+_MORE = 8
+
+
+class RecordFilter(NamedTuple):
+    """The records to show; a field that is "" or False excludes none."""
+
+    event: str = ""
+    store: str = ""
+    role: str = ""
+    secret: str = ""
+    reason: str = ""
+    since: str = ""
+    """A time in the records' format: 2026-11-25T10:00:00Z."""
+    failed: bool = False
+    sandbox: bool = False
+    """Whether records of a sandbox pass."""
+
+    def has(self, record: Record) -> bool:
+        """Whether the record passes."""
+        return self.matches(record) and (self.sandbox or not is_of_sandbox(record))
+
+    def matches(self, record: Record) -> bool:
+        """Whether the record would pass if records of a sandbox did."""
+        facts = object_in(record, "additionalEventData")
+        return (
+            (not self.event or text_in(record, "eventName").lower() == self.event.lower())
+            and (not self.store or facts.get("store") == self.store)
+            and (not self.role or self.role in role_in(record))
+            and (not self.secret or self.secret in str(facts.get("secret", "")))
+            and (not self.reason or self.reason.lower() in str(facts.get("reason", "")).lower())
+            and (not self.since or text_in(record, "eventTime") >= self.since)
+            and (not self.failed or "errorCode" in record)
+        )
+
+
+class LastRecords(NamedTuple):
+    """The last records that pass a filter."""
+
+    records: list[Record]
+    """Oldest first."""
+    hidden: int
+    """The number of a sandbox's records that were skipped."""
+
+
+def last_records(files: Sequence[str], most: int, filter_: RecordFilter, *, until: int | None = None) -> LastRecords:
+    """The last `most` records that pass, up to the record number `until`. Raises TrailUnreadable."""
+    passed: list[Record] = []
+    hidden = 0
+    for file in reversed(files):
+        reach = most if filter_._replace(sandbox=False) == RecordFilter() and until is None else _MOST_LINES
+        while len(passed) < most:
+            lines = last_lines(file, reach)
+            of_file, skipped = _last(lines, most - len(passed), filter_, until)
+            if len(lines) < reach or len(passed) + len(of_file) >= most:
+                passed, hidden = of_file + passed, hidden + skipped
+                break
+            reach *= _MORE  # too few of these lines pass
+    return LastRecords(passed, hidden)
+
+
+def _last(lines: Sequence[Line], most: int, filter_: RecordFilter, until: int | None) -> LastRecords:
+    """The last `most` records of these lines that pass."""
+    passed: list[Record] = []
+    hidden = 0
+    for line in reversed(lines):
+        record = record_in(line.data)
+        if record is None or not filter_.matches(record) or not _is_until(record, until):
+            continue
+        if not filter_.has(record):
+            hidden += 1
+            continue
+        passed.append(record)
+        if len(passed) == most:
+            break
+    return LastRecords(passed[::-1], hidden)
+
+
+def _is_until(record: dict[str, Any], number: int | None) -> bool:  # any JSON object: it stands in a file
+    place = link_of(record) if number is not None else None
+    return place is None or number is None or place.number <= number
+
+
+def role_in(record: Record) -> str:
+    """The role that a record is about; "" for none."""
+    asked = object_in(record, "requestParameters")
+    if asked.get("roleName"):
+        return f"{asked.get('accountId', '')}/{asked['roleName']}"
+    return str(asked.get("roleArn") or asked.get("targetPrincipal") or asked.get("name") or "")
+
+
+def object_in(record: Record, name: str) -> Record:
+    """A member that is an object; empty for any other value."""
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def text_in(record: Record, name: str) -> str:
+    """A member that is a text; "" for any other value."""
+    value = record.get(name)
+    return value if isinstance(value, str) else ""

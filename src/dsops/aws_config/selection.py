@@ -1,0 +1,66 @@
+"""The stores of a configuration that become profiles, and what a profile needs to know of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from dsops.document import Scalar
+from dsops.errors import ConfigError, StoreUnknown, UsageError, nearest
+from dsops.model import Config, StoreEntry
+from dsops.schema import OWN_POLICY, StoreType
+
+
+def exported_stores(config: Config, wanted: tuple[str, ...], types: Mapping[str, StoreType]) -> list[str]:
+    """The stores to export: those named, else all that issue a session. Raises UsageError or ConfigError."""
+    for name in wanted:
+        store = config.stores.get(name)
+        if store is None:
+            meant = nearest(name, config.stores)
+            raise StoreUnknown(f"there is no store `{name}`", hint=f"did you mean `{meant}`?" if meant else "")
+        store_type = types[store.type]
+        if not store_type.gives_credentials and not store_type.takes_credentials:
+            raise UsageError(
+                f"store `{name}` has no credentials: its type is {store.type}",
+                hint="name a store that assumes a role",
+                where=store.where,
+            )
+    names = wanted or tuple(
+        name for name, store in config.stores.items() if store.type in types and types[store.type].gives_credentials
+    )
+    if not names:
+        raise ConfigError(
+            f"{config.files[0].shown} has no store that issues a session", hint="one of the type aws.sts does"
+        )
+    return list(dict.fromkeys(names))
+
+
+def needs_environment(config: Config, name: str, types: Mapping[str, StoreType]) -> bool:
+    """Whether the store's session has `session_policy: auto`, which follows from what an environment reads."""
+    for store in _chain(config, name):
+        if store.type in types and types[store.type].gives_credentials:
+            return _written(store, "session_policy") == OWN_POLICY
+    return False
+
+
+def written_region(config: Config, name: str) -> str:
+    """The region written on the store, or on one whose credentials it uses; "" for none, or one with a variable."""
+    for store in _chain(config, name):
+        if "region" in store.fields:
+            text = _written(store, "region")
+            return "" if "${" in text else text
+    return ""
+
+
+def _chain(config: Config, name: str) -> Iterator[StoreEntry]:
+    """The store, and the stores whose credentials it uses, in turn."""
+    seen: set[str] = set()
+    while name in config.stores and name not in seen:
+        seen.add(name)
+        yield config.stores[name]
+        name = _written(config.stores[name], "credentials_from")
+
+
+def _written(store: StoreEntry, key: str) -> str:
+    """A field's text as written; "" for a missing field or one that is no text."""
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""

@@ -1,0 +1,180 @@
+"""Checks of base credentials, stores and permissions: sessions are issued and secrets read, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from dsops.aws.apis.sts import CallerIdentity, get_caller_identity
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.http.clock import Glance
+from dsops.aws.identity.ambient import OF_ENVIRONMENT, passed_over
+from dsops.cache import CredentialCache
+from dsops.credentials import Credentials
+from dsops.doctor.check import Check, failed
+from dsops.doctor.network import look_at
+from dsops.doctor.permissions import check_batches, check_trust
+from dsops.endpoint import Endpoint
+from dsops.errors import DsopsError
+from dsops.plan import Plan, SecretReference, Step
+from dsops.resolve import MISSING, Resolver, Trial
+from dsops.resolve.base import base_endpoint, base_source
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.startup import NamedTuple
+from dsops.tasks import gather, settle, spawn
+from dsops.text import counted, duration_text
+
+CODES = {
+    "doctor.base-credentials": "AWS knows the credentials that sign the first hop, and they last",
+    "doctor.store": "the store issues its session, and gives every secret that is read from it",
+}
+"""Code -> what is true when the check is ok."""
+
+_SOON = timedelta(minutes=15)
+
+
+class StoreProbe(NamedTuple):
+    """The outcome of the calls to AWS."""
+
+    glances: list[Glance | DsopsError]
+    """One for each endpoint, in their order."""
+    checks: list[Check]
+    """Of base credentials, then of stores, then of permissions."""
+
+
+class _Examination(NamedTuple):
+    """An environment's plan, and what carries it out."""
+
+    plan: Plan
+    resolver: Resolver
+
+
+async def try_all(plans: Sequence[Plan], endpoints: Sequence[Endpoint], runtime: Runtime) -> StoreProbe:
+    """Call every endpoint, issue every session and read every secret; environments share one cache."""
+    client, cache = make_client(runtime), CredentialCache(runtime.now, is_of_one_run=True)
+    looking = await spawn(look_at(endpoints, client))
+    examinations = [_Examination(plan, Resolver(plan, runtime, client, cache)) for plan in plans]
+    checks: dict[tuple[str, str], Check] = {}
+    for found in await gather(*[_try_all_of(each, client, cache) for each in examinations]):
+        for check in found:
+            checks.setdefault((check.code, check.name), check)
+    order = ("doctor.base-credentials", "doctor.store", "doctor.batch", "doctor.trust-policy")
+    return StoreProbe(await looking, sorted(checks.values(), key=lambda check: order.index(check.code)))
+
+
+async def _try_all_of(examined: _Examination, client: Client, cache: CredentialCache) -> list[Check]:
+    """One check for each base identity of the plan, and one for each of its stores, tried side by side."""
+    bases = list(examined.plan.ambient)
+    regions = {profile: ambient.region for profile, ambient in examined.plan.ambient.items() if profile}
+    asking = [_ask(examined.resolver, profile, regions.get(profile, ""), client) for profile in bases]
+    trying = await spawn(examined.resolver.trial())
+    asked = dict(zip(bases, await settle(*asking), strict=True))
+    trial = await trying
+    return [
+        *[_base_check(profile, found, client.runtime) for profile, found in asked.items()],
+        *_store_checks(examined.plan, trial, asked, client.runtime),
+        *check_batches(examined.plan, cache.memory),
+        *check_trust(examined.plan, trial.sessions),
+    ]
+
+
+class _Base(NamedTuple):
+    """Base credentials, and the caller that AWS sees."""
+
+    credentials: Credentials
+    identity: CallerIdentity
+
+
+async def _ask(resolver: Resolver, profile: str, region: str, client: Client) -> _Base:
+    """Ask STS for the caller. `region` is the profile's: its partition may differ from the environment's."""
+    credentials = await resolver.base(profile)
+    endpoint = base_endpoint(client.runtime, region, profile)
+    return _Base(credentials, await get_caller_identity(client, credentials, endpoint))
+
+
+def _base_check(profile: str, found: _Base | DsopsError, runtime: Runtime) -> Check:
+    name = base_name(profile)
+    if isinstance(found, DsopsError):
+        return failed("doctor.base-credentials", name, found)
+    credentials, identity = found
+    source = base_source(credentials.source, identity.arn)
+    other = passed_over(runtime.environ) if source == OF_ENVIRONMENT else ""
+    detail = f"{identity.arn} from {source}{_left(credentials, runtime)}" + (f"; {other}" if other else "")
+    # Credentials from every other source can be renewed.
+    if source == OF_ENVIRONMENT and credentials.seconds_left(runtime.now()) < _SOON.total_seconds():
+        why, hint = "credentials in environment variables can't be renewed", "put a newer session into the environment"
+        return Check("doctor.base-credentials", name, "warning", detail, why, hint)
+    return Check("doctor.base-credentials", name, "ok", detail)
+
+
+def _store_checks(
+    plan: Plan, trial: Trial, asked: Mapping[str, _Base | DsopsError], runtime: Runtime
+) -> Iterator[Check]:
+    """One check for each store; a store that failed only because its credentials did is skipped."""
+    culprits: dict[int, str] = {}
+    for step in plan.steps.values():
+        session, outcomes = trial.sessions.get(step.name), _without_optional(plan, step, trial.outcomes.get(step.name))
+        name = f"store {step.name}" + ("" if outcomes is None else f" ({plan.environment})")
+        # A store that nothing reads from is as good as the session that it would read with.
+        below = trial.sessions.get(step.credentials_from) if outcomes is None else None
+        errors = _errors(session, outcomes) or _errors(below, None)
+        base = None if step.credentials_from or step.proof is not None else asked.get(step.profile)
+        if errors and isinstance(base, DsopsError) and errors[0].code == base.code:
+            culprits.setdefault(id(errors[0]), base_name(step.profile))
+        culprit = culprits.get(id(errors[0])) if errors else None
+        if culprit:
+            culprits[id(errors[0])] = f"store {step.name}"
+            yield Check("doctor.store", name, "skipped", f"needs {culprit}")
+        elif errors:
+            culprits.update((id(error), f"store {step.name}") for error in errors)
+            yield failed("doctor.store", name, errors[0])._replace(errors=errors)
+        else:
+            yield Check("doctor.store", name, "ok", _detail(step, session, outcomes, runtime))
+
+
+_Outcomes = Mapping[SecretReference, Secret | DsopsError] | DsopsError | None
+
+
+def _without_optional(plan: Plan, step: Step, outcomes: _Outcomes) -> _Outcomes:
+    """The outcomes without missing secrets that have a `default` or are `optional`."""
+    if not isinstance(outcomes, Mapping):
+        return outcomes
+    of_step = [variable for variable in plan.variables if variable.step == step.name]
+    needed = {each.reference for each in of_step if each.default is None and not each.optional}
+    return {
+        reference: outcome
+        for reference, outcome in outcomes.items()
+        if reference in needed or not isinstance(outcome, MISSING)
+    }
+
+
+def _errors(session: Credentials | DsopsError | None, outcomes: _Outcomes) -> tuple[DsopsError, ...]:
+    """The errors of a store, each once."""
+    if isinstance(session, DsopsError):
+        return (session,)
+    if isinstance(outcomes, DsopsError):
+        return (outcomes,)
+    found = [each for each in (outcomes or {}).values() if isinstance(each, DsopsError)]
+    return tuple({id(error): error for error in found}.values())
+
+
+def _detail(step: Step, session: Credentials | DsopsError | None, outcomes: _Outcomes, runtime: Runtime) -> str:
+    """The session that a store issued and how many secrets were read; never a value."""
+    parts = []
+    if isinstance(session, Credentials):
+        parts.append(f"{step.session_source} gave {session.arn or session.masked_key_id}{_left(session, runtime)}")
+    if isinstance(outcomes, Mapping):
+        parts.append(f"{counted(len(outcomes), 'secret')} read")
+    return ", ".join(parts) or "no variable reads from it"
+
+
+def _left(credentials: Credentials, runtime: Runtime) -> str:
+    if not credentials.expiration_text:
+        return ""
+    return f", {duration_text(int(credentials.seconds_left(runtime.now())))} left"
+
+
+def base_name(profile: str) -> str:
+    """The name of the check of a profile's base credentials; "" for no profile."""
+    return f"base credentials of profile {profile}" if profile else "base credentials"

@@ -1,0 +1,95 @@
+"""The configuration that a shell's hook may load, and the shell code by which the hook loads an environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from dsops import config as configuration
+from dsops.config import HOOKED
+from dsops.config.allow import is_as_allowed, permission_folder, permissions, refuse_shared
+from dsops.credentials import FRESH_SECONDS, USABLE_SECONDS, Credentials
+from dsops.errors import ConfigNotFound, NotAllowed
+from dsops.hook.marks import times_of
+from dsops.model import Config
+from dsops.render.fish import quote_bytes
+from dsops.render.shell import quote
+from dsops.runtime import Runtime
+from dsops.startup import NamedTuple
+from dsops.stores import StoreTypes
+
+
+class Loaded(NamedTuple):
+    """What an environment changes in a shell."""
+
+    environment: str
+    values: Mapping[str, bytes]
+    removed: tuple[str, ...]
+    """Inherited variables that name another AWS identity than the environment's."""
+    seconds: int | None
+    """Until a session among the values has to be renewed; None where none expires."""
+
+
+def load_found(runtime: Runtime) -> Config:
+    """The configuration found from the working folder upward; DSOPS_CONFIG is ignored."""
+    try:
+        return configuration.load(folder=runtime.folder, environ=runtime.environ, types=StoreTypes(), permission=HOOKED)
+    except ConfigNotFound as error:
+        error.retell(error.message, hint="`dsops init` writes one; the hook takes no other name, and no DSOPS_CONFIG")
+        raise
+
+
+def watched_times(path: str, runtime: Runtime) -> dict[str, int | None]:
+    """The modification times of the files on which a permission depends, read before the files themselves."""
+    folder = permission_folder(path, runtime.environ, HOOKED)
+    return times_of([path, configuration.local_path(path), *([folder] if folder else [])])
+
+
+def allowed_config(path: str, times: dict[str, int | None], runtime: Runtime) -> Config:
+    """The configuration at that path, which the user has allowed for the hook. Raises NotAllowed.
+
+    The times of the other files that it is made of are added to `times`.
+    """
+    allowed = permissions(path, runtime.environ, HOOKED)
+    files = {file.written for permission in allowed for file in permission.files}
+    times.update(times_of(sorted(files - times.keys())))
+    # Checked before anything is parsed: a hostile file may take minutes. `load_found` checks the bytes that it reads.
+    config = load_found(runtime) if is_as_allowed(path, allowed) else None
+    if config is not None:
+        refuse_shared(config.files)
+    if config is None or not config.is_allowed:
+        raise NotAllowed(
+            "you have not allowed that, as the file is now" if allowed else "you have not allowed that",
+            hint="`dsops hook status` shows what it would do, `dsops hook allow` allows it",
+        )
+    return config
+
+
+def renewal_seconds(sessions: Sequence[Credentials], now: datetime) -> int | None:
+    """Seconds until the first session stops being fresh, or being usable if it is not fresh now; None without one."""
+    left = [session.seconds_left(now) for session in sessions if session.expiration is not None]
+    if not left:
+        return None
+    first = min(left)
+    return int(max(first - FRESH_SECONDS if first > 2 * FRESH_SECONDS else first - USABLE_SECONDS, 1))
+
+
+def shell_calls(shell: str, marks: Mapping[str, str], loaded: Loaded | None) -> bytes:
+    """Calls of the hook's functions, one a line: files to watch, variables to unset and set, the time to come again."""
+    word = quote_bytes if shell == "fish" else quote
+    watch = [(b"__dsops_watch", os.fsencode(path), os.fsencode(mark)) for path, mark in marks.items()]
+    lines = [b" ".join([function, word(path), word(mark)]) for function, path, mark in watch]
+    if loaded:
+        lines += [b"__dsops_drop %s" % name.encode() for name in loaded.removed]
+        lines += [b"__dsops_put %s %s" % (name.encode(), word(value)) for name, value in loaded.values.items()]
+        lines += [] if loaded.seconds is None else [b"__dsops_until %d" % loaded.seconds]
+    return b"".join(line + b"\n" for line in lines)
+
+
+def hook_code(shell: str, words: Sequence[str]) -> bytes:
+    """The hook's code for a shell; `words` is the command line that starts dsops."""
+    module = __import__(f"dsops.hook.{shell}", fromlist=["CODE"])
+    word = quote_bytes if shell == "fish" else quote
+    code: str = module.CODE
+    return code.lstrip().encode().replace(b"@DSOPS@", b" ".join(word(os.fsencode(part)) for part in words))

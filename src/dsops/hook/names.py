@@ -1,0 +1,65 @@
+"""The variables that a shell's hook may set: none that control programs, none with a meaning for a shell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from dsops.config.steering import is_credential, steering
+from dsops.errors import NotAllowed
+
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+# bash(1), zshparam(1) and fish's list of special variables; USERNAME and UID make zsh become that user.
+_OF_SHELLS = frozenset(
+    """
+    _ ARGC ARGV ARGV0 CDPATH CHILD_MAX CMD_DURATION COLUMNS COMPREPLY COPROC CORRECT_IGNORE CORRECT_IGNORE_FILE
+    CPUTYPE DIRSTACK DIRSTACKSIZE EGID EMACS ENV EPOCHREALTIME EPOCHSECONDS ERRNO EUID EXECIGNORE FCEDIT FIGNORE
+    FPATH FUNCNAME FUNCNEST GID GLOBIGNORE GLOBSORT GROUPS HISTCHARS HISTCMD HISTCONTROL HISTFILE HISTFILESIZE
+    HISTIGNORE HISTNO HISTORY_IGNORE HISTSIZE HISTTIMEFORMAT HOST HOSTFILE HOSTNAME HOSTTYPE IFS IGNOREEOF
+    INSIDE_EMACS KEYBOARD_HACK KEYTIMEOUT LANG LANGUAGE LINENO LINES LISTPROMPT LOGCHECK LOGNAME MACHTYPE MAIL
+    MAILCHECK MAILPATH MANPATH MAPFILE MATCH MBEGIN MEND MENUMODE MENUPROMPT MENUSELECT MODULE_PATH NULLCMD OLDPWD
+    OPTARG OPTERR OPTIND OSTYPE PIPESTATUS POSIXLY_CORRECT POSTEDIT PPID PROMPT PS0 PS1 PS2 PS3 PSVAR PWD RANDOM
+    READNULLCMD REPLY RPROMPT RPROMPT2 RPS1 RPS2 SAVEHIST SECONDS SHLVL SPROMPT SRANDOM STTY TERM TERMINFO TIMEFMT
+    TIMEFORMAT TMOUT TMPDIR TMPPREFIX TMPSUFFIX TTY TTYIDLE UID USER USERNAME VENDOR WATCH WATCHFMT WORDCHARS ZBEEP
+    """.split()
+)
+_BEGINNINGS = (
+    "BASH",
+    "COMP_",
+    "DSOPS_",
+    "FISH_",
+    "LC_",
+    "PROMPT_",
+    "READLINE_",
+    "TRY_BLOCK_",
+    "XDG_",
+    "ZFTP_",
+    "ZLE_",
+    "ZLS_",
+    "ZSH_",
+)
+
+
+def require_harmless(names: Iterable[str]) -> None:
+    """Raises NotAllowed for variables that would change how the shell or its programs work.
+
+    Otherwise anyone who can write the file could decide what the next command line runs. `dsops exec` gives such
+    variables to one command, which the user has chosen.
+    """
+    for name in names:
+        if why := _harm(name):
+            raise NotAllowed(
+                f"`{name}` is not set in a shell", why=why, hint="use `dsops exec` for the command that needs it"
+            )
+
+
+def _harm(name: str) -> str:
+    """The reason why the hook does not set a variable; "" for one that it sets."""
+    if (family := steering(name)) and not is_credential(name):
+        return f"it steers {family}, in every command of the shell"
+    if not _NAME.fullmatch(name):
+        return "only names in capital letters, digits and `_` are: others mean something to one shell or another"
+    if name in _OF_SHELLS or name.startswith(_BEGINNINGS):
+        return "it means something to a shell or to dsops"
+    return ""

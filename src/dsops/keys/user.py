@@ -1,0 +1,127 @@
+"""The IAM user that a key belongs to: name, endpoints, and a session with MFA where IAM asks for one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from dsops.arn import Arn, parse_arn, partition_named, partition_of_region
+from dsops.aws.apis.access_keys import delete_access_key, list_access_keys
+from dsops.aws.apis.iam import Iam
+from dsops.aws.apis.sts import get_caller_identity, get_session_token
+from dsops.aws.http.client import make_client
+from dsops.cache import Memory
+from dsops.credentials import Credentials
+from dsops.endpoint import Endpoint, resolve_endpoint
+from dsops.errors import DsopsError, EntityNotFound, KeyringFailed, KeysRefused, MfaRequired, Where
+from dsops.keyring.index import KeysEntry
+from dsops.plan import Fingerprint, Step
+from dsops.resolve.base import base_endpoint, base_environ
+from dsops.runtime import Runtime
+from dsops.secret import Secret
+from dsops.stores.interface import Context
+from dsops.stores.mfa import with_code
+from dsops.text import clean
+
+_SESSION_SECONDS = 900
+
+
+def masked(key_id: str) -> str:
+    """The first and last four characters of a key id."""
+    return f"{key_id[:4]}...{key_id[-4:]}"
+
+
+def user_of(entry: KeysEntry) -> str:
+    """The user's name, without its path."""
+    return _arn(entry).resource_name
+
+
+def iam_of(entry: KeysEntry, credentials: Credentials, runtime: Runtime) -> Iam:
+    """A client of IAM in the key's partition, with these credentials."""
+    endpoint = resolve_endpoint("iam", _region(entry, runtime), base_environ(runtime))
+    return Iam(make_client(runtime), credentials, endpoint)
+
+
+def sts_of(entry: KeysEntry, runtime: Runtime) -> Endpoint:
+    """STS of the key's partition, in the environment's region if that belongs to the partition."""
+    return resolve_endpoint("sts", _region(entry, runtime), base_environ(runtime))
+
+
+def _region(entry: KeysEntry, runtime: Runtime) -> str:
+    partition = partition_named(_arn(entry).partition)
+    region = runtime.environ.get("AWS_REGION") or runtime.environ.get("AWS_DEFAULT_REGION") or ""
+    if region and (partition is None or partition_of_region(region).name == partition.name):
+        return region
+    return partition.global_region if partition is not None else "us-east-1"
+
+
+def _arn(entry: KeysEntry) -> Arn:
+    arn = parse_arn(entry.arn)
+    if arn is None:
+        raise KeyringFailed(
+            f"dsops' list does not say whose key `{entry.name}` is",
+            hint=f"put it there again: `dsops keys add {entry.name} --replace`",
+        )
+    return arn
+
+
+async def entry_of(credentials: Credentials, name: str, runtime: Runtime) -> KeysEntry:
+    """The list's entry for a key, with its user and age. Raises KeysRefused for a key that belongs to no user."""
+    identity = await get_caller_identity(make_client(runtime), credentials, base_endpoint(runtime))
+    arn = parse_arn(identity.arn)
+    if arn is None or arn.resource_type != "user":
+        is_root = arn is not None and arn.resource == "root"
+        raise KeysRefused(
+            f"that is the key of {clean(identity.arn)}",
+            why="the root user may assume no role, and AWS advises to delete its keys"
+            if is_root
+            else "only a user has a key that lasts",
+            hint="make a key of a user: `aws iam create-access-key --user-name NAME`",
+        )
+    added = runtime.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    entry = KeysEntry(name, credentials.access_key_id, identity.arn, added)
+    with suppress(DsopsError):  # without iam:ListAccessKeys the key's age stays unknown
+        keys = await list_access_keys(iam_of(entry, credentials, runtime), user_of(entry))
+        created = next((key.created for key in keys if key.key_id == entry.key_id), "")
+        return entry._replace(created=created)
+    return entry
+
+
+async def delete_key(entry: KeysEntry, key_id: str, credentials: Credentials, runtime: Runtime) -> None:
+    """Delete one of the user's keys in IAM; a key that does not exist there any more is no error."""
+    with suppress(EntityNotFound):
+        await delete_access_key(iam_of(entry, credentials, runtime), user_of(entry), key_id)
+
+
+async def session_with_mfa(
+    entry: KeysEntry, credentials: Credentials, serial_number: str, runtime: Runtime
+) -> Credentials:
+    """A session of the user with MFA; the code comes from the keyring or from the person at the terminal."""
+    endpoint, client = sts_of(entry, runtime), make_client(runtime)
+
+    async def use(code: Secret) -> Credentials:
+        return await get_session_token(
+            client,
+            credentials,
+            endpoint,
+            duration_seconds=_SESSION_SECONDS,
+            serial_number=serial_number,
+            token_code=code,
+        )
+
+    step = Step(
+        name=f"dsops keys rotate {entry.name}",
+        type="aws.sts",
+        settings={"serial_number": serial_number},
+        region=endpoint.region,
+        credentials_from="",
+        profile="",
+        fingerprint=Fingerprint(""),
+        is_chained=False,
+        where=Where("--serial-number"),
+    )
+    try:
+        return await with_code(step, Context(runtime, client, Memory(runtime.now)), use)
+    except MfaRequired as error:
+        hint = f"run it at a terminal, or put the device's seed into the keyring: `dsops mfa add {serial_number}`"
+        error.retell(f"the MFA code of {serial_number} is needed to rotate `{entry.name}`", hint=hint)
+        raise

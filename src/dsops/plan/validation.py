@@ -1,0 +1,63 @@
+"""What `dsops validate` checks of a configuration as a whole, before any environment is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from dsops.document import Scalar, to_plain
+from dsops.interpolate import names_in
+from dsops.model import Config, StoreEntry
+from dsops.plan.limits import SAME_CALLER, same_caller_note
+
+
+def plannable(config: Config, unusable: Collection[str]) -> Config:
+    """The configuration without variables of unusable stores: a plan would only repeat the problems of those stores."""
+    environments = {
+        name: environment._replace(
+            variables={
+                key: variable
+                for key, variable in environment.variables.items()
+                if variable.reference is None or _chain(variable.reference.store, config.stores).isdisjoint(unusable)
+            }
+        )
+        for name, environment in config.environments.items()
+    }
+    return config._replace(environments=environments)
+
+
+def _chain(name: str, stores: Mapping[str, StoreEntry]) -> set[str]:
+    """The store, and the stores whose credentials it uses, in turn; an unknown name ends the chain."""
+    chain: set[str] = set()
+    while name and name not in chain:
+        chain.add(name)
+        name = _text(stores[name], "credentials_from") if name in stores else ""
+    return chain
+
+
+def same_caller_notes(config: Config) -> list[str]:
+    """A note for each pair of stores that use one session name of a role for different sessions.
+
+    Names are compared as written: equal texts give equal names, unless they contain ${TIMESTAMP}.
+    """
+    first: dict[tuple[str, str], StoreEntry] = {}
+    notes = []
+    for store in config.stores.values():
+        role, name = _text(store, "role_arn"), _text(store, "role_session_name")
+        if not role or not name or "TIMESTAMP" in names_in(name):
+            continue
+        other = first.setdefault((role, name), store)
+        differing = [key for key in SAME_CALLER if _plain(store, key) != _plain(other, key)]
+        if differing:
+            stores = f"`{other.name}` and `{store.name}` ({store.where})"
+            notes.append(same_caller_note(stores, differing, f"{name} of {role}"))
+    return notes
+
+
+def _text(store: StoreEntry, key: str) -> str:
+    field = store.fields.get(key)
+    return field.node.text if field is not None and isinstance(field.node, Scalar) else ""
+
+
+def _plain(store: StoreEntry, key: str) -> object:
+    field = store.fields.get(key)
+    return None if field is None else to_plain(field.node)

@@ -1,0 +1,59 @@
+"""The sessions that can open the AWS console, and the partition whose console they open."""
+
+from __future__ import annotations
+
+from dsops.arn import Partition, parse_arn, partition_named, partition_of_region
+from dsops.credentials import Credentials
+from dsops.endpoint import is_aws_host, parse_address
+from dsops.errors import ConsoleRefused, UsageError
+from dsops.plan import Plan
+from dsops.resolve.base import session_endpoint
+from dsops.runtime import Runtime
+
+
+def partition_of_session(credentials: Credentials, region: str) -> Partition:
+    """The partition of the session's role, or of the region where the role is not known."""
+    arn = parse_arn(credentials.arn)
+    return (partition_named(arn.partition) if arn else None) or partition_of_region(region)
+
+
+def refuse_other_sts(plan: Plan, name: str, runtime: Runtime, hint: str) -> None:
+    """Raises UsageError for a session of an STS that is not AWS's: its credentials must not go to AWS."""
+    address = parse_address(session_endpoint(plan, name, runtime).url)
+    if address is None or not is_aws_host(address.host):
+        raise UsageError(f"store `{name}` does not use AWS's STS, so it cannot open the console", hint=hint)
+
+
+def refuse_chained(plan: Plan, name: str, seconds: int | None) -> None:
+    """Raises UsageError for a duration with role chaining: the console's session then has the role session's duration.
+
+    IAM User Guide, "Enable custom identity broker access to the AWS console".
+    """
+    step = plan.steps[name]
+    while step.type != "aws.sts" and step.credentials_from:
+        step = plan.steps[step.credentials_from]
+    if seconds is not None and step.is_chained:
+        raise UsageError(
+            f"`--duration` can't be given for store `{name}`",
+            why="its role is assumed with another role's session: the console lasts as long as this one's",
+            hint="leave out `--duration`",
+        )
+
+
+def refuse_session(credentials: Credentials, seconds: int | None) -> None:
+    """Raises ConsoleRefused for credentials of a user or the root user: AWS signs in roles and federated users only."""
+    arn = parse_arn(credentials.arn)
+    kind = arn.resource_type if arn else ""
+    if not credentials.is_temporary or kind in {"user", "root"}:
+        what = "a session of GetSessionToken" if credentials.is_temporary else "a long-term key"
+        raise ConsoleRefused(
+            f"{what} does not open the console",
+            why="AWS signs in roles and federated users only",
+            hint="name a store with a `role_arn`",
+        )
+    if seconds is not None and kind == "federated-user":
+        raise UsageError(
+            "`--duration` can't be given for a federated user",
+            why="the console lasts as long as its session",
+            hint="set `duration_seconds` on the store",
+        )

@@ -1,0 +1,64 @@
+"""The policy that denies everything to a role's older sessions.
+
+IAM User Guide, "Revoking IAM role temporary security credentials": a session can't be ended, but AWS evaluates the
+role's policies with every call, and each session carries its issue time.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from dsops.arn import Arn
+
+POLICY_NAME = "AWSRevokeOlderSessions"
+"""The name that the console uses: the console shows the policy, and its `Revoke` button replaces it."""
+
+_KEY = "aws:TokenIssueTime"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def revocation_policy(before: datetime) -> str:
+    """The policy as the console writes it; `before` is aware. A session issued in that second is not denied."""
+    condition = {"DateLessThan": {_KEY: time_text(before)}}
+    statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def revoked_before(document: str) -> datetime | None:
+    """The time in a revocation policy; None for any other document."""
+    try:
+        value = json.loads(document)
+        text = value["Statement"][0]["Condition"]["DateLessThan"][_KEY]
+        moment = datetime.fromisoformat(text)
+    except (ValueError, LookupError, TypeError):
+        return None
+    if moment.tzinfo is None:
+        return None
+    value["Statement"][0]["Condition"]["DateLessThan"][_KEY] = time_text(moment)
+    return moment.astimezone(UTC) if value == json.loads(revocation_policy(moment)) else None
+
+
+def time_text(moment: datetime) -> str:
+    """`2026-11-24T12:00:00Z`."""
+    return moment.astimezone(UTC).strftime(_TIME)
+
+
+def why_not_revocable(role: Arn) -> tuple[str, str]:
+    """Why IAM refuses to attach a policy to the role, and what to do instead; ("", "") for a role that can be changed.
+
+    IAM User Guide, "Service-linked roles" and, of IAM Identity Center, "Referencing permission sets in resource
+    policies": AWS creates these roles, and IAM refuses changes to them.
+    """
+    path = role.resource.removeprefix("role").rpartition("/")[0]
+    if path.startswith("/aws-service-role"):
+        return (
+            "it is a service-linked role: only its service may change it",
+            "remove what the service may do, or ask AWS Support",
+        )
+    if path.startswith("/aws-reserved") or role.resource_name.startswith("AWSReservedSSO_"):
+        return (
+            "IAM Identity Center keeps it, and IAM refuses changes to it",
+            "put the statement into its permission set, or take the user's assignment away, in IAM Identity Center",
+        )
+    return "", ""

@@ -1,0 +1,75 @@
+"""Logins to IAM Identity Center: the stores that share each one, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from dsops.aws.apis.sso import PortalClient, logout
+from dsops.aws.http.client import Client, make_client
+from dsops.aws.identity.sso_cache import read_token, remove_file, token_path
+from dsops.aws.identity.sso_session import SsoSession
+from dsops.errors import DsopsError, LoginRequired
+from dsops.plan import Step
+from dsops.runtime import Runtime
+from dsops.stores.endpoints import endpoint_of
+from dsops.stores.sso_login import session_of
+
+
+class RequestedLogin(NamedTuple):
+    """A login to begin or to end."""
+
+    session: SsoSession
+    step: Step
+    """A store that uses it; the store's endpoint and timeout apply."""
+    stores: tuple[str, ...]
+    """All stores of the configuration that use it, as far as they could be planned."""
+
+
+def grouped_logins(steps: Iterable[Step], runtime: Runtime) -> list[RequestedLogin]:
+    """The logins that these steps use, each with its stores."""
+    by_session: dict[SsoSession, list[Step]] = {}
+    for step in steps:
+        by_session.setdefault(session_of(step.settings, runtime.environ, runtime.folder), []).append(step)
+    return [
+        RequestedLogin(session, group[0], tuple(step.name for step in group)) for session, group in by_session.items()
+    ]
+
+
+def login_of(step: Step, logins: Iterable[RequestedLogin], runtime: Runtime) -> RequestedLogin:
+    """The login that a step uses, with the stores that share it."""
+    session = session_of(step.settings, runtime.environ, runtime.folder)
+    stores = next((login.stores for login in logins if login.session == session), (step.name,))
+    return RequestedLogin(session, step, stores)
+
+
+def client_of(login: RequestedLogin, runtime: Runtime) -> Client:
+    """The client for calls about the login, with the store's own timeout."""
+    client, milliseconds = make_client(runtime), login.step.settings.get("timeout_ms")
+    return client._replace(total_timeout_ms=milliseconds) if isinstance(milliseconds, int) else client
+
+
+class Ended(NamedTuple):
+    """The outcome of a logout."""
+
+    was_logged_in: bool
+    failure: DsopsError | None
+    """Why the portal did not end the login; the token file is removed all the same."""
+
+
+async def end_login(login: RequestedLogin, runtime: Runtime) -> Ended:
+    """End the login at the portal, and remove its token file."""
+    session = login.session
+    path = token_path(session, runtime.environ, runtime.folder)
+    token = read_token(path, session).token
+    failure: DsopsError | None = None
+    if token is not None:
+        endpoint = endpoint_of(login.step, "sso", runtime, session.region)
+        try:
+            await logout(PortalClient(client_of(login, runtime), endpoint, token.access_token))
+        except LoginRequired:
+            pass  # it had ended already
+        except DsopsError as error:
+            failure = error
+    remove_file(path)  # also a file without a usable token: the next login writes to that path
+    return Ended(token is not None, failure)

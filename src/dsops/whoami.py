@@ -1,0 +1,144 @@
+"""The hops behind a session, and the tags, source identity and policies that it carries. Plan in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dsops.plan import Plan, Step
+from dsops.startup import NamedTuple
+from dsops.stores import StoreTypes
+
+_OF_A_TOKEN = {
+    "AssumeRoleWithWebIdentity": "the token",
+    "AssumeRoleWithSAML": "the SAML response",
+    "GetRoleCredentials": "IAM Identity Center",
+}
+"""Operations where an identity provider may add tags and a source identity: in a token's claims, for example."""
+
+
+class Tag(NamedTuple):
+    """One session tag."""
+
+    key: str
+    value: str
+    store: str
+    """The store whose call sent it."""
+    is_inherited: bool
+    """Whether it comes from an earlier hop, which made it transitive."""
+
+
+class Carried(NamedTuple):
+    """Tags and source identity of a session, as far as this configuration decides them."""
+
+    tags: tuple[Tag, ...] = ()
+    source_identity: str = ""
+    source_identity_store: str = ""
+    """The hop that set it; it stays for all later ones."""
+    not_known: tuple[str, ...] = ()
+    """One clause for each thing that no API returns."""
+
+
+def hops_of(plan: Plan, name: str) -> tuple[Step, ...]:
+    """The steps that issue a session on the way to the store's, in the order of their calls."""
+    types, hops = StoreTypes(), list[Step]()
+    while name:
+        step = plan.steps[name]
+        if types[step.type].gives_credentials:
+            hops.append(step)
+        name = step.credentials_from
+    return tuple(reversed(hops))
+
+
+def base_is_session(plan: Plan, name: str) -> bool | None:
+    """Whether the chain begins with temporary base credentials; None where the plan can't tell."""
+    while plan.steps[name].credentials_from:
+        name = plan.steps[name].credentials_from
+    step = plan.steps[name]
+    if step.proof is not None or not StoreTypes()[step.type].takes_credentials:
+        return False
+    return plan.ambient[step.profile].is_temporary
+
+
+def carried(hops: tuple[Step, ...], *, is_from_session: bool | None) -> Carried:
+    """What the last hop's session carries. `is_from_session` is what `base_is_session` returns.
+
+    IAM User Guide, "Pass session tags in AWS STS" (chaining) and "Monitor and control actions taken with assumed
+    roles": transitive tags and a source identity go on to the next role, other tags do not.
+    """
+    tags: tuple[Tag, ...] = ()
+    goes_on: tuple[str, ...] = ()
+    identity, setter = "", ""
+    not_known = [] if is_from_session is False else [_of_base(is_from_session)]
+    for step in hops:
+        kept = [tag._replace(is_inherited=True) for tag in tags if tag.key in goes_on]
+        tags = (*kept, *[Tag(key, value, step.name, is_inherited=False) for key, value in _pairs(step, "tags")])
+        goes_on = (*[tag.key for tag in kept], *text_values(step, "transitive_tag_keys"))
+        if not identity and "source_identity" in step.settings:
+            identity, setter = str(step.settings["source_identity"]), step.name
+        if step.operation in _OF_A_TOKEN or step.type == "aws.sso":
+            who = _OF_A_TOKEN.get(step.session_source, "the issuer")
+            not_known.append(f"the tags and the source identity that {who} gives `{step.name}`")
+        elif not step.type.startswith("aws."):
+            not_known.append(f"what the plugin of the type {step.type} put on the session of `{step.name}`")
+    return Carried(tags, identity, setter, tuple(not_known))
+
+
+def of_base(*, is_temporary: bool) -> Carried:
+    """What base credentials carry: nothing for a long-term key; for a session no API returns it."""
+    return Carried(not_known=(_of_base(is_session=True),)) if is_temporary else Carried()
+
+
+def _of_base(is_session: bool | None) -> str:  # noqa: FBT001 (three answers)
+    what = "the tags, the source identity and the session policy of the base credentials"
+    return (
+        f"{what}: no AWS API returns them" if is_session else f"{what}, if they are a session: no AWS API returns them"
+    )
+
+
+def hop_words(step: Step) -> str:
+    """One hop on one line: store, operation, role, and what the call sends; no secret."""
+    parts = [f"{step.name}: {step.session_source} {session_target(step)}".rstrip()]
+    if "role_session_name" in step.settings:
+        parts[0] += f" as {step.settings['role_session_name']}"
+    parts += ["chained"] if step.is_chained else []
+    parts += [words for name, words in _SENT if name in step.settings]
+    return ", ".join(parts)
+
+
+_SENT = (
+    ("external_id", "external ID sent"),
+    ("serial_number", "MFA code sent"),
+    ("provided_contexts", "contexts sent"),
+)
+
+
+def session_target(step: Step) -> str:
+    """The role, target principal or federated user that the step's call names; "" for none."""
+    names = ("target_principal", "federated_user_name")
+    return step.role or next((str(step.settings[name]) for name in names if name in step.settings), "")
+
+
+def limits(step: Step) -> Iterator[str]:
+    """The policies that reduce a session's permissions below those of its role."""
+    settings = step.settings
+    if "session_policy_covers" in settings:
+        yield f"session policy auto: {settings['session_policy_covers']}"
+    elif "session_policy" in settings:
+        yield f"a session policy of {len(str(settings['session_policy']))} characters"
+    if "task_policy_arn" in settings:
+        yield f"the task policy {settings['task_policy_arn']}"
+    policies = text_values(step, "policy_arns")
+    if policies:
+        yield f"the policies {' and '.join(policies)}"
+
+
+def text_values(step: Step, name: str) -> tuple[str, ...]:
+    """The texts of a list setting; () where the step has no such setting."""
+    setting = step.settings.get(name, ())
+    return tuple(each for each in setting if isinstance(each, str)) if isinstance(setting, tuple) else ()
+
+
+def _pairs(step: Step, name: str) -> list[tuple[str, str]]:
+    setting = step.settings.get(name, ())
+    pairs = [each for each in setting if isinstance(each, tuple)] if isinstance(setting, tuple) else []
+    return [(key, value) for key, value in pairs if isinstance(value, str)]

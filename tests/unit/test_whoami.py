@@ -1,0 +1,106 @@
+"""What is known of a session: which tags go on, who set the source identity, and what nobody can tell."""
+
+from __future__ import annotations
+
+from dsops.cli.look.whoami import hop_value
+from dsops.whoami import base_is_session, carried, hop_words, hops_of, limits, of_base
+from tests.plans import LONG_TERM, TEMPORARY, UNKNOWN, plan_of
+
+CHAIN = """\
+secretStores:
+  first:
+    type: aws.sts
+    role_arn: arn:aws:iam::111111111111:role/First
+    role_session_name: ada
+    tags: {team: data, ticket: "42"}
+    transitive_tag_keys: [team]
+    source_identity: ada
+  second:
+    type: aws.sts
+    role_arn: arn:aws:iam::222222222222:role/Second
+    role_session_name: ada
+    credentials_from: first
+    external_id: between-two
+    tags: {stage: production}
+  third:
+    type: aws.sts
+    role_arn: arn:aws:iam::333333333333:role/Third
+    role_session_name: ada
+    credentials_from: second
+    source_identity: ada
+    policy_arns: [arn:aws:iam::aws:policy/ReadOnlyAccess]
+  secrets:
+    type: aws.secretsmanager
+    credentials_from: third
+  alone:
+    type: aws.secretsmanager
+"""
+
+
+class TestCarried:
+    """Tags and source identity of the last hop's session."""
+
+    def test_only_transitive_tags_go_on_and_they_go_on_to_the_end(self) -> None:
+        """A tag that is not transitive ends with its own session."""
+        known = carried(hops_of(plan_of(CHAIN, store="third"), "third"), is_from_session=False)
+        assert [("team", "data", "first", True)] == list(known.tags)
+
+    def test_a_hop_adds_its_own_tags(self) -> None:
+        """Sent ones are told apart from inherited ones."""
+        known = carried(hops_of(plan_of(CHAIN, store="second"), "second"), is_from_session=False)
+        assert [("team", "data", "first", True), ("stage", "production", "second", False)] == list(known.tags)
+
+    def test_a_source_identity_is_of_the_hop_that_set_it(self) -> None:
+        """A later hop can only send the same once more."""
+        known = carried(hops_of(plan_of(CHAIN, store="third"), "third"), is_from_session=False)
+        assert ("ada", "first") == (known.source_identity, known.source_identity_store)
+
+    def test_a_long_term_key_leaves_nothing_unknown(self) -> None:
+        """It carries nothing: there is nothing to be silent about."""
+        assert () == carried(hops_of(plan_of(CHAIN, store="first"), "first"), is_from_session=False).not_known
+        assert () == of_base(is_temporary=False).not_known
+
+    def test_what_a_session_brings_along_is_not_known(self) -> None:
+        """Said as a fact where it is a session, with an `if` where that is not known either."""
+        hops = hops_of(plan_of(CHAIN, store="first"), "first")
+        assert "if they are a session" not in carried(hops, is_from_session=True).not_known[0]
+        assert "if they are a session" in carried(hops, is_from_session=None).not_known[0]
+        assert 1 == len(of_base(is_temporary=True).not_known)
+
+
+class TestBeginning:
+    """What the chain begins with."""
+
+    def test_base_credentials_decide(self) -> None:
+        """Through every hop, down to the first."""
+        for ambient, expected in ((LONG_TERM, False), (TEMPORARY, True), (UNKNOWN, None)):
+            assert base_is_session(plan_of(CHAIN, store="secrets", ambient=ambient), "secrets") is expected
+
+
+class TestHops:
+    """The chain as people and programs read it."""
+
+    def test_a_secret_store_is_no_hop(self) -> None:
+        """It reads with the session of the last one; one with base credentials has none behind it."""
+        plan = plan_of(CHAIN, store="secrets")
+        assert ["first", "second", "third"] == [step.name for step in hops_of(plan, "secrets")]
+        assert () == hops_of(plan_of(CHAIN, store="alone"), "alone")
+
+    def test_words_say_what_is_sent_but_no_secret(self) -> None:
+        """Operation, role, session name; that an external ID was sent, not which."""
+        words = hop_words(hops_of(plan_of(CHAIN, store="second"), "second")[1])
+        role = "arn:aws:iam::222222222222:role/Second"
+        assert f"second: AssumeRole {role} as ada, chained, external ID sent" == words
+        assert "external" not in hop_words(hops_of(plan_of(CHAIN, store="third"), "third")[2])
+
+    def test_limits_are_those_of_the_last_hop(self) -> None:
+        """A hop without a session policy says nothing of limits."""
+        first, _, third = hops_of(plan_of(CHAIN, store="third"), "third")
+        assert ["the policies arn:aws:iam::aws:policy/ReadOnlyAccess"] == list(limits(third))
+        assert [] == list(limits(first))
+
+    def test_an_end_that_is_not_known_is_null(self) -> None:
+        """Not an empty text, and not 0 seconds."""
+        value = hop_value(hops_of(plan_of(CHAIN, store="first"), "first")[0], "", None)
+        assert isinstance(value, dict)
+        assert (None, None) == (value["expiration"], value["seconds_left"])
