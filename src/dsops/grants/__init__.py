@@ -120,10 +120,10 @@ class _Making:
             elif step.operation == "AssumeRoleWithSAML":
                 hint = "whose assertion says which role: name it in `role_arn` for the role's policies"
                 self._notes[f"store `{step.name}` has no `role_arn`, {hint}"] = None
-        made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
+        roles_made = tuple([self._role(arn, steps) for arn, steps in roles.items()])
         sessions = tuple([each for step in self._steps.values() for each in self._session(step)])
         bases = tuple([base for caller in self._callers.bases() if (base := self._base(caller)).permissions])
-        return Grants(self._plan.environment, made, sessions, bases, tuple(self._notes))
+        return Grants(self._plan.environment, roles_made, sessions, bases, tuple(self._notes))
 
     def _role(self, arn: Arn, steps: list[Step]) -> RoleGrants:
         trust: list[Statement] = []

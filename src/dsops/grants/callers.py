@@ -45,9 +45,9 @@ class Callers:
         names = dict.fromkeys(step.credentials_from for step in self._steps.values() if step.credentials_from)
         self._sources = [self._steps[name] for name in names if self._steps[name].type != "aws.sts"]
         unknown = [*plan.ambient, *[step for step in self._sources if step.type != "aws.sso"]]
-        found = _checked(named) if named else None
+        arn = _checked(named) if named else None
         # One ARN can't belong to two base credentials.
-        self._named = found if len(unknown) == 1 else None
+        self._named = arn if len(unknown) == 1 else None
 
     def bases(self) -> list[RoleCaller]:
         """The callers that start chains: base credentials by profile, then stores whose sessions STS does not issue."""

@@ -19,27 +19,27 @@ def template(grants: Grants, selection: Selection, description: str) -> Template
     """Return the template as JSON values. It names roles, so deploying it takes CAPABILITY_NAMED_IAM."""
     names = UniqueNames(_UNFIT, "")
     resources: Template = {}
-    made: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for role in grants.roles:
-        resources |= _role(role, names, made, selection, grants.environment)
+        resources |= _role(role, names, names_by_role, selection, grants.environment)
     for base in grants.bases if selection.has_permissions else ():
         resources[names.of(f"{base.who.title()}Credentials")] = _base(base, grants.environment)
-    found: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
+    document: Template = {"AWSTemplateFormatVersion": "2010-09-09", "Description": description}
     # Parameters and resources share one set of names.
     parameters = {each: names.of(_parameter(each)) for each in dict.fromkeys(blanks_in(resources))}
     if parameters:
-        found["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
+        document["Parameters"] = {name: _asked(each) for each, name in parameters.items()}
     if resources:
-        found["Resources"] = _referring(resources, parameters)
+        document["Resources"] = _referring(resources, parameters)
     if grants.sessions and selection.has_sessions:
-        found["Outputs"] = {
+        document["Outputs"] = {
             names.of(f"SessionPolicyOf{session.store.title()}"): {
                 "Description": f"The session policy of store {session.store}",
                 "Value": compact(session.policy),
             }
             for session in grants.sessions
         }
-    return found
+    return document
 
 
 def _role(

@@ -42,11 +42,13 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
     """
     platform = str(step.settings.get("web_identity", ""))
     known = step.proof.speaks_of if step.proof is not None else None
-    found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
-    if not found.startswith("https://"):
+    issuer_found = issuer or (known[0] if known is not None else ISSUERS.get(platform, ""))
+    if not issuer_found.startswith("https://"):
         raise PolicyIncomplete(
             f"whose tokens store `{step.name}` sends is not known here",
-            why=f"the issuer is `{found}`, and IAM takes those with https://" if found else "no token is at hand",
+            why=f"the issuer is `{issuer_found}`, and IAM takes those with https://"
+            if issuer_found
+            else "no token is at hand",
             hint="name it with --issuer https://...: it is the claim `iss` of the tokens",
             where=step.where,
         )
@@ -55,7 +57,7 @@ def tokens_of(step: Step, issuer: str) -> TokenClaims:
         meaning = f"The audience of the tokens that store `{step.name}` sends: their claim `aud`."
         audience = DEFAULT_AUDIENCE if platform in _OWN_AUDIENCE else blank("audience", step.name, meaning)
     if known is not None:
-        return TokenClaims(found, audience, known[1])
+        return TokenClaims(issuer_found, audience, known[1])
     form = f", such as {_SUBJECTS[platform]}" if platform in _SUBJECTS else ""
     meaning = f"Whose tokens store `{step.name}` sends: their claim `sub`{form}."
-    return TokenClaims(found, audience, blank("subject", step.name, meaning))
+    return TokenClaims(issuer_found, audience, blank("subject", step.name, meaning))

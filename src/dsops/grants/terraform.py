@@ -18,9 +18,9 @@ def terraform(grants: Grants, selection: Selection, head: str) -> str:
     """Return the text of one `main.tf`, formatted as `terraform fmt` does. `head` is its comment."""
     names = UniqueNames(r"[^A-Za-z0-9_-]", "_")
     blocks: list[str] = []
-    made: dict[str, str] = {}
+    names_by_role: dict[str, str] = {}
     for role in grants.roles:
-        blocks += _role(role, names, made, selection, grants.environment)
+        blocks += _role(role, names, names_by_role, selection, grants.environment)
     blocks += [_base(base, names, grants.environment) for base in grants.bases if selection.has_permissions]
     blocks += [_session(session, names) for session in grants.sessions if selection.has_sessions]
     blanks = {each.name: each for each in blanks_in(_shown(grants, selection))}

@@ -36,7 +36,7 @@ def trust_in_callers(
     that one of them has may be absent for another. `source_identity` may have `*` in it; `own` are conditions that
     say which callers of a wider principal are meant.
     """
-    wanted = assume_actions(step, steps)
+    actions = assume_actions(step, steps)
     operator = "StringLike" if "*" in source_identity else "StringEquals"
     identity: Conditions = {operator: {"sts:SourceIdentity": source_identity}} if source_identity else {}
     entry: Conditions = {}
@@ -51,7 +51,7 @@ def trust_in_callers(
         "sts:SetSourceIdentity": identity,
         "sts:SetContext": {},
     }
-    return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in wanted]
+    return [_allowed({"AWS": principal}, action, _joined(own or {}, conditions[action])) for action in actions]
 
 
 def trust_in_tokens(

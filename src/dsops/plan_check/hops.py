@@ -138,11 +138,11 @@ class _Check:
         return 1 + (self._number(self._plan.steps[step.credentials_from]) if step.credentials_from else 0)
 
     def _row(self, step: Step, question: CaseQuestion, unread: tuple[Unread, ...]) -> AnsweredCase:
-        found = self._complete(question)
+        completed = self._complete(question)
         layers, missing = self._session_policies(step)
-        policies: PolicySet = {**found.policies, "session": layers} if layers else found.policies
-        outcome = simulate(found.asked, policies, (*found.unread, *unread, *missing), self._runtime.now())
-        return AnsweredCase(Case("", 0, found.asked, {}, None), outcome, ())
+        policies: PolicySet = {**completed.policies, "session": layers} if layers else completed.policies
+        outcome = simulate(completed.asked, policies, (*completed.unread, *unread, *missing), self._runtime.now())
+        return AnsweredCase(Case("", 0, completed.asked, {}, None), outcome, ())
 
     def _session_policies(self, step: Step) -> tuple[tuple[tuple[Policy, ...], ...], list[Unread]]:
         """The session policies that limit the caller of the step's call: those that the store before it sends."""

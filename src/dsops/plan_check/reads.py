@@ -42,12 +42,12 @@ def is_open(row: AnsweredCase) -> bool:
         return False
     start = resource[: -_SUFFIX_LENGTH + 1]
     return any(
-        wanted.startswith(start)
+        pattern.startswith(start)
         for reason in row.outcome.decision.reasons
         for near in reason.near
         for failure in near.failures
         if failure.element == "Resource"
-        for wanted in failure.wanted
+        for pattern in failure.wanted
     )
 
 

@@ -63,9 +63,9 @@ def attribute_keys(attributes: Mapping[str, Sequence[str]]) -> dict[str, tuple[s
 
     Of two attributes for one key the first counts, as does the first value of a key with a single value.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     for name, values in attributes.items():
         key = KEYS.get(name, "")
         if key and values:
-            found.setdefault(key, tuple(values[:1] if key in _SINGLE else values))
-    return found
+            keys.setdefault(key, tuple(values[:1] if key in _SINGLE else values))
+    return keys

@@ -58,19 +58,19 @@ class AttachedReader:
     async def role(self, name: str) -> Attached:
         """Return the role's policies, boundary and trust policy."""
         iam, whose = self._iam, f"of role {name}"
-        entity, found = await _both(
+        entity, policies = await _both(
             get_role(iam, name),
             self._all(
                 self._inline(list_role_policies(iam, name), lambda policy: get_role_policy(iam, name, policy), whose),
                 self._attached(list_attached_role_policies(iam, name)),
             ),
         )
-        return await self._with_boundary(entity, found)
+        return await self._with_boundary(entity, policies)
 
     async def user(self, name: str) -> Attached:
         """Return the user's policies, those of its groups, and its boundary."""
         iam, whose = self._iam, f"of user {name}"
-        entity, found = await _both(
+        entity, policies = await _both(
             get_user(iam, name),
             self._all(
                 self._inline(list_user_policies(iam, name), lambda policy: get_user_policy(iam, name, policy), whose),
@@ -78,7 +78,7 @@ class AttachedReader:
                 self._of_groups(name),
             ),
         )
-        return await self._with_boundary(entity, found)
+        return await self._with_boundary(entity, policies)
 
     async def managed(self, arn: str) -> PolicyText:
         """Return the default version of a managed policy."""

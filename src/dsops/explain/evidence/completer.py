@@ -63,11 +63,11 @@ class Completer:
         self, questions: Sequence[tuple[CaseQuestion, PolicySet]]
     ) -> list[CompletedQuestion | DsopsError]:
         """Complete each question, in order, a few at a time (IAM throttles); an error takes its question's place."""
-        found: list[CompletedQuestion | DsopsError] = []
+        results: list[CompletedQuestion | DsopsError] = []
         for start in range(0, len(questions), _AT_ONCE):
             part = questions[start : start + _AT_ONCE]
-            found += await settle(*[self.complete(asked, given) for asked, given in part])
-        return found
+            results += await settle(*[self.complete(asked, given) for asked, given in part])
+        return results
 
     async def complete(self, asked: CaseQuestion, given: PolicySet) -> CompletedQuestion:
         """Return the question with the policies of its caller and its resource, unless they came with it.
@@ -141,8 +141,8 @@ class Completer:
         return f"{arn} is of account {account}, and the keys that ask are of {known}"
 
     async def _attached(self, kind: str, arn: str, *, is_exact: bool) -> Attached:
-        found = parse_arn(arn)
-        account, name = (found.account, found.resource_name) if found is not None else ("", arn)
+        parsed = parse_arn(arn)
+        account, name = (parsed.account, parsed.resource_name) if parsed is not None else ("", arn)
         reader = self._readers[account]
         read = reader.role if kind == "role" else reader.user
         attached = await self._attached_to.setdefault((account, kind, name), Once(lambda: read(name))).get()

@@ -129,10 +129,10 @@ class KeyAsker:
             endpoint = self._chains.endpoint(read.step, "secretsmanager", read.region)
             try:
                 api = SecretsManagerClient(self._chains.client, keys.credentials, endpoint)
-                found = await describe_secret(api, read.resource)
+                secret = await describe_secret(api, read.resource)
             except DsopsError:
                 continue
-            return found.kms_key_id or "alias/aws/secretsmanager"
+            return secret.kms_key_id or "alias/aws/secretsmanager"
         return ""
 
     async def _described(self, key: str, read: Encrypted, chain: Sequence[ChainKeys]) -> KeyDescription | None:

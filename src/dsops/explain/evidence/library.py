@@ -80,9 +80,9 @@ class EvidenceLibrary:
 
         def secrets(account: str, region: str) -> list[SecretsManagerClient]:
             # A secret of another account may be described by callers that its policy allows.
-            found = by_account.get(account) or list(reversed(chain))
+            readers_keys = by_account.get(account) or list(reversed(chain))
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
-            return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in found]
+            return [SecretsManagerClient(self._chains.client, keys.credentials, endpoint) for keys in readers_keys]
 
         def kms(account: str, region: str) -> list[Kms]:
             endpoint = self._chains.endpoint(step, "kms", region)
@@ -149,13 +149,13 @@ class EvidenceLibrary:
         self, issuer: Step, readers: SeveralReaders | None
     ) -> tuple[tuple[Policy, ...], list[Unread]]:
         """Return the session policies of the caller's session, and the unread ones."""
-        found: list[Policy] = []
+        policies: list[Policy] = []
         missing: list[Unread] = []
         text = issuer.settings.get("session_policy")
         if isinstance(text, str) and text:
             name = f"`session_policy` of store `{issuer.name}`"
             try:
-                found.append(parse_policy(text, "session", name=name))
+                policies.append(parse_policy(text, "session", name=name))
             except PolicyInvalid as error:
                 missing.append(Unread("session", f"{name} can't be read: {error.message}"))
         arns = issuer.settings.get("policy_arns", ())
@@ -163,12 +163,12 @@ class EvidenceLibrary:
             read = await readers.managed(str(arn)) if readers is not None else "no keys here may read it"
             if isinstance(read, PolicyText):
                 try:
-                    found.append(parse_policy(read.text, "session", name=read.name))
+                    policies.append(parse_policy(read.text, "session", name=read.name))
                     continue
                 except PolicyInvalid as error:
                     read = error.message
             missing.append(Unread("session", f"{arn}: {read}"))
-        return tuple(found), missing
+        return tuple(policies), missing
 
 
 def is_role_exact(chain: Sequence[ChainKeys], completed: CompletedQuestion) -> bool:

@@ -37,9 +37,9 @@ class Refused(NamedTuple):
 
 def encoded_in(text: str) -> str:
     """Find the encoded message in a text; "" where there is none. Raises UsageError for a damaged one."""
-    found = re.search(_ENCODED, text)
-    words = found[1] if found is not None else "".join(text.split())
-    if found is None and not re.fullmatch(_ALONE, words):
+    match = re.search(_ENCODED, text)
+    words = match[1] if match is not None else "".join(text.split())
+    if match is None and not re.fullmatch(_ALONE, words):
         return ""
     if len(words) > MAX_LENGTH:
         message = f"the encoded message has {len(words):,} characters, and AWS decodes {MAX_LENGTH:,} at most"
@@ -81,9 +81,11 @@ def read_decoded(text: str) -> Refused:
 
 def read_recorded(recorded: Recorded) -> Refused:
     """Read the call from AWS's record, whatever language its message is in. Raises UsageError."""
-    told = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
-    user_id, said = told.get("aws:userid", ""), recorded.said
-    caller = _caller(said.caller or _caller_arn(told.get("aws:principalarn", ""), user_id), user_id.partition(":")[0])
+    values_by_key = {lower_case(key): values[0] for key, values in recorded.context.items() if values}
+    user_id, said = values_by_key.get("aws:userid", ""), recorded.said
+    caller = _caller(
+        said.caller or _caller_arn(values_by_key.get("aws:principalarn", ""), user_id), user_id.partition(":")[0]
+    )
     if caller is None or not said.action:
         why = "it names no caller and action"
         raise UsageError("the record of the refusal is not one that dsops can read", why=why)
@@ -113,8 +115,8 @@ def _refused(
 
 def _caller(arn: str, user_id: str) -> ChainCaller | None:
     """The caller with that ARN. A user may or may not use a session (GetSessionToken); all others do."""
-    found = parse_arn(arn)
-    return base_caller(CallerIdentity(found.account, arn, user_id), is_temporary=True) if found is not None else None
+    parsed = parse_arn(arn)
+    return base_caller(CallerIdentity(parsed.account, arn, user_id), is_temporary=True) if parsed is not None else None
 
 
 Object = Mapping[str, object]

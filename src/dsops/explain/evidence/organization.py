@@ -71,10 +71,10 @@ class OrganizationReader:
                 best = best or AccountPlace(None, "", None, refused.message)
                 continue
             if organization is not None:
-                found = await self._place(account, api, organization, is_own=api is own)
-                if not found.unread:
-                    return found
-                best = best if best is not None and best.organization_id is not None else found
+                place = await self._place(account, api, organization, is_own=api is own)
+                if not place.unread:
+                    return place
+                best = best if best is not None and best.organization_id is not None else place
             elif api is own:
                 return _IN_NONE
         return best or _unknown(account)
@@ -102,13 +102,13 @@ class OrganizationReader:
             return {"scp": (), "rcp": ()}
         self._types = self._types or Once(lambda: list_enabled_policy_types(api))
         enabled = await self._types.get()
-        found: dict[Place, Levels] = {}
+        levels_by_kind: dict[Place, Levels] = {}
         for place, policy_type in _TYPES.items():
-            found[place] = ()
+            levels_by_kind[place] = ()
             if policy_type in enabled:
                 levels = await gather(*[self._attached(api, node, policy_type) for node in reversed(nodes)])
-                found[place] = tuple(levels)
-        return found
+                levels_by_kind[place] = tuple(levels)
+        return levels_by_kind
 
     async def _attached(self, api: OrganizationsClient, node: str, policy_type: str) -> tuple[PolicyText, ...]:
         listed = await list_policies_for_target(api, node, policy_type)

@@ -46,23 +46,23 @@ class SeveralReaders:
         return why
 
     async def _read(self, kind: Kind, name: str) -> Attached:
-        given = self._given.get((self._account, kind, name))
-        if given is not None and not given.is_template:
-            return given
+        from_file = self._given.get((self._account, kind, name))
+        if from_file is not None and not from_file.is_template:
+            return from_file
         why = f"no keys here are of account {self._account}"
         best = Attached(None, (), None, why, (why,), why)
         for number, reader in enumerate(self._readers):
             try:
-                found = await (reader.role(name) if kind == "role" else reader.user(name))
+                attached = await (reader.role(name) if kind == "role" else reader.user(name))
             except EntityNotFound:
                 raise
             except DsopsError as error:
-                found = Attached(None, (), None, error.message, (error.message,), error.message)
-            best = _better(best, found) if number else found
+                attached = Attached(None, (), None, error.message, (error.message,), error.message)
+            best = _better(best, attached) if number else attached
             if not (best.unread_entity or best.unread_identity or best.unread_boundary):
                 break
         # What exists counts before what a template would create.
-        planned = given or self._given.get((ANY_ACCOUNT, kind, name))
+        planned = from_file or self._given.get((ANY_ACCOUNT, kind, name))
         return best if planned is None else _better(best, _of_account(planned, self._account))
 
 
@@ -126,32 +126,32 @@ def read_details(text: str, file: str) -> RecordedDetails:
         )
     managed = {text_of(each, "Arn"): _default_version(each) for each in _objects(content.get("Policies"))}
     groups = {text_of(each, "GroupName"): each for each in _objects(content.get("GroupDetailList"))}
-    given: dict[tuple[str, Kind, str], Attached] = {}
+    entities: dict[tuple[str, Kind, str], Attached] = {}
     for kind, name in (("user", "User"), ("role", "Role")):
         for each in _objects(content.get(f"{name}DetailList")):
             arn = parse_arn(text_of(each, "Arn"))
             if arn is not None:
                 of_groups = [groups[group] for group in _texts(each.get("GroupList")) if group in groups]
                 key = (arn.account, cast("Kind", kind), arn.resource_name)
-                given[key] = _attached(name, each, of_groups, managed)
-    return RecordedDetails(given, frozenset(account for account, _, _ in given))
+                entities[key] = _attached(name, each, of_groups, managed)
+    return RecordedDetails(entities, frozenset(account for account, _, _ in entities))
 
 
 Object = Mapping[str, object]
 
 
 def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapping[str, str]) -> Attached:
-    found: list[PolicyText] = []
+    policies: list[PolicyText] = []
     unread: list[str] = []
     for owner, name in ((entity, kind), *((group, "Group") for group in groups)):
         owner_name = text_of(owner, f"{name}Name")
         for policy in _objects(owner.get(f"{name}PolicyList")):
             text = _document(policy.get("PolicyDocument"))
-            found.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
+            policies.append(PolicyText(f"{text_of(policy, 'PolicyName')} of {lower_case(name)} {owner_name}", text))
         for attached in _objects(owner.get("AttachedManagedPolicies")):
             arn = text_of(attached, "PolicyArn")
             if arn in managed:
-                found.append(PolicyText(arn, managed[arn]))
+                policies.append(PolicyText(arn, managed[arn]))
             else:
                 unread.append(f"{arn} is not in the file")
     boundary_arn = text_of(_object(entity.get("PermissionsBoundary")), "PermissionsBoundaryArn")
@@ -160,7 +160,7 @@ def _attached(kind: str, entity: Object, groups: Sequence[Object], managed: Mapp
     trust = _document(entity.get("AssumeRolePolicyDocument")) if kind == "Role" else ""
     return Attached(
         Entity(text_of(entity, "Arn"), text_of(entity, f"{kind}Id"), boundary_arn, tags, trust),
-        tuple(found),
+        tuple(policies),
         boundary,
         "",
         tuple(unread),

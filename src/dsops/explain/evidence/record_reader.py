@@ -53,13 +53,13 @@ class RecordReader:
             late = []
             for keys in askers:
                 api = self._api(said, step, keys)
-                (found,) = await settle(get_request_authorization_details(api, said.authorization_id))
-                if isinstance(found, AuthorizationDetails):
-                    return await self._recorded(found, said, api) or _missing(said, chain, _OTHER_FORM)
-                why = found.message
-                if isinstance(found, AccessDenied):
+                (details,) = await settle(get_request_authorization_details(api, said.authorization_id))
+                if isinstance(details, AuthorizationDetails):
+                    return await self._recorded(details, said, api) or _missing(said, chain, _OTHER_FORM)
+                why = details.message
+                if isinstance(details, AccessDenied):
                     denied = f"not allowed to {_PERMISSION}"
-                elif isinstance(found, EntityNotFound):
+                elif isinstance(details, EntityNotFound):
                     why = "AWS has no such record for the keys here, or none any more"
                     late.append(keys)
             # Only the refused account has the record at once; its organization may see it, too.
@@ -82,12 +82,12 @@ class RecordReader:
             return None
         uris = list(dict.fromkeys(each.uri for each in details.policies if each.uri))[:_MOST_POLICIES]
         documents = {uri: self._managed[uri] for uri in uris if uri in self._managed}
-        wanted = [uri for uri in uris if uri not in documents]
-        for start in range(0, len(wanted), _AT_ONCE):
-            part = wanted[start : start + _AT_ONCE]
-            found = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
-            documents |= {uri: text for uri, text in zip(part, found, strict=True) if isinstance(text, str)}
-            if all(isinstance(each, AccessDenied) for each in found):
+        missing_uris = [uri for uri in uris if uri not in documents]
+        for start in range(0, len(missing_uris), _AT_ONCE):
+            part = missing_uris[start : start + _AT_ONCE]
+            results = await settle(*[get_request_authorization_policy(api, said.authorization_id, uri) for uri in part])
+            documents |= {uri: text for uri, text in zip(part, results, strict=True) if isinstance(text, str)}
+            if all(isinstance(each, AccessDenied) for each in results):
                 break  # One permission covers them all.
         self._managed |= {uri: text for uri, text in documents.items() if uri.startswith("arn:")}
         return read_record(details, evaluation, documents, said)

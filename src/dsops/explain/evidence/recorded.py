@@ -76,8 +76,8 @@ class Recorded(NamedTuple):
 
     def complete(self, asked: CaseQuestion) -> CaseQuestion:
         """Return the question with the record's caller and context."""
-        told = {lower_case(key) for key in self.context}
-        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in told}
+        recorded_keys = {lower_case(key) for key in self.context}
+        kept = {key: values for key, values in asked.context.items() if lower_case(key) not in recorded_keys}
         principal = asked.principal
         role = parse_arn(_first(self.context, "aws:principalarn"))
         if principal.kind == "role-session" and role is not None and role.account == principal.account:
@@ -180,11 +180,13 @@ class _Record:
 
     def _told_by_matches(self, said: Said) -> Said:
         """The denying statement, for a record without checks."""
-        found = _in_policies(self._evaluation.matched)
-        policy_type = self._type_of_policy(found[0])
+        statements = _in_policies(self._evaluation.matched)
+        policy_type = self._type_of_policy(statements[0])
         if self._evaluation.effect != _DENIES or not policy_type:
             return said
-        return said._replace(policy_type=policy_type, is_deny=True, policy_arn=self._name(found[0]), sid=found[1])
+        return said._replace(
+            policy_type=policy_type, is_deny=True, policy_arn=self._name(statements[0]), sid=statements[1]
+        )
 
     def _type_of(self, check: ToolboxCheck, uri: str) -> str:
         """The refusing types of policy in the words of AWS's messages; "" where the record leaves it open."""
@@ -268,16 +270,16 @@ class _Record:
 
     def _read(self, listed: Sequence[ListedPolicy], place: Place) -> tuple[Policy, ...] | None:
         """None where one of them could not be read."""
-        kind, found = self._resource if place == "resource" else place, []
+        kind, policies = self._resource if place == "resource" else place, []
         for each in listed:
             text = self._documents.get(each.uri)
             if text is None:
                 return None
             try:
-                found.append(parse_policy(text, kind, name=self._name(each.uri)))
+                policies.append(parse_policy(text, kind, name=self._name(each.uri)))
             except PolicyInvalid:
                 return None
-        return tuple(found)
+        return tuple(policies)
 
     def _name(self, uri: str) -> str:
         """The policy's name: its ARN, or its owner's."""

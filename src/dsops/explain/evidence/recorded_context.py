@@ -18,12 +18,12 @@ _MANY: Final = ("sts:transitivetagkeys",)
 
 def condition_keys(context: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     """Return values by key; values that are no text, number or list of them are left out."""
-    found = {}
+    keys = {}
     for key, value in context.items():
         values = _values(lower_case(key), value)
         if values is not None:
-            found[key] = values
-    return found
+            keys[key] = values
+    return keys
 
 
 def _values(key: str, value: object) -> tuple[str, ...] | None:

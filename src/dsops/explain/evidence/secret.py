@@ -13,12 +13,12 @@ async def read_with_any(apis: Sequence[SecretsManagerClient], arn: str) -> Resou
     """Read the secret with several keys; each part comes from the first key that may read it."""
     best: ResourcePolicy | None = None
     for api in apis:
-        found = await read_secret(api, arn)
+        secret = await read_secret(api, arn)
         if best is not None:
-            policy = found if best.unread_policy else best
-            tags = found if best.unread_tags else best
-            found = ResourcePolicy(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
-        best = found
+            policy = secret if best.unread_policy else best
+            tags = secret if best.unread_tags else best
+            secret = ResourcePolicy(policy.policy, tags.tags, policy.unread_policy, tags.unread_tags)
+        best = secret
         if not (best.unread_policy or best.unread_tags):
             break
     return best or ResourcePolicy(None, (), "no keys here may read it", "no keys here may read it")
@@ -28,13 +28,13 @@ async def read_secret(api: SecretsManagerClient, arn: str) -> ResourcePolicy:
     """Read the secret. Raises EntityNotFound when there is none with exactly that ARN."""
     policy, unread_policy = None, ""
     try:
-        found = await get_resource_policy(api, arn)
+        answer = await get_resource_policy(api, arn)
     except AccessDenied as denied:
         unread_policy = denied.message
     else:
-        if found.arn != arn:  # A partial ARN finds a secret too, but policies see the whole ARN.
-            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {found.arn}")
-        policy = PolicyText(f"the policy of {arn}", found.text) if found.text else None
+        if answer.arn != arn:  # A partial ARN finds a secret too, but policies see the whole ARN.
+            raise EntityNotFound(f"there is no {arn}", hint=f"Secrets Manager has {answer.arn}")
+        policy = PolicyText(f"the policy of {arn}", answer.text) if answer.text else None
     try:
         tags = await get_secret_tags(api, arn)
     except AccessDenied as denied:

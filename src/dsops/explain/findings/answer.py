@@ -24,29 +24,29 @@ _SELDOM: Final = frozenset({"trust", "resource", "scp", "rcp", "context"})
 
 def findings_of(outcome: Outcome, said: Said, about: About, error: DsopsError) -> list[RefusalFinding]:
     """Return the findings of an answer, the first place that refused first."""
-    found = verdict(outcome, said)
-    named = found.others if found.certainty == "missing" else filter(None, [found.broken])
-    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if found.certainty != "proven" else ()
-    if found.broken is None:
+    places = verdict(outcome, said)
+    named = places.others if places.certainty == "missing" else filter(None, [places.broken])
+    facts = tuple(facts_of(_asked_first(outcome.unread, named), about)) if places.certainty != "proven" else ()
+    if places.broken is None:
         return [_nothing_found(about, facts, error)]
     unread = frozenset(POLICY_TYPES[each.place] for each in outcome.unread if each.place != "context")
-    if found.certainty == "missing":
-        first = _not_read(found.broken, outcome, about, facts, error, has_leads=bool(found.others))
-        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in found.others)]
+    if places.certainty == "missing":
+        first = _not_read(places.broken, outcome, about, facts, error, has_leads=bool(places.others))
+        return [first, *(_finding(each, "missing", about, (), error, unread, said) for each in places.others)]
     # A finding about an unread policy says no more than that it is not known.
-    others = [each for each in found.others if each.found is not None or each.policy_type not in unread]
+    others = [each for each in places.others if each.found is not None or each.policy_type not in unread]
     return [
-        _finding(broken, found.certainty, about, facts if broken is found.broken else (), error, unread, said)
-        for broken in (found.broken, *others)
+        _finding(broken, places.certainty, about, facts if broken is places.broken else (), error, unread, said)
+        for broken in (places.broken, *others)
     ]
 
 
 def _asked_first(unread: Sequence[Unread], named: Iterable[Broken]) -> list[Unread]:
     """The missing facts, first the condition keys that the named statements test."""
-    wanted: list[str] = []
+    tested_keys: list[str] = []
     for failure in (failure for broken in named for failure in failures_of(broken)):
-        wanted += [lower_case(failure.key), *variable_keys(failure.wanted)]
-    asked = [(each, tuple(key for key in each.keys if _is_among(key, wanted))) for each in unread]
+        tested_keys += [lower_case(failure.key), *variable_keys(failure.wanted)]
+    asked = [(each, tuple(key for key in each.keys if _is_among(key, tested_keys))) for each in unread]
     first = [each._replace(keys=keys) for each, keys in asked if keys]
     return first + [each for each, keys in asked if not keys]
 

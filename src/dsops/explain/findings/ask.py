@@ -173,12 +173,12 @@ def _key_in(message: str) -> str:
 
 def _of_trust(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """A token or assertion of an unknown provider: the trust policy alone decides."""
-    found = finding_of(failure.error, failure.step, hop, edit_at)
-    place = found.place._replace(policy_type="role trust policy", of=failure.step.role)
-    return found._replace(cause="trust-policy", certainty="likely", place=place)
+    finding = finding_of(failure.error, failure.step, hop, edit_at)
+    place = finding.place._replace(policy_type="role trust policy", of=failure.step.role)
+    return finding._replace(cause="trust-policy", certainty="likely", place=place)
 
 
 def _unknown(failure: Failure, hop: int, edit_at: EditAt) -> RefusalFinding:
     """The finding for a refusal that can't be read."""
-    found = finding_of(failure.error, failure.step, hop, edit_at)
-    return found._replace(cause="not-read", certainty="missing")
+    finding = finding_of(failure.error, failure.step, hop, edit_at)
+    return finding._replace(cause="not-read", certainty="missing")

@@ -46,13 +46,13 @@ def broken_places(decision: Decision, policies: Policies) -> list[Broken]:
         if reason.effect == "ExplicitDeny" or (reason.is_needed and reason.effect == "ImplicitDeny")
     ]
     refusing.sort(key=lambda reason: (reason.policy_type, reason.effect) != (decision.decided_by, decision.effect))
-    found = [
+    places = [
         Broken(reason.policy_type, reason.effect, _as_read(nearest(reason), policies), reason.note)
         for reason in refusing
     ]
-    if not found or found[0].policy_type != decision.decided_by:
-        found.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
-    return found
+    if not places or places[0].policy_type != decision.decided_by:
+        places.insert(0, Broken(decision.decided_by, decision.effect, None, ""))
+    return places
 
 
 def _as_read(found: StatementReason | None, policies: Policies) -> StatementReason | None:
@@ -82,11 +82,13 @@ def _all(policies: Policies) -> Iterator[Policy]:
 def nearest(reason: Reason) -> StatementReason | None:
     """The statement that denies; where none does, the Allow with the fewest unmet elements."""
     if reason.effect == "ExplicitDeny":
-        return next(found for found in reason.matched if found.statement.effect == "Deny")
-    near = [found for found in reason.near if found.statement.effect == "Allow" and not _is_elsewhere(found)]
+        return next(candidate for candidate in reason.matched if candidate.statement.effect == "Deny")
+    near = [
+        candidate for candidate in reason.near if candidate.statement.effect == "Allow" and not _is_elsewhere(candidate)
+    ]
     # A secret's policy has a statement for each use, a role's one for each caller.
     ranks = _OF_ROLES if reason.policy_type == "role trust policy" else _OF_OTHERS
-    near.sort(key=lambda found: _distance(found, ranks))
+    near.sort(key=lambda candidate: _distance(candidate, ranks))
     if len(near) > 1 and _distance(near[0], ranks) == _distance(near[1], ranks) >= ranks["Action"]:
         return None  # Two at the same distance, so neither is named.
     return near[0] if near else None
@@ -144,15 +146,19 @@ def _suspect(said: Said, outcome: Outcome) -> StatementReason | None:
     if any(POLICY_TYPES[each.place] == said.policy_type for each in outcome.unread if each.place != "context"):
         return None
     matched = [
-        found
+        statement_reason
         for reason in outcome.at_worst.reasons
         if reason.policy_type == said.policy_type
-        for found in reason.matched
-        if found.statement.effect == "Deny"
+        for statement_reason in reason.matched
+        if statement_reason.statement.effect == "Deny"
     ]
     # The record's name or an ARN identifies a policy; AWS makes up Sids for statements without one.
-    named = [found for found in matched if found.policy.name == said.policy_arn] or matched
-    named = [found for found in named if said.sid and found.statement.sid == said.sid] or named
+    named = [
+        statement_reason for statement_reason in matched if statement_reason.policy.name == said.policy_arn
+    ] or matched
+    named = [
+        statement_reason for statement_reason in named if said.sid and statement_reason.statement.sid == said.sid
+    ] or named
     return _as_read(named[0], outcome.decision.policies) if len(named) == 1 else None
 
 
@@ -166,9 +172,9 @@ def _named_by_aws(said: Said, sure: list[Broken], guessed: list[Broken], suspect
         if is_meant(broken):
             return Diagnosis(broken, "proven", tuple(each for each in sure if each is not broken))
     effect: Effect = "ExplicitDeny" if said.is_deny else "ImplicitDeny"
-    found = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
+    named = suspect or next((broken.found for broken in guessed if is_meant(broken) and not said.is_deny), None)
     others = tuple(broken for broken in sure if broken.policy_type != said.policy_type)
-    return Diagnosis(Broken(said.policy_type, effect, found, ""), "proven", others)
+    return Diagnosis(Broken(said.policy_type, effect, named, ""), "proven", others)
 
 
 def failures_of(broken: Broken) -> tuple[UnmetElement, ...]:

@@ -54,8 +54,8 @@ class Investigator:
         asked = await self._asker.of(failure, said, chain)
         if isinstance(asked, RefusalFinding):
             return [await self._with_known(asked, failure)]
-        found = await self._judge(asked, said, step, hop, chain, error, recorded)
-        return _with_fact(found or [finding_of(error, step, hop, self._edit_at)], record)
+        findings = await self._judge(asked, said, step, hop, chain, error, recorded)
+        return _with_fact(findings or [finding_of(error, step, hop, self._edit_at)], record)
 
     async def _record(
         self, said: Said, step: Step, chain: Sequence[ChainKeys], *, is_fresh: bool

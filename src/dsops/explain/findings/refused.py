@@ -125,7 +125,7 @@ def limit_findings(error: LimitExceeded) -> list[RefusalFinding]:
     problems = error.problems
     if not problems and error.where is not None:
         problems = (Problem(error.where, "", error.message, error.hint),)
-    found = []
+    findings = []
     for problem in problems:
         cause = next((cause for text, cause in _LIMITS if text in problem.message or text in problem.path), "limit")
         if cause == "duration":
@@ -134,5 +134,5 @@ def limit_findings(error: LimitExceeded) -> list[RefusalFinding]:
         key = problem.path.rpartition(".")[2]
         message = f"`{key}`: {problem.message}" if problem.path.count(".") > 1 else problem.message
         place = FaultLocation(store, 0, "", "", "", 0, "", 0)
-        found.append(RefusalFinding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
-    return found
+        findings.append(RefusalFinding(cause, "proven", message, place, remedy=Remedy(problem.hint, problem.where)))
+    return findings

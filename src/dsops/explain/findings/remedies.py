@@ -80,18 +80,18 @@ def _send(cause: Cause, about: About, policy_type: str, store: str) -> Remedy:
     if about.request.principal.kind == "saml" and cause.code in _ATTRIBUTES:
         return _have_said(cause, about, policy_type)
     key = "transitive_tag_keys" if lower_case(cause.key) == "sts:transitivetagkeys" else _SENT[cause.code]
-    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    values = " or ".join(wanted.wanted[:3]) if wanted is not None else ""
+    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    values = " or ".join(mismatch.wanted[:3]) if mismatch is not None else ""
     policy, where = policy_text(policy_type, about), f"store `{store}`" if store else "the call"
-    is_null = wanted is not None and wanted.element.startswith("Null ")
-    if is_null and wanted is not None and (values == "true") is not wanted.is_unwanted:
+    is_null = mismatch is not None and mismatch.element.startswith("Null ")
+    if is_null and mismatch is not None and (values == "true") is not mismatch.is_unwanted:
         text = f"leave what {cause.key} is about out of `{key}` on {where}: {sentence(policy, 'wants')} none"
-    elif wanted is not None and wanted.is_unwanted and not is_null:
+    elif mismatch is not None and mismatch.is_unwanted and not is_null:
         text = f"set `{key}` on {where} to anything but {values}: {sentence(policy, 'refuses')} that"
     else:
         shown = f" ({values})" if values and not is_null else ""
         text = f"set `{key}` on {where} to what {sentence(policy, 'wants')}{shown}"
-    if cause.code == "source-identity" and wanted is not None and not wanted.is_known:
+    if cause.code == "source-identity" and mismatch is not None and not mismatch.is_known:
         text += "; one that the session before already has stays, so that session must be issued again"
     return Remedy(text, about.edit(key, store))
 
@@ -107,8 +107,8 @@ _ATTRIBUTES: Final = {
 
 
 def _have_said(cause: Cause, about: About, policy_type: str) -> Remedy:
-    wanted = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
-    shown = f" ({' or '.join(wanted.wanted[:3])})" if wanted is not None and not wanted.is_unwanted else ""
+    mismatch = next((each for each in cause.mismatches if cause.key and cause.key in each.element), None)
+    shown = f" ({' or '.join(mismatch.wanted[:3])})" if mismatch is not None and not mismatch.is_unwanted else ""
     attribute, policy = _ATTRIBUTES[cause.code], policy_text(policy_type, about)
     return Remedy(f"have the identity provider send `{attribute}` as {sentence(policy, 'wants')} it{shown}")
 

@@ -76,10 +76,10 @@ _NAMELESS: Final = {"web-identity": "the token", "saml": "the assertion"}
 
 def owner_text(arn: str) -> str:
     """`role Jump` for a role's ARN, `user ada` for a user's; any other ARN unchanged."""
-    found = parse_arn(arn)
-    if found is None or found.service != "iam" or found.resource_type not in ("role", "user"):
+    parsed = parse_arn(arn)
+    if parsed is None or parsed.service != "iam" or parsed.resource_type not in ("role", "user"):
         return arn
-    return f"{found.resource_type} {found.resource_name}"
+    return f"{parsed.resource_type} {parsed.resource_name}"
 
 
 def policy_text(policy_type: str, about: About) -> str:

@@ -38,12 +38,12 @@ def opened_caller(step: Step, identity: CallerIdentity) -> ChainCaller | None:
     if caller is None:
         return None
     if step.operation == "AssumeRoleWithSAML":
-        told, unread = _by_assertion(step)
+        context, unread = _by_assertion(step)
     elif step.operation == "AssumeRoleWithWebIdentity":
-        told, unread = _by_token(step)
+        context, unread = _by_token(step)
     else:
-        told, unread = {}, Unread("context", _OF_THE_LOGIN, (*OF_AN_ISSUER, *_OF_A_LOGIN))
-    return caller._replace(context={**caller.context, **told}, unread=(*caller.unread, unread))
+        context, unread = {}, Unread("context", _OF_THE_LOGIN, (*OF_AN_ISSUER, *_OF_A_LOGIN))
+    return caller._replace(context={**caller.context, **context}, unread=(*caller.unread, unread))
 
 
 def _by_assertion(step: Step) -> tuple[Context, Unread]:
@@ -53,29 +53,29 @@ def _by_assertion(step: Step) -> tuple[Context, Unread]:
     if role is None or response is None or not response.is_whole:
         return {}, Unread("context", _OF_THE_ASSERTION, (*OF_AN_ISSUER, *_OF_SAML))
     sent = read_told(response, role, str(step.settings.get("principal_arn", ""))).context
-    told: Context = {key: sent[key] for key in _KEPT if key in sent}
+    context: Context = {key: sent[key] for key in _KEPT if key in sent}
     transitive = {lower_case(key) for key in sent.get("sts:TransitiveTagKeys", ())}
     for key, values in sent.items():
         name = key.removeprefix(_REQUEST_TAG)
         if name != key:
-            told[f"aws:PrincipalTag/{name}"] = values
+            context[f"aws:PrincipalTag/{name}"] = values
             if lower_case(name) in transitive:
-                told[f"{PASSED_ON}{name}"] = values
+                context[f"{PASSED_ON}{name}"] = values
     if "sts:SourceIdentity" in sent:
-        told["aws:SourceIdentity"] = sent["sts:SourceIdentity"]
-    missing = () if "aws:FederatedProvider" in told else ("aws:federatedprovider", "saml:namequalifier")
-    return told, Unread("context", _OF_THE_ASSERTION, missing)
+        context["aws:SourceIdentity"] = sent["sts:SourceIdentity"]
+    missing = () if "aws:FederatedProvider" in context else ("aws:federatedprovider", "saml:namequalifier")
+    return context, Unread("context", _OF_THE_ASSERTION, missing)
 
 
 def _by_token(step: Step) -> tuple[Context, Unread]:
     """Provider, subject and audience of a token that is at hand. Whether it sets tags is not read."""
-    told: Context = {}
+    context: Context = {}
     host = ""
     for asked, _ in unsigned_questions(step, step.region):
         provider = asked.principal.federated
         host = provider.rpartition(":oidc-provider/")[2]
         said = {key: asked.context[key] for key in (f"{host}:sub", f"{host}:aud") if key in asked.context}
-        told = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
+        context = {**({"aws:FederatedProvider": (provider,)} if provider else {}), **said}
     claims = tuple(lower_case(f"{host}:{claim}") for claim in ("sub", "aud", *CLAIMS))
-    known = {lower_case(key) for key in told}
-    return told, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))
+    known = {lower_case(key) for key in context}
+    return context, Unread("context", _OF_THE_PROOF, tuple(key for key in (*OF_AN_ISSUER, *claims) if key not in known))

@@ -70,8 +70,8 @@ def read_refusal(message: str) -> Said:
 
 def _with_record(said: Said, message: str) -> Said:
     """The record's id, its region, and the link to it."""
-    found, link = re.search(_ID, message), re.search(_LINK, message)
-    if found is None:
+    record_id, link = re.search(_ID, message), re.search(_LINK, message)
+    if record_id is None:
         return said
-    said = said._replace(authorization_id=found["id"])
+    said = said._replace(authorization_id=record_id["id"])
     return said if link is None else said._replace(region=link["region"], link=link[0])

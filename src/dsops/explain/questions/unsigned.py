@@ -68,11 +68,12 @@ def _by_assertion(step: Step, role: Arn, region: str, provider: str) -> list[Uns
     network = Unread("context", NETWORK, OF_THE_NETWORK)
     response = assertion_at_hand(step.settings)
     if response is not None and response.is_whole:
-        told = read_told(response, role, named or provider)
-        principal = Principal("saml", "", "", federated=told.principal_arn)
-        context |= told.context
+        asserted = read_told(response, role, named or provider)
+        principal = Principal("saml", "", "", federated=asserted.principal_arn)
+        context |= asserted.context
         return [
-            (CaseQuestion(principal, action, str(role), role.account, context), (network,)) for action in told.actions
+            (CaseQuestion(principal, action, str(role), role.account, context), (network,))
+            for action in asserted.actions
         ]
     keys: tuple[str, ...] = _SAML
     if step.proof is not None and step.proof.speaks_of is not None:
@@ -126,7 +127,7 @@ def _provider(role: Arn, host: str) -> str:
 def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
     """The only provider of that kind that the trust policy names; "" where it names several or none."""
     kind = ":saml-provider/" if asked.principal.kind == "saml" else ":oidc-provider/"
-    found = {
+    providers = {
         provider
         for group in policies.get("trust", ())
         for policy in group
@@ -135,4 +136,4 @@ def provider_in(asked: CaseQuestion, policies: PolicySet) -> str:
         for provider in statement.principals.providers
         if kind in provider
     }
-    return next(iter(found)) if len(found) == 1 else ""
+    return next(iter(providers)) if len(providers) == 1 else ""

@@ -118,7 +118,7 @@ _EMPTY_NOTES: Final[dict[PolicyType, str]] = {
 def _resource_reason(question: PreparedRequest, request: Request, policies: Policies) -> tuple[Reason, Reach]:
     resource = policies.resource
     matched, near = _statements(question, (resource,) if resource is not None else (), is_resource=True)
-    reach = max((found.reach for found in matched if found.statement.effect == "Allow"), default=UNNAMED)
+    reach = max((reason.reach for reason in matched if reason.statement.effect == "Allow"), default=UNNAMED)
     is_needed = must_resource_allow(request, policies)
     note = "" if resource is not None else "the resource has no policy that could name the caller"
     if reach != UNNAMED and not request.is_cross_account:
@@ -134,7 +134,7 @@ _REACH_NOTES: Final = {
 
 
 def _effect(matched: Iterable[StatementReason]) -> Effect:
-    effects = {found.statement.effect for found in matched}
+    effects = {reason.statement.effect for reason in matched}
     if "Deny" in effects:
         return "ExplicitDeny"
     return "Allow" if effects else "ImplicitDeny"
@@ -148,13 +148,13 @@ def _statements(
     for policy in policies:
         for statement in policy.statements:
             failures = _failures(question, policy, statement, is_resource=is_resource)
-            found = StatementReason(policy, statement, failures, question.reach(statement))
+            statement_reason = StatementReason(policy, statement, failures, question.reach(statement))
             elements = {failure.element for failure in failures}
             if not failures:
-                matched.append(found)
+                matched.append(statement_reason)
             elif len(elements) == 1 or statement.actions.element not in elements:
-                near.append(found)
-    near.sort(key=lambda found: len(found.failures))
+                near.append(statement_reason)
+    near.sort(key=lambda statement_reason: len(statement_reason.failures))
     return tuple(matched), tuple(near)
 
 
@@ -235,8 +235,8 @@ def _plain_wildcard(question: PreparedRequest, policy: Policy, condition: Condit
         return ""
     for text in condition.values:
         tokens = tokenize(text, has_variables=policy.version == _WITH_VARIABLES, has_wildcards=True)
-        found = resolve(tokens, question.context())
-        if found and (ANY_RUN in found or ANY_ONE in found) and any(map(compile_glob(found), actual)):
+        pattern = resolve(tokens, question.context())
+        if pattern and (ANY_RUN in pattern or ANY_ONE in pattern) and any(map(compile_glob(pattern), actual)):
             operator = condition.operator.replace("StringEquals", "StringLike")
             return f"`*` and `?` are plain text in {condition.operator}: {operator} would match"
     return ""

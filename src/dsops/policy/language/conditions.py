@@ -131,10 +131,10 @@ def _null_test(key: str, values: Sequence[str]) -> Test:
 
     AWS IAM User Guide, set operators: Null distinguishes "context keys with empty values".
     """
-    wanted = {lower_case(value) for value in values}
-    if not wanted <= {"true", "false"}:
+    expected = {lower_case(value) for value in values}
+    if not expected <= {"true", "false"}:
         raise ValueError("Null takes `true` (the key is absent) or `false` (it is present)")
-    when_absent, when_present = "true" in wanted, "false" in wanted
+    when_absent, when_present = "true" in expected, "false" in expected
     return lambda context: when_present if any(context.get(key, ())) else when_absent
 
 
@@ -184,7 +184,7 @@ def _with_variables(
     def matcher_for(context: Context) -> Matcher:
         if family in ("ArnEquals", "ArnLike"):
             return arn_matcher([*map(compile_arn, static), *(_resolved_arn(tokens, context) for tokens in dynamic)])
-        resolved = [found for tokens in dynamic if (found := resolve(tokens, context)) is not None]
+        resolved = [pattern for tokens in dynamic if (pattern := resolve(tokens, context)) is not None]
         return text_matcher(family, [*static, *resolved])
 
     def test(context: Context) -> Answer:
@@ -204,7 +204,7 @@ def _resolved_arn(tokens: Sequence[Token], context: Context) -> ArnPredicate | N
     sections: Sequence[Sequence[Token]] = split_sections(tokens)
     if len(sections) < 6:
         sections = [tokens]
-    resolved = [found for section in sections if (found := resolve(section, context)) is not None]
+    resolved = [pattern for section in sections if (pattern := resolve(section, context)) is not None]
     if len(resolved) < len(sections):
         return None
     return compile_arn(resolved[0]) if len(sections) == 1 else compile_arn_sections(resolved)
@@ -231,17 +231,17 @@ def _decider(parsed: Operator) -> Callable[[Sequence[str], Matcher], Answer]:
 def _any_matches(values: Sequence[str], matcher: Matcher) -> Answer:
     answer: Answer = False
     for value in values:
-        found = matcher(value)
-        if found:
+        answer_of_value = matcher(value)
+        if answer_of_value:
             return True
-        if found is None:
+        if answer_of_value is None:
             answer = None
     return answer
 
 
 def _none_matches(values: Sequence[str], matcher: Matcher) -> Answer:
-    found = _any_matches(values, matcher)
-    return None if found is None else not found
+    answer = _any_matches(values, matcher)
+    return None if answer is None else not answer
 
 
 # A set of empty texts counts as empty (AWS IAM User Guide, set operators: "an empty string").
@@ -265,7 +265,7 @@ def _all_miss(values: Sequence[str], matcher: Matcher) -> Answer:
 
 def _negation(matcher: Matcher) -> Matcher:
     def misses(value: str) -> Answer:
-        found = matcher(value)
-        return None if found is None else not found
+        answer = matcher(value)
+        return None if answer is None else not answer
 
     return misses

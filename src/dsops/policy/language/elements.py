@@ -246,8 +246,8 @@ def _any_resource(patterns: Sequence[_Pattern], *, is_negated: bool, when_unset:
             if test(parts):
                 return not is_negated
         if dynamic:
-            found = _any_dynamic(dynamic, parts, context, is_negated=is_negated)
-            return when_unset if found is None else found is not is_negated
+            answer = _any_dynamic(dynamic, parts, context, is_negated=is_negated)
+            return when_unset if answer is None else answer is not is_negated
         return is_negated
 
     return matches

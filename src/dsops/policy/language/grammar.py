@@ -43,8 +43,8 @@ def check_policy(document: Document, kind: PolicyKind, *, name: str = "", file: 
     if not reader.problems:
         return ParsedPolicy(Policy(name or file, kind, version, statements), (), "")
     # `sorted` keeps the order of problems on one line.
-    found = sorted(reader.problems, key=lambda entry: entry[0].where.line)
-    return ParsedPolicy(None, tuple(problem for problem, _ in found), found[0][1])
+    problems = sorted(reader.problems, key=lambda entry: entry[0].where.line)
+    return ParsedPolicy(None, tuple(problem for problem, _ in problems), problems[0][1])
 
 
 class _DocumentReader(StatementReader):
@@ -116,7 +116,7 @@ class _DocumentReader(StatementReader):
             return ()
         if not entries:
             self.note(node.line, "Statement", "the list of statements is empty")
-        found = []
+        statements = []
         sids: dict[str, int] = {}
         for item, path in entries:
             if not isinstance(item, Mapping):
@@ -125,7 +125,7 @@ class _DocumentReader(StatementReader):
             statement = self.statement(item, path)
             if statement is None:
                 continue
-            found.append(statement)
+            statements.append(statement)
             if self.rules.has_strict_sids and statement.sid:
                 if statement.sid in sids:
                     self.note(
@@ -134,4 +134,4 @@ class _DocumentReader(StatementReader):
                         f"the Sid `{statement.sid}` is also that of line {sids[statement.sid]}",
                     )
                 sids.setdefault(statement.sid, statement.line)
-        return tuple(found)
+        return tuple(statements)

@@ -35,14 +35,14 @@ class Notes:
         items = node.items if isinstance(node, Sequence) else (node,)
         if not items:
             self.note(node.line, path, "the list is empty")
-        found = []
+        scalars = []
         for index, item in enumerate(items):
             if isinstance(item, Scalar) and item.kind == "text":
-                found.append(item)
+                scalars.append(item)
             else:
                 at = f"{path}[{index}]" if isinstance(node, Sequence) else path
                 self.note(item.line, at, "this must be a text in quotes")
-        return found
+        return scalars
 
     def attempt(self, scalar: Scalar, path: str, check: Callable[[str], object], *, aws: str = SYNTAX) -> None:
         """Run a check and add its ValueError as a problem."""

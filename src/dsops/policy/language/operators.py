@@ -137,8 +137,8 @@ def typed_matcher(family: TypedFamily, values: Sequence[str]) -> Matcher:
     """Compile the comparison with the policy's values. Raises ValueError for a value not of the family's type."""
     match family:
         case "BinaryEquals":
-            wanted = frozenset(_read_all(values, read_bytes, "base64"))
-            return lambda value: read_bytes(value) in wanted
+            accepted = frozenset(_read_all(values, read_bytes, "base64"))
+            return lambda value: read_bytes(value) in accepted
         case "IpAddress":
             return _networks(values)
         case (
@@ -200,10 +200,10 @@ def _ordering(
     family: NumberFamily | DateFamily,
     what: str,
 ) -> Matcher:
-    wanted = _read_all(values, read, what)
+    bounds = _read_all(values, read, what)
 
     def matches(value: str) -> Answer:
         actual = read(value)
-        return None if actual is None else any(_holds(family, compare(actual, one)) for one in wanted)
+        return None if actual is None else any(_holds(family, compare(actual, one)) for one in bounds)
 
     return matches

@@ -166,10 +166,10 @@ class StatementReader(Notes):
     def _principals(self, node: Mapping, path: str, effect: Effect) -> Principals | None:
         if "Principal" in self.rules.prohibited:
             return None
-        found = self._one_of(node, path, "Principal", is_required=True)
-        if found is None:
+        named = self._one_of(node, path, "Principal", is_required=True)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         written: list[Written] = []
         if isinstance(element, Mapping):
             if not element.entries:
@@ -210,10 +210,10 @@ class StatementReader(Notes):
         return [(kind, scalar.text) for scalar in texts]
 
     def _actions(self, node: Mapping, path: str) -> Actions | None:
-        found = self._one_of(node, path, "Action", is_required=True)
-        if found is None:
+        named = self._one_of(node, path, "Action", is_required=True)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         texts = self.texts(element, path)
         for scalar in texts:
             self.attempt(scalar, path, check_action)
@@ -224,10 +224,10 @@ class StatementReader(Notes):
     def _resources(self, node: Mapping, path: str, *, is_deny: bool) -> ResourceElement | None:
         if "Resource" in self.rules.prohibited:
             return None
-        found = self._one_of(node, path, "Resource", is_required=not self.rules.is_resource_optional)
-        if found is None:
+        named = self._one_of(node, path, "Resource", is_required=not self.rules.is_resource_optional)
+        if named is None:
             return None
-        element, path, is_negated = found
+        element, path, is_negated = named
         texts = self.texts(element, path)
 
         written = [scalar.text for scalar in texts]
@@ -258,7 +258,7 @@ class StatementReader(Notes):
         if not isinstance(node, Mapping):
             self.note(node.line, path, "a condition block is an object: operator, key, values")
             return ()
-        found: list[Condition] = []
+        conditions: list[Condition] = []
         for operator, keys in node.entries:
             at = f"{path}.{operator.text}"
             try:
@@ -271,8 +271,8 @@ class StatementReader(Notes):
                 self.note(keys.line, at, "an operator holds an object: condition key and values")
                 continue
             for key, values in keys.entries:
-                found += self._condition(operator.text, key, values, f"{at}.{key.text}")
-        return tuple(found)
+                conditions += self._condition(operator.text, key, values, f"{at}.{key.text}")
+        return tuple(conditions)
 
     def _condition(self, operator: str, key: Scalar, values: Node, path: str) -> list[Condition]:
         if not key.text or key.text != key.text.strip():

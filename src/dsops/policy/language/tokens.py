@@ -84,8 +84,8 @@ def tokenize(text: str, *, has_variables: bool, has_wildcards: bool) -> tuple[To
 def _next_special(text: str, position: int, *, has_variables: bool, has_wildcards: bool) -> int:
     """The position of the next wildcard or variable; the text's length when there is none."""
     special = _EITHER if has_variables and has_wildcards else _WILDCARD if has_wildcards else _VARIABLE
-    found = special.search(text, position)
-    return found.start() if found else len(text)
+    match = special.search(text, position)
+    return match.start() if match else len(text)
 
 
 def _read_variable(text: str, start: int) -> tuple[str | PolicyVariable, int]:

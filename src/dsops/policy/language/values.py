@@ -48,10 +48,10 @@ def read_moment(text: str) -> Moment | None:
 
     Four digits are a year.
     """
-    found = _DATE.fullmatch(text)
-    if found is None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         return _read_epoch(text)
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime(
             *(int(year), int(month or 1), int(day or 1)),

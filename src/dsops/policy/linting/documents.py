@@ -125,11 +125,11 @@ def compact_length(document: DocumentView) -> int:
 def _check_version(document: DocumentView, findings: FindingCollector) -> None:
     if document.has_variables or document.version not in {"", "2008-10-17"}:  # The grammar refuses any other.
         return
-    found = [place for view in document.statements for place in _variables(view)]
-    for line, path in found:
+    places = [place for view in document.statements for place in _variables(view)]
+    for line, path in places:
         message = f"`${{...}}` is plain text here: {_version_words(document)}"
         findings.add(TEXT_VARIABLES, line, path, message)
-    if not found and document.root.get("Statement") and document.kind not in {"scp", "rcp"}:
+    if not places and document.root.get("Statement") and document.kind not in {"scp", "rcp"}:
         findings.add(OLD_VERSION, document.version_line, "Version", _version_words(document))
 
 
@@ -141,11 +141,11 @@ def _version_words(document: DocumentView) -> str:
 
 def _variables(view: View) -> list[tuple[int, str]]:
     """Whether the statement has text that is a variable in version 2012-10-17."""
-    found = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
+    places = [(scalar.line, view.element("Resource")) for scalar in view.resources if "${" in scalar.text]
     for clause in view.clauses:
         if clause.parsed.family in TEXT_FAMILIES:
-            found += [(value.line, clause.path) for value in clause.values if "${" in value.text]
-    return found
+            places += [(value.line, clause.path) for value in clause.values if "${" in value.text]
+    return places
 
 
 def _check_sids(document: DocumentView, findings: FindingCollector) -> None:

@@ -180,7 +180,9 @@ def _check_github(clause: Clause, findings: FindingCollector) -> None:
     if not is_pattern(clause):
         return
     for value in clause.values:
-        wildcard = min((found for found in (value.text.find("*"), value.text.find("?")) if found >= 0), default=-1)
+        wildcard = min(
+            (position for position in (value.text.find("*"), value.text.find("?")) if position >= 0), default=-1
+        )
         before = value.text[:wildcard]
         # A customized subject may begin with any claim: repository_owner_id:123456:...
         if wildcard < 0 or not "repo:".startswith(before[:5]):

@@ -113,10 +113,10 @@ def _check_actions(clause: Clause, view: View, lookup: NameLookup, findings: Fin
     is_global = global_key_type(clause.lower) is not None
     if is_global or view.are_actions_negated or not lookup.service(clause.lower.partition(":")[0]):
         return
-    found = [lookup.actions(scalar.text) for scalar in view.actions]
-    if not found or any(not facts for facts in found):
+    known_actions = [lookup.actions(scalar.text) for scalar in view.actions]
+    if not known_actions or any(not facts for facts in known_actions):
         return
-    if not any(lookup.has_key(action, clause.lower) for facts in found for action in facts or ()):
+    if not any(lookup.has_key(action, clause.lower) for facts in known_actions for action in facts or ()):
         what = view.actions[0].text if len(view.actions) == 1 else "any of the statement's actions"
         findings.add(KEY_OF_OTHER_ACTION, clause.line, clause.path, f"AWS does not list `{clause.key}` for {what}")
 

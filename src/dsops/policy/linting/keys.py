@@ -69,10 +69,10 @@ _TAGS_BY_LOWER: Final = tuple(lower_case(prefix) for prefix in TAG_KEYS)
 
 def global_key_type(lower: str) -> KeyType | None:
     """The type of a global condition key, written in lower case; None for all others."""
-    found = _BY_LOWER.get(lower)
-    if found is None and lower.startswith(_TAGS_BY_LOWER) and not lower.endswith("/"):
+    key_type = _BY_LOWER.get(lower)
+    if key_type is None and lower.startswith(_TAGS_BY_LOWER) and not lower.endswith("/"):
         return "String"
-    return found
+    return key_type
 
 
 def is_multi_valued(kind: str | None) -> bool:

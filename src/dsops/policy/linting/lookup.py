@@ -90,7 +90,7 @@ def meant(word: str, names: Iterable[str], after: str = "", *, before: str = "")
 
         plain = {lower_case(name): name for name in names}
         # Thousands of names are similar; only a typing error is worth a guess.
-        found = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
-        return f"did you mean `{before}{plain[found[0]]}{after}`?" if found else ""
+        near = get_close_matches(lower_case(word), plain, n=1, cutoff=0.8)
+        return f"did you mean `{before}{plain[near[0]]}{after}`?" if near else ""
 
     return hint

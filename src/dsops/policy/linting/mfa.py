@@ -53,15 +53,15 @@ def check_mfa(document: DocumentView, findings: FindingCollector) -> None:
 
 
 def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> None:
-    wanted = {lower_case(value.text) for value in clause.values}
+    values = {lower_case(value.text) for value in clause.values}
     parsed = clause.parsed
     if view.effect == "Deny" and not parsed.is_if_exists and not parsed.is_negated:
-        is_without_mfa = (clause.lower == _PRESENT and wanted == {"false"}) or parsed.family in _ABOVE
+        is_without_mfa = (clause.lower == _PRESENT and values == {"false"}) or parsed.family in _ABOVE
         # With a Null operator the statement is about sessions; another one may deny the rest.
         if is_without_mfa and clause.lower not in view.nulls:
             message = f"a request signed by long-term keys has no `{clause.key}`, so this does not deny it"
             findings.add(LONG_TERM_KEYS, clause.line, clause.path, message, hint=f"write `{clause.operator}IfExists`")
-    elif view.effect == "Allow" and parsed.is_if_exists and clause.lower == _PRESENT and "true" in wanted:
+    elif view.effect == "Allow" and parsed.is_if_exists and clause.lower == _PRESENT and "true" in values:
         if is_required(view, clause.lower):
             return
         if not parsed.is_negated:
@@ -73,10 +73,10 @@ def _check_operator(view: View, clause: Clause, findings: FindingCollector) -> N
 def _check_null(view: View, clause: Clause, findings: FindingCollector) -> None:
     if clause.lower != _PRESENT:
         return
-    wanted = {lower_case(value.text) for value in clause.values}
-    if view.effect == "Deny" and wanted == {"true"}:
+    values = {lower_case(value.text) for value in clause.values}
+    if view.effect == "Deny" and values == {"true"}:
         message = "this denies long-term keys only: a temporary session without MFA has the key, with `false`"
         findings.add(NULL_TEST, clause.line, clause.path, message)
-    elif view.effect == "Allow" and wanted == {"false"}:
+    elif view.effect == "Allow" and values == {"false"}:
         message = "this allows every temporary session: the key is there without MFA too, with `false`"
         findings.add(NULL_TEST, clause.line, clause.path, message)

@@ -58,10 +58,10 @@ def overlap(left: str, right: str) -> bool:
 
 def _past_stars(places: set[int], right: str) -> set[int]:
     """The positions, and those behind stars at these positions, which may match nothing."""
-    found = set(places)
+    reachable = set(places)
     for place in places:
         following = place
         while following < len(right) and right[following] == "*":
             following += 1
-            found.add(following)
-    return found
+            reachable.add(following)
+    return reachable

@@ -87,7 +87,7 @@ class Reach:
         """The resources of other services; none where an action is unknown or takes no resource."""
         if any(not facts for facts in named):
             return []
-        services = {_service(arn) for found in named for facts in found or () for arn in facts.arns}
+        services = {_service(arn) for actions in named for facts in actions or () for arn in facts.arns}
         if not services or "" in services:
             return []
         return [scalar for scalar in view.resources if _service(scalar.text) not in {"", *services}]

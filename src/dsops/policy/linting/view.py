@@ -131,25 +131,27 @@ def look(root: Mapping, kind: PolicyKind) -> DocumentView:
 
 def _statement(node: Mapping, path: str) -> View:
     # One pass over the entries: a statement is read as often as there are policies.
-    found = {key.text: value for key, value in node.entries}
+    elements = {key.text: value for key, value in node.entries}
     inside = f"{path}." if path else ""
-    effect = found.get("Effect")
+    effect = elements.get("Effect")
     effect_text = effect.text if isinstance(effect, Scalar) else ""
-    sid = found.get("Sid")
-    is_negated = {name: name not in found and f"Not{name}" in found for name in ("Principal", "Action", "Resource")}
+    sid = elements.get("Sid")
+    is_negated = {
+        name: name not in elements and f"Not{name}" in elements for name in ("Principal", "Action", "Resource")
+    }
     element = {name: f"Not{name}" if is_negated[name] else name for name in is_negated}
-    clauses = tuple(_clauses(found.get("Condition"), f"{inside}Condition"))
+    clauses = tuple(_clauses(elements.get("Condition"), f"{inside}Condition"))
     return View(
         path=path,
         line=node.line,
         sid=sid.text if isinstance(sid, Scalar) else "",
         sid_line=sid.line if sid is not None else node.line,
         effect="Allow" if effect_text == "Allow" else "Deny" if effect_text == "Deny" else "",
-        principals=tuple(_principals(found.get(element["Principal"]), f"{inside}{element['Principal']}")),
+        principals=tuple(_principals(elements.get(element["Principal"]), f"{inside}{element['Principal']}")),
         are_principals_negated=is_negated["Principal"],
-        actions=_texts(found.get(element["Action"])),
+        actions=_texts(elements.get(element["Action"])),
         are_actions_negated=is_negated["Action"],
-        resources=_texts(found.get(element["Resource"])),
+        resources=_texts(elements.get(element["Resource"])),
         are_resources_negated=is_negated["Resource"],
         clauses=clauses,
         nulls=_nulls(clauses),

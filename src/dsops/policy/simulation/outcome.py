@@ -94,12 +94,14 @@ def differences(outcome: Outcome, expected: Expected) -> tuple[str, ...]:
             return (f"expected to be decided by the {expected.decided_by}, was by the {' and the '.join(by_type)}",)
         by_type = {expected.decided_by: by_type[expected.decided_by]}
     statements = [statement for each in by_type.values() for statement in each]
-    found = []
+    sentences = []
     if expected.sid and expected.sid not in [statement.sid for statement in statements]:
-        found.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
+        sentences.append(f"expected the statement `{expected.sid}` to decide, {_named(statements)} did")
     if expected.statement_line and expected.statement_line not in [statement.line for statement in statements]:
-        found.append(f"expected the statement on line {expected.statement_line} to decide, {_named(statements)} did")
-    return tuple(found)
+        sentences.append(
+            f"expected the statement on line {expected.statement_line} to decide, {_named(statements)} did"
+        )
+    return tuple(sentences)
 
 
 def _is_met(outcome: Outcome, verdict: Verdict) -> bool:
@@ -113,14 +115,14 @@ def deciding(decision: Decision) -> dict[PolicyType, list[Statement]]:
 
     Several types may have had to allow: a role's trust policy and the caller's own, from another account.
     """
-    found: dict[PolicyType, list[Statement]] = {}
-    wanted = "Allow" if decision.is_allowed else "Deny"
+    by_type: dict[PolicyType, list[Statement]] = {}
+    effect = "Allow" if decision.is_allowed else "Deny"
     for reason in decision.reasons:
         is_one = reason.policy_type == decision.decided_by or (decision.is_allowed and reason.is_needed)
         if is_one and reason.effect == decision.effect:
-            statements = [match.statement for match in reason.matched if match.statement.effect == wanted]
-            found.setdefault(reason.policy_type, []).extend(statements)
-    return found or {decision.decided_by: []}
+            statements = [match.statement for match in reason.matched if match.statement.effect == effect]
+            by_type.setdefault(reason.policy_type, []).extend(statements)
+    return by_type or {decision.decided_by: []}
 
 
 def _named(statements: Sequence[Statement]) -> str:

@@ -185,15 +185,15 @@ class _Reader(SourceReader):
     # --- the policies ---------------------------------------------------------------------------------------
 
     def _policies(self, both: _Values, node_line: int, asked: CaseQuestion | None) -> dict[Place, Groups]:
-        found: dict[Place, Groups] = {}
+        policies: dict[Place, Groups] = {}
         for key, place in _PLACE_KEYS.items():
             node = both.get(key)
             # A case means the default resource policy of the kind that its resource can have.
             is_other = asked is not None and key == ("resource_policy" if is_about_roles(asked.action) else "trust")
             if node is None or (is_other and not both.is_own(key)):
                 continue
-            found[place] = self.groups(place, node, both.path_of(key))
-        if found.get("trust") and found.get("resource"):
+            policies[place] = self.groups(place, node, both.path_of(key))
+        if policies.get("trust") and policies.get("resource"):
             self.note(
                 both.line("resource_policy"),
                 both.path_of("resource_policy"),
@@ -201,12 +201,14 @@ class _Reader(SourceReader):
                 "a role's is its trust policy, any other's the second",
             )
         if asked is not None:
-            self._check_question(both, node_line, asked, found)
-        return found
+            self._check_question(both, node_line, asked, policies)
+        return policies
 
     def _check_question(self, both: _Values, line: int, asked: CaseQuestion, found: MappingOf[Place, Groups]) -> None:
-        given = question_problems(asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource")))
-        for key, message in given:
+        problems = question_problems(
+            asked, has_trust=bool(found.get("trust")), has_resource=bool(found.get("resource"))
+        )
+        for key, message in problems:
             self.note(both.line(key) if both.is_own(key) else line, f"{both.path}.{key}", message)
 
     # --- the expectation ------------------------------------------------------------------------------------
@@ -269,9 +271,9 @@ class _Values:
 
     def layers(self, key: str) -> list[tuple[Node, str]]:
         """The defaults' value, then the case's."""
-        found = []
+        layered = []
         if key in self._defaults:
-            found.append((self._defaults[key], f"defaults.{key}"))
+            layered.append((self._defaults[key], f"defaults.{key}"))
         if key in self._own:
-            found.append((self._own[key], f"{self.path}.{key}"))
-        return found
+            layered.append((self._own[key], f"{self.path}.{key}"))
+        return layered

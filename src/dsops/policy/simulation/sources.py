@@ -27,15 +27,15 @@ class SourceReader:
 
     def keys(self, node: Node, path: str, known: tuple[str, ...]) -> dict[str, Node]:
         """The known keys of a mapping; others are problems, except `x-...`."""
-        found = {}
+        values = {}
         for key, value in self.entries(node, path):
             if key.text in known:
-                found[key.text] = value
+                values[key.text] = value
             elif not key.text.startswith("x-"):
                 meant = nearest(key.text, known)
                 hint = f"did you mean `{meant}`?" if meant else f"known are {', '.join(known)}"
                 self.note(key.line, f"{path}.{key.text}".lstrip("."), f"unknown key `{key.text}`", hint)
-        return found
+        return values
 
     def entries(self, node: Node, path: str) -> Iterator[tuple[Scalar, Node]]:
         """The entries of a mapping; none for an empty value."""

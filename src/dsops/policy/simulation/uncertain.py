@@ -56,9 +56,9 @@ def possible_answers(request: Request, policies: Policies, unread: Sequence[Unre
         is_unknown = _test_of(keys, said)
         for favoured in ("Allow", "Deny"):
             filled = _filled(policies, missing, favoured)
-            found = evaluate(request, _settled(filled, is_unknown, favoured))
-            at_best, at_worst = (found, at_worst) if favoured == "Allow" else (at_best, found)
-            effects.add(found.effect)
+            assumed = evaluate(request, _settled(filled, is_unknown, favoured))
+            at_best, at_worst = (assumed, at_worst) if favoured == "Allow" else (at_best, assumed)
+            effects.add(assumed.effect)
     return Answers(decision, frozenset(effects), tuple(missing), at_best, at_worst)
 
 
@@ -67,8 +67,8 @@ def _bears(each: Unread, request: Request, policies: Policies, said: set[str]) -
     if each.place == "context":
         is_unknown = _test_of(set(each.keys) - said, said)
         action = lower_case(request.action)
-        statements = (found for policy in _all(policies) for found in policy.statements)
-        return any(_depends(found, is_unknown) and found.actions.matches(action) for found in statements)
+        statements = (statement for policy in _all(policies) for statement in policy.statements)
+        return any(_depends(statement, is_unknown) and statement.actions.matches(action) for statement in statements)
     # A boundary that allows everything has the effect of none, so none is filled in.
     reasons = evaluate(request, _filled(policies, [each], "nothing" if each.place == "boundary" else "Allow")).reasons
     return any(reason.policy_type == POLICY_TYPES[each.place] for reason in reasons)

@@ -30,9 +30,9 @@ class AccountDetails(PolicyFileReader):
         for item in items_of(root.get("Policies")):
             for version in items_of(mapping_of(item).get("PolicyVersionList")):
                 if text_of(mapping_of(version), "IsDefaultVersion") == "true":
-                    found = self.policy(mapping_of(version).get("Document"), "identity")
-                    if isinstance(found, Policy):
-                        self.managed[text_of(mapping_of(item), "Arn")] = found
+                    policy = self.policy(mapping_of(version).get("Document"), "identity")
+                    if isinstance(policy, Policy):
+                        self.managed[text_of(mapping_of(item), "Arn")] = policy
         listed = [mapping_of(each) for each in items_of(root.get("GroupDetailList"))]
         groups = {text_of(each, "GroupName"): each for each in listed}
         people = [
@@ -46,9 +46,9 @@ class AccountDetails(PolicyFileReader):
     def _entity(self, kind: Kind, title: str, node: Mapping, groups: dict[str, Mapping]) -> Known:
         members = [groups[name] for name in texts_of(node.get("GroupList")) if name in groups]
         identity, missing = gathered(
-            found
+            policy
             for owner, name in ((node, title), *((group, "Group") for group in members))
-            for found in self._of(owner, name)
+            for policy in self._of(owner, name)
         )
         boundary_arn = text_of(mapping_of(node.get("PermissionsBoundary")), "PermissionsBoundaryArn")
         boundary = self.attached(boundary_arn) if boundary_arn else None

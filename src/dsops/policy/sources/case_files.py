@@ -63,10 +63,10 @@ class PolicyFiles:
             file, document = source.file, Document(source.node, ())
         else:
             file = os.path.join(self._folder, source.file) if source.file != "-" else "-"
-            found = self._read(file, source)
-            if found is None:
+            parsed = self._read(file, source)
+            if parsed is None:
                 return None
-            document, file = found, STDIN if file == "-" else file
+            document, file = parsed, STDIN if file == "-" else file
         checked = check_policy(document, place, name=file, file=file)
         for problem in checked.problems:
             words = KIND_WORDS[place]

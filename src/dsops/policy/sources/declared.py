@@ -125,10 +125,12 @@ class DeclaredPolicies:
 
     def _account(self, account: str) -> AccountPlace | None:
         """The control policies above the account; None where no file has an organization for it."""
-        found = [each for each in self._organizations if each.service.get(account) or each.resource.get(account)]
-        if not found:
+        organizations = [
+            each for each in self._organizations if each.service.get(account) or each.resource.get(account)
+        ]
+        if not organizations:
             return None
-        levels = found[-1]
+        levels = organizations[-1]
         return AccountPlace(
             "", "", {"scp": levels.service.get(account, ()), "rcp": levels.resource.get(account, ())}, ""
         )

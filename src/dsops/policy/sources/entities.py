@@ -139,5 +139,5 @@ def texts_of(node: Node | None) -> list[str]:
 
 def text_of(node: Mapping, key: str) -> str:
     """The text of that key; "" where there is none."""
-    found = node.get(key)
-    return found.text if isinstance(found, Scalar) and found.kind != "null" else ""
+    value = node.get(key)
+    return value.text if isinstance(value, Scalar) and value.kind != "null" else ""

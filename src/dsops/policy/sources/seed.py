@@ -61,9 +61,9 @@ class SeedPolicies(PolicyFileReader):
     def _account(self, account: str, node: Mapping) -> Iterator[Known]:
         partition = text_of(node, "partition") or "aws"
         for key, value in mapping_of(node.get("policies")).entries:
-            found = self.policy(value, "identity")
-            if isinstance(found, Policy):
-                self.managed[f"arn:{partition}:iam::{account}:policy/{key.text}"] = found
+            policy = self.policy(value, "identity")
+            if isinstance(policy, Policy):
+                self.managed[f"arn:{partition}:iam::{account}:policy/{key.text}"] = policy
         groups = {key.text: mapping_of(value).get("policies") for key, value in mapping_of(node.get("groups")).entries}
         users = mapping_of(node.get("users")).entries
         for kind, prefix, entries in (("user", "user", users), ("role", "role", mapping_of(node.get("roles")).entries)):
@@ -107,10 +107,10 @@ class SeedPolicies(PolicyFileReader):
 
     def _secrets(self, account: str, node: Mapping, region: str) -> Iterator[tuple[SecretPlace, Policy | str | None]]:
         regions = [(key.text, mapping_of(value)) for key, value in mapping_of(node.get("regions")).entries]
-        for name, held in ((region, node), *regions):
-            policies = mapping_of(held.get("secret_policies"))
+        for name, sections in ((region, node), *regions):
+            policies = mapping_of(sections.get("secret_policies"))
             for section in ("secrets", "binary_secrets"):
-                for key, _ in mapping_of(held.get(section)).entries:
+                for key, _ in mapping_of(sections.get(section)).entries:
                     own = policies.get(key.text)
                     yield (account, name, key.text), None if own is None else self.policy(own, "resource")
 
@@ -141,16 +141,16 @@ class SeedPolicies(PolicyFileReader):
 
     def _level(self, node: Mapping, kind: Literal["scp", "rcp"]) -> tuple[Policy, ...]:
         key = "service_control_policies" if kind == "scp" else "resource_control_policies"
-        found = []
+        policies = []
         for item in items_of(node.get(key)):
             document = mapping_of(item).get("document")
             policy = self.policy(document if document is not None else item, kind)
             if isinstance(policy, str):
                 message = f"{self.file} holds a policy that can't be used"
                 raise PolicyInvalid(message, why=policy, hint="correct it there")
-            found.append(policy)
+            policies.append(policy)
         has_full = kind == "rcp" or text_of(node, "full_aws_access") != "false"
-        return (*([full_access(kind)] if has_full else []), *found)
+        return (*([full_access(kind)] if has_full else []), *policies)
 
 
 def _providers(account: str, node: Mapping) -> Iterator[str]:

@@ -47,9 +47,9 @@ class Template(PolicyFileReader):
             if kind.startswith("AWS::IAM::") and entity is not None:
                 people[logical] = _Entity(entity, text_of(values, f"{entity.capitalize()}Name"), values)
             elif kind == "AWS::IAM::ManagedPolicy":
-                found = self.policy(values.get("PolicyDocument"), "identity")
-                if isinstance(found, Policy):
-                    self.managed[logical] = found
+                policy = self.policy(values.get("PolicyDocument"), "identity")
+                if isinstance(policy, Policy):
+                    self.managed[logical] = policy
         for _, kind, values in resources:
             self._attach(kind, values, people)
         return PolicyFile(self.file, tuple(self._known(each) for each in people.values() if each.name), frozenset())
@@ -58,13 +58,13 @@ class Template(PolicyFileReader):
         """Attach a policy resource to the entities that it names."""
         if kind not in _POLICIES:
             return
-        wanted: dict[Kind, list[str]] = {}
+        owners: dict[Kind, list[str]] = {}
         for title, of in _KINDS.items():
             one = values.get(f"{title}Name")
             named = (one,) if one is not None else items_of(values.get(f"{title}s"))
-            wanted[of] = [_referred(node) for node in named]
+            owners[of] = [_referred(node) for node in named]
         for logical, entity in people.items():
-            names = wanted[entity.kind]
+            names = owners[entity.kind]
             if logical in names or (entity.name and entity.name in names):
                 entity.policies.append(self.policy(values.get("PolicyDocument"), "identity"))
             elif LATER in names:
@@ -104,9 +104,9 @@ class Terraform(PolicyFileReader):
             if entity is not None and text_of(values, "name"):
                 people[entity, text_of(values, "name")] = _Entity(entity, text_of(values, "name"), values)
             elif kind == "aws_iam_policy" and text_of(values, "arn"):
-                found = self.policy(values.get("policy"), "identity")
-                if isinstance(found, Policy):
-                    self.managed[text_of(values, "arn")] = found
+                policy = self.policy(values.get("policy"), "identity")
+                if isinstance(policy, Policy):
+                    self.managed[text_of(values, "arn")] = policy
         for kind, values in resources:
             owned = kind.removeprefix("aws_iam_").partition("_policy")[0]
             if kind not in (f"aws_iam_{owned}_policy", f"aws_iam_{owned}_policy_attachment"):
