@@ -228,7 +228,7 @@ def resolve_endpoint(
     fips: bool = False,
     dual_stack: bool = False,
 ) -> Endpoint:
-    """The address of a service, one of `SERVICE_IDS`, for a region.
+    """The address of a service for a region; of one beside `SERVICE_IDS` only AWS's usual name is known.
 
     In this order: `endpoint_url`, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL (the two variables unless
     AWS_IGNORE_CONFIGURED_ENDPOINT_URLS), the region's own host. FIPS and dual stack are also on where
@@ -265,7 +265,8 @@ def _configured_urls(service: str, environ: Mapping[str, str], endpoint_url: str
     """The addresses that somebody set, each with where; the first one counts."""
     found = [(endpoint_url, "`endpoint_url`")]
     if not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
-        names = (f"AWS_ENDPOINT_URL_{SERVICE_IDS[service]}", "AWS_ENDPOINT_URL")
+        service_id = SERVICE_IDS.get(service, service.upper().replace("-", "_"))
+        names = (f"AWS_ENDPOINT_URL_{service_id}", "AWS_ENDPOINT_URL")
         found += [(environ.get(name, ""), name) for name in names]
     return [(url, origin) for url, origin in found if url]
 

@@ -28,7 +28,6 @@ from dsops.policy import (
     simulate,
 )
 from dsops.runtime import Runtime
-from dsops.stores import StoreTypes
 
 Verdict = Literal["allowed", "denied", "unknown"]
 
@@ -67,10 +66,9 @@ class _Check:
 
     def hops(self) -> Iterator[HopResult]:
         """Yield a verdict for each step that issues a session or reads secrets, after the step that it depends on."""
-        types = StoreTypes()
         for step in self._plan.steps.values():
             caller = self._caller_of(step)
-            if types[step.type].gives_credentials:
+            if step.type.gives_credentials:
                 yield self._hop(step, caller)
                 self._callers[step.name] = _session(step, caller)
             elif caller is not None and (asked := read_questions(step, caller, self._plan, self._given)):

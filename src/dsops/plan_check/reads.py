@@ -17,7 +17,7 @@ def read_questions(
     step: Step, caller: ChainCaller, plan: Plan, given: DeclaredPolicies
 ) -> list[tuple[CaseQuestion, tuple[Unread, ...]]]:
     """Return a question for each secret that variables need; [] for accounts whose secrets are not given."""
-    if step.type != "aws.secretsmanager":
+    if step.type.service != "secretsmanager":
         return []
     found = []
     # A secret that may be missing stops nothing; fields of one secret are one read.

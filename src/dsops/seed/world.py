@@ -55,7 +55,7 @@ class SeedWorld:
         """Add what a step's session needs; nothing for the user's own session."""
         if "role_arn" in step.settings:
             self._add_role(step, steps)
-        elif step.type == "aws.sso":
+        elif step.type.service == "sso":
             self._add_login(step)
         elif step.operation == "GetFederationToken":
             self._add_guest(step)
@@ -132,7 +132,7 @@ class SeedWorld:
         if source is not None and "role_arn" in source.settings:
             arn = arn_of(source.settings["role_arn"])
             return [self._roles.setdefault(str(arn), PlannedRole(arn))]
-        if source is not None and source.type == "aws.sso":
+        if source is not None and source.type.service == "sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
         owner = self._device_of(step, steps)
@@ -177,13 +177,13 @@ class SeedWorld:
     def add_read(self, variable: PlannedVariable, plan: Plan) -> None:
         """Add the secret or parameter that a variable reads, and the permission to read it."""
         step, reference = plan.steps[variable.step], variable.reference
-        if reference is None or step.type not in ("aws.secretsmanager", "aws.ssm"):
+        if reference is None or step.type.service not in ("secretsmanager", "ssm") or not step.type.read_action:
             return
         paths = [reference.field] if reference.field else []
         is_encoded = bool(variable.transforms) and variable.transforms[0].name == "base64_decode"
         paths += extracted(variable.transforms)
         for reader in self._readers(step, plan.steps):
-            if step.type == "aws.ssm":
+            if step.type.service == "ssm":
                 self._add_parameter(reader, step, reference.key, paths, is_encoded=is_encoded)
             else:
                 self._add_secret(reader, step, reference.key, paths, is_encoded=is_encoded)
@@ -193,7 +193,7 @@ class SeedWorld:
         if source is not None and "role_arn" in source.settings:
             role = self._roles.get(str(source.settings["role_arn"]))
             return [] if role is None else [role]
-        if source is not None and source.type == "aws.sso":
+        if source is not None and source.type.service == "sso":
             assigned = self._logins.assigned(source)
             return [] if assigned is None else [assigned]
         return list(self._developers.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from dsops.arn import parse_arn
 from dsops.aws.apis.secret_policy import SecretsManagerClient, describe_secret, get_resource_policy, list_secret_names
@@ -17,15 +16,12 @@ from dsops.explain.questions.request import ChainCaller, context_of_call, questi
 from dsops.explain.questions.sentence import Said, read_refusal
 from dsops.explain.questions.unsigned import unsigned_questions
 from dsops.plan import Step
-from dsops.plan.needs import parameter_resource
+from dsops.plan.needs import read_resource
 from dsops.policy import UNKNOWN_SUFFIX, CaseQuestion, Unread, lower_case
 from dsops.startup import NamedTuple
 from dsops.tasks import settle
 
 Questions = list[tuple[CaseQuestion, tuple[Unread, ...]]]
-
-_READS: Final = {"aws.secretsmanager": "secretsmanager:GetSecretValue", "aws.ssm": "ssm:GetParameters"}
-"""The action of a store's read, for refusals that do not name it."""
 
 
 class Failure(NamedTuple):
@@ -77,7 +73,7 @@ class Asker:
         """The question about the call that AWS names, by the caller that it names."""
         step, region = failure.step, failure.region or failure.step.region
         resource = said.resource or "*"
-        if failure.secret and step.type == "aws.secretsmanager":
+        if failure.secret and step.type.service == "secretsmanager":
             found: str | RefusalFinding = said.resource
             # AWS names the whole ARN of a secret that exists, and repeats the requested name of one that does not.
             if ":secret:" not in said.resource or said.resource == failure.secret:
@@ -85,9 +81,9 @@ class Asker:
             if isinstance(found, RefusalFinding):
                 return found
             resource = found
-        elif failure.secret and not said.resource and step.type == "aws.ssm":
-            resource = parameter_resource(step, caller.principal.account, failure.secret)
-        action = said.action or (_READS.get(step.type, "") if failure.secret else f"sts:{step.operation}")
+        elif failure.secret and not said.resource and step.type.read_action:
+            resource = read_resource(step, caller.principal.account, failure.secret)
+        action = said.action or (step.type.read_permission if failure.secret else step.session_permission)
         if not action:
             return _unknown(failure, self._chains.hop(step), self._edit_at)
         arn = parse_arn(resource)
@@ -106,7 +102,7 @@ class Asker:
         aws = failure.error.aws
         said = read_refusal(aws.message if aws is not None else "")
         resource: str | RefusalFinding = failure.secret
-        if step.type == "aws.secretsmanager":
+        if step.type.service == "secretsmanager":
             resource = await self._secret_arn(failure, region, chain)
         if isinstance(resource, RefusalFinding):
             return resource
@@ -116,7 +112,7 @@ class Asker:
     async def meant_secret(self, failure: Failure, chain: Sequence[ChainKeys]) -> str:
         """The secret with the nearest name; "" where there is none, or secrets can't be listed here."""
         step, region = failure.step, failure.region or failure.step.region
-        if step.type != "aws.secretsmanager" or failure.secret.startswith("arn:"):
+        if step.type.service != "secretsmanager" or failure.secret.startswith("arn:"):
             return ""
         for keys in reversed(chain):
             endpoint = self._chains.endpoint(step, "secretsmanager", region)
