@@ -8,7 +8,7 @@ caller's favour, and with it against the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, assert_never
 
 from dsops.policy.evaluation.consulted import Effect, Policies
 from dsops.policy.evaluation.evaluate import Decision, evaluate
@@ -93,27 +93,34 @@ def _stand_in(place: Place, says: _Says) -> Policy:
 def _filled(policies: Policies, missing: Sequence[Unread], says: _Says) -> Policies:
     """The policies, with stand-ins for the unread ones."""
     for place in dict.fromkeys(each.place for each in missing):
-        if place == "context":
-            continue
-        policy = _stand_in(place, says)
-        if place == "identity":
-            policies = policies._replace(identity=(*policies.identity, policy))
-        elif place == "boundary":
-            # Without a boundary the caller may do most: a boundary also makes a Deny with NotPrincipal apply.
-            policies = policies._replace(boundary=None if says == "Allow" else policy)
-        elif place == "session":
-            policies = policies._replace(session=(*policies.session, (policy,)))
-        elif place in ("scp", "rcp"):
-            # AWS's own policies allow everything on every level, so only attached ones make a difference.
-            level = (full_access(place), policy)
-            levels = () if says == "nothing" else (level,)
-            if place == "scp":
-                policies = policies._replace(service_control=(*policies.service_control, *levels))
-            else:
-                policies = policies._replace(resource_control=(*policies.resource_control, *levels))
-        else:
-            policies = policies._replace(resource=policy)
+        if place != "context":
+            policies = _filled_in(policies, place, says)
     return policies
+
+
+def _filled_in(policies: Policies, place: Place, says: _Says) -> Policies:
+    policy = _stand_in(place, says)
+    match place:
+        case "identity":
+            return policies._replace(identity=(*policies.identity, policy))
+        case "boundary":
+            # Without a boundary the caller may do most: a boundary also makes a Deny with NotPrincipal apply.
+            return policies._replace(boundary=None if says == "Allow" else policy)
+        case "session":
+            return policies._replace(session=(*policies.session, (policy,)))
+        case "trust" | "resource":
+            return policies._replace(resource=policy)
+        case "scp":
+            return policies._replace(service_control=(*policies.service_control, *_levels("scp", policy, says)))
+        case "rcp":
+            return policies._replace(resource_control=(*policies.resource_control, *_levels("rcp", policy, says)))
+        case _:
+            assert_never(place)
+
+
+def _levels(place: Place, policy: Policy, says: _Says) -> tuple[tuple[Policy, ...], ...]:
+    """A level with the stand-in. AWS's own policies allow everything, so only attached ones make a difference."""
+    return () if says == "nothing" else ((full_access(place), policy),)
 
 
 # --- condition keys with unknown values ---------------------------------------------------------------------
