@@ -8,17 +8,52 @@ from dsops.arn import Arn, parse_arn, partition_of_region
 from dsops.grants.trust import trust_in_callers
 from dsops.plan import Plan, PlannedVariable, Step
 from dsops.plan.needs import assume_actions, issue_needs, parameter_resource, secret_resources
-from dsops.sandbox.seed.model import DEFAULT_ACCOUNT, Seed, SeedAccount, SeedDevice, SeedRegion, SeedSecret, SeedUser
+from dsops.sandbox.seed.model import (
+    DEFAULT_ACCOUNT,
+    Seed,
+    SeedAccount,
+    SeedDevice,
+    SeedNode,
+    SeedOrganization,
+    SeedRegion,
+    SeedSecret,
+    SeedUser,
+)
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.secret import Secret
 from dsops.seed.federation import Companies, Providers
 from dsops.seed.holders import Holder, PlannedRole, arn_of, document
 from dsops.seed.logins import PlannedIdentityCenter
-from dsops.seed.members import Members
 from dsops.seed.value import Value, extracted
 
 DEVELOPER = "developer"
 _DEVICES_PER_USER = 8
+
+
+class _Members:
+    """The organization that AssumeRoot needs, its members being collected; a sandbox has one organization."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._manager = ""
+        self._members: dict[str, None] = {}
+
+    def add(self, manager: str, member: str) -> None:
+        """Add a member; adds a note if it belongs to another organization."""
+        self._manager = self._manager or manager
+        if manager != self._manager:
+            self.notes.append(
+                f"{member} is left out of {manager}'s organization: a sandbox has only one, {self._manager}'s"
+            )
+            return
+        self._members[member] = None
+
+    def organization(self) -> SeedOrganization | None:
+        """Return the organization with centralized root access; None if it is not needed."""
+        if not self._members:
+            return None
+        root = SeedNode(accounts=tuple((member, SeedNode()) for member in self._members))
+        return SeedOrganization(self._manager, root, root_access=("RootCredentialsManagement", "RootSessions"))
 
 
 class SeedWorld:
@@ -35,7 +70,7 @@ class SeedWorld:
         self._providers = Providers(environ)
         self._companies = Companies()
         self._logins = PlannedIdentityCenter(environ)
-        self._members = Members()
+        self._members = _Members()
         for step in first_hops:
             self._add_device(step)
         self._developers = {account: Holder("") for account in self._devices}

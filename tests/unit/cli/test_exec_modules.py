@@ -49,7 +49,7 @@ yaml.tokens
 
 # `importlib` is a name for what every interpreter has loaded already. `math` and `warnings` go with newer versions.
 STANDARD = """
-base64 binascii collections copyreg datetime enum errno fcntl functools gc heapq importlib itertools json keyword
+base64 binascii collections copyreg datetime enum errno fcntl functools heapq importlib itertools json keyword
 operator pwd pyexpat re reprlib resource select signal struct types
 """
 STANDARD_IN_SOME = "math warnings"
