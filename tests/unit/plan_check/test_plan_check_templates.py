@@ -11,7 +11,7 @@ from dsops.cli import main
 from dsops.cli.policy.files import read_policy_file
 from dsops.errors import PolicyInvalid
 from tests.fakes import make_runtime
-from tests.unit.cli.test_plan_check import ADA, HOME, MAY, PLAIN, ROLE, checked, document, verdicts
+from tests.unit.plan_check.test_plan_check import ADA, HOME, MAY, PLAIN, ROLE, checked, document, verdicts
 
 if TYPE_CHECKING:
     from pathlib import Path
