@@ -15,7 +15,7 @@ WITHOUT = {
     "aws/identity/ambient_child.py": "told again by the process that asked, with a hint",
     "audit/otlp.py": "told by the one who sends, with what to do",
     "audit/syslog.py": "told by the one who sends, with what to do",
-    "cli/run/exec_session.py": "nobody reads it: the command has ended",
+    "pipeline/execution.py": "not shown: the command has ended",
     "cli/hook/load.py": "only the hook's own code calls it",
     "cli/policy/simulate.py": "the sentence says what to write",
     "cli/sandbox/open.py": "the sentence says what can be limited",

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class ErrorCause(NamedTuple):
-    """One way into an error, and the way out of it."""
+    """One cause of an error, and its remedy."""
 
     what: str
     remedy: str
@@ -58,7 +58,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("the session is asked to last longer than the role allows", "lower `duration_seconds`, or raise the role's"),
         ("a role is reached from a session, which gives an hour at most", "set `duration_seconds: 3600`"),
         ("session policy and tags are too long together", "shorten them, or name a policy in `policy_arns`"),
-        ("a token or an assertion is too old, or made for somebody else", "get a new one, and see what AWS says"),
+        ("the token or the assertion has expired, or is for another audience", "get a new one, and see what AWS says"),
     ),
     "sts.region-disabled": _causes(
         (
@@ -76,8 +76,8 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "secret.access-denied": _causes(
         ("no policy of the role that reads allows it", "allow secretsmanager:GetSecretValue on the secret's ARN"),
         (
-            "the secret does not exist: whoever may not see it gets the same answer",
-            "check name and region with somebody who may list secrets",
+            "the secret does not exist: AWS answers the same to a caller that may not see it",
+            "check name and region with a caller that may list secrets",
         ),
         (
             "the secret is another account's",
@@ -99,7 +99,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "saml.role": _causes(
         ("the identity provider gives another role, or several", "name in `role_arn` one of those in the message")
     ),
-    "sso.login-required": _causes(("nobody has logged in, or the login has ended", "run `dsops login STORE`")),
+    "sso.login-required": _causes(("you have not logged in, or the login has expired", "run `dsops login STORE`")),
     "sso.not-assigned": _causes(
         (
             "the permission set is not assigned in that account, or its name is written otherwise",
@@ -109,7 +109,7 @@ _ACCESS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "sso.refused": _causes(
         ("`sso_region` or `sso_start_url` are those of another Identity Center", "compare them with the access portal")
     ),
-    "login.failed": _causes(("it was denied on the page, or nobody answered in time", "run `dsops login STORE` again")),
+    "login.failed": _causes(("it was denied on the page, or not answered in time", "run `dsops login STORE` again")),
     "console.refused": _causes(
         ("the sign-in page takes sessions of roles and federated users only", "name a store that assumes a role")
     ),
@@ -141,7 +141,7 @@ _CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     ),
     "credentials.invalid": _causes(
         ("the key was deleted or switched off", "make a new one, or use another profile"),
-        ("key id, secret and session token are not of one session", "set all three anew"),
+        ("key id, secret and session token are not of one session", "set all three again"),
         ("the secret access key was cut off or changed while copying", "copy it once more"),
         ("the key is of another partition, such as China's", "set `region` to one of its own partition"),
     ),
@@ -158,12 +158,15 @@ _CREDENTIALS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("there is no desktop session, as over SSH or in CI", "use a profile, or `mfa_process`, in its place"),
         ("the extra is not installed", "the error's hint has the command that installs it"),
     ),
-    "keyring.locked": _causes(("its window was closed, or nobody answered", "unlock it, and run the same again")),
+    "keyring.locked": _causes(("its window was closed, or not answered", "unlock it, and run the same again")),
     "keyring.entry-missing": _causes(
-        ("nothing of that name was kept, or for another user", "`dsops keys list` and `dsops mfa list` tell")
+        (
+            "nothing of that name was kept, or for another user",
+            "`dsops keys list` and `dsops mfa list` show what there is",
+        )
     ),
     "keys.rotation-stopped": _causes(
-        ("the user has two keys already, which is the most", "delete the one that nobody uses, and begin again")
+        ("the user has two keys already, which is the most", "delete the unused one, and begin again")
     ),
 }
 
@@ -196,10 +199,10 @@ _CONFIGURATION: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("another one has the port", "end that one, or leave out `--port`"),
     ),
     "agent.unavailable": _causes(
-        ("there is no folder for its socket, or `DSOPS_AGENT` is off", "commands do without it: nothing is lost"),
+        ("there is no folder for its socket, or `DSOPS_AGENT` is off", "commands work without it"),
         (
             "its process was stopped in the middle of a request that may have used an MFA code",
-            "let it go on (`kill -CONT`); `dsops doctor` tells how to find it",
+            "resume it (`kill -CONT`); `dsops doctor` shows how to find it",
         ),
     ),
     "usage.extra-missing": _causes(("dsops was installed without it", "the hint says what to install")),
@@ -213,7 +216,7 @@ _SECRETS: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("the version or label does not exist", "leave `version` out for the current one"),
     ),
     "secret.scheduled-for-deletion": _causes(
-        ("somebody has deleted it, and it is kept for some days", "aws secretsmanager restore-secret --secret-id NAME")
+        ("it was deleted, and can be restored for some days", "aws secretsmanager restore-secret --secret-id NAME")
     ),
     "secret.refused": _causes(
         ("the key that encrypts it is switched off or was deleted", "look at the key in KMS: AWS says its state")
@@ -232,7 +235,7 @@ _SERVICE: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "service.unreachable": _causes(
         ("there is no network, or no way to that name", "`dsops doctor` says which connection fails"),
         ("a proxy is needed, or stands in the way", "set HTTPS_PROXY, or NO_PROXY for this host"),
-        ("an endpoint is set that nobody serves", "look at AWS_ENDPOINT_URL, its variants, and `endpoint_url`"),
+        ("an endpoint is set where nothing listens", "look at AWS_ENDPOINT_URL, its variants, and `endpoint_url`"),
     ),
     "service.timed-out": _causes(
         ("a firewall drops the packets", "is the endpoint of that region reachable from here?"),
@@ -255,7 +258,7 @@ _SERVICE: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     "service.answer-invalid": _causes(
         ("a proxy or a login page answers in AWS's place", "open the endpoint with curl and see who answers")
     ),
-    "service.failed": _causes(("AWS has a problem of its own", "try again; health.aws.amazon.com tells of outages")),
+    "service.failed": _causes(("the service failed", "try again; health.aws.amazon.com lists outages")),
     "audit.not-sent": _causes(
         ("the receiver is not there, or another one", "look at `syslog` or `otlp` in your own configuration"),
         ("it wants a token, or another one", "set `headers`, or OTEL_EXPORTER_OTLP_HEADERS"),
@@ -280,7 +283,7 @@ _QUERIES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
         ("a log file is damaged", "AWS's words name it; `dsops audit report` passes over such files"),
     ),
     "audit.query-cancelled": _causes(
-        ("somebody stopped it, or a limit of the workgroup did", "look at the query in Athena's history")
+        ("a user or a limit of the workgroup stopped it", "look at the query in Athena's history")
     ),
     "audit.query-too-slow": _causes(
         ("it waits behind other queries, or reads a lot", "raise `--timeout`, or read fewer days")
@@ -295,4 +298,4 @@ CAUSES: Final[Mapping[str, tuple[ErrorCause, ...]]] = {
     **_SERVICE,
     **_QUERIES,
 }
-"""By the error's code. One that is not here says all in its message."""
+"""Error code -> causes; other errors say all in their message."""

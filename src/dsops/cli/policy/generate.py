@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
-from dsops.cli.framework.project import environment_name, plan_named, read_config, show_notes
+from dsops.cli.framework.project import environment_name, read_config, show_notes
 from dsops.errors import FileNotWritten, UsageError, nearest
 from dsops.grants import Blank, Grants, blanks_in, filled, grants_of
 from dsops.grants.cloudformation import template
 from dsops.grants.inputs import GrantInputs, source_identities, without_external_ids
 from dsops.grants.selection import ELSEWHERE, KINDS, Selection, by_account, documents_of, of_store
 from dsops.grants.terraform import terraform
+from dsops.pipeline.plans import plan_named
 from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime

@@ -8,7 +8,6 @@ from functools import cache
 
 from dsops.aws.apis.sts import get_caller_identity
 from dsops.aws.http.client import make_client
-from dsops.cli.framework.project import carry_out
 from dsops.cli.framework.world import DONE
 from dsops.credentials import Credentials
 from dsops.endpoint import is_loopback, parse_address, resolve_endpoint
@@ -24,6 +23,7 @@ from dsops.errors import (
 )
 from dsops.explain.evidence.completer import AccountKeys, completer_of
 from dsops.extras import install_command
+from dsops.pipeline.execution import carry_out
 from dsops.policy import Case, CompletedQuestion, PolicySet
 from dsops.resolve.base import base_endpoint, base_environ, load_base
 from dsops.runtime import Runtime

@@ -1,4 +1,4 @@
-"""What moves the bytes of the agent's requests to AWS, and keeps its connections for the next ones."""
+"""The drivers of the agent's requests to AWS, with connections that stay open."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _MOST_IDLE_DRIVERS = 16
 
 
 class Drivers:
-    """Connections that stay open from one request to the next; one request has a driver for itself."""
+    """A pool of drivers; a request has one for itself, with the connections of an earlier one."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._idle: list[CurlDriver] = []
 
-    def carry_out(self, work: Work[T]) -> T:
+    def run(self, work: Work[T]) -> T:
         """The result of work that may send requests."""
         with self._one() as driver:
             return tasks.run(work, driver)
 
     @contextmanager
     def _one(self) -> Iterator[tasks.Driver]:
-        """The driver that was used last: its connections are the youngest."""
+        """The driver that was used last, whose connections are the youngest."""
         with self._lock:
             driver = self._idle.pop() if self._idle else None
         driver = driver or CurlDriver()

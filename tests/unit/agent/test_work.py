@@ -11,7 +11,8 @@ import pytest
 
 from dsops.agent.client import DECLINED, FAILED, RESULT
 from dsops.agent.request import AgentRequest, ClientLimits, RequestClient
-from dsops.cli.run.agent_work import SessionKeeper
+from dsops.agent.work import SessionKeeper
+from dsops.cli.run.command_lines import ClientLines
 from tests.fakes import FixedClock
 from tests.permission import allow_found
 
@@ -31,7 +32,7 @@ def answer_kind(folder: Path, *, files: bool) -> int:
         words=[b"exec", b"--env", b"plain", b"--", b"x"],
         environ=[b"HOME=" + os.fsencode(folder)],
     )
-    keeper = SessionKeeper(FixedClock())
+    keeper = SessionKeeper(FixedClock(), ClientLines())
     ours, theirs = socket.socketpair()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(0)
