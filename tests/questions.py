@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.caller import Caller, user_caller
 from dsops.sandbox.authorization.context import request_context, unsigned_context
 from dsops.sandbox.authorization.resources import ResourceResolver

@@ -13,7 +13,7 @@ from dsops.arn import is_account_id
 from dsops.credentials import Credentials
 from dsops.errors import ExtraMissing
 from dsops.extras import pip_install
-from dsops.policy.language.policy import PolicyKind, parse_policy
+from dsops.policy import PolicyKind, parse_policy
 from dsops.sandbox.control.client import client_environment, client_variables
 from dsops.secret import Secret
 

@@ -8,9 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy.evaluation.evaluate import Decision, Policies, Request, evaluate
-from dsops.policy.evaluation.sentence import denial_sentence
-from dsops.policy.language.policy import Policy, PolicyKind, parse_policy
+from dsops.policy import Decision, Policies, Policy, PolicyKind, Request, denial_sentence, evaluate, parse_policy
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.context import membership_keys
 from dsops.sandbox.state.iam_backend import NOTHING_ALLOWED, StoredPolicy

@@ -19,7 +19,7 @@ from uuid import NAMESPACE_URL
 from dsops.arn import parse_arn, partition_named
 from dsops.endpoint import GLOBAL_REGION
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time
 from dsops.sandbox.cloudtrail.data_events import is_data_event, resources_of_data

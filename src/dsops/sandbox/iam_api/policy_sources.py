@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from dsops.errors import PolicyInvalid, SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import Policy, PolicyKind, Statement, parse_policy
+from dsops.policy import Policy, PolicyKind, Statement, lower_case, parse_policy
 from dsops.policy.language.tokens import PolicyVariable, tokenize
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.wire.errors import refusal

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import PolicyKind, check_policy
+from dsops.policy import PolicyKind, check_policy, lower_case
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.iam_api.protected_entities import (
     CHANGES_OF_POLICIES,

@@ -12,10 +12,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, cast
 
 from dsops.arn import is_account_id, parse_arn
-from dsops.policy.evaluation.evaluate import Policies
+from dsops.policy import Policies, Policy, Principal
 from dsops.policy.language.conditions import fold_context
-from dsops.policy.language.policy import Policy
-from dsops.policy.language.principals import Principal
 from dsops.sandbox.authorization.authorize import compiled
 from dsops.sandbox.authorization.context import Context, tag_keys
 from dsops.sandbox.iam_api.policy_sources import SimulatedPolicy, context_keys, invalid_input, of_list, of_owner

@@ -12,7 +12,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from dsops.errors import SandboxRefusal
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy import Principal
 from dsops.sandbox.authorization.context import unsigned_context
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.clock import iso_time

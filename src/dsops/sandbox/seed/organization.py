@@ -15,7 +15,7 @@ from collections.abc import Mapping as MappingOf
 from typing import Final
 
 from dsops.document import Mapping, Node, Scalar, Sequence
-from dsops.policy.language.policy import PolicyKind
+from dsops.policy import PolicyKind
 from dsops.sandbox.seed.policy_nodes import PolicyNodes
 from dsops.sandbox.state.iam_backend import StoredPolicy
 from dsops.sandbox.state.organization_builder import SeedNode, SeedOrganization

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dsops.arn import parse_arn
-from dsops.policy.language.letters import lower_case
+from dsops.policy import lower_case
 from dsops.sandbox.authorization.authorize import NO_ROLE, AuthorizationQuestion
 from dsops.sandbox.authorization.caller import overlay
 from dsops.sandbox.authorization.context import Context, request_tags, source_ip, tag_keys

@@ -8,8 +8,7 @@ from typing import NamedTuple, cast
 from dsops.arn import parse_arn
 from dsops.document import parse_json
 from dsops.errors import SandboxRefusal
-from dsops.policy.language.letters import lower_case
-from dsops.policy.language.policy import check_policy
+from dsops.policy import check_policy, lower_case
 from dsops.sandbox.authorization.request import AuthenticatedRequest
 from dsops.sandbox.state.sessions import MAX_TOKEN, PolicyLayer, Session, session_token_size
 from dsops.sandbox.state.world import Tags, World

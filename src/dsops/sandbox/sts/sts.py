@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from dsops.policy.evaluation.evaluate import Principal
+from dsops.policy import Principal
 from dsops.sandbox.authorization.authorize import AuthorizationQuestion, Judge, denied
 from dsops.sandbox.authorization.caller import Caller
 from dsops.sandbox.authorization.messages import Messages
