@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 
-from tests.project.source import Graph, a_circle, imported_by, imports, rooms
-
-LATE = {("dsops", "dsops.library"): "`dsops.open` on its first use (PEP 562): no command pays for the library's import"}
-"""(importer, imported) -> why this arrow may run back. No other arrow may."""
-
-
-def without(graph: Graph, arrows: Mapping[tuple[str, str], str]) -> Graph:
-    """The graph without these arrows."""
-    return {name: others - {end for start, end in arrows if start == name} for name, others in graph.items()}
+from tests.project.source import a_circle, imported_by, imports, rooms
 
 
 def test_modules_have_no_circle() -> None:
     """Something that two modules need goes down to a module of its own, or is passed in."""
-    assert a_circle(without(imports(), LATE)) == []
+    assert a_circle(imports()) == []
 
 
 def test_rooms_have_no_circle() -> None:
     """The same for folders: a room lies above or below another one, never both."""
-    assert a_circle(without(rooms(without(imports(), LATE)), LATE)) == []
-
-
-def test_every_exception_is_needed() -> None:
-    """An exception without its circle would hide the next one."""
-    for arrow in LATE:
-        others = {other: why for other, why in LATE.items() if other != arrow}
-        graph = without(imports(), others)
-        assert a_circle(graph) or a_circle(without(rooms(graph), others)), arrow
+    assert a_circle(rooms(imports())) == []
 
 
 def test_late_and_type_checking_imports_are_seen() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dsops import __version__
 from dsops.aws.http.network import Proxy, Trust
 from dsops.endpoint import Address, parse_address
 from dsops.errors import AnswerInvalid, CredentialsInvalid, ServiceError, TimedOut, TlsRefused, Unreachable
 from dsops.secret import Secret
 from dsops.startup import NamedTuple, TypeVar
+from dsops.version import __version__
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """More than any answer that we ask for: 20 secrets of 64 KB, all of it JSON escapes, are 8 MB."""

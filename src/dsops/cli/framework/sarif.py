@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from urllib.parse import quote
 
-from dsops import __version__
 from dsops.cli.framework.output import Json
 from dsops.policy import RULES, Finding, LintReport, LintRule
+from dsops.version import __version__
 
 _INDEX = {rule.code: index for index, rule in enumerate(RULES)}
 

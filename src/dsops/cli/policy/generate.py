@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from dsops import __version__
 from dsops.cli.framework.command import CONFIG, ENVIRONMENT, Arguments, Command, Flag
 from dsops.cli.framework.output import Json, answer, answer_json, json_text, note
 from dsops.cli.framework.project import environment_name, read_config, show_notes
@@ -20,6 +19,7 @@ from dsops.plan import Plan
 from dsops.plan.statements import policy
 from dsops.runtime import Runtime
 from dsops.text import clean, counted
+from dsops.version import __version__
 
 FORMATS = ("json", "terraform", "cloudformation")
 _FILES = {"terraform": "main.tf", "cloudformation": "template.json"}
