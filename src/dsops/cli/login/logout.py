@@ -31,7 +31,7 @@ def _run(arguments: Arguments, runtime: Runtime) -> int:
         answer(clean(f"{shown} has ended" if ended.was_logged_in else f"there was no login: {shown}"))
         if forgotten:
             note(
-                f"the agent has forgotten {counted(forgotten, 'session')} of it; in AWS they stay valid until they expire"
+                f"the agent has forgotten {counted(forgotten, 'session')} of it; in AWS they are valid until they expire"
             )
     return 0
 
