@@ -1,7 +1,7 @@
-"""docs/reference/cli.md says what the program says: every command, every flag's variable, every exit code.
+"""docs/reference/cli.md documents every command, every flag's variable and every exit code, as the program does.
 
 Help blocks are compared by tests/scripts/test_documents.py; this is about what must be there.
-DSOPS_UPDATE_GOLDEN=1 writes the page anew.
+DSOPS_UPDATE_GOLDEN=1 regenerates the page.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ HEAD = """\
 
     dsops COMMAND [FLAGS] ...
 
-Flags are written `--name VALUE` or `--name=VALUE` and are never abbreviated; they may stand before the command's
-name, too. Each flag can be set by a variable, which the command line overrides; a switch is on for `1`, `true`, `yes`,
-`on`, off for `0`, `false`, `no`, `off`, and an empty variable is none. stdout carries only the answer. Errors, notes
-and progress go to stderr, questions to the terminal.
+Flags are written `--name VALUE` or `--name=VALUE`, are never abbreviated, and may also stand before the command's
+name. Each flag can be set by a variable, which the command line overrides. A switch is on for `1`, `true`, `yes`,
+`on`, and off for `0`, `false`, `no`, `off`. An empty variable counts as unset. stdout gets only the answer; errors,
+notes and progress go to stderr, questions to the terminal.
 
-This page is made from the program (`tests/unit/cli/test_reference.py`).
+This page is generated from the program (`tests/unit/cli/test_reference.py`).
 
 ## Exit codes
 
@@ -43,7 +43,7 @@ This page is made from the program (`tests/unit/cli/test_reference.py`).
 | 6 | a check found something: `validate`, `doctor`, `explain`, `policy`, `plan --check`, `graph --check` |
 | 130 | ended by Ctrl-C |
 
-`dsops exec` gives back the code of the command that it runs, 128 + n when signal n ended it. Its own codes: 124 for
+`dsops exec` exits with the code of its command, or 128 + n if signal n ended the command. Its own codes: 124 for
 `--timeout`, 126 for a command that can't be executed, 127 for one that was not found, and 125 for every other failure
 of dsops itself; the error's code says which. `dsops help CODE` explains an error's code.
 
@@ -58,7 +58,7 @@ ends the process by the signal, with a traceback of Python's own.
 
 
 def every_command() -> Iterator[tuple[str, Command]]:
-    """Name and command, members of families too; those that people call."""
+    """Name and command of every public command, those of groups too."""
     for name, entry in COMMANDS.items():
         command = load(name)
         if isinstance(command, Command):
@@ -69,7 +69,7 @@ def every_command() -> Iterator[tuple[str, Command]]:
 
 
 def variables() -> dict[str, tuple[Flag, list[str]]]:
-    """Variable -> its flag, and the commands that have it."""
+    """Variable -> its flag, and the commands with that flag."""
     found: dict[str, tuple[Flag, list[str]]] = {}
     for name, command in every_command():
         for flag in command.flags:
@@ -80,7 +80,7 @@ def variables() -> dict[str, tuple[Flag, list[str]]]:
 
 
 def page() -> str:
-    """The page as it has to be."""
+    """The expected text of the page."""
     table = "".join(
         f"| `{variable}` | `{flag.name}` | {', '.join(names)} |\n" for variable, (flag, names) in variables().items()
     )
@@ -112,7 +112,7 @@ def test_each_variable_means_one_flag() -> None:
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*each, id=each[0]) for each in every_command()])
 def test_each_flag_has_a_variable_and_a_help(name: str, command: Command) -> None:
-    """`DSOPS_*`, and words that begin small and end without a full stop."""
+    """Every flag has a `DSOPS_*` variable, and a help text without a full stop."""
     assert command.help
     names = [flag.name for flag in command.flags + COMMON]
     assert len(set(names)) == len(names), name
